@@ -1,0 +1,81 @@
+"""Keeping children running: the only place that catches every exception.
+
+Owns `supervise` (run a child for ever, with back-off) and `contained` (one failure must not end its
+siblings). Invariants: nothing is swallowed: each failure reaches the `FaultSink` with its name;
+cancellation always passes; back-off is jittered and bounded, and starts over after a healthy while.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from gateway.core.clock import Clock
+
+FaultSink: TypeAlias = Callable[[str, BaseException], None]
+"""Called with the child's name and its error; must not raise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """How long to wait after the n-th failure in a row."""
+
+    first_s: float = 0.5
+    factor: float = 2.0
+    most_s: float = 30.0
+    healthy_after_s: float = 60.0
+    """A run that lasted this long counts as healthy: the next wait starts at `first_s`."""
+
+    def wait_s(self, failures: int, jitter: float) -> float:
+        """Return the pause after `failures` in a row; `jitter` in [0, 1) spreads it over 50-100 %."""
+        return min(self.most_s, self.first_s * self.factor ** min(failures - 1, 30)) * (0.5 + jitter / 2)
+
+
+async def supervise(
+    name: str,
+    run: Callable[[], Awaitable[None]],
+    *,
+    clock: Clock,
+    on_fault: FaultSink,
+    backoff: Backoff | None = None,
+    jitter: Callable[[], float] = random.random,
+) -> None:
+    """Run `run` for ever: after a failure report it, wait, start again; returns only by cancellation.
+
+    A `run` that returns normally is started again at once after `first_s`.
+    """
+    rule, failures = backoff or Backoff(), 0
+    while True:
+        started_ns = clock.mono_ns()
+        failed = False
+        async with contained(name, on_fault) as outcome:
+            await run()
+        failed = outcome.failed
+        if clock.mono_ns() - started_ns >= rule.healthy_after_s * 1e9:
+            failures = 0
+        failures = failures + 1 if failed else 0
+        await clock.sleep(rule.wait_s(max(failures, 1), jitter()))
+
+
+class Outcome:
+    """What became of a `contained` block."""
+
+    failed: bool = False
+
+
+@asynccontextmanager
+async def contained(
+    name: str, on_fault: FaultSink, *, passing: tuple[type[Exception], ...] = ()
+) -> AsyncIterator[Outcome]:
+    """Report any failure of the block instead of raising it; `passing` are raised all the same."""
+    outcome = Outcome()
+    try:
+        yield outcome
+    except passing:
+        raise
+    except Exception as error:  # noqa: BLE001 - the one place: everything above must outlive this child
+        outcome.failed = True
+        on_fault(name, error)
