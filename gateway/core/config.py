@@ -1,0 +1,253 @@
+"""`config.toml`: what an installer may keep in version control; no secrets.
+
+Owns the models, the loader and its messages. Invariants: every model is frozen and refuses unknown
+keys; an error names the key, the value and the remedy (ConfigError); `config.example.toml` shows every
+key with its default and a comment (tests compare it with these models).
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from gateway.core.errors import ConfigError
+
+GIB = 1 << 30
+Port = Annotated[int, Field(ge=0, le=65_535)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Site(_Section):
+    """The school site this box stands in."""
+
+    name: str = "Trường Mầm non"
+    code: str = ""
+    timezone: str = "Asia/Ho_Chi_Minh"
+    language: Literal["vi", "en"] = "vi"
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError("is no time zone; use a name such as Asia/Ho_Chi_Minh") from error
+        return value
+
+
+class Paths(_Section):
+    """Where state and sockets live."""
+
+    state: Path = Path("/var/lib/vuon")
+    run: Path = Path("/run/vuon")
+
+    @property
+    def keys(self) -> Path:
+        """Folder of the box's keys."""
+        return self.state / "keys"
+
+    @property
+    def grant_key(self) -> Path:
+        """The gateway's signing key; others read the `.pub` beside it."""
+        return self.keys / "gateway.key"
+
+    def database(self, owner: str) -> Path:
+        """Return the path of a daemon's database: cameras, gateway or hub."""
+        return self.state / f"{owner}.db"
+
+    def socket(self, daemon: str) -> Path:
+        """Return the path of a daemon's socket: recorder, live, gateway, hub or feed."""
+        return self.run / f"{daemon}.sock"
+
+
+class Volume(_Section):
+    """One disk for footage."""
+
+    path: Path
+    min_free_bytes: int = Field(default=2 * GIB, ge=0)
+    create: bool = False
+
+
+class Recording(_Section):
+    """How footage is written."""
+
+    segment_s: int = Field(default=60, ge=5, le=600)
+    sync_s: float = Field(default=5.0, ge=0.5, le=60)
+    sub_streams: bool = True
+    encrypt: bool = True
+
+
+class Retention(_Section):
+    """How long footage is kept."""
+
+    days: int = Field(default=30, ge=1, le=3650)
+    max_bytes_per_stream: int = Field(default=0, ge=0)
+
+
+class Cameras(_Section):
+    """How cameras are found and reached."""
+
+    interfaces: tuple[str, ...] = ()
+    loopback: bool = False
+    discovery_s: float = Field(default=4.0, ge=1, le=60)
+    max_logins: int = Field(default=4, ge=1, le=32)
+    max_connects_per_s: int = Field(default=10, ge=1, le=100)
+
+
+class Vision(_Section):
+    """The child process that decodes key frames."""
+
+    enabled: bool = True
+    sandbox: bool = True
+
+
+class Live(_Section):
+    """WebRTC."""
+
+    addresses: tuple[str, ...] = ()
+    allow_loopback: bool = False
+    max_viewers: int = Field(default=100, ge=2, le=2000)
+
+    @field_validator("addresses")
+    @classmethod
+    def _are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for item in value:
+            try:
+                ipaddress.ip_address(item)
+            except ValueError as error:
+                raise ValueError(f"{item!r} is no IP address of this box") from error
+        return value
+
+
+class Web(_Section):
+    """The box's own pages."""
+
+    listen: str = "0.0.0.0"  # noqa: S104 - the school's network; who may see what is decided by the policy
+    port: Port = 443
+    names: tuple[str, ...] = ()
+    insecure_loopback: bool = False
+
+    @model_validator(mode="after")
+    def _plain_http_on_loopback_only(self) -> Web:
+        if self.insecure_loopback and not ipaddress.ip_address(self.listen).is_loopback:
+            raise ValueError('insecure_loopback needs listen = "127.0.0.1": plain HTTP never leaves the box')
+        return self
+
+
+class Access(_Section):
+    """Codes and slips."""
+
+    code_minutes: int = Field(default=30, ge=1, le=24 * 60)
+    slip_days: int = Field(default=7, ge=1, le=30)
+
+
+class ClockRules(_Section):
+    """When wall time may decide about deletion and viewing windows."""
+
+    require_ntp: bool = True
+
+
+class Upstream(_Section):
+    """The hub; empty `url` = the school stands alone."""
+
+    url: str = ""
+    claim: str = ""
+    batch: int = Field(default=500, ge=1, le=2000)
+    flush_s: float = Field(default=2.0, ge=0.1, le=300)
+    keep_acked_days: int = Field(default=30, ge=1, le=365)
+
+    @field_validator("url")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        if value and not value.startswith(("https://", "http://127.0.0.1:", "http://127.0.0.2:")):
+            raise ValueError("must begin with https:// (plain HTTP only to 127.0.0.1 or 127.0.0.2)")
+        return value.rstrip("/")
+
+
+class Hub(_Section):
+    """Role `hub` only: the authority's side."""
+
+    name: str = "Phòng Văn hóa - Xã hội"
+    listen: str = "127.0.0.1"
+    port: Port = 8443
+    names: tuple[str, ...] = ()
+    insecure_loopback: bool = False
+
+
+class Log(_Section):
+    """How much is written."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Config(_Section):
+    """The whole of config.toml."""
+
+    site: Site = Site()
+    paths: Paths = Paths()
+    volumes: tuple[Volume, ...] = ()
+    recording: Recording = Recording()
+    retention: Retention = Retention()
+    cameras: Cameras = Cameras()
+    vision: Vision = Vision()
+    live: Live = Live()
+    web: Web = Web()
+    access: Access = Access()
+    clock: ClockRules = ClockRules()
+    upstream: Upstream = Upstream()
+    hub: Hub = Hub()
+    log: Log = Log()
+
+
+def known_keys() -> list[str]:
+    """Return every key as `section.key`, in the order of the models."""
+    keys: list[str] = []
+    for section, field in Config.model_fields.items():
+        model = Volume if section == "volumes" else field.annotation
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            keys.extend(f"{section}.{key}" for key in model.model_fields)
+    return keys
+
+
+def parse_config(text: str, source: str = "config.toml") -> Config:
+    """Return the configuration in TOML `text`; ConfigError names key, value and remedy."""
+    try:
+        return Config.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{source} is no TOML: {error}", key=source, value="", remedy="fix that line") from error
+    except ValidationError as error:
+        raise _explain(error, source) from error
+
+
+def load_config(path: Path) -> Config:
+    """Read and check a configuration file; ConfigError if it is missing or wrong."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"{path} cannot be read: {error.strerror}", key=str(path), value="", remedy="name the file with --config"
+        ) from error
+    return parse_config(text, str(path))
+
+
+def _explain(error: ValidationError, source: str) -> ConfigError:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    value = first.get("input")
+    if first["type"] == "extra_forbidden":
+        section = ".".join(str(part) for part in first["loc"][:-1] if not isinstance(part, int))
+        candidates = [item.removeprefix(f"{section}.") for item in known_keys() if item.startswith(f"{section}.")]
+        close = difflib.get_close_matches(str(first["loc"][-1]), candidates or list(Config.model_fields), n=1)
+        remedy = f"did you mean {close[0]}?" if close else "remove it, or see config.example.toml"
+        return ConfigError(f"{source}: unknown key {key}", key=key, value=str(value), remedy=remedy)
+    reason = first["msg"].removeprefix("Value error, ")
+    return ConfigError(f"{source}: {key} = {value!r}: {reason}", key=key, value=str(value), remedy=reason)

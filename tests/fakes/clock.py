@@ -1,0 +1,65 @@
+"""A clock that stands still until a test moves it."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+
+NOON_MS = 1_795_237_200_000
+"""2026-11-21 05:00 UTC = Saturday 12:00 in Việt Nam."""
+
+
+class FakeClock:
+    """Implements `gateway.core.clock.Clock`; `advance` wakes sleepers in order."""
+
+    def __init__(self, now_ms: int = NOON_MS, *, trusted: bool = True) -> None:
+        self._now_ms, self._mono_ns, self._trusted = now_ms, 1_000_000_000, trusted
+        self._sleepers: list[tuple[int, int, asyncio.Event]] = []
+        self._order = itertools.count()
+
+    def now_ms(self) -> int:
+        return self._now_ms
+
+    def mono_ns(self) -> int:
+        return self._mono_ns
+
+    def trusted(self) -> bool:
+        return self._trusted
+
+    def distrust(self) -> None:
+        self._trusted = False
+
+    def step_wall(self, ms: int) -> None:
+        """Set wall time off by `ms`; monotonic time does not notice."""
+        self._now_ms += ms
+
+    def tick(self, seconds: float) -> None:
+        """Move both times without waking sleepers: for code without a loop."""
+        self._now_ms += int(seconds * 1000)
+        self._mono_ns += int(seconds * 1e9)
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        event = asyncio.Event()
+        heapq.heappush(self._sleepers, (self._mono_ns + int(seconds * 1e9), next(self._order), event))
+        await event.wait()
+
+    async def advance(self, seconds: float) -> None:
+        """Move both times, stopping at each sleeper on the way and letting it run."""
+        target = self._mono_ns + int(seconds * 1e9)
+        await self.settle()
+        while self._sleepers and self._sleepers[0][0] <= target:
+            due, _, event = heapq.heappop(self._sleepers)
+            self.tick(max(0, due - self._mono_ns) / 1e9)
+            event.set()
+            await self.settle()
+        self.tick((target - self._mono_ns) / 1e9)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Let every ready task run."""
+        for _ in range(20):
+            await asyncio.sleep(0)
