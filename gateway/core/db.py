@@ -118,6 +118,8 @@ class Database:
         if self._thread is None:
             raise RuntimeError(f"{self.path.name} is not open")
         future: Future[T] = Future()
+        # Running from the start: cancelling the caller must not cancel the transaction (or its answer).
+        future.set_running_or_notify_cancel()
         self._jobs.put((fn, future))
         return future
 
