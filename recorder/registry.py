@@ -1,0 +1,289 @@
+"""The cameras of the box: who they are, how to reach them, how to log in.
+
+Owns `cameras.db` (schema.sql), its tables `camera` and `stream`. Invariants: a password is stored
+sealed and bound to its camera; a refused login stays refused over restarts until `set_login`, so that a
+wrong password is never sent again by itself; a removed camera keeps its row, its footage is still named
+by it; every change is journalled in its own transaction.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from importlib.resources import files
+
+from sqlite_utils import Migrations
+from sqlite_utils.db import Database as UtilsDatabase
+
+from gateway.core.clock import Clock
+from gateway.core.db import Database, apply_schema
+from gateway.core.errors import BadInput, NotFound
+from gateway.core.events import Event
+from gateway.core.model import CameraId, Login, PublicId, Secret, StreamId, StreamRole, new_public_id
+from gateway.core.secrets import SealKey
+from recorder.journal import Journal
+
+MIGRATIONS = Migrations("cameras")
+MAX_NAME = 80
+
+
+@MIGRATIONS()
+def m0001(db: UtilsDatabase) -> None:
+    """Create the schema of version 1."""
+    apply_schema(db, files("recorder") / "schema.sql")
+
+
+class LoginState(StrEnum):
+    """What is known of the stored password."""
+
+    UNTRIED = "untried"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What makes a camera the same camera; empty strings are unknown."""
+
+    endpoint: str = ""
+    mac: str = ""
+    serial: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSpec:
+    """Where one encoding is fetched and what the camera says it is; `fps` may be 0 = unknown."""
+
+    role: StreamRole
+    host: str
+    port: int
+    path: str
+    codec: str = ""
+    width: int = 0
+    height: int = 0
+    fps: float = 0.0
+    bitrate_bps: int = 0
+    token: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A recorded stream: its id is its folder on a volume."""
+
+    id: StreamId
+    camera: PublicId
+    spec: StreamSpec
+
+    @property
+    def role(self) -> StreamRole:
+        """Main or sub."""
+        return self.spec.role
+
+
+@dataclass(frozen=True, slots=True)
+class NewCamera:
+    """What adoption learned."""
+
+    name: str
+    driver: str
+    address: str
+    port: int
+    identity: Identity
+    login: Login | None = None
+    login_mode: str = ""
+    login_state: LoginState = LoginState.UNTRIED
+    manufacturer: str = ""
+    model: str = ""
+    firmware: str = ""
+    streams: tuple[StreamSpec, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """An adopted camera with its streams, main first."""
+
+    id: CameraId
+    public_id: PublicId
+    about: NewCamera
+    streams: tuple[Stream, ...]
+    added_ms: int
+    removed_ms: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The name people gave it."""
+        return self.about.name
+
+
+def _check_name(name: str) -> str:
+    name = " ".join(name.split())
+    if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
+        raise BadInput(f"a camera's name has 1 to {MAX_NAME} printable characters", key="name")
+    return name
+
+
+def _context(camera: PublicId) -> str:
+    return f"camera:{camera}"
+
+
+class Registry:
+    """Reads and changes the adopted cameras; methods run on the database's own threads."""
+
+    def __init__(self, db: Database, seal: SealKey, journal: Journal, clock: Clock) -> None:
+        self._db, self._seal, self._journal, self._clock = db, seal, journal, clock
+
+    async def cameras(self, *, removed: bool = False) -> tuple[Camera, ...]:
+        """Return the cameras in order of adoption; with `removed` also those taken away."""
+        return await self._db.read(lambda connection: self._load(connection, removed=removed))
+
+    async def add(self, new: NewCamera) -> Camera:
+        """Store a new camera with its streams; BadInput if it is one of ours already."""
+        new = dataclasses.replace(new, name=_check_name(new.name))
+        public_id, now_ms = new_public_id(), self._clock.now_ms()
+        event = self._journal.event(
+            "camera.adopted", subject=public_id, camera=public_id, driver=new.driver, streams=len(new.streams)
+        )
+
+        def insert(connection: sqlite3.Connection) -> Camera:
+            known = same_camera(self._load(connection, removed=False), new.identity)
+            if known is not None:
+                raise BadInput("this camera is adopted already", key="address", camera=known.public_id)
+            row = {**self._columns(new, public_id), "public_id": public_id, "added_ms": now_ms}
+            names = ", ".join(row)
+            marks = ", ".join(f":{name}" for name in row)
+            connection.execute(f"INSERT INTO camera ({names}) VALUES ({marks})", row)  # noqa: S608 - our own names
+            camera = _one(self._load(connection, removed=False), public_id)
+            _insert_streams(connection, camera.id, new.streams)
+            return _one(self._load(connection, removed=False), public_id)
+
+        return await self._journal.record(insert, event)
+
+    async def rename(self, camera: PublicId, name: str) -> Camera:
+        """Change the name shown to people."""
+        return await self._update(camera, {"name": _check_name(name)})
+
+    async def remove(self, camera: PublicId) -> Camera:
+        """Stop calling it ours; its password is forgotten at once, its footage follows retention."""
+        gone = {"removed_ms": self._clock.now_ms(), "username": None, "password": None}
+        event = self._journal.event("camera.removed", subject=camera, camera=camera)
+        return await self._update(camera, gone, event, removed=True)
+
+    async def set_login(self, camera: PublicId, login: Login) -> Camera:
+        """Store another login: the one way out of `refused`."""
+        sealed = self._seal.seal(login.password.reveal().encode(), _context(camera))
+        columns = {"username": login.username, "password": sealed, "login_state": LoginState.UNTRIED.value}
+        return await self._update(camera, columns)
+
+    async def note_login(self, camera: PublicId, state: LoginState) -> Camera:
+        """Remember what the camera said to the stored password."""
+        return await self._update(camera, {"login_state": state.value})
+
+    async def move(self, camera: PublicId, address: str, port: int) -> Camera:
+        """Follow a camera whose address changed; its streams move with it."""
+        event = self._journal.event("camera.address", subject=camera, camera=camera)
+
+        def follow(connection: sqlite3.Connection) -> Camera:
+            known = _one(self._load(connection, removed=False), camera)
+            connection.execute("UPDATE camera SET address = ?, port = ? WHERE id = ?", (address, port, known.id))
+            connection.execute("UPDATE stream SET host = ? WHERE camera_id = ?", (address, known.id))
+            return _one(self._load(connection, removed=False), camera)
+
+        return await self._journal.record(follow, event)
+
+    async def _update(
+        self, camera: PublicId, columns: Mapping[str, object], *events: Event, removed: bool = False
+    ) -> Camera:
+        assignments = ", ".join(f"{name} = :{name}" for name in columns)
+
+        def change(connection: sqlite3.Connection) -> Camera:
+            known = _one(self._load(connection, removed=False), camera)
+            connection.execute(
+                f"UPDATE camera SET {assignments} WHERE id = :id",  # noqa: S608 - our own column names
+                {**columns, "id": known.id},
+            )
+            return _one(self._load(connection, removed=removed), camera)
+
+        return await self._journal.record(change, *events)
+
+    def _columns(self, new: NewCamera, public_id: PublicId) -> dict[str, object]:
+        sealed = new.login and self._seal.seal(new.login.password.reveal().encode(), _context(public_id))
+        return {
+            "name": new.name,
+            "driver": new.driver,
+            "address": new.address,
+            "port": new.port,
+            **dataclasses.asdict(new.identity),
+            "manufacturer": new.manufacturer,
+            "model": new.model,
+            "firmware": new.firmware,
+            "username": new.login.username if new.login else None,
+            "password": sealed,
+            "login_mode": new.login_mode,
+            "login_state": new.login_state.value,
+        }
+
+    def _load(self, connection: sqlite3.Connection, *, removed: bool) -> tuple[Camera, ...]:
+        where = "" if removed else "WHERE removed_ms IS NULL"
+        streams: dict[int, list[sqlite3.Row]] = {}
+        for row in connection.execute("SELECT * FROM stream ORDER BY camera_id, role"):
+            streams.setdefault(row["camera_id"], []).append(row)
+        rows = connection.execute(f"SELECT * FROM camera {where} ORDER BY id")  # noqa: S608 - a constant
+        return tuple(self._camera(row, streams.get(row["id"], [])) for row in rows)
+
+    def _camera(self, row: sqlite3.Row, streams: list[sqlite3.Row]) -> Camera:
+        public_id = PublicId(row["public_id"])
+        login = None
+        if row["username"] is not None:
+            password = self._seal.unseal(row["password"], _context(public_id)).decode()
+            login = Login(row["username"], Secret(password))
+        specs = tuple(_stream(item, public_id) for item in streams)
+        about = NewCamera(
+            name=row["name"],
+            driver=row["driver"],
+            address=row["address"],
+            port=row["port"],
+            identity=Identity(row["endpoint"], row["mac"], row["serial"]),
+            login=login,
+            login_mode=row["login_mode"],
+            login_state=LoginState(row["login_state"]),
+            manufacturer=row["manufacturer"],
+            model=row["model"],
+            firmware=row["firmware"],
+            streams=tuple(item.spec for item in specs),
+        )
+        return Camera(CameraId(row["id"]), public_id, about, specs, row["added_ms"], row["removed_ms"])
+
+
+def _stream(row: sqlite3.Row, camera: PublicId) -> Stream:
+    named = {item.name: row[item.name] for item in dataclasses.fields(StreamSpec) if item.name != "role"}
+    return Stream(StreamId(row["id"]), camera, StreamSpec(role=StreamRole(row["role"]), **named))
+
+
+def _insert_streams(connection: sqlite3.Connection, camera: CameraId, streams: tuple[StreamSpec, ...]) -> None:
+    for spec in streams:
+        row = {**dataclasses.asdict(spec), "role": spec.role.value, "camera_id": camera}
+        names, marks = ", ".join(row), ", ".join(f":{name}" for name in row)
+        connection.execute(f"INSERT INTO stream ({names}) VALUES ({marks})", row)  # noqa: S608 - our own names
+
+
+def _one(cameras: tuple[Camera, ...], public_id: PublicId) -> Camera:
+    for camera in cameras:
+        if camera.public_id == public_id:
+            return camera
+    raise NotFound("no such camera", key="camera")
+
+
+def same_camera(cameras: tuple[Camera, ...], identity: Identity) -> Camera | None:
+    """Return the camera that two of the three marks agree on, or one if the others are unknown.
+
+    A mark that both sides know and that differs speaks against it: a swapped camera is another one.
+    """
+    for camera in cameras:
+        pairs = zip(dataclasses.astuple(camera.about.identity), dataclasses.astuple(identity), strict=True)
+        known = [ours == theirs for ours, theirs in pairs if ours and theirs]
+        if known and all(known):
+            return camera
+    return None
