@@ -1,0 +1,123 @@
+"""`<run>/feed.sock`: live pictures for vuon-live, one connection a subscription.
+
+Owns the server side of `gateway.core.feedwire`. Invariants: only allowed uids are answered; the current
+GOP comes first and every epoch's CONFIG before its first UNIT; a slow peer only fills its own bounded
+queue (`recorder.feed`); at most `MAX_SUBSCRIPTIONS` at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeAlias
+
+from gateway.core import feedwire
+from gateway.core.errors import WireError
+from gateway.core.feedwire import Subscription
+from gateway.core.supervise import FaultSink, contained
+from gateway.core.wire import claim_socket, peer_of
+from recorder.feed import Feed, QueueReader, StreamEnded
+
+FindFeed: TypeAlias = Callable[[Subscription], Feed | None]
+MAX_SUBSCRIPTIONS = 256
+SUBSCRIBE_TIMEOUT_S = 5.0
+MAX_SUBSCRIBE_BYTES = 4096
+SOCKET_BUFFER_BYTES = 256 << 10
+"""Kept small: what does not fit must wait in the bounded queue, where it can be dropped."""
+
+_HANGUPS = (EOFError, ConnectionError, WireError, TimeoutError)
+
+
+class FeedServer:
+    """Serves feeds while entered."""
+
+    def __init__(
+        self, path: Path, find: FindFeed, *, allowed_uids: frozenset[int] | None = None, on_fault: FaultSink
+    ) -> None:
+        self._path, self._find, self._on_fault = path, find, on_fault
+        self._uids = allowed_uids if allowed_uids is not None else frozenset({0, os.getuid()})
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        claim_socket(self._path)
+        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+        self._server = await asyncio.start_unix_server(self._serve, os.fspath(self._path))
+        self._path.chmod(0o660)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._server is not None:
+            self._server.close()
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        self._path.unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            peer = peer_of(writer.get_extra_info("socket"))
+            if peer.uid in self._uids and len(self._tasks) <= MAX_SUBSCRIPTIONS:
+                async with contained("feed", self._on_fault, passing=_HANGUPS):
+                    await self._subscription(reader, writer)
+        except _HANGUPS:
+            return  # the peer is gone or speaks something else: nothing to answer
+        except asyncio.CancelledError:
+            return
+        finally:
+            self._tasks.discard(task)
+            writer.close()
+
+    async def _subscription(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        async with asyncio.timeout(SUBSCRIBE_TIMEOUT_S):
+            kind, length = feedwire.HEAD.unpack(await reader.readexactly(feedwire.HEAD.size))
+            if kind != feedwire.SUBSCRIBE or length > MAX_SUBSCRIBE_BYTES:
+                raise WireError("expected a subscription")
+            wanted = feedwire.decode_subscribe(await reader.readexactly(length))
+        feed = self._find(wanted)
+        if feed is None:
+            await _end(writer, "not_found")
+            return
+        writer.transport.set_write_buffer_limits(high=SOCKET_BUFFER_BYTES)
+        queue = QueueReader(asyncio.get_running_loop())
+        feed.attach(queue)
+        gone = asyncio.create_task(reader.read(1), name="feed-hangup")
+        try:
+            await self._pump(queue, writer, gone)
+        finally:
+            feed.detach(queue)
+            gone.cancel()
+            await asyncio.wait([gone])
+            gone.cancelled() or gone.exception()
+
+    @staticmethod
+    async def _pump(queue: QueueReader, writer: asyncio.StreamWriter, gone: asyncio.Task[bytes]) -> None:
+        """Send until the stream ends; a subscriber never speaks again, so any byte or EOF is a hang-up."""
+        epoch: int | None = None
+        gone.add_done_callback(lambda task: None if task.cancelled() else queue.ended("closed"))
+        while True:
+            try:
+                unit, skipped = await queue.take()
+            except StreamEnded as end:
+                await _end(writer, end.code)
+                return
+            if unit.config.epoch != epoch:
+                epoch = unit.config.epoch
+                writer.write(feedwire.encode_config(unit.config))
+            writer.write(feedwire.encode_unit(unit, skipped=skipped))
+            await writer.drain()
+
+
+async def _end(writer: asyncio.StreamWriter, code: str) -> None:
+    writer.write(feedwire.frame(feedwire.END, json.dumps({"code": code}).encode()))
+    await writer.drain()

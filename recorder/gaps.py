@@ -1,0 +1,210 @@
+"""The gap ledger: every second in which a recording stream has no footage carries a cause.
+
+Owns the table `gap`. Invariants: a stream has at most one open gap; spans of one stream do not overlap;
+when the cause changes while a gap is open, it is split, so each second keeps the cause it had; opening
+and closing are journalled in the same transaction; after a kill the hole since the last footage is
+accounted for before anything else is recorded.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.core.errors import (
+    CameraError,
+    CameraLoginRefused,
+    CameraOverloaded,
+    CameraUnreachable,
+    StorageError,
+    VuonError,
+)
+from gateway.core.events import Event
+from gateway.core.model import StreamId
+from recorder.journal import Journal
+from recorder.registry import Stream
+
+
+class GapCause(StrEnum):
+    """Why a recording stream has no footage."""
+
+    CAMERA = "camera"
+    NETWORK = "network"
+    LOGIN = "login"
+    DISK = "disk"
+    POWER = "power"
+    CLOCK = "clock"
+    OVERLOAD = "overload"
+    RECORDER_RESTART = "recorder_restart"
+    RECORDER_STOPPED = "recorder_stopped"
+    PAUSED = "paused"
+
+
+_CAUSES: tuple[tuple[type[VuonError], GapCause], ...] = (
+    (CameraLoginRefused, GapCause.LOGIN),
+    (CameraUnreachable, GapCause.NETWORK),
+    (CameraOverloaded, GapCause.CAMERA),
+    (CameraError, GapCause.CAMERA),
+    (StorageError, GapCause.DISK),
+)
+
+
+def cause_of(error: VuonError) -> GapCause:
+    """Return the gap cause of a stream's end."""
+    return next((cause for kind, cause in _CAUSES if isinstance(error, kind)), GapCause.OVERLOAD)
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A span without footage, UTC ms; `end_ms` None while it lasts."""
+
+    stream: StreamId
+    start_ms: int
+    end_ms: int | None
+    cause: GapCause
+
+
+@dataclass(frozen=True, slots=True)
+class GapSum:
+    """How much is missing in a span of time."""
+
+    count: int
+    seconds: float
+
+
+_OPEN = "SELECT * FROM gap WHERE stream_id = ? AND end_ms IS NULL"
+
+
+def _gap(row: sqlite3.Row) -> Gap:
+    return Gap(StreamId(row["stream_id"]), row["start_ms"], row["end_ms"], GapCause(row["cause"]))
+
+
+def _end(connection: sqlite3.Connection, row: sqlite3.Row, end_ms: int) -> int:
+    """Close an open row and return its length in ms; one without length leaves no row."""
+    length_ms = max(end_ms - int(row["start_ms"]), 0)
+    if length_ms:
+        connection.execute("UPDATE gap SET end_ms = ? WHERE id = ?", (row["start_ms"] + length_ms, row["id"]))
+    else:
+        connection.execute("DELETE FROM gap WHERE id = ?", (row["id"],))
+    return length_ms
+
+
+class GapLedger:
+    """Opens, splits and closes gaps."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def open(self, stream: Stream, at_ms: int, cause: GapCause) -> None:
+        """Say that footage of the stream ends at `at_ms`; no more than a split if a gap is open."""
+        stopped = self._event("recording.stopped", stream, why=cause.value)
+
+        def fact(connection: sqlite3.Connection) -> tuple[None, Sequence[Event]]:
+            row = connection.execute(_OPEN, (stream.id,)).fetchone()
+            if row is not None and row["cause"] == cause:
+                return None, ()
+            start_ms = at_ms
+            if row is not None:
+                start_ms = max(at_ms, row["start_ms"])
+                _end(connection, row, start_ms)
+            _insert(connection, stream.id, start_ms, cause)
+            return None, (stopped,) if row is None else ()
+
+        await self._journal.transact(fact)
+
+    async def close(self, stream: Stream, at_ms: int, run: int) -> None:
+        """Say that footage of the stream begins again at `at_ms` with run `run`."""
+        started = self._event("recording.started", stream, run=run)
+
+        def fact(connection: sqlite3.Connection) -> tuple[None, Sequence[Event]]:
+            row = connection.execute(_OPEN, (stream.id,)).fetchone()
+            length_ms = 0 if row is None else _end(connection, row, at_ms)
+            if row is None or not length_ms:
+                return None, (started,)
+            return None, (self._ended(stream, length_ms, GapCause(row["cause"])), started)
+
+        await self._journal.transact(fact)
+
+    async def add(self, stream: Stream, start_ms: int, end_ms: int, cause: GapCause) -> None:
+        """Record a gap that is over already, such as pictures lost to a full queue."""
+        if end_ms <= start_ms:
+            return
+
+        def fact(connection: sqlite3.Connection) -> None:
+            _insert(connection, stream.id, start_ms, cause, end_ms)
+
+        await self._journal.record(fact, self._ended(stream, end_ms - start_ms, cause))
+
+    async def drop(self, stream: Stream, at_ms: int) -> None:
+        """Say that the stream is no longer to be recorded: an open gap ends here."""
+
+        def fact(connection: sqlite3.Connection) -> None:
+            row = connection.execute(_OPEN, (stream.id,)).fetchone()
+            if row is not None:
+                _end(connection, row, at_ms)
+
+        await self._journal.record(fact)
+
+    async def recover(
+        self, streams: Iterable[tuple[Stream, int | None]], now_ms: int, *, same_boot: bool
+    ) -> tuple[Gap, ...]:
+        """Account for the time since the recorder last ran; returns the gaps it had to open.
+
+        `streams` come with the end of their last footage. A stream without an open gap was recording
+        when the recorder died: by a kill if the machine still runs since, otherwise by power.
+        """
+        cause = GapCause.RECORDER_RESTART if same_boot else GapCause.POWER
+
+        def fact(connection: sqlite3.Connection) -> tuple[tuple[Gap, ...], Sequence[Event]]:
+            opened: list[Gap] = []
+            events: list[Event] = []
+            for stream, last_ms in streams:
+                if last_ms is None or connection.execute(_OPEN, (stream.id,)).fetchone() is not None:
+                    continue
+                start_ms = min(last_ms, now_ms)
+                _insert(connection, stream.id, start_ms, cause)
+                opened.append(Gap(stream.id, start_ms, None, cause))
+                events.append(self._event("recording.stopped", stream, why=cause.value))
+            return tuple(opened), events
+
+        return await self._journal.transact(fact)
+
+    def _ended(self, stream: Stream, length_ms: int, cause: GapCause) -> Event:
+        return self._event("recording.gap", stream, why=cause.value, seconds=round(length_ms / 1000, 3))
+
+    def _event(self, name: str, stream: Stream, **data: str | float) -> Event:
+        return self._journal.event(name, subject=stream.camera, camera=stream.camera, stream=stream.role.value, **data)
+
+
+def _insert(
+    connection: sqlite3.Connection, stream: StreamId, start_ms: int, cause: GapCause, end_ms: int | None = None
+) -> None:
+    connection.execute(
+        "INSERT INTO gap (stream_id, start_ms, end_ms, cause) VALUES (?, ?, ?, ?)",
+        (stream, start_ms, end_ms, cause.value),
+    )
+
+
+def gaps_between(
+    connection: sqlite3.Connection, streams: Sequence[StreamId], from_ms: int, to_ms: int
+) -> tuple[Gap, ...]:
+    """Return the gaps that touch [from_ms, to_ms), oldest first."""
+    marks = ", ".join("?" * len(streams))
+    rows = connection.execute(
+        f"SELECT * FROM gap WHERE stream_id IN ({marks}) AND start_ms < ?"  # noqa: S608 - question marks
+        " AND coalesce(end_ms, ?) > ? ORDER BY start_ms",
+        (*streams, to_ms, to_ms, from_ms),
+    )
+    return tuple(_gap(row) for row in rows)
+
+
+def gap_sums(connection: sqlite3.Connection, from_ms: int, to_ms: int) -> dict[StreamId, GapSum]:
+    """Return how much of [from_ms, to_ms) each stream misses; streams without gaps are absent."""
+    rows = connection.execute(
+        "SELECT stream_id, count(*) AS n, sum(min(coalesce(end_ms, ?2), ?2) - max(start_ms, ?1)) AS ms"
+        " FROM gap WHERE start_ms < ?2 AND coalesce(end_ms, ?2) > ?1 GROUP BY stream_id",
+        (from_ms, to_ms),
+    )
+    return {StreamId(row["stream_id"]): GapSum(row["n"], row["ms"] / 1000) for row in rows}

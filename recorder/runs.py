@@ -1,0 +1,157 @@
+"""Runs: all footage of one RTSP session without a gap, and the wall time it is written with.
+
+Owns the table `run`, the run counter and the watch on the wall clock. Invariants: a run id is used
+once in the life of a box, whatever the clock says; a run's anchor (wall time and monotonic time of its
+first key frame) never changes; when the wall clock steps by more than `STEP_MS`, runs end and new ones
+begin, and runs written while the clock was not trusted get the step as their `offset_ms`.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.core.clock import Clock
+from gateway.core.db import Database
+from gateway.core.model import RunId, StreamId
+from recorder.gaps import GapCause
+
+STEP_MS = 250
+"""NTP slews below that; a bigger change of (wall - monotonic) is a step."""
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """When a run's first key frame arrived, on both clocks."""
+
+    wall_ms: int
+    mono_ns: int
+    trusted: bool
+
+    def wall_at(self, mono_ns: int) -> int:
+        """Return the run's wall time in ms at a monotonic instant."""
+        return self.wall_ms + (mono_ns - self.mono_ns) // 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run as the writer needs it."""
+
+    id: RunId
+    stream: StreamId
+    anchor: Anchor
+    offset_ms: int = 0
+
+
+def boot_id(path: Path = BOOT_ID) -> str:
+    """Return the kernel's id of this boot."""
+    return path.read_text(encoding="ascii").strip()
+
+
+class RunBook:
+    """Hands out run ids and keeps the table of runs."""
+
+    def __init__(self, db: Database, boot: str) -> None:
+        self._db, self._boot = db, boot
+
+    async def reserve(self) -> RunId:
+        """Return the next run id; it is never returned again, also if it is not used."""
+
+        def take(connection: sqlite3.Connection) -> RunId:
+            connection.execute("INSERT OR IGNORE INTO fact VALUES ('next_run', '1')")
+            now = int(connection.execute("SELECT value FROM fact WHERE name = 'next_run'").fetchone()[0])
+            connection.execute("UPDATE fact SET value = ? WHERE name = 'next_run'", (str(now + 1),))
+            return RunId(now)
+
+        return await self._db.write(take)
+
+    async def opened(self, run: Run) -> None:
+        """Note that a run's first key frame was written."""
+        row = (run.id, run.stream, run.anchor.wall_ms, run.offset_ms, int(run.anchor.trusted), self._boot)
+        await self._db.write(
+            lambda connection: connection.execute(
+                "INSERT INTO run (id, stream_id, started_ms, offset_ms, time_trusted, boot_id)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                row,
+            )
+        )
+
+    async def closed(self, run: RunId, ended_ms: int, cause: GapCause) -> None:
+        """Note when and why a run ended; one that never opened has no row and needs none."""
+        await self._db.write(
+            lambda connection: connection.execute(
+                "UPDATE run SET ended_ms = max(?, started_ms), cause = ? WHERE id = ? AND ended_ms IS NULL",
+                (ended_ms, cause.value, run),
+            )
+        )
+
+    async def recover(self, last_end: Mapping[StreamId, int]) -> bool:
+        """Close the runs that a kill or power cut left open; returns whether the boot is still the same.
+
+        `last_end` is the end of each stream's last footage, UTC ms. Remembers this boot.
+        """
+
+        def fix(connection: sqlite3.Connection) -> bool:
+            found = connection.execute("SELECT value FROM fact WHERE name = 'boot_id'").fetchone()
+            same = found is not None and found["value"] == self._boot
+            cause = GapCause.RECORDER_RESTART if same else GapCause.POWER
+            rows = connection.execute("SELECT id, stream_id, started_ms FROM run WHERE ended_ms IS NULL").fetchall()
+            for row in rows:
+                end_ms = max(last_end.get(row["stream_id"], 0), row["started_ms"])
+                connection.execute(
+                    "UPDATE run SET ended_ms = ?, cause = ? WHERE id = ?", (end_ms, cause.value, row["id"])
+                )
+            connection.execute("INSERT OR REPLACE INTO fact VALUES ('boot_id', ?)", (self._boot,))
+            return same
+
+        return await self._db.write(fix)
+
+    async def correct(self, step_ms: int) -> tuple[RunId, ...]:
+        """Give all runs of this boot that were written with an untrusted clock the step as offset."""
+
+        def fix(connection: sqlite3.Connection) -> tuple[RunId, ...]:
+            rows = connection.execute(
+                "UPDATE run SET offset_ms = offset_ms + ?, time_trusted = 1"
+                " WHERE boot_id = ? AND time_trusted = 0 RETURNING id",
+                (step_ms, self._boot),
+            ).fetchall()
+            return tuple(RunId(row["id"]) for row in rows)
+
+        return await self._db.write(fix)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A jump of wall time; `became_trusted` says that it set a wrong clock right."""
+
+    step_ms: int
+    became_trusted: bool
+
+
+class StepWatch:
+    """Compares wall and monotonic time; call `look` about once a second."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._difference_ms, self._trusted = self._read(), clock.trusted()
+
+    def _read(self) -> int:
+        return self._clock.now_ms() - self._clock.mono_ns() // 1_000_000
+
+    def look(self) -> Step | None:
+        """Return the step since the last look that reported one, if it is one."""
+        difference_ms, trusted = self._read(), self._clock.trusted()
+        step_ms = difference_ms - self._difference_ms
+        became = trusted and not self._trusted
+        self._trusted = trusted
+        if abs(step_ms) <= STEP_MS and not became:
+            return None
+        self._difference_ms = difference_ms
+        return Step(step_ms, became)
+
+
+StepListener = Callable[[Step], None]
+"""Called in the event loop's thread."""
