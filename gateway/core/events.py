@@ -65,8 +65,8 @@ _SOURCES = (
     _t("access.revoked", Lane.ALARM, reason="reason code", sessions="number ended"),
     _t("sharing.stopped", Lane.ALARM, state="on or off"),
     _t("audit.checkpoint", Lane.ALARM, seq="last audit row", head="hex SHA-256", signature="base64 Ed25519"),
-    _t("condition.raised", Lane.ALARM, condition="code", subject="public id or box"),
-    _t("condition.cleared", Lane.ALARM, condition="code", subject="public id or box"),
+    _t("condition.raised", Lane.ALARM, condition="code", about="public id or box"),
+    _t("condition.cleared", Lane.ALARM, condition="code", about="public id or box"),
 )
 EVENT_TYPES: Mapping[str, EventType] = {kind.name: kind for kind in _SOURCES}
 
