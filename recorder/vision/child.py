@@ -1,0 +1,64 @@
+"""The vision process: decodes untrusted video in a cage and answers with stills and figures.
+
+Owns the child's life: load libraries, limit resources, lock the cage, prove it, then answer requests on
+stdin until it closes. Invariants: nothing is decoded before the cage is proven, unless the recorder's
+configuration said `sandbox = false` (`--no-sandbox`); a picture that does not decode is answered BAD and
+the process lives on; a picture that kills it kills nothing else.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import BinaryIO
+
+from recorder.vision import pipe, sandbox
+from recorder.vision.stills import BadPicture, Looker
+
+EXIT_REFUSED = 3
+
+
+def cage() -> str:
+    """Lock this process up; returns why that failed, empty on success."""
+    try:
+        sandbox.lock()
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
+        return f"{type(error).__name__}: {error}"
+    possible = sandbox.escapes()
+    return f"still possible: {', '.join(possible)}" if possible else ""
+
+
+def answer(looker: Looker, requests: BinaryIO, replies: BinaryIO) -> None:
+    """Serve requests until the pipe closes."""
+    while head := requests.read(pipe.HEAD.size):
+        kind, length = pipe.HEAD.unpack(head)
+        if length > pipe.MAX_REQUEST_BYTES:
+            return
+        body = requests.read(length)
+        if kind == pipe.FORGET:
+            looker.forget(pipe.decode_forget(body))
+            continue
+        try:
+            reply = pipe.encode_picture(*looker.look(pipe.decode_decode(body)))
+        except BadPicture as error:
+            reply = pipe.frame(pipe.BAD, str(error)[:200].encode())
+        replies.write(reply)
+        replies.flush()
+
+
+def main(arguments: list[str]) -> int:
+    """Run the child; the exit status is 0 when the recorder closed the pipe."""
+    requests, replies = sys.stdin.buffer, sys.stdout.buffer
+    looker = Looker()
+    looker.warm()
+    sandbox.limit_resources()
+    why = "" if "--no-sandbox" in arguments else cage()
+    replies.write(pipe.frame(pipe.REFUSED if why else pipe.READY, why.encode()))
+    replies.flush()
+    if why:
+        return EXIT_REFUSED
+    answer(looker, requests, replies)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,290 @@
+"""The recorder's side of the vision child: feeds it key frames, keeps the newest still of each camera.
+
+Owns the child process and the stills in memory (never on disk). Invariants: per stream only the newest
+key frame waits, older ones are dropped and counted, so a slow child delays nothing; one request is under
+way at a time; a child that does not answer within `ANSWER_TIMEOUT_S`, or answers nonsense, is killed and
+started again by `supervise`; the sub stream is looked at, the main stream only while no sub came lately.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio
+
+import recorder.vision
+from gateway.core.clock import Clock
+from gateway.core.errors import ConfigError, WireError
+from gateway.core.media import AccessUnit
+from gateway.core.model import PublicId, StreamRole
+from recorder.feed import Feed
+from recorder.vision import pipe
+from recorder.vision.pipe import Jpeg, Look
+
+START_TIMEOUT_S = 30.0
+ANSWER_TIMEOUT_S = 5.0
+SUB_IS_FRESH_NS = 10_000_000_000
+STILL_EVERY_NS = 10_000_000_000
+"""Without anybody asking, a still is encoded that often; it costs more than decoding."""
+WATCHED_FOR_NS = 60_000_000_000
+"""After somebody asked for a camera's still, every key frame is encoded for that long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Still:
+    """The newest picture of a camera."""
+
+    captured_ms: int
+    """UTC ms of its arrival at the box."""
+    role: StreamRole
+    sizes: tuple[Jpeg, ...]
+
+    def at_width(self, width: int) -> Jpeg:
+        """Return the smallest picture at least `width` wide, or the largest there is."""
+        wide = [jpeg for jpeg in self.sizes if jpeg.width >= width]
+        return min(wide, key=lambda jpeg: jpeg.width) if wide else max(self.sizes, key=lambda jpeg: jpeg.width)
+
+
+@dataclass(slots=True)
+class _Waiting:
+    unit: AccessUnit
+    captured_ms: int
+
+
+@dataclass(slots=True)
+class _Eye:
+    """What is kept of one camera."""
+
+    number: int
+    waiting: dict[StreamRole, _Waiting] = field(default_factory=dict)
+    sub_seen_ns: int | None = None
+    still: Still | None = None
+    still_ns: int | None = None
+    asked_ns: int | None = None
+    look: Look | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VisionFacts:
+    """Figures for the status page."""
+
+    running: bool
+    sandboxed: bool
+    looked: int
+    dropped: int
+    bad: int
+
+
+class Tap:
+    """The vision reader of one feed: key frames only, latest wins. Called in the network thread."""
+
+    def __init__(self, client: VisionClient, camera: PublicId, role: StreamRole) -> None:
+        self._client, self._camera, self._role = client, camera, role
+
+    def offer(self, unit: AccessUnit) -> None:
+        """Let a key frame wait for the child."""
+        if unit.is_key:
+            self._client.offer(self._camera, self._role, unit)
+
+    def ended(self, code: str) -> None:
+        """Nothing to do: the last still stays, with its time."""
+
+
+class VisionClient:
+    """Runs the child while `run` is awaited; `still` and `look` answer from memory."""
+
+    def __init__(self, clock: Clock, *, sandbox: bool = True, command: Sequence[str] = ()) -> None:
+        self._clock, self._sandbox = clock, sandbox
+        self._command = tuple(command) or _child_command(sandbox=sandbox)
+        self._lock = threading.Lock()
+        self._eyes: dict[PublicId, _Eye] = {}
+        self._numbers = 0
+        self._gone: list[int] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._work = asyncio.Event()
+        self._running = False
+        self._looked = self._dropped = self._bad = 0
+
+    def attach(self, feed: Feed) -> Tap:
+        """Look at a feed from now on; returns the reader, for `feed.detach`."""
+        with self._lock:
+            self._eyes.setdefault(feed.camera, self._new_eye())
+        tap = Tap(self, feed.camera, feed.role)
+        feed.attach(tap)
+        return tap
+
+    def _new_eye(self) -> _Eye:
+        self._numbers += 2
+        return _Eye(self._numbers)
+
+    def forget(self, camera: PublicId) -> None:
+        """Drop a camera and its still."""
+        with self._lock:
+            eye = self._eyes.pop(camera, None)
+            if eye is not None:
+                self._gone += [eye.number, eye.number + 1]
+        self._wake()
+
+    def offer(self, camera: PublicId, role: StreamRole, unit: AccessUnit) -> None:
+        """Queue a key frame; any thread, never waits."""
+        if unit.size_bytes > pipe.MAX_REQUEST_BYTES // 2:
+            return
+        age_ms = (self._clock.mono_ns() - unit.received_mono_ns) // 1_000_000
+        with self._lock:
+            eye = self._eyes.get(camera)
+            if eye is None:
+                return
+            if role is StreamRole.SUB:
+                eye.sub_seen_ns = unit.received_mono_ns
+            elif eye.sub_seen_ns is not None and unit.received_mono_ns - eye.sub_seen_ns < SUB_IS_FRESH_NS:
+                return
+            self._dropped += role in eye.waiting
+            eye.waiting[role] = _Waiting(unit, self._clock.now_ms() - age_ms)
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._work.set)
+
+    def still(self, camera: PublicId) -> Still | None:
+        """Return the newest still; asking also makes the next ones fresher."""
+        with self._lock:
+            eye = self._eyes.get(camera)
+            if eye is None:
+                return None
+            eye.asked_ns = self._clock.mono_ns()
+            return eye.still
+
+    def still_ms(self, camera: PublicId) -> int | None:
+        """Return when the newest still was captured, without counting as asking."""
+        with self._lock:
+            eye = self._eyes.get(camera)
+            return eye.still.captured_ms if eye is not None and eye.still is not None else None
+
+    def look(self, camera: PublicId) -> Look | None:
+        """Return the figures of the newest key frame."""
+        with self._lock:
+            eye = self._eyes.get(camera)
+            return eye.look if eye is not None else None
+
+    def facts(self) -> VisionFacts:
+        """Return the figures of the child."""
+        return VisionFacts(self._running, self._sandbox, self._looked, self._dropped, self._bad)
+
+    async def run(self) -> None:
+        """Start the child and feed it until it fails (raises) or this is cancelled."""
+        self._loop = asyncio.get_running_loop()
+        root = str(Path(next(iter(recorder.vision.__path__))).parent.parent)
+        process = await asyncio.create_subprocess_exec(
+            *self._command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env={"PYTHONPATH": root, "PATH": os.environ.get("PATH", "/usr/bin:/bin"), "OMP_NUM_THREADS": "1"},
+        )
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            async with asyncio.timeout(START_TIMEOUT_S):
+                kind, body = await _reply(process.stdout)
+            if kind != pipe.READY:
+                raise ConfigError(
+                    f"the vision child cannot be caged: {body.decode(errors='replace')}",
+                    key="vision.sandbox",
+                    value="true",
+                    remedy="install libseccomp2, or set vision.sandbox = false",
+                )
+            self._running = True
+            await self._serve(process.stdin, process.stdout)
+        except (EOFError, ConnectionError, TimeoutError) as error:
+            raise WireError("the vision child does not answer") from error
+        finally:
+            self._running = False
+            await _end(process)
+
+    async def _serve(self, requests: asyncio.StreamWriter, replies: asyncio.StreamReader) -> None:
+        while True:
+            self._work.clear()
+            while (job := self._next()) is not None:
+                await self._one(job, requests, replies)
+            await self._work.wait()
+
+    def _next(self) -> tuple[PublicId, StreamRole, _Waiting, int] | None:
+        """Take the key frame that has waited longest."""
+        with self._lock:
+            waiting = [
+                (item.unit.received_mono_ns, camera, role)
+                for camera, eye in self._eyes.items()
+                for role, item in eye.waiting.items()
+            ]
+            if not waiting:
+                return None
+            _, camera, role = min(waiting)
+            eye = self._eyes[camera]
+            return camera, role, eye.waiting.pop(role), eye.number + (role is StreamRole.SUB)
+
+    def _wants_still(self, camera: PublicId) -> bool:
+        now_ns = self._clock.mono_ns()
+        with self._lock:
+            eye = self._eyes.get(camera)
+            if eye is None:
+                return False
+            watched = eye.asked_ns is not None and now_ns - eye.asked_ns < WATCHED_FOR_NS
+            return watched or eye.still_ns is None or now_ns - eye.still_ns >= STILL_EVERY_NS
+
+    async def _one(
+        self,
+        job: tuple[PublicId, StreamRole, _Waiting, int],
+        requests: asyncio.StreamWriter,
+        replies: asyncio.StreamReader,
+    ) -> None:
+        camera, role, item, number = job
+        with self._lock:
+            gone, self._gone = self._gone, []
+        for stream in gone:
+            requests.write(pipe.encode_forget(stream))
+        requests.write(pipe.encode_decode(number, item.unit, want_stills=self._wants_still(camera)))
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            await requests.drain()
+            kind, body = await _reply(replies)
+        if kind == pipe.BAD:
+            self._bad += 1
+            return
+        if kind != pipe.PICTURE:
+            raise WireError(f"the vision child answered kind {kind}")
+        look, stills = pipe.decode_picture(body)
+        self._looked += 1
+        with self._lock:
+            eye = self._eyes.get(camera)
+            if eye is None:
+                return
+            eye.look = look
+            if stills:
+                eye.still = Still(item.captured_ms, role, stills)
+                eye.still_ns = self._clock.mono_ns()
+
+
+def _child_command(*, sandbox: bool) -> tuple[str, ...]:
+    command = (sys.executable, "-m", "recorder.vision.child")
+    return command if sandbox else (*command, "--no-sandbox")
+
+
+async def _reply(replies: asyncio.StreamReader) -> tuple[int, bytes]:
+    kind, length = pipe.HEAD.unpack(await replies.readexactly(pipe.HEAD.size))
+    if length > pipe.MAX_REPLY_BYTES:
+        raise WireError("a reply of the vision child is too long", bytes=length)
+    return kind, await replies.readexactly(length)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    with anyio.CancelScope(shield=True):
+        if process.returncode is None:
+            process.kill()
+        if process.stdin is not None:
+            process.stdin.close()
+        await process.wait()

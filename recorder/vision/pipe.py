@@ -1,0 +1,131 @@
+"""Messages between the recorder and its vision child, over the child's stdin and stdout.
+
+Owns the framing: `kind:u8 length:u32be body`. Invariants: one request is answered by exactly one reply,
+in order; both sides cap the length before they allocate; the child's replies are untrusted (it decodes
+untrusted video) and parsed as such.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import asdict, dataclass
+
+from gateway.core.errors import WireError
+from gateway.core.media import AccessUnit, Codec
+
+HEAD = struct.Struct(">BI")
+READY, REFUSED, DECODE, PICTURE, BAD, FORGET = 1, 2, 3, 4, 5, 6
+"""READY and REFUSED open the conversation; DECODE is answered by PICTURE or BAD; FORGET is not answered."""
+
+MAX_REQUEST_BYTES = 8 << 20
+"""Key frames above that are not looked at; the largest of 4K cameras seen are below 4 MB."""
+MAX_REPLY_BYTES = 2 << 20
+MAX_SIDE = 8192
+STILL_WIDTHS = (320, 640)
+
+_DECODE = struct.Struct(">IBB")
+_FORGET = struct.Struct(">I")
+_START = b"\0\0\0\1"
+_CODECS = {Codec.H264: 1, Codec.H265: 2}
+_NAMES = {1: "h264", 2: "hevc"}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A key frame to look at, as the child sees it."""
+
+    stream: int
+    codec: str
+    """FFmpeg's name."""
+    want_stills: bool
+    annex_b: bytes
+    """Parameter sets and slices with start codes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the child saw in one key frame."""
+
+    width: int
+    height: int
+    motion: float
+    """Mean absolute luma difference to the previous key frame, 0-255, over a 80x45 picture."""
+    changed: float
+    """Share of its cells that changed visibly, 0-1."""
+    luma_mean: float
+    luma_sd: float
+    crc: int
+    """CRC-32 of the luma plane: identical over many key frames means a frozen camera."""
+
+
+@dataclass(frozen=True, slots=True)
+class Jpeg:
+    """One encoded still."""
+
+    width: int
+    height: int
+    data: bytes
+
+
+def frame(kind: int, body: bytes) -> bytes:
+    """Return one message."""
+    return HEAD.pack(kind, len(body)) + body
+
+
+def encode_decode(stream: int, unit: AccessUnit, *, want_stills: bool) -> bytes:
+    """Return the DECODE message of a key frame."""
+    config = unit.config
+    nals = (*(item for item in (config.vps, config.sps, config.pps) if item), *unit.nals)
+    head = _DECODE.pack(stream, _CODECS[config.codec], want_stills)
+    return frame(DECODE, head + b"".join(part for nal in nals for part in (_START, nal)))
+
+
+def decode_decode(body: bytes) -> Job:
+    """Parse a DECODE body."""
+    stream, codec, want_stills = _DECODE.unpack_from(body)
+    return Job(stream, _NAMES[codec], bool(want_stills), body[_DECODE.size :])
+
+
+def encode_forget(stream: int) -> bytes:
+    """Return the FORGET message: the stream's decoder and last picture may go."""
+    return frame(FORGET, _FORGET.pack(stream))
+
+
+def decode_forget(body: bytes) -> int:
+    """Parse a FORGET body."""
+    (stream,) = _FORGET.unpack(body)
+    return int(stream)
+
+
+def encode_picture(look: Look, stills: tuple[Jpeg, ...]) -> bytes:
+    """Return the PICTURE message: `length:u32` JSON head, then the JPEGs one after the other."""
+    sizes = [[still.width, still.height, len(still.data)] for still in stills]
+    head = json.dumps({"look": asdict(look), "stills": sizes}).encode()
+    return frame(PICTURE, _FORGET.pack(len(head)) + head + b"".join(still.data for still in stills))
+
+
+def decode_picture(body: bytes) -> tuple[Look, tuple[Jpeg, ...]]:
+    """Parse a PICTURE body; WireError if it is not exactly what `encode_picture` makes."""
+    try:
+        (length,) = _FORGET.unpack_from(body)
+        head = json.loads(body[4 : 4 + length])
+        fields = head["look"]
+        look = Look(
+            int(fields["width"]),
+            int(fields["height"]),
+            float(fields["motion"]),
+            float(fields["changed"]),
+            float(fields["luma_mean"]),
+            float(fields["luma_sd"]),
+            int(fields["crc"]),
+        )
+        stills, at = [], 4 + length
+        for width, height, size in head["stills"]:
+            if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE and 0 < size <= len(body) - at):
+                raise WireError("a still of the vision child runs past its message")
+            stills.append(Jpeg(int(width), int(height), body[at : at + size]))
+            at += size
+    except (struct.error, ValueError, KeyError, TypeError) as error:
+        raise WireError("malformed picture message") from error
+    return look, tuple(stills)
