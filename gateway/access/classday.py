@@ -1,0 +1,98 @@
+"""One class at one instant: is it paused, answered for, within its hours, in a block that may be seen.
+
+Owns the rules of the class's day, which the policy joins with who asks. Pure. Invariants: each rule
+returns why guardians may not see the class at that instant, or None; deny beats allow (one hidden
+block hides whatever runs beside it); minutes and weekdays are those of the site's zone, and a special
+day of the calendar may run like another weekday.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from gateway.access.facts import NEVER_VISIBLE, Block, BlockKind, Facts, Window
+from gateway.access.localtime import moment
+from gateway.access.reasons import Reason
+from gateway.core.model import PublicId
+
+Rule: TypeAlias = Callable[[Facts, PublicId, int], Reason | None]
+
+_HIDDEN = {
+    BlockKind.NAP: Reason.PLAN_NAP,
+    BlockKind.TOILET: Reason.PLAN_CARE,
+    BlockKind.CHANGING: Reason.PLAN_CARE,
+}
+
+
+def paused(facts: Facts, class_id: PublicId, at_ms: int) -> Reason | None:
+    """Hide while somebody of the school hides the class."""
+    if any(row.holds(at_ms) for row in facts.index.pauses_of_class.get(class_id, ())):
+        return Reason.CLASS_PAUSED
+    return None
+
+
+def consents(facts: Facts, child: PublicId, at_ms: int) -> bool:
+    """Say whether this child's family agrees to viewing at this instant."""
+    return any(row.holds(at_ms) for row in facts.index.consents_of_child.get(child, ()))
+
+
+def unanswered(facts: Facts, class_id: PublicId, at_ms: int) -> Reason | None:
+    """No answer is not consent: every enrolled child needs one, or the principal's resolution."""
+    for row in facts.index.enrolments_of_class.get(class_id, ()):
+        if row.holds(at_ms) and not consents(facts, row.child, at_ms):
+            resolved = facts.index.resolutions_of_child.get(row.child, ())
+            if not any(item.class_id == class_id and item.holds(at_ms) for item in resolved):
+                return Reason.CLASS_NOT_OPEN
+    return None
+
+
+def out_of_hours(facts: Facts, class_id: PublicId, at_ms: int) -> Reason | None:
+    """Hide on closed days and outside the class's viewing windows; no windows, no viewing."""
+    weekday, minute = _weekday(facts, at_ms)
+    if weekday is None:
+        return Reason.CALENDAR_CLOSED
+    windows = facts.index.windows_of_class.get(class_id, ())
+    if not windows:
+        return Reason.WINDOW_NONE
+    return None if any(_runs(row, weekday, minute) for row in windows) else Reason.WINDOW_CLOSED
+
+
+def off_plan(facts: Facts, class_id: PublicId, at_ms: int) -> Reason | None:
+    """Hide unless a visible block runs and no hidden one does."""
+    weekday, minute = _weekday(facts, at_ms)
+    running = [row for row in facts.index.blocks_of_class.get(class_id, ()) if _runs(row, weekday, minute)]
+    for row in running:
+        if row.kind in NEVER_VISIBLE or not row.guardian_visible:
+            return _HIDDEN.get(row.kind, Reason.PLAN_HIDDEN)
+    return None if running else Reason.PLAN_NONE
+
+
+HIDDEN_BY: tuple[Rule, ...] = (paused, unanswered, out_of_hours, off_plan)
+"""Every rule, in the order in which a guardian is told."""
+
+
+def _runs(row: Window | Block, weekday: int | None, minute: int) -> bool:
+    return weekday in row.days and row.start_min <= minute < row.end_min
+
+
+def _weekday(facts: Facts, at_ms: int) -> tuple[int | None, int]:
+    """Return the weekday the school runs by (None = closed) and the local minute."""
+    date, minute = moment(facts.zone, at_ms)
+    special = facts.index.days.get(date)
+    if special is None:
+        return date.weekday(), minute
+    if not special.open:
+        return None, minute
+    return date.weekday() if special.as_weekday is None else special.as_weekday, minute
+
+
+def minutes(facts: Facts, classes: set[PublicId], at_ms: int) -> set[int]:
+    """Return the minutes at which a window or block of the local day of `at_ms` begins or ends."""
+    weekday, _ = _weekday(facts, at_ms)
+    found: set[int] = set()
+    for class_id in classes:
+        rows: list[Window | Block] = [*facts.index.windows_of_class.get(class_id, ())]
+        rows += facts.index.blocks_of_class.get(class_id, ())
+        found.update(minute for row in rows if weekday in row.days for minute in (row.start_min, row.end_min))
+    return found

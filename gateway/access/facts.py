@@ -1,0 +1,282 @@
+"""What is so at the school, as far as it decides who may see what: one frozen snapshot.
+
+Owns the fact types and `Facts`, the only thing the policy reads. Invariants: everything is frozen and
+hashable; spans are half open `[since_ms, until_ms)` in UTC milliseconds; minutes and weekdays are of the
+site's zone; no name and no picture is in here (names stay sealed in the store); `Facts` builds its
+indexes itself, so `dataclasses.replace` gives a consistent snapshot.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+from gateway.core.model import PublicId, Role
+
+MINUTES_PER_DAY = 1440
+EVERY_DAY = frozenset(range(7))
+"""Weekdays as `dt.date.weekday()` counts them: Monday = 0."""
+SCHOOL_WEEK = frozenset(range(5))
+
+V = TypeVar("V")
+
+
+class Purpose(StrEnum):
+    """What a guardian consents to, each on its own."""
+
+    VIEW = "view"
+    RECORD = "record"
+    OBSERVE = "observe"
+
+
+class BlockKind(StrEnum):
+    """What the class does in a block of its day plan."""
+
+    ARRIVAL = "arrival"
+    LESSON = "lesson"
+    MEAL = "meal"
+    NAP = "nap"
+    TOILET = "toilet"
+    CHANGING = "changing"
+    OUTDOORS = "outdoors"
+    LEAVING = "leaving"
+    OTHER = "other"
+
+
+NEVER_VISIBLE = frozenset({BlockKind.NAP, BlockKind.TOILET, BlockKind.CHANGING})
+"""Guardians never see these, whatever a plan says (PRODUCT 3)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """When something is so: from `since_ms` until before `until_ms` (None = no end known)."""
+
+    since_ms: int = 0
+    until_ms: int | None = None
+
+    def holds(self, at_ms: int) -> bool:
+        """Say whether it is so at this instant."""
+        return self.since_ms <= at_ms and (self.until_ms is None or at_ms < self.until_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody with a role; a disabled person may do nothing."""
+
+    id: PublicId
+    role: Role
+    disabled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guardian(Span):
+    """A person stands for a child."""
+
+    person: PublicId
+    child: PublicId
+    kind: str = "parent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Enrolment(Span):
+    """A child belongs to a class."""
+
+    child: PublicId
+    class_id: PublicId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Teaching(Span):
+    """A person teaches a class."""
+
+    person: PublicId
+    class_id: PublicId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassCamera(Span):
+    """A camera shows a class."""
+
+    camera: PublicId
+    class_id: PublicId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consent(Span):
+    """A family said yes for one purpose; `until_ms` is the withdrawal."""
+
+    child: PublicId
+    purpose: Purpose
+    text_version: str = "1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution(Span):
+    """The principal settled how a class goes on although a child has no consent (PRODUCT 4)."""
+
+    child: PublicId
+    class_id: PublicId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause(Span):
+    """Guardians do not see the class for a while ("Tạm ẩn hình")."""
+
+    class_id: PublicId
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Privacy(Span):
+    """Nobody sees the camera live; it is recorded all the same."""
+
+    camera: PublicId
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarDay:
+    """A date that is not like its weekday: closed, or open and run like another weekday."""
+
+    date: dt.date
+    open: bool
+    as_weekday: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """When guardians may look at a class: minutes of the local day, half open."""
+
+    class_id: PublicId
+    days: frozenset[int]
+    start_min: int
+    end_min: int
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One block of a class's day plan: minutes of the local day, half open."""
+
+    class_id: PublicId
+    days: frozenset[int]
+    start_min: int
+    end_min: int
+    kind: BlockKind
+    guardian_visible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOrder:
+    """A wish to copy recorded time out of the box: needs a second person."""
+
+    id: PublicId
+    camera: PublicId
+    from_ms: int
+    to_ms: int
+    requester: PublicId
+    approver: PublicId | None = None
+
+
+def _by(rows: Iterable[V], key: Callable[[V], PublicId]) -> Mapping[PublicId, tuple[V, ...]]:
+    found: dict[PublicId, list[V]] = defaultdict(list)
+    for row in rows:
+        found[key(row)].append(row)
+    return {name: tuple(items) for name, items in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """The same facts, found by what the policy asks for."""
+
+    persons: Mapping[PublicId, Person]
+    guardians_of_person: Mapping[PublicId, tuple[Guardian, ...]]
+    enrolments_of_child: Mapping[PublicId, tuple[Enrolment, ...]]
+    enrolments_of_class: Mapping[PublicId, tuple[Enrolment, ...]]
+    teachings_of_person: Mapping[PublicId, tuple[Teaching, ...]]
+    classes_of_camera: Mapping[PublicId, tuple[ClassCamera, ...]]
+    consents_of_child: Mapping[PublicId, tuple[Consent, ...]]
+    """For viewing only; other purposes decide nothing here."""
+    resolutions_of_child: Mapping[PublicId, tuple[Resolution, ...]]
+    pauses_of_class: Mapping[PublicId, tuple[Pause, ...]]
+    privacies_of_camera: Mapping[PublicId, tuple[Privacy, ...]]
+    windows_of_class: Mapping[PublicId, tuple[Window, ...]]
+    blocks_of_class: Mapping[PublicId, tuple[Block, ...]]
+    days: Mapping[dt.date, CalendarDay]
+    exports: Mapping[PublicId, ExportOrder]
+    instants_of_class: Mapping[PublicId, frozenset[int]]
+    """UTC ms at which a span behind "the class is open" begins or ends."""
+
+
+def ends(spans: Sequence[Span]) -> set[int]:
+    """Return the UTC ms at which any of the spans begins or ends."""
+    found = {span.since_ms for span in spans}
+    return found | {span.until_ms for span in spans if span.until_ms is not None}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """All facts at one version; a database integer that grows with every change."""
+
+    version: int
+    zone: ZoneInfo
+    clock_trusted: bool
+    accepted: bool = False
+    """The principal signed the acceptance sheet of this box."""
+    sharing_stopped: bool = False
+    """The switch "stop all sharing with guardians"."""
+    persons: tuple[Person, ...] = ()
+    cameras: frozenset[PublicId] = frozenset()
+    """Adopted cameras, whether or not a class has them."""
+    classes: frozenset[PublicId] = frozenset()
+    children: frozenset[PublicId] = frozenset()
+    guardians: tuple[Guardian, ...] = ()
+    enrolments: tuple[Enrolment, ...] = ()
+    teachings: tuple[Teaching, ...] = ()
+    class_cameras: tuple[ClassCamera, ...] = ()
+    consents: tuple[Consent, ...] = ()
+    resolutions: tuple[Resolution, ...] = ()
+    pauses: tuple[Pause, ...] = ()
+    privacies: tuple[Privacy, ...] = ()
+    days: tuple[CalendarDay, ...] = ()
+    windows: tuple[Window, ...] = ()
+    blocks: tuple[Block, ...] = ()
+    exports: tuple[ExportOrder, ...] = ()
+    index: Index = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "index", _index(self))
+
+
+def _index(facts: Facts) -> Index:
+    consents = _by((row for row in facts.consents if row.purpose is Purpose.VIEW), lambda row: row.child)
+    resolutions = _by(facts.resolutions, lambda row: row.child)
+    enrolments = _by(facts.enrolments, lambda row: row.class_id)
+    pauses = _by(facts.pauses, lambda row: row.class_id)
+    instants: dict[PublicId, frozenset[int]] = {}
+    for class_id in facts.classes:
+        children = enrolments.get(class_id, ())
+        spans: list[Span] = [*children, *pauses.get(class_id, ())]
+        for row in children:
+            spans += [*consents.get(row.child, ()), *resolutions.get(row.child, ())]
+        instants[class_id] = frozenset(ends(spans))
+    return Index(
+        persons={person.id: person for person in facts.persons},
+        guardians_of_person=_by(facts.guardians, lambda row: row.person),
+        enrolments_of_child=_by(facts.enrolments, lambda row: row.child),
+        enrolments_of_class=enrolments,
+        teachings_of_person=_by(facts.teachings, lambda row: row.person),
+        classes_of_camera=_by(facts.class_cameras, lambda row: row.camera),
+        consents_of_child=consents,
+        resolutions_of_child=resolutions,
+        pauses_of_class=pauses,
+        privacies_of_camera=_by(facts.privacies, lambda row: row.camera),
+        windows_of_class=_by(facts.windows, lambda row: row.class_id),
+        blocks_of_class=_by(facts.blocks, lambda row: row.class_id),
+        days={day.date: day for day in facts.days},
+        exports={order.id: order for order in facts.exports},
+        instants_of_class=instants,
+    )

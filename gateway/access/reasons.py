@@ -1,0 +1,69 @@
+"""Why the answer is what it is: every reason code of decisions, endings and refused logins.
+
+Owns the list. Invariants: a code is stable and has a text in both catalogues (`reason.<code>`, a test
+compares); a code tells a guardian nothing about another family.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Reason codes; the first group allows, all others refuse or end."""
+
+    # allowed
+    PRINCIPAL = "role.principal"
+    TEACHER = "role.teacher"
+    GUARDIAN = "role.guardian"
+    HEALTH = "role.health"
+    INSTALLER = "role.installer"
+    SELF = "self"
+    OWN_CHILD = "own_child"
+    # who asks, for what
+    PERSON_UNKNOWN = "person.unknown"
+    PERSON_DISABLED = "person.disabled"
+    ROLE = "role.action"
+    NOT_FOUND = "not_found"
+    SOUND_OFF = "sound.off"
+    # the box
+    CLOCK_UNTRUSTED = "clock.untrusted"
+    SHARING_STOPPED = "sharing.stopped"
+    NOT_ACCEPTED = "box.not_accepted"
+    ACCEPTED = "box.accepted"
+    # the camera and the class
+    CAMERA_PRIVATE = "camera.private"
+    CONSENT_MISSING = "consent.missing"
+    CLASS_PAUSED = "class.paused"
+    CLASS_NOT_OPEN = "class.not_open"
+    # the hour
+    CALENDAR_CLOSED = "calendar.closed"
+    WINDOW_NONE = "window.none"
+    WINDOW_CLOSED = "window.closed"
+    PLAN_NONE = "plan.none"
+    PLAN_NAP = "plan.nap"
+    PLAN_CARE = "plan.care"
+    PLAN_HIDDEN = "plan.hidden"
+    # staff
+    PAUSE_TOO_MANY = "pause.too_many"
+    EXPORT_TWO_PEOPLE = "export.two_people"
+    EXPORT_SAME_PERSON = "export.same_person"
+    # the life of a stream
+    POLICY_ERROR = "policy.error"
+    DEVICE_OTHER = "device.other"
+    STREAM_REPLACED = "stream.replaced"
+    VIEWER_LEFT = "viewer.left"
+    VIEWER_GONE = "viewer.gone"
+    GRANT_UNKNOWN = "grant.unknown"
+    MEDIA_FAILED = "media.failed"
+    # logins and devices
+    SESSION_ENDED = "session.ended"
+    SESSION_IDLE = "session.idle"
+    SESSION_EXPIRED = "session.expired"
+    DEVICE_LIMIT = "device.limit"
+    CODE_UNKNOWN = "code.unknown"
+    CODE_TRIES = "code.tries"
+    SLIP_UNKNOWN = "slip.unknown"
+    SLIP_USED = "slip.used"
+    SLIP_EXPIRED = "slip.expired"
+    RATE = "rate"
