@@ -67,8 +67,10 @@ LOSS_SHARE = 0.01
 
 
 def read_status(status: Mapping[str, Any]) -> set[Raised]:
-    """Return the conditions that hold in one status: `{recorder: {...} | None, live: ... | None,
-    hub_ok: bool | None, clock_trusted: bool}`; `recorder` is its `status` answer, None if it is down.
+    """Return the conditions that hold in one status.
+
+    It is `{recorder, live, hub_ok: bool | None, clock_trusted: bool}`; `recorder` and `live` are what their
+    `status` methods answered, None if they are down.
     """
     found: set[Raised] = set()
     if not status.get("clock_trusted", True):

@@ -1,0 +1,82 @@
+"""The `vuon` command: every verb in unaccented Vietnamese with its English alias.
+
+Owns the list of commands. Invariants: each command has both names (the English one hidden from the list
+and named in the help text); the CLI is a client of the control sockets and opens nothing of the daemons'.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from gateway.cli import cameras, demo, footage, hub, people, status
+from gateway.cli.context import ConfigOption, Context, DataOption, fail
+from gateway.core import log as logs
+from gateway.core.clock import SystemClock
+from gateway.core.daemonize import serve
+from gateway.core.errors import VuonError
+from gateway.core.secrets import load_signing_key
+from gateway.core.version import __version__
+from gateway.roofs.run import Children, box_children
+
+app = typer.Typer(
+    help="Vườn: hộp camera của trường mầm non · the camera gateway of a kindergarten",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+audit_app = typer.Typer(help="Nhật ký truy cập · the audit", no_args_is_help=True)
+
+
+def run(config: ConfigOption = None, data: DataOption = None) -> None:
+    """Chạy cả ba dịch vụ trong cửa sổ này · run the three daemons in this terminal (run)."""
+    context = Context(config, data)
+    try:
+        settings = context.config
+        logs.setup(settings.log.level)
+        # Made before any child starts, so that none has to wait for the gateway's first run.
+        load_signing_key(settings.paths.grant_key)
+        asyncio.run(serve(Children(box_children(context.config_path), SystemClock())))
+    except VuonError as error:
+        fail(error)
+
+
+def version() -> None:
+    """Phiên bản · version."""
+    typer.echo(__version__)
+
+
+COMMANDS: tuple[tuple[str, str | None, Callable[..., Any]], ...] = (
+    ("demo", None, demo.demo),
+    ("run", None, run),
+    ("tinh-trang", "status", status.status),
+    ("tim", "discover", cameras.discover),
+    ("nhan", "adopt", cameras.adopt),
+    ("mat-khau-camera", "camera-password", cameras.camera_password),
+    ("go-camera", "remove", cameras.remove),
+    ("doan", "segments", footage.segments),
+    ("trich-xuat", "export", footage.export),
+    ("reindex", None, footage.reindex),
+    ("luu-tru", "retention", footage.retention),
+    ("ma", "code", people.code),
+    ("phieu", "slip", people.slip),
+    ("gio-xem", "hours", people.hours),
+    ("thu-hoi", "revoke", people.revoke),
+    ("chia-se", "sharing", people.sharing),
+    ("tai-khoan", "people", people.people),
+    ("phien-ban", "version", version),
+)
+
+for name, alias, function in COMMANDS:
+    app.command(name)(function)
+    if alias is not None:
+        app.command(alias, hidden=True)(function)
+
+audit_app.command("xac-minh")(people.audit_verify)
+audit_app.command("verify", hidden=True)(people.audit_verify)
+app.add_typer(audit_app, name="nhat-ky")
+app.add_typer(audit_app, name="audit", hidden=True)
+app.add_typer(hub.app, name="hub")

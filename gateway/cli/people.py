@@ -1,0 +1,109 @@
+"""`vuon ma`, `phieu`, `gio-xem`, `thu-hoi`, `chia-se`, `nhat-ky xac-minh`: people and rights at the box.
+
+Owns these commands; the gateway decides and writes the audit row of each (`console` is the actor).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli.context import ConfigOption, Context, DataOption, JsonOption
+
+
+async def _call(context: Context, method: str, params: dict[str, Any]) -> dict[str, Any]:
+    async with context.client("gateway") as client:
+        return (await client.call(method, params)).result
+
+
+def code(config: ConfigOption = None, data: DataOption = None, as_json: JsonOption = False) -> None:
+    """Tạo mã đăng nhập dùng một lần cho hiệu trưởng · one-use sign-in code for the principal (code)."""
+    context = Context(config, data)
+    result = context.run(_call(context, "code.new", {}))
+    if as_json:
+        context.console.print_json(data=result)
+    else:
+        context.say("cli.code.new", code=result["code"], minutes=result["minutes"])
+
+
+def slip(
+    guardian: Annotated[str, typer.Argument(help="Tên phụ huynh · guardian's name")],
+    config: ConfigOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tạo phiếu mời mới cho phụ huynh · a new invitation slip for a guardian (slip)."""
+    context = Context(config, data)
+    result = context.run(_call(context, "slip.new", {"guardian": guardian}))
+    if as_json:
+        context.console.print_json(data=result)
+    else:
+        context.say("cli.slip.new", url=result["url"], days=result["days"])
+
+
+def hours(
+    class_name: Annotated[str, typer.Argument(help="Tên lớp · class")],
+    start: Annotated[str, typer.Option("--tu", "--from", help="Từ giờ · from, 07:00")] = "07:00",
+    end: Annotated[str, typer.Option("--den", "--to", help="Đến giờ · to, 16:30")] = "16:30",
+    days: Annotated[
+        str, typer.Option("--thu", "--days", help="Các thứ, 2-8 (8 = CN) · weekdays, 2 = Monday")
+    ] = "2,3,4,5,6",
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Đặt giờ xem của một lớp; có hiệu lực ngay · viewing hours of a class, at once (hours)."""
+    context = Context(config, data)
+    params = {"class": class_name, "start": start, "end": end, "days": days}
+    context.run(_call(context, "hours.set", params))
+    context.say("cli.hours.set", name=class_name, start=start, end=end)
+
+
+def revoke(
+    guardian: Annotated[str, typer.Argument(help="Tên phụ huynh · guardian's name")],
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Thu hồi quyền xem của một phụ huynh, cắt hình ngay · end a guardian's right at once (revoke)."""
+    context = Context(config, data)
+    result = context.run(_call(context, "revoke", {"guardian": guardian}))
+    context.say("cli.revoke.done", name=guardian, sessions=result["sessions"])
+
+
+def sharing(
+    state: Annotated[str, typer.Argument(help="dung (stop) | mo (resume)")],
+    config: ConfigOption = None,
+    data: DataOption = None,
+) -> None:
+    """Dừng hoặc mở chia sẻ hình cho mọi phụ huynh · stop or resume all sharing (sharing)."""
+    context = Context(config, data)
+    stop = state in ("dung", "stop")
+    context.run(_call(context, "sharing", {"stop": stop}))
+    context.say("cli.sharing.stopped" if stop else "cli.sharing.resumed")
+
+
+def people(config: ConfigOption = None, data: DataOption = None, as_json: JsonOption = False) -> None:
+    """Danh sách người dùng và lớp · people and classes (people)."""
+    context = Context(config, data)
+    result = context.run(_call(context, "people.list", {}))
+    if as_json:
+        context.console.print_json(data=result)
+        return
+    for person in result["people"]:
+        classes = ", ".join(person["classes"])
+        mark = "✘" if person["disabled"] else "✔"
+        context.console.print(f"{mark} {person['name']:<28} {person['role']:<10} {classes}")
+
+
+def audit_verify(config: ConfigOption = None, data: DataOption = None, as_json: JsonOption = False) -> None:
+    """Kiểm tra nhật ký có bị sửa hay cắt không · verify the audit chain (audit verify)."""
+    context = Context(config, data)
+    result = context.run(_call(context, "audit.verify", {}))
+    if as_json:
+        context.console.print_json(data=result)
+    elif result["ok"]:
+        context.say("cli.audit.ok", rows=result["rows"], checkpoints=result["checkpoints"])
+    else:
+        context.say("cli.audit.broken", problem=result["problem"])
+    if not result["ok"]:
+        raise typer.Exit(1)
