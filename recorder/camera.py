@@ -1,0 +1,320 @@
+"""One camera: a supervised task per stream, and the state people see.
+
+Owns the loop connect - play - fail - wait of each stream and the camera's state machine. Invariants: a
+refused login stops all streams of the camera until it is changed, also over restarts; the main stream
+logs in before the sub stream; every failure becomes a gap cause and a state, never a silent retry; the
+state is journalled when it changes and not otherwise; when `run` returns, the run is closed, the segment
+ordered to close, and the gap opened.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+import anyio
+
+from gateway.core.clock import Clock
+from gateway.core.errors import CameraClosed, CameraError, CameraLoginRefused, CameraSilent
+from gateway.core.media import AccessUnit, CodecConfig
+from gateway.core.model import Login, StreamRole
+from gateway.core.supervise import FaultSink, supervise
+from recorder.budget import StartBudget
+from recorder.feed import Feed
+from recorder.gaps import GapCause, GapLedger, cause_of
+from recorder.journal import Journal
+from recorder.registry import Camera, LoginState, Registry, Stream, StreamSpec
+from recorder.runs import RunBook
+from recorder.session import Footage, Notice, Playing, RunBegan, RunEnded, SessionSink
+
+HEALTHY_NS = 60_000_000_000
+"""A session that delivered for a minute was fine: the next failure counts as the first again."""
+MAIN_FIRST_S = 8.0
+"""How long the sub stream lets the main stream try the login before it goes on its own."""
+
+
+class StreamSink(Protocol):
+    """What a player delivers to; called in the network thread, must not wait."""
+
+    def playing(self, config: CodecConfig | None) -> None:
+        """PLAY was accepted."""
+
+    def unit(self, unit: AccessUnit) -> None:
+        """One picture."""
+
+
+class Gate(Protocol):
+    """The login budget of one camera, shared by all its connections."""
+
+    login: Login | None
+
+
+class StreamPlayer(Protocol):
+    """Opens one stream and delivers until it ends; always ends by CameraError or cancellation."""
+
+    async def play(self, source: Any, gate: Any, sink: StreamSink) -> None:
+        """Play; when it returns, nothing is delivered any more."""
+
+
+class Wait(Protocol):
+    """What to do after a failure: `kind` is knock, pause or stop."""
+
+    @property
+    def kind(self) -> str:
+        """How to wait."""
+
+    @property
+    def seconds(self) -> float:
+        """How long, or how often to knock."""
+
+
+class State(StrEnum):
+    """How a camera or a stream is."""
+
+    CONNECTING = "connecting"
+    UP = "up"
+    DOWN = "down"
+    SILENT = "silent"
+    LOGIN_REFUSED = "login_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What all cameras of the box share; drivers' parts come in from the roof."""
+
+    clock: Clock
+    player: StreamPlayer
+    make_gate: Callable[[Login | None, bool], Gate]
+    """`make_gate(login, refused)`: the login budget of one camera."""
+    make_source: Callable[[StreamSpec], Any]
+    retry: Callable[[CameraError, int, float], Wait]
+    knock: Callable[[str, int], Awaitable[bool]]
+    jitter: Callable[[], float]
+    budget: StartBudget
+    footage: Footage
+    runs: RunBook
+    ledger: GapLedger
+    journal: Journal
+    registry: Registry
+    on_fault: FaultSink
+
+
+def _state_of(error: CameraError) -> State:
+    if isinstance(error, CameraLoginRefused):
+        return State.LOGIN_REFUSED
+    return State.SILENT if isinstance(error, CameraSilent) else State.DOWN
+
+
+class StreamTask:
+    """The loop of one stream."""
+
+    def __init__(self, owner: CameraTask, stream: Stream, tools: Tools) -> None:
+        self._owner, self.stream, self._tools = owner, stream, tools
+        self.feed = Feed(stream.camera, stream.role)
+        self.state, self.why = State.CONNECTING, ""
+        self.run_number: int | None = None
+        self.tried = asyncio.Event()
+        """Set once this stream has played or failed: the login is then known to be good or not."""
+        self._again = asyncio.Event()
+        self._sink: SessionSink | None = None
+
+    async def run(self) -> None:
+        """Keep the stream playing until cancelled."""
+        failures = 0
+        while True:
+            began_ns = self._tools.clock.mono_ns()
+            error = await self._session()
+            lasted = self._tools.clock.mono_ns() - began_ns
+            failures = 1 if lasted >= HEALTHY_NS else failures + 1
+            await self._fail(error)
+            await self._wait(self._tools.retry(error, failures, self._tools.jitter()))
+
+    async def _session(self) -> CameraError:
+        """Play once; returns why it ended."""
+        tools = self._tools
+        await self._owner.turn(self)
+        began_ms = tools.clock.now_ms()
+        sink = SessionSink(
+            self.stream.id, await tools.runs.reserve(), feed=self.feed, footage=tools.footage, clock=tools.clock
+        )
+        self._sink = sink
+        error: CameraError | None = None
+        ended = GapCause.RECORDER_RESTART  # unless we learn better: a bug ended it, supervise starts it again
+        try:
+            async with await tools.budget.place() as place, anyio.create_task_group() as tasks:
+                tasks.start_soon(self._follow, sink, place.give_back)
+                try:
+                    await tools.player.play(tools.make_source(self.stream.spec), self._owner.gate, sink)
+                except CameraError as failure:
+                    error = failure
+                except asyncio.CancelledError:
+                    ended = self._owner.leaving or GapCause.RECORDER_STOPPED
+                    raise
+                tasks.cancel_scope.cancel()
+            error = error or CameraClosed("the stream ended")
+            ended = cause_of(error)
+        finally:
+            with anyio.CancelScope(shield=True):
+                self._sink = None
+                await self._settle(sink, ended, error.code if error is not None else "daemon_unavailable", began_ms)
+        return error
+
+    async def _settle(self, sink: SessionSink, cause: GapCause, code: str, began_ms: int) -> None:
+        """Close the run and account for the time from its end on."""
+        run = sink.close(cause)
+        self.feed.end(code)
+        await asyncio.sleep(0)  # the notice of the end is delivered by the loop
+        while not sink.notices.empty():
+            await self._notice(sink.notices.get_nowait())
+        if run is None:  # no footage at all: the time since the attempt began (or longer) is missing
+            at_ms = began_ms if self.state is State.CONNECTING else self._tools.clock.now_ms()
+            await self._tools.ledger.open(self.stream, at_ms, cause)
+
+    async def _follow(self, sink: SessionSink, give_back: Callable[[], None]) -> None:
+        while True:
+            notice = await sink.notices.get()
+            give_back()
+            with anyio.CancelScope(shield=True):  # a notice taken is a notice written down
+                await self._notice(notice)
+
+    async def _notice(self, notice: Notice) -> None:
+        match notice:
+            case Playing():
+                self.tried.set()
+            case RunBegan(run):
+                self.run_number = run.id
+                await self._tools.runs.opened(run)
+                await self._tools.ledger.close(self.stream, run.anchor.wall_ms, run.id)
+                await self._owner.login_worked()
+                await self._become(State.UP, "")
+            case RunEnded(run, at_ms, cause):
+                self.run_number = None
+                await self._tools.runs.closed(run.id, at_ms, cause)
+                await self._tools.ledger.open(self.stream, at_ms, cause)
+
+    async def _fail(self, error: CameraError) -> None:
+        self.tried.set()
+        if isinstance(error, CameraLoginRefused):
+            await self._owner.login_refused()
+        await self._become(_state_of(error), error.code)
+
+    async def _become(self, state: State, why: str) -> None:
+        self.state, self.why = state, why
+        await self._owner.note_state()
+
+    async def _wait(self, wait: Wait) -> None:
+        self._again.clear()
+        with anyio.CancelScope() as scope:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._wake, scope)
+                match str(wait.kind):
+                    case "stop":
+                        await anyio.sleep_forever()
+                    case "knock":
+                        await self._knock(wait.seconds)
+                    case _:
+                        await self._tools.clock.sleep(wait.seconds)
+                scope.cancel()
+
+    async def _wake(self, scope: anyio.CancelScope) -> None:
+        await self._again.wait()
+        scope.cancel()
+
+    async def _knock(self, every_s: float) -> None:
+        spec = self.stream.spec
+        while True:
+            await self._tools.clock.sleep(every_s)
+            await self._tools.budget.connect()
+            if await self._tools.knock(spec.host, spec.port):
+                return
+
+    def again(self) -> None:
+        """End a wait at once: something was changed by a person."""
+        self.tried.clear()
+        self._again.set()
+
+    async def cut(self, cause: GapCause) -> None:
+        """Begin a new run at the next key frame, if one is running."""
+        if self._sink is not None:
+            self._sink.cut(await self._tools.runs.reserve(), cause)
+
+
+class CameraTask:
+    """All streams of one camera and its state; `run` until cancelled."""
+
+    def __init__(self, camera: Camera, tools: Tools) -> None:
+        self.camera, self._tools = camera, tools
+        refused = camera.about.login_state is LoginState.REFUSED
+        self.gate = tools.make_gate(camera.about.login, refused)
+        self.streams = tuple(StreamTask(self, stream, tools) for stream in camera.streams)
+        self.leaving: GapCause | None = None
+        """Why the streams are about to be cancelled, when it is not the end of the recorder."""
+        self._journalled: tuple[State, str] | None = None
+
+    @property
+    def state(self) -> State:
+        """State of the camera: its leading stream's, unless the login was refused."""
+        if any(task.state is State.LOGIN_REFUSED for task in self.streams):
+            return State.LOGIN_REFUSED
+        return self.streams[0].state
+
+    @property
+    def why(self) -> str:
+        """Error code behind the state; empty when up."""
+        return next((task.why for task in self.streams if task.state is self.state), "")
+
+    async def run(self) -> None:
+        """Keep all streams playing until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            for task in self.streams:
+                tasks.start_soon(self._stream, task)
+
+    async def _stream(self, task: StreamTask) -> None:
+        name = f"camera {task.stream.camera} {task.stream.role}"
+        await supervise(name, task.run, clock=self._tools.clock, on_fault=self._tools.on_fault)
+
+    async def turn(self, task: StreamTask) -> None:
+        """Let the main stream try the login before the others."""
+        leader = self.streams[0]
+        if task is leader or task.stream.role is StreamRole.MAIN:
+            return
+        with anyio.move_on_after(MAIN_FIRST_S):
+            await leader.tried.wait()
+
+    async def note_state(self) -> None:
+        """Journal the camera's state if it changed."""
+        now = (self.state, self.why)
+        if now == self._journalled or now[0] is State.CONNECTING:
+            return
+        self._journalled = now
+        camera = self.camera.public_id
+        event = self._tools.journal.event("camera.state", subject=camera, camera=camera, state=now[0].value, why=now[1])
+        await self._tools.journal.note(event)
+
+    async def login_worked(self) -> None:
+        """Remember that the camera took the stored password."""
+        await self._note_login(LoginState.ACCEPTED)
+
+    async def login_refused(self) -> None:
+        """Remember over restarts that the stored password is wrong."""
+        await self._note_login(LoginState.REFUSED)
+
+    async def _note_login(self, state: LoginState) -> None:
+        about = self.camera.about
+        if about.login is not None and about.login_state is not state:
+            self.camera = await self._tools.registry.note_login(self.camera.public_id, state)
+
+    async def relogin(self, camera: Camera) -> None:
+        """Take another login and try again at once."""
+        self.camera = camera
+        self.gate = self._tools.make_gate(camera.about.login, False)
+        for task in self.streams:
+            task.again()
+
+    async def cut(self, cause: GapCause) -> None:
+        """Begin a new run in every stream."""
+        for task in self.streams:
+            await task.cut(cause)

@@ -1,0 +1,127 @@
+"""One RTSP session of one stream: from the network thread into the feed and onto the disk.
+
+Owns the sink a player delivers to, and the cut between runs. Invariants: the sink never waits; a run
+begins at a key frame and its anchor is that key frame's arrival; a run that must end (the clock stepped)
+ends exactly where the next begins, so no picture is lost by it; what the event loop has to know comes
+as `Notice`s in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
+
+from gateway.core.clock import Clock
+from gateway.core.media import AccessUnit, CodecConfig
+from gateway.core.model import RunId, StreamId
+from recorder.feed import Feed
+from recorder.gaps import GapCause
+from recorder.runs import Anchor, Run
+
+
+class Footage(Protocol):
+    """Where pictures go to be kept. Called in the network thread: never waits, drops and counts instead."""
+
+    def begin(self, run: Run) -> None:
+        """Say that a run of `run.stream` begins with the next picture."""
+
+    def write(self, stream: StreamId, unit: AccessUnit) -> None:
+        """Take one picture of the running run."""
+
+    def end(self, stream: StreamId) -> None:
+        """Say that the stream's run is over: its segment can be closed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Playing:
+    """The camera accepted PLAY."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunBegan:
+    """A run's first key frame arrived."""
+
+    run: Run
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """A run is over; `at_ms` is the end of its last picture in the run's own wall time."""
+
+    run: Run
+    at_ms: int
+    cause: GapCause
+
+
+Notice: TypeAlias = Playing | RunBegan | RunEnded
+
+
+class SessionSink:
+    """The `StreamSink` of one session. `playing` and `unit` run in the network thread, the rest in the loop."""
+
+    def __init__(self, stream: StreamId, first_run: RunId, *, feed: Feed, footage: Footage, clock: Clock) -> None:
+        self._stream, self._feed, self._footage, self._clock = stream, feed, footage, clock
+        self._loop = asyncio.get_running_loop()
+        self._lock = threading.Lock()
+        self._next_run: RunId | None = first_run
+        self._cut: GapCause | None = None
+        self._run: Run | None = None
+        self._last_ns = self._frame_ns = 0
+        self._closed = False
+        self.units = 0
+        self.notices: asyncio.Queue[Notice] = asyncio.Queue()
+        """Two per run and one per session: bounded by the clock's steps, not by the camera."""
+
+    def playing(self, config: CodecConfig | None) -> None:
+        """Note that PLAY was accepted."""
+        del config  # every unit carries its own
+        self._tell(Playing())
+
+    def unit(self, unit: AccessUnit) -> None:
+        """Fan one picture out and give it to the disk."""
+        with self._lock:
+            if self._closed:
+                return
+            self.units += 1
+            self._feed.publish(unit)
+            if unit.is_key and self._next_run is not None:
+                self._begin(self._next_run, unit)
+            if self._run is None:
+                return  # a session may start between two key frames
+            if self._last_ns:
+                self._frame_ns = min(unit.received_mono_ns - self._last_ns, 1_000_000_000)
+            self._last_ns = unit.received_mono_ns
+            self._footage.write(self._stream, unit)
+
+    def _begin(self, number: RunId, unit: AccessUnit) -> None:
+        if self._run is not None:
+            self._finish(self._run, self._cut or GapCause.CLOCK, self._run.anchor.wall_at(unit.received_mono_ns))
+        age_ms = (self._clock.mono_ns() - unit.received_mono_ns) // 1_000_000
+        anchor = Anchor(self._clock.now_ms() - age_ms, unit.received_mono_ns, self._clock.trusted())
+        self._run, self._next_run, self._cut = Run(number, self._stream, anchor), None, None
+        self._footage.begin(self._run)
+        self._tell(RunBegan(self._run))
+
+    def _finish(self, run: Run, cause: GapCause, at_ms: int) -> None:
+        self._footage.end(self._stream)
+        self._tell(RunEnded(run, at_ms, cause))
+
+    def _tell(self, notice: Notice) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self.notices.put_nowait, notice)
+
+    def cut(self, next_run: RunId, cause: GapCause) -> None:
+        """End the run at the next key frame and begin `next_run` there."""
+        with self._lock:
+            self._next_run, self._cut = next_run, cause
+
+    def close(self, cause: GapCause) -> Run | None:
+        """End the session: nothing is taken any more; returns the run that was open."""
+        with self._lock:
+            self._closed = True
+            run, self._run = self._run, None
+            if run is not None:
+                self._finish(run, cause, run.anchor.wall_at(self._last_ns + self._frame_ns))
+            return run
