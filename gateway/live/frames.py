@@ -1,0 +1,133 @@
+"""Packetised access units of one stream: the shared history, the cached GOP and one time line.
+
+Owns the `Frame` (what every viewer of a stream shares), its numbering and the history that joins and
+retransmissions read. Invariants: frame numbers and packet indexes count up by one without holes; RTP
+time never leaps when a camera's session starts over; the current GOP is always kept whole while it is
+under `most_bytes`, everything else for `keep_s`. Pure: time comes with the access units.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from gateway.core.media import TICKS_PER_S, AccessUnit
+from gateway.live.packetizer import packetize
+
+KEEP_S = 3.0
+"""How far back a packet can be sent again: later it comes too late for any jitter buffer."""
+MOST_BYTES = 16 << 20
+"""One stream's history; a 10 s GOP of 8 Mbit/s is 10 MB."""
+_LEAP_TICKS = 10 * TICKS_PER_S
+_BACK_TICKS = TICKS_PER_S
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One access unit, cut into RTP payloads once."""
+
+    number: int
+    first_index: int
+    """Index of its first packet, counted over the whole life of the stream."""
+    payloads: tuple[bytes, ...]
+    ts_90k: int
+    """Unwrapped RTP time on the stream's own line."""
+    is_key: bool
+    received_mono_ns: int
+    size_bytes: int
+
+    @property
+    def end_index(self) -> int:
+        """Index of the packet after its last one."""
+        return self.first_index + len(self.payloads)
+
+
+class History:
+    """The frames a stream keeps; `add` for each access unit, the rest only reads."""
+
+    def __init__(self, *, keep_s: float = KEEP_S, most_bytes: int = MOST_BYTES) -> None:
+        self._keep_ns, self._most_bytes = int(keep_s * 1e9), most_bytes
+        self._frames: deque[Frame] = deque()
+        self._gop_start: int | None = None
+        self._shift_90k = 0
+        self._last_pts_90k = 0
+        self.bytes = 0
+
+    @property
+    def last(self) -> Frame | None:
+        """The newest frame."""
+        return self._frames[-1] if self._frames else None
+
+    @property
+    def gop_start(self) -> Frame | None:
+        """The key frame of the current GOP; None before the first one, or when the GOP is too big to keep."""
+        return None if self._gop_start is None else self.frame(self._gop_start)
+
+    def frame(self, number: int) -> Frame | None:
+        """Return the frame with this number; None if it is not there yet or no longer."""
+        first = self._frames[0].number if self._frames else 0
+        return self._frames[number - first] if first <= number < first + len(self._frames) else None
+
+    def gop_bps(self) -> float:
+        """Return the rate of the kept GOP in bits a second; 0 while it cannot be told."""
+        start, last = self.gop_start, self.last
+        if start is None or last is None or last.ts_90k <= start.ts_90k:
+            return 0.0
+        size = sum(frame.size_bytes for frame in self._frames if frame.number >= start.number)
+        return size * 8 * TICKS_PER_S / (last.ts_90k - start.ts_90k)
+
+    def packet(self, index: int) -> tuple[Frame, int] | None:
+        """Return the frame that holds a packet index and the packet's place in it."""
+        for frame in reversed(self._frames):
+            if index >= frame.first_index:
+                return (frame, index - frame.first_index) if index < frame.end_index else None
+        return None
+
+    def add(self, unit: AccessUnit) -> Frame | None:
+        """Packetise a unit and keep it; None if it is one the stream already had.
+
+        After the feed was lost and found again the recorder repeats the current GOP: what was received
+        before the last frame has been sent already.
+        """
+        last = self.last
+        if last is not None and unit.received_mono_ns <= last.received_mono_ns:
+            return None
+        cut = packetize(unit)
+        frame = Frame(
+            number=last.number + 1 if last else 0,
+            first_index=last.end_index if last else 0,
+            payloads=cut,
+            ts_90k=self._on_the_line(unit, last),
+            is_key=unit.is_key,
+            received_mono_ns=unit.received_mono_ns,
+            size_bytes=sum(map(len, cut)),
+        )
+        if frame.is_key:
+            self._gop_start = frame.number
+        self._frames.append(frame)
+        self.bytes += frame.size_bytes
+        self._trim()
+        return frame
+
+    def _on_the_line(self, unit: AccessUnit, last: Frame | None) -> int:
+        """Return the unit's RTP time: its own, or shifted so that a new run follows the old one."""
+        step = unit.pts_90k - self._last_pts_90k
+        if last is not None and not -_BACK_TICKS < step < _LEAP_TICKS:
+            passed = (unit.received_mono_ns - last.received_mono_ns) * TICKS_PER_S // 1_000_000_000
+            self._shift_90k = last.ts_90k + max(1, passed) - unit.pts_90k
+        self._last_pts_90k = unit.pts_90k
+        return unit.pts_90k + self._shift_90k
+
+    def _trim(self) -> None:
+        newest = self._frames[-1]
+        while len(self._frames) > 1:
+            oldest = self._frames[0]
+            late = newest.received_mono_ns - oldest.received_mono_ns > self._keep_ns
+            in_gop = self._gop_start is not None and oldest.number >= self._gop_start
+            if self.bytes > self._most_bytes:
+                if in_gop:
+                    self._gop_start = None
+            elif in_gop or not late:
+                return
+            self.bytes -= oldest.size_bytes
+            self._frames.popleft()

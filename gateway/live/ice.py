@@ -1,0 +1,196 @@
+"""ICE that talks only where it should: aioice with our own gathering, filters and length checks.
+
+Owns the rules about addresses and the hardened halves of aioice. Invariants: candidates are gathered on
+the configured addresses only; no packet goes to an address the rules refuse, whoever named it; what is
+no STUN reaches DTLS only from an address that has proven knowledge of the ICE password; malformed STUN
+is counted and dropped, it never raises; the receive queue is bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import struct
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import aioice.ice
+import aioice.stun
+import ifaddr
+from aioice.candidate import Candidate, candidate_foundation, candidate_priority
+from aiortc.rtcconfiguration import RTCIceServer
+from aiortc.rtcicetransport import RTCIceGatherer, connection_kwargs
+
+from gateway.live.stun import looks_like_stun, well_formed
+
+QUEUE_DATAGRAMS = 256
+"""Datagrams waiting for DTLS and RTCP; a viewer sends about ten a second."""
+MOST_PROVEN = 16
+"""Addresses one viewer may have proven: interfaces times a few NAT rebindings."""
+GATHER_TIMEOUT_S = 5.0
+SOCKET_BUFFER_BYTES = 1 << 20
+
+IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class AddressRules:
+    """Which remote addresses a session may use."""
+
+    allow_loopback: bool = False
+    refused: tuple[IPNetwork, ...] = ()
+    """Networks nobody may make us send to: the camera network."""
+
+    def allows(self, address: str) -> bool:
+        """Say whether to send to an address; names (`.local`) and malformed text are never allowed."""
+        try:
+            ip = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+            return False
+        if ip.is_loopback:
+            return self.allow_loopback
+        if ip.is_link_local or ip.is_multicast or ip.is_unspecified or ip.is_reserved:
+            return False
+        return not any(ip.version == net.version and ip in net for net in self.refused)
+
+
+def own_addresses(*, loopback: bool) -> tuple[str, ...]:
+    """Return this machine's addresses to gather on when none are configured (no link-local ones)."""
+    found = []
+    for adapter in ifaddr.get_adapters():
+        for item in adapter.ips:
+            ip = ipaddress.ip_address(item.ip if isinstance(item.ip, str) else item.ip[0])
+            if not ip.is_link_local and (loopback or not ip.is_loopback):
+                found.append(str(ip))
+    return tuple(found)
+
+
+class HardStun(aioice.ice.StunProtocol):
+    """One UDP socket of a session."""
+
+    receiver: HardConnection
+
+    def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
+        """Let well-formed STUN and data of proven peers through; count and drop the rest."""
+        assert isinstance(data, bytes)
+        source = (str(addr[0]), int(addr[1]))
+        if not looks_like_stun(data):
+            if self.receiver.has_proven(self, source):
+                self.receiver.data_received(data, self.local_candidate.component)
+            else:
+                self.receiver.dropped["stranger"] += 1
+            return
+        if not well_formed(data):
+            self.receiver.dropped["malformed_stun"] += 1
+            return
+        try:
+            super().datagram_received(data, source)
+        except (struct.error, ValueError, KeyError, TypeError, AssertionError):
+            # The length check is ours, the parser is not: what it still trips over is dropped the same way.
+            self.receiver.dropped["malformed_stun"] += 1
+
+
+class HardConnection(aioice.ice.Connection):
+    """The ICE agent of a session."""
+
+    def __init__(self, addresses: Iterable[str], rules: AddressRules, **kwargs: Any) -> None:
+        super().__init__(ice_controlling=False, **kwargs)
+        self._addresses, self._rules = tuple(addresses), rules
+        self._proven: set[tuple[int, str, int]] = set()
+        self.dropped: Counter[str] = Counter()
+
+    async def gather_candidates(self) -> None:
+        """Gather on the configured addresses instead of on every interface."""
+        if not self._local_candidates_start:
+            self._local_candidates_start = True
+            self._local_candidates += await self.get_component_candidates(1, list(self._addresses))
+            self._local_candidates_end = True
+
+    async def get_component_candidates(
+        self, component: int, addresses: list[str], timeout: int = int(GATHER_TIMEOUT_S)
+    ) -> list[Candidate]:
+        """Bind one socket an address; ask STUN and TURN servers only if some are configured."""
+        hosts = [protocol for address in addresses if (protocol := await self._bind(component, address))]
+        self._protocols += hosts
+        candidates = [protocol.local_candidate for protocol in hosts]
+        if self.turn_server or self.stun_server:
+            # aioice's own way, with no host addresses; its relay sockets hear only the TURN server.
+            candidates += await super().get_component_candidates(component, [], timeout)
+        return candidates
+
+    async def _bind(self, component: int, address: str) -> HardStun | None:
+        loop = asyncio.get_running_loop()
+        try:
+            _, protocol = await loop.create_datagram_endpoint(lambda: HardStun(self), local_addr=(address, 0))
+        except OSError:
+            self.dropped["unbindable_address"] += 1
+            return None
+        host, port = protocol.transport.get_extra_info("sockname")[:2]
+        protocol.local_candidate = Candidate(
+            foundation=candidate_foundation("host", "udp", host),
+            component=component,
+            transport="udp",
+            priority=candidate_priority(component, "host"),
+            host=host,
+            port=port,
+            type="host",
+        )
+        sock: socket.socket = protocol.transport.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
+        return protocol
+
+    async def add_remote_candidate(self, remote_candidate: Candidate | None) -> None:
+        """Take a candidate the rules allow.
+
+        End-of-candidates is not passed on: with none left after the filter aioice would fail at once,
+        though the browser's own checks will still find us (peer-reflexive).
+        """
+        if remote_candidate is not None and self._rules.allows(remote_candidate.host):
+            await super().add_remote_candidate(remote_candidate)
+        elif remote_candidate is not None:
+            self.dropped["candidate"] += 1
+
+    def request_received(
+        self, message: aioice.stun.Message, addr: tuple[str, int], protocol: aioice.ice.StunProtocol
+    ) -> None:
+        """Answer a connectivity check from an allowed address; note who has proven the password."""
+        if not self._rules.allows(addr[0]):
+            self.dropped["refused_address"] += 1
+            return
+        known = (protocol.id, *addr) in self._proven
+        if not known and self._authentic(message) and len(self._proven) < MOST_PROVEN:
+            self._proven.add((protocol.id, *addr))
+        super().request_received(message, addr, protocol)
+
+    def _authentic(self, message: aioice.stun.Message) -> bool:
+        username = message.attributes.get("USERNAME")
+        return (
+            isinstance(username, str)
+            and self._valid_username(username)
+            and message.check_message_integrity(self.local_password.encode())
+        )
+
+    def has_proven(self, protocol: aioice.ice.StunProtocol, source: tuple[str, int]) -> bool:
+        """Say whether data from this source may go on to DTLS."""
+        return (protocol.id, *source) in self._proven
+
+    def data_received(self, data: bytes, component: int) -> None:
+        """Queue a datagram for DTLS; drop it when a flood has filled the queue."""
+        if self._queue.qsize() < QUEUE_DATAGRAMS:
+            super().data_received(data, component)
+        else:
+            self.dropped["queue_full"] += 1
+
+
+class HardGatherer(RTCIceGatherer):
+    """aiortc's gatherer around a `HardConnection`."""
+
+    def __init__(self, servers: list[RTCIceServer], addresses: Iterable[str], rules: AddressRules) -> None:
+        super().__init__(iceServers=servers)  # a list, if empty: None would mean Google's server
+        self.connection = HardConnection(addresses, rules, **connection_kwargs(servers))
+        self._connection = self.connection

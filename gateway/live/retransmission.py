@@ -1,0 +1,97 @@
+"""Answering NACKs from the history all viewers share, without becoming an amplifier (RFC 4588).
+
+Owns what may be sent again to one viewer. Invariants: retransmitted bytes never exceed 20 % of the media
+sent plus a first allowance; a packet asked for again within one round trip is not sent twice; without a
+negotiated RTX stream nothing is sent again, because encrypting another header under a used SRTP index
+would give the authentication key away (RFC 7714 §10).
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gateway.live.frames import History
+from gateway.live.sender import Viewer
+
+SHARE = 0.2
+FIRST_ALLOWANCE_BYTES = 64_000
+"""What may be repaired before the share has grown: the loss of half a first key frame."""
+MOST_SAVED_BYTES = 256_000
+UNKNOWN_RTT_S = 0.1
+LEAST_RTT_S = 0.01
+_HEADER = struct.Struct("!BBHIIH")
+_MOST_REMEMBERED = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class RtxNumbers:
+    """The retransmission stream of one viewer."""
+
+    ssrc: int
+    payload_type: int
+    first_seq: int
+
+
+class Retransmitter:
+    """Repairs one viewer's losses; used in the event loop only."""
+
+    def __init__(self, numbers: RtxNumbers | None) -> None:
+        self._numbers = numbers
+        self._seq = numbers.first_seq if numbers else 0
+        self._sent_at_ns: dict[int, int] = {}
+        self._allowance = float(FIRST_ALLOWANCE_BYTES)
+        self._seen_octets = 0
+        self.asked = self.sent = self.repeated = self.over_budget = self.too_late = 0
+
+    def repair(
+        self, viewer: Viewer, lost: Iterable[int], history: History, *, now_ns: int, rtt_s: float | None
+    ) -> None:
+        """Send again what a NACK names, as far as history, round trip and budget allow."""
+        self._earn(viewer)
+        wait_ns = int(max(LEAST_RTT_S, rtt_s if rtt_s is not None else UNKNOWN_RTT_S) * 1e9)
+        for seq in lost:
+            self.asked += 1
+            index = viewer.index_of(seq)
+            place = history.packet(index) if index is not None else None
+            if index is None or place is None or self._numbers is None:
+                self.too_late += 1
+            elif now_ns - self._sent_at_ns.get(index, -wait_ns) < wait_ns:
+                self.repeated += 1
+            elif not self._resend(viewer, seq, place[0].payloads, place[1], place[0].ts_90k):
+                return
+            else:
+                self._remember(index, now_ns)
+
+    def _resend(self, viewer: Viewer, seq: int, payloads: tuple[bytes, ...], place: int, ts_90k: int) -> bool:
+        """Send one packet on the RTX stream; False when budget or socket allow no more of this NACK."""
+        outlet, payload = viewer.outlet(), payloads[place]
+        if outlet is None or self._numbers is None:
+            return False
+        if self._allowance < len(payload):
+            self.over_budget += 1
+            return False
+        kind = self._numbers.payload_type | (0x80 if place == len(payloads) - 1 else 0)
+        ts = (ts_90k + viewer.numbers.ts_offset) & 0xFFFFFFFF
+        head = _HEADER.pack(0x80, kind, self._seq & 0xFFFF, ts, self._numbers.ssrc, seq)
+        try:
+            outlet.socket.sendto(viewer.protect(head + payload), socket.MSG_DONTWAIT, outlet.address)
+        except OSError:
+            viewer.send_errors += 1
+            return False
+        self._seq += 1
+        self._allowance -= len(payload)
+        self.sent += 1
+        return True
+
+    def _earn(self, viewer: Viewer) -> None:
+        earned = SHARE * (viewer.octets - self._seen_octets)
+        self._seen_octets = viewer.octets
+        self._allowance = min(MOST_SAVED_BYTES, self._allowance + earned)
+
+    def _remember(self, index: int, now_ns: int) -> None:
+        self._sent_at_ns[index] = now_ns
+        if len(self._sent_at_ns) > _MOST_REMEMBERED:
+            del self._sent_at_ns[next(iter(self._sent_at_ns))]

@@ -1,0 +1,221 @@
+"""One WHEP session: a viewer's connection from the offer to its end.
+
+Owns the order of its life: connecting, live, ended. Invariants: media flows only while the lease
+lasts; `end` tells the page why, stops media before it returns (no RTP packet leaves afterwards) and only
+then lets the connection be closed; everything of the session is used in the event loop only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, Protocol
+
+import anyio
+
+from gateway.core.clock import Clock
+from gateway.core.errors import GrantRefused, OfferRefused
+from gateway.core.model import PublicId
+from gateway.live import rtcp
+from gateway.live.leases import Lease
+from gateway.live.offers import MAX_CANDIDATES, Offer, parse_candidates
+from gateway.live.retransmission import Retransmitter, RtxNumbers
+from gateway.live.sender import Numbers, Viewer
+from gateway.live.stream import LiveStream
+from gateway.live.transport import Negotiated, Peer
+
+CONNECT_TIMEOUT_S = 15.0
+REPORT_INTERVAL_S = 3.0
+HEARD_TIMEOUT_S = 1.0
+_REPORTS_REMEMBERED = 4
+
+
+class State(StrEnum):
+    """Where a session is in its life."""
+
+    CONNECTING = "connecting"
+    LIVE = "live"
+    ENDED = "ended"
+
+
+class RandomBits(Protocol):
+    """`secrets.randbits` or a test's own."""
+
+    def __call__(self, count: int, /) -> int:
+        """Return `count` random bits."""
+
+
+class Session:
+    """One viewer; `on_connected` and `on_gone` are called once each from the event loop."""
+
+    def __init__(
+        self,
+        session_id: PublicId,
+        lease: Lease,
+        stream: LiveStream,
+        *,
+        clock: Clock,
+        make_peer: Callable[[Callable[[str], None], Callable[[bytes], None]], Peer],
+        random_bits: RandomBits,
+        on_connected: Callable[[Session], None],
+        on_gone: Callable[[Session], None],
+    ) -> None:
+        self.id, self.lease, self.stream = session_id, lease, stream
+        self._clock, self._random = clock, random_bits
+        self._on_connected, self._on_gone = on_connected, on_gone
+        self.peer = make_peer(self._changed, self._feedback)
+        self.state, self.reason = State.CONNECTING, ""
+        self.viewer: Viewer | None = None
+        self._repair = Retransmitter(None)
+        self._started_ms, self._started_ns = clock.now_ms(), clock.mono_ns()
+        self._candidates = 0
+        self._reported_ns = 0
+        self._reports: dict[int, int] = {}
+        self._lost = self._jitter_90k = self._estimate_bps = 0
+        self._fraction_lost = 0.0
+        self._rtt_s: float | None = None
+
+    async def accept(self, offer: Offer) -> str:
+        """Answer the offer; the viewer's numbers are drawn here."""
+        answer, facts = await self.peer.accept(offer)
+        if self.state is State.ENDED:
+            raise GrantRefused("the grant was withdrawn while the session opened", reason=self.reason)
+        self._candidates = len(offer.candidates)
+        self._prepare(facts)
+        return answer
+
+    def _prepare(self, facts: Negotiated) -> None:
+        numbers = Numbers(
+            ssrc=facts.ssrc,
+            payload_type=facts.payload_type,
+            first_seq=self._random(15),  # lower half: an early wrap breaks SRTP of late joiners
+            ts_offset=self._random(32),
+            abs_send_time_id=facts.abs_send_time_id,
+        )
+        self.viewer = Viewer(numbers, self.peer.protect, self.peer.outlet)
+        if facts.rtx_payload_type is not None:
+            self._repair = Retransmitter(RtxNumbers(facts.rtx_ssrc, facts.rtx_payload_type, self._random(15)))
+
+    async def add_candidates(self, text: str) -> None:
+        """Add trickled candidates; OfferRefused when malformed or too many for one session."""
+        found = parse_candidates(text)
+        self._candidates += len(found)
+        if self._candidates > 2 * MAX_CANDIDATES:
+            raise OfferRefused("too many candidates for one session")
+        for candidate in found:
+            await self.peer.add_candidate(candidate)
+
+    def over(self) -> str | None:
+        """Return why this session must end now, as a reason code; None while it may go on."""
+        if self.stream.ended:
+            return self.stream.ended
+        waited_ns = self._clock.mono_ns() - self._started_ns
+        if self.state is State.CONNECTING and waited_ns >= CONNECT_TIMEOUT_S * 1e9:
+            return "live.no_path"
+        return self.lease.over(mono_ns=self._clock.mono_ns(), now_ms=self._clock.now_ms())
+
+    async def end(self, reason: str) -> None:
+        """Tell the page why, then stop media: after this returns no RTP packet of the session leaves."""
+        if self.state is State.ENDED:
+            return
+        self.state, self.reason = State.ENDED, reason
+        try:
+            await self.peer.say(json.dumps({"end": reason}))
+        finally:
+            self.cut()
+
+    def cut(self) -> None:
+        """Stop media without a word."""
+        self.state = State.ENDED
+        if self.viewer is not None:
+            self.stream.leave(self.viewer)
+
+    async def bury(self) -> None:
+        """Let the last words arrive, then close the connection; bounded, shielded."""
+        with anyio.move_on_after(HEARD_TIMEOUT_S, shield=True):
+            await self.peer.heard()
+        await self.peer.shut()
+
+    def report(self) -> None:
+        """Send a sender report when one is due (RFC 3550 §6.4.1)."""
+        viewer, mono_ns = self.viewer, self._clock.mono_ns()
+        rtp_now = self.stream.rtp_now_90k()
+        due = mono_ns - self._reported_ns >= REPORT_INTERVAL_S * 1e9
+        if viewer is None or rtp_now is None or not viewer.packets or not due or self.state is not State.LIVE:
+            return
+        self._reported_ns = mono_ns
+        ntp = rtcp.ntp_time(self._clock.now_ms())
+        self._reports[ntp >> 16 & 0xFFFFFFFF] = mono_ns
+        if len(self._reports) > _REPORTS_REMEMBERED:
+            del self._reports[next(iter(self._reports))]
+        numbers = viewer.numbers
+        self.peer.send_rtcp(
+            rtcp.sender_report(
+                numbers.ssrc,
+                ntp=ntp,
+                rtp_90k=rtp_now + numbers.ts_offset,
+                packets=viewer.packets,
+                octets=viewer.octets,
+            )
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """Return what control clients and metrics see."""
+        viewer, repair = self.viewer, self._repair
+        return {
+            "session": self.id,
+            "grant": self.lease.grant.id,
+            "camera": self.stream.camera,
+            "stream": self.stream.role.value,
+            "state": self.state.value,
+            "started_ms": self._started_ms,
+            "frames": viewer.frames if viewer else 0,
+            "packets": viewer.packets if viewer else 0,
+            "bytes": viewer.wire_bytes if viewer else 0,
+            "skipped_frames": viewer.skipped_frames if viewer else 0,
+            "full_socket": viewer.full_socket if viewer else 0,
+            "lost": self._lost,
+            "loss_pct": round(100 * self._fraction_lost, 1),
+            "rtt_ms": None if self._rtt_s is None else round(self._rtt_s * 1000, 1),
+            "estimate_bps": self._estimate_bps,
+            "nacks": repair.asked,
+            "resent": repair.sent,
+            "path": self.peer.path(),
+            "dropped": dict(self.peer.dropped()),
+        }
+
+    def _changed(self, state: str) -> None:
+        if state == "connected" and self.state is State.CONNECTING:
+            self.state = State.LIVE
+            self._on_connected(self)
+        elif state in ("failed", "closed") and self.state is not State.ENDED:
+            self.cut()
+            self._on_gone(self)
+
+    def _feedback(self, data: bytes) -> None:
+        viewer = self.viewer
+        if viewer is None or viewer.stopped:
+            return
+        for item in rtcp.parse(data):
+            if isinstance(item, rtcp.Estimate):
+                self._estimate_bps = item.bps
+            elif item.ssrc != viewer.numbers.ssrc:
+                continue
+            elif isinstance(item, rtcp.ReceiverReport):
+                self._judge(item)
+            elif isinstance(item, rtcp.Nack):
+                self._repair.repair(
+                    viewer, item.lost, self.stream.history, now_ns=self._clock.mono_ns(), rtt_s=self._rtt_s
+                )
+            else:
+                # The next key frame repairs it; a request to the camera would be one for all viewers.
+                self.stream.counters.picture_lost += 1
+
+    def _judge(self, report: rtcp.ReceiverReport) -> None:
+        self._lost, self._jitter_90k = report.lost, report.jitter_90k
+        self._fraction_lost = report.fraction_lost / 256
+        sent_ns = self._reports.get(report.last_sr)
+        if sent_ns is not None:
+            rtt_s = (self._clock.mono_ns() - sent_ns) / 1e9 - report.delay / 65536
+            self._rtt_s = max(0.0, rtt_s)

@@ -1,0 +1,212 @@
+"""All WHEP sessions of the daemon: opening, renewing, ending, counting.
+
+Owns the table of sessions and the two loops over it (leases, sender reports). Invariants: one session a
+grant (a second offer replaces the first); never more than `max_viewers`, the last place kept for the
+principal; a session is in the table exactly while it may send; a failing close of one session
+holds up no other; left = every connection closed.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterable
+from types import TracebackType
+from typing import Any, Self
+
+import anyio
+from anyio.abc import TaskGroup
+
+from gateway.core.clock import Clock
+from gateway.core.errors import LiveFull, NotFound
+from gateway.core.model import Grant, PublicId, StreamRole, new_public_id
+from gateway.core.supervise import FaultSink, contained
+from gateway.live.feedclient import Feeds
+from gateway.live.leases import Lease, choose_stream, has_room
+from gateway.live.offers import parse_offer
+from gateway.live.session import RandomBits, Session, State
+from gateway.live.stream import BurstBudget
+from gateway.live.transport import Peer, TransportRules
+
+TICK_S = 0.2
+"""How late an expired lease may be noticed."""
+STOPPING = "live.stopping"
+REPLACED = "live.replaced"
+
+
+class Sessions:
+    """The sessions; async context manager inside the `Feeds` it is given."""
+
+    def __init__(
+        self,
+        feeds: Feeds,
+        shared: TransportRules,
+        *,
+        max_viewers: int,
+        clock: Clock,
+        on_fault: FaultSink,
+        random_bits: RandomBits = secrets.randbits,
+    ) -> None:
+        self._feeds, self._shared, self._max_viewers = feeds, shared, max_viewers
+        self._clock, self._on_fault, self._random = clock, on_fault, random_bits
+        self._by_id: dict[PublicId, Session] = {}
+        self._by_grant: dict[PublicId, PublicId] = {}
+        self._budget = BurstBudget()
+        self._tasks: TaskGroup | None = None
+        self.ended: Counter[str] = Counter()
+        """Sessions that ended, by reason."""
+        self._dropped: Counter[str] = Counter()
+
+    async def __aenter__(self) -> Self:
+        self._tasks = await anyio.create_task_group().__aenter__()
+        self._tasks.start_soon(self._watch)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        assert self._tasks is not None
+        with anyio.CancelScope(shield=True):
+            async with anyio.create_task_group() as closing:
+                for session in list(self._by_id.values()):
+                    self._forget(session, STOPPING)
+                    closing.start_soon(self._end_and_bury, session, STOPPING)
+        self._tasks.cancel_scope.cancel()
+        return await self._tasks.__aexit__(kind, error, trace)
+
+    async def open(self, grant: Grant, stream: StreamRole | None, offer_text: str) -> tuple[PublicId, str]:
+        """Open a session and return its id and the SDP answer; OfferRefused, GrantRefused or LiveFull."""
+        role = choose_stream(grant, stream)
+        offer = parse_offer(offer_text)
+        before = self._by_id.get(self._by_grant.get(grant.id, PublicId("")))
+        if not has_room(grant.role, len(self._by_id) - (before is not None), self._max_viewers):
+            raise LiveFull("no place for another viewer", reason="live.full")
+        if before is not None:
+            await self._end(before, REPLACED)
+        held = self._feeds.hold(grant.camera, role)
+        session = Session(
+            new_public_id(),
+            Lease(grant, mono_ns=self._clock.mono_ns()),
+            held,
+            clock=self._clock,
+            make_peer=self._peer,
+            random_bits=self._random,
+            on_connected=self._connected,
+            on_gone=self._gone,
+        )
+        self._by_id[session.id], self._by_grant[grant.id] = session, session.id
+        answered = False
+        try:
+            answer = await session.accept(offer)
+            answered = True
+        finally:
+            if not answered:
+                session.cut()
+                self._forget(session, "refused")
+                await session.peer.shut()
+        return session.id, answer
+
+    async def add_candidates(self, session_id: PublicId, text: str) -> None:
+        """Add trickled candidates; NotFound if the session has ended."""
+        await self._session(session_id).add_candidates(text)
+
+    def renew(self, grant: Grant) -> bool:
+        """Extend the lease of the grant's session; False if it has none (any more)."""
+        session = self._by_id.get(self._by_grant.get(grant.id, PublicId("")))
+        if session is None:
+            return False
+        session.lease.renew(grant, session.stream.role, mono_ns=self._clock.mono_ns())
+        return True
+
+    async def close(self, session_id: PublicId, reason: str) -> None:
+        """End one session; media has stopped when this returns. NotFound if it is not there."""
+        await self._end(self._session(session_id), reason)
+
+    async def close_grants(self, ids: Iterable[PublicId], reason: str) -> int:
+        """End the sessions of these grants and return how many there were; media has stopped then."""
+        found = [self._by_id[self._by_grant[item]] for item in set(ids) if item in self._by_grant]
+        for session in found:
+            await self._end(session, reason)
+        return len(found)
+
+    def facts(self) -> list[dict[str, Any]]:
+        """Return the facts of every open session."""
+        return [session.facts() for session in self._by_id.values()]
+
+    def viewers(self) -> dict[str, int]:
+        """Return how many sessions each camera has."""
+        return dict(Counter(str(session.stream.camera) for session in self._by_id.values()))
+
+    def dropped(self) -> Counter[str]:
+        """Return what the transports' filters dropped since the start, by kind."""
+        return sum((session.peer.dropped() for session in self._by_id.values()), self._dropped.copy())
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    async def sweep(self) -> None:
+        """End what is over, send the reports that are due: one round of the watching loop."""
+        for session in list(self._by_id.values()):
+            reason = session.over()
+            if reason is not None:
+                await self._end(session, reason)
+            else:
+                session.report()
+
+    async def _watch(self) -> None:
+        while True:
+            async with contained("live.sweep", self._on_fault):
+                await self.sweep()
+            await self._clock.sleep(TICK_S)
+
+    def _peer(self, on_state: Callable[[str], None], on_rtcp: Callable[[bytes], None]) -> Peer:
+        return Peer(self._shared, on_state=on_state, on_rtcp=on_rtcp)
+
+    def _session(self, session_id: PublicId) -> Session:
+        try:
+            return self._by_id[session_id]
+        except KeyError as error:
+            raise NotFound("no such session", session=session_id) from error
+
+    def _connected(self, session: Session) -> None:
+        assert self._tasks is not None
+        if session.viewer is not None:
+            self._tasks.start_soon(self._join, session)
+
+    async def _join(self, session: Session) -> None:
+        async with contained("live.join", self._on_fault):
+            if session.viewer is not None and session.state is State.LIVE:
+                await session.stream.join(session.viewer, self._budget)
+
+    def _gone(self, session: Session) -> None:
+        """Close what the viewer left, or what ICE consent was lost for."""
+        assert self._tasks is not None
+        if self._forget(session, "live.gone"):
+            self._tasks.start_soon(self._bury, session)
+
+    async def _end(self, session: Session, reason: str) -> None:
+        assert self._tasks is not None
+        if self._forget(session, reason):
+            self._tasks.start_soon(self._bury, session)
+            await session.end(reason)
+
+    async def _end_and_bury(self, session: Session, reason: str) -> None:
+        async with contained("live.close", self._on_fault):
+            await session.end(reason)
+        await self._bury(session)
+
+    async def _bury(self, session: Session) -> None:
+        async with contained("live.close", self._on_fault):
+            await session.end(session.reason)
+            await session.bury()
+
+    def _forget(self, session: Session, reason: str) -> bool:
+        """Take a session out of the table; False if it was out already."""
+        if self._by_id.pop(session.id, None) is None:
+            return False
+        if self._by_grant.get(session.lease.grant.id) == session.id:
+            del self._by_grant[session.lease.grant.id]
+        self._feeds.release(session.stream)
+        self.ended[reason] += 1
+        self._dropped += session.peer.dropped()
+        return True

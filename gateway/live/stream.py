@@ -1,0 +1,122 @@
+"""One stream with viewers: its history, who is on the live list, and how a viewer joins.
+
+Owns `LiveStream`. Invariants: a viewer gets frames in order without holes, beginning with a key frame;
+it joins the live list between two frames, never inside one; a join that finds a cached GOP sends it with
+the original times, paced, so that the browser catches up by itself; joins share one burst rate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from gateway.core.clock import Clock
+from gateway.core.media import TICKS_PER_S, AccessUnit, Codec
+from gateway.core.model import PublicId, StreamRole
+from gateway.live.frames import Frame, History
+from gateway.live.sender import Viewer, send_frame
+
+BURST_FACTOR = 8.0
+"""Times the stream's own rate; measured good between 4 and 10."""
+LEAST_BURST_BPS = 4_000_000.0
+SHARED_BURST_BPS = 200_000_000.0
+"""What all joins of the daemon together may draw."""
+
+
+@dataclass(slots=True)
+class BurstBudget:
+    """How many joins burst now; they share `SHARED_BURST_BPS`."""
+
+    joining: int = 0
+
+    def rate_bps(self, stream_bps: float) -> float:
+        """Return the pace of one join beside the others."""
+        return min(max(BURST_FACTOR * stream_bps, LEAST_BURST_BPS), SHARED_BURST_BPS / max(1, self.joining))
+
+
+@dataclass(slots=True)
+class StreamCounters:
+    """What happened on a stream while it had viewers."""
+
+    units: int = 0
+    repeated: int = 0
+    skips: int = 0
+    """Times the recorder left units out for us because we read too slowly."""
+    lost_packets: int = 0
+    """Missing between camera and recorder."""
+    picture_lost: int = 0
+
+
+@dataclass(slots=True)
+class LiveStream:
+    """A camera's stream as the viewers share it; used in the event loop only."""
+
+    camera: PublicId
+    role: StreamRole
+    clock: Clock
+    history: History = field(default_factory=History)
+    counters: StreamCounters = field(default_factory=StreamCounters)
+    viewers: list[Viewer] = field(default_factory=list)
+    """The live list: everybody on it gets the next frame."""
+    ended: str = ""
+    """Why this stream cannot be shown (a reason code); empty while it can."""
+
+    def take(self, unit: AccessUnit, *, skipped: bool) -> None:
+        """Take the next unit of the feed and send it to the live list."""
+        if unit.config.codec is not Codec.H264:
+            self.ended = "live.codec"
+            return
+        self.counters.units += 1
+        self.counters.skips += skipped
+        self.counters.lost_packets += unit.lost_before
+        frame = self.history.add(unit)
+        if frame is None:
+            self.counters.repeated += 1
+            return
+        if skipped:
+            for viewer in self.viewers:
+                viewer.waits_for_key = True
+        send_frame(frame, self.viewers, now_ms=self.clock.now_ms())
+
+    async def join(self, viewer: Viewer, budget: BurstBudget) -> None:
+        """Send the cached GOP to a new viewer, paced, then put it on the live list."""
+        frame: Frame | None = self.history.gop_start
+        budget.joining += 1
+        try:
+            while frame is not None and not viewer.stopped:
+                if viewer.waits_for_key and not frame.is_key:
+                    # The socket was full in the burst: only the next key frame helps.
+                    break
+                send_frame(frame, (viewer,), now_ms=self.clock.now_ms())
+                rate_bps = budget.rate_bps(self.history.gop_bps())
+                # Nothing to wait for after the newest frame: joining must follow its sending at once.
+                newest = self.history.last
+                if newest is not None and frame.number < newest.number:
+                    await self.clock.sleep(frame.size_bytes * 8 / rate_bps)
+                frame = self._after(frame, viewer)
+        finally:
+            budget.joining -= 1
+        if not viewer.stopped:
+            self.viewers.append(viewer)
+
+    def _after(self, frame: Frame, viewer: Viewer) -> Frame | None:
+        """Return the frame to send next; None when the viewer has caught up with the newest."""
+        following = self.history.frame(frame.number + 1)
+        newest = self.history.last
+        if following is None and newest is not None and newest.number > frame.number:
+            # It has left the history while we paced: go on at the current key frame.
+            viewer.waits_for_key = True
+            return self.history.gop_start
+        return following
+
+    def leave(self, viewer: Viewer) -> None:
+        """Take a viewer off; no frame is sent to it afterwards."""
+        viewer.stop()
+        if viewer in self.viewers:
+            self.viewers.remove(viewer)
+
+    def rtp_now_90k(self) -> int | None:
+        """Return the stream's RTP time of this moment, for sender reports; None before the first frame."""
+        last = self.history.last
+        if last is None:
+            return None
+        return last.ts_90k + (self.clock.mono_ns() - last.received_mono_ns) * TICKS_PER_S // 1_000_000_000

@@ -1,0 +1,297 @@
+"""One viewer's WebRTC transport: aiortc for SDP, ICE and DTLS, nothing of it for media.
+
+Owns `Peer` and the daemon's certificate. Invariants: we are the DTLS server (then our order of SRTP
+profiles decides, and browsers take AES-GCM); H.264 or no session; aiortc's own sender runs no loop and
+sends nothing; `close()` always ends, whatever state the connection is in, and leaves no socket behind.
+aiortc's private names are used in this module only; `tests/unit/test_live_transport.py` probes them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+from aiortc import RTCDataChannel, RTCPeerConnection, RTCRtpSender, RTCRtpTransceiver, RTCSessionDescription
+from aiortc.exceptions import InvalidStateError, OperationError
+from aiortc.mediastreams import MediaStreamTrack
+from aiortc.rtcconfiguration import RTCBundlePolicy, RTCConfiguration, RTCIceServer
+from aiortc.rtcdtlstransport import (
+    SRTP_AEAD_AES_128_GCM,
+    SRTP_AES128_CM_SHA1_80,
+    RTCCertificate,
+    RTCDtlsTransport,
+)
+from aiortc.rtcicetransport import RTCIceCandidate, RTCIceTransport
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+
+from gateway.core.errors import OfferRefused
+from gateway.core.supervise import contained
+from gateway.live.ice import AddressRules, HardConnection, HardGatherer
+from gateway.live.offers import ABS_SEND_TIME, Offer, RemoteCandidate
+from gateway.live.sender import DatagramSocket, Outlet
+
+CHANNEL = "vuon"
+"""Label of the data channel on which the page hears why its session ends."""
+CLOSE_TIMEOUT_S = 3.0
+PROFILES = [SRTP_AEAD_AES_128_GCM, SRTP_AES128_CM_SHA1_80]
+
+
+@dataclass(frozen=True, slots=True)
+class TransportRules:
+    """What all sessions share: where to listen, whom to talk to, one certificate."""
+
+    addresses: tuple[str, ...]
+    rules: AddressRules
+    certificate: RTCCertificate
+    servers: tuple[RTCIceServer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Negotiated:
+    """The RTP facts of an answer."""
+
+    ssrc: int
+    payload_type: int
+    rtx_ssrc: int
+    rtx_payload_type: int | None
+    abs_send_time_id: int
+
+
+def new_certificate() -> RTCCertificate:
+    """Return a fresh P-256 certificate; viewers learn its fingerprint from the answer."""
+    return RTCCertificate.generateCertificate()
+
+
+def quiet_libraries() -> None:
+    """Keep strangers from filling the log: aiortc and aioice report what comes off the network."""
+    for name in ("aiortc", "aioice"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+class _Relay:
+    """A TURN allocation as something to `sendto`."""
+
+    def __init__(self, transport: asyncio.DatagramTransport) -> None:
+        self._transport = transport
+
+    def sendto(self, data: bytes, _flags: int, address: tuple[str, int], /) -> int:
+        self._transport.sendto(data, address)
+        return len(data)
+
+
+class _SilentSender(RTCRtpSender):
+    """aiortc's sender without its loops: media and reports are ours.
+
+    The coroutines are overridden, not their tasks cancelled: a task cancelled before its first step never
+    sets the events `stop()` waits for.
+    """
+
+    async def _run_rtp(self, codec: RTCRtpCodecParameters) -> None:  # noqa: ARG002 - aiortc's signature
+        await self._wait("rtp")
+
+    async def _run_rtcp(self) -> None:
+        await self._wait("rtcp")
+
+    async def _wait(self, which: str) -> None:
+        getattr(self, f"_RTCRtpSender__{which}_started").set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            getattr(self, f"_RTCRtpSender__{which}_exited").set()
+
+
+class _Dtls(RTCDtlsTransport):
+    """DTLS as server, with our profiles; hands RTCP to us and drops RTP (nobody sends us media)."""
+
+    def __init__(
+        self, transport: RTCIceTransport, certificates: list[RTCCertificate], on_rtcp: Callable[[bytes], None]
+    ) -> None:
+        super().__init__(transport, certificates)
+        self._srtp_profiles = PROFILES
+        self._set_role("server")
+        self._on_rtcp = on_rtcp
+
+    async def _handle_rtcp_data(self, data: bytes) -> None:
+        self._on_rtcp(data)
+
+    async def _handle_rtp_data(self, data: bytes, arrival_time_ms: int) -> None:  # noqa: ARG002 - aiortc's signature
+        return
+
+
+class Peer(RTCPeerConnection):
+    """The connection to one viewer.
+
+    `on_state` is called with aiortc's connection state, `on_rtcp` with each decrypted RTCP compound.
+    """
+
+    def __init__(
+        self, shared: TransportRules, *, on_state: Callable[[str], None], on_rtcp: Callable[[bytes], None]
+    ) -> None:
+        self._shared, self._on_rtcp = shared, on_rtcp
+        super().__init__(RTCConfiguration(iceServers=list(shared.servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        self._RTCPeerConnection__certificates = [shared.certificate]
+        self._dtls: _Dtls | None = None
+        self._ice: HardConnection | None = None
+        self._pair: object = None
+        self._outlet: Outlet | None = None
+        self._dup: socket.socket | None = None
+        self._channel: RTCDataChannel | None = None
+        self.on("connectionstatechange", lambda: on_state(self.connectionState))
+        self.on("datachannel", self._found_channel)
+
+    # What aiortc builds inside, replaced by ours (its private names, mangled).
+
+    def _RTCPeerConnection__createDtlsTransport(self) -> RTCDtlsTransport:  # noqa: N802 - aiortc's own name
+        gatherer = HardGatherer(list(self._shared.servers), self._shared.addresses, self._shared.rules)
+        ice = RTCIceTransport(gatherer)
+        dtls = _Dtls(ice, [self._shared.certificate], self._on_rtcp)
+        names: Any = self
+        gatherer.on("statechange", names._RTCPeerConnection__updateIceGatheringState)
+        ice.on("statechange", names._RTCPeerConnection__updateIceConnectionState)
+        ice.on("statechange", names._RTCPeerConnection__updateConnectionState)
+        dtls.on("statechange", names._RTCPeerConnection__updateConnectionState)
+        names._RTCPeerConnection__iceTransports.add(ice)
+        names._RTCPeerConnection__dtlsTransports.add(dtls)
+        self._dtls, self._ice = dtls, gatherer.connection
+        return dtls
+
+    def _RTCPeerConnection__createTransceiver(  # noqa: N802 - aiortc's own name
+        self, direction: str, kind: str, sender_track: MediaStreamTrack | None = None
+    ) -> RTCRtpTransceiver:
+        base: Any = super()
+        transceiver: Any = base._RTCPeerConnection__createTransceiver(direction, kind, sender_track)
+        sender = _SilentSender(kind, transceiver.sender.transport)
+        transceiver._RTCRtpTransceiver__sender = sender
+        transceiver.receiver._set_rtcp_ssrc(sender._ssrc)
+        made: RTCRtpTransceiver = transceiver
+        return made
+
+    async def accept(self, offer: Offer) -> tuple[str, Negotiated]:
+        """Apply a checked offer and return our answer with what was negotiated; OfferRefused otherwise."""
+        line = self.addTransceiver("video", direction="sendonly")
+        known = RTCRtpSender.getCapabilities("video").codecs
+        # Before setRemoteDescription: afterwards aiortc has already chosen VP8.
+        line.setCodecPreferences([codec for codec in known if codec.name.lower() in ("h264", "rtx")])
+        failures: list[BaseException] = []
+        async with contained("live.offer", lambda _name, error: failures.append(error)):
+            await self.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
+            negotiated = self._negotiated(line)
+            await self.setLocalDescription(await self.createAnswer())
+            return self.localDescription.sdp, negotiated
+        raise OfferRefused("the offer cannot be answered", why=str(failures[0])) from failures[0]
+
+    @staticmethod
+    def _negotiated(line: RTCRtpTransceiver) -> Negotiated:
+        if not line._codecs or line._codecs[0].mimeType.lower() != "video/h264":
+            raise OperationError("H.264 was not negotiated")
+        chosen = line._codecs[0]
+        assert chosen.payloadType is not None
+        rtx = [codec for codec in line._codecs if codec.parameters.get("apt") == chosen.payloadType]
+        times = [extension.id for extension in line._headerExtensions if extension.uri == ABS_SEND_TIME]
+        return Negotiated(
+            ssrc=line.sender._ssrc,
+            payload_type=chosen.payloadType,
+            rtx_ssrc=line.sender._rtx_ssrc,
+            rtx_payload_type=rtx[0].payloadType if rtx else None,
+            abs_send_time_id=times[0] if times else 0,
+        )
+
+    async def add_candidate(self, candidate: RemoteCandidate) -> None:
+        """Add a trickled candidate; the address rules decide whether it is used."""
+        if self._dtls is not None:
+            await self._dtls.transport.addRemoteCandidate(
+                RTCIceCandidate(
+                    1,
+                    candidate.foundation,
+                    candidate.address,
+                    candidate.port,
+                    candidate.priority,
+                    "udp",
+                    candidate.kind,
+                )
+            )
+
+    def protect(self, packet: bytes) -> bytes:
+        """Encrypt one RTP packet (SRTP, RFC 3711, RFC 7714)."""
+        assert self._dtls is not None
+        protected: bytes = self._dtls._tx_srtp.protect(packet)
+        return protected
+
+    def send_rtcp(self, packet: bytes) -> None:
+        """Encrypt and send one RTCP compound; silently nothing without a path (reports are periodic)."""
+        outlet = self.outlet()
+        if outlet is not None and self._dtls is not None and self._dtls._tx_srtp is not None:
+            try:
+                outlet.socket.sendto(self._dtls._tx_srtp.protect_rtcp(packet), socket.MSG_DONTWAIT, outlet.address)
+            except OSError:
+                return
+
+    def outlet(self) -> Outlet | None:
+        """Return the nominated path, re-read each time: it changes, and goes when consent is lost."""
+        pair = self._ice._nominated.get(1) if self._ice is not None else None
+        if pair is None:
+            self._drop_dup()
+            return None
+        if pair is not self._pair or (self._outlet is not None and self._outlet.address != pair.remote_addr):
+            self._drop_dup()
+            self._pair = pair
+            self._outlet = Outlet(self._socket_of(pair.protocol.transport), pair.remote_addr)
+        return self._outlet
+
+    def _socket_of(self, transport: asyncio.DatagramTransport) -> DatagramSocket:
+        plain = transport.get_extra_info("socket")
+        if plain is None:
+            return _Relay(transport)
+        # Our own descriptor: asyncio must not buffer what its socket cannot take.
+        self._dup = socket.socket(fileno=os.dup(plain.fileno()))
+        return self._dup
+
+    def _drop_dup(self) -> None:
+        if self._dup is not None:
+            self._dup.close()
+        self._dup, self._outlet, self._pair = None, None, None
+
+    def dropped(self) -> Counter[str]:
+        """Return what the filters dropped, by kind."""
+        return Counter(self._ice.dropped) if self._ice is not None else Counter()
+
+    def path(self) -> str:
+        """Return the kind of the nominated local candidate: `host`, `srflx`, `relay`, or empty."""
+        pair = self._ice._nominated.get(1) if self._ice is not None else None
+        return pair.local_candidate.type if pair is not None else ""
+
+    def _found_channel(self, channel: RTCDataChannel) -> None:
+        if channel.label == CHANNEL and self._channel is None:
+            self._channel = channel
+
+    async def say(self, text: str) -> bool:
+        """Send a message to the page now; False when it has no open channel."""
+        channel = self._channel
+        if channel is None or channel.readyState != "open":
+            return False
+        try:
+            channel.send(text)
+            await channel.transport._data_channel_flush()
+        except (ConnectionError, InvalidStateError, ValueError):
+            return False
+        return True
+
+    async def heard(self) -> None:
+        """Wait until the page's SCTP has acknowledged everything said; the caller bounds it."""
+        channel = self._channel
+        # aiortc has no event for an empty queue.
+        while channel is not None and channel.readyState == "open" and channel.transport._sent_queue:  # noqa: ASYNC110 - see above
+            await anyio.sleep(0.02)
+
+    async def shut(self) -> None:
+        """Close everything, shielded and within `CLOSE_TIMEOUT_S`: aiortc has tasks outside our scopes."""
+        with anyio.move_on_after(CLOSE_TIMEOUT_S, shield=True):
+            await self.close()
+        self._drop_dup()

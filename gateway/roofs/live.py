@@ -1,0 +1,113 @@
+"""`vuon-live`: WebRTC for viewers; no database, no footage, no HTTP.
+
+Owns the building of the live daemon: feeds, sessions, control socket, in that order, and their end in the
+reverse one. Invariant: what it needs of the disk is config.toml and the gateway's public key.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+
+import anyio
+import ifaddr
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from gateway.core import daemonize
+from gateway.core.clock import Clock
+from gateway.core.config import Config, load_config
+from gateway.core.log import Log, fault_sink, get_logger
+from gateway.core.secrets import load_verify_key
+from gateway.core.wire import ControlServer
+from gateway.live.feedclient import Feeds
+from gateway.live.ice import AddressRules, IPNetwork, own_addresses
+from gateway.live.service import SERVICE, LiveService
+from gateway.live.sessions import Sessions
+from gateway.live.transport import TransportRules, new_certificate, quiet_libraries
+
+DROPPED_LOG_S = 60.0
+
+
+def transport_rules(config: Config) -> TransportRules:
+    """Return where to gather and whom to talk to, from the configuration."""
+    loopback = config.live.allow_loopback
+    addresses = config.live.addresses or own_addresses(loopback=loopback)
+    return TransportRules(addresses, AddressRules(loopback, camera_networks(config, addresses)), new_certificate())
+
+
+def camera_networks(config: Config, addresses: Sequence[str]) -> tuple[IPNetwork, ...]:
+    """Return the networks of the camera interfaces that are not also viewers' networks.
+
+    Only where an installer has named the camera interfaces: in a school with one network, cameras
+    and viewers share it.
+    """
+    found = []
+    for adapter in ifaddr.get_adapters():
+        for item in adapter.ips:
+            address = item.ip if isinstance(item.ip, str) else item.ip[0]
+            if adapter.name in config.cameras.interfaces or address in config.cameras.interfaces:
+                network = ipaddress.ip_network(f"{address}/{item.network_prefix}", strict=False)
+                if not any(ipaddress.ip_address(own) in network for own in addresses):
+                    found.append(network)
+    return tuple(found)
+
+
+@asynccontextmanager
+async def live_daemon(config: Config, clock: Clock) -> AsyncIterator[None]:
+    """Run the live daemon while entered."""
+    log = get_logger("live")
+    sink = fault_sink(log)
+    facts = daemonize.DaemonFacts("vuon-live", clock)
+    shared = transport_rules(config)
+    quiet_libraries()
+
+    @cache
+    def key() -> Ed25519PublicKey:
+        return load_verify_key(config.paths.grant_key)
+
+    async with (
+        Feeds(config.paths.socket("feed"), clock=clock, on_fault=sink) as feeds,
+        Sessions(feeds, shared, max_viewers=config.live.max_viewers, clock=clock, on_fault=sink) as sessions,
+        ControlServer(
+            config.paths.socket(SERVICE),
+            SERVICE,
+            LiveService(sessions, key, clock, facts.as_dict).handlers(),
+            on_fault=sink,
+        ),
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(_tell_dropped, sessions, clock, log)
+        log.info("live.ready", addresses=",".join(shared.addresses), max_viewers=config.live.max_viewers)
+        yield
+        tasks.cancel_scope.cancel()
+
+
+async def _tell_dropped(sessions: Sessions, clock: Clock, log: Log) -> None:
+    """Say once a minute what strangers tried, instead of once a packet."""
+    told = sessions.dropped()
+    while True:
+        await clock.sleep(DROPPED_LOG_S)
+        now = sessions.dropped()
+        fresh = now - told
+        if fresh:
+            log.warning("live.dropped", None, **fresh)
+        told = now
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the daemon to its end; the exit status is 1 when a typed error ended it."""
+    parser = argparse.ArgumentParser(prog="vuon-live", description=__doc__.partition("\n")[0])
+    parser.add_argument("--config", type=Path, default=Path("/etc/vuon/config.toml"))
+    config = load_config(parser.parse_args(argv).config)
+    return daemonize.run(
+        "live", lambda clock: live_daemon(config, clock), level=config.log.level, ntp=config.clock.require_ntp
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
