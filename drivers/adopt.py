@@ -1,0 +1,168 @@
+"""Learning a camera at adoption: which driver speaks to it, what it is, which streams it has.
+
+Owns the order of attempts. Invariants: nobody sees a password before an ONVIF device or the given
+RTSP path answered; a refused login ends the adoption, nothing else is tried with it; the fallback to
+RTSP only happens without ONVIF, and only with a path that the installer gave.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from drivers.base import Driver, Found, LoginMode, Probe, StreamInfo
+from drivers.gate import LoginGate
+from drivers.onvif.client import device_path
+from drivers.onvif.driver import OnvifDriver
+from drivers.onvif.pace import CallPool
+from drivers.onvif.transport import Limits
+from drivers.rtsp.source import DEFAULT_PORT, RtspSource
+from drivers.rtsponly import RtspOnlyDriver, StreamPlayer
+from drivers.wsd import DEFAULT_PATH
+from gateway.core.clock import Clock
+from gateway.core.errors import CameraBadReply, CameraError, CameraUnreachable, CameraUnsupported
+
+ONVIF_PORTS = (80, 2020, 8000, 8080, 8899)
+"""Where ONVIF lives when nobody said: the standard, TP-Link, Dahua OEMs, Xiongmai."""
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What adoption works with: shared by all adoptions of the box."""
+
+    clock: Clock
+    pool: CallPool
+    player: StreamPlayer | None = None
+    """Opens RTSP streams; without it RTSP-only cameras cannot be adopted."""
+    limits: Limits | None = None
+    ports: tuple[int, ...] = ONVIF_PORTS
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """Everything adoption stores about a camera."""
+
+    driver: str
+    """Name of the driver: "onvif" or "rtsp"."""
+    endpoint: str
+    """Its WS-Discovery endpoint reference; "" if it was adopted by address."""
+    port: int
+    """TCP port its driver speaks to: ONVIF's or RTSP's."""
+    serial: str
+    mac: str | None
+    manufacturer: str
+    model: str
+    firmware: str
+    name: str
+    streams: tuple[StreamInfo, ...]
+    clock_skew_ms: int | None
+    """Camera clock minus ours; None if it tells no time."""
+    login_mode: LoginMode
+    channels: int = 1
+    """Video sources of the device: above 1 it is a recorder, and each is a camera of its own."""
+
+
+async def learn(
+    address: str,
+    port: int | None,
+    gate: LoginGate,
+    means: Means,
+    *,
+    found: Found | None = None,
+    rtsp_path: str | None = None,
+    rtsp_port: int = DEFAULT_PORT,
+    channel: int = 0,
+) -> Learned:
+    """Learn a camera: by ONVIF, or by the RTSP path if it speaks none.
+
+    Args:
+        address: the host as we reach it.
+        port: its ONVIF port; None tries the usual ones, without a login.
+        gate: the camera's login, sent at most once.
+        means: clock, call pool and stream player.
+        found: what discovery said of it: gives the endpoint reference and the service's path.
+        rtsp_path: the stream to fall back to when no ONVIF answers.
+        rtsp_port: port of that stream.
+        channel: which video source of a recorder, from 0.
+
+    Raises:
+        CameraLoginRefused: the camera refused the login, or wants one and none is stored.
+        CameraUnreachable: nothing answers.
+        CameraUnsupported: what answers offers nothing we can use.
+        CameraError: as the reply gives cause.
+
+    """
+    endpoint = found.endpoint if found else ""
+    path = device_path(found) if found else DEFAULT_PATH
+    try:
+        onvif = await _speaking_onvif(address, port, gate, means, path=path, channel=channel)
+    except (CameraUnreachable, CameraUnsupported, CameraBadReply):
+        if rtsp_path is None:
+            raise
+    else:
+        return await _read(onvif, endpoint, onvif.port)
+    if means.player is None:
+        raise CameraUnsupported("RTSP streams cannot be opened here", address=address)
+    source = RtspSource(address, rtsp_port, rtsp_path)
+    rtsp = RtspOnlyDriver(source, gate, player=means.player, clock=means.clock)
+    return await _read(rtsp, endpoint, rtsp_port)
+
+
+async def _speaking_onvif(
+    address: str, port: int | None, gate: LoginGate, means: Means, *, path: str, channel: int
+) -> OnvifDriver:
+    """Return a driver whose port answered ONVIF to a call without a login.
+
+    Raises the error of the last port tried that was more than unreachable, else `CameraUnreachable`.
+    """
+    failure: CameraError = CameraUnreachable("no answer", address=address)
+    for candidate in _candidates(port, means.ports):
+        driver = OnvifDriver(
+            address,
+            candidate,
+            gate,
+            pool=means.pool,
+            clock=means.clock,
+            path=path,
+            channel=channel,
+            limits=means.limits,
+        )
+        try:
+            await driver.knock()
+        except CameraError as error:
+            await driver.close()
+            if not isinstance(error, (CameraUnreachable, CameraUnsupported, CameraBadReply)):
+                raise
+            if not isinstance(error, CameraUnreachable):
+                failure = error
+        else:
+            return driver
+    raise failure
+
+
+def _candidates(port: int | None, usual: Sequence[int]) -> tuple[int, ...]:
+    return tuple(usual) if port is None else (port,)
+
+
+async def _read(driver: Driver, endpoint: str, port: int) -> Learned:
+    """Ask a driver everything and close it."""
+    try:
+        probe: Probe = await driver.probe()
+        streams = await driver.streams()
+    finally:
+        await driver.close()
+    return Learned(
+        driver=probe.driver,
+        endpoint=endpoint,
+        port=port,
+        serial=probe.serial,
+        mac=probe.mac,
+        manufacturer=probe.manufacturer,
+        model=probe.model,
+        firmware=probe.firmware,
+        name=probe.name,
+        streams=streams,
+        clock_skew_ms=probe.clock_skew_ms,
+        login_mode=probe.login_mode,
+        channels=probe.channels,
+    )

@@ -1,0 +1,188 @@
+"""What every camera driver offers: the words and the `Driver` protocol.
+
+Owns the types that cross from drivers to the recorder: what was found, what was learned, which
+streams to open. Invariants: no value carries a password or a URL with one; all times are UTC
+milliseconds; a driver sends a login through its camera's one `LoginGate` only, so that no camera
+sees a second bad login; what a driver cannot do raises `CameraUnsupported`, and `capabilities` says
+so beforehand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, Protocol, runtime_checkable
+
+from drivers.rtsp.source import RtspSource
+from gateway.core.media import Codec
+from gateway.core.model import StreamRole
+
+
+class LoginMode(StrEnum):
+    """How a camera wants to be logged in to, learned without sending a password."""
+
+    UNKNOWN = "unknown"
+    """Nothing was asked yet, or the driver learns it only while playing (RTSP)."""
+    OPEN = "open"
+    """Answered everything without a login."""
+    WSSE = "wsse"
+    """WS-Security UsernameToken with PasswordDigest."""
+    DIGEST = "digest"
+    """HTTP Digest (RFC 7616), MD5 or SHA-256."""
+
+
+class Capability(StrEnum):
+    """What one driver instance can do beyond naming its streams."""
+
+    SNAPSHOT = "snapshot"
+    HEALTH = "health"
+    SETTINGS = "settings"
+    EVENTS = "events"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One device that answered or announced itself."""
+
+    endpoint: str
+    """WS-Discovery endpoint reference; empty when the device gave none."""
+    address: str
+    """IPv4 address to reach it at."""
+    port: int
+    """TCP port of its ONVIF device service."""
+    xaddrs: tuple[str, ...]
+    """Device service URLs as announced, unusable ones left out."""
+    name: str
+    hardware: str
+    mac: str | None
+    """Lower-case, colons; from the kernel's neighbour table; None when not known (loopback, routed)."""
+    interface: str
+    """Name of our interface that heard it."""
+    source: str = ""
+    """Where its packet came from: differs from `address` on devices with several addresses."""
+    on_subnet: bool = True
+    """False: heard, but its address is outside our subnet (a factory default, often)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a camera said about itself."""
+
+    driver: str
+    login_mode: LoginMode
+    manufacturer: str = ""
+    model: str = ""
+    firmware: str = ""
+    serial: str = ""
+    mac: str | None = None
+    name: str = ""
+    clock_skew_ms: int | None = None
+    """Camera clock minus ours; None when it tells no time."""
+    latency_ms: int = 0
+    """Round trip of the cheapest call."""
+    channels: int = 1
+    """Video sources: more than one on a recorder (NVR, DVR)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """One encoding of a camera and how to open it; 0 and None mean the camera did not say."""
+
+    role: StreamRole
+    source: RtspSource
+    codec: Codec | None = None
+    width: int = 0
+    height: int = 0
+    fps: float = 0.0
+    bitrate_bps: int = 0
+    gop: int = 0
+    """Pictures from one key frame to the next."""
+    token: str = ""
+    """ONVIF profile token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """One cheap look at a camera."""
+
+    latency_ms: int
+    clock_skew_ms: int | None
+    checked_at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One camera-side setting: as it is and as it should be."""
+
+    setting: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a `Change`: `now` is what was read back."""
+
+    change: Change
+    applied: bool
+    now: str
+
+
+@dataclass(frozen=True, slots=True)
+class CameraSettings:
+    """What a camera should be set to; None leaves a setting alone."""
+
+    ntp_server: str | None = None
+    time_zone: str | None = None
+    gop_s: float | None = None
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CameraEvent:
+    """Something the camera itself reported."""
+
+    topic: str
+    state: bool | None
+    camera_ms: int
+    received_ms: int
+
+
+@runtime_checkable
+class Driver(Protocol):
+    """One camera, spoken to in one way. Methods are for the event loop; all raise `CameraError`."""
+
+    name: ClassVar[str]
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What this instance can do; the methods of the others raise `CameraUnsupported`."""
+
+    @classmethod
+    def discover(cls, interfaces: Sequence[str], seconds: float) -> AsyncIterator[Found]:
+        """Look for devices this driver could speak to, on the chosen interfaces only."""
+
+    async def probe(self) -> Probe:
+        """Learn what the camera is and log in; at most one bad login, ever."""
+
+    async def streams(self) -> tuple[StreamInfo, ...]:
+        """Return main, then sub if there is one."""
+
+    async def snapshot(self) -> bytes:
+        """Return one JPEG made by the camera."""
+
+    async def plan(self, want: CameraSettings) -> tuple[Change, ...]:
+        """Say what would have to change; changes nothing."""
+
+    async def apply(self, changes: Sequence[Change]) -> tuple[Outcome, ...]:
+        """Make the changes one by one and read each back."""
+
+    def events(self) -> AsyncIterator[CameraEvent]:
+        """Deliver what the camera reports until closed."""
+
+    async def health(self) -> Health:
+        """Take one cheap look, without a login where the camera allows it."""
+
+    async def close(self) -> None:
+        """Let go of the camera; the instance is not used again."""

@@ -1,0 +1,274 @@
+"""What we ask one ONVIF camera, each question once and typed.
+
+Owns the calls: clock, device information, services, network, profiles, stream addresses, pictures.
+Blocking; for one thread at a time (the driver's lock). Invariants: `learn` sends no password; the
+login goes out through the session only; addresses and host names the camera names are replaced by
+the one we reached; what comes back is bounded and printable.
+"""
+
+from __future__ import annotations
+
+import email.utils
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+from xml.sax.saxutils import escape
+
+from lxml import etree
+
+from drivers import xml
+from drivers.base import Found, LoginMode
+from drivers.gate import LoginGate
+from drivers.neighbours import normal_mac
+from drivers.onvif import profiles as rules
+from drivers.onvif import soap
+from drivers.onvif.documents import SHARED, Documents
+from drivers.onvif.session import OnvifSession
+from drivers.onvif.shared import SharedCamera
+from drivers.onvif.transport import CameraTransport, Limits, LoginAsked
+from drivers.rtsp.source import DEFAULT_PORT, MOST_URL_CHARS, RtspSource
+from drivers.wsd import DEFAULT_PATH
+from gateway.core.clock import Clock
+from gateway.core.errors import BadInput, CameraBadReply, CameraOverloaded, CameraUnsupported
+
+JPEG_MAGIC = b"\xff\xd8\xff"
+MOST_SERVICES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class CameraClock:
+    """What the camera's clock call told."""
+
+    skew_ms: int | None
+    """Camera clock minus ours; None: it tells no time at all."""
+    latency_ms: int
+    """Round trip."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceInformation:
+    """GetDeviceInformation (ONVIF Core §8.3.1); "" where the camera says nothing."""
+
+    manufacturer: str
+    model: str
+    firmware: str
+    serial: str
+    hardware: str
+
+
+def device_path(found: Found) -> str:
+    """Return the path of a found device's service: that of the XAddr we chose, else the standard one."""
+    for url in found.xaddrs:
+        parts = urlsplit(url)
+        if parts.hostname == found.address and parts.path:
+            return parts.path
+    return DEFAULT_PATH
+
+
+def clock_of(answer: etree._Element) -> datetime | None:
+    """Read the UTC time of GetSystemDateAndTime; None when it is missing or no time at all."""
+    utc = xml.first(answer, "UTCDateTime")
+    try:
+        year, month, day, hour, minute, second = (
+            int(xml.text_of(utc, name, 8)) for name in ("Year", "Month", "Day", "Hour", "Minute", "Second")
+        )
+        return datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def http_date(headers: Mapping[str, str]) -> datetime | None:
+    """Read the Date header of a reply; None when it is missing or broken."""
+    try:
+        return email.utils.parsedate_to_datetime(headers.get("Date", "")).astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+class OnvifClient:
+    """One camera, asked question by question; every method raises `CameraError`."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        gate: LoginGate,
+        *,
+        clock: Clock,
+        path: str = DEFAULT_PATH,
+        limits: Limits | None = None,
+        documents: Documents = SHARED,
+    ) -> None:
+        self._clock = clock
+        self._transport = CameraTransport(host, port, clock, limits)
+        self._session = OnvifSession(self._transport, gate, clock)
+        self._device_url = self._transport.rewritten(f"http://{host}:{port}{path}")
+        self._camera = SharedCamera(self._transport, self._session.token, documents, self._device_url)
+        self._services: dict[str, str] | None = None
+
+    @property
+    def login_mode(self) -> LoginMode:
+        """How the camera wants to be logged in to, as far as it is known."""
+        return self._session.mode
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._transport.close()
+
+    def read_clock(self) -> CameraClock:
+        """Ask the time without a login, keep the offset for signing, and measure the round trip.
+
+        A camera that wants a login even for this still tells its time in the HTTP Date header.
+        """
+        sent_ms, sent_ns = self._clock.now_ms(), self._clock.mono_ns()
+        moment: datetime | None = None
+        try:
+            moment = clock_of(self._session.bare(lambda: self._raw_device("GetSystemDateAndTime")))
+        except (LoginAsked, CameraUnsupported, CameraBadReply):
+            if self._transport.last is None:  # not even HTTP came back
+                raise
+        round_trip_ms = (self._clock.mono_ns() - sent_ns) // 1_000_000
+        if moment is None and self._transport.last is not None:
+            moment = http_date(self._transport.last.headers)
+        skew_ms = None
+        if moment is not None:
+            skew_ms = int(moment.timestamp() * 1000) - (sent_ms + round_trip_ms // 2)
+        self._session.skew_ms = skew_ms or 0
+        return CameraClock(skew_ms, round_trip_ms)
+
+    def learn_login(self) -> LoginMode:
+        """Find out how the camera wants to be logged in to, without sending a password.
+
+        Raises:
+            CameraUnsupported: what answers is no ONVIF device, or wants Basic only.
+
+        """
+        try:
+            self._session.bare(lambda: self._raw_device("GetDeviceInformation"))
+        except LoginAsked as asked:
+            self._session.learn(asked.reply)
+        else:
+            self._session.mode = LoginMode.OPEN
+        return self._session.mode
+
+    def device_information(self) -> DeviceInformation:
+        """Ask make, model, firmware and serial; read tolerantly, since many send invalid UTF-8 here."""
+        answer = self._session.exchange(lambda: self._raw_device("GetDeviceInformation"))
+
+        def text(name: str) -> str:
+            return soap.printable(xml.text_of(answer, name), 100)
+
+        return DeviceInformation(
+            text("Manufacturer"), text("Model"), text("FirmwareVersion"), text("SerialNumber"), text("HardwareId")
+        )
+
+    def services(self) -> dict[str, str]:
+        """Return namespace -> URL of the camera's services; asked once."""
+        if self._services is None:
+            try:
+                listed = self._zeep("devicemgmt", "GetServices", IncludeCapability=False)
+                entries = {str(entry.Namespace): str(entry.XAddr) for entry in (listed or [])[:MOST_SERVICES]}
+            except (CameraUnsupported, CameraBadReply):
+                entries = self._services_by_capabilities()
+            self._services = {ns: self._transport.rewritten(url) for ns, url in entries.items() if url}
+            self._camera.use(self._services)
+        return self._services
+
+    def _services_by_capabilities(self) -> dict[str, str]:
+        """Ask the old way (ONVIF 1.0): the media service is all we need of it."""
+        told = self._zeep("devicemgmt", "GetCapabilities", Category="All")
+        url = getattr(getattr(told, "Media", None), "XAddr", None)
+        if not url:
+            raise CameraUnsupported("the camera has no media service")
+        return {soap.MEDIA_NS: str(url)}
+
+    def mac(self) -> str | None:
+        """Return the MAC of the first enabled interface; None when the camera does not say."""
+        try:
+            interfaces = self._zeep("devicemgmt", "GetNetworkInterfaces") or []
+        except (CameraBadReply, CameraUnsupported, CameraOverloaded):  # some tell administrators only
+            return None
+        addresses = [
+            (bool(getattr(entry, "Enabled", False)), normal_mac(str(entry.Info.HwAddress)))
+            for entry in interfaces[:16]
+            if getattr(entry, "Info", None) is not None
+        ]
+        return next((mac for _, mac in sorted(addresses, key=lambda pair: not pair[0]) if mac), None)
+
+    def profiles(self) -> tuple[rules.Profile, ...]:
+        """Return the video profiles: by Media2 where it works (H.265), else by Media1.
+
+        Raises:
+            CameraUnsupported: no profile has video we record.
+
+        """
+        found: tuple[rules.Profile, ...] = ()
+        if soap.MEDIA2_NS in self.services():
+            try:
+                found = rules.from_media2(self._media2("GetProfiles", "<m:Type>All</m:Type>"))
+            except (CameraBadReply, CameraUnsupported, CameraOverloaded):  # some crash here: Media1 decides
+                found = ()
+        if not found:
+            found = rules.from_media1(self._zeep("media", "GetProfiles") or [])
+        if not found:
+            raise CameraUnsupported("the camera offers no H.264 or H.265 profile")
+        return found
+
+    def stream_source(self, profile: rules.Profile) -> RtspSource:
+        """Return where a profile's stream is: the camera's path and port at the host we reached."""
+        if profile.media2:
+            token = escape(profile.token)
+            inner = f"<m:Protocol>RTSP</m:Protocol><m:ProfileToken>{token}</m:ProfileToken>"
+            return self.source_from(xml.text_of(self._media2("GetStreamUri", inner), "Uri", MOST_URL_CHARS))
+        setup = {"Stream": "RTP-Unicast", "Transport": {"Protocol": "RTSP"}}
+        answer = self._zeep("media", "GetStreamUri", StreamSetup=setup, ProfileToken=profile.token)
+        return self.source_from(str(getattr(answer, "Uri", "") or ""))
+
+    def source_from(self, uri: str) -> RtspSource:
+        """Return an RTSP address without login and foreign host.
+
+        Raises:
+            CameraBadReply: it is no RTSP address.
+
+        """
+        try:
+            parts = urlsplit(uri.strip())
+            if parts.scheme.lower() != "rtsp":
+                raise CameraBadReply("the stream address is no RTSP address", scheme=soap.printable(parts.scheme, 20))
+            path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
+            return RtspSource(self._transport.host, parts.port or DEFAULT_PORT, path)
+        except (ValueError, BadInput) as error:
+            raise CameraBadReply("the stream address cannot be used") from error
+
+    def snapshot(self, profile: rules.Profile) -> bytes:
+        """Fetch one JPEG.
+
+        Raises:
+            CameraBadReply: what came is no JPEG.
+
+        """
+        answer = self._zeep("media", "GetSnapshotUri", ProfileToken=profile.token)
+        url = str(getattr(answer, "Uri", "") or "")
+        if not url:
+            raise CameraUnsupported("the camera makes no pictures")
+        reply = self._session.fetch(lambda: self._transport.get(self._transport.rewritten(url)))
+        if reply.status_code != 200 or not reply.content.startswith(JPEG_MAGIC):
+            raise CameraBadReply("the picture is no JPEG", status=reply.status_code)
+        return reply.content
+
+    def _raw_device(self, operation: str) -> etree._Element:
+        return soap.call(self._transport, self._device_url, soap.DEVICE_NS, operation, "", self._session.security())
+
+    def _media2(self, operation: str, inner: str) -> etree._Element:
+        url = self.services()[soap.MEDIA2_NS]
+        return self._session.exchange(
+            lambda: soap.call(self._transport, url, soap.MEDIA2_NS, operation, inner, self._session.security())
+        )
+
+    def _zeep(self, service: str, operation: str, **parameters: object) -> Any:
+        if service != "devicemgmt":
+            self.services()
+        function = self._camera.operation(service, operation)
+        return self._session.exchange(lambda: function(**parameters))

@@ -1,0 +1,142 @@
+"""From a camera's list of profiles to its streams: which is main, which is sub.
+
+Owns the reading of Media1 and Media2 profiles and the choice. Pure. Invariants: profiles are grouped
+by video source, since their order means nothing and a recorder has many sources; main has the most
+pixels; sub is the smallest that is at least 320 wide, and smaller than main; JPEG profiles are not
+streams of ours; a value that is missing or absurd is 0, never an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lxml import etree
+
+from drivers import xml
+from drivers.onvif.soap import printable
+from gateway.core.media import Codec
+
+LEAST_SUB_WIDTH = 320
+"""Below this a face is a few pixels: not worth a guardian's look."""
+MOST_PROFILES = 256
+"""A 64-channel recorder has 128-192."""
+_MOST_PIXELS_A_SIDE = 16_384
+_CODECS = {"H264": Codec.H264, "H265": Codec.H265, "HEVC": Codec.H265}
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One ONVIF media profile with a video encoder."""
+
+    token: str
+    name: str
+    source: str
+    """Token of its video source: the lens, or the channel of a recorder."""
+    encoder: str
+    """Token of its encoder configuration: two profiles may share one."""
+    codec: Codec | None
+    """None: the camera did not say (Media1 has no word for H.265)."""
+    width: int
+    height: int
+    fps: float
+    bitrate_bps: int
+    gop: int
+    media2: bool = False
+    """Came from Media2, which then also knows its stream address."""
+
+    @property
+    def pixels(self) -> int:
+        """Size of a picture."""
+        return self.width * self.height
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One video source with the profiles chosen for it."""
+
+    source: str
+    main: Profile
+    sub: Profile | None
+
+
+def number(value: object, most: int = 2**31) -> int:
+    """Return a camera's number as an int in [0, most]; 0 for anything else."""
+    try:
+        found = int(float(str(value)))
+    except (ValueError, OverflowError):
+        return 0
+    return found if 0 <= found <= most else 0
+
+
+def _path(thing: Any, *names: str) -> Any:
+    for name in names:
+        thing = getattr(thing, name, None)
+    return thing
+
+
+def from_media1(profiles: Iterable[Any]) -> tuple[Profile, ...]:
+    """Read zeep's answer to Media1 GetProfiles; JPEG and audio-only profiles are left out."""
+    read = []
+    for entry in list(profiles)[:MOST_PROFILES]:
+        encoder = _path(entry, "VideoEncoderConfiguration")
+        encoding = str(_path(encoder, "Encoding") or "").upper()
+        if encoder is None or encoding in {"JPEG", "MPEG4"}:
+            continue
+        kind = _path(encoder, "H264") if encoding == "H264" else None
+        read.append(
+            Profile(
+                token=str(_path(entry, "token") or "")[:128],
+                name=printable(str(_path(entry, "Name") or ""), 64),
+                source=str(_path(entry, "VideoSourceConfiguration", "SourceToken") or "")[:128],
+                encoder=str(_path(encoder, "token") or "")[:128],
+                codec=_CODECS.get(encoding),
+                width=number(_path(encoder, "Resolution", "Width"), _MOST_PIXELS_A_SIDE),
+                height=number(_path(encoder, "Resolution", "Height"), _MOST_PIXELS_A_SIDE),
+                fps=float(number(_path(encoder, "RateControl", "FrameRateLimit"), 240)),
+                bitrate_bps=number(_path(encoder, "RateControl", "BitrateLimit"), 10**6) * 1000,
+                gop=number(_path(kind, "GovLength"), 10**5),
+            )
+        )
+    return tuple(profile for profile in read if profile.token)
+
+
+def from_media2(answer: etree._Element) -> tuple[Profile, ...]:
+    """Read the answer to Media2 GetProfiles with encoder and source configurations."""
+    read = []
+    for entry in list(xml.all_named(answer, "Profiles"))[:MOST_PROFILES]:
+        encoder = xml.first(entry, "VideoEncoder")
+        encoding = xml.text_of(encoder, "Encoding", 32).upper()
+        if encoder is None or encoding not in _CODECS:
+            continue
+        read.append(
+            Profile(
+                token=entry.get("token", "")[:128],
+                name=printable(xml.text_of(entry, "Name"), 64),
+                source=xml.text_of(xml.first(entry, "VideoSource"), "SourceToken", 128),
+                encoder=encoder.get("token", "")[:128],
+                codec=_CODECS[encoding],
+                width=number(xml.text_of(encoder, "Width", 16), _MOST_PIXELS_A_SIDE),
+                height=number(xml.text_of(encoder, "Height", 16), _MOST_PIXELS_A_SIDE),
+                fps=float(number(xml.text_of(encoder, "FrameRateLimit", 16), 240)),
+                bitrate_bps=number(xml.text_of(encoder, "BitrateLimit", 16), 10**6) * 1000,
+                gop=number(encoder.get("GovLength", ""), 10**5),
+                media2=True,
+            )
+        )
+    return tuple(profile for profile in read if profile.token)
+
+
+def choose(profiles: Sequence[Profile]) -> tuple[Channel, ...]:
+    """Group profiles by video source, in order of first appearance, and pick main and sub of each."""
+    sources: dict[str, list[Profile]] = {}
+    for profile in profiles:
+        sources.setdefault(profile.source, []).append(profile)
+    channels = []
+    for source, group in sources.items():
+        main = max(group, key=lambda profile: (profile.pixels, profile.codec is Codec.H264, profile.bitrate_bps))
+        smaller = [p for p in group if p.pixels < main.pixels and p.width >= LEAST_SUB_WIDTH]
+        sub = min(smaller, key=lambda p: (p.pixels, p.codec is not Codec.H264, p.bitrate_bps), default=None)
+        channels.append(Channel(source, main, sub))
+    return tuple(channels)

@@ -1,0 +1,215 @@
+"""The login dialogue with one camera: learn how it wants to be asked, then exactly one try.
+
+Owns the login mode, the camera's clock offset and the use of the `LoginGate`. Blocking; one thread
+at a time. Invariants: a password is sent only after the camera showed, to a call without one, how it
+wants it; a try the camera refuses is never repeated, except that a Digest nonce may be renewed once
+when the camera says it is stale or when the password is proven; after a login that worked a refusal
+means overload (cameras answer 401 when no connection is left).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import zeep.exceptions
+from lxml import etree
+
+from drivers.base import LoginMode
+from drivers.gate import GateState, LoginGate
+from drivers.onvif import soap
+from drivers.onvif.auth import DigestLogin, add_security, created_at, security_header
+from drivers.onvif.documents import ONVIFError
+from drivers.onvif.transport import CameraTransport, LoginAsked, Reply
+from drivers.rtsp.auth import Challenge, parse_challenges, strongest
+from gateway.core.clock import Clock
+from gateway.core.errors import (
+    CameraBadReply,
+    CameraError,
+    CameraLoginRefused,
+    CameraOverloaded,
+    CameraUnsupported,
+)
+from gateway.core.model import Login
+
+T = TypeVar("T")
+
+ZEEP_BREAKS_WITH = (
+    zeep.exceptions.Error,
+    etree.LxmlError,
+    ONVIFError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+    ArithmeticError,
+    RecursionError,
+)
+"""What comes out of zeep when a reply is well-formed XML but not what its schema says."""
+
+_NOISE_MS = 2_000
+"""Clock offsets below this are the call's own resolution (whole seconds) and travel time."""
+
+
+class OnvifSession:
+    """Sends calls without a login until one is asked for, then with it."""
+
+    def __init__(
+        self,
+        transport: CameraTransport,
+        gate: LoginGate,
+        clock: Clock,
+        random_bytes: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self.mode = LoginMode.UNKNOWN
+        self.skew_ms = 0
+        """Camera clock minus ours."""
+        self._transport, self._gate, self._clock, self._random_bytes = transport, gate, clock, random_bytes
+        self._digest: DigestLogin | None = None
+        self._digest_nonce = ""
+        self._armed: LoginMode | None = None
+        transport.authorization = self._authorization
+
+    @property
+    def token(self) -> UsernameToken:
+        """What zeep calls to sign an envelope: does so only while a login is being sent."""
+        return UsernameToken(self)
+
+    def security(self) -> etree._Element | None:
+        """Return the WS-Security element for the call being sent, if it is to carry one."""
+        login = self._gate.login
+        if self._armed is not LoginMode.WSSE or login is None:
+            return None
+        skew_ms = self.skew_ms if abs(self.skew_ms) > _NOISE_MS else 0
+        return security_header(login, created_at(self._clock.now_ms(), skew_ms), self._random_bytes(16))
+
+    def bare(self, send: Callable[[], T]) -> T:
+        """Make a call that never carries a login; `LoginAsked` comes out."""
+        return self._attempt(send, None)
+
+    def exchange(self, send: Callable[[], T]) -> T:
+        """Make one SOAP call, logging in if the camera asks for it.
+
+        Args:
+            send: makes the call through the transport, signed by `token` or `security`; it is
+                called again, with the login, after the camera asked for one.
+
+        Raises:
+            CameraLoginRefused: refused now, refused before, or no login is stored.
+            CameraOverloaded: refused after a login that worked, or another try is under way.
+            CameraError: as the transport and the reply give cause.
+
+        """
+        if self.mode in {LoginMode.UNKNOWN, LoginMode.OPEN}:
+            try:
+                return self.bare(send)
+            except LoginAsked as asked:
+                self.learn(asked.reply)
+        return self._logged_in(send, self.mode)
+
+    def fetch(self, send: Callable[[], T]) -> T:
+        """Make one plain HTTP request (a picture): HTTP Digest is the only login here."""
+        if self._digest is None:
+            try:
+                return self.bare(send)
+            except LoginAsked as asked:
+                if not self._take(asked.reply):
+                    raise CameraUnsupported("the camera's pictures want a login we do not send") from None
+        return self._logged_in(send, LoginMode.DIGEST)
+
+    def learn(self, reply: Reply) -> None:
+        """Learn the login mode from a refusal of a call that carried no login.
+
+        Raises:
+            CameraUnsupported: only Basic is offered, which would send the password in clear.
+
+        """
+        if reply.status_code != 401:
+            self.mode = LoginMode.WSSE
+        elif self._take(reply):
+            self.mode = LoginMode.DIGEST
+        elif any(challenge.scheme == "basic" for challenge in parse_challenges(reply.challenges)):
+            raise CameraUnsupported("the camera wants the password in clear", scheme="basic")
+        else:
+            self.mode = LoginMode.WSSE
+
+    def _take(self, reply: Reply) -> Challenge | None:
+        challenge = strongest(parse_challenges(reply.challenges))
+        if challenge is not None:
+            self._digest = DigestLogin(challenge, self._random_bytes)
+            self._digest_nonce = challenge.nonce
+        return challenge
+
+    def _logged_in(self, send: Callable[[], T], mode: LoginMode) -> T:
+        proven = self._gate.state is GateState.PROVEN
+        try:
+            with self._claimed():
+                return self._attempt(send, mode)
+        except LoginAsked as asked:
+            old = self._digest_nonce
+            fresh = self._take(asked.reply) if mode is LoginMode.DIGEST else None
+            if fresh is None or not (fresh.stale or (proven and fresh.nonce != old)):
+                raise self._refusal(proven) from None
+        try:
+            with self._claimed():
+                return self._attempt(send, mode)
+        except LoginAsked:
+            raise self._refusal(proven) from None
+
+    @contextmanager
+    def _claimed(self) -> Iterator[None]:
+        """Hold the right to send the password; however the block ends, the gate is told."""
+        self._gate.claim()
+        try:
+            yield
+        except BaseException:
+            self._gate.abandon()
+            raise
+        self._gate.accepted()
+
+    def _refusal(self, proven: bool) -> CameraError:
+        if proven:
+            return CameraOverloaded("the camera refuses a login that worked before")
+        self._gate.refused()
+        return CameraLoginRefused("the camera refused the login", mode=str(self.mode))
+
+    def _attempt(self, send: Callable[[], T], mode: LoginMode | None) -> T:
+        """Call `send` once with or without the login; what zeep raises becomes ours."""
+        self._armed = mode
+        self._transport.forget()
+        try:
+            return send()
+        except ZEEP_BREAKS_WITH as error:
+            last = self._transport.last
+            if last is None:  # nothing came back: the mistake is in what we wanted to send
+                raise
+            soap.body_of(last, self._transport.limits.reply_bytes)  # raises what the reply really means
+            raise CameraBadReply("the reply contradicts the service's description") from error
+        finally:
+            self._armed = None
+
+    def _authorization(self, method: str, uri: str) -> str | None:
+        login: Login | None = self._gate.login
+        if self._armed is not LoginMode.DIGEST or self._digest is None or login is None:
+            return None
+        return self._digest.header(login, method, uri)
+
+
+class UsernameToken:
+    """zeep's `wsse` argument: signs only when the session is sending a login. Never changes itself."""
+
+    def __init__(self, session: OnvifSession) -> None:
+        self._session = session
+
+    def apply(self, envelope: etree._Element, headers: dict[str, Any]) -> tuple[etree._Element, dict[str, Any]]:
+        """Add the login to an envelope that is about to be sent."""
+        security = self._session.security()
+        if security is not None:
+            add_security(envelope, security)
+        return envelope, headers
+
+    def verify(self, envelope: etree._Element) -> etree._Element:
+        """Accept the reply: cameras do not sign."""
+        return envelope
