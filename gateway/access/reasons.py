@@ -20,6 +20,7 @@ class Reason(StrEnum):
     INSTALLER = "role.installer"
     SELF = "self"
     OWN_CHILD = "own_child"
+    CONSOLE = "console"
     # who asks, for what
     PERSON_UNKNOWN = "person.unknown"
     PERSON_DISABLED = "person.disabled"

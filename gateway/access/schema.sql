@@ -208,26 +208,38 @@ CREATE TABLE open_grant (
   audit_seq INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- The audit: hash(n) = SHA-256(context, n, hash(n-1), SHA-256(salt, body)). Rows are never changed or removed.
+-- The audit: hash(n) = SHA-256(context, n, hash(n-1), body_hash), body_hash = SHA-256(salt, body).
+-- The body stands apart so that one day personal data can be erased without breaking the chain.
 CREATE TABLE audit (
-  seq      INTEGER PRIMARY KEY,
-  previous BLOB NOT NULL CHECK (length(previous) = 32),
-  salt     BLOB NOT NULL CHECK (length(salt) = 16),
-  body     TEXT NOT NULL CHECK (json_valid(body)),
-  hash     BLOB NOT NULL CHECK (length(hash) = 32),
-  -- Found by, not stored: read out of the body that the hash covers.
-  at_ms     INTEGER GENERATED ALWAYS AS (json_extract(body, '$.at_ms')) VIRTUAL,
-  person    TEXT GENERATED ALWAYS AS (json_extract(body, '$.person')) VIRTUAL,
-  object    TEXT GENERATED ALWAYS AS (json_extract(body, '$.object')) VIRTUAL,
-  class_ids TEXT GENERATED ALWAYS AS (json_extract(body, '$.classes')) VIRTUAL
+  seq       INTEGER PRIMARY KEY,
+  previous  BLOB NOT NULL CHECK (length(previous) = 32),
+  body_hash BLOB NOT NULL CHECK (length(body_hash) = 32),
+  hash      BLOB NOT NULL CHECK (length(hash) = 32)
 ) STRICT;
-CREATE INDEX audit_person ON audit (person, seq);
-CREATE INDEX audit_object ON audit (object, seq);
+CREATE TABLE audit_body (
+  seq     INTEGER PRIMARY KEY REFERENCES audit (seq),
+  salt    BLOB NOT NULL CHECK (length(salt) = 16),
+  body    TEXT NOT NULL CHECK (json_valid(body)),
+  -- Found by, not stored: read out of the body that the hash covers.
+  at_ms   INTEGER GENERATED ALWAYS AS (json_extract(body, '$.at_ms')) VIRTUAL,
+  person  TEXT GENERATED ALWAYS AS (json_extract(body, '$.person')) VIRTUAL,
+  object  TEXT GENERATED ALWAYS AS (json_extract(body, '$.object')) VIRTUAL
+) STRICT;
+CREATE INDEX audit_body_person ON audit_body (person, seq);
+CREATE INDEX audit_body_object ON audit_body (object, seq);
 CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit
 BEGIN
   SELECT RAISE (ABORT, 'the audit is append-only');
 END;
 CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit
+BEGIN
+  SELECT RAISE (ABORT, 'the audit is append-only');
+END;
+CREATE TRIGGER audit_body_no_update BEFORE UPDATE ON audit_body
+BEGIN
+  SELECT RAISE (ABORT, 'the audit is append-only');
+END;
+CREATE TRIGGER audit_body_no_delete BEFORE DELETE ON audit_body
 BEGIN
   SELECT RAISE (ABORT, 'the audit is append-only');
 END;

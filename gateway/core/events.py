@@ -62,6 +62,7 @@ _SOURCES = (
     _t("access.login", Lane.ALARM, role="role", outcome="ok or reason code"),
     _t("access.granted", Lane.ROUTINE, role="role", action="action", camera="public id"),
     _t("access.denied", Lane.ROUTINE, role="role", action="action", reason="reason code"),
+    _t("access.changed", Lane.ROUTINE, what="code of the change", version="facts version after it"),
     _t("access.revoked", Lane.ALARM, reason="reason code", sessions="number ended"),
     _t("sharing.stopped", Lane.ALARM, state="on or off"),
     _t("audit.checkpoint", Lane.ALARM, seq="last audit row", head="hex SHA-256", signature="base64 Ed25519"),

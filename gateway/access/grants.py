@@ -1,0 +1,281 @@
+"""Rights to media: the only place where a `Grant` is made.
+
+Owns issuing, re-deciding and renewing grants, and the table `open_grant`. Invariants: a grant exists
+only after an allowing decision, and its audit row is in the same transaction as that decision; refusals
+are written too (repeats of a minute are counted); guardians get the sub stream and a short lease;
+`Grant(...)` is called in this module only (a test reads the whole repository for other callers).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from gateway.access import audit
+from gateway.access.audit import Actor
+from gateway.access.facts import Facts
+from gateway.access.policy import decide
+from gateway.access.reasons import Reason
+from gateway.access.store import FactStore, Need
+from gateway.core.errors import BadInput
+from gateway.core.model import (
+    STAFF_ROLES,
+    Action,
+    Decision,
+    Grant,
+    ObjectKind,
+    ObjectRef,
+    PublicId,
+    Role,
+    StreamRole,
+    new_public_id,
+)
+
+Alive: TypeAlias = Callable[[str, PublicId], str | None]
+"""Says why a device or login session of a person is over, or None while it lives; any thread."""
+
+MEDIA_ACTIONS = frozenset({Action.LIVE, Action.SNAPSHOT, Action.AIM, Action.PLAYBACK, Action.EXPORT})
+RECORDED = frozenset({Action.PLAYBACK, Action.EXPORT})
+LOOK_S = 60
+"""Stills of one device and camera are one look, written once a minute; each is decided all the same."""
+MAX_LOOKS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What is asked for: who, with what, which picture."""
+
+    actor: Actor
+    person: PublicId
+    action: Action
+    obj: ObjectRef
+    camera: PublicId
+    from_ms: int | None
+    to_ms: int | None
+
+    @property
+    def need(self) -> Need:
+        return Need(self.action, self.obj)
+
+
+@dataclass(slots=True)
+class _Look:
+    grant: Grant
+    since_ns: int
+
+
+def always_alive(_device: str, _person: PublicId) -> str | None:
+    """Stand in for logins where there are none."""
+    return None
+
+
+class Grants:
+    """Issues and re-decides; methods belong to the event loop."""
+
+    def __init__(
+        self,
+        store: FactStore,
+        *,
+        guardian_lease_s: float = 5,
+        staff_lease_s: float = 60,
+        alive: Alive = always_alive,
+    ) -> None:
+        self._store = store
+        self._leases_ms = (int(guardian_lease_s * 1000), int(staff_lease_s * 1000))
+        self._alive = alive
+        self._looks: OrderedDict[tuple[str, PublicId], _Look] = OrderedDict()
+
+    async def issue(
+        self,
+        person: PublicId,
+        device: str,
+        action: Action,
+        camera: PublicId,
+        *,
+        from_ms: int | None = None,
+        to_ms: int | None = None,
+    ) -> tuple[Decision, Grant | None]:
+        """Decide about one camera's picture now; the grant is None exactly if the decision refuses.
+
+        `from_ms`, `to_ms` (UTC ms, half open) name recorded time for playback. Raises BadInput for an
+        action without a picture or a wrong span, and what the database raises.
+        """
+        if action not in MEDIA_ACTIONS:
+            raise BadInput(f"{action} shows no picture", action=str(action))
+        if (action in RECORDED) != (from_ms is not None and to_ms is not None and from_ms < to_ms):
+            raise BadInput("recorded time needs from_ms < to_ms, live time has none", action=str(action))
+        obj = ObjectRef(ObjectKind.CAMERA, camera)
+        return await self._issue(_Request(Actor(person, device), person, action, obj, camera, from_ms, to_ms))
+
+    async def issue_export(self, person: PublicId, device: str, order_id: PublicId) -> tuple[Decision, Grant | None]:
+        """Decide about an export that was ordered; camera and span are those the second person approved."""
+        order = self._store.current.index.exports.get(order_id)
+        obj = ObjectRef(ObjectKind.EXPORT, order_id)
+        camera = order.camera if order else PublicId("")
+        span = (order.from_ms, order.to_ms) if order else (None, None)
+        return await self._issue(_Request(Actor(person, device), person, Action.EXPORT, obj, camera, *span))
+
+    def redecide(self, grant: Grant) -> Decision:
+        """Decide again about a grant that is open, from the current facts; pure but for the clock."""
+        obj = ObjectRef(ObjectKind.CAMERA, grant.camera)
+        now_ms = self._store.clock.now_ms()
+        return self._decide(self._store.current, grant.person, grant.device, Need(grant.action, obj), now_ms)
+
+    def renewed(self, grant: Grant, decision: Decision) -> Grant:
+        """Return the same right under the newest decision; ValueError if that refuses."""
+        if not decision.allowed:
+            raise ValueError("a refusal renews nothing")
+        version = self._store.current.version
+        if (grant.until_ms, grant.facts_version) == (decision.until_ms, version):
+            return grant
+        return replace(grant, until_ms=decision.until_ms, facts_version=version)
+
+    # streams that are open
+
+    async def left_open(self) -> tuple[Grant, ...]:
+        """Return the grants that were open when the gateway stopped, as rights to be re-decided.
+
+        They carry `until_ms` = 0: nobody can use one before `renewed` gave it a new decision.
+        """
+        rows = await self._store.db.read(lambda conn: conn.execute("SELECT * FROM open_grant").fetchall())
+        persons = self._store.current.index.persons
+        return tuple(self._from_row(row, persons[PublicId(row["person"])].role) for row in rows)
+
+    async def closed(self, grants: Iterable[Grant], reason: str) -> None:
+        """Write down that streams ended, in one transaction, with one event for those that were cut."""
+        ended, store = list(grants), self._store
+
+        def run(conn: sqlite3.Connection) -> None:
+            now_ms = store.clock.now_ms()
+            for grant in ended:
+                conn.execute("DELETE FROM open_grant WHERE id = ?", (grant.id,))
+                need = Need(grant.action, ObjectRef(ObjectKind.CAMERA, grant.camera))
+                seconds = max(0, now_ms - grant.issued_ms) // 1000
+                actor = Actor(grant.person, grant.device)
+                audit.append(
+                    conn, store.body(actor, "ended", now_ms, need, reason=reason, grant=grant.id, seconds=seconds)
+                )
+            if reason not in {Reason.VIEWER_LEFT, Reason.VIEWER_GONE, Reason.STREAM_REPLACED}:
+                store.emit(conn, store.event("access.revoked", reason=reason, sessions=len(ended)))
+
+        if ended:
+            await store.db.write(run)
+
+    # inside
+
+    def _decide(self, facts: Facts, person: PublicId, device: str, need: Need, now_ms: int) -> Decision:
+        over = self._alive(device, person)
+        if over is not None:
+            return Decision(False, over)
+        return decide(facts, person, need.action, need.obj, now_ms)
+
+    async def _issue(self, request: _Request) -> tuple[Decision, Grant | None]:
+        store = self._store
+        early = self._decide(store.current, request.person, request.actor.device, request.need, store.clock.now_ms())
+        if store.refused_before(request.actor, request.need, early):
+            return early, None
+        if (known := self._same_look(request, early)) is not None:
+            return early, known
+
+        def run(conn: sqlite3.Connection) -> tuple[Decision, Grant | None]:
+            facts, now_ms = store.snapshot(conn), store.clock.now_ms()
+            decision = self._decide(facts, request.person, request.actor.device, request.need, now_ms)
+            if not decision.allowed:
+                store.write_denied(conn, request.actor, request.need, decision, now_ms)
+                return decision, None
+            return decision, self._make(conn, facts, request, decision, now_ms)
+
+        decision, grant = await store.db.write(run)
+        if grant is None:
+            store.refused(request.actor, request.need, decision)
+        elif request.action is Action.SNAPSHOT:
+            self._looks[request.actor.device, request.camera] = _Look(grant, store.clock.mono_ns())
+            while len(self._looks) > MAX_LOOKS:
+                self._looks.popitem(last=False)
+        return decision, grant
+
+    def _same_look(self, request: _Request, decision: Decision) -> Grant | None:
+        """Return the still's right of this minute, under the decision just made."""
+        key = (request.actor.device, request.camera)
+        look = self._looks.get(key) if request.action is Action.SNAPSHOT else None
+        if look is None:
+            return None
+        old = self._store.clock.mono_ns() - look.since_ns >= LOOK_S * 1_000_000_000
+        if old or not decision.allowed or look.grant.person != request.person:
+            del self._looks[key]
+            return None
+        return self.renewed(look.grant, decision)
+
+    def _make(
+        self, conn: sqlite3.Connection, facts: Facts, request: _Request, decision: Decision, now_ms: int
+    ) -> Grant:
+        """Write the audit row and make the grant it stands for."""
+        role, grant_id = facts.index.persons[request.person].role, new_public_id()
+        links = facts.index.classes_of_camera.get(request.camera, ())
+        detail = {
+            "grant": grant_id,
+            "role": role,
+            "camera": request.camera,
+            "classes": sorted(row.class_id for row in links if row.holds(now_ms)),
+            "reason": decision.reason,
+            "until_ms": decision.until_ms,
+        }
+        if request.from_ms is not None:
+            detail |= {"from_ms": request.from_ms, "to_ms": request.to_ms}
+        store = self._store
+        seq = audit.append(conn, store.body(request.actor, "granted", now_ms, request.need, **detail))
+        store.emit(
+            conn,
+            store.event(
+                "access.granted", subject=request.camera, role=role, action=request.action, camera=request.camera
+            ),
+        )
+        if request.action is Action.LIVE:
+            conn.execute(
+                "INSERT INTO open_grant (id, person, device, action, camera, issued_ms, audit_seq) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (grant_id, request.person, request.actor.device, request.action, request.camera, now_ms, seq),
+            )
+        return Grant(
+            id=grant_id,
+            person=request.person,
+            role=role,
+            device=request.actor.device,
+            action=request.action,
+            camera=request.camera,
+            streams=streams_of(role),
+            issued_ms=now_ms,
+            until_ms=decision.until_ms,
+            lease_ms=self._lease_ms(role),
+            facts_version=facts.version,
+            audit_seq=seq,
+            from_ms=request.from_ms,
+            to_ms=request.to_ms,
+        )
+
+    def _from_row(self, row: sqlite3.Row, role: Role) -> Grant:
+        return Grant(
+            id=PublicId(row["id"]),
+            person=PublicId(row["person"]),
+            role=role,
+            device=row["device"],
+            action=Action(row["action"]),
+            camera=PublicId(row["camera"]),
+            streams=streams_of(role),
+            issued_ms=row["issued_ms"],
+            until_ms=0,
+            lease_ms=self._lease_ms(role),
+            facts_version=0,
+            audit_seq=row["audit_seq"],
+        )
+
+    def _lease_ms(self, role: Role) -> int:
+        return self._leases_ms[role in STAFF_ROLES]
+
+
+def streams_of(role: Role) -> frozenset[StreamRole]:
+    """Return the encodings a role may see: guardians the sub stream only (PRODUCT 3)."""
+    return frozenset({StreamRole.SUB}) if role is Role.GUARDIAN else frozenset(StreamRole)

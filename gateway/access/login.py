@@ -1,0 +1,277 @@
+"""Who is at the other end: login sessions and their tokens.
+
+Owns `login_session` and `device`. Invariants: a token is 256 random bits and only its SHA-256 is kept; a
+session ends by logout, by somebody ending it, by its person being disabled, after `idle_s` without a
+request, or `absolute_s` after the login; ages are counted monotonically while the box runs (a stepped
+clock neither revives nor kills a session), by wall time only over a restart. Passwords do not exist yet.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.access import audit
+from gateway.access.audit import Actor
+from gateway.access.reasons import Reason
+from gateway.access.store import FactStore, Need, refusal
+from gateway.core.errors import NotFound
+from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Role, Secret, new_public_id
+
+TOKEN_BYTES = 32
+SEEN_EVERY_S = 60
+"""How often the last request of a session is written down."""
+MAX_LABEL = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Ages:
+    """How long a session may last."""
+
+    absolute_s: int
+    idle_s: int
+
+
+STAFF_AGES = Ages(absolute_s=12 * 3600, idle_s=30 * 60)
+GUARDIAN_AGES = Ages(absolute_s=180 * 86_400, idle_s=45 * 86_400)
+"""A guardian's phone is bound by a slip and re-bound each half-year; every look is decided anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A login as pages see it; `id` names it in grants, in the audit and for ending it."""
+
+    id: PublicId
+    person: PublicId
+    role: Role
+    device: PublicId | None
+    label: str
+    created_ms: int
+    last_seen_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A fresh login: the token goes into the cookie and is never shown again."""
+
+    token: Secret
+    session: Session
+
+
+@dataclass(slots=True)
+class _Live:
+    """A session in memory; deadlines are monotonic."""
+
+    id: PublicId
+    token_hash: bytes
+    person: PublicId
+    device: PublicId | None
+    label: str
+    created_ms: int
+    seen_ms: int
+    seen_ns: int
+    ends_ns: int
+    idle_ns: int
+    written_ns: int
+
+
+def token_hash(token: str) -> bytes:
+    """Return what is kept of a token."""
+    return hashlib.sha256(b"vuon-session-1\0" + token.encode()).digest()
+
+
+class Logins:
+    """All login sessions; loaded once, answered from memory, changed in the database first."""
+
+    def __init__(self, store: FactStore, *, random_bytes: Callable[[int], bytes] = os.urandom) -> None:
+        self._store = store
+        self._random = random_bytes
+        self._by_hash: dict[bytes, _Live] = {}
+        self._by_id: dict[PublicId, _Live] = {}
+        self.listeners: list[Callable[[], None]] = []
+        """Called in the event loop after sessions ended; must not block or raise."""
+
+    async def load(self) -> None:
+        """Read the sessions that had not ended; those whose time ran out meanwhile stay out."""
+        rows = await self._store.db.read(
+            lambda conn: conn.execute("SELECT * FROM login_session WHERE ended_ms IS NULL").fetchall()
+        )
+        for row in rows:
+            self._adopt(self._from_row(row))
+
+    # asking
+
+    def who(self, token: str) -> Session | None:
+        """Return the session of a request's token and count the request as a sign of life."""
+        live = self._by_hash.get(token_hash(token))
+        if live is None or self.alive(live.id, live.person) is not None:
+            return None
+        live.seen_ns, live.seen_ms = self._store.clock.mono_ns(), self._store.clock.now_ms()
+        return self._session(live)
+
+    def alive(self, session_id: str, person: PublicId) -> str | None:
+        """Say why a session is over, None while it lives (any thread)."""
+        live = self._by_id.get(PublicId(session_id))
+        if live is None or live.person != person:
+            return Reason.SESSION_ENDED
+        now_ns = self._store.clock.mono_ns()
+        if now_ns >= live.ends_ns:
+            return Reason.SESSION_EXPIRED
+        if now_ns - live.seen_ns >= live.idle_ns:
+            return Reason.SESSION_IDLE
+        who = self._store.current.index.persons.get(person)
+        return Reason.PERSON_DISABLED if who is None or who.disabled else None
+
+    def sessions(self, person: PublicId) -> tuple[Session, ...]:
+        """Return a person's living sessions, newest first."""
+        mine = [live for live in self._by_id.values() if live.person == person and not self.alive(live.id, person)]
+        return tuple(self._session(live) for live in sorted(mine, key=lambda live: -live.created_ms))
+
+    # starting
+
+    def start(
+        self, conn: sqlite3.Connection, person: PublicId, *, label: str, device: PublicId | None = None
+    ) -> tuple[SignedIn, Callable[[], None]]:
+        """Write a new session inside the caller's transaction; call the second value after the commit."""
+        clock = self._store.clock
+        token = base64.urlsafe_b64encode(self._random(TOKEN_BYTES)).decode("ascii").rstrip("=")
+        live = _Live(
+            id=new_public_id(self._random),
+            token_hash=token_hash(token),
+            person=person,
+            device=device,
+            label=clean_label(label),
+            created_ms=clock.now_ms(),
+            seen_ms=clock.now_ms(),
+            seen_ns=clock.mono_ns(),
+            ends_ns=clock.mono_ns() + self._ages(person).absolute_s * 1_000_000_000,
+            idle_ns=self._ages(person).idle_s * 1_000_000_000,
+            written_ns=clock.mono_ns(),
+        )
+        conn.execute(
+            "INSERT INTO login_session (id, token_hash, person, device, label, created_ms, last_seen_ms) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (live.id, live.token_hash, person, device, live.label, live.created_ms, live.seen_ms),
+        )
+        role = self._role(person)
+        need = Need(Action.PEOPLE, ObjectRef(ObjectKind.PERSON, person))
+        audit.append(conn, self._store.body(Actor(person, live.id), "login", live.created_ms, need, role=role))
+        self._store.emit(conn, self._store.event("access.login", role=role, outcome="ok"))
+        return SignedIn(Secret(token), self._session(live)), lambda: self._adopt(live)
+
+    # ending
+
+    async def sign_out(self, token: str) -> None:
+        """End the session of this token; an unknown one is already out."""
+        live = self._by_hash.get(token_hash(token))
+        if live is not None:
+            await self._end([live], Actor(live.person, live.id), "logout")
+
+    async def end(self, actor: Actor, session_id: PublicId) -> None:
+        """End a session, one's own or (with the right to manage people) another's; NotFound, Denied."""
+        live = self._by_id.get(session_id)
+        if live is None:
+            raise NotFound("there is no such session")
+        need = Need(Action.PEOPLE, ObjectRef(ObjectKind.PERSON, live.person))
+        decision = self._store.answer(self._store.current, actor, need, self._store.clock.now_ms())
+        if not decision.allowed:
+            raise refusal(decision)
+        await self._end([live], actor, "session.end")
+
+    async def end_person(self, actor: Actor, person: PublicId) -> int:
+        """End every session of a person; the caller has decided. Returns how many ended."""
+        mine = [live for live in self._by_id.values() if live.person == person]
+        await self._end(mine, actor, "session.end")
+        return len(mine)
+
+    async def end_device(self, actor: Actor, device: PublicId) -> int:
+        """End every session of a bound device; the caller has decided. Returns how many ended."""
+        mine = [live for live in self._by_id.values() if live.device == device]
+        await self._end(mine, actor, "session.end")
+        return len(mine)
+
+    async def keep(self) -> None:
+        """Write down signs of life and sweep out what is over; call about once a minute."""
+        clock = self._store.clock
+        over = [live for live in self._by_id.values() if self.alive(live.id, live.person) is not None]
+        seen = [live for live in self._by_id.values() if live.seen_ns - live.written_ns >= SEEN_EVERY_S * 1_000_000_000]
+        if not over and not seen:
+            return
+        now_ms = clock.now_ms()
+
+        def run(conn: sqlite3.Connection) -> None:
+            conn.executemany("UPDATE login_session SET ended_ms = ? WHERE id = ?", [(now_ms, live.id) for live in over])
+            conn.executemany(
+                "UPDATE login_session SET last_seen_ms = ? WHERE id = ?", [(live.seen_ms, live.id) for live in seen]
+            )
+
+        await self._store.db.write(run)
+        for live in seen:
+            live.written_ns = live.seen_ns
+        self._drop(over)
+
+    # inside
+
+    async def _end(self, ended: list[_Live], actor: Actor, what: str) -> None:
+        self._drop(ended)  # first in memory: nobody gets in while the disk is slow
+
+        def run(conn: sqlite3.Connection) -> None:
+            now_ms = self._store.clock.now_ms()
+            for live in ended:
+                conn.execute("UPDATE login_session SET ended_ms = ? WHERE id = ?", (now_ms, live.id))
+                need = Need(Action.PEOPLE, ObjectRef(ObjectKind.PERSON, live.person))
+                audit.append(conn, self._store.body(actor, what, now_ms, need, session=live.id))
+
+        if ended:
+            await self._store.db.write(run)
+
+    def _drop(self, ended: list[_Live]) -> None:
+        for live in ended:
+            self._by_hash.pop(live.token_hash, None)
+            self._by_id.pop(live.id, None)
+        if ended:
+            for listener in self.listeners:
+                listener()
+
+    def _adopt(self, live: _Live) -> None:
+        self._by_hash[live.token_hash] = live
+        self._by_id[live.id] = live
+
+    def _from_row(self, row: sqlite3.Row) -> _Live:
+        """Re-count a session's age by wall time, which is all that a restart leaves; never negative."""
+        clock, ages = self._store.clock, self._ages(PublicId(row["person"]))
+        now_ns = clock.mono_ns()
+        age_ns = max(0, clock.now_ms() - row["created_ms"]) * 1_000_000
+        idle_ns = max(0, clock.now_ms() - row["last_seen_ms"]) * 1_000_000
+        return _Live(
+            id=PublicId(row["id"]),
+            token_hash=row["token_hash"],
+            person=PublicId(row["person"]),
+            device=PublicId(row["device"]) if row["device"] else None,
+            label=row["label"],
+            created_ms=row["created_ms"],
+            seen_ms=row["last_seen_ms"],
+            seen_ns=now_ns - idle_ns,
+            ends_ns=now_ns - age_ns + ages.absolute_s * 1_000_000_000,
+            idle_ns=ages.idle_s * 1_000_000_000,
+            written_ns=now_ns,
+        )
+
+    def _role(self, person: PublicId) -> Role:
+        return self._store.current.index.persons[person].role
+
+    def _ages(self, person: PublicId) -> Ages:
+        return GUARDIAN_AGES if self._role(person) is Role.GUARDIAN else STAFF_AGES
+
+    def _session(self, live: _Live) -> Session:
+        role = self._role(live.person)
+        return Session(live.id, live.person, role, live.device, live.label, live.created_ms, live.seen_ms)
+
+
+def clean_label(text: str) -> str:
+    """Return a device's name for lists: one printable line, cut to 80 characters."""
+    return "".join(c for c in " ".join(text.split()) if c.isprintable())[:MAX_LABEL]

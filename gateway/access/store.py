@@ -1,0 +1,245 @@
+"""The facts where they are kept: gateway.db's people tables, their snapshot, and the one way to change them.
+
+Owns the schema of access, the current `Facts` and every change. Invariants: a change is decided, written,
+audited, announced (event) and numbered (version + 1) in one transaction; the next snapshot is read in
+that same transaction; listeners run after the commit, in the event loop. A caller that goes away does
+not undo or hide a change. Personal columns are sealed, bound to table, column and row.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from importlib.resources import files
+from typing import Any, NamedTuple, TypeVar
+from zoneinfo import ZoneInfo
+
+import anyio
+from sqlite_utils import Migrations
+from sqlite_utils.db import Database as UtilsDatabase
+
+from gateway.access import audit
+from gateway.access.audit import Actor, Emit
+from gateway.access.denials import Denials, Repeats
+from gateway.access.facts import Facts
+from gateway.access.policy import decide
+from gateway.access.reasons import Reason
+from gateway.access.rows import facts_version, load_facts
+from gateway.core.clock import Clock
+from gateway.core.db import Database, apply_schema
+from gateway.core.errors import BadInput, Denied, NotFound
+from gateway.core.events import Event, make_event
+from gateway.core.model import Action, Decision, ObjectRef
+from gateway.core.secrets import SealKey
+
+T = TypeVar("T")
+
+MIGRATIONS = Migrations("access")
+MAX_NAME = 80
+
+
+@MIGRATIONS()
+def m0001(db: UtilsDatabase) -> None:
+    """Create the schema of version 1."""
+    apply_schema(db, files("gateway.access") / "schema.sql")
+
+
+class Need(NamedTuple):
+    """The right a change needs; the console needs none."""
+
+    action: Action
+    obj: ObjectRef
+
+
+def no_outbox(_conn: sqlite3.Connection, _event: Event) -> None:
+    """Stand in for the outbox of a box without one."""
+
+
+class FactStore:
+    """Current facts and their changes; methods belong to the event loop."""
+
+    def __init__(self, db: Database, clock: Clock, *, zone: ZoneInfo, seal: SealKey, emit: Emit = no_outbox) -> None:
+        self.db = db
+        self.clock = clock
+        self.emit = emit
+        self.denials = Denials()
+        self.listeners: list[Callable[[Facts], None]] = []
+        """Called in the event loop after the facts changed; must not block or raise."""
+        self._seal = seal
+        self._zone = zone
+        self._facts: Facts | None = None
+
+    async def load(self) -> Facts:
+        """Read the snapshot from the database; call once before anything else."""
+        self._take(await self.db.read(self._read))
+        return self.current
+
+    @property
+    def current(self) -> Facts:
+        """The newest committed facts, with what the clock says of itself at this moment."""
+        if self._facts is None:
+            raise RuntimeError("FactStore.load() was not called")
+        trusted = self.clock.trusted()
+        if self._facts.clock_trusted != trusted:
+            self._facts = replace(self._facts, clock_trusted=trusted)
+        return self._facts
+
+    async def refresh(self) -> bool:
+        """Read the version and, if it is not ours, the facts; says whether they changed.
+
+        Raises what the database raises: whoever decides from facts must know that they cannot be read.
+        """
+        if await self.db.read(facts_version) == self.current.version:
+            return False
+        self._announce(await self.db.read(self._read))
+        return True
+
+    async def change(
+        self,
+        actor: Actor,
+        what: str,
+        need: Need,
+        fn: Callable[[sqlite3.Connection, int], T],
+        *,
+        detail: Mapping[str, str | int | bool] | None = None,
+        event: tuple[str, dict[str, str | int | bool]] | None = None,
+    ) -> T:
+        """Change facts: `fn(connection, now_ms)` writes the rows, everything else happens around it.
+
+        `what` is the code of the change for the audit. Raises Denied (NotFound) if the actor has no right
+        to it, and what `fn` raises; nothing but the refusal is written then.
+        """
+        early = self.answer(self.current, actor, need, self.clock.now_ms())
+        if self.refused_before(actor, need, early):
+            raise refusal(early)
+
+        def run(conn: sqlite3.Connection) -> tuple[Decision, T | None, Facts | None]:
+            facts = self.snapshot(conn)
+            now_ms = self.clock.now_ms()
+            decision = self.answer(facts, actor, need, now_ms)
+            if not decision.allowed:
+                self.write_denied(conn, actor, need, decision, now_ms)
+                return decision, None, None
+            result = fn(conn, now_ms)
+            conn.execute("UPDATE access_state SET facts_version = facts_version + 1")
+            audit.append(conn, self.body(actor, what, now_ms, need, **(detail or {})))
+            self.emit(conn, self.event("access.changed", what=what, version=facts_version(conn)))
+            if event is not None:
+                self.emit(conn, self.event(event[0], subject=need.obj.id, **event[1]))
+            return decision, result, self._read(conn)
+
+        with anyio.CancelScope(shield=True):
+            decision, result, facts = await self.db.write(run)
+            if facts is not None:
+                self._announce(facts)
+        if not decision.allowed:
+            self.refused(actor, need, decision)
+            raise refusal(decision)
+        return result  # type: ignore[return-value]  # None only together with a refusal, raised above
+
+    def snapshot(self, conn: sqlite3.Connection) -> Facts:
+        """Return the facts of the running transaction: the current ones unless a change overtook us."""
+        facts = self.current
+        return facts if facts_version(conn) == facts.version else self._read(conn)
+
+    async def write_repeats(self) -> int:
+        """Write the counted refusals whose minute is over; returns how many rows that took."""
+        self.denials.expire(self.clock.mono_ns())
+        due = self.denials.due()
+        if due:
+            await self.db.write(lambda conn: [audit.append(conn, self._repeats(item)) for item in due])
+        return len(due)
+
+    # refusals
+
+    @staticmethod
+    def answer(facts: Facts, actor: Actor, need: Need, now_ms: int) -> Decision:
+        """Decide for an actor; the console may do everything and is written down as such."""
+        if actor.person is None:
+            return Decision(True, Reason.CONSOLE)
+        return decide(facts, actor.person, need.action, need.obj, now_ms)
+
+    def refused_before(self, actor: Actor, need: Need, decision: Decision) -> bool:
+        """Count a refusal that the audit already tells, so that the database need not be asked."""
+        if decision.allowed:
+            return False
+        key = Denials.key(actor.person, need.action, need.obj, decision.reason)
+        return self.denials.covered(key, self.clock.mono_ns())
+
+    def refused(self, actor: Actor, need: Need, decision: Decision) -> None:
+        """Note that a refusal was written: the next ones of this minute are counted."""
+        key = Denials.key(actor.person, need.action, need.obj, decision.reason)
+        self.denials.written(key, decision.reason, self.clock.mono_ns())
+
+    # rows and events
+
+    def event(self, name: str, *, subject: str = "", **data: str | float | bool) -> Event:
+        """Make an event of this moment."""
+        clock = self.clock
+        return make_event(
+            name, now_ms=clock.now_ms(), mono_ns=clock.mono_ns(), trusted=clock.trusted(), subject=subject, **data
+        )
+
+    @staticmethod
+    def body(actor: Actor, what: str, now_ms: int, need: Need, **detail: Any) -> dict[str, Any]:
+        """Return the body of an audit row."""
+        who = {"at_ms": now_ms, "what": what, "person": actor.person, "device": actor.device}
+        return who | {"action": need.action, "kind": need.obj.kind, "object": need.obj.id} | detail
+
+    def write_denied(self, conn: sqlite3.Connection, actor: Actor, need: Need, decision: Decision, now_ms: int) -> int:
+        """Write a refusal and its event inside the caller's transaction; returns the row's number."""
+        person = self.current.index.persons.get(actor.person) if actor.person is not None else None
+        role = person.role if person else "unknown"
+        self.emit(conn, self.event("access.denied", role=role, action=need.action, reason=decision.reason))
+        return audit.append(conn, self.body(actor, "denied", now_ms, need, reason=decision.reason))
+
+    def _repeats(self, item: Repeats) -> dict[str, Any]:
+        return {
+            "at_ms": self.clock.now_ms(),
+            "what": "denied.repeats",
+            "person": item.key.person or None,
+            "action": item.key.action,
+            "kind": item.key.kind,
+            "object": item.key.object,
+            "reason": item.reason,
+            "times": item.times,
+        }
+
+    def seal(self, context: str, row: str, text: str) -> bytes:
+        """Seal a personal value for `context` ('table.column') of one row."""
+        return self._seal.seal(text.encode(), f"{context}:{row}")
+
+    def unseal(self, context: str, row: str, sealed: bytes) -> str:
+        """Open a personal value; KeyLocked if it is not of this row or this box."""
+        return self._seal.unseal(sealed, f"{context}:{row}").decode()
+
+    # inside
+
+    def _read(self, conn: sqlite3.Connection) -> Facts:
+        clock = self.clock
+        return load_facts(conn, zone=self._zone, clock_trusted=clock.trusted(), now_ms=clock.now_ms())
+
+    def _take(self, facts: Facts) -> None:
+        if self._facts is None or facts.version >= self._facts.version:
+            self._facts = facts
+
+    def _announce(self, facts: Facts) -> None:
+        self._take(facts)
+        for listener in self.listeners:
+            listener(self.current)
+
+
+def refusal(decision: Decision) -> Denied | NotFound:
+    """Return the error of a refusal; what one may not know of is not there."""
+    if decision.reason == Reason.NOT_FOUND:
+        return NotFound("there is no such thing for this person")
+    return Denied(f"not allowed: {decision.reason}", reason=str(decision.reason))
+
+
+def clean_name(text: str) -> str:
+    """Return a name to be kept: one line, 1 to 80 characters; BadInput otherwise."""
+    name = " ".join(text.split())
+    if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
+        raise BadInput(f"a name has 1 to {MAX_NAME} printable characters", length=len(name))
+    return name
