@@ -9,7 +9,7 @@ begin, and runs written while the clock was not trusted get the step as their `o
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,10 +30,6 @@ class Anchor:
     wall_ms: int
     mono_ns: int
     trusted: bool
-
-    def wall_at(self, mono_ns: int) -> int:
-        """Return the run's wall time in ms at a monotonic instant."""
-        return self.wall_ms + (mono_ns - self.mono_ns) // 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,18 +105,30 @@ class RunBook:
 
         return await self._db.write(fix)
 
-    async def correct(self, step_ms: int) -> tuple[RunId, ...]:
-        """Give all runs of this boot that were written with an untrusted clock the step as offset."""
+    async def correct(self, step_ms: int) -> tuple[tuple[RunId, int], ...]:
+        """Give all runs of this boot that were written with an untrusted clock the step as offset.
 
-        def fix(connection: sqlite3.Connection) -> tuple[RunId, ...]:
+        Returns each run with its whole offset.
+        """
+
+        def fix(connection: sqlite3.Connection) -> tuple[tuple[RunId, int], ...]:
             rows = connection.execute(
                 "UPDATE run SET offset_ms = offset_ms + ?, time_trusted = 1"
-                " WHERE boot_id = ? AND time_trusted = 0 RETURNING id",
+                " WHERE boot_id = ? AND time_trusted = 0 RETURNING id, offset_ms",
                 (step_ms, self._boot),
             ).fetchall()
-            return tuple(RunId(row["id"]) for row in rows)
+            return tuple((RunId(row["id"]), int(row["offset_ms"])) for row in rows)
 
         return await self._db.write(fix)
+
+    async def offsets(self) -> dict[RunId, int]:
+        """Return the runs whose written time is not the true time, for a new index."""
+
+        def load(connection: sqlite3.Connection) -> dict[RunId, int]:
+            rows = connection.execute("SELECT id, offset_ms FROM run WHERE offset_ms != 0")
+            return {RunId(row["id"]): int(row["offset_ms"]) for row in rows}
+
+        return await self._db.read(load)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +159,3 @@ class StepWatch:
             return None
         self._difference_ms = difference_ms
         return Step(step_ms, became)
-
-
-StepListener = Callable[[Step], None]
-"""Called in the event loop's thread."""

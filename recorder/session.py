@@ -14,23 +14,24 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from gateway.core.clock import Clock
-from gateway.core.media import AccessUnit, CodecConfig
+from gateway.core.media import TICKS_PER_S, AccessUnit, CodecConfig, ticks_to_ms
 from gateway.core.model import RunId, StreamId
 from recorder.feed import Feed
 from recorder.gaps import GapCause
 from recorder.runs import Anchor, Run
+from recorder.timeline import Timeline
 
 
 class Footage(Protocol):
     """Where pictures go to be kept. Called in the network thread: never waits, drops and counts instead."""
 
-    def begin(self, run: Run) -> None:
+    def begin_run(self, run: Run) -> None:
         """Say that a run of `run.stream` begins with the next picture."""
 
-    def write(self, stream: StreamId, unit: AccessUnit) -> None:
-        """Take one picture of the running run."""
+    def offer(self, stream: StreamId, unit: AccessUnit, wall_90k: int) -> None:
+        """Take one picture of the running run with its wall time, 90 kHz since 1970."""
 
-    def end(self, stream: StreamId) -> None:
+    def end_run(self, stream: StreamId, cause: GapCause) -> None:
         """Say that the stream's run is over: its segment can be closed."""
 
 
@@ -68,7 +69,8 @@ class SessionSink:
         self._next_run: RunId | None = first_run
         self._cut: GapCause | None = None
         self._run: Run | None = None
-        self._last_ns = self._frame_ns = 0
+        self._timeline: Timeline | None = None
+        self._last_90k = self._frame_90k = 0
         self._closed = False
         self.units = 0
         self.notices: asyncio.Queue[Notice] = asyncio.Queue()
@@ -88,25 +90,26 @@ class SessionSink:
             self._feed.publish(unit)
             if unit.is_key and self._next_run is not None:
                 self._begin(self._next_run, unit)
-            if self._run is None:
+            if self._timeline is None:
                 return  # a session may start between two key frames
-            if self._last_ns:
-                self._frame_ns = min(unit.received_mono_ns - self._last_ns, 1_000_000_000)
-            self._last_ns = unit.received_mono_ns
-            self._footage.write(self._stream, unit)
+            wall_90k = self._timeline.stamp(unit)
+            self._frame_90k = max(0, min(wall_90k - self._last_90k, TICKS_PER_S))
+            self._last_90k = wall_90k
+            self._footage.offer(self._stream, unit, wall_90k)
 
     def _begin(self, number: RunId, unit: AccessUnit) -> None:
         if self._run is not None:
-            self._finish(self._run, self._cut or GapCause.CLOCK, self._run.anchor.wall_at(unit.received_mono_ns))
+            self._finish(self._run, self._cut or GapCause.CLOCK)
         age_ms = (self._clock.mono_ns() - unit.received_mono_ns) // 1_000_000
         anchor = Anchor(self._clock.now_ms() - age_ms, unit.received_mono_ns, self._clock.trusted())
         self._run, self._next_run, self._cut = Run(number, self._stream, anchor), None, None
-        self._footage.begin(self._run)
+        self._timeline, self._last_90k = Timeline(anchor, unit), anchor.wall_ms * 90
+        self._footage.begin_run(self._run)
         self._tell(RunBegan(self._run))
 
-    def _finish(self, run: Run, cause: GapCause, at_ms: int) -> None:
-        self._footage.end(self._stream)
-        self._tell(RunEnded(run, at_ms, cause))
+    def _finish(self, run: Run, cause: GapCause) -> None:
+        self._footage.end_run(self._stream, cause)
+        self._tell(RunEnded(run, ticks_to_ms(self._last_90k + self._frame_90k), cause))
 
     def _tell(self, notice: Notice) -> None:
         if not self._loop.is_closed():
@@ -123,5 +126,5 @@ class SessionSink:
             self._closed = True
             run, self._run = self._run, None
             if run is not None:
-                self._finish(run, cause, run.anchor.wall_at(self._last_ns + self._frame_ns))
+                self._finish(run, cause)
             return run

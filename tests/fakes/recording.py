@@ -15,7 +15,7 @@ from gateway.core.errors import CameraError
 from gateway.core.media import AccessUnit
 from gateway.core.model import Login, Secret, StreamId, StreamRole
 from gateway.core.secrets import SealKey
-from recorder.gaps import GapLedger
+from recorder.gaps import GapCause, GapLedger
 from recorder.journal import Journal
 from recorder.registry import MIGRATIONS, Camera, Identity, NewCamera, Registry, StreamSpec
 from recorder.runs import Run, RunBook
@@ -67,16 +67,18 @@ class FakeFootage:
     def __init__(self) -> None:
         self.runs: list[Run] = []
         self.units: dict[StreamId, list[AccessUnit]] = {}
-        self.ended: list[StreamId] = []
+        self.walls_90k: dict[StreamId, list[int]] = {}
+        self.ended: list[tuple[StreamId, GapCause]] = []
 
-    def begin(self, run: Run) -> None:
+    def begin_run(self, run: Run) -> None:
         self.runs.append(run)
 
-    def write(self, stream: StreamId, unit: AccessUnit) -> None:
+    def offer(self, stream: StreamId, unit: AccessUnit, wall_90k: int) -> None:
         self.units.setdefault(stream, []).append(unit)
+        self.walls_90k.setdefault(stream, []).append(wall_90k)
 
-    def end(self, stream: StreamId) -> None:
-        self.ended.append(stream)
+    def end_run(self, stream: StreamId, cause: GapCause) -> None:
+        self.ended.append((stream, cause))
 
 
 @dataclass

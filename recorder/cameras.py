@@ -1,0 +1,193 @@
+"""All cameras of the box as running tasks: start, stop, find, adopt, and the watch on the clock.
+
+Owns which camera runs. Invariants: every adopted camera has exactly one running `CameraTask`; one that
+is taken away has stopped, its last segment is closed, before the call returns; when the wall clock steps,
+all runs are cut, and runs written by an untrusted clock get their offset once it is right.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self, TypeAlias
+
+import anyio
+from anyio.abc import TaskGroup
+
+from gateway.core.errors import NotFound
+from gateway.core.feedwire import Subscription
+from gateway.core.model import Login, PublicId, RunId, StreamId
+from recorder.camera import CameraTask, StreamTask, Tools
+from recorder.feed import Feed
+from recorder.gaps import GapCause
+from recorder.registry import Camera
+from recorder.runs import Step, StepWatch
+from recorder.vision.client import Tap, VisionClient
+
+LOOK_AT_CLOCK_S = 1.0
+
+SetOffset: TypeAlias = Callable[[RunId, int], Awaitable[None]]
+"""Moves the index rows of a run to true time: `await set_offset(run, offset_ms)`."""
+
+
+@dataclass(slots=True)
+class _Running:
+    task: CameraTask
+    scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
+    taps: list[tuple[Feed, Tap]] = field(default_factory=list)
+
+
+class Cameras:
+    """The running cameras; entered = all adopted ones run, left = all have stopped."""
+
+    def __init__(self, tools: Tools, vision: VisionClient | None, set_offset: SetOffset) -> None:
+        self._tools, self._vision, self._set_offset = tools, vision, set_offset
+        self._running: dict[PublicId, _Running] = {}
+        self._tasks: TaskGroup | None = None
+        self._watch = StepWatch(tools.clock)
+        self._changing = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        for camera in await self._tools.registry.cameras():
+            self._start(camera)
+        self._tasks.start_soon(self._watch_clock, name="clock-watch")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._tasks is not None
+        self._tasks.cancel_scope.cancel()
+        await self._tasks.__aexit__(None, None, None)
+
+    def _start(self, camera: Camera) -> CameraTask:
+        assert self._tasks is not None
+        running = _Running(CameraTask(camera, self._tools))
+        self._running[camera.public_id] = running
+        if self._vision is not None:
+            for task in running.task.streams:
+                running.taps.append((task.feed, self._vision.attach(task.feed)))
+        self._tasks.start_soon(self._run, running, name=f"camera-{camera.public_id}")
+        return running.task
+
+    @staticmethod
+    async def _run(running: _Running) -> None:
+        try:
+            with running.scope:
+                await running.task.run()
+        finally:
+            running.stopped.set()
+
+    def all(self) -> tuple[CameraTask, ...]:
+        """Return the running cameras in order of adoption."""
+        return tuple(running.task for running in self._running.values())
+
+    def get(self, camera: PublicId) -> CameraTask:
+        """Return a running camera; NotFound if it is none of ours."""
+        running = self._running.get(camera)
+        if running is None:
+            raise NotFound("no such camera", key="camera")
+        return running.task
+
+    def find_feed(self, wanted: Subscription) -> Feed | None:
+        """Return the feed a subscriber asks for."""
+        running = self._running.get(wanted.camera)
+        tasks: tuple[StreamTask, ...] = running.task.streams if running is not None else ()
+        return next((task.feed for task in tasks if task.stream.role is wanted.stream), None)
+
+    def stream(self, stream: StreamId) -> StreamTask | None:
+        """Return the running task of a stream id."""
+        return next((item for task in self.all() for item in task.streams if item.stream.id == stream), None)
+
+    async def add(self, camera: Camera) -> CameraTask:
+        """Start a camera that was just adopted."""
+        async with self._changing:
+            return self._start(camera)
+
+    async def remove(self, camera: PublicId) -> None:
+        """Stop a camera for good; its footage stays until retention takes it."""
+        async with self._changing:
+            self.get(camera)
+            await self._stop(camera)
+            if self._vision is not None:
+                self._vision.forget(camera)
+            gone = await self._tools.registry.remove(camera)
+            for stream in gone.streams:
+                await self._tools.ledger.drop(stream, self._tools.clock.now_ms())
+
+    async def _stop(self, camera: PublicId) -> None:
+        running = self._running.pop(camera)
+        running.task.leaving = GapCause.PAUSED
+        running.scope.cancel()
+        await running.stopped.wait()
+        for feed, tap in running.taps:
+            feed.detach(tap)
+
+    async def rename(self, camera: PublicId, name: str) -> Camera:
+        """Change a camera's name."""
+        task = self.get(camera)
+        task.camera = await self._tools.registry.rename(camera, name)
+        return task.camera
+
+    async def relogin(self, camera: PublicId, login: Login) -> None:
+        """Store another login and try it at once."""
+        task = self.get(camera)
+        await task.relogin(await self._tools.registry.set_login(camera, login))
+
+    async def move(self, camera: PublicId, address: str, port: int) -> None:
+        """Follow a camera to another address: stop it there, start it here."""
+        async with self._changing:
+            self.get(camera)
+            await self._stop(camera)
+            self._start(await self._tools.registry.move(camera, address, port))
+
+    async def _watch_clock(self) -> None:
+        while True:
+            await self._tools.clock.sleep(LOOK_AT_CLOCK_S)
+            step = self._watch.look()
+            if step is not None:
+                await self.clock_stepped(step)
+
+    async def clock_stepped(self, step: Step) -> None:
+        """Cut all runs; give runs of an untrusted clock the step as offset."""
+        journal = self._tools.journal
+        await journal.note(journal.event("clock.step", step_ms=step.step_ms))
+        for task in self.all():
+            await task.cut(GapCause.CLOCK)
+        if step.became_trusted and step.step_ms:
+            for run, offset_ms in await self._tools.runs.correct(step.step_ms):
+                await self._set_offset(run, offset_ms)
+
+
+def describe(camera: Camera) -> dict[str, Any]:
+    """Return a camera as the control socket shows it; no login, no address of streams."""
+    about = camera.about
+    return {
+        "id": camera.public_id,
+        "name": camera.name,
+        "driver": about.driver,
+        "address": about.address,
+        "port": about.port,
+        "manufacturer": about.manufacturer,
+        "model": about.model,
+        "firmware": about.firmware,
+        "login": about.login is not None,
+        "login_state": about.login_state.value,
+        "added_ms": camera.added_ms,
+        "streams": [
+            {
+                "stream": stream.role.value,
+                "codec": stream.spec.codec,
+                "width": stream.spec.width,
+                "height": stream.spec.height,
+                "fps": stream.spec.fps,
+                "bitrate_bps": stream.spec.bitrate_bps,
+            }
+            for stream in camera.streams
+        ],
+    }

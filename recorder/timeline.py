@@ -1,0 +1,83 @@
+"""From media time to the wall time footage is stored with.
+
+Owns the rule that ties a camera's RTP clock to ours. Invariants: within a run stored time never jumps
+because of network jitter: the camera's own pace is kept and only pulled, at most `SLEW_PPM`, towards the
+least delayed arrivals of each minute; a clock that lies (pace wrong by more than `LIE_PPM` over a
+minute, or jumps again and again) is no longer believed and pictures are stamped as they arrive. Pure;
+called in the network thread.
+"""
+
+from __future__ import annotations
+
+from gateway.core.media import TICKS_PER_S, AccessUnit
+from recorder.runs import Anchor
+
+WINDOW_90K = 60 * TICKS_PER_S
+SLEW_PPM = 500
+LIE_PPM = 2_000
+JUMP_90K = 5 * TICKS_PER_S
+"""Media time may lead or trail arrival by that much (bursts, stalls); beyond it, it jumped or stood still."""
+MOST_JUMPS = 3
+
+
+class Timeline:
+    """Stamps the pictures of one run."""
+
+    def __init__(self, anchor: Anchor, first: AccessUnit) -> None:
+        self._anchor = anchor
+        self._start_90k = anchor.wall_ms * 90
+        self._pts_zero = first.pts_90k
+        self._slewed_90k = 0
+        self._target_90k = 0
+        self._slewed_at_90k = 0
+        self._window_ends_90k = WINDOW_90K
+        self._least_90k: int | None = None
+        self._last_least_90k: int | None = None
+        self._last_90k = self._start_90k - 1
+        self.jumps = 0
+        self.lies = False
+        """True once the camera's clock is no longer believed; for the rest of the run."""
+
+    def stamp(self, unit: AccessUnit) -> int:
+        """Return the picture's wall time, 90 kHz ticks since 1970 by the run's own clock."""
+        arrived_90k = (unit.received_mono_ns - self._anchor.mono_ns) * 9 // 100_000
+        if not self.lies:
+            late_90k = arrived_90k - (unit.pts_90k - self._pts_zero)
+            if abs(late_90k - self._slewed_90k) > JUMP_90K:
+                self._jump(unit, arrived_90k)
+                late_90k = self._slewed_90k
+            self._watch(arrived_90k, late_90k)
+        if self.lies:
+            wall_90k = max(self._start_90k + arrived_90k, self._last_90k + 1)
+        else:
+            self._slew(arrived_90k)
+            wall_90k = self._start_90k + (unit.pts_90k - self._pts_zero) + self._slewed_90k
+        self._last_90k = max(self._last_90k, wall_90k)
+        return wall_90k
+
+    def _jump(self, unit: AccessUnit, arrived_90k: int) -> None:
+        """Continue at the arrival of this picture, as if the camera's clock had not jumped."""
+        self.jumps += 1
+        self.lies = self.jumps > MOST_JUMPS
+        self._pts_zero = unit.pts_90k - arrived_90k + self._slewed_90k
+        self._least_90k = self._last_least_90k = None
+
+    def _watch(self, arrived_90k: int, late_90k: int) -> None:
+        """Take the least lateness of each minute as the target, and its change as the camera's pace."""
+        if arrived_90k < self._window_ends_90k:
+            self._least_90k = late_90k if self._least_90k is None else min(self._least_90k, late_90k)
+            return
+        if self._least_90k is not None:
+            if self._last_least_90k is not None:
+                drift_90k = abs(self._least_90k - self._last_least_90k)
+                self.lies |= drift_90k * 1_000_000 > LIE_PPM * WINDOW_90K
+            self._last_least_90k, self._target_90k = self._least_90k, self._least_90k
+        self._least_90k = late_90k
+        self._window_ends_90k = arrived_90k + WINDOW_90K
+
+    def _slew(self, arrived_90k: int) -> None:
+        most = (arrived_90k - self._slewed_at_90k) * SLEW_PPM // 1_000_000
+        if most > 0:
+            wanted = self._target_90k - self._slewed_90k
+            self._slewed_90k += max(-most, min(most, wanted))
+            self._slewed_at_90k = arrived_90k
