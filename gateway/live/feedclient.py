@@ -24,14 +24,16 @@ from anyio.abc import TaskGroup
 from gateway.core import feedwire
 from gateway.core.clock import Clock
 from gateway.core.errors import DaemonUnavailable, WireError
-from gateway.core.media import CodecConfig
+from gateway.core.media import Codec, CodecConfig
 from gateway.core.model import PublicId, StreamRole
 from gateway.core.supervise import Backoff, FaultSink, supervise
-from gateway.live.stream import LiveStream
+from gateway.live.stream import CODEC_REFUSED, LiveStream
 
 CONNECT_TIMEOUT_S = 2.0
 BACKOFF = Backoff(first_s=0.25, most_s=5.0, healthy_after_s=10.0)
 READ_BUFFER_BYTES = 1 << 20
+ENDED_PAUSE_S = 1.0
+"""After END the recorder has nothing to send for the moment."""
 ENDED = {"not_found": "live.camera_gone"}
 """END codes that mean the stream will not come back by itself, and the reason shown to viewers."""
 
@@ -123,11 +125,13 @@ class Feeds:
                 if kind == feedwire.CONFIG:
                     config = feedwire.decode_config(body)
                     configs = {config.epoch: config}
+                    stream.ended = "" if config.codec is Codec.H264 else CODEC_REFUSED
                 elif kind == feedwire.UNIT:
                     unit, skipped = feedwire.decode_unit(body, configs)
                     stream.take(unit, skipped=skipped)
                 elif kind == feedwire.END:
                     stream.ended = ENDED.get(_end_code(body), stream.ended)
+                    await self._clock.sleep(ENDED_PAUSE_S)
                     return
                 else:
                     raise WireError(f"unexpected frame kind {kind} on the feed socket")

@@ -8,9 +8,10 @@ then lets the connection be closed; everything of the session is used in the eve
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import anyio
 
@@ -19,11 +20,11 @@ from gateway.core.errors import GrantRefused, OfferRefused
 from gateway.core.model import PublicId
 from gateway.live import rtcp
 from gateway.live.leases import Lease
-from gateway.live.offers import MAX_CANDIDATES, Offer, parse_candidates
+from gateway.live.offers import MAX_CANDIDATES, Offer, RemoteCandidate, parse_candidates
 from gateway.live.retransmission import Retransmitter, RtxNumbers
-from gateway.live.sender import Numbers, Viewer
+from gateway.live.sender import Numbers, Outlet, Viewer
 from gateway.live.stream import LiveStream
-from gateway.live.transport import Negotiated, Peer
+from gateway.live.transport import Negotiated
 
 CONNECT_TIMEOUT_S = 15.0
 REPORT_INTERVAL_S = 3.0
@@ -37,6 +38,44 @@ class State(StrEnum):
     CONNECTING = "connecting"
     LIVE = "live"
     ENDED = "ended"
+
+
+class Connection(Protocol):
+    """What a session needs of `transport.Peer`."""
+
+    async def accept(self, offer: Offer) -> tuple[str, Negotiated]:
+        """Answer a checked offer."""
+
+    async def add_candidate(self, candidate: RemoteCandidate) -> None:
+        """Add a trickled candidate."""
+
+    def protect(self, packet: bytes) -> bytes:
+        """Encrypt one RTP packet."""
+
+    def outlet(self) -> Outlet | None:
+        """Return the nominated path."""
+
+    def send_rtcp(self, packet: bytes) -> None:
+        """Encrypt and send one RTCP compound."""
+
+    async def say(self, text: str) -> bool:
+        """Send a message to the page."""
+
+    async def heard(self) -> None:
+        """Wait until the page has acknowledged it."""
+
+    async def shut(self) -> None:
+        """Close everything, bounded."""
+
+    def path(self) -> str:
+        """Return the kind of path used."""
+
+    def dropped(self) -> Counter[str]:
+        """Return what the filters dropped."""
+
+
+MakeConnection: TypeAlias = Callable[[Callable[[str], None], Callable[[bytes], None]], Connection]
+"""Called with `on_state(state)` and `on_rtcp(compound)`."""
 
 
 class RandomBits(Protocol):
@@ -56,7 +95,7 @@ class Session:
         stream: LiveStream,
         *,
         clock: Clock,
-        make_peer: Callable[[Callable[[str], None], Callable[[bytes], None]], Peer],
+        connect: MakeConnection,
         random_bits: RandomBits,
         on_connected: Callable[[Session], None],
         on_gone: Callable[[Session], None],
@@ -64,7 +103,7 @@ class Session:
         self.id, self.lease, self.stream = session_id, lease, stream
         self._clock, self._random = clock, random_bits
         self._on_connected, self._on_gone = on_connected, on_gone
-        self.peer = make_peer(self._changed, self._feedback)
+        self.peer = connect(self._changed, self._feedback)
         self.state, self.reason = State.CONNECTING, ""
         self.viewer: Viewer | None = None
         self._repair = Retransmitter(None)

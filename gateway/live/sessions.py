@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,9 +24,8 @@ from gateway.core.supervise import FaultSink, contained
 from gateway.live.feedclient import Feeds
 from gateway.live.leases import Lease, choose_stream, has_room
 from gateway.live.offers import parse_offer
-from gateway.live.session import RandomBits, Session, State
+from gateway.live.session import MakeConnection, RandomBits, Session, State
 from gateway.live.stream import BurstBudget
-from gateway.live.transport import Peer, TransportRules
 
 TICK_S = 0.2
 """How late an expired lease may be noticed."""
@@ -40,14 +39,14 @@ class Sessions:
     def __init__(
         self,
         feeds: Feeds,
-        shared: TransportRules,
+        connect: MakeConnection,
         *,
         max_viewers: int,
         clock: Clock,
         on_fault: FaultSink,
         random_bits: RandomBits = secrets.randbits,
     ) -> None:
-        self._feeds, self._shared, self._max_viewers = feeds, shared, max_viewers
+        self._feeds, self._connect, self._max_viewers = feeds, connect, max_viewers
         self._clock, self._on_fault, self._random = clock, on_fault, random_bits
         self._by_id: dict[PublicId, Session] = {}
         self._by_grant: dict[PublicId, PublicId] = {}
@@ -89,7 +88,7 @@ class Sessions:
             Lease(grant, mono_ns=self._clock.mono_ns()),
             held,
             clock=self._clock,
-            make_peer=self._peer,
+            connect=self._connect,
             random_bits=self._random,
             on_connected=self._connected,
             on_gone=self._gone,
@@ -158,9 +157,6 @@ class Sessions:
             async with contained("live.sweep", self._on_fault):
                 await self.sweep()
             await self._clock.sleep(TICK_S)
-
-    def _peer(self, on_state: Callable[[str], None], on_rtcp: Callable[[bytes], None]) -> Peer:
-        return Peer(self._shared, on_state=on_state, on_rtcp=on_rtcp)
 
     def _session(self, session_id: PublicId) -> Session:
         try:

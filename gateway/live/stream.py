@@ -21,6 +21,9 @@ LEAST_BURST_BPS = 4_000_000.0
 SHARED_BURST_BPS = 200_000_000.0
 """What all joins of the daemon together may draw."""
 
+CODEC_REFUSED = "live.codec"
+"""Reason: browsers reliably play H.264 only."""
+
 
 @dataclass(slots=True)
 class BurstBudget:
@@ -63,7 +66,7 @@ class LiveStream:
     def take(self, unit: AccessUnit, *, skipped: bool) -> None:
         """Take the next unit of the feed and send it to the live list."""
         if unit.config.codec is not Codec.H264:
-            self.ended = "live.codec"
+            self.ended = CODEC_REFUSED
             return
         self.counters.units += 1
         self.counters.skips += skipped

@@ -132,7 +132,7 @@ class Peer(RTCPeerConnection):
     """
 
     def __init__(
-        self, shared: TransportRules, *, on_state: Callable[[str], None], on_rtcp: Callable[[bytes], None]
+        self, shared: TransportRules, on_state: Callable[[str], None], on_rtcp: Callable[[bytes], None]
     ) -> None:
         self._shared, self._on_rtcp = shared, on_rtcp
         super().__init__(RTCConfiguration(iceServers=list(shared.servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
@@ -178,7 +178,9 @@ class Peer(RTCPeerConnection):
         line = self.addTransceiver("video", direction="sendonly")
         known = RTCRtpSender.getCapabilities("video").codecs
         # Before setRemoteDescription: afterwards aiortc has already chosen VP8.
-        line.setCodecPreferences([codec for codec in known if codec.name.lower() in ("h264", "rtx")])
+        wanted = [codec for codec in known if codec.name.lower() in ("h264", "rtx")]
+        # Constrained baseline first: every decoder that names it is a tried one; what is sent is the camera's own.
+        line.setCodecPreferences(sorted(wanted, key=lambda codec: codec.parameters.get("profile-level-id") != "42e01f"))
         failures: list[BaseException] = []
         async with contained("live.offer", lambda _name, error: failures.append(error)):
             await self.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))

@@ -11,7 +11,7 @@ import ipaddress
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import anyio
@@ -28,7 +28,7 @@ from gateway.live.feedclient import Feeds
 from gateway.live.ice import AddressRules, IPNetwork, own_addresses
 from gateway.live.service import SERVICE, LiveService
 from gateway.live.sessions import Sessions
-from gateway.live.transport import TransportRules, new_certificate, quiet_libraries
+from gateway.live.transport import Peer, TransportRules, new_certificate, quiet_libraries
 
 DROPPED_LOG_S = 60.0
 
@@ -72,7 +72,9 @@ async def live_daemon(config: Config, clock: Clock) -> AsyncIterator[None]:
 
     async with (
         Feeds(config.paths.socket("feed"), clock=clock, on_fault=sink) as feeds,
-        Sessions(feeds, shared, max_viewers=config.live.max_viewers, clock=clock, on_fault=sink) as sessions,
+        Sessions(
+            feeds, partial(Peer, shared), max_viewers=config.live.max_viewers, clock=clock, on_fault=sink
+        ) as sessions,
         ControlServer(
             config.paths.socket(SERVICE),
             SERVICE,

@@ -90,7 +90,7 @@ class FakeFeed:
                 writer.write(feedwire.encode_unit(unit))
             self._writers.add(writer)
             await reader.read()
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
             return
         finally:
             self._connections.discard(task)
