@@ -1,8 +1,9 @@
 """Keeping children running: the only place that catches every exception.
 
-Owns `supervise` (run a child for ever, with back-off) and `contained` (one failure must not end its
-siblings). Invariants: nothing is swallowed: each failure reaches the `FaultSink` with its name;
-cancellation always passes; back-off is jittered and bounded, and starts over after a healthy while.
+Owns `supervise` (run a child for ever, with back-off), `contained` (one failure must not end its
+siblings) and `failure_of` (the same for a thread that serves many). Invariants: nothing is swallowed:
+each failure reaches the `FaultSink` with its name, or the caller; cancellation always passes; back-off is
+jittered and bounded, and starts over after a healthy while.
 """
 
 from __future__ import annotations
@@ -11,9 +12,11 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import ParamSpec, TypeAlias
 
 from gateway.core.clock import Clock
+
+P = ParamSpec("P")
 
 FaultSink: TypeAlias = Callable[[str, BaseException], None]
 """Called with the child's name and its error; must not raise."""
@@ -58,6 +61,18 @@ async def supervise(
             failures = 0
         failures = failures + 1 if failed else 0
         await clock.sleep(rule.wait_s(max(failures, 1), jitter()))
+
+
+def failure_of(step: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> Exception | None:
+    """Run one step of a thread that serves many; return its failure instead of raising it.
+
+    The caller decides whom the failure concerns and hands it on; it must not drop it.
+    """
+    try:
+        step(*args, **kwargs)
+    except Exception as error:  # noqa: BLE001 - the one place: a stream's failure must not end its siblings
+        return error
+    return None
 
 
 class Outcome:

@@ -302,5 +302,9 @@ class ControlClient:
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             pair = await asyncio.open_unix_connection(os.fspath(self._path))
-            await _greet(*pair, self._service)
+            try:
+                await _greet(*pair, self._service)
+            except BaseException:
+                pair[1].close()
+                raise
             return pair

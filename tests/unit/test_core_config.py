@@ -1,0 +1,101 @@
+"""config.toml: what is accepted, and what a wrong key says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.core.config import Config, known_keys, load_config, parse_config
+from gateway.core.errors import ConfigError
+
+
+def refused(text: str) -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text)
+    return caught.value
+
+
+def test_an_empty_file_is_a_box_with_all_defaults() -> None:
+    """A box without configuration has every default and no volume."""
+    assert parse_config("") == Config()
+    assert Config().volumes == ()
+
+
+def test_an_unknown_key_is_named_with_the_key_that_was_meant() -> None:
+    """A misspelt key is refused, and the remedy names the nearest real one."""
+    error = refused("[recording]\nsegment_secs = 60\n")
+    assert error.fields["key"] == "recording.segment_secs"
+    assert error.fields["value"] == "60"
+    assert "segment_s" in str(error.fields["remedy"])
+
+
+def test_an_unknown_section_is_named() -> None:
+    """A misspelt section is refused, and the nearest is named."""
+    error = refused("[retentions]\ndays = 3\n")
+    assert error.fields["key"] == "retentions"
+    assert "retention" in str(error.fields["remedy"])
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "said"),
+    [
+        ("[recording]\nsegment_s = 2\n", "recording.segment_s", "5"),
+        ("[web]\nport = 70000\n", "web.port", "65535"),
+        ('[site]\ntimezone = "Mars/Olympus"\n', "site.timezone", "Asia/Ho_Chi_Minh"),
+        ('[site]\nlanguage = "fr"\n', "site.language", "vi"),
+        ('[live]\naddresses = ["eth0"]\n', "live.addresses", "eth0"),
+        ('[upstream]\nurl = "http://hub.example"\n', "upstream.url", "https://"),
+        ("[web]\ninsecure_loopback = true\n", "web", "127.0.0.1"),
+        ('[retention]\ndays = "many"\n', "retention.days", "integer"),
+        ("[[volumes]]\nmin_free_bytes = 3\n", "volumes.0.path", "required"),
+    ],
+)
+def test_a_wrong_value_names_key_value_and_remedy(text: str, key: str, said: str) -> None:
+    """Each wrong value is refused with its key and what would be right."""
+    error = refused(text)
+    assert error.fields["key"] == key
+    assert said in f"{error.message} {error.fields['remedy']}"
+
+
+def test_broken_toml_names_the_line() -> None:
+    """A file that is no TOML is refused with the parser's line."""
+    assert "line 1" in refused("[site\n").message
+
+
+def test_a_missing_file_names_the_option(tmp_path: Path) -> None:
+    """A file that is not there is refused, and the remedy is --config."""
+    with pytest.raises(ConfigError) as caught:
+        load_config(tmp_path / "none.toml")
+    assert "--config" in str(caught.value.fields["remedy"])
+
+
+def test_plain_http_is_allowed_on_loopback_only() -> None:
+    """`insecure_loopback` works with a loopback address and with no other."""
+    good = parse_config('[web]\nlisten = "127.0.0.1"\ninsecure_loopback = true\n')
+    assert good.web.insecure_loopback
+    refused('[web]\nlisten = "192.168.1.4"\ninsecure_loopback = true\n')
+
+
+def test_a_configuration_cannot_be_changed() -> None:
+    """Models are frozen: nobody edits the configuration while running."""
+    with pytest.raises(ValueError, match="frozen"):
+        Config().site.name = "x"
+
+
+def test_known_keys_cover_every_section() -> None:
+    """The list that the documents are checked against holds every section and key once."""
+    keys = known_keys()
+    assert len(keys) == len(set(keys))
+    assert {key.split(".")[0] for key in keys} == set(Config.model_fields)
+
+
+@given(st.text(max_size=300))
+def test_no_text_raises_anything_but_a_config_error(text: str) -> None:
+    """Whatever the file holds, the answer is a configuration or a ConfigError."""
+    try:
+        parse_config(text)
+    except ConfigError as error:
+        assert {"key", "value", "remedy"} <= set(error.fields)
