@@ -1,0 +1,72 @@
+"""When to speak to a camera again after a failure: a pure rule.
+
+Owns `after_failure`. Invariants: an unreachable camera is only knocked at (a bare TCP connect, no
+login), a refused password stops everything, and every pause is jittered and bounded (CAMERAS: Budget).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from gateway.core.errors import (
+    CameraBadReply,
+    CameraError,
+    CameraLoginRefused,
+    CameraOverloaded,
+    CameraUnreachable,
+    CameraUnsupported,
+)
+
+KNOCK_S = 2.0
+FIRST_PAUSE_S = 1.0
+OVERLOAD_MOST_S = 300.0
+UNSUPPORTED_MOST_S = 300.0
+BAD_REPLY_MOST_S = 60.0
+ENDED_MOST_S = 15.0
+"""Closed or silent: usually a reboot, which must not cost more than a few seconds of footage."""
+
+
+class WaitKind(StrEnum):
+    """What to do next."""
+
+    KNOCK = "knock"
+    """Connect and close every `seconds`; open the stream at once when it answers."""
+    PAUSE = "pause"
+    """Do nothing for `seconds`, then open the stream."""
+    STOP = "stop"
+    """Do nothing until a person changes the login."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """The next step and its seconds (0 for STOP)."""
+
+    kind: WaitKind
+    seconds: float
+
+
+def _most_s(error: CameraError) -> float:
+    match error:
+        case CameraOverloaded():
+            return OVERLOAD_MOST_S
+        case CameraUnsupported():
+            return UNSUPPORTED_MOST_S
+        case CameraBadReply():
+            return BAD_REPLY_MOST_S
+        case _:
+            return ENDED_MOST_S
+
+
+def after_failure(error: CameraError, failures: int, jitter: float) -> Wait:
+    """Return the wait after the `failures`-th failure in a row (from 1); `jitter` is in [0, 1).
+
+    The first pause is short whatever the cause; later ones double up to the cause's bound and are
+    spread over 50-100 %, so that cameras behind one switch do not come back in step.
+    """
+    if isinstance(error, CameraLoginRefused):
+        return Wait(WaitKind.STOP, 0.0)
+    if isinstance(error, CameraUnreachable):
+        return Wait(WaitKind.KNOCK, KNOCK_S)
+    longest_s = min(_most_s(error), FIRST_PAUSE_S * 2.0 ** min(max(failures, 1) - 1, 30))
+    return Wait(WaitKind.PAUSE, longest_s * (0.5 + jitter / 2))

@@ -1,0 +1,35 @@
+"""Small things around a stream: finding its address, knocking at its port.
+
+Owns `resolve` and `knock`. Invariants: knocking sends no byte and no login (CAMERAS: Budget).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+
+import anyio
+
+from drivers.rtsp.link import Address
+from gateway.core.errors import CameraUnreachable
+
+
+async def resolve(host: str, port: int) -> Address:
+    """Return the first TCP address of a host name or number; CameraUnreachable if it has none."""
+    try:
+        found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise CameraUnreachable("the camera's name has no address", address=host, reason="name") from error
+    for family, _, _, _, where in found:
+        if family in (socket.AF_INET, socket.AF_INET6):
+            return Address(family, where)
+    raise CameraUnreachable("the camera's name has no address", address=host, reason="name")
+
+
+async def knock(host: str, port: int, timeout_s: float) -> bool:
+    """Say whether a TCP connection to the port can be made within `timeout_s`; it is closed at once."""
+    with contextlib.suppress(OSError), anyio.move_on_after(timeout_s):
+        stream = await anyio.connect_tcp(host, port)
+        await stream.aclose()
+        return True
+    return False

@@ -1,0 +1,213 @@
+"""One stream's TCP connection, driven by the network thread.
+
+Owns `Link`: socket, session, counters. Invariants: no call blocks; every way to the end is one raised
+`CameraError` (or the sink's own error), after which `close()` leaves neither socket nor login claim; a
+camera that floods is cut off before it can slow the others.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import selectors
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from drivers.gate import LoginGate
+from drivers.rtsp.protocol import Phase, RtspSession, StreamSink, Timeouts
+from drivers.rtsp.rtp import SenderReport
+from drivers.rtsp.source import RtspSource
+from gateway.core.errors import CameraBadReply, CameraUnreachable
+from gateway.core.media import CodecConfig
+
+READ_BYTES = 256 * 1024
+MOST_BYTES_PER_S = 16_000_000
+"""128 Mbit/s: no camera sends that much; measured between two ticks."""
+MOST_PACKETS_PER_S = 40_000
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A resolved peer."""
+
+    family: int
+    where: tuple[str, int] | tuple[str, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStatistics:
+    """Counters of one stream since its connection began."""
+
+    source: RtspSource
+    phase: str
+    config: CodecConfig | None
+    reads: int
+    bytes: int
+    packets: int
+    units: int
+    lost: int
+    """RTP packets missing by sequence number."""
+    damaged: int
+    """Units left out because a part was missing."""
+    late: int
+    malformed: int
+    foreign: int
+    unconfigured: int
+    """Units before the first parameter sets."""
+    rubbish_bytes: int
+    report: SenderReport | None
+    """The camera's last RTCP sender report: a diagnostic, never the index."""
+
+
+def _unreachable(source: RtspSource, code: int) -> CameraUnreachable:
+    name = errno.errorcode.get(code, str(code))
+    return CameraUnreachable(f"cannot connect: {os.strerror(code)}", address=source.authority, reason=name)
+
+
+class Link:
+    """Owned by the network thread after construction; `statistics()` may be read from any."""
+
+    def __init__(
+        self,
+        source: RtspSource,
+        address: Address,
+        gate: LoginGate,
+        sink: StreamSink,
+        *,
+        timeouts: Timeouts,
+        on_end: Callable[[], None],
+    ) -> None:
+        self.source = source
+        self.session = RtspSession(source, gate, sink, hosts=(address.where[0].lower(),), timeouts=timeouts)
+        self.socket: socket.socket | None = None
+        self.outcome: Exception | None = None
+        """Why it ended; None after a teardown we asked for."""
+        self.leaving = False
+        self.on_end = on_end
+        self.events = 0
+        """What the selector watches for now."""
+        self._address, self._times = address, timeouts
+        self._connected = False
+        self._opened_ns = self._tick_ns = 0
+        self._unsent = b""
+        self._reads = self._bytes = self._tick_bytes = self._tick_packets = 0
+
+    def open(self, now_ns: int) -> socket.socket:
+        """Begin to connect; raises CameraUnreachable if that fails at once."""
+        self._opened_ns = self._tick_ns = now_ns
+        try:
+            self.socket = socket.socket(self._address.family, socket.SOCK_STREAM)
+            self.socket.setblocking(False)
+            self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError as error:
+            raise _unreachable(self.source, error.errno or 0) from error
+        code = self.socket.connect_ex(self._address.where)
+        if code not in (0, errno.EINPROGRESS):
+            raise _unreachable(self.source, code)
+        return self.socket
+
+    def wanted(self) -> int:
+        """Return the selector events to watch for."""
+        if not self._connected:
+            return selectors.EVENT_WRITE
+        return selectors.EVENT_READ | (selectors.EVENT_WRITE if self._unsent else 0)
+
+    def ready(self, mask: int, now_ns: int) -> None:
+        """Do what the socket is ready for; raises what ends the stream."""
+        if not self._connected:
+            self._connect(now_ns)
+        elif mask & selectors.EVENT_READ:
+            self._read(now_ns)
+        self._flush()
+
+    def tick(self, now_ns: int) -> None:
+        """Look at the clock; raises what ends the stream."""
+        if not self._connected:
+            if now_ns - self._opened_ns > self._times.connect_s * 1e9:
+                raise _unreachable(self.source, errno.ETIMEDOUT)
+            return
+        self._limit(now_ns)
+        self.session.tick(now_ns)
+        self._flush()
+
+    def leave(self) -> None:
+        """Ask the camera to end the session."""
+        self.leaving = True
+        self.session.teardown()
+        self._flush()
+
+    @property
+    def left(self) -> bool:
+        """True when nothing more is to come after `leave()`."""
+        return self.leaving and (not self._connected or self.session.phase is Phase.LEFT)
+
+    def close(self) -> None:
+        """Close the socket and give the login back; safe to call twice."""
+        self.session.release()
+        if self.socket is not None:
+            self.socket.close()
+
+    def statistics(self) -> StreamStatistics:
+        """Return the counters at this moment."""
+        media = self.session.media
+        return StreamStatistics(
+            self.source,
+            self.session.phase.name.lower(),
+            media.sets.config if media else None,
+            self._reads,
+            self._bytes,
+            media.packets if media else 0,
+            media.units if media else 0,
+            media.lost if media else 0,
+            media.damaged if media else 0,
+            media.late if media else 0,
+            media.malformed if media else 0,
+            media.foreign if media else 0,
+            media.unconfigured if media else 0,
+            self.session.framer.rubbish_bytes,
+            self.session.report,
+        )
+
+    def _connect(self, now_ns: int) -> None:
+        assert self.socket is not None
+        if code := self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            raise _unreachable(self.source, code)
+        self._connected = True
+        self.session.start(now_ns)
+
+    def _read(self, now_ns: int) -> None:
+        assert self.socket is not None
+        try:
+            data = self.socket.recv(READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            raise self.session.closed(errno.errorcode.get(error.errno or 0, "")) from error
+        if not data:
+            raise self.session.closed()
+        self._reads += 1
+        self._bytes += len(data)
+        self.session.receive(data, now_ns)
+
+    def _flush(self) -> None:
+        assert self.socket is not None
+        self._unsent += self.session.take_output()
+        if not self._unsent:
+            return
+        try:
+            self._unsent = self._unsent[self.socket.send(self._unsent) :]
+        except BlockingIOError:
+            return
+        except OSError as error:
+            raise self.session.closed(errno.errorcode.get(error.errno or 0, "")) from error
+
+    def _limit(self, now_ns: int) -> None:
+        """End a stream that sends more than any camera does."""
+        media = self.session.media
+        frames = media.packets + media.foreign + media.malformed + media.late if media else 0
+        seconds = (now_ns - self._tick_ns) / 1e9
+        fast = self._bytes - self._tick_bytes > MOST_BYTES_PER_S * max(seconds, 1.0)
+        if fast or frames - self._tick_packets > MOST_PACKETS_PER_S * max(seconds, 1.0):
+            raise CameraBadReply("the camera floods", address=self.source.authority)
+        self._tick_ns, self._tick_bytes, self._tick_packets = now_ns, self._bytes, frames
