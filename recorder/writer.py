@@ -1,0 +1,364 @@
+"""The writer of one volume: a thread that turns what streams offer into segment files.
+
+Owns the running segments and when they are cut, synced and closed. Invariants: `offer` never waits for the
+disk; a segment starts with a key frame, holds one run and one configuration and no hole; a new one begins
+about every minute; all running files are synced every few seconds; an error of the disk becomes a typed
+error and a gap with its cause, never the end of this thread. While the disk is full the newest footage is
+kept in memory and tried again.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, Self
+
+import anyio
+import anyio.to_thread
+
+from gateway.core.clock import Clock
+from gateway.core.errors import StorageError, VolumeFull, VuonError
+from gateway.core.media import TICKS_PER_S, AccessUnit
+from gateway.core.model import StreamId
+from recorder.backlog import Backlog, RunEnd, drop_of
+from recorder.files import VolumeFiles, storage_error
+from recorder.gop import Fragment, RunInfo
+from recorder.index import VolumeIndex
+from recorder.indexer import Indexer
+from recorder.keys import KeyRing
+from recorder.layout import hour_of
+from recorder.rows import FLAG_SUSPECT, SegmentRow
+from recorder.segment import ENC_AES256GCM, ENC_NONE, NO_KEY, NONCE_PREFIX_BYTES, FileHeader
+from recorder.segmentfile import SegmentFile
+from recorder.syncer import Syncer, SyncfsSyncer
+
+LONGEST_SEGMENT_90K = 3600 * TICKS_PER_S
+"""A stream without key frames for an hour: its segment is closed and the next key frame awaited."""
+MAX_UNFINISHED = 64
+"""Segments whose closing failed and is tried again; beyond this the oldest is left to recovery."""
+
+
+class WriterEvents(Protocol):
+    """What the writer tells; called in its own threads, must not block or raise."""
+
+    def segment_closed(self, row: SegmentRow) -> None:
+        """Hear that a segment is on the medium and in the index."""
+
+    def dropped(self, stream: StreamId, from_ms: int, to_ms: int, cause: str) -> None:
+        """Hear that footage (true time, UTC ms) was not stored; cause: overload, disk or camera."""
+
+    def storage_error(self, error: StorageError) -> None:
+        """Hear that the volume failed; said once until it works again or fails otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class WriterOptions:
+    """How a volume is written."""
+
+    segment_s: int = 60
+    sync_s: float = 5.0
+    queue_bytes: int = 256 << 20
+    """Room for a disk that stalls: 30 s of 32 cameras at 2 Mbit/s."""
+    retry_s: float = 1.0
+    stagger: bool = True
+    """Cut the first segment of a run shorter, by stream, so that not all close in one second."""
+    stop_s: float = 20.0
+
+
+class WriterStatistics(NamedTuple):
+    """Counters since the start."""
+
+    alive: bool
+    failing: StorageError | None
+    running_segments: int
+    closed_segments: int
+    unfinished_segments: int
+    written_fragments: int
+    written_bytes: int
+    waiting_bytes: int
+    dropped_fragments: int
+    dropped_bytes: int
+    unindexed: int
+    syncs: int
+    bent: int
+
+
+class VolumeWriter:
+    """Writes one volume while entered; `begin_run`, `offer` and `end_run` from any thread."""
+
+    def __init__(
+        self,
+        files: VolumeFiles,
+        index: VolumeIndex,
+        ring: KeyRing | None,
+        events: WriterEvents,
+        clock: Clock,
+        *,
+        options: WriterOptions | None = None,
+        syncer: Syncer | None = None,
+        random_bytes: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        """`ring` is None for a volume without encryption."""
+        self._files, self._ring, self._events, self._clock = files, ring, events, clock
+        self.options = options or WriterOptions()
+        self._syncer: Syncer = syncer or SyncfsSyncer()
+        self._random_bytes = random_bytes
+        self._backlog = Backlog(self.options.queue_bytes)
+        self._indexer = Indexer(index, events.segment_closed, events.storage_error, retry_s=self.options.retry_s)
+        self._open: dict[StreamId, SegmentFile] = {}
+        self._next_number: dict[StreamId, tuple[int, int]] = {}
+        self._cause: dict[StreamId, str] = {}
+        self._unfinished: list[tuple[SegmentFile, int]] = []
+        self._folders: set[str] = set()
+        self._dirty = False
+        self._failing: StorageError | None = None
+        self._closed_segments = self._written_fragments = self._written_bytes = self._syncs = 0
+        self._last_end_ms: dict[StreamId, int] = {}
+        self._thread = threading.Thread(target=self._run, name="vuon-writer", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._indexer.start()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.finish()
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(self, *error: object) -> None:
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(self.finish)
+
+    def begin_run(self, run: RunInfo) -> None:
+        """Start a run; its first key frame starts a segment. Any thread, never blocks."""
+        self._backlog.begin_run(run)
+
+    def offer(self, stream: StreamId, unit: AccessUnit, wall_90k: int | None = None) -> bool:
+        """Take a unit; False when there is no run or footage was dropped. Any thread, never blocks.
+
+        `wall_90k` replaces `start_wall_ms * 90 + pts_90k` for a camera whose clock lies.
+        """
+        return self._backlog.offer(stream, unit, wall_90k)
+
+    def end_run(self, stream: StreamId, cause: str) -> None:
+        """End the stream's run and close its segment. Any thread, never blocks."""
+        self._backlog.end_run(stream, cause)
+
+    def finish(self) -> bool:
+        """Write everything, close every segment, stop; False if the disk did not answer in `stop_s`."""
+        self._backlog.close()
+        if self._thread.ident is None:
+            return True
+        self._thread.join(self.options.stop_s)
+        return self._indexer.stop(self.options.stop_s) and not self._thread.is_alive()
+
+    def running(self) -> list[SegmentRow]:
+        """Return what is on disk of the segments still being written. Any thread."""
+        rows = (segment.row() for segment in list(self._open.values()))
+        return [row for row in rows if row is not None]
+
+    def last_end_ms(self, stream: StreamId) -> int | None:
+        """Return the true time up to which a stream is written. Any thread."""
+        return self._last_end_ms.get(stream)
+
+    def statistics(self) -> WriterStatistics:
+        """Return the counters. Any thread."""
+        backlog = self._backlog
+        return WriterStatistics(
+            alive=self._thread.is_alive(),
+            failing=self._failing,
+            running_segments=len(self._open),
+            closed_segments=self._closed_segments,
+            unfinished_segments=len(self._unfinished),
+            written_fragments=self._written_fragments,
+            written_bytes=self._written_bytes,
+            waiting_bytes=backlog.waiting_bytes,
+            dropped_fragments=backlog.dropped_fragments,
+            dropped_bytes=backlog.dropped_bytes,
+            unindexed=self._indexer.unindexed,
+            syncs=self._syncs,
+            bent=backlog.bent,
+        )
+
+    # --- the writer's thread -------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        next_sync_ns = self._sync_due_ns()
+        while True:
+            item = self._backlog.take(self.options.sync_s)
+            if isinstance(item, RunEnd):
+                self._close(item.run.stream)
+            elif item is not None:
+                self._write(item)
+            self._tell_drops()
+            if self._clock.mono_ns() >= next_sync_ns:
+                self._sync()
+                next_sync_ns = self._sync_due_ns()
+            if item is None and self._backlog.closed:
+                break
+        for stream in list(self._open):
+            self._close(stream)
+        self._retry_unfinished()
+        for segment, _ in self._unfinished:
+            segment.abandon()
+
+    def _sync_due_ns(self) -> int:
+        return self._clock.mono_ns() + int(self.options.sync_s * 1e9)
+
+    def _tell_drops(self) -> None:
+        for drop in self._backlog.drops():
+            self._events.dropped(*drop, "overload")
+
+    def _write(self, fragment: Fragment) -> None:
+        """Store a fragment; while the disk is full keep it and try again."""
+        stream, cause = fragment.run.stream, ""
+        if self._next_number.get(stream, (fragment.run.run, 0)) != (fragment.run.run, fragment.number):
+            self._cause[stream] = "overload"
+            self._close(stream)
+        self._next_number[stream] = (fragment.run.run, fragment.number + 1)
+        while True:
+            try:
+                cause = self._store(fragment)
+            except OSError as error:
+                cause = self._disk_failed(stream, storage_error(error, self._files.root.name))
+                if not cause:
+                    continue
+            except StorageError as error:
+                cause = self._disk_failed(stream, error) or "disk"
+            except VuonError:
+                cause = "camera"
+            break
+        self._backlog.done(fragment, stored=not cause)
+        if cause:
+            self._cause[stream] = cause
+            self._events.dropped(*drop_of(fragment), cause)
+
+    def _disk_failed(self, stream: StreamId, error: StorageError) -> str:
+        """Report it; return the cause of the gap, or nothing when the write is to be tried again."""
+        self._fail(error)
+        if not isinstance(error, VolumeFull):
+            self._close(stream, FLAG_SUSPECT)
+            return "disk"
+        if self._backlog.closed:
+            return "disk"
+        self._backlog.pause(self.options.retry_s)
+        self._tell_drops()
+        self._retry_unfinished()
+        return ""
+
+    def _store(self, fragment: Fragment) -> str:
+        """Write a fragment into its segment; return why it cannot be kept, or nothing."""
+        stream, run = fragment.run.stream, fragment.run
+        segment = self._open.get(stream)
+        if segment is not None and self._complete(segment, fragment):
+            self._close(stream)
+            segment = None
+            self._cause[stream] = "camera"
+        if segment is None:
+            if not fragment.is_key:
+                return self._cause.get(stream, "disk")
+            segment = self._begin(fragment)
+        payload = fragment.encode(segment.records + 1)
+        size = segment.append(
+            payload, fragment.start_90k, fragment.duration_90k, len(fragment.units), is_key=fragment.is_key
+        )
+        self._last_end_ms[stream] = fragment.end_90k // 90 + run.offset_ms
+        self._written_fragments += 1
+        self._written_bytes += size
+        self._dirty = True
+        if isinstance(self._failing, VolumeFull):
+            self._failing = None
+        return ""
+
+    def _complete(self, segment: SegmentFile, fragment: Fragment) -> bool:
+        """Say whether the fragment belongs into a new segment."""
+        header = segment.header
+        if header.run != fragment.run.run or fragment.start_90k != segment.end_90k:
+            return True
+        length_90k = fragment.start_90k - header.start_ms * 90
+        if fragment.is_key:
+            return fragment.config != header.config or length_90k + 90 >= self._target_90k(header, fragment.run)
+        return length_90k >= LONGEST_SEGMENT_90K
+
+    def _target_90k(self, header: FileHeader, run: RunInfo) -> int:
+        """Return how long this segment should be: the first of a run is shorter, by stream."""
+        full_90k = self.options.segment_s * TICKS_PER_S
+        first = header.start_ms - run.start_wall_ms < self.options.segment_s * 1000
+        if not (self.options.stagger and first):
+            return full_90k
+        return full_90k - (full_90k // 2) * (header.stream * 5 % 16) // 16
+
+    def _begin(self, fragment: Fragment) -> SegmentFile:
+        run = fragment.run
+        start_ms = fragment.start_ms
+        hour = hour_of(run.stream, start_ms)
+        key = self._ring.for_writing(hour) if self._ring is not None else None
+        if key is None:
+            self._files.ensure_folder(hour.folder)
+        header = FileHeader(
+            run.stream,
+            run.run,
+            start_ms,
+            run.offset_ms,
+            fragment.config,
+            ENC_NONE if key is None else ENC_AES256GCM,
+            NO_KEY if key is None else key.id,
+            self._random_bytes(NONCE_PREFIX_BYTES),
+        )
+        segment = SegmentFile(self._files, header, None if key is None else key.key)
+        self._open[run.stream] = segment
+        self._folders.add(segment.folder)
+        return segment
+
+    def _close(self, stream: StreamId, flags: int = 0) -> None:
+        segment = self._open.pop(stream, None)
+        if segment is None:
+            return
+        if not segment.records:
+            segment.abandon()
+            return
+        self._finish_segment(segment, flags)
+
+    def _finish_segment(self, segment: SegmentFile, flags: int) -> None:
+        try:
+            row = segment.finish(flags)
+        except OSError as error:
+            failure = storage_error(error, segment.part_path)
+            self._fail(failure)
+            suspect = 0 if isinstance(failure, VolumeFull) else FLAG_SUSPECT
+            self._unfinished.append((segment, flags | suspect))
+            if len(self._unfinished) > MAX_UNFINISHED:
+                self._unfinished.pop(0)[0].abandon()
+            return
+        self._closed_segments += 1
+        self._indexer.put(row)
+
+    def _retry_unfinished(self) -> None:
+        waiting, self._unfinished = self._unfinished, []
+        for segment, flags in waiting:
+            self._finish_segment(segment, flags)
+
+    def _sync(self) -> None:
+        self._retry_unfinished()
+        if not self._dirty:
+            return
+        running = {segment.fd: stream for stream, segment in self._open.items()}
+        failed = self._syncer.sync(self._files, list(running), list(self._folders))
+        self._syncs += 1
+        self._folders.clear()
+        self._dirty = False
+        if not failed and not self._unfinished:
+            self._failing = None
+        for fd, error in failed.items():
+            self._fail(storage_error(error, self._open[running[fd]].part_path))
+            self._cause[running[fd]] = "disk"
+            self._close(running[fd], FLAG_SUSPECT)
+
+    def _fail(self, error: StorageError) -> None:
+        known, self._failing = self._failing, error
+        if known is None or known.fields.get("errno") != error.fields.get("errno"):
+            self._events.storage_error(error)
