@@ -1,0 +1,330 @@
+"""One simulated camera: RTSP, ONVIF and stills on an address of its own.
+
+Owns the servers, streams and settings of one camera and the switches that change it while it runs.
+Invariants: entered = it answers; left = nothing of it listens; all its protocols share one list of users
+and one count of bad logins; an encoder change restarts its stream and drops the RTSP connections, as real
+cameras do.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+from typing import Any, Self
+
+import anyio.to_thread
+
+from drivers.simulated.counters import Counters
+from drivers.simulated.device_service import DeviceService
+from drivers.simulated.discovery import Announced, Responder
+from drivers.simulated.event_service import EventService
+from drivers.simulated.faults import Faults, Look, Quirks, set_by_name
+from drivers.simulated.imaging_service import ImagingService
+from drivers.simulated.live import LiveStream, Pacer
+from drivers.simulated.logins import LoginBook, User
+from drivers.simulated.media2_service import Media2Service
+from drivers.simulated.media_parts import codecs
+from drivers.simulated.media_service import MediaService
+from drivers.simulated.onvifd import OnvifServer
+from drivers.simulated.outlet import ByteSink
+from drivers.simulated.rtspd import RtspPorts, RtspServer, WriterSink
+from drivers.simulated.scene import SceneSpec, SceneStore, still
+from drivers.simulated.state import MAIN, SUB, CameraState, Encoder, Profile, identity_of
+from gateway.core.clock import Clock
+from gateway.core.errors import BadInput, CameraUnsupported
+from gateway.core.media import Codec
+from gateway.core.model import Login, StreamRole
+
+LOOP_S = 10
+"""Length of a scene's loop: both streams of a camera show the same instant."""
+MTU_BYTES = 1400
+_GOP_STAGGER = 7
+"""Frames between the key frames of neighbours: not all cameras send their largest picture at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class CameraOptions:
+    """How one camera is set up; everything a farm decides for it."""
+
+    index: int
+    name: str
+    address: str
+    login: Login
+    label: str = ""
+    """Drawn on the picture; cameras with equal label and variant share their encodings. Empty = name."""
+    variant: int = 0
+    onvif_port: int = 0
+    rtsp_port: int = 0
+    seed: str = "vuon"
+    main: Encoder = MAIN
+    sub: Encoder = SUB
+    loop_s: int = LOOP_S
+    grain: int = 0
+    b_frames: int = 0
+    mtu_bytes: int = MTU_BYTES
+    paths: tuple[str, str] = ("/Streaming/Channels/101", "/Streaming/Channels/102")
+    faults: Faults = field(default_factory=Faults)
+    quirks: Quirks = field(default_factory=Quirks)
+
+
+@dataclass(frozen=True, slots=True)
+class CameraWorld:
+    """What the cameras of a process share."""
+
+    store: SceneStore
+    pacer: Pacer
+    clock: Clock
+    responder: Responder | None
+    make_sink: Callable[[Any], ByteSink] = WriterSink
+
+
+class SimulatedCamera:
+    """One camera, running while entered; used in the event loop only."""
+
+    def __init__(self, options: CameraOptions, world: CameraWorld) -> None:
+        self.options, self._world = options, world
+        self.faults, self.quirks = options.faults, options.quirks
+        self.counters = Counters()
+        login = options.login
+        self.book = LoginBook({login.username: User(login.password)}, self.quirks, world.clock)
+        self.profiles = [
+            Profile(StreamRole.MAIN, "main", options.paths[0], self._first_encoder(options.main)),
+            Profile(StreamRole.SUB, "sub", options.paths[1], options.sub),
+        ]
+        self.state = CameraState(
+            options.name,
+            identity_of(options.seed, options.index),
+            options.address,
+            world.clock,
+            self.quirks,
+            self.book,
+            self.profiles,
+            self._restart_stream,
+            onvif_port=options.onvif_port,
+            rtsp_port=options.rtsp_port,
+        )
+        phase = options.index * _GOP_STAGGER
+        self.streams = {
+            profile.role: LiveStream(
+                world.store, self._spec(profile), world.clock, phase=phase, mtu_bytes=options.mtu_bytes
+            )
+            for profile in self.profiles
+        }
+        self.events = EventService(self.state)
+        self._announced = Announced(self.state, self.faults, self.counters)
+        self._rtsp: RtspServer | None = None
+        self._onvif: OnvifServer | None = None
+
+    def _first_encoder(self, encoder: Encoder) -> Encoder:
+        return replace(encoder, codec=Codec.H265) if self.quirks.h265 else encoder
+
+    @property
+    def name(self) -> str:
+        """Return the class name it was given."""
+        return self.state.name
+
+    @property
+    def address(self) -> str:
+        """Return the loopback address it lives on."""
+        return self.state.address
+
+    @property
+    def onvif_port(self) -> int:
+        """Return the ONVIF port; 0 for a camera without ONVIF."""
+        return self.state.onvif_port if self.quirks.onvif else 0
+
+    @property
+    def rtsp_port(self) -> int:
+        """Return the RTSP port."""
+        return self.state.rtsp_port
+
+    @property
+    def bad_logins(self) -> int:
+        """Return how often a wrong password was sent, over all protocols."""
+        return self.book.bad_logins
+
+    @property
+    def calls(self) -> dict[str, int]:
+        """Return how often each request came: {"onvif.GetProfiles": 2, ...}."""
+        return dict(self.counters.totals)
+
+    @property
+    def sessions(self) -> int:
+        """Return the number of RTSP sessions at the moment."""
+        return self._rtsp.sessions if self._rtsp else 0
+
+    def rtsp_url(self, role: StreamRole = StreamRole.MAIN) -> str:
+        """Return the stream's address without a login in it."""
+        path = next(profile.path for profile in self.profiles if profile.role is role)
+        return f"rtsp://{self.address}:{self.rtsp_port}{path}"
+
+    def statistics(self) -> dict[str, Any]:
+        """Return counters as JSON: calls, bad_logins, good_logins, sessions, connections, subscriptions."""
+        return {
+            "name": self.name,
+            "address": self.address,
+            "calls": self.calls,
+            "bad_logins": self.book.bad_logins,
+            "good_logins": self.book.good_logins,
+            "lockouts": self.book.lockouts,
+            "sessions": self.sessions,
+            "connections": self._rtsp.connections if self._rtsp else 0,
+            "subscriptions": self.events.subscriptions,
+        }
+
+    def _spec(self, profile: Profile) -> SceneSpec:
+        encoder, options = profile.encoder, self.options
+        return SceneSpec(
+            options.label or options.name,
+            options.variant,
+            encoder.width,
+            encoder.height,
+            encoder.fps,
+            encoder.codec,
+            encoder.gop_frames,
+            options.loop_s * encoder.fps,
+            encoder.bitrate_kbps * 1000,
+            options.b_frames,
+            Look.FROZEN if self.faults.freeze else self.faults.look,
+            options.grain,
+        )
+
+    async def __aenter__(self) -> Self:
+        for stream in self.streams.values():
+            self._world.pacer.join(stream)
+        if not self.faults.offline:
+            await self._plug_in()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._world.responder is not None:
+            self._world.responder.remove(self._announced)
+        await self._unplug()
+        for stream in self.streams.values():
+            self._world.pacer.leave(stream)
+
+    async def _plug_in(self) -> None:
+        options, world = self.options, self._world
+        dice = random.Random(os.urandom(16))  # noqa: S311 - RTP numbers and simulated loss, no secrets
+        ports = RtspPorts(
+            _Paths(self),
+            self.book,
+            self.faults,
+            self.quirks,
+            self.counters,
+            world.clock,
+            world.pacer,
+            dice,
+            world.make_sink,
+        )
+        self._rtsp = await RtspServer(ports, options.address, self.state.rtsp_port).__aenter__()
+        self.state.rtsp_port = self._rtsp.port
+        if self.quirks.onvif:
+            services = {
+                "tds": DeviceService(self.state, self._reboot).operations(),
+                "trt": MediaService(self.state).operations(),
+                "tr2": Media2Service(self.state).operations(),
+                "tev": self.events.operations(),
+                "timg": ImagingService(self.state).operations(),
+            }
+            server = OnvifServer(self.state, self.faults, self.counters, services, self.still)
+            self._onvif = await server.__aenter__()
+            if world.responder is not None:
+                world.responder.add(self._announced)
+
+    async def _unplug(self) -> None:
+        rtsp, self._rtsp, onvif, self._onvif = self._rtsp, None, self._onvif, None
+        if self._world.responder is not None:
+            self._world.responder.vanish(self._announced)
+        if rtsp is not None:
+            await rtsp.__aexit__(None, None, None)
+        if onvif is not None:
+            await onvif.__aexit__(None, None, None)
+
+    async def still(self) -> bytes:
+        """Return a JPEG of what the main stream shows now."""
+        stream = self.streams[StreamRole.MAIN]
+        spec = self._spec(self.profiles[0])
+        time_s = stream.now() / spec.fps % self.options.loop_s
+        return await anyio.to_thread.run_sync(still, spec, time_s)
+
+    async def warm(self) -> None:
+        """Encode what this camera sends, so that its first viewer need not wait."""
+        for stream in self.streams.values():
+            await stream.ready()
+
+    async def drop_connections(self) -> None:
+        """Reset all RTSP connections; clients may come again at once."""
+        if self._rtsp is not None:
+            await self._rtsp.drop_connections()
+
+    async def switch(self, name: str, value: object) -> None:
+        """Set a fault or a quirk by name and do what follows from it; raises BadInput.
+
+        Beside the fields of `Faults` and `Quirks` there are the acts `drop_connections` and `motion`.
+        """
+        if name == "drop_connections":
+            await self.drop_connections()
+            return
+        if name == "motion":
+            self.events.emit(value="true" if value else "false")
+            return
+        if name == "h265" and value and Codec.H265 not in codecs():
+            raise CameraUnsupported("this PyAV has no libx265: the simulated camera cannot send H.265")
+        if name == "onvif":
+            raise BadInput("whether a camera has ONVIF is decided when it starts", name=name)
+        target: Faults | Quirks = self.faults if hasattr(self.faults, name) else self.quirks
+        set_by_name(target, name, value)
+        await self._follow(name)
+
+    async def _follow(self, name: str) -> None:
+        if name == "offline":
+            if self.faults.offline:
+                await self._unplug()
+            elif self._rtsp is None:
+                await self._plug_in()
+        elif name == "h265":
+            main = self.profiles[0]
+            codec = Codec.H265 if self.quirks.h265 else Codec.H264
+            self.state.change_encoder(main, replace(main.encoder, codec=codec))
+            await self.drop_connections()
+        elif name == "no_params_in_band":
+            for stream in self.streams.values():
+                stream.params_in_band = not self.faults.no_params_in_band
+        elif name in ("freeze", "look"):
+            for profile in self.profiles:
+                stream = self.streams[profile.role]
+                stream.spec = self._spec(profile)
+                if stream.viewers:
+                    await stream.ready()
+
+    def _restart_stream(self, profile: Profile) -> None:
+        """Show new pictures to new sessions and end the old ones: an encoder was set."""
+        self.streams[profile.role].spec = self._spec(profile)
+        if self._rtsp is not None:
+            self._rtsp.abort_streams(self.streams[profile.role])
+
+    def _reboot(self) -> None:
+        self.events.forget()
+        if self._rtsp is not None:
+            self._rtsp.abort_streams(None)
+
+
+class _Paths(dict[str, LiveStream]):
+    """RTSP paths as they are at the moment of asking: a camera can lose its sub stream while it runs."""
+
+    def __init__(self, camera: SimulatedCamera) -> None:
+        super().__init__()
+        self._camera = camera
+
+    def get(self, path: str, default: Any = None) -> Any:
+        """Return the stream at `path`; tolerant of other query strings, as cameras are."""
+        for profile in self._camera.state.shown_profiles():
+            if path in (profile.path, profile.path.partition("?")[0]):
+                return self._camera.streams[profile.role]
+        return default

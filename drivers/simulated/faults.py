@@ -1,0 +1,142 @@
+"""What a simulated camera can be told to do wrong, while it runs.
+
+Owns `Faults` (things that happen to a camera), `Quirks` (how its firmware deviates for good) and the one
+function that changes them by name. Invariants: every field is read at the moment it matters, so a change
+acts at once; a value of the wrong kind never gets in by name; the default of every field is a good camera.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import StrEnum
+
+from gateway.core.errors import BadInput
+
+
+class Look(StrEnum):
+    """What the lens shows: the picture faults that health checks have to tell apart."""
+
+    NORMAL = "normal"
+    FROZEN = "frozen"
+    """The same picture for ever, in a stream that otherwise goes on."""
+    COVERED = "covered"
+    DARK = "dark"
+    BRIGHT = "bright"
+    BLURRED = "blurred"
+    MOVED = "moved"
+    """Somebody turned the camera: the scene is shifted and tilted."""
+
+
+class KeepAlive(StrEnum):
+    """Which requests keep an RTSP session, as the Public header tells."""
+
+    BOTH = "both"
+    GET_PARAMETER = "get_parameter"
+    OPTIONS = "options"
+
+
+@dataclass(slots=True)
+class Faults:
+    """Things that happen to a camera; each can be switched while clients are connected."""
+
+    freeze: bool = False
+    """The picture stands still although packets go on (same as `look = frozen`)."""
+    look: Look = Look.NORMAL
+    drop: float = 0.0
+    """Share (0-1) of RTP packets that are never sent; sequence numbers go on counting."""
+    silent: bool = False
+    """Sessions stand, requests are answered, no media is sent."""
+    garbage: bool = False
+    """RTSP requests are answered with bytes that are no RTSP."""
+    refuse_status: int = 0
+    """DESCRIBE is answered with this status (503, 453, ...); 0 = normally."""
+    max_sessions: int = 0
+    """SETUP beyond this many sessions is answered with 453; 0 = no limit."""
+    jump_90k: int = 0
+    """Added to every RTP timestamp from now on."""
+    no_params_in_sdp: bool = False
+    no_params_in_band: bool = False
+    latency_s: float = 0.0
+    """Every RTSP and ONVIF answer comes this much later."""
+    hang: bool = False
+    """ONVIF requests are read and never answered."""
+    html_error: bool = False
+    """ONVIF faults come as an HTML page with status 500."""
+    offline: bool = False
+    """Unplugged: nothing listens, nothing is announced. Switch it through `SimulatedCamera.switch`."""
+
+
+@dataclass(slots=True)
+class Quirks:
+    """How this firmware deviates from the standards, or how it was set up."""
+
+    rtsp_digest: tuple[str, ...] = ("MD5",)
+    """Algorithms offered, in this order (MD5, SHA-256); empty = none."""
+    rtsp_basic: bool = False
+    rtsp_qop: bool = False
+    """Offer qop="auth" (RFC 7616) on RTSP; most cameras do not."""
+    rtsp_anonymous: bool = False
+    """RTSP needs no login at all."""
+    keepalive: KeepAlive = KeepAlive.BOTH
+    session_timeout_s: int = 60
+    tcp_only: bool = False
+    udp_only: bool = False
+    wrong_content_base: str = ""
+    """Host named in Content-Base instead of our own."""
+    h265: bool = False
+    """Main stream is H.265; switch it through `SimulatedCamera.switch`, which restarts the stream."""
+    no_sub: bool = False
+    onvif: bool = True
+    """False = RTSP only: no ONVIF port, no discovery. Decided when the camera starts."""
+    onvif_auth: tuple[str, ...] = ("wsse", "digest")
+    """Accepted on ONVIF: wsse (PasswordDigest), text (PasswordText), digest (HTTP), none."""
+    onvif_digest: tuple[str, ...] = ("MD5",)
+    clock_skew_s: float = 0.0
+    """How far the camera's clock is ahead of true time."""
+    wsse_window_s: float = 300.0
+    """UsernameToken Created further off than this is refused."""
+    clock_needs_login: bool = False
+    wrong_host: str = ""
+    """Host named in XAddrs and stream URIs instead of our own."""
+    no_get_services: bool = False
+    no_media2: bool = False
+    media2_crash: bool = False
+    max_pull_points: int = 4
+    needs_termination_time: bool = False
+    absolute_time_only: bool = False
+    unsubscribe_kills_all: bool = False
+    sloppy_match: bool = False
+    """ProbeMatch without the ProbeMatches around it."""
+    discovery_delay_s: float = 0.0
+    lockout_after: int = 0
+    """Bad logins in a row before everything is refused for `lockout_s`; 0 = never."""
+    lockout_s: float = 60.0
+
+
+def set_by_name(target: Faults | Quirks, name: str, value: object) -> None:
+    """Set one field from JSON; raises BadInput for an unknown name or a value of another kind."""
+    if name not in {field.name for field in fields(target)}:
+        raise BadInput(f"{type(target).__name__} has no {name}", name=name)
+    old = getattr(target, name)
+    setattr(target, name, _as_kind_of(name, old, value))
+
+
+def _as_kind_of(name: str, old: object, value: object) -> object:
+    if isinstance(old, StrEnum):
+        try:
+            return type(old)(str(value))
+        except ValueError as error:
+            raise BadInput(f"{name} cannot be {value!r}", name=name) from error
+    if isinstance(old, bool):
+        accepted = isinstance(value, bool)
+    elif isinstance(old, int | float):
+        accepted = isinstance(value, int | float) and not isinstance(value, bool)
+        if accepted and isinstance(old, int) and value != int(str(value).split(".", maxsplit=1)[0]):
+            accepted = False
+    elif isinstance(old, tuple):
+        accepted = isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
+    else:
+        accepted = isinstance(value, str)
+    if not accepted:
+        raise BadInput(f"{name} is a {type(old).__name__}, not {value!r}", name=name)
+    return type(old)(value)  # type: ignore[call-arg]  # the kind was checked above: bool, int, float, str or tuple

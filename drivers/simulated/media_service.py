@@ -1,0 +1,138 @@
+"""ONVIF Media (version 1) service: profiles, stream and snapshot addresses, encoders, OSD.
+
+Owns the translation between `CameraState` and trt: XML. Invariant: a stream that is H.265 has no encoder
+configuration here, because Media1 has no word for it (as on real cameras); Media2 shows it.
+"""
+
+from __future__ import annotations
+
+from drivers.simulated.markup import Xml, join, tag
+from drivers.simulated.media_parts import (
+    OsdBook,
+    by_encoder_token,
+    encoder1,
+    profile_of,
+    resolution,
+    set_encoder,
+    source_configuration,
+    source_size,
+    span,
+)
+from drivers.simulated.soap import Operations, SoapRequest, invalid
+from drivers.simulated.state import (
+    MOST_FPS,
+    MOST_GOP,
+    SIZES,
+    SOURCE_TOKEN,
+    CameraState,
+    Profile,
+)
+from gateway.core.media import Codec
+
+SNAPSHOT_PATH = "/onvif/snapshot.jpg"
+
+
+class MediaService:
+    """Operations of one camera's Media1 service; used in the event loop only."""
+
+    def __init__(self, state: CameraState) -> None:
+        self._state = state
+        self._osds = OsdBook(state, "trt")
+
+    def operations(self) -> Operations:
+        """Return the table of operations."""
+        nothing = lambda _: Xml("")
+        return {
+            "GetServiceCapabilities": self._capabilities,
+            "GetProfiles": lambda _: join([self._profile(p, "trt:Profiles") for p in self._state.shown_profiles()]),
+            "GetProfile": lambda r: self._profile(profile_of(self._state, r), "trt:Profile"),
+            "GetStreamUri": lambda r: self._uri(self._stream_uri(profile_of(self._state, r))),
+            "GetSnapshotUri": self._snapshot,
+            "GetVideoSources": self._sources,
+            "GetVideoSourceConfigurations": lambda _: source_configuration(self._state, "trt:Configurations"),
+            "GetVideoSourceConfiguration": lambda _: source_configuration(self._state, "trt:Configuration"),
+            "GetCompatibleVideoSourceConfigurations": lambda _: source_configuration(self._state, "trt:Configurations"),
+            "GetVideoEncoderConfigurations": self._encoders,
+            "GetCompatibleVideoEncoderConfigurations": self._encoders,
+            "GetVideoEncoderConfiguration": self._encoder,
+            "GetVideoEncoderConfigurationOptions": self._options,
+            "GetGuaranteedNumberOfVideoEncoderInstances": self._instances,
+            "SetVideoEncoderConfiguration": lambda r: set_encoder(self._state, r),
+            "SetSynchronizationPoint": nothing,
+            "GetAudioSources": nothing,
+            "GetAudioSourceConfigurations": nothing,
+            "GetAudioEncoderConfigurations": nothing,
+            "GetAudioOutputs": nothing,
+            "GetAudioOutputConfigurations": nothing,
+            "GetAudioDecoderConfigurations": nothing,
+            "GetMetadataConfigurations": nothing,
+            "GetVideoAnalyticsConfigurations": nothing,
+            "GetOSDs": self._osds.get,
+            "CreateOSD": self._osds.create,
+            "SetOSD": self._osds.set,
+            "DeleteOSD": self._osds.delete,
+        }
+
+    def _capabilities(self, _: SoapRequest) -> Xml:
+        most = tag("trt:ProfileCapabilities", MaximumNumberOfProfiles=len(self._state.profiles))
+        streaming = tag("trt:StreamingCapabilities", RTPMulticast=False, RTP_TCP=True, RTP_RTSP_TCP=True)
+        return tag("trt:Capabilities", most, streaming, SnapshotUri=True, Rotation=False, OSD=True)
+
+    def _profile(self, profile: Profile, name: str) -> Xml:
+        parts = [tag("tt:Name", profile.role), source_configuration(self._state, "tt:VideoSourceConfiguration")]
+        if profile.encoder.codec is Codec.H264:
+            parts.append(encoder1(profile, "tt:VideoEncoderConfiguration"))
+        return tag(name, *parts, token=profile.token, fixed=True)
+
+    def _stream_uri(self, profile: Profile) -> str:
+        return f"rtsp://{self._state.host}:{self._state.rtsp_port}{profile.path}"
+
+    @staticmethod
+    def _uri(uri: str) -> Xml:
+        return tag(
+            "trt:MediaUri",
+            tag("tt:Uri", uri),
+            tag("tt:InvalidAfterConnect", False),
+            tag("tt:InvalidAfterReboot", False),
+            tag("tt:Timeout", "PT0S"),
+        )
+
+    def _snapshot(self, request: SoapRequest) -> Xml:
+        profile_of(self._state, request)
+        return self._uri(self._state.url(SNAPSHOT_PATH))
+
+    def _sources(self, _: SoapRequest) -> Xml:
+        size = resolution(*source_size(self._state))
+        return tag("trt:VideoSources", tag("tt:Framerate", MOST_FPS), size, token=SOURCE_TOKEN)
+
+    def _encoders(self, _: SoapRequest) -> Xml:
+        shown = [p for p in self._state.shown_profiles() if p.encoder.codec is Codec.H264]
+        return join([encoder1(profile, "trt:Configurations") for profile in shown])
+
+    def _encoder(self, request: SoapRequest) -> Xml:
+        profile = by_encoder_token(self._state, request.value("ConfigurationToken"))
+        if profile.encoder.codec is not Codec.H264:
+            raise invalid("NoConfig", "not an H.264 configuration")
+        return encoder1(profile, "trt:Configuration")
+
+    def _options(self, request: SoapRequest) -> Xml:
+        token, named = request.value("ConfigurationToken"), request.value("ProfileToken")
+        profiles = self._state.shown_profiles()
+        if token:
+            profiles = [by_encoder_token(self._state, token)]
+        elif named:
+            profiles = [profile_of(self._state, request)]
+        sizes = sorted({size for profile in profiles for size in SIZES[profile.role]}, reverse=True)
+        h264 = tag(
+            "tt:H264",
+            *(resolution(*size, name="tt:ResolutionsAvailable") for size in sizes),
+            span("tt:GovLengthRange", 1, MOST_GOP),
+            span("tt:FrameRateRange", 1, MOST_FPS),
+            span("tt:EncodingIntervalRange", 1, 1),
+            tag("tt:H264ProfilesSupported", "Baseline"),
+        )
+        return tag("trt:Options", span("tt:QualityRange", 1, 5), h264)
+
+    def _instances(self, _: SoapRequest) -> Xml:
+        count = len(self._state.shown_profiles())
+        return join([tag("trt:TotalNumber", count), tag("trt:H264", count)])

@@ -1,0 +1,230 @@
+"""The HTTP side of a simulated camera: SOAP services and stills, with two kinds of login.
+
+Owns the listening socket and its connections (HTTP/1.1, keep-alive). Invariants: heads and bodies are
+bounded; every call is counted before it is answered; the clock is told without a login unless a quirk says
+otherwise (ONVIF Core 5.9.2); head and body leave in one write, because two cost 40 ms a call (delayed ACK).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from email.utils import formatdate
+from types import TracebackType
+from typing import Self
+
+from drivers.simulated.counters import Call, Counters
+from drivers.simulated.faults import Faults
+from drivers.simulated.logins import DigestGate, Verdict
+from drivers.simulated.markup import Xml, parse
+from drivers.simulated.media_service import SNAPSHOT_PATH
+from drivers.simulated.soap import CONTENT_TYPE, Operations, SoapFault, SoapRequest, fault, read_request, reply
+from drivers.simulated.state import CameraState
+from drivers.simulated.wsse import TokenGate
+from gateway.core.errors import AddressTaken, CameraBadReply
+
+REALM = "vuon-sim"
+MOST_HEAD_BYTES, MOST_BODY_BYTES = 16_384, 1 << 18
+IDLE_S = 60.0
+"""A connection without a request is closed after this long."""
+WITHOUT_LOGIN = frozenset({"GetSystemDateAndTime"})
+_HTML = "text/html"
+_BROKEN = b"<!DOCTYPE html><html><body><h1>500 Internal Server Error</h1></body></html>"
+_REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed"}
+_ENDINGS = (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError, TimeoutError, CameraBadReply)
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """One request with its body."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """One answer."""
+
+    status: int
+    kind: str = _HTML
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class OnvifServer:
+    """Serves one camera's SOAP services and stills while entered."""
+
+    def __init__(
+        self,
+        state: CameraState,
+        faults: Faults,
+        counters: Counters,
+        services: Mapping[str, Operations],
+        take_still: Callable[[], Awaitable[bytes]],
+    ) -> None:
+        self._state, self._faults, self._counters = state, faults, counters
+        self._services, self._take_still = services, take_still
+        self._digest = DigestGate(REALM, state.book, os.urandom(32))
+        self._tokens = TokenGate(state.book, state.quirks)
+        self._server: asyncio.Server | None = None
+        self._tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+
+    async def __aenter__(self) -> Self:
+        address, port = self._state.address, self._state.onvif_port
+        try:
+            self._server = await asyncio.start_server(self._serve, address, port, limit=MOST_HEAD_BYTES)
+        except OSError as error:
+            raise AddressTaken(
+                f"{address}:{port} cannot be used: {error.strerror}", address=address, port=port
+            ) from error
+        self._state.onvif_port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._server is not None
+        self._server.close()
+        await self.drop_connections()
+
+    async def drop_connections(self) -> None:
+        """Reset every connection now; returns when all are gone."""
+        tasks = list(self._tasks)
+        for task, writer in list(self._tasks.items()):
+            writer.transport.abort()
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks[task] = writer
+        try:
+            while True:
+                request = await self._next(reader)
+                if self._faults.latency_s:
+                    await self._state.clock.sleep(self._faults.latency_s)
+                answer = await self._answer(request)
+                if self._faults.hang:
+                    await asyncio.Event().wait()
+                writer.write(self._bytes(answer))
+                await writer.drain()
+                if request.headers.get("connection", "").lower() == "close":
+                    return
+        except _ENDINGS:
+            return
+        except asyncio.CancelledError:
+            return  # only `drop_connections` cancels: the server's own task must not end as cancelled
+        finally:
+            del self._tasks[task]
+            writer.close()
+
+    @staticmethod
+    async def _next(reader: asyncio.StreamReader) -> HttpRequest:
+        async with asyncio.timeout(IDLE_S):
+            lines = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+            parts = lines[0].split(" ")
+            if len(parts) != 3:
+                raise CameraBadReply("not an HTTP request line")
+            headers = {k.strip().lower(): v.strip() for k, _, v in (line.partition(":") for line in lines[1:] if line)}
+            length = headers.get("content-length", "0")
+            if not length.isdigit() or int(length) > MOST_BODY_BYTES:
+                raise CameraBadReply("request body is too long", length=length)
+            return HttpRequest(parts[0], parts[1], headers, await reader.readexactly(int(length)))
+
+    def _bytes(self, answer: HttpReply) -> bytes:
+        lines = [
+            f"HTTP/1.1 {answer.status} {_REASONS.get(answer.status, 'Error')}",
+            f"Date: {formatdate(self._state.now_ms() / 1000, usegmt=True)}",
+            f"Content-Type: {answer.kind}",
+            f"Content-Length: {len(answer.body)}",
+            *(f"{name}: {value}" for name, value in answer.headers),
+        ]
+        return ("\r\n".join(lines) + "\r\n\r\n").encode() + answer.body
+
+    async def _answer(self, request: HttpRequest) -> HttpReply:
+        if request.method == "GET":
+            return await self._still(request)
+        if request.method != "POST":
+            return HttpReply(405)
+        try:
+            call = read_request(parse(request.body), request.path)
+        except CameraBadReply:
+            return HttpReply(400, CONTENT_TYPE, fault(SoapFault("WellFormed", "the request is not well-formed XML")))
+        except SoapFault as error:
+            return HttpReply(error.status, CONTENT_TYPE, fault(error))
+        self._counters.note(Call(self._state.clock.mono_ns(), "onvif", call.operation, call.prefix))
+        refusal = self._refuse(request, call)
+        if refusal is not None:
+            return refusal
+        if self._state.quirks.media2_crash and call.prefix == "tr2":
+            return HttpReply(500, _HTML, _BROKEN)
+        return await self._dispatch(call)
+
+    async def _dispatch(self, call: SoapRequest) -> HttpReply:
+        table = self._services.get("tev" if call.prefix == "wsnt" else call.prefix, {})
+        operation = table.get(call.operation)
+        try:
+            if operation is None or (call.prefix == "tr2" and self._state.quirks.no_media2):
+                raise SoapFault("ActionNotSupported", f"{call.operation} is not implemented", receiver=True)
+            content = operation(call)
+            body = reply(call, content if isinstance(content, Xml) else await content)
+        except SoapFault as error:
+            if self._faults.html_error:
+                return HttpReply(500, _HTML, _BROKEN)
+            return HttpReply(error.status, CONTENT_TYPE, fault(error))
+        return HttpReply(200, CONTENT_TYPE, body)
+
+    def _check(self, request: HttpRequest, call: SoapRequest | None) -> Verdict:
+        """Judge whichever login was sent; each request is one try, however many forms it carries."""
+        quirks, book = self._state.quirks, self._state.book
+        if "none" in quirks.onvif_auth:
+            return Verdict.GOOD
+        token = self._tokens.check(call.token if call else None, self._state.now_ms())
+        header = request.headers.get("authorization", "") if "digest" in quirks.onvif_auth else ""
+        digest = self._digest.check(header, request.method, quirks.onvif_digest)
+        if Verdict.GOOD in (token, digest):
+            return book.judge(Verdict.GOOD)
+        if Verdict.BAD in (token, digest):
+            return book.judge(Verdict.BAD)
+        return digest
+
+    def _refuse(self, request: HttpRequest, call: SoapRequest) -> HttpReply | None:
+        """Return the refusal, None when the call may go on.
+
+        A digest camera answers 401 with challenges unless the client came with a UsernameToken that this
+        camera reads; then it answers with the SOAP fault of ONVIF Core 5.9.
+        """
+        quirks = self._state.quirks
+        if call.prefix == "tds" and call.operation in WITHOUT_LOGIN and not quirks.clock_needs_login:
+            return None
+        verdict = self._check(request, call)
+        if verdict is Verdict.GOOD:
+            return None
+        reads_tokens = bool({"wsse", "text"} & set(quirks.onvif_auth))
+        came_with_token = call.token is not None and reads_tokens and "authorization" not in request.headers
+        if "digest" in quirks.onvif_auth and not came_with_token:
+            return self._challenge(stale=verdict is Verdict.STALE)
+        refused = SoapFault("NotAuthorized", "Sender not Authorized")
+        return HttpReply(refused.status, CONTENT_TYPE, fault(refused))
+
+    def _challenge(self, *, stale: bool = False) -> HttpReply:
+        lines = self._digest.challenges(self._state.quirks.onvif_digest, stale=stale)
+        headers = tuple(("WWW-Authenticate", line) for line in lines)
+        return HttpReply(401, _HTML, b"<html><body>401 Unauthorized</body></html>", headers)
+
+    async def _still(self, request: HttpRequest) -> HttpReply:
+        self._counters.note(Call(self._state.clock.mono_ns(), "still", "GET", request.path))
+        if request.path.partition("?")[0] != SNAPSHOT_PATH:
+            return HttpReply(404)
+        verdict = self._check(request, None)
+        if verdict is not Verdict.GOOD:
+            # Stills know no UsernameToken: a camera without HTTP digest shows them to nobody but by digest.
+            return self._challenge(stale=verdict is Verdict.STALE)
+        return HttpReply(200, "image/jpeg", await self._take_still())

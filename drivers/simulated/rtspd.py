@@ -1,0 +1,327 @@
+"""The RTSP server of one simulated camera (RFC 2326): TCP interleaved and UDP, Digest or Basic.
+
+Owns the listening socket, its connections and their sessions. Invariants: a session ends with its
+connection or when the client is not heard for the session time-out; left = all sockets closed; every
+request is counted before it is answered; what a client sends is bounded and never raises out of its
+connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+from drivers.simulated.counters import Call, Counters
+from drivers.simulated.faults import Faults, KeepAlive, Quirks
+from drivers.simulated.live import LiveStream, Pacer
+from drivers.simulated.logins import DigestGate, LoginBook, Verdict
+from drivers.simulated.outlet import ByteSink, InterleavedOutlet, Outlet, UdpOutlet
+from drivers.simulated.rtspmessage import (
+    MOST_BODY_BYTES,
+    MOST_HEAD_BYTES,
+    TRACK,
+    RtspReply,
+    RtspRequest,
+    describe,
+    parse_request,
+    parse_transport,
+)
+from drivers.simulated.rtspsession import RtspSession, SessionPorts
+from gateway.core.clock import Clock
+from gateway.core.errors import AddressTaken, CameraBadReply, CameraUnsupported
+
+REALM = "IP Camera"
+GARBAGE = b"\x00\xff\x17GARBAGE\r\n\x80" * 8
+_ENDINGS = (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError, TimeoutError, CameraBadReply)
+"""Every way in which a client leaves or makes itself impossible."""
+
+
+@dataclass(slots=True)
+class RtspPorts:
+    """What the server needs of its camera."""
+
+    streams: Mapping[str, LiveStream]
+    """By path with query: live view of the camera, read at every request."""
+    book: LoginBook
+    faults: Faults
+    quirks: Quirks
+    counters: Counters
+    clock: Clock
+    pacer: Pacer
+    dice: random.Random
+    make_sink: Callable[[asyncio.StreamWriter], ByteSink]
+
+
+class WriterSink:
+    """A connection's own buffer: each access unit goes out in one burst."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        self._writer = writer
+
+    def write(self, data: bytes) -> None:
+        """Queue bytes on the connection."""
+        if not self._writer.is_closing():
+            self._writer.write(data)
+
+    def waiting_bytes(self) -> int:
+        """Return what the kernel has not taken yet."""
+        return self._writer.transport.get_write_buffer_size()
+
+
+class RtspServer:
+    """Serves one camera's streams while entered."""
+
+    def __init__(self, ports: RtspPorts, address: str, port: int) -> None:
+        self._ports, self.address, self.port = ports, address, port
+        self._gate = DigestGate(REALM, ports.book, os.urandom(32))
+        self._server: asyncio.Server | None = None
+        self._connections: dict[_Connection, asyncio.Task[None]] = {}
+
+    async def __aenter__(self) -> Self:
+        try:
+            self._server = await asyncio.start_server(
+                self._serve, self.address, self.port, limit=MOST_HEAD_BYTES, backlog=32
+            )
+        except OSError as error:
+            raise AddressTaken(
+                f"{self.address}:{self.port} cannot be used: {error.strerror}", address=self.address, port=self.port
+            ) from error
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._server is not None
+        self._server.close()
+        await self.drop_connections()
+
+    async def drop_connections(self) -> None:
+        """Reset every connection now, as a reboot does; returns when all are gone."""
+        tasks = list(self._connections.values())
+        for connection in list(self._connections):
+            connection.abort()
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+    def abort_streams(self, stream: LiveStream | None) -> None:
+        """Reset the connections that play `stream`, all for None; they are gone soon after."""
+        for connection in list(self._connections):
+            if stream is None or any(session.stream is stream for session in connection.sessions.values()):
+                connection.abort()
+
+    @property
+    def sessions(self) -> int:
+        """Return the number of sessions set up at the moment."""
+        return sum(len(connection.sessions) for connection in self._connections)
+
+    @property
+    def connections(self) -> int:
+        """Return the number of open connections."""
+        return len(self._connections)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        connection = _Connection(self, self._ports, self._gate, reader, writer)
+        self._connections[connection] = task
+        self._ports.counters.totals["connections"] += 1
+        try:
+            await connection.run()
+        except _ENDINGS:
+            return
+        except asyncio.CancelledError:
+            return  # only `drop_connections` cancels: the server's own task must not end as cancelled
+        finally:
+            del self._connections[connection]
+            connection.close()
+
+
+class _Connection:
+    """One client: its requests in order, and the sessions it set up."""
+
+    def __init__(
+        self,
+        server: RtspServer,
+        ports: RtspPorts,
+        gate: DigestGate,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+    ) -> None:
+        self._server, self._ports, self._gate = server, ports, gate
+        self._reader, self._writer = reader, writer
+        self._sink = ports.make_sink(writer)
+        self.sessions: dict[str, RtspSession] = {}
+        self._deadline: asyncio.Timeout | None = None
+
+    def abort(self) -> None:
+        """Reset the connection without a farewell."""
+        self._writer.transport.abort()
+
+    def close(self) -> None:
+        """End the sessions, then the connection."""
+        for session in self.sessions.values():
+            session.close()
+        self.sessions.clear()
+        self._writer.close()
+
+    async def run(self) -> None:
+        """Answer requests until the client leaves; raises one of `_ENDINGS` then."""
+        while True:
+            request = await self._next()
+            self._ports.counters.note(Call(self._ports.clock.mono_ns(), "rtsp", request.method, request.path))
+            if self._ports.faults.latency_s:
+                await self._ports.clock.sleep(self._ports.faults.latency_s)
+            if self._ports.faults.garbage:
+                self._sink.write(GARBAGE)
+                continue
+            reply = await self._answer(request)
+            self._sink.write(reply.to_bytes(request.cseq))
+            if request.method == "PLAY" and reply.status == 200:
+                self._ports.pacer.stir()
+
+    def _touch(self) -> None:
+        """Somebody is there: the session time-out starts over."""
+        if self._deadline is not None:
+            now = asyncio.get_running_loop().time()
+            self._deadline.reschedule(now + self._ports.quirks.session_timeout_s)
+
+    async def _next(self) -> RtspRequest:
+        """Return the next request; interleaved RTCP on the way only keeps the session alive."""
+        async with asyncio.timeout(self._ports.quirks.session_timeout_s) as self._deadline:
+            while True:
+                first = await self._reader.readexactly(1)
+                if first == b"$":
+                    frame = await self._reader.readexactly(3)
+                    await self._reader.readexactly(int.from_bytes(frame[1:], "big"))
+                    self._touch()
+                elif first not in b"\r\n":
+                    break
+            request = parse_request(first + await self._reader.readuntil(b"\r\n\r\n"))
+            length = request.headers.get("content-length", "0")
+            if not length.isdigit() or int(length) > MOST_BODY_BYTES:
+                raise CameraBadReply("request body is too long", length=length)
+            await self._reader.readexactly(int(length))
+        return request
+
+    async def _answer(self, request: RtspRequest) -> RtspReply:
+        if request.method == "OPTIONS":
+            return RtspReply(200, (("Public", self._public()),))
+        refusal = self._refuse(request)
+        if refusal is not None:
+            return refusal
+        if request.method == "DESCRIBE":
+            return await self._describe(request)
+        if request.method == "SETUP":
+            return await self._setup(request)
+        session = self.sessions.get(request.session)
+        if request.session and session is None:
+            return RtspReply(454)
+        if request.method in ("GET_PARAMETER", "SET_PARAMETER"):
+            allowed = self._ports.quirks.keepalive is not KeepAlive.OPTIONS
+            return RtspReply(200 if allowed else 405)
+        if request.method not in ("PLAY", "PAUSE", "TEARDOWN"):
+            return RtspReply(501)
+        if session is None:
+            return RtspReply(454)
+        return self._steer(request.method, session, request)
+
+    def _public(self) -> str:
+        methods = ["OPTIONS", "DESCRIBE", "SETUP", "PLAY", "PAUSE", "TEARDOWN"]
+        if self._ports.quirks.keepalive is not KeepAlive.OPTIONS:
+            methods += ["GET_PARAMETER", "SET_PARAMETER"]
+        return ", ".join(methods)
+
+    def _refuse(self, request: RtspRequest) -> RtspReply | None:
+        """Check the login; returns the 401 to send, None when the client may go on."""
+        quirks = self._ports.quirks
+        if quirks.rtsp_anonymous:
+            return None
+        offered = quirks.rtsp_digest
+        header = request.headers.get("authorization", "")
+        found = self._gate.check(header, request.method, offered, basic=quirks.rtsp_basic)
+        verdict = self._ports.book.judge(found)
+        if verdict is Verdict.GOOD:
+            return None
+        stale = verdict is Verdict.STALE
+        lines = self._gate.challenges(offered, basic=quirks.rtsp_basic, qop=quirks.rtsp_qop, stale=stale)
+        return RtspReply(401, tuple(("WWW-Authenticate", line) for line in lines))
+
+    async def _describe(self, request: RtspRequest) -> RtspReply:
+        faults = self._ports.faults
+        if faults.refuse_status:
+            return RtspReply(faults.refuse_status)
+        stream = self._ports.streams.get(request.path)
+        if stream is None:
+            return RtspReply(404)
+        try:
+            loop = await stream.ready()
+        except CameraUnsupported:
+            return RtspReply(503)  # asked for H.265 where the encoder is missing: the farm refuses earlier
+        url = urlsplit(request.url)
+        host = self._ports.quirks.wrong_content_base or url.netloc
+        body = describe(
+            loop.config,
+            fps=stream.spec.fps,
+            address=self._server.address,
+            session=str(self._ports.dice.getrandbits(31)),
+            params=not faults.no_params_in_sdp,
+        )
+        base = f"{url.scheme}://{host}{request.path}/"
+        return RtspReply(200, (("Content-Base", base), ("Content-Type", "application/sdp")), body)
+
+    async def _setup(self, request: RtspRequest) -> RtspReply:
+        quirks, faults = self._ports.quirks, self._ports.faults
+        stream = self._ports.streams.get(request.path)
+        if stream is None:
+            return RtspReply(404)
+        wish = parse_transport(request.headers.get("transport", ""))
+        if wish is None or (quirks.udp_only if wish.tcp else quirks.tcp_only):
+            return RtspReply(461)
+        if faults.max_sessions and self._server.sessions >= faults.max_sessions:
+            return RtspReply(453)
+        await stream.ready()
+        outlet: Outlet
+        if wish.tcp:
+            channel = wish.first if wish.first is not None else 2 * len(self.sessions)
+            outlet, place = (
+                InterleavedOutlet(self._sink, channel),
+                f"RTP/AVP/TCP;unicast;interleaved={channel}-{channel + 1}",
+            )
+        else:
+            assert wish.first is not None
+            peer = self._writer.get_extra_info("peername")[0]
+            udp = UdpOutlet(self._server.address, peer, wish.first, self._touch)
+            ports = f"client_port={wish.first}-{wish.first + 1};server_port={udp.port}-{udp.port + 1}"
+            outlet, place = udp, f"RTP/AVP;unicast;{ports}"
+        ports_of = self._ports
+        session = RtspSession(
+            f"{ports_of.dice.getrandbits(64):016X}",
+            SessionPorts(stream, faults, quirks, ports_of.counters, ports_of.clock, ports_of.dice),
+            outlet,
+        )
+        self.sessions[session.id] = session
+        ident = f"{session.id};timeout={quirks.session_timeout_s}"
+        return RtspReply(200, (("Transport", f"{place};ssrc={session.ssrc:08X}"), ("Session", ident)))
+
+    def _steer(self, method: str, session: RtspSession, request: RtspRequest) -> RtspReply:
+        ident = ("Session", session.id)
+        if method == "PLAY":
+            seq, time_90k = session.play()
+            url = request.url.rstrip("/").removesuffix(TRACK).rstrip("/")
+            info = f"url={url}/{TRACK};seq={seq & 0xFFFF};rtptime={time_90k}"
+            return RtspReply(200, (ident, ("Range", "npt=now-"), ("RTP-Info", info)))
+        if method == "PAUSE":
+            session.pause()
+            return RtspReply(200, (ident,))
+        del self.sessions[session.id]
+        session.close()
+        return RtspReply(200, (ident,))
