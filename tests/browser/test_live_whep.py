@@ -91,8 +91,11 @@ async def _watch(folder: Path, frames: int) -> tuple[dict[str, Any], dict[str, A
             await page.goto(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
             await page.evaluate("watch()")
             await page.wait_for_function("seen.first > 0", timeout=20_000)
-            await page.wait_for_function(f"figures().then(now => now.framesDecoded >= {frames} && now.reports)")
             after = await page.evaluate("figures()")
+            async with asyncio.timeout(60):
+                while after.get("framesDecoded", 0) < frames or not after.get("reports"):
+                    await asyncio.sleep(0.1)
+                    after = await page.evaluate("figures()")
             facts = box.sessions.facts()[0]
             await box.client.close_grants([grant.id], "pause.class")
             await page.wait_for_function("seen.told.length > 0", timeout=5_000)
