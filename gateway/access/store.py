@@ -243,3 +243,10 @@ def clean_name(text: str) -> str:
     if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
         raise BadInput(f"a name has 1 to {MAX_NAME} printable characters", length=len(name))
     return name
+
+
+def require(conn: sqlite3.Connection, table: str, row_id: str) -> None:
+    """Raise NotFound unless `table` (one of ours) has the row: after the decision, in its transaction."""
+    sql = f"SELECT 1 FROM {table} WHERE id = ?"  # noqa: S608 - our own table names
+    if conn.execute(sql, (row_id,)).fetchone() is None:
+        raise NotFound(f"there is no such {table.removeprefix('access_')}")

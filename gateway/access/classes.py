@@ -1,0 +1,207 @@
+"""Classes: their cameras, viewing windows, day plan, and the school's calendar.
+
+Owns `class`, `class_camera`, `access_camera`, `viewing_window`, `plan_block`, `calendar_day`. Invariants:
+a camera shows one class at a time unless `shared` is said; windows and plans are replaced as a whole;
+nap, toilet and changing can not be stored as visible.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import sqlite3
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from gateway.access.audit import Actor
+from gateway.access.facts import MINUTES_PER_DAY, NEVER_VISIBLE, SCHOOL_WEEK, BlockKind
+from gateway.access.policy import BOX
+from gateway.access.rows import pack_days
+from gateway.access.store import FactStore, Need, clean_name, require
+from gateway.core.errors import BadInput
+from gateway.core.model import Action, PublicId, new_public_id
+
+CONFIGURE = Need(Action.CONFIGURE, BOX)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRow:
+    """A class as lists show it."""
+
+    id: PublicId
+    name: str
+    cameras: tuple[PublicId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """Minutes of the local day on some weekdays, half open."""
+
+    start_min: int
+    end_min: int
+    days: frozenset[int] = SCHOOL_WEEK
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start_min < self.end_min <= MINUTES_PER_DAY or not self.days <= frozenset(range(7)):
+            raise BadInput("hours run forward within one day", start=self.start_min, end=self.end_min)
+        if not self.days:
+            raise BadInput("hours need a weekday")
+
+
+@dataclass(frozen=True, slots=True)
+class PlanItem:
+    """One block of a day plan."""
+
+    hours: Hours
+    kind: BlockKind
+    guardian_visible: bool = True
+
+    def __post_init__(self) -> None:
+        if self.guardian_visible and self.kind in NEVER_VISIBLE:
+            raise BadInput(f"{self.kind} is never shown to guardians", kind=str(self.kind))
+
+
+def at(text: str) -> int:
+    """Return the minute of the day of "07:30"; BadInput if it is no time."""
+    hour, colon, minute = text.partition(":")
+    if not (colon and hour.isdigit() and minute.isdigit()) or int(minute) > 59 or int(hour) * 60 + int(minute) > 1440:
+        raise BadInput(f"{text!r} is no time of day", value=text)
+    return int(hour) * 60 + int(minute)
+
+
+def usual_plan(days: frozenset[int] = SCHOOL_WEEK) -> tuple[PlanItem, ...]:
+    """Return the day of a preschool as most schools run it; to be edited by the principal."""
+    plan = (
+        ("07:00", "08:00", BlockKind.ARRIVAL, True),
+        ("08:00", "10:30", BlockKind.LESSON, True),
+        ("10:30", "11:30", BlockKind.MEAL, True),
+        ("11:30", "14:00", BlockKind.NAP, False),
+        ("14:00", "14:30", BlockKind.CHANGING, False),
+        ("14:30", "16:30", BlockKind.LESSON, True),
+        ("16:30", "17:30", BlockKind.LEAVING, True),
+    )
+    return tuple(PlanItem(Hours(at(start), at(end), days), kind, visible) for start, end, kind, visible in plan)
+
+
+class Classes:
+    """Sets up classes; every method needs the right to configure the box."""
+
+    def __init__(self, store: FactStore) -> None:
+        self._store = store
+
+    async def add(self, actor: Actor, name: str) -> PublicId:
+        """Add a class; BadInput for a name that is none."""
+        class_id, text = new_public_id(), clean_name(name)
+
+        def run(conn: sqlite3.Connection, now_ms: int) -> PublicId:
+            conn.execute("INSERT INTO class (id, name, created_ms) VALUES (?, ?, ?)", (class_id, text, now_ms))
+            return class_id
+
+        return await self._store.change(actor, "class.add", CONFIGURE, run, detail={"class": class_id})
+
+    async def sync_cameras(self, actor: Actor, cameras: Collection[PublicId]) -> None:
+        """Learn which cameras are adopted; a camera that is gone leaves its classes. Idempotent."""
+        known = self._store.current.cameras
+        if known == frozenset(cameras):
+            return
+
+        def run(conn: sqlite3.Connection, now_ms: int) -> None:
+            for camera in known - frozenset(cameras):
+                conn.execute("DELETE FROM access_camera WHERE id = ?", (camera,))
+                _end_links(conn, camera, now_ms)
+            conn.executemany("INSERT OR IGNORE INTO access_camera (id) VALUES (?)", [(item,) for item in cameras])
+
+        await self._store.change(actor, "cameras.sync", CONFIGURE, run, detail={"cameras": len(cameras)})
+
+    async def assign(self, actor: Actor, camera: PublicId, class_id: PublicId | None, *, shared: bool = False) -> None:
+        """Say which class a camera shows from now on (None = no class).
+
+        A camera may show several classes (`shared`, a yard): guardians then see it only while every one
+        of them is open. NotFound for unknown ids.
+        """
+
+        def run(conn: sqlite3.Connection, now_ms: int) -> None:
+            require(conn, "access_camera", camera)
+            if class_id is not None:
+                require(conn, "class", class_id)
+            if not shared:
+                _end_links(conn, camera, now_ms)
+            if class_id is not None:
+                conn.execute(
+                    "INSERT INTO class_camera (class, camera, since_ms) VALUES (?, ?, ?)", (class_id, camera, now_ms)
+                )
+
+        detail: dict[str, str | int | bool] = {"camera": camera, "class": class_id or "", "shared": shared}
+        await self._store.change(actor, "camera.assign", CONFIGURE, run, detail=detail)
+
+    async def set_windows(self, actor: Actor, class_id: PublicId, windows: Iterable[Hours]) -> None:
+        """Replace the viewing windows of a class; none closes it to guardians."""
+        rows = [(class_id, pack_days(item.days), item.start_min, item.end_min) for item in windows]
+
+        def run(conn: sqlite3.Connection, _now_ms: int) -> None:
+            require(conn, "class", class_id)
+            conn.execute("DELETE FROM viewing_window WHERE class = ?", (class_id,))
+            conn.executemany("INSERT INTO viewing_window (class, days, start_min, end_min) VALUES (?, ?, ?, ?)", rows)
+
+        await self._store.change(actor, "class.windows", CONFIGURE, run, detail={"class": class_id, "rows": len(rows)})
+
+    async def set_plan(self, actor: Actor, class_id: PublicId, plan: Sequence[PlanItem]) -> None:
+        """Replace the day plan of a class; a minute without a visible block is hidden."""
+        rows = [
+            (
+                class_id,
+                pack_days(item.hours.days),
+                item.hours.start_min,
+                item.hours.end_min,
+                item.kind,
+                item.guardian_visible,
+            )
+            for item in plan
+        ]
+
+        def run(conn: sqlite3.Connection, _now_ms: int) -> None:
+            require(conn, "class", class_id)
+            conn.execute("DELETE FROM plan_block WHERE class = ?", (class_id,))
+            conn.executemany(
+                "INSERT INTO plan_block (class, days, start_min, end_min, kind, guardian_visible) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                rows,
+            )
+
+        await self._store.change(actor, "class.plan", CONFIGURE, run, detail={"class": class_id, "rows": len(rows)})
+
+    async def set_day(
+        self, actor: Actor, date: dt.date, *, is_open: bool, as_weekday: int | None = None, label: str = ""
+    ) -> None:
+        """Mark a date as a holiday, or as open and run like another weekday (0 = Monday)."""
+
+        def run(conn: sqlite3.Connection, _now_ms: int) -> None:
+            conn.execute(
+                "INSERT OR REPLACE INTO calendar_day (date, open, as_weekday, label) VALUES (?, ?, ?, ?)",
+                (date.isoformat(), is_open, as_weekday, label),
+            )
+
+        detail: dict[str, str | int | bool] = {"date": date.isoformat(), "open": is_open}
+        await self._store.change(actor, "calendar.set", CONFIGURE, run, detail=detail)
+
+    async def rows(self) -> tuple[ClassRow, ...]:
+        """Return all classes by name with their cameras of now."""
+        now_ms = self._store.clock.now_ms()
+        links = [row for row in self._store.current.class_cameras if row.holds(now_ms)]
+        found = await self._store.db.read(
+            lambda conn: conn.execute("SELECT id, name FROM class ORDER BY name, id").fetchall()
+        )
+        return tuple(
+            ClassRow(
+                PublicId(row["id"]), row["name"], tuple(link.camera for link in links if link.class_id == row["id"])
+            )
+            for row in found
+        )
+
+    def windows(self, class_id: PublicId) -> tuple[Hours, ...]:
+        """Return the viewing windows of a class, as set."""
+        rows = self._store.current.index.windows_of_class.get(class_id, ())
+        return tuple(Hours(row.start_min, row.end_min, row.days) for row in rows)
+
+
+def _end_links(conn: sqlite3.Connection, camera: PublicId, now_ms: int) -> None:
+    conn.execute("UPDATE class_camera SET until_ms = ? WHERE camera = ? AND until_ms IS NULL", (now_ms, camera))

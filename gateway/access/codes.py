@@ -1,0 +1,146 @@
+"""One-use codes: how the first principal, and anybody without a password yet, gets in.
+
+Owns `login_code`. Invariants: a code is 80 random bits shown as `abcd-efgh-jklm-npqr`, kept as a hash,
+good once, for 30 minutes and for 5 tries on its prefix; a person has one open code, a newer one replaces
+it; an unknown code costs the same work and answers the same as a wrong, used or expired one; tries are
+limited per network. Passwords (argon2id in a process of its own) come beside this, not instead.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.access import audit
+from gateway.access.audit import Actor
+from gateway.access.limits import RateLimit
+from gateway.access.login import Logins, SignedIn
+from gateway.access.reasons import Reason
+from gateway.access.store import FactStore, Need, refusal
+from gateway.core.errors import CodeRefused, NotFound
+from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Secret, new_public_id
+
+CODE_BYTES = 10
+PREFIX_CHARS = 4
+GROUP = 4
+TRIES = 5
+_ALPHABET = frozenset("abcdefghijklmnopqrstuvwxyz234567")
+_TYPOS = str.maketrans({"0": "o", "1": "l", "8": "b"})
+"""Base32 has no 0, 1 and 8: whoever types one meant the letter that looks like it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A fresh code, to be shown once."""
+
+    text: Secret
+    person: PublicId
+    expires_ms: int
+
+
+def normalise(text: str) -> str:
+    """Return the 16 characters of a typed code: case, spaces and dashes do not matter."""
+    typed = text.lower().translate(_TYPOS)
+    return "".join(c for c in typed if c in _ALPHABET)
+
+
+def code_hash(code: str) -> bytes:
+    """Return what is kept of a code: 80 random bits need no slow hash."""
+    return hashlib.sha256(b"vuon-code-1\0" + code.encode()).digest()
+
+
+class Codes:
+    """Makes and redeems one-use codes."""
+
+    def __init__(
+        self,
+        store: FactStore,
+        logins: Logins,
+        *,
+        minutes: int = 30,
+        random_bytes: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self._store = store
+        self._logins = logins
+        self._lifetime_ms = minutes * 60_000
+        self._random = random_bytes
+        self._limit = RateLimit(store.clock.mono_ns, burst=10, every_s=6)
+
+    async def create(self, actor: Actor, person: PublicId) -> Code:
+        """Make a code for a person and close the older one; Denied, NotFound."""
+        store, need = self._store, Need(Action.APPROVE, ObjectRef(ObjectKind.PERSON, person))
+        if person not in store.current.index.persons:
+            raise NotFound("there is no such person")
+        decision = store.answer(store.current, actor, need, store.clock.now_ms())
+        if not decision.allowed:
+            raise refusal(decision)
+        text = base64.b32encode(self._random(CODE_BYTES)).decode("ascii").lower()
+
+        def run(conn: sqlite3.Connection) -> int:
+            now_ms = store.clock.now_ms()
+            conn.execute("UPDATE login_code SET closed_ms = ? WHERE person = ? AND closed_ms IS NULL", (now_ms, person))
+            conn.execute(
+                "INSERT INTO login_code (id, prefix, code_hash, person, created_ms, expires_ms) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    new_public_id(self._random),
+                    text[:PREFIX_CHARS],
+                    code_hash(text),
+                    person,
+                    now_ms,
+                    now_ms + self._lifetime_ms,
+                ),
+            )
+            audit.append(conn, store.body(actor, "code.create", now_ms, need))
+            return now_ms + self._lifetime_ms
+
+        expires_ms = await store.db.write(run)
+        shown = "-".join(text[at : at + GROUP] for at in range(0, len(text), GROUP))
+        return Code(Secret(shown), person, expires_ms)
+
+    async def sign_in(self, text: str, *, address: str, label: str) -> SignedIn:
+        """Trade a code for a login; CodeRefused with `reason` rate, code.unknown or code.tries.
+
+        `address` is the asker's IP address, `label` how the device shall be called in lists.
+        """
+        if not self._limit.take(address):
+            raise CodeRefused("too many tries from this network", reason=str(Reason.RATE))
+        typed = normalise(text)
+        outcome = await self._store.db.write(lambda conn: self._redeem(conn, typed, label))
+        if isinstance(outcome, Reason):
+            raise CodeRefused("this code opens nothing", reason=str(outcome))
+        signed_in, adopt = outcome
+        adopt()
+        return signed_in
+
+    def _redeem(self, conn: sqlite3.Connection, typed: str, label: str) -> tuple[SignedIn, Callable[[], None]] | Reason:
+        store, now_ms = self._store, self._store.clock.now_ms()
+        row = conn.execute(
+            "SELECT * FROM login_code WHERE prefix = ? AND closed_ms IS NULL ORDER BY created_ms DESC LIMIT 1",
+            (typed[:PREFIX_CHARS],),
+        ).fetchone()
+        kept, given = (row["code_hash"] if row else bytes(32)), code_hash(typed)
+        fits = hmac.compare_digest(kept, given) and row is not None
+        if row is not None:
+            tries = row["tries"] + 1
+            over = fits or tries >= TRIES or now_ms >= row["expires_ms"]
+            conn.execute(
+                "UPDATE login_code SET tries = ?, closed_ms = ? WHERE id = ?",
+                (tries, now_ms if over else None, row["id"]),
+            )
+        if fits and now_ms < row["expires_ms"] and self._may_enter(row["person"]):
+            return self._logins.start(conn, PublicId(row["person"]), label=label)
+        reason = (
+            Reason.CODE_TRIES if row is not None and row["tries"] + 1 >= TRIES and not fits else Reason.CODE_UNKNOWN
+        )
+        store.emit(conn, store.event("access.login", role="unknown", outcome=reason))
+        return reason
+
+    def _may_enter(self, person: str) -> bool:
+        who = self._store.current.index.persons.get(PublicId(person))
+        return who is not None and not who.disabled

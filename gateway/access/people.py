@@ -1,0 +1,100 @@
+"""People: who there is, in which role, under which name.
+
+Owns `person` and `teaching`. Invariants: a name is sealed and leaves this module only as text for a page
+whose asker may know it; a role never changes (another role is another person); disabling is at once and
+keeps the row.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+from gateway.access.audit import Actor
+from gateway.access.policy import BOX
+from gateway.access.store import FactStore, Need, clean_name, require
+from gateway.core.errors import BadInput, NotFound
+from gateway.core.model import Action, PublicId, Role, new_public_id
+
+MANAGE = Need(Action.PEOPLE, BOX)
+_NAME = "person.name"
+
+
+@dataclass(frozen=True, slots=True)
+class PersonRow:
+    """A person as lists show them."""
+
+    id: PublicId
+    role: Role
+    name: str
+    disabled: bool
+    created_ms: int
+
+
+class People:
+    """Adds, disables and names people."""
+
+    def __init__(self, store: FactStore) -> None:
+        self._store = store
+
+    async def add(self, actor: Actor, role: Role, name: str) -> PublicId:
+        """Add a person; BadInput for a name that is none."""
+        store, person, text = self._store, new_public_id(), clean_name(name)
+
+        def run(conn: sqlite3.Connection, now_ms: int) -> PublicId:
+            conn.execute(
+                "INSERT INTO person (id, role, name_sealed, created_ms) VALUES (?, ?, ?, ?)",
+                (person, role, store.seal(_NAME, person, text), now_ms),
+            )
+            return person
+
+        return await store.change(actor, "person.add", MANAGE, run, detail={"role": role, "who": person})
+
+    async def disable(self, actor: Actor, person: PublicId, *, disabled: bool = True) -> None:
+        """Take all rights from a person (or give them back); NotFound."""
+        if actor.person == person:
+            raise BadInput("nobody disables themselves", person=person)
+
+        def run(conn: sqlite3.Connection, _now_ms: int) -> None:
+            require(conn, "person", person)
+            conn.execute("UPDATE person SET disabled = ? WHERE id = ?", (disabled, person))
+
+        what = "person.disable" if disabled else "person.enable"
+        await self._store.change(actor, what, MANAGE, run, detail={"who": person})
+
+    async def teach(self, actor: Actor, person: PublicId, class_id: PublicId) -> None:
+        """Give a class to a teacher; NotFound, BadInput for another role."""
+
+        def run(conn: sqlite3.Connection, now_ms: int) -> None:
+            require(conn, "person", person)
+            require(conn, "class", class_id)
+            if conn.execute("SELECT role FROM person WHERE id = ?", (person,)).fetchone()["role"] != Role.TEACHER:
+                raise BadInput("only teachers teach", person=person)
+            conn.execute("INSERT INTO teaching (person, class, since_ms) VALUES (?, ?, ?)", (person, class_id, now_ms))
+
+        await self._store.change(actor, "teacher.add", MANAGE, run, detail={"who": person, "class": class_id})
+
+    async def rows(self) -> tuple[PersonRow, ...]:
+        """Return everybody, by role and time of joining; the caller has decided."""
+        rows = await self._store.db.read(
+            lambda conn: conn.execute("SELECT * FROM person ORDER BY role, created_ms, id").fetchall()
+        )
+        return tuple(
+            PersonRow(
+                PublicId(row["id"]),
+                Role(row["role"]),
+                self._store.unseal(_NAME, row["id"], row["name_sealed"]),
+                bool(row["disabled"]),
+                row["created_ms"],
+            )
+            for row in rows
+        )
+
+    async def name(self, person: PublicId) -> str:
+        """Return one person's name; NotFound. The caller has decided."""
+        row = await self._store.db.read(
+            lambda conn: conn.execute("SELECT name_sealed FROM person WHERE id = ?", (person,)).fetchone()
+        )
+        if row is None:
+            raise NotFound("there is no such person")
+        return self._store.unseal(_NAME, person, row["name_sealed"])
