@@ -142,7 +142,7 @@ class Box:
         self.root = root
         self.files = files or VolumeFiles(root)
         self.index = VolumeIndex(root / INDEX_NAME)
-        self.school = school or load_school_key(root.parent / "keys" / "school.key")
+        self.school = school or load_school_key(root / ".keys" / "school.key")
         self.ring = KeyRing(self.files, self.school) if encrypted else None
         self.heard = Heard()
 
