@@ -52,13 +52,15 @@ class Checkpoint:
     hash: bytes
     signature: bytes
 
-    def event_fields(self) -> dict[str, str | int]:
-        """Return the fields of the event `audit.checkpoint`."""
-        return {
-            "seq": self.seq,
-            "head": self.hash.hex(),
-            "signature": base64.b64encode(self.signature).decode("ascii"),
-        }
+    @property
+    def head(self) -> str:
+        """The hash as the event `audit.checkpoint` carries it: hex."""
+        return self.hash.hex()
+
+    @property
+    def signed(self) -> str:
+        """The signature as the event carries it: base64."""
+        return base64.b64encode(self.signature).decode("ascii")
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, Any]) -> Checkpoint:

@@ -100,11 +100,11 @@ class Classes:
 
     async def sync_cameras(self, actor: Actor, cameras: Collection[PublicId]) -> None:
         """Learn which cameras are adopted; a camera that is gone leaves its classes. Idempotent."""
-        known = self._store.current.cameras
-        if known == frozenset(cameras):
+        if self._store.current.cameras == frozenset(cameras):
             return
 
         def run(conn: sqlite3.Connection, now_ms: int) -> None:
+            known = {PublicId(row["id"]) for row in conn.execute("SELECT id FROM access_camera")}
             for camera in known - frozenset(cameras):
                 conn.execute("DELETE FROM access_camera WHERE id = ?", (camera,))
                 _end_links(conn, camera, now_ms)
