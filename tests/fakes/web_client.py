@@ -1,0 +1,33 @@
+"""A browser's manners over an app in memory: cookies, Host, Origin, Sec-Fetch-Site."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from tests.fakes.web_services import FakeBox
+from web.app import create_app
+from web.services import Caller
+from web.session import cookie_name
+
+ORIGIN = "https://vuon.test"
+OWN_PAGE = {"Origin": ORIGIN, "Sec-Fetch-Site": "same-origin"}
+
+
+@asynccontextmanager
+async def browser(
+    box: FakeBox, caller: Caller | None = None, *, app: FastAPI | None = None, language: str = "vi", **settings: Any
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that is signed in as `caller`, speaking to the app as its own pages do."""
+    services = box.services(**settings)
+    base = ORIGIN if services.secure else "http://vuon.test"
+    transport = httpx.ASGITransport(app or create_app(services), raise_app_exceptions=False, client=("192.0.2.7", 5000))
+    headers = {"Accept-Language": language, "Origin": base, "Sec-Fetch-Site": "same-origin"}
+    async with httpx.AsyncClient(transport=transport, base_url=base, headers=headers) as client:
+        if caller is not None:
+            client.cookies.set(cookie_name(secure=services.secure), f"token-{caller.person}")
+        yield client

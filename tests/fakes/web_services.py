@@ -1,0 +1,259 @@
+"""A whole box as the pages see it: people, rights, cameras and a recorder, all in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from gateway.core.bus import Bus
+from gateway.core.clock import Clock
+from gateway.core.errors import CameraUnreachable, CodeRefused, DaemonUnavailable, Denied, LiveFull, NotFound
+from gateway.core.model import Action, Decision, Grant, ObjectKind, ObjectRef, PublicId, Role, Secret, StreamRole
+from web.services import (
+    Caller,
+    Change,
+    ClassDay,
+    DayBlock,
+    KnownCamera,
+    OpenedLive,
+    OpenView,
+    Peer,
+    Services,
+    Sharing,
+    SignedIn,
+    SiteFacts,
+    Still,
+)
+
+HOUR_MS = 3_600_000
+
+
+def pid(name: str) -> PublicId:
+    """A public id that a reader recognises: `pid("mam1")`."""
+    return PublicId((name.replace("1", "b").replace("0", "a") + "a" * 16)[:16])
+
+
+BOX = pid("box")
+MAM, CHOI, LA = pid("mam2"), pid("choi2"), pid("la2")
+YARD = pid("san2")
+CLASS_MAM, CLASS_CHOI = pid("classmam"), pid("classchoi")
+
+PRINCIPAL = Caller(pid("hang"), Role.PRINCIPAL, "Lê Thị Hằng", pid("desk"))
+TEACHER = Caller(pid("hanh"), Role.TEACHER, "Cô Hạnh", pid("phone"))
+MOTHER = Caller(pid("mai"), Role.GUARDIAN, "Trần Thị Mai", pid("galaxy"), "PH Trần Thị Mai · •••678")
+FATHER = Caller(pid("nam"), Role.GUARDIAN, "Phạm Văn Nam", pid("iphone"), "PH Phạm Văn Nam · •••321")
+OFFICER = Caller(pid("so"), Role.AUTHORITY_IT, "Sở GD", pid("office"))
+INSTALLER = Caller(pid("tho"), Role.INSTALLER, "Thợ lắp", pid("laptop"))
+EVERYBODY = {caller.role: caller for caller in (PRINCIPAL, TEACHER, MOTHER, OFFICER, INSTALLER)}
+
+ALLOWED = Decision(True, "role.guardian")
+
+
+@dataclass
+class FakeBox:
+    """Implements every protocol of `web.services`; tests set the fields."""
+
+    clock: Clock
+    sessions: dict[str, Caller] = field(default_factory=dict)
+    codes: dict[str, Caller] = field(default_factory=dict)
+    slips: dict[str, tuple[Caller, str]] = field(default_factory=dict)
+    """Secret to guardian and the digits it asks for ("" = none)."""
+    class_decision: Decision = ALLOWED
+    windows: tuple[tuple[int, int], ...] = ()
+    blocks: tuple[DayBlock, ...] = ()
+    note: str = ""
+    refusals: dict[tuple[PublicId, PublicId], Decision] = field(default_factory=dict)
+    """What a grant is refused with, by person and camera."""
+    views: list[OpenView] = field(default_factory=list)
+    stopped: Sharing = field(default_factory=Sharing)
+    recorder_down: bool = False
+    stills: dict[PublicId, bytes] = field(default_factory=dict)
+    still_age_ms: int = 800
+    live_error: Exception | None = None
+    answer: str = "v=0\r\nanswer\r\n"
+    open_sessions: dict[str, tuple[Caller, PublicId]] = field(default_factory=dict)
+    status_calls: int = 0
+    calls: list[str] = field(default_factory=list)
+    """What reached the services, in order, without secrets."""
+    bus: Bus = field(default_factory=Bus)
+    status_of: dict[PublicId, dict[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for camera, name in ((MAM, "Lớp Mầm 1"), (CHOI, "Lớp Chồi 1"), (LA, "Lớp Lá 1"), (YARD, "Sân chơi")):
+            self.status_of[camera] = {"id": camera, "name": name, "state": "up", "recording": True}
+            self.stills[camera] = b"\xff\xd8still-of-" + camera.encode()
+        for caller in (PRINCIPAL, TEACHER, MOTHER, FATHER, OFFICER, INSTALLER):
+            self.sessions[f"token-{caller.person}"] = caller
+
+    def services(self, **changes: Any) -> Services:
+        """Bundle this box for `create_app`."""
+        site = SiteFacts("Trường Mầm non Hoa Sen", BOX, phone="0225 3123 118")
+        settings: dict[str, Any] = {"site": site, "hosts": frozenset({"vuon.test"}), "secure": True} | changes
+        return Services(
+            logins=self, rights=self, live=FakeLive(self), sharing=FakeSwitch(self), changes=self, recorder=self,
+            clock=self.clock, **settings,
+        )  # fmt: skip
+
+    # Logins
+
+    async def sign_in(self, code: Secret, peer: Peer) -> SignedIn:
+        self.calls.append(f"sign_in from {peer.address}")
+        caller = self.codes.pop(code.reveal(), None)
+        if caller is None:
+            raise CodeRefused("no such code", reason="code.unknown")
+        return self._signed_in(caller)
+
+    async def redeem_slip(self, secret: Secret, digits: str, peer: Peer) -> SignedIn:
+        self.calls.append(f"redeem_slip from {peer.address}")
+        caller, wanted = self.slips.get(secret.reveal(), (None, ""))
+        if caller is None:
+            raise CodeRefused("no such slip", reason="slip.unknown")
+        if wanted and digits != wanted:
+            raise CodeRefused("the digits are missing", reason="slip.digits")
+        del self.slips[secret.reveal()]
+        return self._signed_in(caller)
+
+    def _signed_in(self, caller: Caller) -> SignedIn:
+        token = f"fresh-{caller.person}"
+        self.sessions[token] = caller
+        return SignedIn(Secret(token), caller, self.clock.now_ms() + 12 * HOUR_MS)
+
+    async def session(self, token: Secret, *, active: bool) -> Caller | None:
+        if active:
+            self.calls.append("active")
+        return self.sessions.get(token.reveal())
+
+    async def sign_out(self, token: Secret) -> None:
+        self.calls.append("sign_out")
+        caller = self.sessions.pop(token.reveal())
+        self.tell(caller, Change("signed_out"))
+
+    # Rights
+
+    def knows(self, caller: Caller, obj: ObjectRef) -> bool:
+        return obj.id in {camera.id for camera in self.cameras(caller)}
+
+    def decide(self, caller: Caller, action: Action, obj: ObjectRef) -> Decision:
+        if obj.kind is ObjectKind.BOX:
+            allowed = caller.role is Role.PRINCIPAL and action is Action.STOP_ALL
+            return Decision(allowed, "role.principal" if allowed else "role.action")
+        return self.refusals.get((caller.person, obj.id), ALLOWED)
+
+    def cameras(self, caller: Caller) -> Sequence[KnownCamera]:
+        mam = KnownCamera(MAM, "Lớp Mầm 1", CLASS_MAM, "Mầm", "open")
+        choi = KnownCamera(CHOI, "Lớp Chồi 1", CLASS_CHOI, "Chồi", "paused")
+        rest = [KnownCamera(LA, "Lớp Lá 1", pid("classla"), "Lá", "open"), KnownCamera(YARD, "Sân chơi")]
+        by_role: dict[Role, list[KnownCamera]] = {
+            Role.PRINCIPAL: [mam, choi, *rest],
+            Role.TEACHER: [mam],
+            Role.GUARDIAN: [mam] if caller == MOTHER else [choi],
+        }
+        return [camera for camera in by_role.get(caller.role, []) if camera.id in self.status_of]
+
+    def classes(self, caller: Caller) -> Sequence[ClassDay]:
+        if caller == MOTHER:
+            name, child, camera, class_id = "Lớp Mầm 1", "Bé An Nhiên", MAM, CLASS_MAM
+        else:
+            name, child, camera, class_id = "Lớp Chồi 1", "Bé Gia Huy", CHOI, CLASS_CHOI
+        decision = self.class_decision
+        return [ClassDay(class_id, name, child, (camera,), decision, self.windows, self.blocks, self.note)]
+
+    async def grant(self, caller: Caller, action: Action, camera: PublicId) -> Grant:
+        self.calls.append(f"grant {action} of {camera}")
+        refusal = self.refusals.get((caller.person, camera))
+        if refusal is None and caller.role is Role.GUARDIAN and not self.class_decision.allowed:
+            refusal = self.class_decision
+        if refusal is not None:
+            raise Denied("refused", reason=refusal.reason, next_ms=refusal.next_ms)
+        return grant_of(caller, action, camera, self.clock.now_ms())
+
+    # Changes
+
+    def tell(self, caller: Caller, change: Change) -> None:
+        self.bus.publish(caller.person, change)
+
+    @contextmanager
+    def of(self, caller: Caller) -> Iterator[AsyncIterator[Change]]:
+        with self.bus.subscribe(caller.person, maxlen=10) as subscription:
+            yield aiter(subscription)
+
+    # RecorderPort
+
+    async def status(self) -> Mapping[str, Any]:
+        self.status_calls += 1
+        await asyncio.sleep(0)
+        if self.recorder_down:
+            raise DaemonUnavailable("the recorder does not answer")
+        volumes = [{"path": "/srv", "state": "ok", "free_bytes": 38, "total_bytes": 100}]
+        return {"cameras": list(self.status_of.values()), "volumes": volumes}
+
+    async def still(self, grant: Grant, width: int) -> Still:
+        self.calls.append(f"still {width}")
+        jpeg = self.stills.get(grant.camera)
+        if jpeg is None:
+            raise CameraUnreachable("no picture yet")
+        return Still(self.clock.now_ms() - self.still_age_ms, width, width * 9 // 16, jpeg)
+
+
+@dataclass
+class FakeLive:
+    """Implements `LiveDoor` over the box."""
+
+    box: FakeBox
+
+    async def open(self, caller: Caller, camera: PublicId, offer: str, stream: StreamRole) -> OpenedLive:
+        await self.box.grant(caller, Action.LIVE, camera)
+        if self.box.live_error is not None:
+            raise self.box.live_error
+        self.box.calls.append(f"open {stream}: {len(offer)} characters")
+        session = f"s{len(self.box.open_sessions)}"
+        self.box.open_sessions[session] = (caller, camera)
+        return OpenedLive(session, self.box.answer)
+
+    async def candidate(self, caller: Caller, camera: PublicId, session: str, fragment: str) -> None:
+        self._own(caller, camera, session)
+        self.box.calls.append(f"candidate: {len(fragment)} characters")
+
+    async def close(self, caller: Caller, camera: PublicId, session: str) -> None:
+        self._own(caller, camera, session)
+        del self.box.open_sessions[session]
+
+    def watching(self) -> Sequence[OpenView]:
+        return self.box.views
+
+    def _own(self, caller: Caller, camera: PublicId, session: str) -> None:
+        if self.box.open_sessions.get(session) != (caller, camera):
+            raise NotFound("no such session")
+
+
+@dataclass
+class FakeSwitch:
+    """Implements `SharingSwitch` over the box."""
+
+    box: FakeBox
+
+    def state(self) -> Sharing:
+        return self.box.stopped
+
+    async def stop(self, caller: Caller) -> None:
+        self.box.calls.append(f"stop by {caller.person}")
+        self.box.stopped = Sharing(True, self.box.clock.now_ms())
+        self.box.views = [view for view in self.box.views if view.role is not Role.GUARDIAN]
+
+    async def resume(self, caller: Caller) -> None:
+        self.box.calls.append(f"resume by {caller.person}")
+        self.box.stopped = Sharing()
+
+
+def grant_of(caller: Caller, action: Action, camera: PublicId, now_ms: int) -> Grant:
+    """The grant that access would have made."""
+    return Grant(
+        pid("grant"), caller.person, caller.role, caller.device, action, camera, frozenset({StreamRole.SUB}),
+        now_ms, None, 5000, 1, 1,
+    )  # fmt: skip
+
+
+FULL = LiveFull("no place")

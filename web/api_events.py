@@ -1,0 +1,117 @@
+"""Server-sent events: what changes while a page is open.
+
+Owns `/api/events`. Messages: `cameras` (staff) and `class` (guardian) whenever the view differs from the
+last one sent, `ended` with the reason one of the person's live sessions ended, `signed_out` when the
+session is over. Invariants: a stream never outlives its session; the number of streams a person and the box hold is
+bounded; a lost hint costs at most `REFRESH_S`, because the view is compared again at that pace.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+
+from gateway.core.model import Role
+from web.api_cameras import grid_state
+from web.guards import SOMEBODY
+from web.pages_guardian import class_state
+from web.services import Caller, Change
+from web.session import caller_of, services_of
+
+router = APIRouter()
+REFRESH_S = 2.0
+BEAT_EVERY = 8
+"""Refreshes without news before a comment keeps the connection known to be alive."""
+MAX_PER_PERSON = 6
+MAX_STREAMS = 400
+RETRY_MS = 3000
+
+
+class StreamCount:
+    """How many event streams are open; one per app."""
+
+    def __init__(self) -> None:
+        self._by_person: Counter[str] = Counter()
+
+    def check(self, caller: Caller) -> None:
+        """Raise HTTPException 429 if there is no place left."""
+        if self._by_person[caller.person] >= MAX_PER_PERSON or self._by_person.total() >= MAX_STREAMS:
+            raise HTTPException(429)
+
+    @contextmanager
+    def place(self, caller: Caller) -> Iterator[None]:
+        """Hold one place while the block runs."""
+        self._by_person[caller.person] += 1
+        try:
+            yield
+        finally:
+            self._by_person[caller.person] -= 1
+            self._by_person += Counter()  # drops what reached zero
+
+
+def message(event: str, data: object) -> str:
+    """Return one event in wire form (HTML Living Standard §9.2)."""
+    return f"event: {event}\ndata: {json.dumps(data, ensure_ascii=False, separators=(',', ':'))}\n\n"
+
+
+async def view_of(request: Request, caller: Caller) -> tuple[str, dict[str, Any]]:
+    """Return the kind and content of what this person's page shows, without the time."""
+    if caller.role is Role.GUARDIAN:
+        _, _, view = await class_state(request, caller)
+        return "class", view
+    view = await grid_state(request, caller)
+    view.pop("now_ms")
+    return "cameras", view
+
+
+async def events_of(request: Request, caller: Caller) -> AsyncIterator[str]:
+    """Yield the person's messages until the session ends or the page goes away."""
+    services = services_of(request)
+    last: dict[str, Any] | None = None
+    quiet = 0
+    yield f"retry: {RETRY_MS}\n\n"
+    with services.changes.of(caller) as changes:
+        hints = aiter(changes)
+        waiting: asyncio.Future[Change] | None = None
+        try:
+            while await caller_of(request) is not None:
+                kind, view = await view_of(request, caller)
+                if view != last:
+                    last, quiet = view, 0
+                    yield message(kind, view | {"now_ms": services.clock.now_ms()})
+                elif quiet >= BEAT_EVERY:
+                    quiet = 0
+                    yield ": \n\n"
+                waiting = waiting or asyncio.ensure_future(anext(hints))
+                done, _ = await asyncio.wait({waiting}, timeout=REFRESH_S)
+                quiet += 1
+                if done:
+                    change, waiting = waiting.result(), None
+                    if change.kind == "ended":
+                        yield message("ended", {"session": change.session, "reason": change.reason})
+            yield message("signed_out", {})
+        finally:
+            if waiting is not None:
+                waiting.cancel()
+
+
+@router.get("/api/events")
+async def events(request: Request, caller: Annotated[Caller, Depends(SOMEBODY)]) -> Response:
+    """Open the stream of events."""
+
+    async def body() -> AsyncIterator[str]:
+        with request.app.state.streams.place(caller):
+            async for text in events_of(request, caller):
+                yield text
+
+    request.app.state.streams.check(caller)
+    return StreamingResponse(body(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})

@@ -1,0 +1,79 @@
+"""The web application: routes, error answers, the shield around them.
+
+Owns `create_app`. Invariants: no automatic documentation routes; every route has a declared guard; an
+error of ours becomes the catalogue's words, any other becomes "internal" without its message.
+"""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from gateway.core.errors import BadInput, NotFound, VuonError
+from gateway.core.log import get_logger
+from web import api_cameras, api_events, api_live, pages_guardian, pages_public, pages_staff
+from web.board import StatusBoard
+from web.guards import SignInNeededError
+from web.headers import Shield, add_headers
+from web.problems import BY_HTTP_STATUS, answer, sign_in_answer
+from web.services import Services
+
+ROUTERS = (
+    pages_public.router,
+    pages_staff.router,
+    pages_guardian.router,
+    api_cameras.router,
+    api_live.router,
+    api_events.router,
+)
+log = get_logger("web")
+
+
+def create_app(services: Services) -> FastAPI:
+    """Return the box's web application; the roof serves it and owns what `services` refers to."""
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+    app.state.services = services
+    app.state.board = StatusBoard(services.recorder, services.clock)
+    app.state.streams = api_events.StreamCount()
+    for router in ROUTERS:
+        app.router.routes.extend(router.routes)  # as they are, so that `app.routes` lists every one with its guard
+    app.add_exception_handler(VuonError, _vuon_error)
+    app.add_exception_handler(SignInNeededError, _sign_in_needed)
+    app.add_exception_handler(RequestValidationError, _bad_request)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _bug)
+    app.add_middleware(Shield, hosts=services.hosts, secure=services.secure)
+    return app
+
+
+async def _vuon_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, VuonError)
+    return answer(request, error)
+
+
+async def _sign_in_needed(request: Request, _error: Exception) -> Response:
+    return sign_in_answer(request)
+
+
+async def _bad_request(request: Request, _error: Exception) -> Response:
+    return answer(request, BadInput("a parameter has another form"))
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    """Answer what the framework raised: an unknown address looks like an object one may not know of."""
+    assert isinstance(error, HTTPException)
+    if error.status_code in BY_HTTP_STATUS:
+        return answer(request, NotFound("no such route"))
+    return JSONResponse({"error": {"code": f"http_{error.status_code}"}}, error.status_code)
+
+
+async def _bug(request: Request, error: Exception) -> Response:
+    """Answer an error that is not ours; the server above writes its traceback."""
+    log.error("web.bug", error, path=request.url.path)
+    response = answer(request, VuonError("not one of ours"))
+    # This answer is made outside the shield: it is the framework's last resort.
+    add_headers(response.headers, secure=request.app.state.services.secure)
+    return response

@@ -1,0 +1,113 @@
+"""Who may call a route: declared beside the route, enforced before its body runs.
+
+Owns the three kinds of declaration: `Public`, `SignedIn` and `Right`. Invariants: every route has exactly
+one (a test walks the app); an id the person may not know of raises NotFound, exactly like an id that
+names nothing; media routes leave the decision to the grant, because that is what writes the audit row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+
+from gateway.core.errors import Denied, NotFound
+from gateway.core.model import STAFF_ROLES, Action, ObjectKind, ObjectRef, PublicId, Role, is_public_id
+from web.services import Caller
+from web.session import caller_of, services_of
+
+
+class SignInNeededError(Exception):
+    """No valid session; pages send people to sign in, the API answers 401."""
+
+
+class Guard:
+    """One route's declaration; the instance is its FastAPI dependency."""
+
+    def describe(self) -> str:
+        """Return the declaration as `docs/ref/routes.md` shows it."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Public(Guard):
+    """Anybody, signed in or not: the route shows nothing of a school's children, people or cameras."""
+
+    async def __call__(self) -> None:
+        """Admit."""
+
+    def describe(self) -> str:
+        """Return the declaration in words."""
+        return "public"
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn(Guard):
+    """A person with one of the roles; to others the route does not exist."""
+
+    roles: frozenset[Role] = frozenset(Role)
+
+    async def __call__(self, request: Request) -> Caller:
+        """Return the caller; SignInNeededError or NotFound."""
+        caller = await caller_of(request)
+        if caller is None:
+            raise SignInNeededError
+        if caller.role not in self.roles:
+            raise NotFound("not a route of this role")
+        return caller
+
+    def describe(self) -> str:
+        """Return the declaration in words."""
+        return "signed in" if self.roles == frozenset(Role) else "signed in: " + ", ".join(sorted(self.roles))
+
+
+@dataclass(frozen=True, slots=True)
+class Right(Guard):
+    """A person whom the policy lets do `action` to the object in the path (or to the box)."""
+
+    action: Action
+    kind: ObjectKind
+    parameter: str = ""
+    """Path parameter with the object's id; empty = the box itself."""
+    by_grant: bool = False
+    """The route asks for a grant, which decides and writes the audit row; here only `knows`."""
+    roles: frozenset[Role] = frozenset(Role)
+
+    async def __call__(self, request: Request) -> Caller:
+        """Return the caller; SignInNeededError, NotFound or Denied."""
+        caller = await SignedIn(self.roles)(request)
+        services = services_of(request)
+        name = str(request.path_params[self.parameter]) if self.parameter else services.site.box
+        obj = ObjectRef(self.kind, PublicId(name))
+        if self.parameter and not (is_public_id(name) and services.rights.knows(caller, obj)):
+            raise NotFound("no such object")
+        if not self.by_grant:
+            decision = services.rights.decide(caller, self.action, obj)
+            if not decision.allowed:
+                raise Denied("the policy refuses", reason=decision.reason, next_ms=decision.next_ms)
+        return caller
+
+    def describe(self) -> str:
+        """Return the declaration in words."""
+        where = f"{self.kind}" + (f" {{{self.parameter}}}" if self.parameter else "")
+        who = "" if self.roles == frozenset(Role) else f" ({', '.join(sorted(self.roles))} only)"
+        return f"{self.action} of {where}{who}" + (", decided by the grant" if self.by_grant else "")
+
+
+STAFF = SignedIn(STAFF_ROLES)
+GUARDIAN = SignedIn(frozenset({Role.GUARDIAN}))
+ANYBODY = Public()
+SOMEBODY = SignedIn()
+
+
+def guards_of(route: Any) -> list[Guard]:
+    """Return the declarations of a FastAPI route, dependencies of dependencies included."""
+    found: list[Guard] = []
+    pending = [route.dependant]
+    while pending:
+        dependant = pending.pop()
+        pending.extend(dependant.dependencies)
+        if isinstance(dependant.call, Guard):
+            found.append(dependant.call)
+    return found

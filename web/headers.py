@@ -1,0 +1,125 @@
+"""What every answer carries and what every request must satisfy before it reaches a route.
+
+Owns one pure ASGI layer: response headers, the list of accepted host names, the proof that a change was
+asked for by our own page, the cap on bodies. Invariants: nothing is cached unless a route says so; no
+page runs script or style that is not a file of ours; a request for a name we do not answer to never
+reaches a route (DNS rebinding); a state change from another origin is refused before any cookie is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableMapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+MAX_BODY_BYTES = 64 * 1024
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+CONTENT_POLICY = (
+    "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; "
+    "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+)
+_HEADERS = {
+    "Content-Security-Policy": CONTENT_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=(), usb=(), display-capture=()",
+    "X-Robots-Tag": "noindex, nofollow",
+}
+HSTS = "max-age=31536000"
+
+
+def add_headers(headers: MutableHeaders, *, secure: bool) -> None:
+    """Add what every answer carries, unless the route said otherwise."""
+    for name, value in _HEADERS.items():
+        headers.setdefault(name, value)
+    if secure:
+        headers.setdefault("Strict-Transport-Security", HSTS)
+    headers.setdefault("Cache-Control", "no-store")
+
+
+class Shield:
+    """ASGI layer around the whole app; websockets are refused (there are none)."""
+
+    def __init__(self, app: ASGIApp, *, hosts: frozenset[str], secure: bool) -> None:
+        self._app, self._hosts, self._secure = app, frozenset(host.lower() for host in hosts), secure
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Check, pass on, add headers."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            raise RuntimeError("only HTTP is served")
+        reply = self._with_headers(send)
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            status, code = refusal
+            await JSONResponse({"error": {"code": code}}, status)(scope, receive, reply)
+            return
+        await self._app(scope, _capped(receive), reply)
+
+    def _refusal(self, scope: Scope) -> tuple[int, str] | None:
+        headers = Headers(scope=scope)
+        if not self._is_our_host(headers.get("host", ""), scope):
+            return 421, "host"
+        if scope["method"] not in SAFE_METHODS and not self._is_own_page(headers):
+            return 403, "origin"
+        length = headers.get("content-length", "0")
+        if not length.isdigit() or int(length) > MAX_BODY_BYTES:
+            return 413, "too_big"
+        return None
+
+    def _is_our_host(self, host: str, scope: Scope) -> bool:
+        """Accept our names, and the address the connection came in on: a literal cannot be rebound."""
+        name = _host_name(host)
+        server = scope.get("server")
+        return name in self._hosts or (server is not None and bool(name) and name == str(server[0]).lower())
+
+    def _is_own_page(self, headers: Headers) -> bool:
+        """Want Sec-Fetch-Site where the browser sends it, else an Origin equal to the requested host."""
+        site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+        if site is not None and site != "same-origin":
+            return False
+        if origin is None or (origin == "null" and site == "same-origin"):  # `null`: a form under no-referrer
+            return site is not None
+        return origin == f"{'https' if self._secure else 'http'}://{headers.get('host', '')}"
+
+    def _with_headers(self, send: Send) -> Send:
+        async def reply(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                add_headers(MutableHeaders(raw=message.setdefault("headers", [])), secure=self._secure)
+            await send(message)
+
+        return reply
+
+
+def _host_name(host: str) -> str:
+    try:
+        return (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def _capped(receive: Receive) -> Receive:
+    """Count the body as it arrives: Content-Length may be absent or a lie."""
+    seen = 0
+
+    async def counted() -> MutableMapping[str, Any]:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > MAX_BODY_BYTES:
+            raise HTTPException(413)
+        return message
+
+    return counted

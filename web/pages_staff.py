@@ -1,0 +1,69 @@
+"""Staff pages: the live grid and one camera.
+
+Owns `/` and `/camera/{camera}`. Invariants: tiles keep the order of `Rights.cameras`; opening one camera
+asks for one camera; both pages carry their first state, so that nothing blinks while scripts start.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from gateway.core.model import STAFF_ROLES, Action, ObjectKind, ObjectRef, Role
+from web.api_cameras import camera_facts, grid_state
+from web.guards import SOMEBODY, Right
+from web.i18n import Words
+from web.problems import words_of
+from web.render import render
+from web.services import Caller
+from web.session import services_of
+from web.views import groups
+
+router = APIRouter()
+GRID_TEXTS = ("live.", "cam.", "grid.", "dur.", "reason.", "share.", "end.", "err.", "net.")
+
+
+def initials(name: str) -> str:
+    """Return up to two letters for the round badge: last two words of a Vietnamese name."""
+    return "".join(part[0] for part in name.split()[-2:]).upper()
+
+
+def _shell(caller: Caller, words: Words, page: str) -> dict[str, Any]:
+    return {"caller": caller, "initials": initials(caller.name), "page": page, "texts": words.pick(GRID_TEXTS)}
+
+
+@router.get("/")
+async def live_grid(request: Request, caller: Annotated[Caller, Depends(SOMEBODY)]) -> Response:
+    """Show all cameras the person may know of; guardians go to their class, the rest have no grid."""
+    if caller.role is Role.GUARDIAN:
+        return RedirectResponse("/p/", 303)
+    words, services = words_of(request), services_of(request)
+    known = services.rights.cameras(caller) if caller.role in STAFF_ROLES else ()
+    box = ObjectRef(ObjectKind.BOX, services.site.box)
+    return render(
+        request,
+        words,
+        "grid.html",
+        state=await grid_state(request, caller) if known else None,
+        known=known,
+        groups=groups(known),
+        may_stop=services.rights.decide(caller, Action.STOP_ALL, box).allowed,
+        **_shell(caller, words, "live"),
+    )
+
+
+@router.get("/camera/{camera}")
+async def camera_page(
+    request: Request,
+    camera: str,
+    caller: Annotated[
+        Caller, Depends(Right(Action.LIVE, ObjectKind.CAMERA, "camera", by_grant=True, roles=STAFF_ROLES))
+    ],
+) -> Response:
+    """Show one camera live with the facts of its recording."""
+    words = words_of(request)
+    facts = await camera_facts(request, caller, camera)
+    return render(request, words, "camera.html", facts=facts, **_shell(caller, words, "live"))

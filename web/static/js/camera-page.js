@@ -1,0 +1,64 @@
+// One camera: the large picture and the facts of its recording, read again every few seconds.
+
+import { getJson } from './api.js';
+import { make } from './dom.js';
+import { clock, clockSeconds, pageData, setNow, t } from './i18n.js';
+import './clock.js';
+import './live-view.js';
+
+const EVERY_MS = 4000;
+const stage = /** @type {HTMLElement} */ (document.querySelector('.stage live-view'));
+const id = stage.getAttribute('camera');
+
+/** @param {number|null} bps */
+const rate = (bps) => (bps ? t('cam.rate', { n: (bps / 1e6).toFixed(1) }) : t('cam.none'));
+
+/** @param {any} facts */
+function rows(facts) {
+  const main = facts.streams.find((/** @type {any} */ stream) => stream.stream === 'main') || facts.streams[0] || {};
+  const size = main.width ? `${main.width}×${main.height}` : t('cam.none');
+  const gaps = facts.gaps_today
+    ? t('cam.gaps', { n: facts.gaps_today, s: Math.round(facts.gap_seconds_today) })
+    : t('cam.no_gaps');
+  return [
+    ['cam.fact.codec', main.codec ? String(main.codec).toUpperCase() : t('cam.none')],
+    ['cam.fact.size', size],
+    ['cam.fact.fps', facts.fps ? t('cam.fps', { n: Math.round(facts.fps) }) : t('cam.none')],
+    ['cam.fact.rate', rate(facts.bitrate_bps)],
+    ['cam.fact.last', facts.last_segment_ms ? clockSeconds(facts.last_segment_ms) : t('cam.none')],
+    ['cam.fact.gaps', gaps],
+  ];
+}
+
+/** @param {any} facts */
+function show(facts) {
+  setNow(facts.now_ms);
+  const list = /** @type {HTMLElement} */ (document.getElementById('facts'));
+  list.replaceChildren(...rows(facts).flatMap(([key, value]) => [make('dt', '', [t(key)]), make('dd', 'num', [value])]));
+  const chip = /** @type {HTMLElement} */ (document.getElementById('recording'));
+  chip.className = `chip ${facts.trouble === 'ok' ? 'ok' : 'bad'}`;
+  chip.textContent = t(facts.recording ? 'cam.recording' : 'cam.not_recording');
+  const people = /** @type {HTMLElement} */ (document.getElementById('people'));
+  people.replaceChildren(
+    ...facts.people.map((/** @type {any} */ person) =>
+      make('li', '', [person.name, make('span', 'num', [t('cam.from', { time: clock(person.since_ms) })])])),
+  );
+  /** @type {HTMLElement} */ (document.getElementById('nobody')).hidden = facts.people.length > 0;
+  stage.setAttribute('why', `cam.state.${facts.trouble === 'ok' ? 'down' : facts.trouble}`);
+  stage.setAttribute('since', String(facts.since_ms || 0));
+}
+
+async function again() {
+  try {
+    if (!document.hidden) show(await getJson(`/api/cameras/${id}`));
+  } catch {
+    // The picture itself says when the box cannot be reached; the facts wait for the next turn.
+  } finally {
+    setTimeout(again, EVERY_MS);
+  }
+}
+
+document.getElementById('full')?.addEventListener('click', () => stage.requestFullscreen());
+document.addEventListener('live-signed-out', () => location.assign('/vao'), { once: true });
+show(pageData('facts-data'));
+setTimeout(again, EVERY_MS);

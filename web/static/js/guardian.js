@@ -1,0 +1,89 @@
+// The guardian's class page. Invariants: the page is drawn by the box, anew whenever another screen is due, and
+// only after the box has said so (a phone without network never loses its page); every picture carries the
+// viewer's name, and is taken away if that name is removed.
+
+import { getJson, listen } from './api.js';
+import { make } from './dom.js';
+import { clock, duration, now, pageData, setNow, t } from './i18n.js';
+import './live-view.js';
+
+const MARK_EVERY_MS = 20000;
+const LONGEST_MS = 2 ** 31 - 1;
+const query = location.search;
+const first = pageData('view');
+let timer = 0;
+
+/** @param {any} view */
+function consider(view) {
+  setNow(view.now_ms);
+  if (view.screen !== first.screen || view.camera !== first.camera || view.next_ms !== first.next_ms) {
+    location.reload();
+    return;
+  }
+  const due = [view.until_ms, view.next_ms].filter((at) => at > view.now_ms);
+  clearTimeout(timer);
+  if (due.length) timer = setTimeout(ask, Math.min(LONGEST_MS, Math.min(...due) - now() + 300 + Math.random() * 700));
+}
+
+async function ask() {
+  try {
+    consider(await getJson(`/api/class${query}`));
+  } catch {
+    timer = setTimeout(ask, 5000 + Math.random() * 5000);
+  }
+}
+
+function left() {
+  const element = document.getElementById('left');
+  if (!element) return;
+  const until = Number(element.dataset.until);
+  if (until) element.textContent = t('hours.left', { dur: duration(until - now()) });
+}
+
+/** Puts the viewer's name over the picture and moves it. @param {HTMLElement} view */
+function mark(view) {
+  const label = make('span', 'wm');
+  label.setAttribute('aria-hidden', 'true');
+  const draw = () => {
+    label.textContent = `${view.dataset.mark} · ${clock(now())}`;
+    label.style.left = `${6 + Math.random() * 38}%`;
+    label.style.top = `${22 + Math.random() * 50}%`;
+  };
+  draw();
+  view.append(label);
+  setInterval(draw, MARK_EVERY_MS);
+  new MutationObserver(() => {
+    if (label.parentNode !== view) view.remove();
+  }).observe(view, { childList: true });
+}
+
+function saver(/** @type {any} */ view) {
+  const button = document.getElementById('saver');
+  if (!button) return;
+  const set = (/** @type {boolean} */ on) => {
+    button.setAttribute('aria-checked', String(on));
+    view.stillOnly = on;
+    localStorage.setItem('saver', on ? '1' : '');
+  };
+  button.addEventListener('click', () => set(button.getAttribute('aria-checked') !== 'true'));
+  const connection = /** @type {any} */ (navigator).connection;
+  const thrifty = connection?.saveData || /2g|3g/.test(connection?.effectiveType || '');
+  const wish = localStorage.getItem('saver');
+  if (wish ? wish === '1' : wish === null && thrifty) set(true);
+}
+
+const view = /** @type {HTMLElement|null} */ (document.querySelector('live-view'));
+if (view) {
+  mark(view);
+  saver(view);
+  view.addEventListener('live-ended', ask);
+  view.addEventListener('live-state', (event) => {
+    const weak = /** @type {HTMLElement} */ (document.getElementById('weak'));
+    weak.hidden = /** @type {CustomEvent} */ (event).detail.state !== 'weak';
+  });
+  view.querySelector('.fs')?.addEventListener('click', () => view.requestFullscreen());
+}
+document.addEventListener('live-signed-out', () => location.reload(), { once: true });
+left();
+setInterval(left, 10000);
+listen(`/api/events${query}`, { class: consider, signed_out: () => location.reload() });

@@ -1,0 +1,62 @@
+// What <live-view> says over its picture. Invariant: an age is shown whenever the picture is not "now".
+
+import { icon, make } from './dom.js';
+import { clock, duration, now, t } from './i18n.js';
+
+/**
+ * @typedef {object} Shown
+ * @property {string} state @property {string} reason
+ * @property {number|null} age seconds, null while the picture counts as now
+ * @property {boolean} picture whether a still stands there
+ * @property {string} lastUrl picture of a camera that is gone, '' = none
+ * @property {number} lastAt UTC ms
+ * @property {string} why catalogue key @property {number} since UTC ms, 0 = unknown
+ * @property {() => void} play
+ */
+
+/** @param {Shown} shown @returns {HTMLElement[]} the chip in the corner */
+export function chipParts({ state, age, picture }) {
+  if (state === 'live') return [make('span', 'pb', [make('i', 'dot'), t('live.badge')])];
+  if (!picture || ['stalled', 'offline', 'idle'].includes(state)) return [];
+  const text = age === null ? t('live.photo_now') : t('live.photo_age', { n: age });
+  return [make('span', state === 'weak' ? 'pb warn num' : 'pb num', [icon('image'), text])];
+}
+
+/** @param {Shown} shown @returns {HTMLElement[]} the middle */
+export function midParts(shown) {
+  const { state, age, picture } = shown;
+  if (state === 'tap') return [tapButton(shown.play), make('b', '', [t('live.tap')])];
+  if (state === 'stalled') return [make('i', 'spin'), make('b', 'num', [t('live.reconnect', { n: age ?? 3 })])];
+  if (state === 'ended' || state === 'gone') return [make('b', '', [shown.reason])];
+  if (state === 'offline') return [offlinePlate(shown)];
+  if (state === 'opening' && !picture) {
+    return [make('i', 'spin'), make('b', '', [t(navigator.onLine ? 'live.opening' : 'net.offline')])];
+  }
+  return [];
+}
+
+/** @param {() => void} play */
+function tapButton(play) {
+  const button = make('button', 'play', [icon('play')]);
+  button.setAttribute('aria-label', t('live.tap'));
+  button.addEventListener('click', (event) => {
+    event.preventDefault();
+    play();
+  });
+  return button;
+}
+
+/** @param {Shown} shown */
+function offlinePlate({ why, since, lastUrl, lastAt }) {
+  const words = make('div', 'tx', [icon('video-off'), make('b', '', [t(why)])]);
+  const from = since || lastAt;
+  if (from) words.append(make('span', 'num', [t('cam.since', { time: clock(from), dur: duration(now() - from) })]));
+  const plate = make('div', 'nopic', [words]);
+  if (lastUrl) {
+    const image = /** @type {HTMLImageElement} */ (make('img'));
+    image.src = lastUrl;
+    image.alt = '';
+    plate.append(make('figure', 'last', [image, make('figcaption', 'num', [t('cam.last', { time: clock(lastAt) })])]));
+  }
+  return plate;
+}

@@ -1,0 +1,11 @@
+// A link from another app arrives without the strict cookie; the page's own request carries it. Look once.
+
+import { getJson } from './api.js';
+
+const tried = new URLSearchParams(location.search).has('lai');
+if (!tried) {
+  getJson('/api/me').then(
+    () => location.replace(`${location.pathname === '/vao' ? '/' : location.pathname}?lai=1`),
+    () => undefined,
+  );
+}
