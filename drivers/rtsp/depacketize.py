@@ -21,6 +21,8 @@ from gateway.core.media import AccessUnit, Codec
 MOST_UNIT_BYTES = 8 << 20
 MOST_NALS = 512
 MOST_FRAGMENTS = 16_384
+MOST_AHEAD = 10_000
+"""A longer jump of the sequence is a camera that counts anew, not loss (RFC 3550 §A.1)."""
 
 _FRAME = struct.Struct(">HHHHQH")
 """`$` and channel, length; then of RTP: flags and payload type, sequence, timestamp and SSRC, payload."""
@@ -45,7 +47,7 @@ class Depacketizer(ABC):
         self._payload_type = payload_type
         self._plain = 0x8000 | payload_type
         self._clock = Unwrapper()
-        self._want = self._late_next = self._stamp = -1
+        self._want = self._stamp = self._late_next = self._late_want = -1
         self._read_ns = 0
         self._lost_before = 0
         self._markers = True
@@ -108,7 +110,6 @@ class Depacketizer(ABC):
         if sequence != self._want and not self._resequence(sequence, stamp):
             return
         self._want = (sequence + 1) & 0xFFFF
-        self._late_next = -1
         self.packets += 1
         if stamp != self._stamp:
             self._end_by_stamp(stamp, read_ns)
@@ -124,15 +125,16 @@ class Depacketizer(ABC):
         ahead = (sequence - self._want) & 0xFFFF
         if self._want < 0:
             return True
-        if (stamp ^ self._stamp) & 0xFFFFFFFF or sequence == self._late_next:
-            self._hurt()  # another sender, or one that began to count anew: nothing can be said of loss
-        elif ahead < 0x8000:
+        anew = sequence == self._late_next and self._want == self._late_want
+        if anew or (stamp ^ self._stamp) & 0xFFFFFFFF:
+            self._hurt()  # another sender, or one that counts anew: nothing can be said of loss
+        elif ahead < MOST_AHEAD:
             self.lost += ahead
             self._lost_before += ahead
             self._hurt()
         else:
             self.late += 1
-            self._late_next = (sequence + 1) & 0xFFFF
+            self._late_next, self._late_want = (sequence + 1) & 0xFFFF, self._want
             return False
         return True
 

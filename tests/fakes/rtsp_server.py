@@ -168,6 +168,7 @@ async def serve(camera: FakeCamera, media: Callable[[int], bytes] | None = None)
     """Serve a camera; `media(n)` is its n-th burst of interleaved bytes, empty to hang up, sent while playing."""
     served = Served(camera)
     tasks: set[asyncio.Task[None]] = set()
+    talks: set[asyncio.Task[None]] = set()
 
     async def pump(writer: asyncio.StreamWriter) -> None:
         number = 0
@@ -185,6 +186,9 @@ async def serve(camera: FakeCamera, media: Callable[[int], bytes] | None = None)
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         served.connections += 1
         served.open_now += 1
+        mine = asyncio.current_task()
+        assert mine is not None
+        talks.add(mine)
         task = asyncio.ensure_future(pump(writer))
         tasks.add(task)
         try:
@@ -208,8 +212,7 @@ async def serve(camera: FakeCamera, media: Callable[[int], bytes] | None = None)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        while served.open_now:
-            await asyncio.sleep(0.01)
+        await asyncio.gather(*talks, return_exceptions=True)
 
 
 def clip_bursts(

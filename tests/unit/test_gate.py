@@ -1,0 +1,118 @@
+"""One bad login, never a lock-out: the gate every connection to a camera asks first."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from drivers.gate import GateState, LoginGate
+from gateway.core.errors import CameraError, CameraLoginRefused, CameraOverloaded
+from gateway.core.model import Login, Secret
+
+LOGIN = Login("admin", Secret("right horse"))
+
+
+def test_a_new_login_may_be_tried_once_at_a_time() -> None:
+    """While one connection tries an unproven password, a second is told to come back later."""
+    gate = LoginGate(LOGIN)
+    assert gate.state is GateState.UNPROVEN
+    gate.claim()
+    assert gate.state is GateState.TRYING
+    with pytest.raises(CameraOverloaded) as caught:
+        gate.claim()
+    assert caught.value.fields == {"busy": True}
+
+
+def test_a_proven_login_is_free_for_all() -> None:
+    """After the camera took the password, any number of connections may use it."""
+    gate = LoginGate(LOGIN)
+    gate.claim()
+    gate.accepted()
+    for _ in range(3):
+        gate.claim()
+    assert gate.state is GateState.PROVEN
+
+
+def test_a_refused_login_is_never_sent_again() -> None:
+    """One refusal stops every later claim and is told to the listener exactly once."""
+    told: list[int] = []
+    gate = LoginGate(LOGIN, on_refused=lambda: told.append(1))
+    gate.claim()
+    gate.refused()
+    gate.refused()
+    assert told == [1]
+    for _ in range(2):
+        with pytest.raises(CameraLoginRefused):
+            gate.claim()
+
+
+def test_a_login_known_to_be_refused_starts_closed() -> None:
+    """After a restart the stored refusal holds without asking the camera."""
+    gate = LoginGate(LOGIN, refused=True)
+    with pytest.raises(CameraLoginRefused):
+        gate.claim()
+
+
+def test_a_camera_that_asks_for_a_login_nobody_gave_is_refused() -> None:
+    """Without a stored login there is nothing to send, and the state does not change."""
+    gate = LoginGate(None)
+    with pytest.raises(CameraLoginRefused) as caught:
+        gate.claim()
+    assert caught.value.fields == {"stored": False}
+    assert gate.state is GateState.UNPROVEN
+
+
+def test_a_proven_login_survives_a_refusal() -> None:
+    """A 401 after a login that worked is the camera's lack of room: the password is kept."""
+    gate = LoginGate(LOGIN)
+    gate.claim()
+    gate.accepted()
+    gate.claim()
+    gate.refused()
+    assert gate.state is GateState.PROVEN
+
+
+def test_a_try_without_an_answer_leaves_everything_as_it_was() -> None:
+    """An abandoned try neither proves nor refuses; abandoning nothing changes nothing."""
+    gate = LoginGate(LOGIN)
+    gate.abandon()
+    gate.claim()
+    gate.abandon()
+    assert gate.state is GateState.UNPROVEN
+    gate.claim()
+    gate.accepted()
+    gate.abandon()
+    assert gate.state is GateState.PROVEN
+
+
+def test_a_late_acceptance_does_not_reopen_a_refused_login() -> None:
+    """Once refused, only a new gate with another login speaks again."""
+    gate = LoginGate(LOGIN)
+    gate.claim()
+    gate.refused()
+    gate.accepted()
+    assert gate.state is GateState.REFUSED
+
+
+def test_of_many_threads_one_gets_the_unproven_login() -> None:
+    """Sixteen threads that claim at once get exactly one right to send."""
+    gate = LoginGate(LOGIN)
+    start = threading.Barrier(16)
+    got: list[bool] = []
+
+    def claim() -> None:
+        start.wait()
+        try:
+            gate.claim()
+        except CameraError:
+            got.append(False)
+        else:
+            got.append(True)
+
+    threads = [threading.Thread(target=claim) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert got.count(True) == 1

@@ -1,0 +1,67 @@
+"""When a camera is spoken to again: knock, pause or stop."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from drivers.retry import BAD_REPLY_MOST_S, ENDED_MOST_S, OVERLOAD_MOST_S, Wait, WaitKind, after_failure
+from gateway.core.errors import (
+    CameraBadReply,
+    CameraClosed,
+    CameraError,
+    CameraLoginRefused,
+    CameraOverloaded,
+    CameraSilent,
+    CameraUnreachable,
+    CameraUnsupported,
+)
+
+ALL = [
+    CameraBadReply,
+    CameraClosed,
+    CameraLoginRefused,
+    CameraOverloaded,
+    CameraSilent,
+    CameraUnreachable,
+    CameraUnsupported,
+]
+
+
+@pytest.mark.parametrize("failures", [1, 2, 50, 10_000])
+def test_an_unreachable_camera_is_knocked_every_two_seconds_for_ever(failures: int) -> None:
+    """However long it is away, the gap after its return stays short and no login is sent."""
+    assert after_failure(CameraUnreachable("gone"), failures, 0.5) == Wait(WaitKind.KNOCK, 2.0)
+
+
+def test_a_refused_password_stops() -> None:
+    """Nothing is ever sent again by itself."""
+    assert after_failure(CameraLoginRefused("no"), 1, 0.9).kind is WaitKind.STOP
+
+
+def test_overload_backs_off_from_one_second_to_five_minutes() -> None:
+    """The pause doubles and ends at 300 s."""
+    error = CameraOverloaded("full")
+    pauses = [after_failure(error, failures, 1.0).seconds for failures in range(1, 12)]
+    assert pauses[:4] == [1, 2, 4, 8]
+    assert pauses[-1] == OVERLOAD_MOST_S == 300
+
+
+@pytest.mark.parametrize(
+    ("kind", "most_s"), [(CameraClosed, ENDED_MOST_S), (CameraSilent, ENDED_MOST_S), (CameraBadReply, BAD_REPLY_MOST_S)]
+)
+def test_other_ends_have_shorter_bounds(kind: type[CameraError], most_s: float) -> None:
+    """A camera that rebooted is not kept waiting for minutes."""
+    assert after_failure(kind("x"), 1, 1.0).seconds == 1
+    assert after_failure(kind("x"), 99, 1.0).seconds == most_s < OVERLOAD_MOST_S
+
+
+@given(st.sampled_from(ALL), st.integers(0, 10**9), st.floats(0, 1, exclude_max=True))
+def test_every_wait_is_bounded_and_jittered(kind: type[CameraError], failures: int, jitter: float) -> None:
+    """No failure count and no jitter makes a pause negative, endless, or shorter than half its step."""
+    wait = after_failure(kind("x"), failures, jitter)
+    assert 0 <= wait.seconds <= OVERLOAD_MOST_S
+    if wait.kind is WaitKind.PAUSE:
+        whole = after_failure(kind("x"), failures, 1.0).seconds
+        assert whole / 2 <= wait.seconds <= whole
