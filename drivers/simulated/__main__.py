@@ -22,6 +22,7 @@ from pathlib import Path
 from drivers.simulated.camera import SimulatedCamera
 from drivers.simulated.control import handlers
 from drivers.simulated.farm import BASE_ADDRESS, MOST_CAMERAS, QUICK, Farm, FarmOptions
+from drivers.simulated.pacing import Pace
 from gateway.core.errors import ConfigError, VuonError
 from gateway.core.model import Secret
 from gateway.core.wire import ControlServer
@@ -45,6 +46,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--rtsp-port", type=int, default=RTSP_PORT, help="0 = any free one")
     made.add_argument("--seed", default="vuon", help="same seed = same serial numbers")
     made.add_argument("--no-discovery", action="store_true", help="do not answer WS-Discovery on loopback")
+    made.add_argument("--rtsp-only", action="store_true", help="no ONVIF, no discovery: a video source for benches")
+    made.add_argument("--lan-paced", action="store_true", help="1460-byte segments 120 us apart instead of bursts")
+    made.add_argument("--grain", type=int, default=0, help="sensor noise (0-40): fills the bitrate")
     made.add_argument("--quick", action="store_true", help="small pictures: ready at once, for tests")
     return made
 
@@ -102,6 +106,9 @@ async def serve(arguments: argparse.Namespace, environ: Mapping[str, str]) -> No
         rtsp_port=arguments.rtsp_port,
         seed=arguments.seed,
         discovery=not arguments.no_discovery,
+        rtsp_only=arguments.rtsp_only,
+        pace=Pace() if arguments.lan_paced else None,
+        grain=arguments.grain,
     )
     farm = Farm(
         arguments.cameras,

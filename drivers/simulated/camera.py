@@ -8,6 +8,8 @@ cameras do.
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import os
 import random
 from collections.abc import Callable
@@ -34,11 +36,11 @@ from drivers.simulated.rtspd import RtspPorts, RtspServer, WriterSink
 from drivers.simulated.scene import SceneSpec, SceneStore, still
 from drivers.simulated.state import MAIN, SUB, CameraState, Encoder, Profile, identity_of
 from gateway.core.clock import Clock
-from gateway.core.errors import BadInput, CameraUnsupported
+from gateway.core.errors import AddressTaken, BadInput, CameraUnsupported
 from gateway.core.media import Codec
-from gateway.core.model import Login, StreamRole
+from gateway.core.model import Login, Secret, StreamRole
 
-LOOP_S = 10
+LOOP_S = 8
 """Length of a scene's loop: both streams of a camera show the same instant."""
 MTU_BYTES = 1400
 _GOP_STAGGER = 7
@@ -78,7 +80,7 @@ class CameraWorld:
     pacer: Pacer
     clock: Clock
     responder: Responder | None
-    make_sink: Callable[[Any], ByteSink] = WriterSink
+    make_sink: Callable[[asyncio.StreamWriter], ByteSink] = WriterSink
 
 
 class SimulatedCamera:
@@ -109,7 +111,12 @@ class SimulatedCamera:
         phase = options.index * _GOP_STAGGER
         self.streams = {
             profile.role: LiveStream(
-                world.store, self._spec(profile), world.clock, phase=phase, mtu_bytes=options.mtu_bytes
+                world.store,
+                functools.partial(self._spec, profile),
+                world.clock,
+                self.faults,
+                phase=phase,
+                mtu_bytes=options.mtu_bytes,
             )
             for profile in self.profiles
         }
@@ -196,7 +203,11 @@ class SimulatedCamera:
         for stream in self.streams.values():
             self._world.pacer.join(stream)
         if not self.faults.offline:
-            await self._plug_in()
+            try:
+                await self._plug_in()
+            except AddressTaken:
+                await self.__aexit__(None, None, None)
+                raise
         return self
 
     async def __aexit__(
@@ -266,13 +277,17 @@ class SimulatedCamera:
     async def switch(self, name: str, value: object) -> None:
         """Set a fault or a quirk by name and do what follows from it; raises BadInput.
 
-        Beside the fields of `Faults` and `Quirks` there are the acts `drop_connections` and `motion`.
+        Beside the fields of `Faults` and `Quirks` there are three acts: `drop_connections`, `motion` (an ONVIF
+        event with this state) and `password` (somebody changes it on the camera).
         """
         if name == "drop_connections":
             await self.drop_connections()
             return
         if name == "motion":
             self.events.emit(value="true" if value else "false")
+            return
+        if name == "password":
+            self.set_password(value)
             return
         if name == "h265" and value and Codec.H265 not in codecs():
             raise CameraUnsupported("this PyAV has no libx265: the simulated camera cannot send H.265")
@@ -281,6 +296,12 @@ class SimulatedCamera:
         target: Faults | Quirks = self.faults if hasattr(self.faults, name) else self.quirks
         set_by_name(target, name, value)
         await self._follow(name)
+
+    def set_password(self, value: object) -> None:
+        """Change the first user's password, as somebody does on the camera's own page."""
+        if not isinstance(value, str) or not value:
+            raise BadInput("a password is text")
+        self.book.users[self.options.login.username].password = Secret(value)
 
     async def _follow(self, name: str) -> None:
         if name == "offline":
@@ -293,19 +314,9 @@ class SimulatedCamera:
             codec = Codec.H265 if self.quirks.h265 else Codec.H264
             self.state.change_encoder(main, replace(main.encoder, codec=codec))
             await self.drop_connections()
-        elif name == "no_params_in_band":
-            for stream in self.streams.values():
-                stream.params_in_band = not self.faults.no_params_in_band
-        elif name in ("freeze", "look"):
-            for profile in self.profiles:
-                stream = self.streams[profile.role]
-                stream.spec = self._spec(profile)
-                if stream.viewers:
-                    await stream.ready()
 
     def _restart_stream(self, profile: Profile) -> None:
         """Show new pictures to new sessions and end the old ones: an encoder was set."""
-        self.streams[profile.role].spec = self._spec(profile)
         if self._rtsp is not None:
             self._rtsp.abort_streams(self.streams[profile.role])
 

@@ -8,6 +8,7 @@ pictures with others and then carry a neutral label, never another class's name.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import ipaddress
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,9 +19,12 @@ import anyio
 import anyio.to_thread
 
 from drivers.simulated.art import VARIANTS
-from drivers.simulated.camera import LOOP_S, CameraOptions, CameraWorld, SimulatedCamera
+from drivers.simulated.camera import LOOP_S, MTU_BYTES, CameraOptions, CameraWorld, SimulatedCamera
 from drivers.simulated.discovery import Responder
+from drivers.simulated.faults import Quirks
 from drivers.simulated.live import Pacer
+from drivers.simulated.pacing import Pace, PacedSender
+from drivers.simulated.rtspd import WriterSink
 from drivers.simulated.scene import SHARED, SceneSpec, SceneStore
 from drivers.simulated.state import MAIN, SUB, Encoder
 from gateway.core.clock import Clock, SystemClock
@@ -57,6 +61,12 @@ class FarmOptions:
     """Equal seeds give the cameras the same serials, MACs and endpoint references again."""
     discovery: bool = True
     interface: str = "127.0.0.1"
+    mtu_bytes: int = MTU_BYTES
+    """Longest RTP payload."""
+    pace: Pace | None = None
+    """None = each access unit in one burst; else segment after segment, as over a real network."""
+    rtsp_only: bool = False
+    """No ONVIF and no discovery: cameras that only have an RTSP address."""
     warm: bool = True
     """Encode before the farm counts as entered."""
 
@@ -95,8 +105,10 @@ class Farm:
         login = Login(username, password if isinstance(password, Secret) else Secret(password))
         self.options, self._world = options, world
         self._pacer = Pacer(world.clock)
-        self._responder = Responder(options.interface) if options.discovery else None
-        shared = CameraWorld(world.store, self._pacer, world.clock, self._responder)
+        self._responder = Responder(options.interface) if options.discovery and not options.rtsp_only else None
+        self._sender = PacedSender(options.pace) if options.pace else None
+        make_sink = self._sender.sink if self._sender else WriterSink
+        shared = CameraWorld(world.store, self._pacer, world.clock, self._responder, make_sink)
         first = ipaddress.IPv4Address(base)
         self.cameras: list[SimulatedCamera] = []
         for index in range(count):
@@ -109,6 +121,8 @@ class Farm:
         async with contextlib.AsyncExitStack() as stack:
             if self.options.warm:
                 await self._encode_all()
+            if self._sender is not None:
+                stack.enter_context(self._sender)
             await stack.enter_async_context(self._pacer)
             if self._responder is not None:
                 await stack.enter_async_context(self._responder)
@@ -135,6 +149,7 @@ class Farm:
         async with anyio.create_task_group() as group:
             for spec in specs:
                 group.start_soon(one, spec)
+        _give_back_memory()
 
 
 def camera_options(farm: FarmOptions, index: int, name: str, address: str, login: Login) -> CameraOptions:
@@ -145,7 +160,7 @@ def camera_options(farm: FarmOptions, index: int, name: str, address: str, login
         address,
         login,
         label=name if index < farm.distinct else NEUTRAL_LABEL,
-        variant=index % max(1, min(farm.distinct, VARIANTS)),
+        variant=index % VARIANTS if index < farm.distinct else 0,
         onvif_port=farm.onvif_port,
         rtsp_port=farm.rtsp_port,
         seed=farm.seed,
@@ -153,7 +168,16 @@ def camera_options(farm: FarmOptions, index: int, name: str, address: str, login
         sub=farm.sub,
         loop_s=farm.loop_s,
         grain=farm.grain,
+        mtu_bytes=farm.mtu_bytes,
+        quirks=Quirks(onvif=not farm.rtsp_only),
     )
+
+
+def _give_back_memory() -> None:
+    """Return the encoders' working memory to the system: about 20 MB that glibc would keep for later."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc only
+    if trim is not None:
+        trim(0)
 
 
 def class_name(index: int) -> str:

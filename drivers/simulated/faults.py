@@ -1,8 +1,8 @@
 """What a simulated camera can be told to do wrong, while it runs.
 
 Owns `Faults` (things that happen to a camera), `Quirks` (how its firmware deviates for good) and the one
-function that changes them by name. Invariants: every field is read at the moment it matters, so a change
-acts at once; a value of the wrong kind never gets in by name; the default of every field is a good camera.
+function that changes them by name. Invariants: every field is read at the moment it matters, so a
+change acts at once, but for the few that say "through `SimulatedCamera.switch`"; a value of the wrong kind never gets in by name; the default of every field is a good camera.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ class Faults:
     freeze: bool = False
     """The picture stands still although packets go on (same as `look = frozen`)."""
     look: Look = Look.NORMAL
+    """Shown from the key frame after its scene is drawn and encoded, a second or two later."""
     drop: float = 0.0
     """Share (0-1) of RTP packets that are never sent; sequence numbers go on counting."""
     silent: bool = False
@@ -50,6 +51,8 @@ class Faults:
     """RTSP requests are answered with bytes that are no RTSP."""
     refuse_status: int = 0
     """DESCRIBE is answered with this status (503, 453, ...); 0 = normally."""
+    refuse_logins: bool = False
+    """RTSP answers 401 to the right password, too: no connection is left (seen on Dahua); counts as no bad login."""
     max_sessions: int = 0
     """SETUP beyond this many sessions is answered with 453; 0 = no limit."""
     jump_90k: int = 0

@@ -8,7 +8,7 @@ process the timeline jumps to now and never sends faster than live.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
@@ -17,6 +17,7 @@ import anyio
 import anyio.to_thread
 from anyio.abc import TaskGroup
 
+from drivers.simulated.faults import Faults
 from drivers.simulated.scene import Loop, LoopUnit, SceneSpec, SceneStore
 from gateway.core.clock import Clock
 from gateway.core.media import TICKS_PER_S
@@ -52,10 +53,20 @@ class Viewer(Protocol):
 class LiveStream:
     """One encoding of one camera, looped on the machine's clock; used in the event loop only."""
 
-    def __init__(self, store: SceneStore, spec: SceneSpec, clock: Clock, *, phase: int, mtu_bytes: int) -> None:
-        self._store, self._clock, self._phase, self._mtu = store, clock, phase, mtu_bytes
-        self.spec = spec
-        self.params_in_band = True
+    def __init__(
+        self,
+        store: SceneStore,
+        wish: Callable[[], SceneSpec],
+        clock: Clock,
+        faults: Faults,
+        *,
+        phase: int = 0,
+        mtu_bytes: int = 1400,
+    ) -> None:
+        """`wish` says which scene is wanted now; only its look may change while somebody watches."""
+        self._store, self._wish, self._clock, self._faults = store, wish, clock, faults
+        self._phase, self._mtu = phase, mtu_bytes
+        self.spec = wish()
         self._loop: Loop | None = None
         self._wanted: Loop | None = None
         self._next = 0
@@ -63,9 +74,10 @@ class LiveStream:
 
     async def ready(self) -> Loop:
         """Return the loop of the present `spec`, encoding it in a thread if nobody did before."""
-        loop = self._store.ready(self.spec)
+        self.spec = spec = self._wish()
+        loop = self._store.ready(spec)
         if loop is None:
-            loop = await anyio.to_thread.run_sync(self._make, self.spec)
+            loop = await anyio.to_thread.run_sync(self._make, spec)
         if loop.spec == self.spec:
             self._wanted = loop
             if self._loop is None or not self.viewers:
@@ -108,18 +120,24 @@ class LiveStream:
         """Return when this stream next has something to send; None without viewers."""
         return self.due_at_ns(self._next) if self.viewers else None
 
-    def pump(self) -> None:
-        """Deliver every frame that is due; skip what is older than a stall."""
+    def pump(self) -> bool:
+        """Deliver every frame that is due, skip what is older than a stall.
+
+        Returns whether another scene is wished for, which `ready` has then to fetch; asked at key frames.
+        """
+        outdated = False
         if not self.viewers or self._wanted is None:
-            return
+            return outdated
         newest = self.now()
         if newest - self._next > STALL_S * self.spec.fps:
             self._next = newest
         while self._next <= newest:
             number, self._next = self._next, self._next + 1
             due = self._at(number)
+            outdated = outdated or (due.unit.is_key and self._wish() != self.spec)
             for viewer in list(self.viewers):
                 viewer.deliver(due)
+        return outdated
 
     def _at(self, number: int) -> Due:
         assert self._wanted is not None
@@ -129,7 +147,7 @@ class LiveStream:
         self._loop = loop
         place = number % len(loop.units)
         unit = loop.units[place]
-        payloads = loop.payloads(self._mtu, params_in_band=self.params_in_band)[place]
+        payloads = loop.payloads(self._mtu, params_in_band=not self._faults.no_params_in_band)[place]
         return Due(number, unit, payloads, self.time_90k(number) + unit.lag_90k, loop)
 
 
@@ -183,4 +201,6 @@ class Pacer:
             pause_s = (next_ns - self._clock.mono_ns()) / 1e9
             await self._clock.sleep(min(IDLE_S, max(TICK_S, pause_s)))
             for stream in list(self._streams):
-                stream.pump()
+                if stream.pump():
+                    assert self._group is not None
+                    self._group.start_soon(stream.ready)

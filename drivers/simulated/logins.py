@@ -1,8 +1,8 @@
 """Who may log in to a simulated camera, and what became of each try.
 
 Owns the user list, the lockout, and Digest as a server speaks it (RFC 7616 and RFC 2617, MD5 and SHA-256);
-RTSP, ONVIF and stills of one camera share one `LoginBook`, as on a real device. Invariants: only a wrong
-name or password counts as a bad login, a missing or stale one does not; counters only grow; time comes
+RTSP, ONVIF and stills of one camera share one `LoginBook`, as on a real device. Invariants: a wrong name,
+password or form of login counts as bad, a missing one or an old nonce does not; counters only grow; time comes
 from the clock that is passed in.
 """
 

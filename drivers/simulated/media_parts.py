@@ -86,7 +86,7 @@ def _multicast() -> Xml:
 
 
 def encoder1(profile: Profile, name: str) -> Xml:
-    """Return a Media1 VideoEncoderConfiguration; it has no word for H.265, so such a one is shown as H264."""
+    """Return a Media1 VideoEncoderConfiguration; it has no word for H.265: ask Media2."""
     e = profile.encoder
     rate = tag(
         "tt:RateControl",

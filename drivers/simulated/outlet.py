@@ -45,6 +45,9 @@ class ByteSink(Protocol):
     def waiting_bytes(self) -> int:
         """Return the bytes not yet given to the kernel."""
 
+    def close(self) -> None:
+        """Give up what is the sink's own; the connection itself belongs to the server."""
+
 
 class InterleavedOutlet:
     """RTP inside the RTSP connection (RFC 2326 §10.12)."""

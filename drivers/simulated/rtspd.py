@@ -73,6 +73,9 @@ class WriterSink:
         """Return what the kernel has not taken yet."""
         return self._writer.transport.get_write_buffer_size()
 
+    def close(self) -> None:
+        """Own nothing."""
+
 
 class RtspServer:
     """Serves one camera's streams while entered."""
@@ -161,6 +164,7 @@ class _Connection:
         self._sink = ports.make_sink(writer)
         self.sessions: dict[str, RtspSession] = {}
         self._deadline: asyncio.Timeout | None = None
+        self._ends_at = asyncio.get_running_loop().time() + ports.quirks.session_timeout_s
 
     def abort(self) -> None:
         """Reset the connection without a farewell."""
@@ -171,6 +175,7 @@ class _Connection:
         for session in self.sessions.values():
             session.close()
         self.sessions.clear()
+        self._sink.close()
         self._writer.close()
 
     async def run(self) -> None:
@@ -189,14 +194,19 @@ class _Connection:
                 self._ports.pacer.stir()
 
     def _touch(self) -> None:
-        """Somebody is there: the session time-out starts over."""
+        """Start the session time-out over: somebody is there."""
+        self._ends_at = asyncio.get_running_loop().time() + self._ports.quirks.session_timeout_s
         if self._deadline is not None:
-            now = asyncio.get_running_loop().time()
-            self._deadline.reschedule(now + self._ports.quirks.session_timeout_s)
+            self._deadline.reschedule(self._ends_at)
+
+    def _keeps_alive(self, method: str) -> bool:
+        keepalive = self._ports.quirks.keepalive
+        dead = {KeepAlive.GET_PARAMETER: "OPTIONS", KeepAlive.OPTIONS: "GET_PARAMETER"}.get(keepalive)
+        return not self.sessions or method != dead
 
     async def _next(self) -> RtspRequest:
         """Return the next request; interleaved RTCP on the way only keeps the session alive."""
-        async with asyncio.timeout(self._ports.quirks.session_timeout_s) as self._deadline:
+        async with asyncio.timeout_at(self._ends_at) as self._deadline:
             while True:
                 first = await self._reader.readexactly(1)
                 if first == b"$":
@@ -210,6 +220,9 @@ class _Connection:
             if not length.isdigit() or int(length) > MOST_BODY_BYTES:
                 raise CameraBadReply("request body is too long", length=length)
             await self._reader.readexactly(int(length))
+            if self._keeps_alive(request.method):
+                self._touch()
+        self._deadline = None
         return request
 
     async def _answer(self, request: RtspRequest) -> RtspReply:
@@ -248,7 +261,8 @@ class _Connection:
         offered = quirks.rtsp_digest
         header = request.headers.get("authorization", "")
         found = self._gate.check(header, request.method, offered, basic=quirks.rtsp_basic)
-        verdict = self._ports.book.judge(found)
+        refused = self._ports.faults.refuse_logins and found is Verdict.GOOD
+        verdict = Verdict.BAD if refused else self._ports.book.judge(found)
         if verdict is Verdict.GOOD:
             return None
         stale = verdict is Verdict.STALE

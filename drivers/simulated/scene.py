@@ -43,7 +43,7 @@ class SceneSpec:
     fps: int = 15
     codec: Codec = Codec.H264
     gop_frames: int = 30
-    loop_frames: int = 150
+    loop_frames: int = 120
     """Rounded up to whole GOPs."""
     bitrate_bps: int = 2_000_000
     """Upper bound; the drawn scene usually needs less, unless `grain` fills it."""
