@@ -27,6 +27,8 @@ from recorder.runs import Step, StepWatch
 from recorder.vision.client import Tap, VisionClient
 
 LOOK_AT_CLOCK_S = 1.0
+CUT_IS_OVER_S = 60.0
+"""After a cut: by then every stream has had a key frame and the segments of the old run are indexed."""
 
 SetOffset: TypeAlias = Callable[[RunId, int], Awaitable[None]]
 """Moves the index rows of a run to true time: `await set_offset(run, offset_ms)`."""
@@ -160,7 +162,15 @@ class Cameras:
         for task in self.all():
             await task.cut(GapCause.CLOCK)
         if step.became_trusted and step.step_ms:
-            for run, offset_ms in await self._tools.runs.correct(step.step_ms):
+            assert self._tasks is not None
+            self._tasks.start_soon(self._correct, step.step_ms)
+
+    async def _correct(self, step_ms: int) -> None:
+        """Correct at once what is indexed, and a minute later the segments that were still running."""
+        runs = await self._tools.runs.correct(step_ms)
+        for pause_s in (0.0, CUT_IS_OVER_S):
+            await self._tools.clock.sleep(pause_s)
+            for run, offset_ms in runs:
                 await self._set_offset(run, offset_ms)
 
 

@@ -74,6 +74,9 @@ class GapSum:
     seconds: float
 
 
+JOIN_MS = 1_000
+"""A gap that is told in parts is one row."""
+
 _OPEN = "SELECT * FROM gap WHERE stream_id = ? AND end_ms IS NULL"
 
 
@@ -133,7 +136,12 @@ class GapLedger:
             return
 
         def fact(connection: sqlite3.Connection) -> None:
-            _insert(connection, stream.id, start_ms, cause, end_ms)
+            longer = connection.execute(
+                "UPDATE gap SET end_ms = max(end_ms, ?) WHERE stream_id = ? AND cause = ? AND end_ms BETWEEN ? AND ?",
+                (end_ms, stream.id, cause.value, start_ms - JOIN_MS, start_ms + JOIN_MS),
+            )
+            if not longer.rowcount:
+                _insert(connection, stream.id, start_ms, cause, end_ms)
 
         await self._journal.record(fact, self._ended(stream, end_ms - start_ms, cause))
 

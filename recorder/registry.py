@@ -135,6 +135,15 @@ class Registry:
     def __init__(self, db: Database, seal: SealKey, journal: Journal, clock: Clock) -> None:
         self._db, self._seal, self._journal, self._clock = db, seal, journal, clock
 
+    async def box_id(self) -> PublicId:
+        """Return this box's id, made once: footage volumes carry it so that a foreign disk is refused."""
+
+        def take(connection: sqlite3.Connection) -> PublicId:
+            connection.execute("INSERT OR IGNORE INTO fact VALUES ('box_id', ?)", (new_public_id(),))
+            return PublicId(connection.execute("SELECT value FROM fact WHERE name = 'box_id'").fetchone()[0])
+
+        return await self._db.write(take)
+
     async def cameras(self, *, removed: bool = False) -> tuple[Camera, ...]:
         """Return the cameras in order of adoption; with `removed` also those taken away."""
         return await self._db.read(lambda connection: self._load(connection, removed=removed))

@@ -4,7 +4,7 @@
 
 -- One-line facts of this database.
 CREATE TABLE fact (
-  name  TEXT PRIMARY KEY CHECK (name IN ('journal_id', 'boot_id', 'next_run')),
+  name  TEXT PRIMARY KEY CHECK (name IN ('box_id', 'journal_id', 'boot_id', 'next_run')),
   value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 

@@ -1,0 +1,204 @@
+"""The recorder as one object: everything wired, started in order, stopped in order.
+
+Owns the life of the recorder's parts and the calls of `<run>/recorder.sock`. Invariants: start order is
+database, disks (with recovery), the accounts of what happened while it was off, vision, sockets,
+cameras; stop order is the reverse, so that every picture taken is written and every segment closed before
+the disks go; a part that fails is started again alone, none ends the others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from zoneinfo import ZoneInfo
+
+import anyio
+import anyio.to_thread
+
+from gateway.core.clock import Clock
+from gateway.core.db import Database
+from gateway.core.model import StreamId
+from gateway.core.supervise import Backoff, FaultSink, supervise
+from gateway.core.wire import ControlServer, Handler
+from recorder.camera import Tools
+from recorder.cameras import Cameras
+from recorder.cleaner import AgeGate, Cleaner
+from recorder.feedserver import FeedServer
+from recorder.gaps import GapCause, GapLedger
+from recorder.holds import read_holds
+from recorder.journal import Journal
+from recorder.registry import Registry, Stream
+from recorder.retention import Hold, Rule
+from recorder.runs import RunBook
+from recorder.service_cameras import CameraService, Learn, Search
+from recorder.service_footage import FootageService, OpenTicket
+from recorder.service_status import StatusService
+from recorder.store import Store
+from recorder.vision.client import VisionClient
+
+TELL_LOSSES_S = 5.0
+TRIM_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the configuration says about the recorder's own behaviour."""
+
+    control_socket: Path
+    feed_socket: Path
+    zone: ZoneInfo
+    rule: Rule
+    search_s: float
+    sub_streams: bool
+    allowed_uids: frozenset[int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the roof built."""
+
+    db: Database
+    journal: Journal
+    registry: Registry
+    runs: RunBook
+    ledger: GapLedger
+    store: Store
+    vision: VisionClient | None
+    tools: Tools
+    search: Search
+    learn: Learn
+    open_ticket: OpenTicket
+    daemon: Callable[[], dict[str, Any]]
+    clock: Clock
+    on_fault: FaultSink
+
+
+class Recorder:
+    """Entered = recording and answering; left = every segment closed. The database is open already."""
+
+    def __init__(self, parts: Parts, settings: Settings) -> None:
+        self._parts, self._settings = parts, settings
+        self.cameras = Cameras(parts.tools, parts.vision, parts.store.set_offset)
+        gate = AgeGate(parts.clock)
+        self._gate = gate
+        self.cleaner = Cleaner(parts.store.slots, self._rules, self._holds, gate, parts.clock)
+        self._stack = contextlib.AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        parts, settings = self._parts, self._settings
+        async with contextlib.AsyncExitStack() as stack:
+            stack.push_async_callback(self._tell_losses, everything=True)  # when the disks took their last picture
+            await stack.enter_async_context(parts.store.opened())
+            await self._account()
+            tasks = await stack.enter_async_context(anyio.create_task_group())
+            stack.callback(tasks.cancel_scope.cancel)
+            await stack.enter_async_context(self.cameras)
+            if parts.vision is not None:
+                tasks.start_soon(self._supervised, "vision", parts.vision.run)
+            tasks.start_soon(self._supervised, "volumes", self._look_at_disks)
+            tasks.start_soon(self._supervised, "cleaner", self.cleaner.run)
+            tasks.start_soon(self._supervised, "losses", self._keep_telling)
+            tasks.start_soon(self._supervised, "journal", self._trim)
+            feeds = FeedServer(
+                settings.feed_socket,
+                self.cameras.find_feed,
+                allowed_uids=settings.allowed_uids,
+                on_fault=parts.on_fault,
+            )
+            await stack.enter_async_context(feeds)
+            control = ControlServer(
+                settings.control_socket,
+                "recorder",
+                self.handlers(),
+                allowed_uids=settings.allowed_uids,
+                on_fault=parts.on_fault,
+            )
+            await stack.enter_async_context(control)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.__aexit__(kind, error, trace)
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """Return every call of the control socket."""
+        parts, settings = self._parts, self._settings
+        cameras = CameraService(
+            self.cameras,
+            parts.registry,
+            search=parts.search,
+            learn=parts.learn,
+            search_s=settings.search_s,
+            sub_streams=settings.sub_streams,
+        )
+        footage = FootageService(
+            parts.registry, parts.db, parts.store, self.cleaner, parts.vision, parts.open_ticket, parts.clock
+        )
+        status = StatusService(
+            self.cameras,
+            parts.store,
+            self.cleaner,
+            parts.vision,
+            (parts.db, parts.journal),
+            parts.clock,
+            zone=settings.zone,
+            daemon=parts.daemon,
+        )
+        return {**cameras.handlers(), **footage.handlers(), **status.handlers()}
+
+    async def _supervised(self, name: str, run: Callable[[], Any]) -> None:
+        backoff = Backoff(first_s=1.0, most_s=30.0)
+        await supervise(name, run, clock=self._parts.clock, on_fault=self._parts.on_fault, backoff=backoff)
+
+    async def _streams(self) -> tuple[Stream, ...]:
+        return tuple(stream for camera in await self._parts.registry.cameras() for stream in camera.streams)
+
+    async def _account(self) -> None:
+        """Account for the time since the recorder last ran, before anything new is recorded."""
+        parts, streams = self._parts, await self._streams()
+
+        def read_ends() -> dict[StreamId, int | None]:
+            return {stream.id: parts.store.last_end_ms(stream.id) for stream in streams}
+
+        ends = await anyio.to_thread.run_sync(read_ends)
+        known = {stream: end_ms for stream, end_ms in ends.items() if end_ms is not None}
+        same_boot = await parts.runs.recover(known)
+        now_ms = parts.clock.now_ms()
+        await parts.ledger.recover([(item, ends[item.id]) for item in streams], now_ms, same_boot=same_boot)
+        self._gate.newest_was(max(known.values(), default=None))
+
+    async def _look_at_disks(self) -> None:
+        await self._parts.store.run(self._disk_came)
+
+    async def _disk_came(self) -> None:
+        for task in self.cameras.all():
+            await task.cut(GapCause.DISK)
+
+    async def _keep_telling(self) -> None:
+        while True:
+            await self._parts.clock.sleep(TELL_LOSSES_S)
+            await self._tell_losses()
+
+    async def _tell_losses(self, *, everything: bool = False) -> None:
+        losses = self._parts.store.losses.take(everything=everything)
+        streams = {stream.id: stream for stream in await self._streams()} if losses else {}
+        for loss in losses:
+            if loss.stream in streams:
+                await self._parts.ledger.add(streams[loss.stream], loss.start_ms, loss.end_ms, loss.cause)
+
+    async def _trim(self) -> None:
+        while True:
+            await self._parts.clock.sleep(TRIM_S)
+            await self._parts.journal.trim()
+
+    async def _rules(self) -> Mapping[StreamId, Rule]:
+        return {stream.id: self._settings.rule for stream in await self._streams()}
+
+    async def _holds(self) -> Sequence[Hold]:
+        return await self._parts.db.read(read_holds)

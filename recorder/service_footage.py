@@ -1,0 +1,251 @@
+"""Control calls about footage: segments, gaps, export, stills, reindex, retention.
+
+Owns the translation between the control socket and the disks. Invariants: pictures leave only against a
+signed grant for exactly this action, camera, stream and time; paths that come in are parsed, never
+opened as text; a page is bounded and says whether there is more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import anyio.to_thread
+
+from gateway.core.clock import Clock
+from gateway.core.db import Database
+from gateway.core.errors import BadInput, GrantRefused, NotFound
+from gateway.core.model import Action, Grant, PublicId, StreamId, StreamRole
+from gateway.core.ticket import require
+from gateway.core.wire import Handler, Reply, Request
+from recorder.cleaner import Cleaner
+from recorder.export import export
+from recorder.gaps import gaps_between
+from recorder.layout import LAST_MS, SegmentName, parse_name, parse_stream
+from recorder.registry import Camera, Registry, Stream
+from recorder.service_cameras import camera_param
+from recorder.store import Found, Store
+from recorder.vision.client import VisionClient
+
+OpenTicket: TypeAlias = Callable[[Mapping[str, Any]], Grant]
+"""Verifies a ticket; raises GrantRefused."""
+MAX_SEGMENTS = 4_000
+"""A page of that many is about 700 kB of JSON: below the frame's cap."""
+MAX_VICTIMS_SHOWN = 2_000
+CHUNK_BYTES = 256 << 10
+
+
+class FootageService:
+    """Handlers of the footage calls."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        db: Database,
+        store: Store,
+        cleaner: Cleaner,
+        vision: VisionClient | None,
+        open_ticket: OpenTicket,
+        clock: Clock,
+    ) -> None:
+        self._registry, self._db, self._store, self._cleaner = registry, db, store, cleaner
+        self._vision, self._open_ticket, self._clock = vision, open_ticket, clock
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """Return the calls by name."""
+        return {
+            "segments": self.segments,
+            "gaps": self.gaps,
+            "export": self.export,
+            "still": self.still,
+            "reindex": self.reindex,
+            "retention": self.retention,
+        }
+
+    async def _camera(self, camera: PublicId) -> Camera:
+        """Return a camera, also a removed one: its footage may still be there."""
+        for known in await self._registry.cameras(removed=True):
+            if known.public_id == camera:
+                return known
+        raise NotFound("no such camera", key="camera")
+
+    async def segments(self, request: Request) -> Reply:
+        """List segments of a camera, oldest first; `more` says that the page is full."""
+        camera = await self._camera(camera_param(request))
+        streams = _streams(camera, request)
+        from_ms, to_ms = _span(request)
+        closed_only = request.params.get("closed_only") is True
+        found = await self._store.find([item.id for item in streams], from_ms, to_ms, closed_only=closed_only)
+        roles = {item.id: item.role for item in streams}
+        rows = [_segment(camera, roles, item) for item in found[:MAX_SEGMENTS]]
+        return Reply({"segments": rows, "more": len(found) > MAX_SEGMENTS})
+
+    async def gaps(self, request: Request) -> Reply:
+        """List the gaps of a camera that touch the span; one that lasts ends at the span's end or now."""
+        camera = await self._camera(camera_param(request))
+        streams = {item.id: item.role for item in _streams(camera, request)}
+        from_ms, to_ms = _span(request)
+        found = await self._db.read(lambda connection: gaps_between(connection, list(streams), from_ms, to_ms))
+        now_ms = min(to_ms, self._clock.now_ms())
+        rows = [
+            {
+                "stream": streams[gap.stream].value,
+                "start_ms": gap.start_ms,
+                "end_ms": max(gap.start_ms, now_ms) if gap.end_ms is None else gap.end_ms,
+                "open": gap.end_ms is None,
+                "cause": gap.cause.value,
+            }
+            for gap in found
+        ]
+        return Reply({"gaps": rows})
+
+    async def still(self, request: Request) -> Reply:
+        """Return the newest still of the grant's camera."""
+        grant = self._grant(request)
+        action = Action.LIVE if grant.action is Action.LIVE else Action.SNAPSHOT
+        require(grant, action, grant.camera)
+        still = self._vision.still(grant.camera) if self._vision is not None else None
+        if still is None:
+            raise NotFound("there is no still of this camera yet", key="camera")
+        if still.role not in grant.streams:
+            # A main-only picture for a sub-only grant: shown no larger than a sub stream would be.
+            width = min(request.number("width", 320), 320)
+        else:
+            width = request.number("width", 320)
+        jpeg = still.at_width(width)
+        head = {"captured_ms": still.captured_ms, "width": jpeg.width, "height": jpeg.height}
+        return Reply(head, jpeg.data)
+
+    def _grant(self, request: Request) -> Grant:
+        ticket = request.params.get("ticket")
+        if not isinstance(ticket, dict):
+            raise GrantRefused("a signed grant is needed", reason="grant.missing")
+        return self._open_ticket(ticket)
+
+    async def export(self, request: Request) -> AsyncIterator[bytes]:
+        """Stream one playable MP4 of the granted time, or of one whole segment in it."""
+        grant = self._grant(request)
+        require(grant, Action.EXPORT, grant.camera)
+        if grant.from_ms is None or grant.to_ms is None:
+            raise GrantRefused("the grant names no time", reason="grant.other")
+        camera = await self._camera(grant.camera)
+        segment = request.text("segment", "")
+        if segment:
+            return await self._one(camera, grant, segment)
+        role = _role(request.text("stream", StreamRole.MAIN.value))
+        require(grant, Action.EXPORT, grant.camera, role)
+        stream = next((item for item in camera.streams if item.role is role), None)
+        if stream is None:
+            raise NotFound("the camera has no such stream", key="stream")
+        found = await self._store.find([stream.id], grant.from_ms, grant.to_ms)
+        return _chunks(_clip(found, grant.from_ms, grant.to_ms))
+
+    async def _one(self, camera: Camera, grant: Grant, path: str) -> AsyncIterator[bytes]:
+        number, name = _parse_segment(path)
+        stream = next((item for item in camera.streams if item.id == number), None)
+        if stream is None:
+            raise NotFound("no such segment", key="segment")
+        require(grant, Action.EXPORT, grant.camera, stream.role)
+        assert grant.from_ms is not None
+        assert grant.to_ms is not None
+        found = await self._store.find([stream.id], grant.from_ms, grant.to_ms)
+        mine = [item for item in found if (item.row.start_ms, item.row.run) == (name.start_ms, name.run)]
+        if not mine or mine[0].row.begin_ms < grant.from_ms or mine[0].row.end_ms > grant.to_ms:
+            raise NotFound("no such segment in the granted time", key="segment")
+        return _chunks(_clip(mine, None, None))
+
+    async def reindex(self, request: Request) -> Reply:
+        """Make the index equal to the files of every disk in use."""
+        del request
+        reports = await self._store.reindex()
+        damaged = [path for report in reports for path in report.damaged]
+        return Reply(
+            {
+                "segments": sum(report.segments for report in reports),
+                "files": sum(report.files for report in reports),
+                "added": sum(report.added for report in reports),
+                "removed": sum(report.removed for report in reports),
+                "changed": sum(report.changed for report in reports),
+                "damaged": damaged[:MAX_VICTIMS_SHOWN],
+            }
+        )
+
+    async def retention(self, request: Request) -> Reply:
+        """Carry out retention now, or only say what it would do."""
+        done = await self._cleaner.clean(dry_run=request.params.get("dry_run") is True)
+        victims = [
+            {"path": victim.row.path, "bytes": victim.row.size_bytes, "reason": victim.reason.value}
+            for item in done
+            for victim in item.plan.victims
+        ]
+        freed = sum(item.plan.freed_bytes for item in done)
+        return Reply({"plan": victims[:MAX_VICTIMS_SHOWN], "count": len(victims), "bytes": freed})
+
+
+def _role(text: str) -> StreamRole:
+    try:
+        return StreamRole(text)
+    except ValueError as error:
+        raise BadInput("stream must be main or sub", key="stream") from error
+
+
+def _streams(camera: Camera, request: Request) -> Sequence[Stream]:
+    text = request.text("stream", "")
+    role = _role(text) if text else None
+    return [stream for stream in camera.streams if role in (None, stream.role)]
+
+
+def _span(request: Request) -> tuple[int, int]:
+    from_ms, to_ms = request.number("from_ms", 0), request.number("to_ms", LAST_MS)
+    if from_ms >= to_ms:
+        raise BadInput("from_ms must be before to_ms", key="from_ms")
+    return from_ms, to_ms
+
+
+def _segment(camera: Camera, roles: Mapping[StreamId, StreamRole], item: Found) -> dict[str, Any]:
+    row = item.row
+    return {
+        "camera": camera.public_id,
+        "stream": roles[row.stream].value,
+        "path": row.path,
+        "start_ms": row.begin_ms,
+        "duration_ms": row.duration_ms,
+        "bytes": row.size_bytes,
+        "run": row.run,
+        "offset_ms": row.offset_ms,
+        "closed": row.closed,
+    }
+
+
+def _parse_segment(path: str) -> tuple[StreamId, SegmentName]:
+    parts = path.split("/")
+    number = parse_stream(parts[0]) if len(parts) == 4 else None
+    name = parse_name(parts[-1])
+    if number is None or name is None:
+        raise BadInput("segment must be a path as `segments` gives it", key="segment")
+    return number, name
+
+
+def _clip(found: Sequence[Found], from_ms: int | None, to_ms: int | None) -> Iterator[bytes | memoryview]:
+    """Return the bytes of the longest prefix that lies on one disk; NotFound without footage."""
+    if not found:
+        raise NotFound("no footage of this time")
+    slot = found[0].slot
+    opened = slot.require()
+    rows = [item.row for item in found if item.slot is slot]
+    return export(opened.volume.files, opened.ring, rows, from_ms, to_ms)
+
+
+async def _chunks(pieces: Iterator[bytes | memoryview]) -> AsyncIterator[bytes]:
+    """Read the next pieces in a worker thread, in chunks of a useful size."""
+
+    def some() -> bytes:
+        chunk = bytearray()
+        for piece in pieces:
+            chunk += piece
+            if len(chunk) >= CHUNK_BYTES:
+                break
+        return bytes(chunk)
+
+    while chunk := await anyio.to_thread.run_sync(some):
+        yield chunk

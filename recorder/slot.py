@@ -1,0 +1,221 @@
+"""One configured footage disk: opened when it is there, written, closed when it goes.
+
+Owns the volume, its index, its keys and its writer as one unit that can come and go while the recorder
+runs. Invariants: recovery ran before the writer starts; a disk that is missing, foreign or read-only is
+a state, never the end of the recorder; an index that is lost or damaged is rebuilt from the files while
+recording goes on. `open`, `close`, `look` and the reading calls block: worker threads only.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.core.clock import Clock
+from gateway.core.errors import StorageError, VolumeFull, VolumeMissing, VolumeReadOnly, VolumeWrong
+from gateway.core.log import get_logger
+from gateway.core.model import PublicId, RunId, StreamId
+from recorder.files import storage_error
+from recorder.gaps import GapCause
+from recorder.index import INDEX_NAME, VolumeIndex
+from recorder.keys import KeyRing
+from recorder.losses import Losses
+from recorder.recovery import RecoveryReport, ReindexReport, recover, reindex
+from recorder.rows import SegmentRow
+from recorder.school import SchoolKey
+from recorder.volume import Volume, open_or_initialise
+from recorder.writer import VolumeWriter, WriterOptions
+
+log = get_logger("recorder.volume")
+
+_STATES: tuple[tuple[type[StorageError], str], ...] = (
+    (VolumeMissing, "missing"),
+    (VolumeWrong, "wrong"),
+    (VolumeReadOnly, "read_only"),
+    (VolumeFull, "full"),
+)
+OK = "ok"
+
+
+def state_of(error: StorageError | None) -> str:
+    """Return the state a volume is in after this error; an input/output error counts as missing."""
+    if error is None:
+        return OK
+    return next((state for kind, state in _STATES if isinstance(error, kind)), "missing")
+
+
+@dataclass(frozen=True, slots=True)
+class SlotOptions:
+    """How a disk is used."""
+
+    path: Path
+    box: PublicId
+    min_free_bytes: int
+    create: bool
+    writer: WriterOptions
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """Everything of a disk that is in use."""
+
+    volume: Volume
+    index: VolumeIndex
+    ring: KeyRing | None
+    writer: VolumeWriter
+
+
+class Slot:
+    """The place of one disk."""
+
+    def __init__(self, options: SlotOptions, school: SchoolKey | None, losses: Losses, clock: Clock) -> None:
+        self.options = options
+        self._school, self._losses, self._clock = school, losses, clock
+        self.opened: Opened | None = None
+        self.state = "missing"
+        self.free_bytes = self.total_bytes = 0
+        self.needs_reindex = False
+        self._failure: StorageError | None = None
+
+    # --- WriterEvents: the writer's threads ---
+
+    def segment_closed(self, row: SegmentRow) -> None:
+        """Log a finished segment."""
+        log.debug("segment.closed", path=row.path, bytes=row.size_bytes, frames=row.frames)
+
+    def dropped(self, stream: StreamId, from_ms: int, to_ms: int, cause: str) -> None:
+        """Remember footage that did not reach the disk."""
+        self._losses.note(stream, from_ms, to_ms, GapCause(cause))
+
+    def storage_error(self, error: StorageError) -> None:
+        """Log what the disk said; the state follows with the next look."""
+        log.error("volume.failed", error, path=str(self.options.path))
+
+    # --- worker threads ---
+
+    def open(self, offsets: Mapping[RunId, int]) -> RecoveryReport | None:
+        """Open the disk if it is there and ours, recover, start the writer; None if it is not.
+
+        Raises AddressTaken when another recorder uses it.
+        """
+        try:
+            volume = self._volume()
+        except StorageError as error:
+            self._refuse(error)
+            return None
+        try:
+            index, self.needs_reindex = _open_index(volume.path / INDEX_NAME)
+            try:
+                ring = KeyRing(volume.files, self._school) if self._school is not None else None
+                report = recover(volume.files, index, ring, offsets)
+            except BaseException:
+                index.close()
+                raise
+        except OSError as error:
+            volume.close()
+            self._refuse(storage_error(error, str(self.options.path)))
+            return None
+        except (StorageError, sqlite3.Error) as error:
+            volume.close()
+            self._refuse(error if isinstance(error, StorageError) else StorageError(str(error)))
+            return None
+        writer = VolumeWriter(volume.files, index, ring, self, self._clock, options=self.options.writer)
+        writer.__enter__()
+        self._failure = None
+        self.opened = Opened(volume, index, ring, writer)
+        self.look()
+        log.info("volume.open", path=str(volume.path), adopted=len(report.adopted), missing=len(report.missing))
+        return report
+
+    def _volume(self) -> Volume:
+        if self.options.create:
+            return open_or_initialise(self.options.path, self.options.box, self._clock.now_ms())
+        return Volume.open(self.options.path, self.options.box)
+
+    def _refuse(self, error: StorageError) -> None:
+        if self._failure is None or self._failure.message != error.message:
+            log.error("volume.refused", error, path=str(self.options.path))
+        self._failure, self.state = error, state_of(error)
+
+    def close(self) -> bool:
+        """Close every segment and give the disk back; False if the disk did not answer in time."""
+        if self.opened is None:
+            return True
+        opened, self.opened = self.opened, None
+        done = opened.writer.finish()
+        if done:  # otherwise its thread still uses them; the process ends soon
+            opened.index.close()
+            opened.volume.close()
+        return done
+
+    def look(self) -> str:
+        """Ask the disk how it is; returns the state. A disk that went away is closed."""
+        if self.opened is None:
+            return self.state
+        if not self.opened.volume.still_there():
+            self._refuse(VolumeMissing(f"{self.options.path} went away", path=str(self.options.path)))
+            self.close()
+            return self.state
+        try:
+            self.free_bytes, self.total_bytes = self.opened.volume.free_bytes()
+        except StorageError as error:
+            self._refuse(error)
+            return self.state
+        self.state = state_of(self.opened.writer.statistics().failing)
+        return self.state
+
+    def reindex(self, offsets: Mapping[RunId, int]) -> ReindexReport:
+        """Make the index equal to the files; recording goes on. VolumeMissing if the disk is not open."""
+        opened = self.require()
+        report = reindex(opened.volume.files, opened.index, offsets)
+        self.needs_reindex = False
+        return report
+
+    def require(self) -> Opened:
+        """Return the opened disk; VolumeMissing if it is not there."""
+        if self.opened is None:
+            raise VolumeMissing(f"{self.options.path} is not in use", path=str(self.options.path))
+        return self.opened
+
+    def rows(self, stream: StreamId, from_ms: int, to_ms: int, *, closed_only: bool) -> list[SegmentRow]:
+        """Return what this disk holds of a stream in [from_ms, to_ms), oldest first."""
+        if self.opened is None:
+            return []
+        rows = self.opened.index.find(stream, from_ms, to_ms)
+        if closed_only:
+            return rows
+        known = {(row.start_ms, row.run) for row in rows}
+        running = [
+            row
+            for row in self.opened.writer.running()
+            if row.stream == stream and row.begin_ms < to_ms and row.end_ms > from_ms
+        ]
+        return rows + [row for row in running if (row.start_ms, row.run) not in known]
+
+    def last_end_ms(self, stream: StreamId) -> int | None:
+        """Return the true end of the newest footage of a stream on this disk."""
+        if self.opened is None:
+            return None
+        written = self.opened.writer.last_end_ms(stream)
+        if written is not None:
+            return written
+        row = self.opened.index.newest(stream)
+        return None if row is None else row.end_ms
+
+
+def _open_index(path: Path) -> tuple[VolumeIndex, bool]:
+    """Open the index; a damaged one is put aside. Returns it and whether it must be rebuilt."""
+    fresh = not path.exists()
+    index = VolumeIndex(path)
+    try:
+        index.open()
+    except sqlite3.DatabaseError:
+        for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+            stale = path.with_name(name)
+            if stale.exists():
+                stale.rename(stale.with_name(f"{name}.damaged"))
+        index, fresh = VolumeIndex(path), True
+        index.open()
+    return index, fresh
