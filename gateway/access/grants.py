@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from gateway.access import audit
-from gateway.access.audit import Actor
+from gateway.access.audit import CONSOLE, Actor
 from gateway.access.facts import Facts
 from gateway.access.policy import decide
 from gateway.access.reasons import Reason
 from gateway.access.store import FactStore, Need
-from gateway.core.errors import BadInput
+from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import (
     STAFF_ROLES,
     Action,
@@ -42,6 +42,8 @@ RECORDED = frozenset({Action.PLAYBACK, Action.EXPORT})
 LOOK_S = 60
 """Stills of one device and camera are one look, written once a minute; each is decided all the same."""
 MAX_LOOKS = 500
+CONSOLE_MS = 60_000
+"""How long a right given at the console may be begun with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,41 @@ class Grants:
         camera = order.camera if order else PublicId("")
         span = (order.from_ms, order.to_ms) if order else (None, None)
         return await self._issue(_Request(Actor(person, device), person, Action.EXPORT, obj, camera, *span))
+
+    async def issue_console(self, camera: PublicId, *, from_ms: int, to_ms: int) -> Grant:
+        """Make a right to recorded time for whoever holds the box's control socket, written down as that.
+
+        Raises NotFound for a camera that is not adopted, BadInput for a span that runs backwards.
+        """
+        if from_ms >= to_ms:
+            raise BadInput("recorded time needs from_ms < to_ms", key="to_ms")
+        store, need = self._store, Need(Action.EXPORT, ObjectRef(ObjectKind.CAMERA, camera))
+        if camera not in store.current.cameras:
+            raise NotFound("there is no such camera")
+        grant_id = new_public_id()
+
+        def run(conn: sqlite3.Connection) -> Grant:
+            now_ms = store.clock.now_ms()
+            detail = {"grant": grant_id, "camera": camera, "from_ms": from_ms, "to_ms": to_ms}
+            seq = audit.append(conn, store.body(CONSOLE, "granted", now_ms, need, **detail))
+            return Grant(
+                id=grant_id,
+                person=PublicId("console"),
+                role=Role.INSTALLER,
+                device=CONSOLE.device,
+                action=Action.EXPORT,
+                camera=camera,
+                streams=frozenset(StreamRole),
+                issued_ms=now_ms,
+                until_ms=now_ms + CONSOLE_MS,
+                lease_ms=CONSOLE_MS,
+                facts_version=store.current.version,
+                audit_seq=seq,
+                from_ms=from_ms,
+                to_ms=to_ms,
+            )
+
+        return await store.db.write(run)
 
     def redecide(self, grant: Grant) -> Decision:
         """Decide again about a grant that is open, from the current facts; pure but for the clock."""

@@ -105,12 +105,13 @@ class Logins:
 
     # asking
 
-    def who(self, token: str) -> Session | None:
-        """Return the session of a request's token and count the request as a sign of life."""
+    def who(self, token: str, *, active: bool = True) -> Session | None:
+        """Return the session of a request's token; `active` counts it as a sign of life of its person."""
         live = self._by_hash.get(token_hash(token))
         if live is None or self.alive(live.id, live.person) is not None:
             return None
-        live.seen_ns, live.seen_ms = self._store.clock.mono_ns(), self._store.clock.now_ms()
+        if active:
+            live.seen_ns, live.seen_ms = self._store.clock.mono_ns(), self._store.clock.now_ms()
         return self._session(live)
 
     def alive(self, session_id: str, person: PublicId) -> str | None:

@@ -18,7 +18,7 @@ import anyio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.access import audit
-from gateway.access.audit import Checkpoint, Emit, Verdict
+from gateway.access.audit import Actor, Checkpoint, Emit, Verdict
 from gateway.access.children import Children
 from gateway.access.classes import Classes
 from gateway.access.codes import Codes
@@ -29,10 +29,13 @@ from gateway.access.login import Logins
 from gateway.access.people import People
 from gateway.access.sessions import MediaPort, OpenGrants
 from gateway.access.sharing import Sharing
-from gateway.access.store import FactStore, no_outbox
+from gateway.access.store import FactStore, no_outbox, refusal
+from gateway.core import ticket
 from gateway.core.clock import Clock
 from gateway.core.config import Access as AccessRules
 from gateway.core.db import Database
+from gateway.core.errors import BadInput
+from gateway.core.model import Action, PublicId
 from gateway.core.secrets import SealKey
 from gateway.core.supervise import FaultSink, contained, supervise
 
@@ -119,6 +122,37 @@ class Access:
             return made
 
         return await self.store.db.write(run)
+
+    async def ticket(
+        self,
+        actor: Actor,
+        action: Action,
+        camera: PublicId,
+        *,
+        from_ms: int | None = None,
+        to_ms: int | None = None,
+    ) -> dict[str, str]:
+        """Return a signed grant for a still or recorded time; Denied, NotFound, BadInput.
+
+        Streams are opened by `open.open`, which also holds and ends them.
+        """
+        if actor.person is None or action is Action.LIVE:
+            raise BadInput("tickets are for people, and not for streams", action=str(action))
+        decision, grant = await self.grants.issue(
+            actor.person, actor.device, action, camera, from_ms=from_ms, to_ms=to_ms
+        )
+        if grant is None:
+            raise refusal(decision)
+        return ticket.sign(grant, self._key)
+
+    async def export_ticket(self, actor: Actor, order: PublicId) -> dict[str, str]:
+        """Return the signed grant of an approved export; Denied, NotFound, BadInput."""
+        if actor.person is None:
+            raise BadInput("tickets are for people")
+        decision, grant = await self.grants.issue_export(actor.person, actor.device, order)
+        if grant is None:
+            raise refusal(decision)
+        return ticket.sign(grant, self._key)
 
     async def verify(self) -> Verdict:
         """Check the whole audit chain against its own checkpoints."""
