@@ -32,6 +32,7 @@ class SegmentFile:
         self._gops: list[Gop] = []
         self._frames: list[int] = []
         self._renamed = False
+        self._flags = 0
         if files.exists(self.path):
             raise FileExistsError(errno.EEXIST, "a closed segment has this name", self.path)
         self.fd = files.create(self.part_path)
@@ -86,12 +87,13 @@ class SegmentFile:
                 with contextlib.suppress(OSError):
                     files.truncate(self.fd, self._end)
                 raise
+            self._flags = flags  # a later try must not say more than the footer on disk
             files.rename(self.part_path, self.path)
             self._renamed = True
         else:
             size = files.size(self.fd)
         files.fsync_dir(self.folder)
-        row = make_row(self.header, self._gops, sum(self._frames), size, flags)
+        row = make_row(self.header, self._gops, sum(self._frames), size, self._flags)
         self._close()
         return row
 

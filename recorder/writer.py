@@ -38,6 +38,8 @@ LONGEST_SEGMENT_90K = 3600 * TICKS_PER_S
 """A stream without key frames for an hour: its segment is closed and the next key frame awaited."""
 MAX_UNFINISHED = 64
 """Segments whose closing failed and is tried again; beyond this the oldest is left to recovery."""
+LAST_TRIES = 3
+"""Writes to a full disk that are tried again after the end was asked for: stopping must be quick."""
 
 
 class WriterEvents(Protocol):
@@ -114,6 +116,7 @@ class VolumeWriter:
         self._folders: set[str] = set()
         self._dirty = False
         self._failing: StorageError | None = None
+        self._last_tries = LAST_TRIES
         self._closed_segments = self._written_fragments = self._written_bytes = self._syncs = 0
         self._last_end_ms: dict[StreamId, int] = {}
         self._thread = threading.Thread(target=self._run, name="vuon-writer", daemon=True)
@@ -244,7 +247,9 @@ class VolumeWriter:
             self._close(stream, FLAG_SUSPECT)
             return "disk"
         if self._backlog.closed:
-            return "disk"
+            self._last_tries -= 1
+            if self._last_tries < 0:
+                return "disk"
         self._backlog.pause(self.options.retry_s)
         self._tell_drops()
         self._retry_unfinished()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
+from typing import Any, Self
 
 import av
 import numpy as np
@@ -20,19 +21,13 @@ from recorder.index import INDEX_NAME, VolumeIndex
 from recorder.keys import KeyRing
 from recorder.rows import SegmentRow
 from recorder.school import SchoolKey, load_school_key
+from tests.fakes.h264 import split_start_codes
 
 START_MS = 1_795_219_200_000
 """2026-11-21 00:00:00 UTC."""
 PLAIN = CodecConfig(
     Codec.H264, b"\x67\x42\xc0\x1e\xda\x02\x80\xbf\xe5\xc0\x44\x00\x00\x03", b"\x68\xce\x3c\x80", b"", 640, 360, 1
 )
-
-
-def split_annex_b(data: bytes) -> list[bytes]:
-    """Return the NAL units between start codes."""
-    return [
-        part.rstrip(b"\0") if False else part for part in data.replace(b"\0\0\0\1", b"\0\0\1").split(b"\0\0\1") if part
-    ]
 
 
 @cache
@@ -56,7 +51,7 @@ def encoded(
     is_h264 = codec == "libx264"
     units: list[AccessUnit] = []
     config: CodecConfig | None = None
-    packets: list[av.Packet] = []
+    packets: list[av.Packet[Any]] = []
     for number in range(frames):
         picture = np.full((size * 3 // 2, size * 2), 128, np.uint8)
         picture[:size, : (number * 3) % (size * 2)] = 40 + number % 200
@@ -67,7 +62,7 @@ def encoded(
     for packet in packets:
         sets: dict[int, bytes] = {}
         nals: list[bytes] = []
-        for nal in split_annex_b(bytes(packet)):
+        for nal in split_start_codes(bytes(packet)):
             kind = nal[0] & 31 if is_h264 else nal[0] >> 1 & 63
             if kind in ({7, 8} if is_h264 else {32, 33, 34}):
                 sets[kind] = nal
@@ -146,7 +141,7 @@ class Box:
         self.ring = KeyRing(self.files, self.school) if encrypted else None
         self.heard = Heard()
 
-    def __enter__(self) -> Box:
+    def __enter__(self) -> Self:
         self.index.open()
         return self
 
@@ -159,9 +154,3 @@ class Box:
         return sorted(
             str(path.relative_to(self.root)) for path in self.root.rglob("*-*.*") if path.suffix in {".seg", ".part"}
         )
-
-
-def offer_all(writer: object, stream: StreamId, units: Sequence[AccessUnit] | Iterator[AccessUnit]) -> None:
-    """Offer every unit."""
-    for unit in units:
-        writer.offer(stream, unit)  # type: ignore[attr-defined]  # any writer-like object
