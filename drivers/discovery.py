@@ -247,10 +247,12 @@ async def discover(
                     yield found
 
 
-async def discover_all(interfaces: Sequence[str], seconds: float, *, loopback: bool = False) -> tuple[Found, ...]:
+async def discover_all(
+    interfaces: Sequence[str], seconds: float, *, loopback: bool = False, message_id: Callable[[], UUID] = uuid4
+) -> tuple[Found, ...]:
     """Search to the end and return each device once, as last told, in order of address."""
     last: dict[tuple[str, str], Found] = {}
-    async for found in discover(interfaces, seconds, loopback=loopback):
+    async for found in discover(interfaces, seconds, loopback=loopback, message_id=message_id):
         last[found.endpoint, found.mac or ""] = found
     return tuple(sorted(last.values(), key=lambda found: socket.inet_aton(found.address)))
 

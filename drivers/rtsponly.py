@@ -27,6 +27,7 @@ from drivers.base import (
 )
 from drivers.gate import LoginGate
 from drivers.neighbours import mac_of
+from drivers.rtsp.protocol import StreamSink
 from drivers.rtsp.source import RtspSource
 from gateway.core.clock import Clock
 from gateway.core.errors import CameraError, CameraSilent, CameraUnreachable, CameraUnsupported
@@ -36,16 +37,6 @@ from gateway.core.model import StreamRole
 LOOK_S = 10.0
 """How long a camera may take from TCP connect to its first picture; key frames come every 2-4 s."""
 CONNECT_S = 3.0
-
-
-class StreamSink(Protocol):
-    """What a player delivers to; called in the network thread."""
-
-    def playing(self, config: CodecConfig | None) -> None:
-        """PLAY was accepted; `config` if the session description had it."""
-
-    def unit(self, unit: AccessUnit) -> None:
-        """One picture."""
 
 
 class StreamPlayer(Protocol):
