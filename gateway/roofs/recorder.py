@@ -1,0 +1,229 @@
+"""`vuon-recorder`: cameras to disk, feeds for live video; no people, no HTTP.
+
+Owns the building of the recorder: the drivers' objects are made here and handed to the recorder, which
+knows them as protocols only. Invariants: the network outlives the cameras that play through it, the disks
+outlive the network; one login gate per camera; the gateway's public key is read when the first ticket
+comes, so that recording never waits for the gateway.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from drivers.adopt import Learned, Means, learn
+from drivers.base import Found
+from drivers.discovery import discover_all
+from drivers.gate import LoginGate
+from drivers.onvif.pace import CallPool
+from drivers.retry import after_failure
+from drivers.rtsp.network import RtspNetwork
+from drivers.rtsp.source import RtspSource
+from gateway.core.clock import Clock
+from gateway.core.config import Config
+from gateway.core.daemonize import DaemonFacts
+from gateway.core.db import Database
+from gateway.core.errors import ConfigError
+from gateway.core.log import fault_sink, get_logger
+from gateway.core.model import Grant, Login, PublicId
+from gateway.core.secrets import load_seal_key, load_verify_key
+from gateway.core.ticket import open_ticket
+from gateway.roofs.main import run_daemon
+from recorder.budget import StartBudget, knock
+from recorder.camera import Tools
+from recorder.gaps import GapLedger
+from recorder.journal import Journal
+from recorder.losses import Losses
+from recorder.registry import MIGRATIONS, Identity, NewCamera, Registry, StreamSpec
+from recorder.retention import Rule
+from recorder.runs import RunBook, boot_id
+from recorder.school import SchoolKey, load_school_key
+from recorder.service import Parts, Recorder, Settings
+from recorder.service_cameras import AdoptOrder, FoundCamera
+from recorder.slot import Slot, SlotOptions
+from recorder.store import Store
+from recorder.vision.client import VisionClient
+from recorder.writer import WriterOptions
+
+CLOSE_S = 8.0
+"""What a disk gets to take the last pictures: every segment is closed within 10 s of SIGTERM."""
+
+
+@dataclass(slots=True)
+class Drivers:
+    """Searching and learning cameras, in the recorder's words."""
+
+    config: Config
+    clock: Clock
+    network: RtspNetwork
+    pool: CallPool = field(default_factory=CallPool)
+    found: dict[tuple[str, str], Found] = field(default_factory=dict)
+    """The last search's answers by address and endpoint: adoption reads the service's path there."""
+
+    async def search(self, seconds: float) -> Sequence[FoundCamera]:
+        """Search the configured interfaces."""
+        cameras = self.config.cameras
+        found = await discover_all(cameras.interfaces, seconds, loopback=cameras.loopback)
+        self.found = {(item.address, item.endpoint): item for item in found}
+        return [
+            FoundCamera(
+                item.endpoint, item.address, item.port, item.name, item.hardware, item.mac or "", item.on_subnet
+            )
+            for item in found
+        ]
+
+    async def learn(self, order: AdoptOrder) -> NewCamera:
+        """Ask a camera everything; its login is sent at most once."""
+        means = Means(self.clock, self.pool, self.network)
+        gate = LoginGate(order.login)
+        found = self.found.get((order.address, order.endpoint))
+        learned = await learn(order.address, order.port, gate, means, found=found, rtsp_path=order.rtsp_path)
+        return new_camera(learned, order)
+
+
+def new_camera(learned: Learned, order: AdoptOrder) -> NewCamera:
+    """Translate what the drivers learned into what the registry stores."""
+    return NewCamera(
+        name=learned.name,
+        driver=learned.driver,
+        address=order.address,
+        port=learned.port,
+        identity=Identity(learned.endpoint, learned.mac or "", learned.serial),
+        login=order.login,
+        login_mode=learned.login_mode.value,
+        manufacturer=learned.manufacturer,
+        model=learned.model,
+        firmware=learned.firmware,
+        streams=tuple(
+            StreamSpec(
+                role=item.role,
+                host=item.source.host,
+                port=item.source.port,
+                path=item.source.path,
+                codec=item.codec.value if item.codec is not None else "",
+                width=item.width,
+                height=item.height,
+                fps=item.fps,
+                bitrate_bps=item.bitrate_bps,
+                token=item.token,
+            )
+            for item in learned.streams
+        ),
+    )
+
+
+def source_of(spec: StreamSpec) -> RtspSource:
+    """Return where a stream is fetched."""
+    return RtspSource(spec.host, spec.port, spec.path)
+
+
+def make_gate(login: Login | None, refused: bool) -> LoginGate:
+    """Return a camera's one login gate."""
+    return LoginGate(login, refused=refused)
+
+
+def slots(config: Config, box: PublicId, losses: Losses, clock: Clock) -> list[Slot]:
+    """Return a slot per configured disk; ConfigError without any."""
+    if not config.volumes:
+        raise ConfigError(
+            "no disk for footage is configured", key="volumes", value="", remedy="add [[volumes]] with path = …"
+        )
+    writer = WriterOptions(segment_s=config.recording.segment_s, sync_s=config.recording.sync_s, stop_s=CLOSE_S)
+    school: SchoolKey | None = None
+    if config.recording.encrypt:
+        school = load_school_key(config.paths.keys / "footage.key")
+    return [
+        Slot(SlotOptions(item.path, box, item.min_free_bytes, item.create, writer), school, losses, clock)
+        for item in config.volumes
+    ]
+
+
+@contextlib.asynccontextmanager
+async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Recorder]:
+    """Run the recorder while entered."""
+    log = get_logger("recorder")
+    on_fault = fault_sink(log)
+    facts = DaemonFacts("vuon-recorder", clock)
+    seal = load_seal_key(config.paths.keys / "recorder-seal.key")
+
+    @cache
+    def grant_key() -> Ed25519PublicKey:
+        return load_verify_key(config.paths.grant_key)
+
+    def grant_of(ticket: Mapping[str, Any]) -> Grant:
+        return open_ticket(ticket, grant_key(), now_ms=clock.now_ms())
+
+    async with Database(config.paths.database("cameras"), [MIGRATIONS]) as db, RtspNetwork(clock) as network:
+        journal = Journal(db, clock)
+        await journal.load()
+        registry = Registry(db, seal, journal, clock)
+        runs, ledger, losses = RunBook(db, boot_id()), GapLedger(journal), Losses(clock)
+        store = Store(slots(config, await registry.box_id(), losses, clock), losses, runs, journal, clock)
+        tools = Tools(
+            clock=clock,
+            player=network,
+            make_gate=make_gate,
+            make_source=source_of,
+            retry=after_failure,
+            knock=knock,
+            jitter=random.random,
+            budget=StartBudget(
+                clock, max_logins=config.cameras.max_logins, connects_per_s=config.cameras.max_connects_per_s
+            ),
+            footage=store,
+            runs=runs,
+            ledger=ledger,
+            journal=journal,
+            registry=registry,
+            on_fault=on_fault,
+        )
+        drivers = Drivers(config, clock, network)
+        parts = Parts(
+            db=db,
+            journal=journal,
+            registry=registry,
+            runs=runs,
+            ledger=ledger,
+            store=store,
+            vision=VisionClient(clock, sandbox=config.vision.sandbox) if config.vision.enabled else None,
+            tools=tools,
+            search=drivers.search,
+            learn=drivers.learn,
+            open_ticket=grant_of,
+            daemon=facts.as_dict,
+            clock=clock,
+            on_fault=on_fault,
+        )
+        async with Recorder(parts, settings(config)) as recorder:
+            log.info("recorder.ready", cameras=len(recorder.cameras.all()), volumes=len(config.volumes))
+            yield recorder
+            log.info("recorder.stopping")
+
+
+def settings(config: Config) -> Settings:
+    """Return the recorder's own settings from the configuration."""
+    return Settings(
+        control_socket=config.paths.socket("recorder"),
+        feed_socket=config.paths.socket("feed"),
+        zone=ZoneInfo(config.site.timezone),
+        rule=Rule(config.retention.days, config.retention.max_bytes_per_stream),
+        search_s=config.cameras.discovery_s,
+        sub_streams=config.recording.sub_streams,
+    )
+
+
+def main() -> int:
+    """Run the daemon to its end."""
+    return run_daemon("recorder", recorder_daemon)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
