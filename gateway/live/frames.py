@@ -19,7 +19,8 @@ KEEP_S = 3.0
 MOST_BYTES = 16 << 20
 """One stream's history; a 10 s GOP of 8 Mbit/s is 10 MB."""
 _LEAP_TICKS = 10 * TICKS_PER_S
-_BACK_TICKS = TICKS_PER_S
+_BACK_TICKS = TICKS_PER_S // 2
+_PAUSE_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +111,17 @@ class History:
         return frame
 
     def _on_the_line(self, unit: AccessUnit, last: Frame | None) -> int:
-        """Return the unit's RTP time: its own, or shifted so that a new run follows the old one."""
+        """Return the unit's RTP time: its own, or shifted so that a new run follows the old one.
+
+        A run begins at 0, so its time is behind the old one's, or not ahead of it after a pause. A small
+        step back without a pause is the order of pictures.
+        """
         step = unit.pts_90k - self._last_pts_90k
-        if last is not None and not -_BACK_TICKS < step < _LEAP_TICKS:
-            passed = (unit.received_mono_ns - last.received_mono_ns) * TICKS_PER_S // 1_000_000_000
-            self._shift_90k = last.ts_90k + max(1, passed) - unit.pts_90k
+        if last is not None:
+            passed_ns = unit.received_mono_ns - last.received_mono_ns
+            if not -_BACK_TICKS < step < _LEAP_TICKS or (step <= 0 and passed_ns > _PAUSE_NS):
+                passed_90k = passed_ns * TICKS_PER_S // 1_000_000_000
+                self._shift_90k = last.ts_90k + max(1, passed_90k) - unit.pts_90k
         self._last_pts_90k = unit.pts_90k
         return unit.pts_90k + self._shift_90k
 

@@ -80,7 +80,7 @@ class HardStun(aioice.ice.StunProtocol):
         assert isinstance(data, bytes)
         source = (str(addr[0]), int(addr[1]))
         if not looks_like_stun(data):
-            if self.receiver.has_proven(self, source):
+            if data and self.receiver.has_proven(self, source):
                 self.receiver.data_received(data, self.local_candidate.component)
             else:
                 self.receiver.dropped["stranger"] += 1

@@ -87,7 +87,9 @@ def parse_offer(text: str) -> Offer:
         raise OfferRefused("the first media line must be video")
     if len(media) > 2 or (len(media) == 2 and not media[1].head.startswith("m=application ")):
         raise OfferRefused("only one video line and one data channel line are served")
-    candidates = tuple(item for section in media for line in section.all("candidate") for item in _candidate(line))
+    # Bundled lines use the first one's path; the others' candidates are only read for being well-formed.
+    each = [tuple(item for line in section.all("candidate") for item in _candidate(line)) for section in media]
+    candidates = each[0]
     lines = ["v=0", "o=- 1 1 IN IP4 0.0.0.0", "s=-", "t=0 0"]
     mids = [section.one("mid", _MID) for section in media]
     if len(set(mids)) != len(mids):
