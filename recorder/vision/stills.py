@@ -80,7 +80,7 @@ def stills_of(frame: Any) -> tuple[Jpeg, ...]:
 
 def _still(frame: Any, width: int) -> Jpeg:
     height = max(2, round(frame.height * width / frame.width / 2) * 2)
-    picture = frame.reformat(width, height, "bgr24").to_ndarray()
+    picture = frame.reformat(width, height, "bgr24", threads=1).to_ndarray()  # threads: none in the cage
     done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not done:
         raise BadPicture("the picture does not encode")
@@ -98,7 +98,7 @@ class Looker:
         """Make every library load what it loads lazily: afterwards no file can be opened."""
         for codec in ("h264", "hevc"):
             _decoder(codec).open()
-        frame = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), "bgr24").reformat(format="yuv420p")
+        frame = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), "bgr24").reformat(format="yuv420p", threads=1)
         look_at(luma_of(frame), None)
         stills_of(frame)
 
