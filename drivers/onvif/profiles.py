@@ -2,7 +2,7 @@
 
 Owns the reading of Media1 and Media2 profiles and the choice. Pure. Invariants: profiles are grouped
 by video source, since their order means nothing and a recorder has many sources; main has the most
-pixels; sub is the smallest that is at least 320 wide, and smaller than main; JPEG profiles are not
+pixels; sub is the smallest that is at least 320 wide, and lighter than main; JPEG profiles are not
 streams of ours; a value that is missing or absurd is 0, never an error.
 """
 
@@ -50,6 +50,11 @@ class Profile:
     def pixels(self) -> int:
         """Size of a picture."""
         return self.width * self.height
+
+    @property
+    def weight(self) -> tuple[int, int]:
+        """What it costs to send: pixels, then bits."""
+        return self.pixels, self.bitrate_bps
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +141,7 @@ def choose(profiles: Sequence[Profile]) -> tuple[Channel, ...]:
     channels = []
     for source, group in sources.items():
         main = max(group, key=lambda profile: (profile.pixels, profile.codec is Codec.H264, profile.bitrate_bps))
-        smaller = [p for p in group if p.pixels < main.pixels and p.width >= LEAST_SUB_WIDTH]
+        smaller = [p for p in group if p.weight < main.weight and p.width >= LEAST_SUB_WIDTH]
         sub = min(smaller, key=lambda p: (p.pixels, p.codec is not Codec.H264, p.bitrate_bps), default=None)
         channels.append(Channel(source, main, sub))
     return tuple(channels)

@@ -49,11 +49,13 @@ def test_main_and_sub_by_size_not_by_order() -> None:
 
 
 def test_equal_sizes_make_no_sub() -> None:
-    """Two profiles of one size are one stream; H.264 and the higher rate win."""
+    """Of equal sizes H.264 and the higher rate make main; sub must be lighter."""
     (channel,) = choose(
         [profile("a", 1920, 1080, codec=Codec.H265), profile("b", 1920, 1080), profile("c", 1920, 1080, kbps=4000)]
     )
-    assert (channel.main.token, channel.sub) == ("c", None)
+    assert (channel.main.token, channel.sub and channel.sub.token) == ("c", "b")
+    (channel,) = choose([profile("a", 640, 480), profile("b", 640, 480)])
+    assert channel.sub is None
 
 
 def test_a_recorder_has_a_channel_for_each_source() -> None:
@@ -81,7 +83,7 @@ def test_choice_always_keeps_its_rules(sizes: list[tuple[int, int, int]]) -> Non
     for channel in channels:
         assert channel.main.pixels == max(p.pixels for p in profiles if p.source == channel.source)
         if channel.sub is not None:
-            assert channel.sub.pixels < channel.main.pixels
+            assert channel.sub.weight < channel.main.weight
             assert channel.sub.width >= 320
 
 
@@ -204,7 +206,7 @@ def test_security_header_holds_no_password() -> None:
 def test_digest_counts_its_nonce_in_every_thread() -> None:
     """Twelve threads using one challenge never use a count twice."""
     challenge = Challenge("digest", "cam", "n", "SHA-256", ("auth",))
-    digest, seen = auth.DigestLogin(challenge, bytes), []
+    digest, seen = auth.DigestLogin(challenge, bytes), list[str]()
     login = Login("admin", Secret("x"))
 
     def use() -> None:

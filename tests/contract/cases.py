@@ -1,0 +1,61 @@
+"""How the conformance suite makes each driver: against one simulated camera, with one gate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from drivers.base import Driver
+from drivers.gate import LoginGate
+from drivers.onvif.driver import OnvifDriver
+from drivers.onvif.pace import CallPool
+from drivers.onvif.transport import Limits
+from drivers.rtsp.network import RtspNetwork
+from drivers.rtsp.source import RtspSource
+from drivers.rtsponly import RtspOnlyDriver
+from drivers.simulated.camera import SimulatedCamera
+from drivers.simulated.faults import Faults
+from gateway.core.clock import SystemClock
+from gateway.core.model import StreamRole
+
+LIMITS = Limits(total_s=3.0)
+
+
+def onvif(camera: SimulatedCamera, gate: LoginGate, network: RtspNetwork) -> Driver:
+    """The ONVIF driver at a camera's ONVIF port."""
+    return OnvifDriver(camera.address, camera.onvif_port, gate, pool=CallPool(), clock=SystemClock(), limits=LIMITS)
+
+
+def rtsp_only(camera: SimulatedCamera, gate: LoginGate, network: RtspNetwork) -> Driver:
+    """The RTSP-only driver with both paths of a camera."""
+    main, sub = (
+        RtspSource(camera.address, camera.rtsp_port, camera.rtsp_url(role).split("/", 3)[3].join(("/", "")))
+        for role in (StreamRole.MAIN, StreamRole.SUB)
+    )
+    return RtspOnlyDriver(main, gate, player=network, clock=SystemClock(), sub=sub)
+
+
+def _html(faults: Faults) -> None:
+    faults.html_error = True
+
+
+def _garbage(faults: Faults) -> None:
+    faults.garbage = True
+
+
+@dataclass(frozen=True)
+class Case:
+    """One driver under test."""
+
+    name: str
+    make: Callable[[SimulatedCamera, LoginGate, RtspNetwork], Driver]
+    protocol: str
+    """The simulated camera's name for what the driver speaks: "onvif" or "rtsp"."""
+    break_replies: Callable[[Faults], None]
+    """Makes the camera answer this driver with what is no answer."""
+
+
+CASES = (
+    Case("onvif", onvif, "onvif", _html),
+    Case("rtsp", rtsp_only, "rtsp", _garbage),
+)
