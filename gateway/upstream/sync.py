@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from gateway.core.clock import Clock
@@ -39,10 +40,21 @@ class Uplink:
     """Runs the conversation; `run` ends only by an error, `supervise` starts it again."""
 
     def __init__(
-        self, db: Database, link: Link, clock: Clock, *, claim: str, batch: int, flush_s: float, keep_days: int
+        self,
+        db: Database,
+        link: Link,
+        clock: Clock,
+        *,
+        claim: str,
+        batch: int,
+        flush_s: float,
+        keep_days: int,
+        agreed: Callable[[], None] = lambda: None,
     ) -> None:
+        """`agreed` is called each time the hub and we know each other's cursors."""
         self._db, self._link, self._clock = db, link, clock
         self._claim, self._batch, self._flush_s, self._keep_ms = claim, batch, flush_s, keep_days * DAY_MS
+        self._agreed = agreed
         self._wake = asyncio.Event()
         self._pruned_ns = 0
         self.acked_total = 0
@@ -56,6 +68,7 @@ class Uplink:
         gateway = await self._enrolled()
         await self._db.write(lambda connection: outbox.ensure_lanes(connection, self._clock.now_ms()))
         await self._agree(gateway)
+        self._agreed()
         while True:
             self._wake.clear()
             while await self._drain_once(gateway):

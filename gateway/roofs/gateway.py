@@ -1,0 +1,331 @@
+"""`vuon-gateway`: people, rights, audit, events, and the pages; no camera password, no footage.
+
+Owns the building of the gateway: database, access, live's client, upstream, pages, control socket, and
+their end in reverse. Invariants: every loop runs under `supervise`, so that one failing never stops the
+others; whatever fails here, recording goes on (another process) and guardians' video ends with its lease.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import sys
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import anyio
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from gateway.access import store as access_store
+from gateway.access.audit import CONSOLE
+from gateway.access.children import Children
+from gateway.access.classes import Classes
+from gateway.access.codes import Codes
+from gateway.access.grants import Grants
+from gateway.access.invitations import Invitations
+from gateway.access.login import Logins
+from gateway.access.people import People
+from gateway.access.sessions import OpenGrants
+from gateway.access.sharing import Sharing
+from gateway.access.store import FactStore
+from gateway.core.bus import Bus
+from gateway.core.clock import Clock
+from gateway.core.config import Config
+from gateway.core.daemonize import DaemonFacts
+from gateway.core.db import Database
+from gateway.core.events import Event, make_event
+from gateway.core.log import fault_sink, get_logger
+from gateway.core.model import PublicId
+from gateway.core.secrets import load_seal_key, load_signing_key
+from gateway.core.supervise import Backoff, supervise
+from gateway.core.version import __version__
+from gateway.core.wire import ControlClient, ControlServer
+from gateway.health.tracker import Tracker
+from gateway.live.client import LiveClient
+from gateway.roofs import web_ports
+from gateway.roofs.gateway_control import Desk, handlers
+from gateway.roofs.gateway_loops import Checkpoints, JournalCopy, Looks
+from gateway.roofs.http import HttpServer, own_names
+from gateway.roofs.live_port import MediaDoor
+from gateway.roofs.main import run_daemon
+from gateway.roofs.names import Names
+from gateway.roofs.web_lists import ListedRights
+from gateway.upstream import outbox
+from gateway.upstream.link import HubLink
+from gateway.upstream.sync import Uplink
+from web.app import create_app
+from web.services import Services, SiteFacts
+
+log = get_logger("gateway")
+
+
+@dataclass(slots=True)
+class Base:
+    """What everything else is built on."""
+
+    config: Config
+    clock: Clock
+    key: Ed25519PrivateKey
+    db: Database
+    store: FactStore
+    bus: Bus
+    recorder: ControlClient
+    live: LiveClient
+
+
+class Signals:
+    """Wakes the uplink when something was put into the outbox; set once it exists."""
+
+    def __init__(self) -> None:
+        self.uplink: Uplink | None = None
+        self.hub_ok: bool | None = None
+
+    def wake(self) -> None:
+        """Send soon."""
+        if self.uplink is not None:
+            self.uplink.wake()
+
+
+@contextlib.asynccontextmanager
+async def base(config: Config, clock: Clock) -> AsyncIterator[Base]:
+    """Open the database, load the facts, connect to the other daemons."""
+    key = load_signing_key(config.paths.grant_key)
+    seal = load_seal_key(config.paths.keys / "people.key")
+    migrations = [access_store.MIGRATIONS, outbox.MIGRATIONS]
+    async with (
+        Database(config.paths.database("gateway"), migrations) as db,
+        ControlClient(config.paths.socket("recorder"), "recorder") as recorder,
+        LiveClient(config.paths.socket("live")) as live,
+    ):
+        zone = ZoneInfo(config.site.timezone)
+        store = FactStore(db, clock, zone=zone, seal=seal, emit=outbox.put)
+        await store.load()
+        yield Base(config, clock, key, db, store, Bus(), recorder, live)
+
+
+@dataclass(slots=True)
+class Access:
+    """The parts of access, built on the base."""
+
+    people: People
+    children: Children
+    classes: Classes
+    sharing: Sharing
+    logins: Logins
+    codes: Codes
+    slips: Invitations
+    grants: Grants
+    names: Names
+
+
+async def access(base: Base) -> Access:
+    """Build access and load what it keeps in memory."""
+    settings, store = base.config.access, base.store
+    logins = Logins(store)
+    await logins.load()
+    people, children, classes = People(store), Children(store), Classes(store)
+    names = Names(store, people, children, classes)
+    await names.load()
+    store.listeners.append(lambda _facts: base.bus.publish(web_ports.FACTS_TOPIC))
+    return Access(
+        people,
+        children,
+        classes,
+        Sharing(store),
+        logins,
+        Codes(store, logins, minutes=settings.code_minutes),
+        Invitations(store, logins, days=settings.slip_days),
+        Grants(store, alive=logins.alive),
+        names,
+    )
+
+
+def web_services(base: Base, parts: Access, opened: OpenGrants, hosts: frozenset[str]) -> Services:
+    """Return what the pages may use."""
+    rights = web_ports.RightsPort(base.store, parts.grants)
+    site = base.config.site
+    return Services(
+        logins=web_ports.LoginPort(parts.logins, parts.codes, parts.slips, parts.names),
+        rights=ListedRights(rights, base.store, parts.names),
+        live=web_ports.LivePort(opened, base.live, parts.names),
+        sharing=web_ports.SharingPort(base.store, parts.sharing),
+        changes=web_ports.ChangesPort(base.bus),
+        recorder=web_ports.RecorderDoor(base.recorder, base.key),
+        clock=base.clock,
+        site=SiteFacts(site.name, PublicId("box"), site.timezone, site.language),
+        hosts=hosts,
+        secure=not base.config.web.insecure_loopback,
+    )
+
+
+def web_url(config: Config, names: list[str]) -> str:
+    """Return the address printed on slips."""
+    if config.web.insecure_loopback:
+        return f"http://{config.web.listen}:{config.web.port}"
+    port = "" if config.web.port == 443 else f":{config.web.port}"
+    return f"https://{names[0]}{port}"
+
+
+async def status_of(base: Base, facts: DaemonFacts, opened: OpenGrants, signals: Signals) -> dict[str, Any]:
+    """Return the gateway's own part of the status."""
+    lanes = await base.db.read(outbox.lanes)
+    return {
+        "daemon": facts.as_dict(),
+        "watching": len(opened.watches()),
+        "facts_version": base.store.current.version,
+        "upstream": {
+            "configured": bool(base.config.upstream.url),
+            "connected": signals.hub_ok,
+            "waiting": {state.lane.value: state.last - state.acked for state in lanes},
+        },
+    }
+
+
+@contextlib.asynccontextmanager
+async def build(config: Config, clock: Clock) -> AsyncIterator[None]:
+    """Run the gateway while entered."""
+    facts, signals, sink = DaemonFacts("gateway", clock), Signals(), fault_sink(log)
+    async with contextlib.AsyncExitStack() as stack:
+        ground = await stack.enter_async_context(base(config, clock))
+        parts = await access(ground)
+        await ground.db.write(lambda conn: _started(conn, clock))
+        media = MediaDoor(ground.live, ground.bus)
+        opened = await stack.enter_async_context(
+            OpenGrants(ground.store, parts.grants, media, ground.key, on_fault=sink)
+        )
+        parts.logins.listeners.append(opened.recheck)
+        tracker = Tracker(clock)
+        tasks = await stack.enter_async_context(anyio.create_task_group())
+        stack.callback(tasks.cancel_scope.cancel)
+
+        async def keep(name: str, run: Callable[[], Awaitable[None]], most_s: float = 30.0) -> None:
+            await supervise(name, run, clock=clock, on_fault=sink, backoff=Backoff(most_s=most_s))
+
+        for name, run in _loops(ground, parts, tracker, signals).items():
+            tasks.start_soon(keep, name, run)
+        if config.upstream.url:
+            tasks.start_soon(keep, "uplink", await _uplink(stack, ground, signals))
+        names = [*config.web.names] or own_names()
+        server = HttpServer(
+            create_app(web_services(ground, parts, opened, frozenset(names))),
+            listen=config.web.listen,
+            port=config.web.port,
+            insecure=config.web.insecure_loopback,
+            tls_folder=config.paths.state / "tls",
+            names=names,
+            now_ms=clock.now_ms(),
+        )
+        await stack.enter_async_context(server)
+        desk = _desk(ground, parts, opened, tracker, facts, signals, web_url(config, names))
+        await stack.enter_async_context(
+            ControlServer(config.paths.socket("gateway"), "gateway", handlers(desk), on_fault=sink)
+        )
+        log.info("gateway.ready", port=config.web.port, ca=server.ca_sha256, version=__version__)
+        yield
+
+
+def _desk(
+    ground: Base,
+    parts: Access,
+    opened: OpenGrants,
+    tracker: Tracker,
+    facts: DaemonFacts,
+    signals: Signals,
+    url: str,
+) -> Desk:
+    return Desk(
+        people=parts.people,
+        children=parts.children,
+        classes=parts.classes,
+        sharing=parts.sharing,
+        codes=parts.codes,
+        slips=parts.slips,
+        grants=parts.grants,
+        tracker=tracker,
+        db=ground.db,
+        key=ground.key,
+        recorder=ground.recorder,
+        web_url=url,
+        code_minutes=ground.config.access.code_minutes,
+        slip_days=ground.config.access.slip_days,
+        status=lambda: status_of(ground, facts, opened, signals),
+        sessions_of=lambda person: sum(watch.grant.person == person for watch in opened.watches()),
+    )
+
+
+def _loops(ground: Base, parts: Access, tracker: Tracker, signals: Signals) -> dict[str, Callable[[], Awaitable[None]]]:
+    async def changed(rows: list[dict[str, Any]]) -> None:
+        signals.wake()
+        if any(row["type"].startswith(("camera.adopted", "camera.removed")) for row in rows):
+            cameras = (await ground.recorder.call("camera.list")).result["cameras"]
+            await parts.classes.sync_cameras(CONSOLE, {PublicId(row["id"]) for row in cameras})
+
+    async def minutely() -> None:
+        while True:
+            await ground.clock.sleep(60)
+            await parts.logins.keep()
+
+    looks = Looks(
+        ground.recorder,
+        ground.live.status,
+        ground.db,
+        tracker,
+        ground.clock,
+        hub_ok=lambda: signals.hub_ok,
+        woke=signals.wake,
+    )
+    return {
+        "journal": JournalCopy(ground.recorder, ground.db, changed).run,
+        "looks": looks.run,
+        "checkpoints": Checkpoints(ground.db, ground.key, ground.clock, signals.wake).run,
+        "names": parts.names.run,
+        "logins": minutely,
+    }
+
+
+async def _uplink(stack: contextlib.AsyncExitStack, ground: Base, signals: Signals) -> Callable[[], Awaitable[None]]:
+    settings = ground.config.upstream
+    link = await stack.enter_async_context(HubLink(settings.url, ground.key, ground.clock))
+    uplink = Uplink(
+        ground.db,
+        link,
+        ground.clock,
+        claim=settings.claim,
+        batch=settings.batch,
+        flush_s=settings.flush_s,
+        keep_days=settings.keep_acked_days,
+        agreed=lambda: setattr(signals, "hub_ok", True),
+    )
+    signals.uplink = uplink
+
+    async def run() -> None:
+        try:
+            await uplink.run()
+        finally:
+            signals.hub_ok = False
+
+    return run
+
+
+def _started(conn: sqlite3.Connection, clock: Clock) -> None:
+    event: Event = make_event(
+        "box.started",
+        now_ms=clock.now_ms(),
+        mono_ns=clock.mono_ns(),
+        trusted=clock.trusted(),
+        version=__version__,
+        boot=str(uuid.uuid4()),
+    )
+    outbox.put(conn, event)
+
+
+def main() -> None:
+    """Run `vuon-gateway --config PATH`."""
+    sys.exit(run_daemon("gateway", build))
+
+
+if __name__ == "__main__":
+    main()

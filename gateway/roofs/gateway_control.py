@@ -1,0 +1,249 @@
+"""The gateway's control socket: what the command line and the demo ask.
+
+Owns the methods of `<run>/gateway.sock`. Whoever may open that socket acts as the console: everything is
+decided as such and written into the audit with that actor. Invariants: names are looked up, never guessed;
+an unknown name is BadInput with the known ones; no method returns a stored secret, only fresh ones once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from gateway.access import audit
+from gateway.access.audit import CONSOLE
+from gateway.access.children import Children
+from gateway.access.classes import Classes, Hours, at
+from gateway.access.codes import Codes
+from gateway.access.grants import Grants
+from gateway.access.invitations import Invitations
+from gateway.access.people import People
+from gateway.access.sharing import Sharing
+from gateway.core.db import Database
+from gateway.core.errors import BadInput
+from gateway.core.model import PublicId, Role
+from gateway.core.ticket import sign
+from gateway.core.wire import ControlClient, Handler, Reply, Request
+from gateway.health.tracker import Tracker
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the control methods work with."""
+
+    people: People
+    children: Children
+    classes: Classes
+    sharing: Sharing
+    codes: Codes
+    slips: Invitations
+    grants: Grants
+    tracker: Tracker
+    db: Database
+    key: Ed25519PrivateKey
+    recorder: ControlClient
+    web_url: str
+    code_minutes: int
+    slip_days: int
+    status: Callable[[], Awaitable[dict[str, Any]]]
+    sessions_of: Callable[[PublicId], int]
+
+
+def handlers(desk: Desk) -> dict[str, Handler]:
+    """Return the methods by name."""
+    desk_methods = _People(desk)
+    footage = _Footage(desk)
+    return {
+        "status": _status(desk),
+        "people.list": desk_methods.list_all,
+        "person.add": desk_methods.add_person,
+        "class.add": desk_methods.add_class,
+        "guardian.add": desk_methods.add_guardian,
+        "hours.set": desk_methods.set_hours,
+        "accept": desk_methods.accept,
+        "sharing": desk_methods.share,
+        "revoke": desk_methods.revoke,
+        "code.new": desk_methods.new_code,
+        "slip.new": desk_methods.new_slip,
+        "audit.verify": footage.verify_audit,
+        "export": footage.export,
+    }
+
+
+def _status(desk: Desk) -> Handler:
+    async def status(_request: Request) -> Reply:
+        conditions = [
+            {"code": item.code, "subject": item.subject, "severity": item.severity, "since_ms": item.since_ms}
+            for item in desk.tracker.current()
+        ]
+        return Reply(await desk.status() | {"conditions": conditions})
+
+    return status
+
+
+class _People:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def list_all(self, _request: Request) -> Reply:
+        people = [
+            {
+                "id": row.id,
+                "name": row.name,
+                "role": row.role.value,
+                "disabled": row.disabled,
+                "classes": [item.name for item in await self._classes_of(row.id)],
+            }
+            for row in await self._desk.people.rows()
+        ]
+        classes = [
+            {"id": row.id, "name": row.name, "cameras": list(row.cameras)} for row in await self._desk.classes.rows()
+        ]
+        return Reply({"people": people, "classes": classes})
+
+    async def _classes_of(self, person: PublicId) -> list[Any]:
+        mine = {row.class_id for row in await self._desk.children.rows(guardian=person)}
+        return [row for row in await self._desk.classes.rows() if row.id in mine]
+
+    async def add_person(self, request: Request) -> Reply:
+        role = _choice(Role, request.text("role"), "role")
+        return Reply({"person": await self._desk.people.add(CONSOLE, role, request.text("name"))})
+
+    async def add_class(self, request: Request) -> Reply:
+        class_id = await self._desk.classes.add(CONSOLE, request.text("name"))
+        cameras = (await self._desk.recorder.call("camera.list")).result["cameras"]
+        await self._desk.classes.sync_cameras(CONSOLE, {PublicId(row["id"]) for row in cameras})
+        for camera in request.params.get("cameras", []):
+            await self._desk.classes.assign(CONSOLE, PublicId(str(camera)), class_id)
+        return Reply({"class": class_id})
+
+    async def add_guardian(self, request: Request) -> Reply:
+        class_id = await self._class(request.text("class"))
+        person = await self._desk.people.add(CONSOLE, Role.GUARDIAN, request.text("name"))
+        child = await self._desk.children.add(CONSOLE, request.text("child"), class_id)
+        await self._desk.children.add_guardian(CONSOLE, person, child, kind=request.text("kind"))
+        if request.params.get("consent") is True:
+            await self._desk.children.consent(CONSOLE, child)
+        return Reply({"person": person, "child": child})
+
+    async def set_hours(self, request: Request) -> Reply:
+        class_id = await self._class(request.text("class"))
+        days = frozenset(_weekday(text) for text in request.text("days").split(","))
+        window = Hours(at(request.text("start")), at(request.text("end")), days)
+        await self._desk.classes.set_windows(CONSOLE, class_id, [window])
+        return Reply({})
+
+    async def accept(self, _request: Request) -> Reply:
+        await self._desk.sharing.accept_box(CONSOLE)
+        return Reply({})
+
+    async def share(self, request: Request) -> Reply:
+        stop = request.params.get("stop")
+        if not isinstance(stop, bool):
+            raise BadInput("sharing: stop must be true or false", key="stop")
+        await self._desk.sharing.stop_all(CONSOLE, stopped=stop)
+        return Reply({})
+
+    async def revoke(self, request: Request) -> Reply:
+        person = await self._person(request.text("guardian"), Role.GUARDIAN)
+        open_now = self._desk.sessions_of(person)
+        await self._desk.children.revoke_guardian(CONSOLE, person)
+        return Reply({"sessions": open_now})
+
+    async def new_code(self, request: Request) -> Reply:
+        name = request.params.get("person")
+        person = await self._person(str(name), None) if name else await self._first(Role.PRINCIPAL)
+        code = await self._desk.codes.create(CONSOLE, person)
+        return Reply({"code": code.text.reveal(), "minutes": self._desk.code_minutes})
+
+    async def new_slip(self, request: Request) -> Reply:
+        person = await self._person(request.text("guardian"), Role.GUARDIAN)
+        slip = await self._desk.slips.create(CONSOLE, person)
+        url = f"{self._desk.web_url}/p/moi#{slip.secret.reveal()}"
+        return Reply({"url": url, "days": self._desk.slip_days})
+
+    async def _first(self, role: Role) -> PublicId:
+        for row in await self._desk.people.rows():
+            if row.role is role and not row.disabled:
+                return row.id
+        raise BadInput(f"there is no {role} yet", key="role")
+
+    async def _person(self, name: str, role: Role | None) -> PublicId:
+        rows = [row for row in await self._desk.people.rows() if role is None or row.role is role]
+        for row in rows:
+            if name in (row.id, row.name):
+                return row.id
+        raise BadInput(
+            f"nobody is called {name!r}; there are: {', '.join(row.name for row in rows) or '-'}", key="name"
+        )
+
+    async def _class(self, name: str) -> PublicId:
+        rows = await self._desk.classes.rows()
+        for row in rows:
+            if name in (row.id, row.name):
+                return row.id
+        raise BadInput(
+            f"no class is called {name!r}; there are: {', '.join(row.name for row in rows) or '-'}", key="class"
+        )
+
+
+class _Footage:
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def verify_audit(self, _request: Request) -> Reply:
+        public = self._desk.key.public_key()
+        verdict = await self._desk.db.read(lambda conn: audit.verify(conn, public))
+        return Reply(
+            {
+                "ok": verdict.problem is None,
+                "rows": verdict.entries,
+                "checkpoints": verdict.checkpoints,
+                "problem": verdict.problem,
+            }
+        )
+
+    async def export(self, request: Request) -> AsyncIterator[bytes]:
+        if "segment" in request.params:
+            span = await self._segment(request.text("segment"))
+        else:
+            span = {
+                "camera": request.text("camera"),
+                "from_ms": request.number("from_ms"),
+                "to_ms": request.number("to_ms"),
+                "stream": request.text("stream", "main"),
+            }
+        grant = await self._desk.grants.issue_console(
+            PublicId(str(span["camera"])), from_ms=int(span["from_ms"]), to_ms=int(span["to_ms"])
+        )
+        params: dict[str, Any] = {"ticket": sign(grant, self._desk.key), "stream": span["stream"]}
+        if "segment" in request.params:
+            params["segment"] = request.text("segment")
+        return self._desk.recorder.stream("export", params)
+
+    async def _segment(self, path: str) -> dict[str, Any]:
+        cameras = (await self._desk.recorder.call("camera.list")).result["cameras"]
+        for camera in cameras:
+            rows = (await self._desk.recorder.call("segments", {"camera": camera["id"]})).result["segments"]
+            for row in rows:
+                if row["path"] == path:
+                    end_ms = row["start_ms"] + max(1, row["duration_ms"])
+                    return dict(row) | {"from_ms": row["start_ms"], "to_ms": end_ms}
+        raise BadInput(f"there is no segment {path!r}; `vuon doan` lists them", key="segment")
+
+
+def _weekday(text: str) -> int:
+    """Return Monday = 0 from the Vietnamese count, where Monday is 2 and Sunday 8."""
+    if text.strip() not in {"2", "3", "4", "5", "6", "7", "8"}:
+        raise BadInput(f"{text!r} is no weekday; 2 is Monday, 8 is Sunday", key="days")
+    return int(text) - 2
+
+
+def _choice(kind: type[Role], text: str, key: str) -> Role:
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise BadInput(f"{key} must be one of {', '.join(kind)}", key=key) from error

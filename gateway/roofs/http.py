@@ -1,0 +1,135 @@
+"""Serving an ASGI application: TLS from the box's own CA, or plain HTTP on loopback.
+
+Owns the listener. Invariants: plain HTTP only with `insecure_loopback` and only on a loopback address
+(config checks it); a taken port is AddressTaken with the port; the server never installs signal handlers,
+the daemon's frame owns those; no access log (addresses and names of pages are nobody's business).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ipaddress
+import socket
+import ssl
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import ifaddr
+import uvicorn
+
+from gateway.core.boxca import ensure_tls
+from gateway.core.errors import AddressTaken, ConfigError
+
+CLOSE_S = 3
+"""Open server-sent events and uploads get this long at shutdown."""
+MAX_CONNECTIONS = 2_000
+_CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""TLS 1.2 without CBC; 1.3 brings its own."""
+
+
+def own_names() -> list[str]:
+    """Return host name and addresses of this machine, for the certificate and the list of hosts."""
+    addresses = [str(ip.ip) for adapter in ifaddr.get_adapters() for ip in adapter.ips if isinstance(ip.ip, str)]
+    host = socket.gethostname().lower()
+    return list(dict.fromkeys([f"{host}.local", host, *addresses]))
+
+
+class HttpServer:
+    """Runs one application while entered."""
+
+    def __init__(
+        self,
+        app: Any,
+        *,
+        listen: str,
+        port: int,
+        insecure: bool,
+        tls_folder: Path,
+        names: Sequence[str],
+        now_ms: int,
+    ) -> None:
+        self._app, self._listen, self._port = app, listen, port
+        self._insecure, self._tls_folder, self._names, self._now_ms = insecure, tls_folder, names, now_ms
+        self._server: uvicorn.Server | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.ca_sha256 = ""
+
+    async def __aenter__(self) -> Self:
+        sock = self._bind()
+        options: dict[str, Any] = {}
+        if not self._insecure:
+            files = ensure_tls(self._tls_folder, self._names, now_ms=self._now_ms)
+            self.ca_sha256 = files.ca_sha256
+            options = {
+                "ssl_certfile": str(files.certificate),
+                "ssl_keyfile": str(files.key),
+                "ssl_version": ssl.PROTOCOL_TLS_SERVER,
+                "ssl_ciphers": _CIPHERS,
+            }
+        config = uvicorn.Config(
+            self._app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=True,
+            proxy_headers=False,
+            lifespan="off",
+            limit_concurrency=MAX_CONNECTIONS,
+            timeout_graceful_shutdown=CLOSE_S,
+            **options,
+        )
+        self._server = _Quiet(config)
+        self._task = asyncio.create_task(self._server.serve(sockets=[sock]), name="http")
+        while not self._server.started:
+            if self._task.done():
+                self._task.result()
+            await asyncio.sleep(0.01)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._server is not None
+        assert self._task is not None
+        self._server.should_exit = True
+        await asyncio.wait([self._task], timeout=CLOSE_S + 2)
+        if not self._task.done():
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    def _bind(self) -> socket.socket:
+        address = ipaddress.ip_address(self._listen)
+        if self._insecure and not address.is_loopback:
+            raise ConfigError(
+                f"plain HTTP on {self._listen}", key="web.listen", value=self._listen, remedy='listen = "127.0.0.1"'
+            )
+        sock = socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((self._listen, self._port))
+        except OSError as error:
+            sock.close()
+            if error.errno in (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL):
+                raise AddressTaken(
+                    f"{self._listen}:{self._port}: {error.strerror}", port=self._port, address=self._listen
+                ) from error
+            raise
+        sock.listen(512)
+        sock.setblocking(False)
+        return sock
+
+
+class _Quiet(uvicorn.Server):
+    """uvicorn without its own signal handling."""
+
+    def install_signal_handlers(self) -> None:
+        """Leave signals to the daemon's frame."""
+
+    def capture_signals(self) -> Any:
+        """Leave signals to the daemon's frame."""
+        import contextlib  # noqa: PLC0415 - only here
+
+        return contextlib.nullcontext()

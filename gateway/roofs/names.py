@@ -1,0 +1,55 @@
+"""The names behind the ids, kept in memory for pages.
+
+Owns one snapshot of persons', children's and classes' names, read again after every change of facts.
+Invariants: names are unsealed in this process only and never logged; a page may see a name up to one
+change too old, never another person's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from gateway.access.children import Children, ChildRow
+from gateway.access.classes import Classes, ClassRow
+from gateway.access.facts import Facts
+from gateway.access.people import People, PersonRow
+from gateway.access.store import FactStore
+from gateway.core.model import PublicId
+
+
+class Names:
+    """Read `persons`, `children`, `classes`; keep `run` running."""
+
+    def __init__(self, store: FactStore, people: People, children: Children, classes: Classes) -> None:
+        self._people, self._children, self._classes = people, children, classes
+        self._stale = asyncio.Event()
+        self.persons: Mapping[PublicId, PersonRow] = {}
+        self.children: Mapping[PublicId, ChildRow] = {}
+        self.classes: Mapping[PublicId, ClassRow] = {}
+        store.listeners.append(self._changed)
+
+    def _changed(self, _facts: Facts) -> None:
+        self._stale.set()
+
+    async def load(self) -> None:
+        """Read all names now."""
+        self._stale.clear()
+        self.persons = {row.id: row for row in await self._people.rows()}
+        self.children = {row.id: row for row in await self._children.rows()}
+        self.classes = {row.id: row for row in await self._classes.rows()}
+
+    async def run(self) -> None:
+        """Read them again after every change."""
+        while True:
+            await self._stale.wait()
+            await self.load()
+
+    def person(self, person: PublicId) -> str:
+        """Return a person's name, or nothing for somebody unknown."""
+        row = self.persons.get(person)
+        return row.name if row else ""
+
+    def class_of_camera(self, camera: PublicId) -> ClassRow | None:
+        """Return the class a camera shows."""
+        return next((row for row in self.classes.values() if camera in row.cameras), None)

@@ -1,0 +1,189 @@
+"""What web asks for, answered by access, live and the recorder: the adapters of `web.services`.
+
+Owns the translation between the parts' own types; decides nothing. Invariants: a picture is fetched only
+with a signed grant; whose session it is comes from the login, never from the request; what a person may
+not know of is NotFound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from gateway.access import login as access_login
+from gateway.access.audit import Actor
+from gateway.access.codes import Codes
+from gateway.access.grants import Grants
+from gateway.access.invitations import Invitations
+from gateway.access.login import Logins
+from gateway.access.sessions import OpenGrants
+from gateway.access.sharing import Sharing as SharingActs
+from gateway.access.store import FactStore, Need, refusal
+from gateway.core.bus import Bus
+from gateway.core.errors import CodeRefused, NotFound
+from gateway.core.model import Action, Decision, Grant, ObjectRef, PublicId, Secret, StreamRole
+from gateway.core.ticket import sign
+from gateway.core.wire import ControlClient
+from gateway.live.client import LiveClient
+from gateway.roofs.names import Names
+from web.services import Caller, Change, OpenedLive, OpenView, Peer, Sharing, SignedIn, Still
+
+FACTS_TOPIC, ENDED_TOPIC = "facts", "ended"
+
+
+class LoginPort:
+    """`web.services.Logins` over access."""
+
+    def __init__(self, logins: Logins, codes: Codes, slips: Invitations, names: Names) -> None:
+        self._logins, self._codes, self._slips, self._names = logins, codes, slips, names
+
+    async def sign_in(self, code: Secret, peer: Peer) -> SignedIn:
+        """Spend a one-use code."""
+        return self._signed_in(await self._codes.sign_in(code.reveal(), address=peer.address, label=peer.agent))
+
+    async def redeem_slip(self, secret: Secret, digits: str, peer: Peer) -> SignedIn:
+        """Spend a slip; the digits are asked for once the school's phone numbers are kept."""
+        del digits
+        return self._signed_in(await self._slips.redeem(secret.reveal(), address=peer.address, label=peer.agent))
+
+    def _signed_in(self, fresh: access_login.SignedIn) -> SignedIn:
+        caller = self._caller(fresh.session)
+        if caller is None:
+            raise CodeRefused("this person may not sign in", reason="person.unknown")
+        return SignedIn(fresh.token, caller)
+
+    async def session(self, token: Secret, *, active: bool) -> Caller | None:
+        """Return who holds the token."""
+        session = self._logins.who(token.reveal(), active=active)
+        return self._caller(session) if session is not None else None
+
+    def _caller(self, session: access_login.Session) -> Caller | None:
+        name = self._names.person(session.person)
+        mark = name if session.role not in {"principal", "teacher"} else ""
+        return Caller(session.person, session.role, name, session.id, mark)
+
+    async def sign_out(self, token: Secret) -> None:
+        """End the session; its streams end because their device is over."""
+        await self._logins.sign_out(token.reveal())
+
+
+class RightsPort:
+    """`web.services.Rights` without the lists (those are `web_lists`)."""
+
+    def __init__(self, store: FactStore, grants: Grants) -> None:
+        self._store, self._grants = store, grants
+
+    def knows(self, caller: Caller, obj: ObjectRef) -> bool:
+        """Say whether the person may know that this exists: some answer other than "not there"."""
+        return self.decide(caller, Action.LIVE, obj).reason not in {"not_found", "person.unknown", "person.disabled"}
+
+    def decide(self, caller: Caller, action: Action, obj: ObjectRef) -> Decision:
+        """Return the decision of now, unaudited."""
+        actor = Actor(caller.person, caller.device)
+        return self._store.answer(self._store.current, actor, Need(action, obj), self._store.clock.now_ms())
+
+    async def grant(self, caller: Caller, action: Action, camera: PublicId) -> Grant:
+        """Decide with an audit row."""
+        decision, grant = await self._grants.issue(caller.person, caller.device, action, camera)
+        if grant is None:
+            error = refusal(decision)
+            error.fields["next_ms"] = decision.next_ms
+            raise error
+        return grant
+
+
+class LivePort:
+    """`web.services.LiveDoor` over open grants and the live daemon."""
+
+    def __init__(self, opened: OpenGrants, client: LiveClient, names: Names) -> None:
+        self._open, self._client, self._names = opened, client, names
+
+    async def open(self, caller: Caller, camera: PublicId, offer: str, stream: StreamRole) -> OpenedLive:
+        """Decide, write the audit row, open."""
+        _, opened = await self._open.open(caller.person, caller.device, camera, offer, stream=stream)
+        return OpenedLive(str(opened.session), opened.answer)
+
+    async def candidate(self, caller: Caller, camera: PublicId, session: str, fragment: str) -> None:
+        """Pass trickled candidates of the caller's own session."""
+        self._own(caller, camera, session)
+        await self._client.candidate(PublicId(session), fragment)
+
+    async def close(self, caller: Caller, camera: PublicId, session: str) -> None:
+        """End the caller's own session."""
+        self._own(caller, camera, session)
+        await self._open.leave(session, caller.device)
+
+    def _own(self, caller: Caller, camera: PublicId, session: str) -> None:
+        for watch in self._open.watches():
+            grant = watch.grant
+            if watch.session == session and grant.device == caller.device and grant.camera == camera:
+                return
+        raise NotFound("no such session")
+
+    def watching(self) -> Sequence[OpenView]:
+        """Return who watches what now."""
+        grants = [watch.grant for watch in self._open.watches()]
+        return [
+            OpenView(grant.camera, grant.person, self._names.person(grant.person), grant.role, grant.issued_ms)
+            for grant in grants
+        ]
+
+
+class SharingPort:
+    """`web.services.SharingSwitch` over the facts."""
+
+    def __init__(self, store: FactStore, acts: SharingActs) -> None:
+        self._store, self._acts = store, acts
+
+    def state(self) -> Sharing:
+        """Return the switch's position."""
+        return Sharing(self._store.current.sharing_stopped)
+
+    async def stop(self, caller: Caller) -> None:
+        """Stop sharing with all guardians."""
+        await self._acts.stop_all(Actor(caller.person, caller.device), stopped=True)
+
+    async def resume(self, caller: Caller) -> None:
+        """Share again."""
+        await self._acts.stop_all(Actor(caller.person, caller.device), stopped=False)
+
+
+class ChangesPort:
+    """`web.services.Changes` over the bus."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    @contextmanager
+    def of(self, caller: Caller) -> Iterator[AsyncIterator[Change]]:
+        """Subscribe to what concerns this caller."""
+        with self._bus.subscribe(FACTS_TOPIC, ENDED_TOPIC) as subscription:
+
+            async def changes() -> AsyncIterator[Change]:
+                async for value in subscription:
+                    if value is None:
+                        yield Change("facts")
+                    elif value[0] == caller.device:
+                        yield Change("ended", session=value[1], reason=value[2])
+
+            yield changes()
+
+
+class RecorderDoor:
+    """`web.services.RecorderPort` over the recorder's control socket."""
+
+    def __init__(self, client: ControlClient, key: Ed25519PrivateKey) -> None:
+        self._client, self._key = client, key
+
+    async def status(self) -> Mapping[str, Any]:
+        """Return the recorder's `status`."""
+        return (await self._client.call("status")).result
+
+    async def still(self, grant: Grant, width: int) -> Still:
+        """Return the newest still for a grant."""
+        reply = await self._client.call("still", {"ticket": sign(grant, self._key), "width": width})
+        result = reply.result
+        return Still(int(result["captured_ms"]), int(result["width"]), int(result["height"]), reply.blob)
