@@ -48,8 +48,7 @@ class FaultyDisk(VolumeFiles):
         self.dead = False
         self._bytes: dict[int, bytes] = {}
         self._entries: dict[str, dict[str, int]] = {}
-        self._paths: dict[int, int] = {}
-        self._snapshot(".")
+        self._keep_everything()
 
     def _tick(self, name: str) -> None:
         self.calls += 1
@@ -113,6 +112,9 @@ class FaultyDisk(VolumeFiles):
 
     def syncfs(self) -> None:
         self._tick("syncfs")
+        self._keep_everything()
+
+    def _keep_everything(self) -> None:
         for folder, _, names in os.walk(self.root):
             self._snapshot(str(Path(folder).relative_to(self.root)))
             for name in names:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import random
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -44,11 +45,11 @@ class MortalIndex(VolumeIndex):
         super().add(rows)
 
 
-def world(root: Path, fault: Callable[[int, str], int]) -> tuple[Box, FaultyDisk]:
+def world(root: Path, fault: Callable[[int, str], int], school: SchoolKey | None = None) -> tuple[Box, FaultyDisk]:
     """Return a box on a faulty disk."""
-    root.mkdir(parents=True)
+    root.mkdir(parents=True, exist_ok=True)
     disk = FaultyDisk(root, fault)
-    box = Box(root, files=disk)
+    box = Box(root, files=disk, school=school)
     box.index = MortalIndex(root / "index.db")
     box.index.disk = disk
     return box, disk
@@ -178,6 +179,33 @@ def test_one_failing_call_never_stops_the_recording(
         assert lost <= (0 if code == errno.ENOSPC else 1)
         for stream in STREAMS:
             assert [data for data in complete[stream] if data in played[stream]] == played[stream]
+
+
+@pytest.mark.parametrize("number", [35, 58, 77, 95])
+def test_recovery_cut_at_any_call_is_recovered(tmp_path: Path, number: int) -> None:
+    """The start after a crash may itself be cut anywhere: the next one still finds a true state."""
+    root = tmp_path / "disk"
+    box, disk = world(root, dies_at(number))
+    with box:
+        record(box, FdatasyncSyncer())
+    for again in range(1, 40):
+        tree = tmp_path / f"again-{again}"
+        shutil.copytree(root, tree)
+        later, disk = world(tree, dies_at(again), box.school)
+        with later:
+            over = True
+            try:
+                recover(later.files, later.index, later.ring)
+            except (OSError, sqlite3.OperationalError):
+                over = False
+            acknowledged = list(later.index.all_rows())
+        disk.after_cut(tmp_path / f"again-{again}-worst")
+        check_world(tmp_path / f"again-{again}-worst", box.school, acknowledged)
+        check_world(tree, box.school, acknowledged)
+        if over:
+            assert again > 4
+            return
+    pytest.fail("recovery never ended")
 
 
 @pytest.mark.parametrize("rest", range(2))
