@@ -1,8 +1,9 @@
 """What a simulated camera can be told to do wrong, while it runs.
 
 Owns `Faults` (things that happen to a camera), `Quirks` (how its firmware deviates for good) and the one
-function that changes them by name. Invariants: every field is read at the moment it matters, so a
-change acts at once, but for the few that say "through `SimulatedCamera.switch`"; a value of the wrong kind never gets in by name; the default of every field is a good camera.
+function that changes them by name. Invariants: every field is read at the moment it matters, so a change
+acts at once, but for the few that say "through `SimulatedCamera.switch`"; a value of the wrong kind never
+gets in by name; the default of every field is a good camera.
 """
 
 from __future__ import annotations
