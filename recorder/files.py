@@ -151,13 +151,16 @@ class VolumeFiles:
         return stat.f_bavail * stat.f_frsize, stat.f_blocks * stat.f_frsize
 
     def ensure_folder(self, path: str) -> None:
-        """Create a folder and its parents, each entry on the medium before its child is made."""
+        """Create a folder and its parents, each entry on the medium before its child is made.
+
+        Folders that exist are synced as well: whoever made them may have died before that.
+        """
         parent = "."
         for part in path.split("/"):
             child = part if parent == "." else f"{parent}/{part}"
             if not self.exists(child):
                 self.mkdir(child)
-                self.fsync_dir(parent)
+            self.fsync_dir(parent)
             parent = child
 
     def read_small(self, path: str, limit: int) -> bytes:

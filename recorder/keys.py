@@ -11,6 +11,7 @@ id 8 B, ephemeral public key 32 B, sealed data key 48 B; CRC-32C u32. Big endian
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
 import threading
@@ -109,6 +110,7 @@ class KeyRing:
             current = self._writing.get(hour.stream)
             if current is not None and current[0] == hour:
                 return current[1]
+            self._files.ensure_folder(hour.folder)
             key = self._resume(hour) or self._start(hour)
             self._writing[hour.stream] = (hour, key)
             return key
@@ -166,16 +168,13 @@ class KeyRing:
 
     def _resume(self, hour: Hour) -> DataKey | None:
         for entry in self._entries(hour):
-            known = self._keys.get((hour, entry.key_id))
-            if known is not None:
-                return known
-            if self._school.unlocked:
-                try:
-                    return self._remember(
-                        hour, DataKey(entry.key_id, self._school.unwrap(entry.wrapped, entry.context))
-                    )
-                except KeyLocked:
-                    continue  # wrapped to a former key of the school: a new entry follows
+            key = self._keys.get((hour, entry.key_id))
+            if key is None and self._school.unlocked:
+                with contextlib.suppress(KeyLocked):  # wrapped to a former key of the school: another follows
+                    key = DataKey(entry.key_id, self._school.unwrap(entry.wrapped, entry.context))
+            if key is not None:
+                self._append(hour, b"")  # whoever wrote the entry may have died before it was on the medium
+                return self._remember(hour, key)
         return None
 
     def _start(self, hour: Hour) -> DataKey:
@@ -187,12 +186,10 @@ class KeyRing:
 
     def _append(self, hour: Hour, entry: bytes) -> None:
         files, path = self._files, f"{hour.folder}/{KEY_NAME}"
-        files.ensure_folder(hour.folder)
         fd = files.open_update(path) if files.exists(path) else files.create(path)
         try:
             files.write(fd, [entry], files.size(fd))
             files.fdatasync(fd)
         finally:
             files.close(fd)
-        # Always: a former try may have made the entry and died before the folder was on the medium.
         files.fsync_dir(hour.folder)
