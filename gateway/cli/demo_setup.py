@@ -111,14 +111,15 @@ class Setup:
 
     async def _people(self, gateway: Any, cameras: dict[str, str]) -> dict[str, str]:
         have = (await gateway.call("people.list")).result
+        classes = {row["name"] for row in have["classes"]}
+        for name, camera in cameras.items():
+            if name not in classes:
+                # Open all day, so that the demo shows something whenever it is tried.
+                await gateway.call("class.add", {"name": name, "cameras": [camera], "plan": "open"})
+                hours = {"class": name, "start": "00:00", "end": "24:00", "days": "2,3,4,5,6,7,8"}
+                await gateway.call("hours.set", hours)
         if not have["people"]:
             await gateway.call("person.add", {"name": PRINCIPAL, "role": "principal"})
-            for name, camera in cameras.items():
-                await gateway.call("class.add", {"name": name, "cameras": [camera]})
-                # Open all day, so that the demo shows something whenever it is tried.
-                await gateway.call(
-                    "hours.set", {"class": name, "start": "00:00", "end": "24:00", "days": "2,3,4,5,6,7,8"}
-                )
             child = {"name": GUARDIAN, "kind": "mẹ", "child": CHILD, "class": GUARDIAN_CLASS, "consent": True}
             await gateway.call("guardian.add", child)
             await gateway.call("accept", {})

@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.access import audit
 from gateway.access.audit import CONSOLE
 from gateway.access.children import Children
-from gateway.access.classes import Classes, Hours, at
+from gateway.access.classes import Classes, Hours, PlanItem, at, usual_plan
 from gateway.access.codes import Codes
+from gateway.access.facts import EVERY_DAY, MINUTES_PER_DAY, BlockKind
 from gateway.access.grants import Grants
 from gateway.access.invitations import Invitations
 from gateway.access.people import People
@@ -118,6 +119,7 @@ class _People:
         await self._desk.classes.sync_cameras(CONSOLE, {PublicId(row["id"]) for row in cameras})
         for camera in request.params.get("cameras", []):
             await self._desk.classes.assign(CONSOLE, PublicId(str(camera)), class_id)
+        await self._desk.classes.set_plan(CONSOLE, class_id, _plan(request.text("plan", "usual")))
         return Reply({"class": class_id})
 
     async def add_guardian(self, request: Request) -> Reply:
@@ -233,6 +235,15 @@ class _Footage:
                     end_ms = row["start_ms"] + max(1, row["duration_ms"])
                     return dict(row) | {"from_ms": row["start_ms"], "to_ms": end_ms}
         raise BadInput(f"there is no segment {path!r}; `vuon doan` lists them", key="segment")
+
+
+def _plan(name: str) -> tuple[PlanItem, ...]:
+    """Return the day plan a new class starts with: the usual preschool day, or open all day (trials)."""
+    if name == "usual":
+        return usual_plan()
+    if name == "open":
+        return (PlanItem(Hours(0, MINUTES_PER_DAY, EVERY_DAY), BlockKind.OTHER),)
+    raise BadInput(f"{name!r} is no day plan; use usual or open", key="plan")
 
 
 def _weekday(text: str) -> int:
