@@ -96,9 +96,10 @@ def parse_offer(text: str) -> Offer:
         raise OfferRefused("media lines share an identification", attribute="mid")
     lines.append("a=group:BUNDLE " + " ".join(mids))
     lines += _video(media[0], session)
-    lines += (f"a=candidate:{item.line()}" for item in candidates)
     if len(media) == 2:
         lines += _channel(media[1], media[0], session)
+    # At the end of the last section: of bundled lines aiortc reads the last one's candidates.
+    lines += (f"a=candidate:{item.line()}" for item in candidates)
     return Offer("\r\n".join(lines) + "\r\n", len(media) == 2, candidates)
 
 

@@ -109,7 +109,7 @@ class Session:
         self._repair = Retransmitter(None)
         self._started_ms, self._started_ns = clock.now_ms(), clock.mono_ns()
         self._candidates = 0
-        self._reported_ns = 0
+        self._reported_ns: int | None = None
         self._reports: dict[int, int] = {}
         self._lost = self._jitter_90k = self._estimate_bps = 0
         self._fraction_lost = 0.0
@@ -180,7 +180,7 @@ class Session:
         """Send a sender report when one is due (RFC 3550 §6.4.1)."""
         viewer, mono_ns = self.viewer, self._clock.mono_ns()
         rtp_now = self.stream.rtp_now_90k()
-        due = mono_ns - self._reported_ns >= REPORT_INTERVAL_S * 1e9
+        due = self._reported_ns is None or mono_ns - self._reported_ns >= REPORT_INTERVAL_S * 1e9
         if viewer is None or rtp_now is None or not viewer.packets or not due or self.state is not State.LIVE:
             return
         self._reported_ns = mono_ns

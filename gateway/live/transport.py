@@ -143,6 +143,7 @@ class Peer(RTCPeerConnection):
         self._outlet: Outlet | None = None
         self._dup: socket.socket | None = None
         self._channel: RTCDataChannel | None = None
+        self._attempts: set[asyncio.Task[None]] = set()
         self.on("connectionstatechange", lambda: on_state(self.connectionState))
         self.on("datachannel", self._found_channel)
 
@@ -172,6 +173,17 @@ class Peer(RTCPeerConnection):
         transceiver.receiver._set_rtcp_ssrc(sender._ssrc)
         made: RTCRtpTransceiver = transceiver
         return made
+
+    async def _RTCPeerConnection__connect(self) -> None:  # noqa: N802 - aiortc's own name
+        """Connect as aiortc does, but known to us, so that `shut` can wait for it."""
+        base: Any = super()
+        task = asyncio.current_task()
+        assert task is not None
+        self._attempts.add(task)
+        try:
+            await base._RTCPeerConnection__connect()
+        finally:
+            self._attempts.discard(task)
 
     async def accept(self, offer: Offer) -> tuple[str, Negotiated]:
         """Apply a checked offer and return our answer with what was negotiated; OfferRefused otherwise."""
@@ -296,4 +308,6 @@ class Peer(RTCPeerConnection):
         """Close everything, shielded and within `CLOSE_TIMEOUT_S`: aiortc has tasks outside our scopes."""
         with anyio.move_on_after(CLOSE_TIMEOUT_S, shield=True):
             await self.close()
+            if self._attempts:
+                await asyncio.wait(self._attempts)
         self._drop_dup()

@@ -27,7 +27,7 @@ def depacketize(payloads: Iterable[bytes]) -> list[bytes]:
             at = 1
             while at < len(payload):
                 size = int.from_bytes(payload[at : at + 2], "big")
-                assert size and at + 2 + size <= len(payload), "an aggregate runs past its packet"
+                assert 0 < size <= len(payload) - at - 2, "an aggregate runs past its packet"
                 nals.append(payload[at + 2 : at + 2 + size])
                 at += 2 + size
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+from typing import Self
 
 import aioice.stun
 import pytest
@@ -75,7 +76,7 @@ class Scene:
     def __init__(self, rules: AddressRules | None = None) -> None:
         self.connection = HardConnection(["127.0.0.1"], rules or AddressRules())
 
-    async def __aenter__(self) -> Scene:
+    async def __aenter__(self) -> Self:
         await self.connection.gather_candidates()
         self.connection.remote_username, self.connection.remote_password = "them", "p" * 22
         (self.socket,) = self.connection._protocols

@@ -90,6 +90,7 @@ def test_aiortc_reads_what_we_write(text: str) -> None:
     parsed = SessionDescription.parse(parse_offer(text).sdp)
     video = parsed.media[0]
     assert {codec.name for codec in video.rtp.codecs} == {"H264", "rtx"}
+    assert video.ice is not None
     assert video.ice.usernameFragment
     assert video.dtls is not None
     assert video.dtls.fingerprints

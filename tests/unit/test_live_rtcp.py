@@ -96,7 +96,7 @@ def test_lengths_and_counts_that_lie_are_harmless(count: int, kind: int, words: 
 
 
 def test_our_report_is_what_receivers_read() -> None:
-    """aiortc's parser finds the same numbers, and the cname, in what we send."""
+    """The parser of aiortc finds the same numbers, and the cname, in what we send."""
     report, names = RtcpPacket.parse(
         sender_report(7, ntp=ntp_time(1_795_237_200_123), rtp_90k=(1 << 32) + 5, packets=(1 << 32) + 6, octets=8)
     )

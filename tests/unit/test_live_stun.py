@@ -86,11 +86,11 @@ attributes = st.lists(
 
 @given(attributes, st.sampled_from([0x0001, 0x0011, 0x0101, 0x0111]), st.integers(0, 60))
 def test_what_passes_cannot_trip_the_parser(parts: list[tuple[int, bytes]], kind: int, cut: int) -> None:
-    """aioice parses everything that passed; only a wrong fingerprint may still be refused, by ValueError."""
+    """The parser behind takes everything that passed; only a wrong fingerprint may still be refused, by ValueError."""
     data = message(*parts, kind=kind)
     data = data[: max(20, len(data) - cut)]
     if well_formed(data):
         try:
             aioice.stun.parse_message(data)
         except ValueError as error:
-            assert "fingerprint" in str(error)  # noqa: PT017 - the only way on
+            assert "fingerprint" in str(error)

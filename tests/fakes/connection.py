@@ -1,0 +1,82 @@
+"""A viewer's connection without a network: remembers in which order things were asked of it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+
+from gateway.core.errors import OfferRefused
+from gateway.live.offers import Offer, RemoteCandidate
+from gateway.live.sender import Outlet
+from gateway.live.transport import Negotiated
+from tests.fakes.wire import FakeSocket
+
+
+class FakeConnection:
+    """Fits `gateway.live.session.Connection`; `connect()` and `feedback()` play the viewer."""
+
+    def __init__(self, on_state: Callable[[str], None], on_rtcp: Callable[[bytes], None], log: list[str]) -> None:
+        self._on_state, self.feedback = on_state, on_rtcp
+        self.log, self.sink = log, FakeSocket()
+        self.reports: list[bytes] = []
+        self.candidates: list[RemoteCandidate] = []
+        self.refuses = False
+        self.sent_when_told = -1
+
+    def connect(self) -> None:
+        """ICE and DTLS have succeeded."""
+        self._on_state("connected")
+
+    def vanish(self) -> None:
+        """Consent was lost."""
+        self._on_state("failed")
+
+    async def accept(self, offer: Offer) -> tuple[str, Negotiated]:
+        if self.refuses:
+            raise OfferRefused("no")
+        self.log.append("accept")
+        return "answer", Negotiated(ssrc=7, payload_type=99, rtx_ssrc=8, rtx_payload_type=100, abs_send_time_id=0)
+
+    async def add_candidate(self, candidate: RemoteCandidate) -> None:
+        self.candidates.append(candidate)
+
+    def protect(self, packet: bytes) -> bytes:
+        return packet
+
+    def outlet(self) -> Outlet | None:
+        return self.sink.outlet()
+
+    def send_rtcp(self, packet: bytes) -> None:
+        self.reports.append(packet)
+
+    async def say(self, text: str) -> bool:
+        self.sent_when_told = len(self.sink.sent)
+        self.log.append(f"say {text}")
+        return True
+
+    async def heard(self) -> None:
+        self.log.append("heard")
+
+    async def shut(self) -> None:
+        self.log.append("shut")
+
+    def path(self) -> str:
+        return "host"
+
+    def dropped(self) -> Counter[str]:
+        return Counter(stranger=1)
+
+
+class Connections:
+    """Makes connections and keeps them, newest last."""
+
+    def __init__(self) -> None:
+        self.made: list[FakeConnection] = []
+        self.log: list[str] = []
+        self.refuse_next = False
+
+    def __call__(self, on_state: Callable[[str], None], on_rtcp: Callable[[bytes], None]) -> FakeConnection:
+        connection = FakeConnection(on_state, on_rtcp, self.log)
+        connection.refuses, self.refuse_next = self.refuse_next, False
+        self.made.append(connection)
+        return connection

@@ -1,0 +1,166 @@
+"""The transport: what aiortc is made to do, and that its private parts are still what we think."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from aiortc import RTCPeerConnection, RTCSessionDescription
+from aiortc.sdp import SessionDescription
+
+from gateway.core.errors import OfferRefused
+from gateway.live.ice import AddressRules
+from gateway.live.offers import Offer, parse_candidates, parse_offer
+from gateway.live.transport import PROFILES, Peer, TransportRules, new_certificate, quiet_libraries
+
+CHROMIUM = parse_offer((Path(__file__).parent.parent / "fakes" / "chromium_offer.sdp").read_text())
+SHARED = TransportRules(("127.0.0.1",), AddressRules(allow_loopback=True), new_certificate())
+
+
+@dataclass
+class Seen:
+    states: list[str] = field(default_factory=list)
+    rtcp: list[bytes] = field(default_factory=list)
+
+
+def play(scenario: Callable[[Peer, Seen], Awaitable[None]]) -> None:
+    """Run a scenario with a peer and shut it; every task must be over then."""
+
+    async def body() -> None:
+        seen = Seen()
+        peer = Peer(SHARED, seen.states.append, seen.rtcp.append)
+        try:
+            await scenario(peer, seen)
+        finally:
+            await peer.shut()
+        await asyncio.sleep(0)
+        rest = asyncio.all_tasks() - {asyncio.current_task()}
+        assert not rest, rest
+
+    asyncio.run(body())
+
+
+def test_the_answer_to_chromium_is_ours() -> None:
+    """H.264 with RTX, sendonly, DTLS passive, one address, one certificate, the extension we fill."""
+
+    async def scenario(peer: Peer, _seen: Seen) -> None:
+        text, facts = await peer.accept(CHROMIUM)
+        answer = SessionDescription.parse(text)
+        video, channel = answer.media
+        assert [codec.name for codec in video.rtp.codecs[:2]] == ["H264", "rtx"]
+        assert video.rtp.codecs[0].parameters["profile-level-id"] == "42e01f"
+        assert video.direction == "sendonly"
+        assert "a=setup:passive" in text
+        assert [item.ip for item in video.ice_candidates] == ["127.0.0.1"]
+        assert video.dtls is not None
+        assert video.dtls.fingerprints == SHARED.certificate.getFingerprints()
+        assert channel.kind == "application"
+        assert (facts.payload_type, facts.rtx_payload_type, facts.abs_send_time_id) == (108, 109, 2)
+        assert facts.ssrc == video.ssrc[0].ssrc
+        assert facts.rtx_ssrc == video.ssrc[1].ssrc
+
+    play(scenario)
+
+
+def test_names_in_candidates_are_not_resolved() -> None:
+    """Chromium's `.local` candidates are counted and left: its own checks will find us."""
+
+    async def scenario(peer: Peer, _seen: Seen) -> None:
+        await peer.accept(CHROMIUM)
+        assert peer.dropped()["candidate"] == 2
+        assert peer._ice is not None
+        assert peer._ice.remote_candidates == []
+        (candidate,) = parse_candidates("candidate:1 1 udp 1 127.0.0.1 9 typ host")
+        await peer.add_candidate(candidate)
+        assert len(peer._ice.remote_candidates) == 1
+
+    play(scenario)
+
+
+def test_an_offer_aiortc_cannot_answer_is_refused() -> None:
+    """Any failure inside aiortc becomes OfferRefused; the peer can still be shut."""
+
+    async def scenario(peer: Peer, _seen: Seen) -> None:
+        with pytest.raises(OfferRefused):
+            await peer.accept(Offer(CHROMIUM.sdp.replace("42", "64"), True, ()))
+
+    play(scenario)
+
+
+def test_a_peer_is_shut_in_every_state() -> None:
+    """Never used, refused, answered: shutting ends and leaves no task."""
+
+    async def nothing(_peer: Peer, _seen: Seen) -> None:
+        return
+
+    async def twice(peer: Peer, _seen: Seen) -> None:
+        await peer.accept(CHROMIUM)
+        await peer.shut()
+
+    async def answered(peer: Peer, _seen: Seen) -> None:
+        await peer.accept(CHROMIUM)
+        await asyncio.sleep(0.05)
+
+    for scenario in (nothing, twice, answered):
+        play(scenario)
+
+
+def test_nothing_goes_out_without_a_path() -> None:
+    """Before ICE has a pair there is no outlet, no report and no message, and no error either."""
+
+    async def scenario(peer: Peer, _seen: Seen) -> None:
+        await peer.accept(CHROMIUM)
+        assert peer.outlet() is None
+        assert peer.path() == ""
+        peer.send_rtcp(b"\x80\xc8\x00\x00")
+        assert not await peer.say("x")
+        await peer.heard()
+
+    play(scenario)
+
+
+def test_aiortcs_private_names_are_still_there() -> None:
+    """The parts of aiortc and aioice we replace or read exist under these names in the installed version."""
+
+    async def scenario(peer: Peer, _seen: Seen) -> None:
+        await peer.accept(CHROMIUM)
+        for name in ("createDtlsTransport", "createTransceiver", "certificates", "updateConnectionState"):
+            assert hasattr(peer, f"_RTCPeerConnection__{name}")
+        (line,) = peer.getTransceivers()
+        assert type(line.sender).__name__ == "_SilentSender"
+        for which in ("rtp", "rtcp"):
+            for state in ("started", "exited", "task"):
+                assert hasattr(line.sender, f"_RTCRtpSender__{which}_{state}")
+        assert peer._dtls is not None
+        assert peer._dtls._srtp_profiles is PROFILES
+        assert peer._ice is not None
+        assert hasattr(peer._ice, "_nominated")
+        assert peer._dtls.transport.iceGatherer._connection is peer._ice
+
+    play(scenario)
+
+
+def test_a_data_channel_only_offer_is_refused_by_the_parser() -> None:
+    """Without video there is nothing to show."""
+
+    async def body() -> None:
+        other = RTCPeerConnection()
+        other.createDataChannel("vuon")
+        await other.setLocalDescription(await other.createOffer())
+        assert isinstance(other.localDescription, RTCSessionDescription)
+        with pytest.raises(OfferRefused):
+            parse_offer(other.localDescription.sdp)
+        await other.close()
+
+    asyncio.run(body())
+
+
+def test_the_libraries_say_nothing() -> None:
+    """What strangers send to aiortc and aioice writes no line: we count it instead."""
+    quiet_libraries()
+    for name in ("aiortc", "aioice", "aioice.ice"):
+        assert not logging.getLogger(name).isEnabledFor(logging.ERROR)
