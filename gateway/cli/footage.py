@@ -54,7 +54,8 @@ def segments(
         at = dt.datetime.fromtimestamp(row["start_ms"] / 1000, zone)
         seconds, mebibytes = row["duration_ms"] / 1000, row["bytes"] / (1 << 20)
         context.console.print(
-            f"{at:%Y-%m-%d %H:%M:%S}  {seconds:6.1f} s  {mebibytes:6.1f} MiB  {row['stream']:<4}  {row['path']}"
+            f"{at:%Y-%m-%d %H:%M:%S}  {seconds:6.1f} s  {mebibytes:6.1f} MiB  {row['stream']:<4}  {row['path']}",
+            soft_wrap=True,
         )
 
 
@@ -121,9 +122,8 @@ def reindex(config: ConfigOption = None, data: DataOption = None, as_json: JsonO
     if as_json:
         context.console.print_json(data=result)
     else:
-        context.say(
-            "cli.reindex.done", **{key: result[key] for key in ("segments", "files", "added", "removed", "damaged")}
-        )
+        counts = {key: result[key] for key in ("segments", "files", "added", "removed")}
+        context.say("cli.reindex.done", damaged=len(result["damaged"]), **counts)
 
 
 def retention(
