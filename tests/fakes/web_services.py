@@ -80,6 +80,8 @@ class FakeBox:
     """What reached the services, in order, without secrets."""
     bus: Bus = field(default_factory=Bus)
     status_of: dict[PublicId, dict[str, Any]] = field(default_factory=dict)
+    extra: list[PublicId] = field(default_factory=list)
+    """More cameras of the school, seen by the principal."""
 
     def __post_init__(self) -> None:
         for camera, name in ((MAM, "Lớp Mầm 1"), (CHOI, "Lớp Chồi 1"), (LA, "Lớp Lá 1"), (YARD, "Sân chơi")):
@@ -147,7 +149,7 @@ class FakeBox:
         choi = KnownCamera(CHOI, "Lớp Chồi 1", CLASS_CHOI, "Chồi", "paused")
         rest = [KnownCamera(LA, "Lớp Lá 1", pid("classla"), "Lá", "open"), KnownCamera(YARD, "Sân chơi")]
         by_role: dict[Role, list[KnownCamera]] = {
-            Role.PRINCIPAL: [mam, choi, *rest],
+            Role.PRINCIPAL: [mam, choi, *rest, *(KnownCamera(camera) for camera in self.extra)],
             Role.TEACHER: [mam],
             Role.GUARDIAN: [mam] if caller == MOTHER else [choi],
         }

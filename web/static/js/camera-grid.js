@@ -8,7 +8,7 @@ import { clock, duration, now, pageData, setNow, t } from './i18n.js';
 import './live-view.js';
 
 const GAP_PX = 14;
-const CAPTION_PX = 41;
+const MARGIN_PX = 14;
 const PHONE_PX = 760;
 const RELOAD_AFTER_MS = 30000;
 const SURE_MS = 6000;
@@ -21,13 +21,17 @@ const TROUBLE = {
   unknown: ['warn', 'alert'],
 };
 
-/** @param {number} count @param {number} width @param {number} height @returns {number} columns */
-export function fit(count, width, height) {
+/**
+ * @param {number} count @param {number} width @param {number} height
+ * @param {number} caption what a tile needs below its picture
+ * @returns {number} columns
+ */
+export function fit(count, width, height, caption) {
   let [best, size] = [4, 0];
   for (let columns = 1; columns <= 6; columns += 1) {
     const tile = (width - GAP_PX * (columns - 1)) / columns;
     const rows = Math.ceil(count / columns);
-    const needed = rows * ((tile * 9) / 16 + CAPTION_PX) + GAP_PX * (rows - 1);
+    const needed = rows * ((tile * 9) / 16 + caption) + GAP_PX * (rows - 1);
     if (needed <= height && tile > size) [best, size] = [columns, tile];
   }
   return best;
@@ -83,9 +87,12 @@ class CameraGrid extends HTMLElement {
 
   #fit = () => {
     if (innerWidth <= PHONE_PX) return;
-    const count = this.#tiles.filter((tile) => !tile.hidden).length;
-    const top = this.getBoundingClientRect().top + scrollY;
-    this.style.setProperty('--cols', String(this.#large ? 2 : fit(count, this.clientWidth, innerHeight - top - 12)));
+    const tiles = this.#tiles.filter((tile) => !tile.hidden);
+    const view = /** @type {HTMLElement|null} */ (tiles[0]?.querySelector('live-view'));
+    if (!view) return;
+    const caption = tiles[0].offsetHeight - view.offsetHeight;
+    const height = innerHeight - (this.getBoundingClientRect().top + scrollY) - MARGIN_PX;
+    this.style.setProperty('--cols', String(this.#large ? 2 : fit(tiles.length, this.clientWidth, height, caption)));
   };
 
   /** @param {any} state */
@@ -128,7 +135,7 @@ class CameraGrid extends HTMLElement {
     const { cameras, working, recorder, disk_pct: disk } = this.#state;
     const parts = [t('grid.count', { n: cameras.length, ok: working }), t(recorder ? 'grid.box_ok' : 'grid.box_lost')];
     if (disk !== null) parts.push(t('grid.disk', { n: disk }));
-    put('summary', parts.join(' · '));
+    put('summary', ['', ...parts].join(' · '));
   }
 
   #strip() {
@@ -141,7 +148,7 @@ class CameraGrid extends HTMLElement {
       const [colour, name] = TROUBLE[/** @type {keyof TROUBLE} */ (trouble.trouble)];
       const since = trouble.since_ms;
       const lines = [make('b', '', [t(`cam.trouble.${trouble.trouble}`, { name: trouble.name })])];
-      const age = since ? { time: clock(since), dur: duration(now() - since) } : null;
+      const age = since ? { time: clock(since), dur: duration(now() - since, Math.floor) } : null;
       lines.push(make('span', 'num', [age ? t('cam.since', age) : t('cam.since_unknown')]));
       const link = make('a', colour, [icon(name), make('span', 'tx', lines)]);
       link.setAttribute('href', `/camera/${trouble.id}`);

@@ -2,23 +2,24 @@
 
 import { getJson } from './api.js';
 import { make } from './dom.js';
-import { clock, clockSeconds, pageData, setNow, t } from './i18n.js';
+import { clock, clockSeconds, duration, pageData, setNow, t } from './i18n.js';
 import './clock.js';
 import './live-view.js';
 
 const EVERY_MS = 4000;
+const number = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 1 });
 const stage = /** @type {HTMLElement} */ (document.querySelector('.stage live-view'));
 const id = stage.getAttribute('camera');
 
 /** @param {number|null} bps */
-const rate = (bps) => (bps ? t('cam.rate', { n: (bps / 1e6).toFixed(1) }) : t('cam.none'));
+const rate = (bps) => (bps ? t('cam.rate', { n: number.format(bps / 1e6) }) : t('cam.none'));
 
 /** @param {any} facts */
 function rows(facts) {
   const main = facts.streams.find((/** @type {any} */ stream) => stream.stream === 'main') || facts.streams[0] || {};
   const size = main.width ? `${main.width}×${main.height}` : t('cam.none');
   const gaps = facts.gaps_today
-    ? t('cam.gaps', { n: facts.gaps_today, s: Math.round(facts.gap_seconds_today) })
+    ? t('cam.gaps', { n: facts.gaps_today, dur: duration(facts.gap_seconds_today * 1000) })
     : t('cam.no_gaps');
   return [
     ['cam.fact.codec', main.codec ? String(main.codec).toUpperCase() : t('cam.none')],

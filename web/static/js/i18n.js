@@ -27,9 +27,12 @@ export const clock = (ms) => short.format(ms);
 /** @param {number} ms UTC; with seconds */
 export const clockSeconds = (ms) => long.format(ms);
 
-/** @param {number} ms a length, rounded up to minutes */
-export function duration(ms) {
-  const minutes = Math.max(1, Math.ceil(ms / 60000));
+/**
+ * @param {number} ms a length
+ * @param {(n: number) => number} [round] up for what is left, down for what has passed
+ */
+export function duration(ms, round = Math.ceil) {
+  const minutes = Math.max(1, round(ms / 60000));
   const [d, h, m] = [Math.floor(minutes / 1440), Math.floor((minutes % 1440) / 60), minutes % 60];
   if (d) return t('dur.d', { d });
   if (h) return t(m ? 'dur.hm' : 'dur.h', { h, m });

@@ -50,7 +50,7 @@ function tapButton(play) {
 function offlinePlate({ why, since, lastUrl, lastAt }) {
   const words = make('div', 'tx', [icon('video-off'), make('b', '', [t(why)])]);
   const from = since || lastAt;
-  if (from) words.append(make('span', 'num', [t('cam.since', { time: clock(from), dur: duration(now() - from) })]));
+  if (from) words.append(make('span', 'num', [t('cam.since', { time: clock(from), dur: duration(now() - from, Math.floor) })]));
   const plate = make('div', 'nopic', [words]);
   if (lastUrl) {
     const image = /** @type {HTMLImageElement} */ (make('img'));

@@ -15,6 +15,7 @@ import { FIRST_FRAME_MS, GIVE_UP_MS, LAST_MS, STALE_MS, shownAge, stillDelay, vi
 import { WhepSession } from './whep.js';
 
 const TICK_MS = 250;
+const PATIENCE = 2;
 const WEAK_EVERY_MS = 5000;
 const ENDED_AGAIN_MS = 30000;
 
@@ -25,7 +26,7 @@ export class LiveView extends HTMLElement {
   #running = false;
   #visible = true;
   #stillOnly = false;
-  #stillAt = 0;
+  /** @type {number|null} by the page's clock; may be before the page began */ #stillAt = null;
   #stillCaptured = 0;
   #stillBusy = false;
   #stillFails = 0;
@@ -247,7 +248,9 @@ export class LiveView extends HTMLElement {
     this.#videoFails += 1;
     this.#nextVideo = performance.now() + videoDelay(this.#videoFails, Math.random());
     this.#nextStill = Math.min(this.#nextStill, performance.now());
-    this.#to(this.#stillAt ? 'weak' : 'opening');
+    // One or two failed tries are no weak network yet: say so only when it lasts.
+    if (this.#stillAt === null) this.#to('opening');
+    else this.#to(this.#videoFails > PATIENCE ? 'weak' : 'still');
   }
 
   #drop() {
@@ -279,7 +282,7 @@ export class LiveView extends HTMLElement {
     if (image.src.startsWith('blob:')) URL.revokeObjectURL(image.src);
     image.removeAttribute('src');
     image.hidden = true;
-    this.#stillAt = 0;
+    this.#stillAt = null;
   }
 
   // what is shown
@@ -309,7 +312,7 @@ export class LiveView extends HTMLElement {
 
   #age() {
     const shown = ['live', 'stalled'].includes(this.#state) ? this.#frameAt : this.#stillAt;
-    return shown ? performance.now() - shown : 0;
+    return shown === null ? 0 : performance.now() - shown;
   }
 
   /** @param {string} state @param {string} [reason] */
@@ -329,14 +332,14 @@ export class LiveView extends HTMLElement {
   /** Draws chip and middle when what they say differs from what stands there. */
   #paint() {
     const age = shownAge(this.#age());
-    const signature = `${this.#state}|${this.#reason}|${age}|${this.#stillAt > 0}|${navigator.onLine}`;
+    const signature = `${this.#state}|${this.#reason}|${age}|${this.#stillAt !== null}|${navigator.onLine}`;
     if (signature === this.#painted || !this.#chip || !this.#mid) return;
     this.#painted = signature;
     const shown = {
       state: this.#state,
       reason: this.#reason,
       age,
-      picture: this.#stillAt > 0,
+      picture: this.#stillAt !== null,
       lastUrl: this.hasAttribute('last') ? this.#image?.getAttribute('src') || '' : '',
       lastAt: this.#stillCaptured,
       why: this.getAttribute('why') || 'cam.state.down',
@@ -345,7 +348,7 @@ export class LiveView extends HTMLElement {
     };
     this.#chip.replaceChildren(...chipParts(shown));
     this.#mid.replaceChildren(...midParts(shown));
-    this.#mid.className = this.#state === 'opening' && this.#stillAt ? 'mid over' : 'mid';
+    this.#mid.className = this.#state === 'opening' && this.#stillAt !== null ? 'mid over' : 'mid';
   }
 }
 

@@ -1,0 +1,152 @@
+"""One Chromium per module and the web application on a loopback port.
+
+Playwright's sync API keeps an event loop running in its thread for as long as it is open, so it is opened
+for one module at a time: the plugin's session-wide fixtures would break every asyncio test that follows.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
+
+from drivers.simulated.scene import SceneSpec, still
+from tests.fakes.clock import FakeClock
+from tests.fakes.web_services import CHOI, LA, MAM, YARD, FakeBox
+from web.app import create_app
+from web.services import Caller
+
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--mute-audio",
+]
+THURSDAY_MS = 1_790_219_732_000
+"""2026-09-24 10:15:32 in Việt Nam."""
+SHOTS = os.environ.get("VUON_SHOTS", "")
+"""Folder for screenshots; empty = none are kept."""
+
+
+@contextmanager
+def serve(app: Any) -> Iterator[str]:
+    """Serve an app on a free loopback port in a thread of its own; yields the address."""
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=0, log_level="error", lifespan="off", timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
+    thread.start()
+    while not (server.started and server.servers):
+        if not thread.is_alive():
+            raise RuntimeError("the server did not start")
+        threading.Event().wait(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(timeout=10)
+
+
+@dataclass
+class Site:
+    """A running box and a browser that visits it."""
+
+    url: str
+    box: FakeBox
+    browser: Browser
+    contexts: list[BrowserContext] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+    """Script errors and CSP violations, as the console reports them."""
+
+    def visit(
+        self,
+        path: str,
+        caller: Caller | None = None,
+        *,
+        size: tuple[int, int] = (1440, 900),
+        language: str = "vi-VN",
+        **options: Any,
+    ) -> Page:
+        """Open a page in a browser of its own, signed in as `caller`."""
+        context = self.browser.new_context(
+            viewport={"width": size[0], "height": size[1]}, locale=language, timezone_id="Asia/Tokyo", **options
+        )
+        self.contexts.append(context)
+        if caller is not None:
+            context.add_cookies([{"name": "vuon-box", "value": f"token-{caller.person}", "url": self.url}])
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("request", lambda request: self.requests.append(request))  # noqa: PLW0108 - it marks handlers
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda message: self._console(message.type, message.text))
+        page.goto(self.url + path)
+        return page
+
+    def _console(self, kind: str, text: str) -> None:
+        # Refusals are answers that tests ask for; Chromium logs each failed fetch as an error.
+        if kind == "error" and "Failed to load resource" not in text:
+            self.errors.append(text)
+
+    def pictures(self) -> list[str]:
+        """Return the addresses of every picture or video asked for."""
+        return [item.url for item in self.requests if "still.jpg" in item.url or "/whep/" in item.url]
+
+
+def shoot(page: Page, name: str) -> None:
+    """Keep a screenshot if somebody wants to look."""
+    if SHOTS:
+        page.screenshot(path=str(Path(SHOTS) / f"{name}.png"))
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Debian's Chromium, headless, for one module."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def pictures() -> dict[str, bytes]:
+    """Drawn classrooms as JPEG, by camera."""
+    names = {MAM: "LOP MAM 1", CHOI: "LOP CHOI 1", LA: "LOP LA 1", YARD: "SAN CHOI"}
+    return {
+        camera: still(SceneSpec(label, variant, 640, 360), 1.0) for variant, (camera, label) in enumerate(names.items())
+    }
+
+
+@pytest.fixture
+def site(chromium: Browser, pictures: dict[str, bytes]) -> Iterator[Site]:
+    """A box with four cameras, a fixed clock and no video: every WHEP offer finds no place."""
+    from tests.fakes.web_services import FULL
+
+    box = FakeBox(FakeClock(THURSDAY_MS))
+    box.stills.update(pictures)  # type: ignore[arg-type]  # public ids are strings
+    box.live_error = FULL
+    with serve(create_app(box.services(secure=False, hosts=frozenset()))) as url:
+        site = Site(url, box, chromium)
+        yield site
+        for context in site.contexts:
+            context.close()
+    assert site.errors == []
+
+
+Shoot = Callable[[Page, str], None]

@@ -1,0 +1,260 @@
+"""The guardian's pages in a real browser: slip, class, closed hours."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from gateway.core.model import Decision
+from tests.browser.conftest import THURSDAY_MS, Site, shoot
+from tests.fakes.web_services import ALLOWED, MAM, MOTHER
+from web.services import DayBlock
+
+pytestmark = pytest.mark.browser
+PHONE = (390, 844)
+HOUR_MS = 3_600_000
+SEVEN_MS = THURSDAY_MS - (3 * 3600 + 15 * 60 + 32) * 1000
+"""07:00 of the site's day."""
+
+
+def at(hours: float) -> int:
+    """UTC ms of an hour of the site's day."""
+    return SEVEN_MS + int((hours - 7) * HOUR_MS)
+
+
+@pytest.fixture
+def day(site: Site) -> Site:
+    """A class with two viewing windows and a plan."""
+    site.box.windows = ((at(7.5), at(10.5)), (at(14), at(16.5)))
+    site.box.blocks = (
+        DayBlock(at(7.5), at(10.5), "lesson", True),
+        DayBlock(at(10.5), at(11.5), "meal"),
+        DayBlock(at(11.5), at(14), "nap"),
+        DayBlock(at(14), at(16.5), "outdoors", True),
+        DayBlock(at(16.5), at(17), "leaving"),
+    )
+    site.box.class_decision = Decision(True, "role.guardian", until_ms=at(10.5))
+    return site
+
+
+def phone(site: Site, path: str = "/p/", size: tuple[int, int] = PHONE, **options: object) -> Page:
+    return site.visit(path, MOTHER, size=size, device_scale_factor=2, has_touch=True, is_mobile=True, **options)
+
+
+def test_slip_to_first_picture_in_one_tap(day: Site) -> None:
+    """Opening the address spends nothing; one tap spends the slip and the class is there with its picture."""
+    day.box.slips = {"s3cr3t": (MOTHER, "")}
+    page = day.visit("/p/moi#s3cr3t", size=PHONE, device_scale_factor=2)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("mời anh/chị xem lớp của bé")
+    shoot(page, "slip")
+    assert day.box.slips
+    assert page.url.endswith("/p/moi"), "the secret stays in the address bar"
+    assert not [item for item in day.requests if "s3cr3t" in item.url]
+    page.get_by_role("button", name="Tiếp tục").click()
+    expect(page.locator("live-view > img")).to_be_visible()
+    assert page.url == day.url + "/p/"
+    assert page.locator("input").count() == 0
+
+
+def test_a_used_slip_says_so_and_a_bare_link_asks_for_the_code(day: Site) -> None:
+    """The page stays, names the trouble, and the button works again."""
+    page = day.visit("/p/moi#spent", size=PHONE)
+    page.get_by_role("button", name="Tiếp tục").click()
+    expect(page.get_by_role("alert")).not_to_be_empty()
+    expect(page.get_by_role("button", name="Tiếp tục")).to_be_enabled()
+    bare = day.visit("/p/moi", size=PHONE)
+    expect(bare.get_by_role("alert")).to_contain_text("thiếu mã")
+    expect(bare.get_by_role("button")).to_be_disabled()
+
+
+def test_a_slip_that_asks_for_digits_gets_them(day: Site) -> None:
+    """The digits appear only when the school's answer asks for them."""
+    day.box.slips = {"s3cr3t": (MOTHER, "4678")}
+    page = day.visit("/p/moi#s3cr3t", size=PHONE)
+    expect(page.get_by_label("4 số cuối")).to_be_hidden()
+    page.get_by_role("button", name="Tiếp tục").click()
+    page.get_by_label("4 số cuối").fill("4678")
+    page.get_by_role("button", name="Tiếp tục").click()
+    expect(page.locator("live-view > img")).to_be_visible()
+
+
+def test_the_class_shows_a_still_the_hours_and_the_viewers_name(day: Site) -> None:
+    """Picture with age chip, watermark with name and minute, strip of the day, time left."""
+    page = phone(day)
+    expect(page.locator("live-view > img")).to_be_visible()
+    expect(page.locator(".chip-at")).to_contain_text("Ảnh")
+    expect(page.locator(".wm")).to_have_text("PH Trần Thị Mai · •••678 · 10:15")
+    expect(page.locator("#left")).to_have_text("còn 15 phút")
+    expect(page.get_by_role("img", name="Giờ xem hôm nay: 07:30 - 10:30, 14:00 - 16:30")).to_be_visible()
+    shoot(page, "parent-live")
+    assert day.pictures()
+    assert all(MAM in url for url in day.pictures())
+
+
+def test_without_the_name_there_is_no_picture(day: Site) -> None:
+    """Removing the watermark removes the view."""
+    page = phone(day)
+    expect(page.locator(".wm")).to_be_visible()
+    page.evaluate("document.querySelector('.wm').remove()")
+    expect(page.locator("live-view")).to_have_count(0)
+
+
+def test_a_lasting_failure_of_video_is_called_a_weak_network(day: Site) -> None:
+    """After a few tries the page says so, keeps the stills, and never goes black."""
+    page = phone(day)
+    expect(page.locator("#weak")).to_be_visible(timeout=20_000)
+    expect(page.locator(".pb.warn")).to_be_visible()
+    expect(page.locator("live-view > img")).to_be_visible()
+    shoot(page, "parent-snap")
+
+
+CLOSED = {
+    "nap": (Decision(False, "plan.nap", next_ms=at(14)), "Giờ ngủ trưa của các bé", "Hình mở lại lúc 14:00, còn 3 giờ 45 phút."),
+    "closed": (Decision(False, "window.closed", next_ms=at(24 + 7.5)), "Hết giờ xem hôm nay", "Hẹn gặp lại Thứ Sáu, 25/09/2026 lúc 07:30."),
+    "early": (Decision(False, "window.closed", next_ms=at(14)), "Chưa đến giờ xem", "Hình mở lại lúc 14:00"),
+    "holiday": (Decision(False, "calendar.closed", next_ms=at(24 + 7.5)), "Hôm nay trường nghỉ: Giỗ Tổ", "Hẹn gặp lại"),
+    "paused": (Decision(False, "class.paused"), "Lớp đang tạm dừng chia sẻ hình", "bảo đảm quyền riêng tư"),
+    "stopped": (Decision(False, "sharing.stopped"), "Lớp đang tạm dừng chia sẻ hình", "bảo đảm quyền riêng tư"),
+    "unanswered": (Decision(False, "class.not_open"), "Lớp đang tạm dừng chia sẻ hình", "bảo đảm quyền riêng tư"),
+    "consent": (Decision(False, "consent.missing"), "Chưa có đồng ý của gia đình", "cô giáo chủ nhiệm"),
+    "device": (Decision(False, "device.other"), "Đang xem ở máy khác", "một máy một lúc"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CLOSED)
+def test_without_the_right_to_see_no_pixel_is_asked_for(day: Site, name: str) -> None:
+    """The screen says why and when next; not one picture or video request leaves the phone."""
+    day.box.class_decision, title, text = CLOSED[name]
+    day.box.note = "Giỗ Tổ" if name == "holiday" else ""
+    page = phone(day)
+    expect(page.get_by_role("heading", level=1)).to_have_text(title)
+    expect(page.locator(".msg")).to_contain_text(text)
+    shoot(page, f"parent-{name}")
+    page.wait_for_timeout(1500)
+    assert day.pictures() == []
+    assert page.locator("img, video, live-view").count() == 0
+    assert [call for call in day.box.calls if call.startswith(("grant", "still"))] == []
+
+
+def test_the_reminder_is_a_calendar_entry(day: Site) -> None:
+    """One tap downloads an event for the next opening that names nobody."""
+    day.box.class_decision = CLOSED["nap"][0]
+    page = phone(day)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Nhắc tôi lúc 14:00").click()
+    text = download.value.path().read_text(encoding="utf-8")
+    assert "DTSTART:20260924T070000Z" in text
+    assert "Mầm" not in text
+    assert "An Nhiên" not in text
+
+
+def test_a_pause_reaches_the_open_page_and_takes_the_pixels_first(day: Site) -> None:
+    """The class is paused while a picture stands there: it goes, then the right screen comes, and back again."""
+    page = phone(day)
+    expect(page.locator("live-view > img")).to_be_visible()
+    day.box.class_decision = CLOSED["paused"][0]
+    expect(page.get_by_role("heading", level=1)).to_have_text("Lớp đang tạm dừng chia sẻ hình")
+    day.requests.clear()
+    page.wait_for_timeout(1500)
+    assert day.pictures() == []
+    day.box.class_decision = ALLOWED
+    expect(page.locator("live-view > img")).to_be_visible()
+
+
+def test_an_offline_camera_is_told_in_plain_words(day: Site) -> None:
+    """No picture, no technical reason: since when, who knows, whom to call."""
+    day.box.status_of[MAM] |= {"state": "login_refused", "recording": False, "since_ms": at(9) + 42 * 60_000}
+    page = phone(day)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Camera lớp đang mất kết nối")
+    expect(page.locator(".msg")).to_contain_text("Từ 09:42. Nhà trường và kỹ thuật đã được báo.")
+    expect(page.get_by_role("link", name="Gọi văn phòng trường")).to_have_attribute("href", "tel:0225 3123 118")
+    assert "mật khẩu" not in page.content()
+    shoot(page, "parent-offline")
+
+
+def test_data_saver_keeps_to_stills_and_is_remembered(day: Site) -> None:
+    """With the switch on no video is asked for, now and after a reload."""
+    page = phone(day)
+    expect(page.locator("live-view > img")).to_be_visible()
+    page.get_by_role("switch", name="Tiết kiệm dữ liệu").click()
+    page.wait_for_timeout(300)
+    day.requests.clear()
+    page.reload()
+    expect(page.locator("live-view > img")).to_be_visible()
+    expect(page.get_by_role("switch")).to_have_attribute("aria-checked", "true")
+    page.wait_for_timeout(1500)
+    assert not [url for url in day.pictures() if "whep" in url]
+
+
+def test_a_hidden_page_fetches_nothing_and_wakes_by_itself(day: Site) -> None:
+    """Hidden: stills and events stop; shown again: a picture without a tap."""
+    page = phone(day)
+    expect(page.locator("live-view > img")).to_be_visible()
+    flip = """hidden => {
+      Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});
+      document.dispatchEvent(new Event('visibilitychange'));
+    }"""
+    page.evaluate(flip, True)
+    page.wait_for_timeout(300)
+    day.requests.clear()
+    page.wait_for_timeout(2500)
+    assert day.requests == []
+    page.evaluate(flip, False)
+    with page.expect_response(lambda response: "still.jpg" in response.url):
+        pass
+    expect(page.locator("live-view")).not_to_have_attribute("data-state", "idle")
+
+
+def test_a_page_without_network_keeps_its_last_picture_and_says_its_age(day: Site) -> None:
+    """Offline the page neither empties nor claims to be live; back online it goes on."""
+    page = phone(day)
+    expect(page.locator("live-view > img")).to_be_visible()
+    page.context.set_offline(True)
+    expect(page.locator(".chip-at")).to_contain_text("giây trước", timeout=10_000)
+    expect(page.locator("live-view > img")).to_be_visible()
+    page.context.set_offline(False)
+    expect(page.locator(".chip-at")).to_contain_text("vừa chụp", timeout=20_000)
+    day.errors.clear()
+
+
+def test_signing_out_from_the_account_page(day: Site) -> None:
+    """The account page names the child; after signing out the class is closed to this phone."""
+    page = phone(day, "/p/tai-khoan")
+    expect(page.locator("main")).to_contain_text("Bé An Nhiên")
+    shoot(page, "parent-account")
+    page.get_by_role("button", name="Đăng xuất").click()
+    page.goto(day.url + "/p/")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Hãy quét mã trên phiếu mời")
+    shoot(page, "parent-nobody")
+
+
+def test_english_is_complete_on_the_class_page(day: Site) -> None:
+    """After the switch no Vietnamese text is left but names."""
+    page = phone(day, "/p/?lang=en")
+    expect(page.locator("#left")).to_have_text("15 min left")
+    expect(page.get_by_role("heading", name="Viewing hours today")).to_be_visible()
+    text = page.locator("body").inner_text()
+    for name in ("Bé An Nhiên", "Lớp Mầm 1", "Trường Mầm non Hoa Sen", "PH Trần Thị Mai", "Tiếng Việt"):
+        text = text.replace(name, "")
+    assert [letter for letter in text if letter in "ăâđêôơưạảãấầẩẫậắằẳẵặẹẻẽếềểễệịỉĩọỏõốồổỗộớờởỡợụủũứừửữựỳỵỷỹ"] == []
+
+
+@pytest.mark.parametrize("name", ["live", "nap"])
+def test_it_fits_a_phone_of_320_pixels_and_text_of_double_size(day: Site, name: str) -> None:
+    """No sideways scrolling at 320 pixels, nor with text at 200 %."""
+    if name == "nap":
+        day.box.class_decision = CLOSED["nap"][0]
+    page = phone(day, size=(320, 640))
+    page.wait_for_load_state("load")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    shoot(page, f"parent-{name}-320")
+    page.evaluate("document.documentElement.style.fontSize = '200%'; document.body.style.fontSize = '200%'")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+
+def test_the_page_is_small(day: Site) -> None:
+    """At most 60 kB packed before the first still, at most 30 kB of it scripts, no font, one origin."""
+    sizes: dict[str, int] = {}
+    page = day.visit("/vao", size=PHONE)  # a first page, so that listening begins before the class

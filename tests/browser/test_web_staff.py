@@ -1,0 +1,185 @@
+"""Staff pages in a real browser: sign-in, the grid, one camera."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import expect
+
+from gateway.core.model import Role
+from tests.browser.conftest import Site, shoot
+from tests.fakes.web_services import CHOI, LA, MAM, MOTHER, PRINCIPAL, YARD, pid
+from web.services import OpenView
+
+pytestmark = pytest.mark.browser
+TROUBLED_SINCE_MS = 1_790_217_720_000
+"""09:42, 33 minutes before the site's clock."""
+
+
+def test_signing_in_with_a_code_leads_to_the_grid(site: Site) -> None:
+    """A wrong code says so; the right one opens the live grid; no password field is anywhere."""
+    site.box.codes = {"K7PX-29QF": PRINCIPAL}
+    page = site.visit("/vao")
+    shoot(page, "login-1440x900")
+    page.get_by_label("Mã đăng nhập").fill("sai-ma")
+    page.get_by_role("button", name="Đăng nhập").click()
+    expect(page.get_by_role("alert")).to_contain_text("Mã không dùng được")
+    shoot(page, "login-refused")
+    page.get_by_label("Mã đăng nhập").fill("K7PX-29QF")
+    page.get_by_role("button", name="Đăng nhập").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Xem trực tiếp")
+    assert page.locator("input[type=password]").count() == 0
+    page.get_by_role("button", name="Đăng xuất").first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Đăng nhập")
+
+
+def test_the_grid_shows_a_still_in_every_tile(site: Site) -> None:
+    """Every tile holds a picture with its label although no video can be had; order is the box's."""
+    site.box.views = [OpenView(MAM, pid(f"g{n}"), "PH", Role.GUARDIAN, 1) for n in range(4)]
+    page = site.visit("/", PRINCIPAL)
+    tiles = page.locator(".tile")
+    expect(tiles).to_have_count(4)
+    for index in range(4):
+        tile = tiles.nth(index)
+        expect(tile.locator("live-view > img")).to_be_visible()
+        assert tile.locator("live-view > img").evaluate("image => image.decode().then(() => image.naturalWidth)") == 640
+        expect(tile.locator(".chip-at")).to_contain_text("Ảnh")
+    assert tiles.locator(".cap b").all_text_contents() == ["Lớp Mầm 1", "Lớp Chồi 1", "Lớp Lá 1", "Sân chơi"]
+    expect(page.locator("#watching")).to_have_text("4 phụ huynh đang xem")
+    expect(tiles.nth(3).locator(".m")).to_contain_text("Chỉ nhà trường")
+
+
+def test_trouble_rises_in_the_strip_and_tiles_do_not_move(site: Site) -> None:
+    """An offline camera says since when, keeps its place and its last picture, small and dated."""
+    down = {"state": "down", "recording": False, "since_ms": TROUBLED_SINCE_MS}
+    site.box.status_of[CHOI] |= down
+    site.box.status_of[LA] |= {"recording": False}
+    site.box.still_age_ms = 1_980_000
+    page = site.visit("/", PRINCIPAL)
+    expect(page.locator("#strip a")).to_have_count(2)
+    expect(page.locator("#strip a").nth(0)).to_contain_text("Lớp Lá 1 không ghi hình")
+    expect(page.locator("#strip a").nth(1)).to_contain_text("từ 09:42, đã 33 phút")
+    plate = page.locator(".tile").nth(1).locator(".nopic")
+    expect(plate).to_contain_text("Mất kết nối")
+    expect(plate.locator("figcaption")).to_have_text("hình cuối 09:42")
+    assert page.locator(".cap b").all_text_contents()[1] == "Lớp Chồi 1"
+    page.get_by_role("button", name="Có vấn đề").click()
+    expect(page.locator(".tile:visible")).to_have_count(2)
+    shoot(page, "grid-trouble")
+
+
+def test_an_old_picture_says_how_old_it_is(site: Site) -> None:
+    """No frame older than 3 s stands there without its age in words."""
+    site.box.still_age_ms = 9_000
+    page = site.visit("/", PRINCIPAL)
+    expect(page.locator(".tile").first.locator(".chip-at")).to_contain_text("giây trước")
+
+
+@pytest.mark.parametrize("size", [(1440, 900), (1366, 650), (1024, 768), (1920, 1080)])
+def test_all_tiles_fit_without_scrolling(site: Site, size: tuple[int, int]) -> None:
+    """Twelve cameras stand on one screen, whatever its shape."""
+    for number in range(8):
+        camera = pid(f"more{number}")
+        site.box.status_of[camera] = {"id": camera, "name": f"Phòng {number}", "state": "up", "recording": True}
+        site.box.stills[camera] = site.box.stills[MAM]
+    site.box.extra = [pid(f"more{number}") for number in range(8)]
+    page = site.visit("/", PRINCIPAL, size=size)
+    expect(page.locator(".tile")).to_have_count(12)
+    expect(page.locator(".tile live-view > img").last).to_be_visible()
+    shoot(page, f"live-{size[0]}x{size[1]}")
+    page.wait_for_timeout(300)  # a late font may still move the last row
+    assert page.evaluate("document.documentElement.scrollHeight") <= size[1]
+
+
+def test_stopping_all_sharing_takes_two_taps(site: Site) -> None:
+    """The first tap asks, the second acts; the page shows the new state at once, and the way back."""
+    site.box.views = [OpenView(MAM, MOTHER.person, MOTHER.name, Role.GUARDIAN, 1)]
+    page = site.visit("/", PRINCIPAL)
+    button = page.locator("#sharing")
+    expect(button).to_have_text("Tạm dừng")
+    button.click()
+    expect(button).to_have_text("Bấm lần nữa: dừng 1 phụ huynh")
+    assert not site.box.stopped.stopped
+    button.click()
+    expect(page.locator("#watching")).to_have_text("Đã dừng chia sẻ")
+    assert site.box.stopped.stopped
+    expect(button).to_have_text("Mở lại")
+
+
+def test_a_change_reaches_an_open_page_by_itself(site: Site) -> None:
+    """Somebody starts watching; a camera fails: the grid learns it over server-sent events."""
+    page = site.visit("/", PRINCIPAL)
+    expect(page.locator("#watching")).to_have_text("0 phụ huynh đang xem")
+    site.box.views = [OpenView(MAM, MOTHER.person, MOTHER.name, Role.GUARDIAN, 1)]
+    site.box.status_of[YARD] |= {"state": "silent"}
+    site.box.clock.tick(2)  # type: ignore[attr-defined]  # the fake's own
+    expect(page.locator("#watching")).to_have_text("1 phụ huynh đang xem")
+    expect(page.locator(".tile").nth(3).locator(".m")).to_have_text("Không có hình")
+
+
+def test_one_camera_asks_for_one_camera(site: Site) -> None:
+    """The camera page shows picture and facts, and fetches nothing of any other camera."""
+    site.box.status_of[MAM] |= {
+        "fps": 15.0, "bitrate_bps": 2_100_000, "last_segment_ms": site.box.clock.now_ms() - 4000, "gaps_today": 1,
+        "gap_seconds_today": 420,
+        "streams": [{"stream": "main", "codec": "h264", "width": 1920, "height": 1080, "recording": True}],
+    }  # fmt: skip
+    site.box.views = [OpenView(MAM, PRINCIPAL.person, PRINCIPAL.name, Role.PRINCIPAL, site.box.clock.now_ms())]
+    page = site.visit(f"/camera/{MAM}", PRINCIPAL)
+    expect(page.locator("live-view > img")).to_be_visible()
+    expect(page.locator("#facts")).to_contain_text("1920×1080")
+    expect(page.locator("#facts")).to_contain_text("15 khung hình/giây")
+    expect(page.locator("#facts")).to_contain_text("1 lần, 7 phút")
+    expect(page.locator("#people")).to_contain_text("Lê Thị Hằng")
+    expect(page.locator("#recording")).to_have_text("Đang ghi")
+    shoot(page, "camera-1440x900")
+    assert site.pictures()
+    assert all(MAM in url for url in site.pictures())
+
+
+def test_language_switch_changes_every_word_and_is_remembered(site: Site) -> None:
+    """English after one tap, on the next page too; `lang` is right; no Vietnamese text is left but names."""
+    page = site.visit("/", PRINCIPAL)
+    page.get_by_role("link", name="English").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Live view")
+    assert page.locator("html").get_attribute("lang") == "en"
+    expect(page.locator("#watching")).to_have_text("0 parents watching")
+    page.goto(site.url + f"/camera/{MAM}")
+    expect(page.locator("#nobody")).to_have_text("Nobody is watching this camera.")
+    page.get_by_role("link", name="Tiếng Việt").click()
+    expect(page.locator("#nobody")).to_have_text("Chưa có ai xem camera này.")
+
+
+def test_keyboard_alone_reaches_and_opens_a_camera(site: Site) -> None:
+    """Tab walks past the switch and the filters to the first tile; Enter opens it."""
+    page = site.visit("/", PRINCIPAL)
+    expect(page.locator(".tile").first).to_be_visible()
+    for _ in range(25):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.classList.contains('tile')"):
+            break
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Lớp Mầm 1")
+
+
+def test_the_recorder_falling_silent_is_said_not_hidden(site: Site) -> None:
+    """All tiles stay; the summary says that the recorder does not answer."""
+    site.box.recorder_down = True
+    page = site.visit("/", PRINCIPAL)
+    expect(page.locator("#summary")).to_contain_text("đầu ghi không trả lời")
+    expect(page.locator(".tile")).to_have_count(4)
+
+
+@pytest.mark.parametrize("size", [(390, 844), (320, 640)])
+def test_on_a_phone_nothing_scrolls_sideways(site: Site, size: tuple[int, int]) -> None:
+    """Grid, camera and sign-in fit 390 and 320 pixels."""
+    for name, path, caller in (
+        ("live", "/", PRINCIPAL),
+        ("camera", f"/camera/{MAM}", PRINCIPAL),
+        ("login", "/vao", None),
+    ):
+        page = site.visit(path, caller, size=size, device_scale_factor=2, has_touch=True)
+        page.wait_for_load_state("load")
+        if caller is not None:
+            expect(page.locator("live-view > img").first).to_be_visible()
+        shoot(page, f"m-{name}-{size[0]}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0], name
