@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from collections.abc import Sequence
+from typing import Any
 
 import anyio
 
@@ -14,10 +16,17 @@ from drivers.rtsp.link import Address
 from gateway.core.errors import CameraUnreachable
 
 
+async def _lookup(host: str, port: int) -> Sequence[tuple[Any, ...]]:
+    try:  # a number needs no name server, and so no worker thread
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        return await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+
+
 async def resolve(host: str, port: int) -> Address:
     """Return the first TCP address of a host name or number; CameraUnreachable if it has none."""
     try:
-        found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = await _lookup(host, port)
     except (OSError, UnicodeError) as error:
         raise CameraUnreachable("the camera's name has no address", address=host, reason="name") from error
     for family, _, _, _, where in found:

@@ -25,7 +25,7 @@ from drivers.rtsp.message import Message, write_not_implemented, write_request
 from drivers.rtsp.parametersets import ParameterSets
 from drivers.rtsp.payload import make_depacketizer
 from drivers.rtsp.rtp import SenderReport, sender_report
-from drivers.rtsp.sdp import Description, read_sdp
+from drivers.rtsp.sdp import VideoTrack, read_sdp
 from drivers.rtsp.source import RtspSource, is_plain
 from gateway.core.errors import (
     CameraBadReply,
@@ -100,7 +100,7 @@ def failure_of_status(status: int, method: str) -> CameraError:
     if status in (453, 503):
         return CameraOverloaded("the camera has no room for another viewer", status=status, method=method)
     if status == 461:
-        return CameraUnsupported("the camera does not stream over TCP", status=status, hint="tcp")
+        return CameraUnsupported("the camera does not stream over TCP", status=status, method=method, hint="tcp")
     if 300 <= status < 400:
         return CameraBadReply("the camera redirects; we never follow", status=status, method=method)
     return CameraBadReply(f"the camera answered {status} to {method}", status=status, method=method)
@@ -136,6 +136,7 @@ class RtspSession:
         self._pending: _Pending | None = None
         self._base = source.url()
         self._aggregate = source.url()
+        self._video: VideoTrack | None = None
         self._session = ""
         self._channels = (0, 1)
         self._early = bytearray()
@@ -288,12 +289,13 @@ class RtspSession:
         self._ask(Phase.DESCRIBE, "DESCRIBE", self._source.url(), {"Accept": "application/sdp"})
 
     def _on_describe(self, message: Message) -> None:
-        self._description: Description = read_sdp(message.body)
+        description = read_sdp(message.body)
+        self._video = description.video
         self._keepalive.offered(message.header("public"))
         stated = message.header("content-base") or message.header("content-location")
         self._base = urls.base_url(self._source, stated)
-        self._aggregate = urls.control_url(self._source, self._hosts, self._base, self._description.control)
-        track = urls.control_url(self._source, self._hosts, self._base, self._description.video.control)
+        self._aggregate = urls.control_url(self._source, self._hosts, self._base, description.control)
+        track = urls.control_url(self._source, self._hosts, self._base, description.video.control)
         self._ask(Phase.SETUP, "SETUP", track, {"Transport": "RTP/AVP/TCP;unicast;interleaved=0-1"})
 
     def _on_setup(self, message: Message) -> None:
@@ -314,7 +316,8 @@ class RtspSession:
         self._ask(Phase.PLAY, "PLAY", self._aggregate, {"Range": "npt=0.000-"})
 
     def _on_play(self) -> None:
-        video = self._description.video
+        video = self._video
+        assert video is not None
         sets = ParameterSets(video.codec, video.sets)
         self.media = make_depacketizer(self._channels[0], video.payload_type, sets, self._sink.unit)
         self.phase = Phase.PLAYING

@@ -161,6 +161,8 @@ class Served:
     port: int = 0
     connections: int = 0
     open_now: int = 0
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set while no connection is open."""
 
 
 @asynccontextmanager
@@ -186,6 +188,7 @@ async def serve(camera: FakeCamera, media: Callable[[int], bytes] | None = None)
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         served.connections += 1
         served.open_now += 1
+        served.idle.clear()
         mine = asyncio.current_task()
         assert mine is not None
         talks.add(mine)
@@ -202,6 +205,8 @@ async def serve(camera: FakeCamera, media: Callable[[int], bytes] | None = None)
             await asyncio.gather(task, return_exceptions=True)
             writer.close()
             served.open_now -= 1
+            if not served.open_now:
+                served.idle.set()
 
     server = await asyncio.start_server(talk, "127.0.0.1", 0)
     served.port = server.sockets[0].getsockname()[1]
