@@ -67,6 +67,11 @@ def device_path(found: Found) -> str:
     return DEFAULT_PATH
 
 
+def entries_of(answer: object, most: int = MOST_SERVICES) -> list[Any]:
+    """Return zeep's list, cut to size; a damaged reply makes it a single thing or nothing: then none."""
+    return answer[:most] if isinstance(answer, list) else []
+
+
 def clock_of(answer: etree._Element) -> datetime | None:
     """Read the UTC time of GetSystemDateAndTime; None when it is missing or no time at all."""
     utc = xml.first(answer, "UTCDateTime")
@@ -165,35 +170,51 @@ class OnvifClient:
         )
 
     def services(self) -> dict[str, str]:
-        """Return namespace -> URL of the camera's services; asked once."""
+        """Return namespace -> URL of the camera's services; asked once, the old way if need be.
+
+        Raises:
+            CameraUnsupported: there is no media service among them.
+
+        """
         if self._services is None:
-            try:
-                listed = self._zeep("devicemgmt", "GetServices", IncludeCapability=False)
-                entries = {str(entry.Namespace): str(entry.XAddr) for entry in (listed or [])[:MOST_SERVICES]}
-            except (CameraUnsupported, CameraBadReply):
-                entries = self._services_by_capabilities()
-            self._services = {ns: self._transport.rewritten(url) for ns, url in entries.items() if url}
-            self._camera.use(self._services)
+            services = self._listed_services()
+            if not services.keys() & {soap.MEDIA_NS, soap.MEDIA2_NS}:
+                services = self._services_by_capabilities()
+            if not services:
+                raise CameraUnsupported("the camera has no media service")
+            self._services = services
+            self._camera.use(services)
         return self._services
+
+    def _listed_services(self) -> dict[str, str]:
+        try:
+            listed = entries_of(self._zeep("devicemgmt", "GetServices", IncludeCapability=False))
+        except (CameraUnsupported, CameraBadReply):
+            return {}
+        told = ((str(rules.path(entry, "Namespace")), rules.path(entry, "XAddr")) for entry in listed)
+        return {namespace: url for namespace, xaddr in told if (url := self._usable(xaddr))}
 
     def _services_by_capabilities(self) -> dict[str, str]:
         """Ask the old way (ONVIF 1.0): the media service is all we need of it."""
-        told = self._zeep("devicemgmt", "GetCapabilities", Category="All")
-        url = getattr(getattr(told, "Media", None), "XAddr", None)
-        if not url:
-            raise CameraUnsupported("the camera has no media service")
-        return {soap.MEDIA_NS: str(url)}
+        url = self._usable(rules.path(self._zeep("devicemgmt", "GetCapabilities", Category="All"), "Media", "XAddr"))
+        return {soap.MEDIA_NS: url} if url else {}
+
+    def _usable(self, xaddr: object) -> str:
+        """Return an XAddr at the camera we reached; "" for what is none."""
+        try:
+            return self._transport.rewritten(str(xaddr)) if xaddr else ""
+        except CameraBadReply:
+            return ""
 
     def mac(self) -> str | None:
         """Return the MAC of the first enabled interface; None when the camera does not say."""
         try:
-            interfaces = self._zeep("devicemgmt", "GetNetworkInterfaces") or []
+            interfaces = entries_of(self._zeep("devicemgmt", "GetNetworkInterfaces"))
         except (CameraBadReply, CameraUnsupported, CameraOverloaded):  # some tell administrators only
             return None
         addresses = [
-            (bool(getattr(entry, "Enabled", False)), normal_mac(str(entry.Info.HwAddress)))
-            for entry in interfaces[:16]
-            if getattr(entry, "Info", None) is not None
+            (bool(rules.path(entry, "Enabled")), normal_mac(str(rules.path(entry, "Info", "HwAddress"))))
+            for entry in interfaces
         ]
         return next((mac for _, mac in sorted(addresses, key=lambda pair: not pair[0]) if mac), None)
 
@@ -211,7 +232,7 @@ class OnvifClient:
             except (CameraBadReply, CameraUnsupported, CameraOverloaded):  # some crash here: Media1 decides
                 found = ()
         if not found:
-            found = rules.from_media1(self._zeep("media", "GetProfiles") or [])
+            found = rules.from_media1(entries_of(self._zeep("media", "GetProfiles"), rules.MOST_PROFILES))
         if not found:
             raise CameraUnsupported("the camera offers no H.264 or H.265 profile")
         return found
@@ -224,7 +245,7 @@ class OnvifClient:
             return self.source_from(xml.text_of(self._media2("GetStreamUri", inner), "Uri", MOST_URL_CHARS))
         setup = {"Stream": "RTP-Unicast", "Transport": {"Protocol": "RTSP"}}
         answer = self._zeep("media", "GetStreamUri", StreamSetup=setup, ProfileToken=profile.token)
-        return self.source_from(str(getattr(answer, "Uri", "") or ""))
+        return self.source_from(str(rules.path(answer, "Uri") or ""))
 
     def source_from(self, uri: str) -> RtspSource:
         """Return an RTSP address without login and foreign host.
@@ -250,7 +271,7 @@ class OnvifClient:
 
         """
         answer = self._zeep("media", "GetSnapshotUri", ProfileToken=profile.token)
-        url = str(getattr(answer, "Uri", "") or "")
+        url = str(rules.path(answer, "Uri") or "")
         if not url:
             raise CameraUnsupported("the camera makes no pictures")
         reply = self._session.fetch(lambda: self._transport.get(self._transport.rewritten(url)))

@@ -75,7 +75,8 @@ def number(value: object, most: int = 2**31) -> int:
     return found if 0 <= found <= most else 0
 
 
-def _path(thing: Any, *names: str) -> Any:
+def path(thing: Any, *names: str) -> Any:
+    """Return an attribute of an attribute ...; None as soon as one is missing."""
     for name in names:
         thing = getattr(thing, name, None)
     return thing
@@ -85,23 +86,23 @@ def from_media1(profiles: Iterable[Any]) -> tuple[Profile, ...]:
     """Read zeep's answer to Media1 GetProfiles; JPEG and audio-only profiles are left out."""
     read = []
     for entry in list(profiles)[:MOST_PROFILES]:
-        encoder = _path(entry, "VideoEncoderConfiguration")
-        encoding = str(_path(encoder, "Encoding") or "").upper()
+        encoder = path(entry, "VideoEncoderConfiguration")
+        encoding = str(path(encoder, "Encoding") or "").upper()
         if encoder is None or encoding in {"JPEG", "MPEG4"}:
             continue
-        kind = _path(encoder, "H264") if encoding == "H264" else None
+        kind = path(encoder, "H264") if encoding == "H264" else None
         read.append(
             Profile(
-                token=str(_path(entry, "token") or "")[:128],
-                name=printable(str(_path(entry, "Name") or ""), 64),
-                source=str(_path(entry, "VideoSourceConfiguration", "SourceToken") or "")[:128],
-                encoder=str(_path(encoder, "token") or "")[:128],
+                token=str(path(entry, "token") or "")[:128],
+                name=printable(str(path(entry, "Name") or ""), 64),
+                source=str(path(entry, "VideoSourceConfiguration", "SourceToken") or "")[:128],
+                encoder=str(path(encoder, "token") or "")[:128],
                 codec=_CODECS.get(encoding),
-                width=number(_path(encoder, "Resolution", "Width"), _MOST_PIXELS_A_SIDE),
-                height=number(_path(encoder, "Resolution", "Height"), _MOST_PIXELS_A_SIDE),
-                fps=float(number(_path(encoder, "RateControl", "FrameRateLimit"), 240)),
-                bitrate_bps=number(_path(encoder, "RateControl", "BitrateLimit"), 10**6) * 1000,
-                gop=number(_path(kind, "GovLength"), 10**5),
+                width=number(path(encoder, "Resolution", "Width"), _MOST_PIXELS_A_SIDE),
+                height=number(path(encoder, "Resolution", "Height"), _MOST_PIXELS_A_SIDE),
+                fps=float(number(path(encoder, "RateControl", "FrameRateLimit"), 240)),
+                bitrate_bps=number(path(encoder, "RateControl", "BitrateLimit"), 10**6) * 1000,
+                gop=number(path(kind, "GovLength"), 10**5),
             )
         )
     return tuple(profile for profile in read if profile.token)

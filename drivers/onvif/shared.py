@@ -2,7 +2,8 @@
 
 Owns `SharedCamera`: onvif-zeep's table of services over our documents, our transport and our login.
 Invariants: constructing one sends nothing and subscribes to nothing (the original connects and opens
-a pull-point); every address it calls was rewritten to the camera we reached.
+a pull-point); it calls only addresses given to `use`, and the
+transport refuses any other host.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ class SharedCamera(ONVIFCamera):  # type: ignore[misc]  # onvif-zeep has no anno
         self._token, self._documents, self._device_url = token, documents, device_url
 
     def use(self, xaddrs: Mapping[str, str]) -> None:
-        """Take the camera's own list of services (namespace -> URL), hosts rewritten."""
-        self.xaddrs = {namespace: self.transport.rewritten(url) for namespace, url in xaddrs.items()}
+        """Take the camera's own list of services (namespace -> URL, at the camera we reached)."""
+        self.xaddrs = dict(xaddrs)
         self.services.clear()
 
     def get_definition(self, name: str, portType: str | None = None) -> tuple[str, str, str]:  # noqa: N803 - the base's

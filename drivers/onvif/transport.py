@@ -167,9 +167,17 @@ class CameraTransport(Transport):
         self.last = None
 
     def rewritten(self, url: str) -> str:
-        """Return the URL with its host made the camera's; port kept only if the host was right."""
-        parts = urlsplit(url)
-        port = parts.port if parts.hostname == self.host and parts.scheme == "http" else self.port
+        """Return the URL with its host made the camera's; port kept only if the host was right.
+
+        Raises:
+            CameraBadReply: it is no URL at all.
+
+        """
+        try:
+            parts = urlsplit(url)
+            port = parts.port if parts.hostname == self.host and parts.scheme == "http" else self.port
+        except ValueError as error:
+            raise CameraBadReply("the camera names an impossible address") from error
         return urlunsplit(("http", f"{self.host}:{port or self.port}", parts.path or "/", parts.query, ""))
 
     def post(self, address: str, message: bytes | str, headers: Mapping[str, str]) -> Reply:

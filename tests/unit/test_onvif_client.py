@@ -238,6 +238,37 @@ def test_services_without_getservices() -> None:
         assert "GetCapabilities" in camera.calls
 
 
+@pytest.mark.parametrize(
+    "inner",
+    ["", "junk", "<tds:Service/>", "<tds:Service><tds:XAddr>http://x/</tds:XAddr></tds:Service>", "&#1;tds:Service>"],
+)
+def test_damaged_service_lists(inner: str) -> None:
+    """A service list that is empty, or that zeep turns into no list, is asked for the old way."""
+    body = envelope(f"<tds:GetServicesResponse>{inner}</tds:GetServicesResponse>")
+    with FakeOnvif(scripted={"GetServices": Answer(200, body)}) as camera:
+        client, _ = client_of(camera)
+        assert len(client.profiles()) == 2
+        client.close()
+        no_media = envelope("<tds:GetCapabilitiesResponse><tds:Capabilities/></tds:GetCapabilitiesResponse>")
+        camera.scripted["GetCapabilities"] = Answer(200, no_media)
+        client, _ = client_of(camera)
+        with pytest.raises(CameraUnsupported):
+            client.profiles()
+        client.close()
+
+
+def test_one_impossible_xaddr_does_not_spoil_the_rest() -> None:
+    """A service whose address is none is left out; the others are used."""
+    with FakeOnvif() as camera:
+        bad = "<tds:Service><tds:Namespace>urn:x</tds:Namespace><tds:XAddr>http://[</tds:XAddr></tds:Service>"
+        body = camera._getservices("").replace("</tds:GetServicesResponse>", f"{bad}</tds:GetServicesResponse>")
+        camera.scripted["GetServices"] = Answer(200, envelope(body))
+        client, _ = client_of(camera)
+        assert "urn:x" not in client.services()
+        assert len(client.profiles()) == 2
+        client.close()
+
+
 def test_media2_knows_h265() -> None:
     """Media2 tells codec and GOP of an H.265 stream, and its address."""
     with FakeOnvif(media2=True) as camera:

@@ -125,6 +125,15 @@ def test_rewriting(url: str, expected: str) -> None:
     transport.close()
 
 
+@pytest.mark.parametrize("url", ["http://[", "http://10.0.0.5:99999/x", "http://10.0.0.5:x/"])
+def test_impossible_addresses(url: str) -> None:
+    """What is no URL is a bad reply."""
+    transport = CameraTransport("10.0.0.5", 8080, SystemClock())
+    with pytest.raises(CameraBadReply):
+        transport.rewritten(url)
+    transport.close()
+
+
 def test_oversized_reply_is_cut() -> None:
     """A reply beyond the limit is refused, announced or not, and not read to its end."""
     flood = b"<a>" + b"x" * (1 << 20) + b"</a>"
