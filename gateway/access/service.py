@@ -97,7 +97,7 @@ class Access:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._stack.__aexit__(kind, error, trace)
+        await self._stack.aclose()  # the body's own error passes as it is
 
     async def _supervised_chores(self) -> None:
         await supervise("access.chores", self._chores, clock=self._clock, on_fault=self._on_fault)

@@ -124,7 +124,7 @@ class OpenGrants:
         self._store.listeners.remove(self._facts_changed)
         if self._tasks is not None:
             self._tasks.cancel_scope.cancel()
-            await self._tasks.__aexit__(kind, error, trace)
+            await self._tasks.__aexit__(None, None, None)  # the body's own error passes as it is
             self._tasks = None
 
     async def _supervised(self, name: str, run: Callable[[], Any]) -> None:
@@ -300,12 +300,11 @@ class OpenGrants:
         reported = {PublicId(str(item["grant"])): str(item["session"]) for item in sessions}
         await self._end([item for item in running if item.grant.id not in reported], Reason.VIEWER_GONE)
         strays, self._strays = self._strays, {}
-        for grant_id, session in reported.items():
-            if grant_id in strays:
-                await self._adopt(strays.pop(grant_id), session)
-        lost = [item for item in strays.values() if item.id not in self._held]
+        for grant_id in reported.keys() & strays.keys():
+            await self._adopt(strays[grant_id], reported[grant_id])
+        lost = [stray for grant_id, stray in strays.items() if grant_id not in reported]
         await self._grants.closed(lost, Reason.VIEWER_GONE)
-        known = self._held.keys() | self._unanswered.keys()
+        known = self._held.keys() | self._unanswered.keys() | strays.keys()
         unknown = [grant_id for grant_id in reported if grant_id not in known]
         if unknown:
             await self._tell(unknown, Reason.GRANT_UNKNOWN)

@@ -1,0 +1,171 @@
+"""Access on a real database with a standing clock, a school set up, and a live daemon that only remembers."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from gateway.access.audit import CONSOLE, Actor
+from gateway.access.directory import add_class, add_family
+from gateway.access.service import Access, Keys
+from gateway.access.sessions import Opened
+from gateway.access.store import MIGRATIONS
+from gateway.core.db import Database
+from gateway.core.errors import DaemonUnavailable
+from gateway.core.events import Event
+from gateway.core.model import PublicId, Role, StreamRole, new_public_id
+from gateway.core.secrets import SealKey
+from tests.fakes.clock import FakeClock
+from tests.fakes.school import NOW, ZONE
+
+NOBODY = PublicId("")
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+
+
+def grant_of(ticket: Mapping[str, str]) -> dict[str, Any]:
+    """The fields of a ticket, unchecked."""
+    fields: dict[str, Any] = json.loads(base64.urlsafe_b64decode(ticket["grant"]))
+    return fields
+
+
+class FakeMedia:
+    """A live daemon: sessions by grant id, and what it was told."""
+
+    def __init__(self) -> None:
+        self.sessions: dict[str, str] = {}
+        self.streams: dict[str, StreamRole | None] = {}
+        self.closed: list[tuple[str, str]] = []
+        self.renewals: list[list[str]] = []
+        self.broken = False
+        self.gate: asyncio.Event | None = None
+
+    async def open(self, ticket: Mapping[str, str], offer: str, stream: StreamRole | None) -> Opened:
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.broken:
+            raise DaemonUnavailable("live is away")
+        grant = grant_of(ticket)["id"]
+        self.sessions[grant] = f"session-{len(self.sessions) + len(self.closed)}"
+        self.streams[grant] = stream
+        return Opened(self.sessions[grant], "answer to " + offer)
+
+    async def renew(self, tickets: Sequence[Mapping[str, str]]) -> Sequence[Mapping[str, Any]]:
+        if self.broken:
+            raise DaemonUnavailable("live is away")
+        self.renewals.append([grant_of(ticket)["id"] for ticket in tickets])
+        return [{"session": session, "grant": grant} for grant, session in self.sessions.items()]
+
+    async def close_grants(self, ids: Sequence[PublicId], reason: str) -> None:
+        if self.broken:
+            raise DaemonUnavailable("live is away")
+        for grant in ids:
+            self.sessions.pop(grant, None)
+            self.closed.append((grant, reason))
+
+    def why(self, grant: PublicId) -> str | None:
+        """The first reason a grant was ended for."""
+        return next((reason for item, reason in self.closed if item == grant), None)
+
+
+@dataclass
+class World:
+    """A running `Access` and the ids of its school."""
+
+    db: Database
+    clock: FakeClock
+    media: FakeMedia
+    access: Access
+    faults: list[tuple[str, BaseException]] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    principal: PublicId = NOBODY
+    mother: PublicId = NOBODY
+    child: PublicId = NOBODY
+    father_of_mate: PublicId = NOBODY
+    mate: PublicId = NOBODY
+    class_id: PublicId = NOBODY
+    camera: PublicId = NOBODY
+    actor: Actor = CONSOLE
+    """The principal, signed in."""
+    phone: str = ""
+    """The mother's login session."""
+
+    async def look(self, device: str | None = None) -> PublicId:
+        """Let the mother open a stream; returns its grant's id."""
+        grant, _ = await self.access.open.open(self.mother, device or self.phone, self.camera, "offer")
+        return grant.id
+
+    async def until(self, true: Callable[[], bool], *, step_s: float = 0) -> None:
+        """Let tasks and database threads run until something is so, moving the clock by steps if asked."""
+        async with asyncio.timeout(20):
+            while not true():
+                for _ in range(20):
+                    await asyncio.sleep(0.001)
+                    if true():
+                        return
+                if step_s:
+                    await self.clock.advance(step_s)
+
+    async def beats(self, count: int = 1) -> None:
+        """Move the clock until the reaper has beaten so often."""
+        done = len(self.media.renewals) + count
+        await self.until(lambda: len(self.media.renewals) >= done, step_s=0.25)
+
+    def rows(self, sql: str, *args: Any) -> list[sqlite3.Row]:
+        """Read the database beside the program."""
+        return self.db.read_sync(lambda conn: conn.execute(sql, args).fetchall())
+
+
+def access_on(db: Database, clock: FakeClock, media: FakeMedia, world_faults: list[Any], events: list[Event]) -> Access:
+    """Build the owner that tests run."""
+    return Access(
+        db,
+        clock,
+        zone=ZONE,
+        keys=Keys(SealKey(bytes(32)), KEY),
+        media=media,
+        on_fault=lambda name, error: world_faults.append((name, error)),
+        emit=lambda _conn, event: events.append(event),
+    )
+
+
+async def set_up(world: World) -> None:
+    """Found the school: a principal, a class with a camera, two families, one phone."""
+    access = world.access
+    world.principal = await access.people.add(CONSOLE, Role.PRINCIPAL, "Cô Hiệu Trưởng")
+    code = await access.codes.create(CONSOLE, world.principal)
+    signed_in = await access.codes.sign_in(code.text.reveal(), address="192.0.2.1", label="desk")
+    world.actor = Actor(world.principal, signed_in.session.id)
+    world.camera = new_public_id()
+    await access.classes.sync_cameras(CONSOLE, [world.camera])
+    world.class_id = await add_class(access, world.actor, "Mầm 1", [world.camera])
+    family = await add_family(access, world.actor, world.class_id, "Bé An", "Mẹ An")
+    world.child, world.mother = family.child, family.guardian
+    mates = await add_family(access, world.actor, world.class_id, "Bé Bình", "Bố Bình")
+    world.mate, world.father_of_mate = mates.child, mates.guardian
+    await access.sharing.accept_box(world.actor)
+    slip = await access.invitations.create(world.actor, world.mother)
+    phone = await access.invitations.redeem(slip.secret.reveal(), address="198.51.100.7", label="iPhone")
+    world.phone = phone.session.id
+
+
+@asynccontextmanager
+async def school(folder: Path, *, now_ms: int = NOW) -> AsyncIterator[World]:
+    """Run access over `folder` with the school set up."""
+    clock, media = FakeClock(now_ms), FakeMedia()
+    faults: list[tuple[str, BaseException]] = []
+    events: list[Event] = []
+    async with Database(folder / "gateway.db", [MIGRATIONS]) as db:
+        access = access_on(db, clock, media, faults, events)
+        async with access:
+            world = World(db, clock, media, access, faults, events)
+            await set_up(world)
+            yield world
