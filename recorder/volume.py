@@ -185,10 +185,16 @@ def _probe(files: VolumeFiles, path: Path) -> None:
         raise failure from error
 
 
-def open_or_initialise(path: Path, box: PublicId, now_ms: int) -> Volume:
-    """Open the volume; make one first when the folder is empty or absent. Raises as `Volume.open`."""
+def open_or_initialise(path: Path, box: PublicId, now_ms: int, *, known: PublicId | None = None) -> Volume:
+    """Open the volume; make one first when the folder is empty or absent. Raises as `Volume.open`.
+
+    `known` is the id this path had before: then nothing is made, because an empty folder is the mount
+    point of an unplugged disk.
+    """
     try:
-        return Volume.open(path, box)
+        return Volume.open(path, box, expected=known)
     except VolumeMissing:
+        if known is not None:
+            raise
         initialise(path, box, now_ms)
         return Volume.open(path, box)

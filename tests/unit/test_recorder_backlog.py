@@ -1,0 +1,161 @@
+"""The queue between network and disk: bounded, fair, and honest about what it drops."""
+
+from __future__ import annotations
+
+import threading
+
+from gateway.core.model import StreamId
+from recorder.backlog import Backlog, Drop, Item
+from recorder.gop import Fragment
+from tests.fakes.footage import START_MS, plain_unit, run_of
+
+ONE, TWO = StreamId(1), StreamId(2)
+
+
+def fill(backlog: Backlog, stream: StreamId, gops: int, *, size: int = 100, first: int = 0) -> list[bool]:
+    """Offer whole GOPs of four units; the last stays in the assembler."""
+    return [backlog.offer(stream, plain_unit(number, size=size)) for number in range(first * 4, (first + gops) * 4)]
+
+
+def drain(backlog: Backlog) -> list[Item]:
+    """Take everything that waits."""
+    out = []
+    while (item := backlog.take(0)) is not None:
+        out.append(item)
+        if isinstance(item, Fragment):
+            backlog.done(item, stored=True)
+    return out
+
+
+def numbers(items: list[Item], stream: StreamId) -> list[int | str]:
+    """Return fragment numbers and causes of ends of one stream, in order."""
+    return [item.number if isinstance(item, Fragment) else item.cause for item in items if item.run.stream == stream]
+
+
+def test_what_is_offered_comes_out_in_order() -> None:
+    """Fragments of each stream in order, then the end of its run."""
+    backlog = Backlog(1 << 20)
+    for stream in (ONE, TWO):
+        backlog.begin_run(run_of(stream))
+        assert all(fill(backlog, stream, 3))
+    backlog.end_run(ONE, "camera")
+    items = drain(backlog)
+    assert numbers(items, ONE) == [0, 1, 2, "camera"]
+    assert numbers(items, TWO) == [0, 1]
+    assert backlog.waiting_bytes == 0
+
+
+def test_without_a_run_nothing_is_taken() -> None:
+    """A unit before `begin_run`, after `end_run` or after `close` is refused."""
+    backlog = Backlog(1 << 20)
+    assert not backlog.offer(ONE, plain_unit(0))
+    backlog.begin_run(run_of())
+    assert backlog.offer(ONE, plain_unit(0))
+    backlog.end_run(ONE, "x")
+    backlog.end_run(ONE, "twice is once")
+    backlog.end_run(TWO, "never began")
+    assert not backlog.offer(ONE, plain_unit(1))
+    backlog.begin_run(run_of(run=2))
+    backlog.close()
+    assert backlog.closed
+    assert not backlog.offer(ONE, plain_unit(0))
+    assert numbers(drain(backlog), ONE) == [0, "x", "stopped"]
+
+
+def test_a_new_run_ends_the_old_one() -> None:
+    """Two runs of a stream never mix."""
+    backlog = Backlog(1 << 20)
+    backlog.begin_run(run_of(run=1))
+    backlog.offer(ONE, plain_unit(0))
+    backlog.begin_run(run_of(run=2))
+    backlog.offer(ONE, plain_unit(0))
+    backlog.close()
+    assert [item.run.run for item in drain(backlog)] == [1, 1, 2, 2]
+
+
+def test_overflow_drops_the_oldest_whole_gop_of_the_heaviest_stream() -> None:
+    """The greedy camera loses its own oldest footage; the quiet one and the newest GOPs stay."""
+    backlog = Backlog(6_000)
+    for stream in (ONE, TWO):
+        backlog.begin_run(run_of(stream))
+    fill(backlog, TWO, 2, size=100)
+    kept = fill(backlog, ONE, 8, size=350)
+    assert not all(kept)
+    assert backlog.waiting_bytes <= 6_000
+    items = drain(backlog)
+    assert numbers(items, TWO) == [0]
+    found = numbers(items, ONE)
+    assert found[-1] == 6
+    assert found == list(range(7))[-len(found) :]
+    dropped = 7 - len(found)
+    assert backlog.drops() == [Drop(ONE, START_MS, START_MS + dropped * 2000)]
+    assert backlog.drops() == []
+    assert (backlog.dropped_fragments, backlog.dropped_bytes) == (dropped, dropped * 4 * 355)
+
+
+def test_the_later_parts_of_a_dropped_gop_go_with_it() -> None:
+    """A long GOP in several fragments is dropped whole: its tail could not be shown."""
+    backlog = Backlog(600)
+    backlog.begin_run(run_of())
+    for number in range(17):
+        backlog.offer(ONE, plain_unit(number, gop=12, size=50))
+    items = drain(backlog)
+    assert next(item.is_key for item in items if isinstance(item, Fragment))
+    assert numbers(items, ONE)[0] == 3
+    assert backlog.dropped_fragments == 3
+
+
+def test_the_end_of_a_run_is_never_dropped() -> None:
+    """However full: the writer hears of every end."""
+    backlog = Backlog(10)
+    backlog.begin_run(run_of())
+    fill(backlog, ONE, 3)
+    backlog.end_run(ONE, "camera")
+    assert numbers(drain(backlog), ONE) == ["camera"]
+
+
+def test_what_the_writer_holds_counts() -> None:
+    """A fragment in the writer's hand occupies room until it is done; one it could not store is a drop."""
+    backlog = Backlog(1 << 20)
+    backlog.begin_run(run_of())
+    fill(backlog, ONE, 2)
+    item = backlog.take(0)
+    assert isinstance(item, Fragment)
+    assert backlog.waiting_bytes == item.size_bytes
+    backlog.done(item, stored=False)
+    assert (backlog.waiting_bytes, backlog.dropped_fragments) == (0, 1)
+
+
+def test_drops_are_told_in_true_time() -> None:
+    """The run's clock offset is applied to the span of a drop."""
+    backlog = Backlog(1)
+    backlog.begin_run(run_of(start_ms=1000, offset_ms=START_MS))
+    fill(backlog, ONE, 2)
+    assert backlog.drops() == [Drop(ONE, START_MS + 1000, START_MS + 3000)]
+
+
+def test_a_camera_whose_clock_lies_can_be_stamped_by_arrival() -> None:
+    """The caller may give the wall time of a unit itself."""
+    backlog = Backlog(1 << 20)
+    backlog.begin_run(run_of())
+    for number in range(5):
+        backlog.offer(ONE, plain_unit(number), START_MS * 90 + number * 90_000)
+    item = backlog.take(0)
+    assert isinstance(item, Fragment)
+    assert item.duration_90k == 180_000
+    assert [len(item.units), item.start_ms] == [2, START_MS]
+
+
+def test_waiting_for_the_disk_ends_with_the_writer() -> None:
+    """`pause` and `take` return at once when the backlog is closed meanwhile."""
+    backlog = Backlog(1 << 20)
+
+    def wait() -> None:
+        backlog.pause(600)
+        backlog.take(600)
+
+    waiter = threading.Thread(target=wait)
+    waiter.start()
+    backlog.close()
+    waiter.join(60)
+    assert not waiter.is_alive()
