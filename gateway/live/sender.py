@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from pylibsrtp import Error as SrtpError
+
 from gateway.live.frames import Frame
 from gateway.live.rtcp import ntp_time
 
@@ -134,8 +136,8 @@ def _send(frame: Frame, viewer: Viewer, stamp: int) -> None:
     except BlockingIOError:
         viewer.full_socket += 1
         viewer.waits_for_key = True
-    except OSError:
-        # No route, or the interface went away: as good as a full socket, until ICE consent says more.
+    except (OSError, SrtpError):
+        # No route, no interface, a used-up key: this viewer's trouble, as good as a full socket for it.
         viewer.send_errors += 1
         viewer.waits_for_key = True
     viewer.packets += seq - viewer.next_seq

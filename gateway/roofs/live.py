@@ -6,13 +6,11 @@ reverse one. Invariant: what it needs of the disk is config.toml and the gateway
 
 from __future__ import annotations
 
-import argparse
 import ipaddress
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cache, partial
-from pathlib import Path
 
 import anyio
 import ifaddr
@@ -20,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from gateway.core import daemonize
 from gateway.core.clock import Clock
-from gateway.core.config import Config, load_config
+from gateway.core.config import Config
 from gateway.core.log import Log, fault_sink, get_logger
 from gateway.core.secrets import load_verify_key
 from gateway.core.wire import ControlServer
@@ -29,6 +27,7 @@ from gateway.live.ice import AddressRules, IPNetwork, own_addresses
 from gateway.live.service import SERVICE, LiveService
 from gateway.live.sessions import Sessions
 from gateway.live.transport import Peer, TransportRules, new_certificate, quiet_libraries
+from gateway.roofs.main import run_daemon
 
 DROPPED_LOG_S = 60.0
 
@@ -101,14 +100,9 @@ async def _tell_dropped(sessions: Sessions, clock: Clock, log: Log) -> None:
         told = now
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the daemon to its end; the exit status is 1 when a typed error ended it."""
-    parser = argparse.ArgumentParser(prog="vuon-live", description=__doc__.partition("\n")[0])
-    parser.add_argument("--config", type=Path, default=Path("/etc/vuon/config.toml"))
-    config = load_config(parser.parse_args(argv).config)
-    return daemonize.run(
-        "live", lambda clock: live_daemon(config, clock), level=config.log.level, ntp=config.clock.require_ntp
-    )
+def main() -> int:
+    """Run the daemon to its end; return the exit status."""
+    return run_daemon("live", live_daemon)
 
 
 if __name__ == "__main__":

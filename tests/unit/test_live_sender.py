@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from aiortc.rtcdtlstransport import SRTPProtectionProfile
+from pylibsrtp import Error as SrtpError
 from pylibsrtp import Policy, Session
 
 from gateway.core.media import AccessUnit, Codec, CodecConfig
@@ -101,6 +102,19 @@ def test_an_unreachable_network_is_counted_not_raised() -> None:
     lost = viewer(sink)
     send_frame(frames(1)[0], [lost], now_ms=NOW_MS)
     assert (lost.send_errors, lost.frames, lost.waits_for_key) == (1, 0, True)
+
+
+def test_a_failing_encryption_is_that_viewers_trouble() -> None:
+    """A key that protects no more costs its own viewer frames; the other one gets all."""
+
+    def used_up(_packet: bytes) -> bytes:
+        raise SrtpError("can't use key any more")
+
+    sink = FakeSocket()
+    broken, whole = Viewer(Numbers(1, 99, 0, 0), used_up, sink.outlet), viewer(sink)
+    for frame in frames(2):
+        send_frame(frame, [broken, whole], now_ms=NOW_MS)
+    assert (broken.send_errors, broken.packets, whole.frames) == (1, 0, 2)
 
 
 def test_no_packet_leaves_after_stop() -> None:

@@ -1,0 +1,108 @@
+"""A viewer for tests: aiortc as receiver on loopback, with a tap on what arrives."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from types import TracebackType
+from typing import Any, Self
+
+import aioice.ice
+from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import MediaStreamError
+from aiortc.rtcicetransport import RTCIceGatherer
+
+from gateway.core.model import PublicId, StreamRole
+from gateway.live.client import LiveClient
+
+
+class _Loopback(aioice.ice.Connection):
+    """aioice leaves 127.0.0.1 out of its own gathering."""
+
+    async def gather_candidates(self) -> None:
+        if not self._local_candidates_start:
+            self._local_candidates_start = True
+            self._local_candidates += await self.get_component_candidates(1, ["127.0.0.1"])
+            self._local_candidates_end = True
+
+
+class _Gatherer(RTCIceGatherer):
+    def __init__(self) -> None:
+        super().__init__(iceServers=[])
+        self._connection = _Loopback(ice_controlling=True)
+
+
+class Viewer(RTCPeerConnection):
+    """Watches one session; async context manager (left = closed)."""
+
+    def __init__(self) -> None:
+        super().__init__(RTCConfiguration(iceServers=[]))
+        self.pictures: list[Any] = []
+        self.told: list[str] = []
+        self.rtp: list[bytes] = []
+        """Every decrypted RTP packet's first bytes, in order of arrival."""
+        self.session = PublicId("")
+        self._readers: list[asyncio.Task[None]] = []
+        self.addTransceiver("video", direction="recvonly")
+        self.createDataChannel("vuon").on("message", self.told.append)
+        self.on("track", lambda track: self._readers.append(asyncio.ensure_future(self._read(track))))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+        for task in self._readers:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    def _RTCPeerConnection__createDtlsTransport(self) -> Any:  # noqa: N802 - aiortc's own name
+        base: Any = super()
+        dtls = base._RTCPeerConnection__createDtlsTransport()
+        gatherer = _Gatherer()
+        ice = dtls.transport
+        ice._RTCIceTransport__iceGatherer = gatherer
+        ice._connection = gatherer._connection
+        ice._recv, ice._send = gatherer._connection.recv, gatherer._connection.send
+        take = dtls._handle_rtp_data
+
+        async def tap(data: bytes, arrival_time_ms: int) -> None:
+            self.rtp.append(data)
+            await take(data, arrival_time_ms=arrival_time_ms)
+
+        dtls._handle_rtp_data = tap
+        return dtls
+
+    async def offer(self) -> str:
+        """Return our offer with its candidates."""
+        await self.setLocalDescription(await self.createOffer())
+        return self.localDescription.sdp
+
+    async def answered(self, answer: str) -> None:
+        """Take the answer: connecting begins."""
+        await self.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+
+    async def watch(self, client: LiveClient, ticket: dict[str, str], stream: StreamRole | None = None) -> None:
+        """Offer, take the answer, and begin to read."""
+        opened = await client.open(ticket, await self.offer(), stream)
+        self.session = opened.session
+        await self.answered(opened.answer)
+
+    async def seen(self, count: int, seconds: float = 30.0) -> None:
+        """Wait until so many pictures were decoded."""
+        async with asyncio.timeout(seconds):
+            while len(self.pictures) < count:  # noqa: ASYNC110 - filled by aiortc's own tasks
+                await asyncio.sleep(0.01)
+
+    async def lost(self) -> int:
+        """Return the packets this receiver missed."""
+        stats = await self.getStats()
+        return sum(item.packetsLost for item in stats.values() if item.type == "inbound-rtp")
+
+    async def _read(self, track: MediaStreamTrack) -> None:
+        with contextlib.suppress(MediaStreamError):
+            while True:
+                self.pictures.append(await track.recv())
