@@ -94,8 +94,20 @@ class Fragment:
 class Assembler:
     """Collects the units of one run; `add` is the hot path of recording."""
 
-    __slots__ = ("_config", "_in_order", "_latest_90k", "_number", "_shift_90k", "_size_bytes", "_units", "_walls_90k",
-                 "bent", "run", "unstarted")  # fmt: skip
+    __slots__ = (
+        "_config",
+        "_in_order",
+        "_latest_90k",
+        "_number",
+        "_shift_90k",
+        "_size_bytes",
+        "_typical_90k",
+        "_units",
+        "_walls_90k",
+        "bent",
+        "run",
+        "unstarted",
+    )
 
     def __init__(self, run: RunInfo) -> None:
         self.run = run
@@ -111,6 +123,7 @@ class Assembler:
         self._latest_90k = 0
         self._in_order = True
         self._size_bytes = 0
+        self._typical_90k = _DEFAULT_DURATION_90K
 
     def add(self, unit: AccessUnit, wall_90k: int) -> Fragment | None:
         """Take a unit with its run wall time; return the fragment it completes, if any."""
@@ -152,9 +165,10 @@ class Assembler:
         hole_90k = -1 if next_90k is None else next_90k - latest_90k
         if next_90k is not None and 0 < hole_90k <= LONGEST_HOLE_90K:
             end_90k = next_90k
+            self._typical_90k = (next_90k - first_90k) // count or self._typical_90k
         else:
             typical_90k = (latest_90k - first_90k) // (count - 1) if count > 1 else 0
-            end_90k = latest_90k + (typical_90k or _DEFAULT_DURATION_90K)
+            end_90k = latest_90k + (typical_90k or self._typical_90k)
             if next_90k is not None:
                 self.bent += 1
                 self._shift_90k += max(0, end_90k - next_90k)
