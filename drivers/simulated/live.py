@@ -8,6 +8,7 @@ process the timeline jumps to now and never sends faster than live.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import TracebackType
@@ -183,7 +184,10 @@ class Pacer:
     ) -> None:
         assert self._group is not None
         self._group.cancel_scope.cancel()
-        await self._group.__aexit__(kind, error, trace)
+        if isinstance(error, asyncio.CancelledError):
+            await self._group.__aexit__(kind, error, trace)  # it may be the group's own: then it raises the cause
+        else:
+            await self._group.__aexit__(None, None, None)  # the body's own error leaves as it is, in no group
 
     def _wakes(self) -> Iterator[int]:
         for stream in self._streams:
