@@ -27,15 +27,16 @@ from gateway.core.errors import DaemonUnavailable, WireError
 from gateway.core.media import Codec, CodecConfig
 from gateway.core.model import PublicId, StreamRole
 from gateway.core.supervise import Backoff, FaultSink, supervise
-from gateway.live.stream import CODEC_REFUSED, LiveStream
+from gateway.live.ends import End
+from gateway.live.stream import LiveStream
 
 CONNECT_TIMEOUT_S = 2.0
 BACKOFF = Backoff(first_s=0.25, most_s=5.0, healthy_after_s=10.0)
 READ_BUFFER_BYTES = 1 << 20
 ENDED_PAUSE_S = 1.0
 """After END the recorder has nothing to send for the moment."""
-ENDED = {"not_found": "live.camera_gone"}
-"""END codes that mean the stream will not come back by itself, and the reason shown to viewers."""
+ENDED = {"not_found": End.CAMERA_GONE}
+"""END codes that mean the stream will not come back by itself."""
 
 StreamKey = tuple[PublicId, StreamRole]
 
@@ -125,7 +126,7 @@ class Feeds:
                 if kind == feedwire.CONFIG:
                     config = feedwire.decode_config(body)
                     configs = {config.epoch: config}
-                    stream.ended = "" if config.codec is Codec.H264 else CODEC_REFUSED
+                    stream.ended = None if config.codec is Codec.H264 else End.CODEC
                 elif kind == feedwire.UNIT:
                     unit, skipped = feedwire.decode_unit(body, configs)
                     stream.take(unit, skipped=skipped)

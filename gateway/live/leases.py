@@ -10,9 +10,7 @@ from __future__ import annotations
 from gateway.core.errors import GrantRefused
 from gateway.core.model import Action, Grant, Role, StreamRole
 from gateway.core.ticket import require
-
-LEASE_LOST = "live.lease"
-ENDED = "grant.ended"
+from gateway.live.ends import End
 
 
 class Lease:
@@ -30,12 +28,12 @@ class Lease:
         require(grant, Action.LIVE, mine.camera, stream)
         self.grant, self._renewed_ns = grant, mono_ns
 
-    def over(self, *, mono_ns: int, now_ms: int) -> str | None:
-        """Return why it is over, as a reason code; None while it lasts."""
+    def over(self, *, mono_ns: int, now_ms: int) -> End | None:
+        """Return why it is over; None while it lasts."""
         if self.grant.until_ms is not None and now_ms >= self.grant.until_ms:
-            return ENDED
+            return End.UNTIL
         if mono_ns - self._renewed_ns >= self.grant.lease_ms * 1_000_000:
-            return LEASE_LOST
+            return End.LEASE
         return None
 
 

@@ -7,7 +7,6 @@ then lets the connection be closed; everything of the session is used in the eve
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable
 from enum import StrEnum
@@ -19,6 +18,7 @@ from gateway.core.clock import Clock
 from gateway.core.errors import GrantRefused, OfferRefused
 from gateway.core.model import PublicId
 from gateway.live import rtcp
+from gateway.live.ends import End, message
 from gateway.live.leases import Lease
 from gateway.live.offers import MAX_CANDIDATES, Offer, RemoteCandidate, parse_candidates
 from gateway.live.retransmission import Retransmitter, RtxNumbers
@@ -145,13 +145,13 @@ class Session:
         for candidate in found:
             await self.peer.add_candidate(candidate)
 
-    def over(self) -> str | None:
-        """Return why this session must end now, as a reason code; None while it may go on."""
-        if self.stream.ended:
+    def over(self) -> End | None:
+        """Return why this session must end now; None while it may go on."""
+        if self.stream.ended is not None:
             return self.stream.ended
         waited_ns = self._clock.mono_ns() - self._started_ns
         if self.state is State.CONNECTING and waited_ns >= CONNECT_TIMEOUT_S * 1e9:
-            return "live.no_path"
+            return End.NO_PATH
         return self.lease.over(mono_ns=self._clock.mono_ns(), now_ms=self._clock.now_ms())
 
     async def end(self, reason: str) -> None:
@@ -160,7 +160,7 @@ class Session:
             return
         self.state, self.reason = State.ENDED, reason
         try:
-            await self.peer.say(json.dumps({"end": reason}))
+            await self.peer.say(message(reason))
         finally:
             self.cut()
 

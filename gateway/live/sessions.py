@@ -21,6 +21,7 @@ from gateway.core.clock import Clock
 from gateway.core.errors import LiveFull, NotFound
 from gateway.core.model import Grant, PublicId, StreamRole, new_public_id
 from gateway.core.supervise import FaultSink, contained
+from gateway.live.ends import REPLACED, End
 from gateway.live.feedclient import Feeds
 from gateway.live.leases import Lease, choose_stream, has_room
 from gateway.live.offers import parse_offer
@@ -29,8 +30,6 @@ from gateway.live.stream import BurstBudget
 
 TICK_S = 0.2
 """How late an expired lease may be noticed."""
-STOPPING = "live.stopping"
-REPLACED = "live.replaced"
 
 
 class Sessions:
@@ -68,8 +67,8 @@ class Sessions:
         with anyio.CancelScope(shield=True):
             async with anyio.create_task_group() as closing:
                 for session in list(self._by_id.values()):
-                    self._forget(session, STOPPING)
-                    closing.start_soon(self._end_and_bury, session, STOPPING)
+                    self._forget(session, End.STOPPING)
+                    closing.start_soon(self._end_and_bury, session, End.STOPPING)
         self._tasks.cancel_scope.cancel()
         return await self._tasks.__aexit__(kind, error, trace)
 
@@ -101,7 +100,7 @@ class Sessions:
         finally:
             if not answered:
                 session.cut()
-                self._forget(session, "refused")
+                self._forget(session, End.REFUSED)
                 await session.peer.shut()
         return session.id, answer
 
@@ -177,7 +176,7 @@ class Sessions:
     def _gone(self, session: Session) -> None:
         """Close what the viewer left, or what ICE consent was lost for."""
         assert self._tasks is not None
-        if self._forget(session, "live.gone"):
+        if self._forget(session, End.GONE):
             self._tasks.start_soon(self._bury, session)
 
     async def _end(self, session: Session, reason: str) -> None:

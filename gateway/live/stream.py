@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from gateway.core.clock import Clock
 from gateway.core.media import TICKS_PER_S, AccessUnit, Codec
 from gateway.core.model import PublicId, StreamRole
+from gateway.live.ends import End
 from gateway.live.frames import Frame, History
 from gateway.live.sender import Viewer, send_frame
 
@@ -20,9 +21,6 @@ BURST_FACTOR = 8.0
 LEAST_BURST_BPS = 4_000_000.0
 SHARED_BURST_BPS = 200_000_000.0
 """What all joins of the daemon together may draw."""
-
-CODEC_REFUSED = "live.codec"
-"""Reason: browsers reliably play H.264 only."""
 
 
 @dataclass(slots=True)
@@ -60,13 +58,13 @@ class LiveStream:
     counters: StreamCounters = field(default_factory=StreamCounters)
     viewers: list[Viewer] = field(default_factory=list)
     """The live list: everybody on it gets the next frame."""
-    ended: str = ""
-    """Why this stream cannot be shown (a reason code); empty while it can."""
+    ended: End | None = None
+    """Why this stream cannot be shown; None while it can."""
 
     def take(self, unit: AccessUnit, *, skipped: bool) -> None:
         """Take the next unit of the feed and send it to the live list."""
         if unit.config.codec is not Codec.H264:
-            self.ended = CODEC_REFUSED
+            self.ended = End.CODEC
             return
         self.counters.units += 1
         self.counters.skips += skipped

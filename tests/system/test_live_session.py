@@ -108,7 +108,9 @@ def test_after_close_grants_returns_no_packet_arrives(tmp_path: Path) -> None:
             count, others = len(cut.rtp), len(kept.pictures)
             await kept.seen(others + 10)
             assert len(cut.rtp) == count
-            assert [json.loads(item) for item in cut.told] == [{"end": "consent.withdrawn"}]
+            assert [json.loads(item) for item in cut.told] == [
+                {"end": "consent.withdrawn", "code": "consent.withdrawn"}
+            ]
 
     play(tmp_path, scenario)
 
@@ -131,7 +133,7 @@ def test_media_ends_with_its_lease(tmp_path: Path) -> None:
             async with asyncio.timeout(20):
                 while not guardian.told:  # noqa: ASYNC110 - arrives on the data channel
                     await asyncio.sleep(0.02)
-            assert json.loads(guardian.told[0]) == {"end": "live.lease"}
+            assert json.loads(guardian.told[0]) == {"end": "", "code": "live.lease"}
             await asyncio.sleep(0.2)
             ended, others = len(guardian.rtp), len(teacher.pictures)
             await teacher.seen(others + 10)
@@ -329,7 +331,7 @@ def test_the_daemon_itself_serves_and_stops(tmp_path: Path) -> None:
                     async with asyncio.timeout(30):
                         _, errors = await daemon.communicate()
                     assert daemon.returncode == 0, errors.decode()
-                    assert [json.loads(item) for item in viewer.told] == [{"end": "live.stopping"}]
+                    assert [json.loads(item) for item in viewer.told] == [{"end": "", "code": "live.stopping"}]
         finally:
             if daemon.returncode is None:
                 daemon.kill()

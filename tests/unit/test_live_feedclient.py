@@ -12,6 +12,7 @@ from gateway.core.clock import SystemClock
 from gateway.core.errors import DaemonUnavailable, WireError
 from gateway.core.media import Codec, CodecConfig
 from gateway.core.model import PublicId, StreamRole
+from gateway.live.ends import End
 from gateway.live.feedclient import Feeds
 from tests.fakes.feed import FakeFeed
 from tests.fakes.live_box import CAMERA
@@ -145,8 +146,8 @@ def test_a_camera_the_recorder_does_not_know_ends_its_stream(tmp_path: Path) -> 
         stream = scene.feeds.hold(CAMERA, SUB)
         await until(lambda: scene.feed.readers == 1)
         scene.feed.end("not_found")
-        await until(lambda: stream.ended == "live.camera_gone")
-        await until(lambda: stream.ended == "" and len(scene.feed.subscribed) == 2)
+        await until(lambda: stream.ended is End.CAMERA_GONE)
+        await until(lambda: stream.ended is None and len(scene.feed.subscribed) == 2)
 
     assert play(tmp_path, scenario).faults == []
 
@@ -159,7 +160,7 @@ def test_a_camera_that_closed_is_waited_for(tmp_path: Path) -> None:
         await until(lambda: scene.feed.readers == 1)
         scene.feed.end("camera_closed")
         await until(lambda: len(scene.feed.subscribed) == 2)
-        assert stream.ended == ""
+        assert stream.ended is None
 
     assert play(tmp_path, scenario).faults == []
 
@@ -172,7 +173,7 @@ def test_an_h265_stream_is_marked_by_its_configuration(tmp_path: Path) -> None:
             CodecConfig(Codec.H265, b"\x42s", b"\x44p", b"\x40v", epoch=1), scene.feed.clip.pictures, 20
         )
         stream = scene.feeds.hold(CAMERA, SUB)
-        await until(lambda: stream.ended == "live.codec")
+        await until(lambda: stream.ended is End.CODEC)
 
     play(tmp_path, scenario)
 

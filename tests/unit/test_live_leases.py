@@ -8,7 +8,8 @@ import pytest
 
 from gateway.core.errors import GrantRefused
 from gateway.core.model import Action, PublicId, Role, StreamRole, new_public_id
-from gateway.live.leases import ENDED, LEASE_LOST, Lease, choose_stream, has_room
+from gateway.live.ends import End
+from gateway.live.leases import Lease, choose_stream, has_room
 from tests.fakes.clock import FakeClock
 from tests.fakes.live_box import make_grant
 
@@ -30,7 +31,7 @@ def test_a_lease_ends_when_it_is_not_renewed() -> None:
     clock.tick(4.9)
     assert over(lease, clock) is None
     clock.tick(0.1)
-    assert over(lease, clock) == LEASE_LOST
+    assert over(lease, clock) is End.LEASE
 
 
 def test_a_stepped_clock_does_not_lengthen_a_lease() -> None:
@@ -40,7 +41,7 @@ def test_a_stepped_clock_does_not_lengthen_a_lease() -> None:
     clock.tick(4)
     clock.step_wall(-3_600_000)
     clock.tick(1)
-    assert over(lease, clock) == LEASE_LOST
+    assert over(lease, clock) is End.LEASE
 
 
 def test_the_grants_own_end_holds_whatever_the_lease_says() -> None:
@@ -52,7 +53,7 @@ def test_the_grants_own_end_holds_whatever_the_lease_says() -> None:
     lease.renew(grant, StreamRole.SUB, mono_ns=clock.mono_ns())
     assert over(lease, clock) is None
     clock.tick(0.001)
-    assert over(lease, clock) == ENDED
+    assert over(lease, clock) is End.UNTIL
 
 
 def test_a_renewal_may_bring_a_new_end() -> None:
@@ -62,7 +63,7 @@ def test_a_renewal_may_bring_a_new_end() -> None:
     lease = Lease(grant, mono_ns=clock.mono_ns())
     lease.renew(replace(grant, until_ms=clock.now_ms() + 1000), StreamRole.SUB, mono_ns=clock.mono_ns())
     clock.tick(1)
-    assert over(lease, clock) == ENDED
+    assert over(lease, clock) is End.UNTIL
 
 
 @pytest.mark.parametrize(
@@ -86,7 +87,7 @@ def test_only_the_same_right_renews(change: dict[str, object]) -> None:
     with pytest.raises(GrantRefused):
         lease.renew(replace(grant, **change), StreamRole.SUB, mono_ns=clock.mono_ns())  # type: ignore[arg-type]  # parametrised
     clock.tick(1)
-    assert over(lease, clock) == LEASE_LOST
+    assert over(lease, clock) is End.LEASE
 
 
 def test_the_sub_stream_is_the_default() -> None:

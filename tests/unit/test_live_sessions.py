@@ -14,9 +14,10 @@ from aiortc.rtp import RtcpPsfbPacket, RtcpReceiverInfo, RtcpRrPacket
 from gateway.core.errors import GrantRefused, LiveFull, NotFound, OfferRefused
 from gateway.core.media import AccessUnit, Codec, CodecConfig
 from gateway.core.model import PublicId, Role, StreamRole, new_public_id
+from gateway.live.ends import REPLACED, End, message
 from gateway.live.feedclient import Feeds
 from gateway.live.session import CONNECT_TIMEOUT_S
-from gateway.live.sessions import REPLACED, STOPPING, TICK_S, Sessions
+from gateway.live.sessions import TICK_S, Sessions
 from gateway.live.stream import LiveStream
 from tests.fakes.clock import FakeClock
 from tests.fakes.connection import Connections, FakeConnection
@@ -102,13 +103,13 @@ def test_the_reason_reaches_the_page_before_media_stops_and_the_connection_close
     async def scenario(scene: Scene) -> None:
         connection, stream, session = await scene.watching()
         await scene.sessions.close(session, "pause.class")
-        assert scene.connections.log[-1] == 'say {"end": "pause.class"}'
+        assert scene.connections.log[-1] == 'say {"end": "pause.class", "code": "pause.class"}'
         count = len(connection.sink.sent)
         assert connection.sent_when_told == count
         scene.picture(stream)
         assert len(connection.sink.sent) == count
         await scene.settle()
-        assert scene.connections.log == ["accept", 'say {"end": "pause.class"}', "heard", "shut"]
+        assert scene.connections.log == ["accept", 'say {"end": "pause.class", "code": "pause.class"}', "heard", "shut"]
         assert scene.sessions.ended == {"pause.class": 1}
 
     play(tmp_path, scenario)
@@ -159,7 +160,7 @@ def test_a_grants_end_ends_the_session_on_time(tmp_path: Path) -> None:
         scene.sessions.renew(grant)
         assert len(scene.sessions) == 1
         await scene.clock.advance(0.1 + TICK_S)
-        assert scene.sessions.ended == {"grant.ended": 1}
+        assert scene.sessions.ended == {"live.until": 1}
 
     play(tmp_path, scenario)
 
@@ -279,11 +280,11 @@ def test_viewers_of_one_stream_share_one_subscription(tmp_path: Path) -> None:
 
 
 def test_a_stream_that_cannot_be_shown_ends_its_sessions(tmp_path: Path) -> None:
-    """H.265 or a removed camera: every viewer of it hears the reason."""
+    """H.265 or a removed camera: every session of it ends, counted by why."""
 
     async def scenario(scene: Scene) -> None:
         _, stream, _ = await scene.watching()
-        stream.ended = "live.codec"
+        stream.ended = End.CODEC
         await scene.clock.advance(TICK_S)
         assert scene.sessions.ended == {"live.codec": 1}
 
@@ -366,6 +367,6 @@ def test_stopping_tells_everybody_and_leaves_no_connection(tmp_path: Path) -> No
             await scene.watching()
 
     scene = play(tmp_path, scenario)
-    assert scene.connections.log.count(f'say {{"end": "{STOPPING}"}}') == 3
+    assert scene.connections.log.count(f"say {message(End.STOPPING)}") == 3
     assert scene.connections.log.count("shut") == 3
     assert scene.sessions.dropped() == {"stranger": 3}

@@ -6,8 +6,9 @@ import asyncio
 
 from gateway.core.media import AccessUnit, Codec, CodecConfig
 from gateway.core.model import PublicId, StreamRole
+from gateway.live.ends import End
 from gateway.live.sender import Numbers, Viewer
-from gateway.live.stream import CODEC_REFUSED, SHARED_BURST_BPS, BurstBudget, LiveStream
+from gateway.live.stream import SHARED_BURST_BPS, BurstBudget, LiveStream
 from tests.fakes.clock import FakeClock
 from tests.fakes.wire import FakeSocket
 
@@ -210,7 +211,7 @@ def test_h265_is_not_shown() -> None:
     scene = Scene()
     unit = AccessUnit((b"\x26\x01abc",), 0, True, 1, CodecConfig(Codec.H265, b"s", b"p", b"v"))
     scene.stream.take(unit, skipped=False)
-    assert scene.stream.ended == CODEC_REFUSED
+    assert scene.stream.ended is End.CODEC
     assert scene.stream.history.last is None
 
 
