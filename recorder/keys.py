@@ -150,7 +150,9 @@ class KeyRing:
         with self._lock:
             self._keys.clear()
 
-    def __len__(self) -> int:
+    @property
+    def opened(self) -> int:
+        """Number of keys in memory."""
         return len(self._keys) + len(self._writing)
 
     def _remember(self, hour: Hour, key: DataKey) -> DataKey:
