@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from fractions import Fraction
 from functools import lru_cache
 
@@ -74,8 +75,8 @@ def sets_of(codec: Codec, units: tuple[tuple[bytes, ...], ...]) -> dict[int, byt
     return found
 
 
-def decodes(codec: Codec, nals: list[bytes]) -> int:
-    """Decode NAL units in order; return how many pictures came out."""
+def decodes(codec: Codec, units: Iterable[Iterable[bytes]]) -> int:
+    """Decode access units in order, strictly; return how many pictures came out."""
     decoder = av.CodecContext.create("h264" if codec is Codec.H264 else "hevc", "r")
-    packet = av.Packet(b"".join(b"\0\0\0\1" + nal for nal in nals))
-    return len(decoder.decode(packet)) + len(decoder.decode(None))
+    packets = [av.Packet(b"".join(b"\0\0\0\1" + nal for nal in nals)) for nals in units]
+    return sum(len(decoder.decode(packet)) for packet in packets) + len(decoder.decode(None))
