@@ -31,6 +31,7 @@ from aiortc.rtcdtlstransport import (
 from aiortc.rtcicetransport import RTCIceCandidate, RTCIceTransport
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 
+from gateway.core.clock import Clock
 from gateway.core.errors import OfferRefused
 from gateway.core.supervise import contained
 from gateway.live.ice import AddressRules, HardConnection, HardGatherer
@@ -40,6 +41,7 @@ from gateway.live.sender import DatagramSocket, Outlet
 CHANNEL = "vuon"
 """Label of the data channel on which the page hears why its session ends."""
 CLOSE_TIMEOUT_S = 3.0
+RENEW_AFTER_S = 20 * 24 * 3600
 PROFILES = [SRTP_AEAD_AES_128_GCM, SRTP_AES128_CM_SHA1_80]
 
 
@@ -49,7 +51,7 @@ class TransportRules:
 
     addresses: tuple[str, ...]
     rules: AddressRules
-    certificate: RTCCertificate
+    certificate: Callable[[], RTCCertificate]
     servers: tuple[RTCIceServer, ...] = ()
 
 
@@ -64,9 +66,23 @@ class Negotiated:
     abs_send_time_id: int
 
 
-def new_certificate() -> RTCCertificate:
-    """Return a fresh P-256 certificate; viewers learn its fingerprint from the answer."""
-    return RTCCertificate.generateCertificate()
+class Identity:
+    """The daemon's certificate (P-256); viewers learn its fingerprint from the answer.
+
+    Running sessions keep theirs when it is renewed.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._certificate = RTCCertificate.generateCertificate()
+        self._made_ns = clock.mono_ns()
+
+    def certificate(self) -> RTCCertificate:
+        """Return the certificate, a new one after `RENEW_AFTER_S`: aiortc's are good for 30 days."""
+        if self._clock.mono_ns() - self._made_ns > RENEW_AFTER_S * 1_000_000_000:
+            self._certificate = RTCCertificate.generateCertificate()
+            self._made_ns = self._clock.mono_ns()
+        return self._certificate
 
 
 def quiet_libraries() -> None:
@@ -136,7 +152,8 @@ class Peer(RTCPeerConnection):
     ) -> None:
         self._shared, self._on_rtcp = shared, on_rtcp
         super().__init__(RTCConfiguration(iceServers=list(shared.servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
-        self._RTCPeerConnection__certificates = [shared.certificate]
+        self._certificate = shared.certificate()
+        self._RTCPeerConnection__certificates = [self._certificate]
         self._dtls: _Dtls | None = None
         self._ice: HardConnection | None = None
         self._pair: object = None
@@ -152,7 +169,7 @@ class Peer(RTCPeerConnection):
     def _RTCPeerConnection__createDtlsTransport(self) -> RTCDtlsTransport:  # noqa: N802 - aiortc's own name
         gatherer = HardGatherer(list(self._shared.servers), self._shared.addresses, self._shared.rules)
         ice = RTCIceTransport(gatherer)
-        dtls = _Dtls(ice, [self._shared.certificate], self._on_rtcp)
+        dtls = _Dtls(ice, [self._certificate], self._on_rtcp)
         names: Any = self
         gatherer.on("statechange", names._RTCPeerConnection__updateIceGatheringState)
         ice.on("statechange", names._RTCPeerConnection__updateIceConnectionState)

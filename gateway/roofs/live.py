@@ -26,17 +26,17 @@ from gateway.live.feedclient import Feeds
 from gateway.live.ice import AddressRules, IPNetwork, own_addresses
 from gateway.live.service import SERVICE, LiveService
 from gateway.live.sessions import Sessions
-from gateway.live.transport import Peer, TransportRules, new_certificate, quiet_libraries
+from gateway.live.transport import Identity, Peer, TransportRules, quiet_libraries
 from gateway.roofs.main import run_daemon
 
 DROPPED_LOG_S = 60.0
 
 
-def transport_rules(config: Config) -> TransportRules:
+def transport_rules(config: Config, identity: Identity) -> TransportRules:
     """Return where to gather and whom to talk to, from the configuration."""
     loopback = config.live.allow_loopback
     addresses = config.live.addresses or own_addresses(loopback=loopback)
-    return TransportRules(addresses, AddressRules(loopback, camera_networks(config, addresses)), new_certificate())
+    return TransportRules(addresses, AddressRules(loopback, camera_networks(config, addresses)), identity.certificate)
 
 
 def camera_networks(config: Config, addresses: Sequence[str]) -> tuple[IPNetwork, ...]:
@@ -62,7 +62,7 @@ async def live_daemon(config: Config, clock: Clock) -> AsyncIterator[None]:
     log = get_logger("live")
     sink = fault_sink(log)
     facts = daemonize.DaemonFacts("vuon-live", clock)
-    shared = transport_rules(config)
+    shared = transport_rules(config, Identity(clock))
     quiet_libraries()
 
     @cache
@@ -82,13 +82,13 @@ async def live_daemon(config: Config, clock: Clock) -> AsyncIterator[None]:
         ),
         anyio.create_task_group() as tasks,
     ):
-        tasks.start_soon(_tell_dropped, sessions, clock, log)
+        tasks.start_soon(tell_dropped, sessions, clock, log)
         log.info("live.ready", addresses=",".join(shared.addresses), max_viewers=config.live.max_viewers)
         yield
         tasks.cancel_scope.cancel()
 
 
-async def _tell_dropped(sessions: Sessions, clock: Clock, log: Log) -> None:
+async def tell_dropped(sessions: Sessions, clock: Clock, log: Log) -> None:
     """Say once a minute what strangers tried, instead of once a packet."""
     told = sessions.dropped()
     while True:

@@ -20,7 +20,7 @@ from gateway.live.feedclient import Feeds
 from gateway.live.ice import AddressRules
 from gateway.live.service import SERVICE, LiveService
 from gateway.live.sessions import Sessions
-from gateway.live.transport import Peer, TransportRules, new_certificate
+from gateway.live.transport import Identity, Peer, TransportRules
 from tests.fakes.feed import FakeFeed
 from tests.fakes.h264 import Clip
 
@@ -71,7 +71,7 @@ class LiveBox:
         self.key = Ed25519PrivateKey.generate()
         self.faults: list[tuple[str, BaseException]] = []
         sink = lambda name, error: self.faults.append((name, error))
-        shared = TransportRules(("127.0.0.1",), AddressRules(allow_loopback=True), new_certificate())
+        shared = TransportRules(("127.0.0.1",), AddressRules(allow_loopback=True), Identity(self.clock).certificate)
         self.feed = FakeFeed(folder / "feed.sock", what, play=play)
         self.feeds = Feeds(folder / "feed.sock", clock=self.clock, on_fault=sink)
         self.sessions = Sessions(

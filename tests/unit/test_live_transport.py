@@ -15,10 +15,23 @@ from aiortc.sdp import SessionDescription
 from gateway.core.errors import OfferRefused
 from gateway.live.ice import AddressRules
 from gateway.live.offers import Offer, parse_candidates, parse_offer
-from gateway.live.transport import PROFILES, Peer, TransportRules, new_certificate, quiet_libraries
+from gateway.live.transport import PROFILES, RENEW_AFTER_S, Identity, Peer, TransportRules, quiet_libraries
+from tests.fakes.clock import FakeClock
 
 CHROMIUM = parse_offer((Path(__file__).parent.parent / "fakes" / "chromium_offer.sdp").read_text())
-SHARED = TransportRules(("127.0.0.1",), AddressRules(allow_loopback=True), new_certificate())
+IDENTITY = Identity(FakeClock())
+SHARED = TransportRules(("127.0.0.1",), AddressRules(allow_loopback=True), IDENTITY.certificate)
+
+
+def test_all_sessions_share_a_certificate_until_it_is_renewed() -> None:
+    """One certificate for twenty days, then another: none is ever shown near the end of its life."""
+    clock = FakeClock()
+    identity = Identity(clock)
+    first = identity.certificate()
+    clock.tick(RENEW_AFTER_S)
+    assert identity.certificate() is first
+    clock.tick(1)
+    assert identity.certificate() is not first
 
 
 @dataclass
@@ -57,7 +70,7 @@ def test_the_answer_to_chromium_is_ours() -> None:
         assert "a=setup:passive" in text
         assert [item.ip for item in video.ice_candidates] == ["127.0.0.1"]
         assert video.dtls is not None
-        assert video.dtls.fingerprints == SHARED.certificate.getFingerprints()
+        assert video.dtls.fingerprints == SHARED.certificate().getFingerprints()
         assert channel.kind == "application"
         assert (facts.payload_type, facts.rtx_payload_type, facts.abs_send_time_id) == (108, 109, 2)
         assert facts.ssrc == video.ssrc[0].ssrc
