@@ -145,6 +145,11 @@ class VolumeFiles:
             return False
         return True
 
+    def device(self) -> tuple[int, int]:
+        """Return (major, minor) of the device the volume lies on."""
+        number = os.fstat(self._root_fd).st_dev
+        return os.major(number), os.minor(number)
+
     def free_bytes(self) -> tuple[int, int]:
         """Return (bytes we may still write, bytes of the file system)."""
         stat = os.fstatvfs(self._root_fd)

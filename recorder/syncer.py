@@ -1,13 +1,15 @@
 """The sync of a volume every few seconds: what bounds the loss at a power cut.
 
 Owns the choice between one syncfs(2) for all files and one fdatasync(2) per open file. Invariant: after
-`sync` returned no failure, everything written before it is on the medium. FUSE file systems never see
-syncfs, so tests of power cuts use `FdatasyncSyncer`. Called in the writer's thread only.
+`sync` returned no failure, everything written before it is on the medium. File systems in user space (an
+NTFS disk, the one of a power-cut test) are never told of syncfs: they get `FdatasyncSyncer`. Called in the
+writer's thread only.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Protocol
 
 from recorder.files import VolumeFiles
@@ -50,3 +52,19 @@ class FdatasyncSyncer:
         except OSError as error:
             return dict.fromkeys(running, error)
         return failed
+
+
+def file_system_type(device: tuple[int, int], mountinfo: str) -> str:
+    """Return the type of the file system on (major, minor) by proc_pid_mountinfo(5); empty if not listed."""
+    wanted = f"{device[0]}:{device[1]}"
+    for line in mountinfo.splitlines():
+        mount, _, rest = line.partition(" - ")
+        if mount.split()[2:3] == [wanted] and rest:
+            return rest.split()[0]
+    return ""
+
+
+def syncer_for(files: VolumeFiles, mountinfo: Path = Path("/proc/self/mountinfo")) -> Syncer:
+    """Choose by the volume's file system: fdatasync below FUSE, or when the kernel does not say."""
+    kind = file_system_type(files.device(), mountinfo.read_text(encoding="utf-8")) if mountinfo.exists() else ""
+    return FdatasyncSyncer() if not kind or kind.startswith("fuse") else SyncfsSyncer()

@@ -102,10 +102,10 @@ class VolumeWriter:
         syncer: Syncer | None = None,
         random_bytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        """`ring` is None for a volume without encryption."""
+        """Take `ring` None for a volume without encryption; `syncer` None chooses by the file system."""
         self._files, self._ring, self._events, self._clock = files, ring, events, clock
         self.options = options or WriterOptions()
-        self._syncer: Syncer = syncer or SyncfsSyncer()
+        self._syncer = syncer or syncer_for(files)
         self._random_bytes = random_bytes
         self._backlog = Backlog(self.options.queue_bytes)
         self._indexer = Indexer(index, events.segment_closed, events.storage_error, retry_s=self.options.retry_s)

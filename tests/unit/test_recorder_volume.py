@@ -23,7 +23,7 @@ from gateway.core.errors import (
 from gateway.core.model import PublicId, new_public_id
 from recorder.files import VolumeFiles, storage_error
 from recorder.layout import MARKER_NAME
-from recorder.syncer import FdatasyncSyncer, SyncfsSyncer
+from recorder.syncer import FdatasyncSyncer, SyncfsSyncer, file_system_type, syncer_for
 from recorder.volume import Volume, initialise, open_or_initialise
 from tests.fakes.disks import FaultyDisk
 
@@ -251,3 +251,24 @@ def test_the_real_syncfs_answers(tmp_path: Path) -> None:
     files.close_root()
     with pytest.raises(OSError, match="Bad file descriptor"):
         files.syncfs()
+
+
+MOUNTS = """\
+21 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+35 21 0:44 / /mnt/usb rw,nosuid - fuseblk /dev/sdb1 rw,user_id=0
+36 21 0:45 / /odd
+"""
+
+
+def test_a_disk_in_user_space_is_synced_file_by_file(tmp_path: Path) -> None:
+    """FUSE (an NTFS disk) never hears of syncfs; neither is it trusted where the kernel says nothing."""
+    assert file_system_type((8, 1), MOUNTS) == "ext4"
+    assert file_system_type((0, 44), MOUNTS) == "fuseblk"
+    assert file_system_type((0, 45), MOUNTS) == file_system_type((9, 9), MOUNTS) == ""
+    files = VolumeFiles(tmp_path)
+    major, minor = files.device()
+    for kind, wanted in (("ext4", SyncfsSyncer), ("fuse.ntfs-3g", FdatasyncSyncer)):
+        (tmp_path / "mounts").write_text(f"9 1 {major}:{minor} / / rw - {kind} /dev/x rw\n")
+        assert type(syncer_for(files, tmp_path / "mounts")) is wanted
+    assert type(syncer_for(files, tmp_path / "absent")) is FdatasyncSyncer
+    files.close_root()
