@@ -13,7 +13,7 @@ import json
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from fastapi import APIRouter, Depends
 from starlette.exceptions import HTTPException
@@ -36,15 +36,26 @@ MAX_STREAMS = 400
 RETRY_MS = 3000
 
 
-class StreamCount:
-    """How many event streams are open; one per app."""
+class Streams:
+    """The event streams that are open; one per app, on its event loop."""
 
-    def __init__(self) -> None:
+    def __init__(self, refresh_s: float = REFRESH_S) -> None:
         self._by_person: Counter[str] = Counter()
+        self.refresh_s = refresh_s
+        self.closing = asyncio.Event()
+
+    def close(self) -> None:
+        """End all streams: call it before the server stops, which would wait for them."""
+        self.closing.set()
+
+    def open_by(self, caller: Caller) -> int:
+        """Return how many streams a person holds."""
+        return self._by_person[caller.person]
 
     def check(self, caller: Caller) -> None:
         """Raise HTTPException 429 if there is no place left."""
-        if self._by_person[caller.person] >= MAX_PER_PERSON or self._by_person.total() >= MAX_STREAMS:
+        full = self._by_person[caller.person] >= MAX_PER_PERSON or self._by_person.total() >= MAX_STREAMS
+        if full or self.closing.is_set():
             raise HTTPException(429)
 
     @contextmanager
@@ -74,34 +85,56 @@ async def view_of(request: Request, caller: Caller) -> tuple[str, dict[str, Any]
 
 
 async def events_of(request: Request, caller: Caller) -> AsyncIterator[str]:
-    """Yield the person's messages until the session ends or the page goes away."""
-    services = services_of(request)
+    """Yield the person's messages until the session ends, the page goes away or the app closes."""
+    services, streams = services_of(request), request.app.state.streams
     last: dict[str, Any] | None = None
     quiet = 0
     yield f"retry: {RETRY_MS}\n\n"
-    with services.changes.of(caller) as changes:
-        hints = aiter(changes)
-        waiting: asyncio.Future[Change] | None = None
-        try:
-            while await caller_of(request) is not None:
-                kind, view = await view_of(request, caller)
-                if view != last:
-                    last, quiet = view, 0
-                    yield message(kind, view | {"now_ms": services.clock.now_ms()})
-                elif quiet >= BEAT_EVERY:
-                    quiet = 0
-                    yield ": \n\n"
-                waiting = waiting or asyncio.ensure_future(anext(hints))
-                done, _ = await asyncio.wait({waiting}, timeout=REFRESH_S)
-                quiet += 1
-                if done:
-                    change, waiting = waiting.result(), None
-                    if change.kind == "ended":
-                        yield message("ended", {"session": change.session, "reason": change.reason})
-            yield message("signed_out", {})
-        finally:
-            if waiting is not None:
-                waiting.cancel()
+    with services.changes.of(caller) as changes, _Hints(changes, streams.closing) as hints:
+        while not streams.closing.is_set():
+            if await caller_of(request) is None:
+                yield message("signed_out", {})
+                return
+            kind, view = await view_of(request, caller)
+            if view != last:
+                last, quiet = view, 0
+                yield message(kind, view | {"now_ms": services.clock.now_ms()})
+            elif quiet >= BEAT_EVERY:
+                quiet = 0
+                yield ": \n\n"
+            quiet += 1
+            change = await hints.next(streams.refresh_s)
+            if change is not None and change.kind == "ended":
+                yield message("ended", {"session": change.session, "reason": change.reason})
+
+
+class _Hints:
+    """Waits for the next hint, for the end of the app, or for a while, without losing a hint."""
+
+    def __init__(self, changes: AsyncIterator[Change], closing: asyncio.Event) -> None:
+        self._changes, self._closing = changes, closing
+        self._tasks: set[asyncio.Future[Any]] = set()
+        self._hint: asyncio.Future[Change] | None = None
+
+    def __enter__(self) -> Self:
+        self._tasks.add(asyncio.ensure_future(self._closing.wait()))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+    async def next(self, seconds: float) -> Change | None:
+        """Return the next hint; None after `seconds` without one, or when the app closes."""
+        if self._hint is None:
+            self._hint = asyncio.ensure_future(anext(self._changes))
+            self._tasks.add(self._hint)
+        await asyncio.wait(self._tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        if not self._hint.done():
+            return None
+        hint, self._hint = self._hint, None
+        self._tasks.discard(hint)
+        return hint.result()
 
 
 @router.get("/api/events")

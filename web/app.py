@@ -33,11 +33,14 @@ log = get_logger("web")
 
 
 def create_app(services: Services) -> FastAPI:
-    """Return the box's web application; the roof serves it and owns what `services` refers to."""
+    """Return the box's web application; the roof serves it and owns what `services` refers to.
+
+    Call `app.state.streams.close()` on its event loop before the server stops: pages keep event streams open.
+    """
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.services = services
     app.state.board = StatusBoard(services.recorder, services.clock)
-    app.state.streams = api_events.StreamCount()
+    app.state.streams = api_events.Streams()
     for router in ROUTERS:
         app.router.routes.extend(router.routes)  # as they are, so that `app.routes` lists every one with its guard
     app.add_exception_handler(VuonError, _vuon_error)

@@ -28,9 +28,9 @@ def texts(language: str) -> Catalogue:
 
 def language_of(connection: HTTPConnection, site_language: str = DEFAULT_LANGUAGE) -> str:
     """Return `vi` or `en` for a request."""
-    asked = connection.query_params.get("lang") or connection.cookies.get(LANGUAGE_COOKIE)
-    if asked in LANGUAGES:
-        return str(asked)
+    for asked in (connection.query_params.get("lang"), connection.cookies.get(LANGUAGE_COOKIE)):
+        if asked in LANGUAGES:
+            return str(asked)
     return accepted(connection.headers.get("accept-language", "")) or site_language
 
 

@@ -26,13 +26,8 @@ router = APIRouter()
 GRID_TEXTS = ("live.", "cam.", "grid.", "dur.", "reason.", "share.", "end.", "err.", "net.")
 
 
-def initials(name: str) -> str:
-    """Return up to two letters for the round badge: last two words of a Vietnamese name."""
-    return "".join(part[0] for part in name.split()[-2:]).upper()
-
-
 def _shell(caller: Caller, words: Words, page: str) -> dict[str, Any]:
-    return {"caller": caller, "initials": initials(caller.name), "page": page, "texts": words.pick(GRID_TEXTS)}
+    return {"caller": caller, "page": page, "texts": words.pick(GRID_TEXTS)}
 
 
 @router.get("/")

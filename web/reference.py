@@ -28,13 +28,13 @@ Changes (everything but GET and OPTIONS) must come from a page of the same origi
 
 def routes_markdown(routes: Iterable[BaseRoute]) -> str:
     """Return the reference; routes in the order of their paths."""
-    rows = []
+    rows: list[tuple[str, str]] = []
     for route in routes:
         if not isinstance(route, APIRoute):
             continue
         who = "; ".join(guard.describe() for guard in guards_of(route))
         what = (route.endpoint.__doc__ or "").strip().splitlines()[0]
         rows.extend(
-            (route.path, f"| {method} | `{route.path}` | {who} | {what} |\n") for method in sorted(route.methods)
+            (route.path, f"| {method} | `{route.path}` | {who} | {what} |\n") for method in sorted(route.methods or ())
         )
     return HEAD + "".join(row for _, row in sorted(rows))

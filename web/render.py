@@ -30,6 +30,11 @@ def icon(name: str, size: str = "") -> Markup:
     return Markup('<svg class="{}" aria-hidden="true"><use href="{}"/></svg>').format(classes, href)
 
 
+def initials(name: str) -> str:
+    """Return up to two letters for a round badge, of the last two words: Vietnamese given names end a name."""
+    return "".join(part[0] for part in name.split()[-2:]).upper()
+
+
 def strong(text: object) -> Markup:
     """Return a value that stands out in a text."""
     return Markup('<b class="num">{}</b>').format(text)
@@ -50,7 +55,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.globals.update(icon=icon, strong=strong, data=data, asset=load_assets().url)
+    env.globals.update(icon=icon, initials=initials, strong=strong, data=data, asset=load_assets().url)
     return env
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from playwright.sync_api import Browser, BrowserContext, Page, Request, sync_playwright
 
 from drivers.simulated.scene import SceneSpec, still
@@ -43,13 +44,19 @@ SHOTS = os.environ.get("VUON_SHOTS", "")
 
 
 @contextmanager
-def serve(app: Any) -> Iterator[str]:
+def serve(app: FastAPI) -> Iterator[str]:
     """Serve an app on a free loopback port in a thread of its own; yields the address."""
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, log_level="error", lifespan="off", timeout_graceful_shutdown=1
+        app, host="127.0.0.1", port=0, log_level="error", lifespan="off", timeout_graceful_shutdown=5
     )
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve()), daemon=True)
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def run() -> None:
+        loops.append(asyncio.get_running_loop())
+        await server.serve()
+
+    thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
     thread.start()
     while not (server.started and server.servers):
         if not thread.is_alive():
@@ -59,6 +66,7 @@ def serve(app: Any) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
+        loops[0].call_soon_threadsafe(app.state.streams.close)
         server.should_exit = True
         thread.join(timeout=10)
 
