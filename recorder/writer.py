@@ -32,7 +32,7 @@ from recorder.layout import hour_of
 from recorder.rows import FLAG_SUSPECT, SegmentRow
 from recorder.segment import ENC_AES256GCM, ENC_NONE, NO_KEY, NONCE_PREFIX_BYTES, FileHeader
 from recorder.segmentfile import SegmentFile
-from recorder.syncer import Syncer, SyncfsSyncer
+from recorder.syncer import Syncer, syncer_for
 
 LONGEST_SEGMENT_90K = 3600 * TICKS_PER_S
 """A stream without key frames for an hour: its segment is closed and the next key frame awaited."""
