@@ -9,6 +9,7 @@ not undo or hide a change. Personal columns are sealed, bound to table, column a
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.resources import files
@@ -57,7 +58,7 @@ def no_outbox(_conn: sqlite3.Connection, _event: Event) -> None:
 
 
 class FactStore:
-    """Current facts and their changes; methods belong to the event loop."""
+    """Current facts and their changes; methods belong to the event loop, `current` and `snapshot` to any thread."""
 
     def __init__(self, db: Database, clock: Clock, *, zone: ZoneInfo, seal: SealKey, emit: Emit = no_outbox) -> None:
         self.db = db
@@ -69,6 +70,7 @@ class FactStore:
         self._seal = seal
         self._zone = zone
         self._facts: Facts | None = None
+        self._lock = threading.Lock()
 
     async def load(self) -> Facts:
         """Read the snapshot from the database; call once before anything else."""
@@ -81,9 +83,10 @@ class FactStore:
         if self._facts is None:
             raise RuntimeError("FactStore.load() was not called")
         trusted = self.clock.trusted()
-        if self._facts.clock_trusted != trusted:
-            self._facts = replace(self._facts, clock_trusted=trusted)
-        return self._facts
+        with self._lock:  # the writer thread asks too
+            if self._facts.clock_trusted != trusted:
+                self._facts = replace(self._facts, clock_trusted=trusted)
+            return self._facts
 
     async def refresh(self) -> bool:
         """Read the version and, if it is not ours, the facts; says whether they changed.
@@ -221,8 +224,9 @@ class FactStore:
         return load_facts(conn, zone=self._zone, clock_trusted=clock.trusted(), now_ms=clock.now_ms())
 
     def _take(self, facts: Facts) -> None:
-        if self._facts is None or facts.version >= self._facts.version:
-            self._facts = facts
+        with self._lock:
+            if self._facts is None or facts.version >= self._facts.version:
+                self._facts = facts
 
     def _announce(self, facts: Facts) -> None:
         self._take(facts)

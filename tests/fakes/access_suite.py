@@ -172,6 +172,12 @@ def guardian_cases() -> list[Case]:
             windows=(Window(MAM, EVERY_DAY, 0, 1440),),
             blocks=(Block(MAM, EVERY_DAY, 0, 1440, BlockKind.LESSON, guardian_visible=True),),
         ),
+        at(
+            "what opens later than in two weeks is not searched for",
+            (False, "calendar.closed", local(20, 0), None),
+            windows=(Window(MAM, frozenset({3}), 600, 660),),
+            days=tuple(CalendarDay(dt.date(2026, 11, day), open=False) for day in (19, 26)),
+        ),
         # the box
         at("clock not trusted", (False, "clock.untrusted", None, None), clock_trusted=False),
         at("sharing stopped", (False, "sharing.stopped", None, None), sharing_stopped=True),

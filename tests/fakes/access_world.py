@@ -8,6 +8,7 @@ import json
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.access.audit import CONSOLE, Actor
 from gateway.access.directory import add_class, add_family
+from gateway.access.grants import Grants
 from gateway.access.service import Access, Keys
-from gateway.access.sessions import Opened
+from gateway.access.sessions import Opened, OpenGrants
 from gateway.access.store import MIGRATIONS
 from gateway.core.db import Database
 from gateway.core.errors import DaemonUnavailable
@@ -28,6 +30,10 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.school import NOW, ZONE
 
 NOBODY = PublicId("")
+HANG_S: ContextVar[float] = ContextVar("HANG_S", default=20.0)
+"""How long a test waits before it says that nothing will come; the mutation gate waits less."""
+MAKERS: ContextVar[tuple[type[Grants], type[OpenGrants]]] = ContextVar("MAKERS", default=(Grants, OpenGrants))
+"""The classes that make and hold grants; the mutation gate puts mutants here."""
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 
 
@@ -105,7 +111,7 @@ class World:
 
     async def until(self, true: Callable[[], bool], *, step_s: float = 0) -> None:
         """Let tasks and database threads run until something is so, moving the clock by steps if asked."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG_S.get()):
             while not true():
                 for _ in range(20):
                     await asyncio.sleep(0.001)
@@ -126,7 +132,7 @@ class World:
 
 def access_on(db: Database, clock: FakeClock, media: FakeMedia, world_faults: list[Any], events: list[Event]) -> Access:
     """Build the owner that tests run."""
-    return Access(
+    access = Access(
         db,
         clock,
         zone=ZONE,
@@ -135,6 +141,10 @@ def access_on(db: Database, clock: FakeClock, media: FakeMedia, world_faults: li
         on_fault=lambda name, error: world_faults.append((name, error)),
         emit=lambda _conn, event: events.append(event),
     )
+    grants, opened = MAKERS.get()
+    access.grants = grants(access.store, alive=access.logins.alive)
+    access.open = opened(access.store, access.grants, media, KEY, on_fault=access._on_fault)
+    return access
 
 
 async def set_up(world: World) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import sqlite3
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -17,8 +18,8 @@ from gateway.access.reasons import Reason
 from gateway.access.store import MIGRATIONS
 from gateway.core.db import Database
 from gateway.core.errors import DaemonUnavailable, Denied, NotFound
-from gateway.core.model import Action, Role, StreamRole
-from tests.fakes.access_world import FakeMedia, World, access_on, grant_of, school
+from gateway.core.model import Action, Decision, Role, StreamRole
+from tests.fakes.access_world import KEY, MAKERS, FakeMedia, World, access_on, grant_of, school
 from tests.fakes.clock import FakeClock
 from tests.fakes.school import NOW
 
@@ -153,14 +154,55 @@ async def test_reaper_renews_and_sees_what_no_listener_told(tmp_path: Path) -> N
         assert w.media.why(grant) == Reason.SHARING_STOPPED
 
 
+async def test_the_reaper_alone_is_enough(tmp_path: Path) -> None:
+    """With the listeners deaf, the next beat ends what a change of facts revoked."""
+    async with school(tmp_path) as w:
+        grant = await w.look()
+        w.access.store.listeners.clear()
+        await w.access.sharing.stop_all(w.actor)
+        assert grant in w.media.sessions
+        await w.access.open.reap()
+        assert w.media.why(grant) == Reason.SHARING_STOPPED
+        w.access.store.listeners.append(w.access.open._facts_changed)
+
+
+async def test_facts_of_unknown_age_decide_nothing(tmp_path: Path) -> None:
+    """If the database does not answer for three seconds, what we know counts as unknown."""
+    async with school(tmp_path) as w:
+        still = MAKERS.get()[1](w.access.store, w.access.grants, w.media, KEY, on_fault=lambda _name, _error: None)
+        still._fresh_ns = w.clock.mono_ns()
+        grant, _ = await still.open(w.mother, w.phone, w.camera, "offer")
+        w.clock.tick(3)
+        await still.cut(list(still._held.values()))
+        assert w.media.why(grant.id) is None
+        w.clock.tick(0.001)
+        await still.cut(list(still._held.values()))
+        assert w.media.why(grant.id) == Reason.POLICY_ERROR
+
+
+async def test_undecided_rights_of_staff_end_at_their_time(tmp_path: Path) -> None:
+    """Even a teacher's stream that cannot be decided about ends at the `until_ms` it was granted with."""
+    async with school(tmp_path) as w:
+        _, grant = await w.access.grants.issue(w.principal, w.actor.device, Action.LIVE, w.camera)
+        assert grant is not None
+        ending = w.access.grants.renewed(grant, Decision(True, Reason.TEACHER, NOW + 1_000))
+        module = sys.modules[MAKERS.get()[1].__module__]
+        assert module.verdict(grant, None, NOW) is None
+        assert module.verdict(ending, None, NOW + 999) is None
+        assert module.verdict(ending, None, NOW + 1_000) == Reason.POLICY_ERROR
+        assert module.verdict(ending, Decision(False, Reason.CAMERA_PRIVATE), NOW) == Reason.CAMERA_PRIVATE
+
+
 async def test_unreadable_facts_end_guardians_and_keep_staff(tmp_path: Path) -> None:
     """When the database cannot be asked, guardians' streams end and staff's leases are renewed."""
     async with school(tmp_path) as w:
         staff, _ = await w.access.open.open(w.principal, w.actor.device, w.camera, "offer")
         grant = await w.look()
         await w.db.write(lambda conn: conn.execute("ALTER TABLE access_state RENAME TO gone"))
+        began_ms = w.clock.now_ms()
         await w.until(lambda: grant not in w.media.sessions, step_s=0.25)
         assert w.media.why(grant) == Reason.POLICY_ERROR
+        assert w.clock.now_ms() - began_ms <= 2_000
         await w.beats(2)
         assert w.media.renewals[-1] == [staff.id]
         assert {name for name, _ in w.faults} >= {"access.freshen"}
