@@ -1,18 +1,17 @@
 """WS-Discovery for all cameras of a process: Hello, Probe, Resolve, Bye.
 
-Owns one UDP socket on port 3702 of one interface, shared politely (SO_REUSEADDR and SO_REUSEPORT), so that
-a client on the same host hears the multicast too. Invariants: an answer leaves from the camera's own
-address; a probe sent to one camera's address is answered by that camera only; only XML without a DTD is
-read; what cannot be read is ignored, as a device does. (WS-Discovery 2005/04, ONVIF Core 7.3)
+Owns one socket that hears the multicast of one interface, and one on each camera's own address. Port 3702
+is shared politely (SO_REUSEADDR), so that a client on the same host hears the multicast, too. Invariants: a
+camera speaks from its own address; a probe sent to one camera's address is answered by that camera only;
+only XML without a DTD is read; what cannot be read is ignored, as a device does. (WS-Discovery 2005/04,
+ONVIF Core 7.3)
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-import struct
 import uuid
-from collections.abc import Iterable
 from types import TracebackType
 from typing import Self
 
@@ -32,8 +31,6 @@ _WSD = "http://schemas.xmlsoap.org/ws/2005/04/discovery"
 _DN = "http://www.onvif.org/ver10/network/wsdl"
 _TDS = "http://www.onvif.org/ver10/device/wsdl"
 _TYPES = frozenset({"NetworkVideoTransmitter", "Device"})
-_IP_PKTINFO = 8
-"""ip(7): tells the destination of a datagram, and sets the source of an answer."""
 
 
 class Announced:
@@ -96,8 +93,8 @@ class Responder:
 
     def __init__(self, interface: str = "127.0.0.1", *, instance: int = 1) -> None:
         self._interface, self._instance = interface, instance
-        self._socket: socket.socket | None = None
-        self._cameras: dict[str, Announced] = {}
+        self._group: socket.socket | None = None
+        self._cameras: dict[str, tuple[Announced, socket.socket]] = {}
         self._pending: set[asyncio.TimerHandle] = set()
         self._number = 0
         self.sent = 0
@@ -105,93 +102,99 @@ class Responder:
         """Datagrams the kernel refused."""
 
     async def __aenter__(self) -> Self:
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        self._group = self._bound(GROUP)
         here = socket.inet_aton(self._interface)
         try:
-            sock.bind(("", PORT))
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(GROUP) + here)
+            self._group.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton(GROUP) + here)
         except OSError as error:
-            sock.close()
-            raise AddressTaken(f"UDP {PORT} on {self._interface}: {error.strerror}", port=PORT) from error
-        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, here)
-        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 1)
-        sock.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
-        sock.setblocking(False)
-        self._socket = sock
-        asyncio.get_running_loop().add_reader(sock, self._read)
+            self._group.close()
+            raise AddressTaken(f"no multicast on {self._interface}: {error.strerror}", port=PORT) from error
+        asyncio.get_running_loop().add_reader(self._group, self._heard_by_all)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._socket is not None
-        for camera in list(self._cameras.values()):
+        assert self._group is not None
+        for camera, _ in list(self._cameras.values()):
             self.remove(camera)
         for timer in self._pending:
             timer.cancel()
-        asyncio.get_running_loop().remove_reader(self._socket)
-        self._socket.close()
-        self._socket = None
+        asyncio.get_running_loop().remove_reader(self._group)
+        self._group.close()
+
+    def _bound(self, address: str) -> socket.socket:
+        """Return a socket on port 3702 of `address`; raises AddressTaken."""
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        # Not SO_REUSEPORT: the kernel would share unicast probes out among all who listen.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, socket.inet_aton(self._interface))
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 1)
+        sock.setblocking(False)
+        try:
+            sock.bind((address, PORT))
+        except OSError as error:
+            sock.close()
+            raise AddressTaken(f"UDP {address}:{PORT} cannot be used: {error.strerror}", port=PORT) from error
+        return sock
 
     def add(self, camera: Announced) -> None:
-        """Say Hello for a camera and answer for it from now on."""
-        self._cameras[camera.state.identity.endpoint] = camera
+        """Say Hello for a camera and answer for it from now on; raises AddressTaken."""
+        sock = self._bound(camera.state.address)
+        self._cameras[camera.state.identity.endpoint] = (camera, sock)
+        asyncio.get_running_loop().add_reader(sock, self._heard_by_one, camera, sock)
         self._send(camera, "Hello", tag("d:Hello", about(camera.state)), (GROUP, PORT))
 
     def remove(self, camera: Announced) -> None:
         """Say Bye; harmless when the camera was not added."""
-        if self._cameras.pop(camera.state.identity.endpoint, None) is not None:
+        if camera.state.identity.endpoint in self._cameras:
             self._send(camera, "Bye", tag("d:Bye", about(camera.state, brief=True)), (GROUP, PORT))
+        self.vanish(camera)
 
     def vanish(self, camera: Announced) -> None:
         """Stop answering without a Bye, as an unplugged camera does."""
-        self._cameras.pop(camera.state.identity.endpoint, None)
+        _, sock = self._cameras.pop(camera.state.identity.endpoint, (None, None))
+        if sock is not None:
+            asyncio.get_running_loop().remove_reader(sock)
+            sock.close()
 
     def _send(self, camera: Announced, action: str, body: Xml, to: tuple[str, int], *, relates_to: str = "") -> None:
-        if self._socket is None:
-            return
+        known = self._cameras.get(camera.state.identity.endpoint)
+        if known is None:
+            return  # it was unplugged before its late answer
         self._number += 1
         data = message(action, body, relates_to=relates_to, number=self._number, instance=self._instance)
-        source = struct.pack("=I4s4s", 0, socket.inet_aton(camera.state.address), b"\0" * 4)
         try:
-            self._socket.sendmsg([data], [(socket.IPPROTO_IP, _IP_PKTINFO, source)], 0, to)
+            known[1].sendto(data, to)
         except OSError:
             self.lost += 1
         else:
             self.sent += 1
 
-    def _read(self) -> None:
-        assert self._socket is not None
-        try:
-            data, extra, _, sender = self._socket.recvmsg(MOST_BYTES, socket.CMSG_SPACE(12))
-            root = parse(data)
-        except (OSError, CameraBadReply):
-            return  # not for us: a device ignores what it cannot read
-        target = next(
-            (info[8:12] for level, kind, info in extra if (level, kind) == (socket.IPPROTO_IP, _IP_PKTINFO)), b""
-        )
-        self._answer(root, socket.inet_ntoa(target) if len(target) == 4 else GROUP, sender)
+    def _heard_by_all(self) -> None:
+        assert self._group is not None
+        heard = _receive(self._group)
+        if heard is not None:
+            for camera, _ in list(self._cameras.values()):
+                self._answer(camera, *heard)
 
-    def _addressed(self, target: str) -> Iterable[Announced]:
-        """Return the cameras a datagram to `target` concerns: all for multicast, else the one living there."""
-        cameras = list(self._cameras.values())
-        return cameras if target in (GROUP, self._interface) else [c for c in cameras if c.state.address == target]
+    def _heard_by_one(self, camera: Announced, sock: socket.socket) -> None:
+        heard = _receive(sock)
+        if heard is not None:
+            self._answer(camera, *heard)
 
-    def _answer(self, root: etree._Element, target: str, sender: tuple[str, int]) -> None:
+    def _answer(self, camera: Announced, root: etree._Element, sender: tuple[str, int]) -> None:
         related = value_of(root, "MessageID")
         probe, resolve = find(root, "Probe"), find(root, "Resolve")
-        for camera in self._addressed(target):
-            if probe is not None and matches(probe, camera.state):
-                match = tag("d:ProbeMatch", about(camera.state))
-                body = match if camera.quirks.sloppy_match else tag("d:ProbeMatches", match)
-                self._note(camera, "Probe")
-                self._later(camera, "ProbeMatches", body, sender, related)
-            elif resolve is not None and value_of(resolve, "Address") == camera.state.identity.endpoint:
-                match = tag("d:ResolveMatch", about(camera.state))
-                self._note(camera, "Resolve")
-                self._later(camera, "ResolveMatches", tag("d:ResolveMatches", match), sender, related)
+        if probe is not None and matches(probe, camera.state):
+            match = tag("d:ProbeMatch", about(camera.state))
+            body = match if camera.quirks.sloppy_match else tag("d:ProbeMatches", match)
+            self._note(camera, "Probe")
+            self._later(camera, "ProbeMatches", body, sender, related)
+        elif resolve is not None and value_of(resolve, "Address") == camera.state.identity.endpoint:
+            body = tag("d:ResolveMatches", tag("d:ResolveMatch", about(camera.state)))
+            self._note(camera, "Resolve")
+            self._later(camera, "ResolveMatches", body, sender, related)
 
     @staticmethod
     def _note(camera: Announced, operation: str) -> None:
@@ -209,3 +212,12 @@ class Responder:
 
         timer = asyncio.get_running_loop().call_later(camera.quirks.discovery_delay_s, fire)
         self._pending.add(timer)
+
+
+def _receive(sock: socket.socket) -> tuple[etree._Element, tuple[str, int]] | None:
+    """Return one readable message and its sender; None for what does not concern us."""
+    try:
+        data, sender = sock.recvfrom(MOST_BYTES)
+        return parse(data), sender
+    except (OSError, CameraBadReply):
+        return None  # a device ignores what it cannot read
