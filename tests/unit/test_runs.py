@@ -1,0 +1,153 @@
+"""Runs and the watch on the wall clock."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.core.model import RunId, StreamId
+from recorder.gaps import GapCause
+from recorder.runs import STEP_MS, Anchor, Run, RunBook, Step, StepWatch, boot_id
+from tests.fakes.clock import FakeClock
+from tests.fakes.recording import BOOT, Books, books, new_camera
+
+pytestmark = pytest.mark.anyio
+
+
+async def opened(own: Books, *, started_ms: int = 1_000, trusted: bool = True) -> Run:
+    cameras = await own.registry.cameras()
+    camera = cameras[0] if cameras else await own.registry.add(new_camera())
+    run = Run(await own.runs.reserve(), camera.streams[0].id, Anchor(started_ms, 0, trusted))
+    await own.runs.opened(run)
+    return run
+
+
+async def rows(own: Books) -> list[dict[str, Any]]:
+    return await own.db.read(lambda db: [dict(row) for row in db.execute("SELECT * FROM run ORDER BY id")])
+
+
+async def test_run_ids_are_never_used_twice(tmp_path: Path) -> None:
+    """Also not after a restart, and not when many are taken at once."""
+    clock = FakeClock()
+    async with books(tmp_path, clock) as own:
+        first = await asyncio.gather(*(own.runs.reserve() for _ in range(20)))
+    async with books(tmp_path, clock) as own:
+        second = [await own.runs.reserve() for _ in range(5)]
+    assert sorted(first) == list(range(1, 21))
+    assert second == list(range(21, 26))
+
+
+async def test_a_run_is_written_down_with_its_end(tmp_path: Path) -> None:
+    """Start, trust, end and cause are kept."""
+    async with books(tmp_path, FakeClock()) as own:
+        run = await opened(own)
+        await own.runs.closed(run.id, 5_000, GapCause.CAMERA)
+        (row,) = await rows(own)
+    assert (row["started_ms"], row["ended_ms"], row["cause"], row["time_trusted"]) == (1_000, 5_000, "camera", 1)
+
+
+async def test_a_run_ends_once_and_not_before_it_began(tmp_path: Path) -> None:
+    """A second end changes nothing; an end before the start is the start."""
+    async with books(tmp_path, FakeClock()) as own:
+        run = await opened(own)
+        await own.runs.closed(run.id, 10, GapCause.CAMERA)
+        await own.runs.closed(run.id, 9_000, GapCause.DISK)
+        await own.runs.closed(RunId(999), 9_000, GapCause.DISK)
+        (row,) = await rows(own)
+    assert (row["ended_ms"], row["cause"]) == (1_000, "camera")
+
+
+async def test_runs_cut_off_by_a_kill_end_with_their_footage(tmp_path: Path) -> None:
+    """The next start closes them; the machine still runs, so it was a kill."""
+    clock = FakeClock()
+    async with books(tmp_path, clock) as own:
+        await own.runs.recover({})
+        run = await opened(own)
+    async with books(tmp_path, clock) as own:
+        assert await own.runs.recover({run.stream: 7_000}) is True
+        (row,) = await rows(own)
+    assert (row["ended_ms"], row["cause"]) == (7_000, "recorder_restart")
+
+
+async def test_another_boot_means_the_power_went(tmp_path: Path) -> None:
+    """The boot id tells a power cut from a kill."""
+    clock = FakeClock()
+    async with books(tmp_path, clock) as own:
+        await own.runs.recover({})
+        run = await opened(own)
+    async with books(tmp_path, clock, boot="another") as own:
+        assert await own.runs.recover({run.stream: 7_000}) is False
+        (row,) = await rows(own)
+        assert await own.runs.recover({}) is True
+    assert row["cause"] == "power"
+
+
+async def test_a_run_without_footage_ends_where_it_began(tmp_path: Path) -> None:
+    """Its disk may be gone."""
+    async with books(tmp_path, FakeClock()) as own:
+        await opened(own)
+        await own.runs.recover({StreamId(77): 9_000})
+        (row,) = await rows(own)
+    assert row["ended_ms"] == row["started_ms"]
+
+
+async def test_the_step_that_sets_the_clock_right_corrects_this_boots_runs(tmp_path: Path) -> None:
+    """Runs of a wrong clock get the step as offset, once; trusted ones and other boots' do not."""
+    async with books(tmp_path, FakeClock()) as own:
+        wrong = await opened(own, started_ms=5_000, trusted=False)
+        right = await opened(own, started_ms=6_000, trusted=True)
+        await RunBook(own.db, "another").opened(Run(RunId(500), right.stream, Anchor(1, 0, trusted=False)))
+        assert await own.runs.correct(1_000_000) == ((wrong.id, 1_000_000),)
+        assert await own.runs.correct(1_000_000) == ()
+        assert await own.runs.offsets() == {wrong.id: 1_000_000}
+
+
+async def test_a_step_is_seen_and_slewing_is_not() -> None:
+    """Up to STEP_MS is the clock's own discipline; beyond it runs must end."""
+    clock = FakeClock()
+    watch = StepWatch(clock)
+    clock.tick(3600)
+    assert watch.look() is None
+    clock.step_wall(STEP_MS)
+    assert watch.look() is None
+    clock.step_wall(1)
+    assert watch.look() == Step(STEP_MS + 1, became_trusted=False)
+    assert watch.look() is None
+
+
+async def test_a_step_back_is_a_step() -> None:
+    """Its sign is kept."""
+    clock = FakeClock()
+    watch = StepWatch(clock)
+    clock.step_wall(-3_600_000)
+    assert watch.look() == Step(-3_600_000, became_trusted=False)
+
+
+class _Trusting(FakeClock):
+    """A clock that can come to be trusted."""
+
+    def __init__(self, now_ms: int) -> None:
+        super().__init__(now_ms)
+        self.is_trusted = False
+
+    def trusted(self) -> bool:
+        return self.is_trusted
+
+
+async def test_a_clock_that_becomes_trusted_is_news_even_without_a_step() -> None:
+    """The first NTP answer may confirm the time we had."""
+    clock = _Trusting(1_800_000_000_000)
+    watch = StepWatch(clock)
+    assert watch.look() is None
+    clock.is_trusted = True
+    assert watch.look() == Step(0, became_trusted=True)
+    assert watch.look() is None
+
+
+async def test_the_boot_id_is_the_kernels() -> None:
+    """One id per boot, readable."""
+    assert boot_id() == boot_id()
+    assert len(boot_id()) == len(BOOT)
