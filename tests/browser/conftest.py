@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import uvicorn
@@ -26,6 +26,7 @@ from tests.fakes.web_services import CHOI, LA, MAM, YARD, FakeBox
 from web.app import create_app
 from web.services import Caller
 
+T = TypeVar("T")
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = [
     "--no-sandbox",
@@ -43,9 +44,21 @@ SHOTS = os.environ.get("VUON_SHOTS", "")
 """Folder for screenshots; empty = none are kept."""
 
 
+@dataclass
+class Served:
+    """A server in a thread of its own."""
+
+    url: str
+    loop: asyncio.AbstractEventLoop
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run something on the server's loop and wait for it."""
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout=20)
+
+
 @contextmanager
-def serve(app: FastAPI) -> Iterator[str]:
-    """Serve an app on a free loopback port in a thread of its own; yields the address."""
+def serve(app: FastAPI, around: AbstractAsyncContextManager[object] | None = None) -> Iterator[Served]:
+    """Serve an app on a free loopback port, inside `around` if given (entered on the server's loop)."""
     config = uvicorn.Config(
         app, host="127.0.0.1", port=0, log_level="error", lifespan="off", timeout_graceful_shutdown=5
     )
@@ -53,8 +66,9 @@ def serve(app: FastAPI) -> Iterator[str]:
     loops: list[asyncio.AbstractEventLoop] = []
 
     async def run() -> None:
-        loops.append(asyncio.get_running_loop())
-        await server.serve()
+        async with around or nullcontext():
+            loops.append(asyncio.get_running_loop())
+            await server.serve()
 
     thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
     thread.start()
@@ -62,13 +76,12 @@ def serve(app: FastAPI) -> Iterator[str]:
         if not thread.is_alive():
             raise RuntimeError("the server did not start")
         threading.Event().wait(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield Served(f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", loops[0])
     finally:
         loops[0].call_soon_threadsafe(app.state.streams.close)
         server.should_exit = True
-        thread.join(timeout=10)
+        thread.join(timeout=20)
 
 
 @dataclass
@@ -149,12 +162,9 @@ def site(chromium: Browser, pictures: dict[str, bytes]) -> Iterator[Site]:
     box = FakeBox(FakeClock(THURSDAY_MS))
     box.stills.update(pictures)  # type: ignore[arg-type]  # public ids are strings
     box.live_error = FULL
-    with serve(create_app(box.services(secure=False, hosts=frozenset()))) as url:
-        site = Site(url, box, chromium)
+    with serve(create_app(box.services(secure=False, hosts=frozenset()))) as served:
+        site = Site(served.url, box, chromium)
         yield site
         for context in site.contexts:
             context.close()
     assert site.errors == []
-
-
-Shoot = Callable[[Page, str], None]

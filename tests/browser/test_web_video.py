@@ -1,0 +1,201 @@
+"""Real video through the pages: `<live-view>` against a live daemon on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from gateway.core.model import Action, Decision, Grant, PublicId, Role, StreamRole
+from tests.browser.conftest import THURSDAY_MS, Served, Site, serve, shoot
+from tests.fakes.clock import FakeClock
+from tests.fakes.h264 import clip
+from tests.fakes.live_box import LiveBox, make_grant
+from tests.fakes.web_services import MAM, MOTHER, PRINCIPAL, FakeBox, FakeLive
+from web.app import create_app
+from web.services import Caller, OpenedLive, Services
+
+pytestmark = pytest.mark.browser
+FLIP = """hidden => {
+  Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});
+  document.dispatchEvent(new Event('visibilitychange'));
+}"""
+
+
+@dataclass
+class RealDoor(FakeLive):
+    """The fake's decisions in front of a real live daemon."""
+
+    live: LiveBox
+    grants: dict[str, Grant] = field(default_factory=dict)
+
+    async def open(self, caller: Caller, camera: PublicId, offer: str, stream: StreamRole) -> OpenedLive:
+        await self.box.grant(caller, Action.LIVE, camera)
+        grant = make_grant(self.live.clock, camera=camera, role=Role.TEACHER)
+        opened = await self.live.client.open(self.live.ticket(grant), offer, stream)
+        self.box.open_sessions[opened.session] = (caller, camera)
+        self.grants[opened.session] = grant
+        return OpenedLive(opened.session, opened.answer)
+
+    async def close(self, caller: Caller, camera: PublicId, session: str) -> None:
+        await super().close(caller, camera, session)
+        await self.live.client.close(PublicId(session), "viewer.left")
+
+    async def end_all(self, reason: str) -> None:
+        """End every stream as the gateway does: the reason first."""
+        await self.live.client.close_grants([grant.id for grant in self.grants.values()], reason)
+
+
+@dataclass
+class LiveSite(Site):
+    """A site whose video flows."""
+
+    served: Served | None = None
+    door: RealDoor | None = None
+
+    def do(self, work: Any) -> Any:
+        """Run something on the server's loop."""
+        assert self.served is not None
+        return self.served.run(work)
+
+
+@pytest.fixture
+def live(chromium: Browser, pictures: dict[str, bytes], tmp_path: Path) -> Iterator[LiveSite]:
+    """A box whose cameras all show a moving test picture."""
+    box = FakeBox(FakeClock(THURSDAY_MS))
+    box.stills.update(pictures)  # type: ignore[arg-type]  # public ids are strings
+    real = LiveBox(tmp_path, clip(640, 360))
+    door = RealDoor(box, real)
+    services = box.services(secure=False, hosts=frozenset())
+    fields = {name: getattr(services, name) for name in Services.__slots__} | {"live": door}
+    with serve(create_app(Services(**fields)), real) as served:
+        site = LiveSite(served.url, box, chromium, served=served, door=door)
+        yield site
+        for context in site.contexts:
+            context.close()
+    assert site.errors == []
+    assert real.faults == []
+
+
+def stats(page: Page, index: int = 0) -> dict[str, Any]:
+    """Ask an element for its figures."""
+    found: dict[str, Any] = page.locator("live-view").nth(index).evaluate("view => view.stats()")
+    return found
+
+
+def expect_state(page: Page, state: str, index: int = 0) -> None:
+    expect(page.locator("live-view").nth(index)).to_have_attribute("data-state", state, timeout=20_000)
+
+
+def test_a_still_comes_first_and_video_follows_in_every_tile(live: LiveSite) -> None:
+    """Four tiles decode H.264; each asked for its still before its video; labels say live."""
+    page = live.visit("/", PRINCIPAL)
+    for index in range(4):
+        expect_state(page, "live", index)
+        expect(page.locator(".chip-at").nth(index)).to_have_text("Trực tiếp")
+    figures = stats(page)
+    assert figures["codec"] == "video/H264"
+    assert figures["framesDecoded"] > 0
+    assert figures["stillBytes"] > 0
+    asked = [url for url in live.pictures() if MAM in url]
+    assert "still.jpg" in asked[0]
+    assert "/whep/" in asked[1]
+    shoot(page, "video-grid")
+
+
+def test_frames_go_on_and_stills_stop_while_video_flows(live: LiveSite) -> None:
+    """Live means that frames keep coming; no still is fetched meanwhile."""
+    page = live.visit(f"/camera/{MAM}", PRINCIPAL)
+    expect_state(page, "live")
+    before = stats(page)
+    live.requests.clear()
+    page.wait_for_timeout(2000)
+    after = stats(page)
+    assert after["framesDecoded"] > before["framesDecoded"]
+    assert after["ageMs"] < 3000
+    assert not [url for url in live.pictures() if "still" in url]
+    shoot(page, "video-camera")
+
+
+def test_the_reason_arrives_and_the_pixels_go(live: LiveSite) -> None:
+    """When the right ends, picture and video are gone, the reason stands there, and the view is not final."""
+    page = live.visit(f"/camera/{MAM}", PRINCIPAL)
+    expect_state(page, "live")
+    live.box.live_error = None
+    assert live.door is not None
+    live.do(live.door.end_all("class.paused"))
+    expect_state(page, "ended")
+    view = page.locator("live-view")
+    expect(view.locator(".mid")).not_to_be_empty()
+    expect(view.locator("img")).to_be_hidden()
+    assert view.evaluate("view => [view.querySelector('video').srcObject, view.querySelector('img').hasAttribute('src')]") == [
+        None, False,
+    ]  # fmt: skip
+    view.evaluate("view => view.retry()")
+    expect_state(page, "live")
+
+
+def test_a_stalled_source_says_how_old_the_picture_is(live: LiveSite) -> None:
+    """The source freezes: within seconds the view says so and shows a still with its age, and recovers."""
+    page = live.visit(f"/camera/{MAM}", PRINCIPAL)
+    expect_state(page, "live")
+    page.evaluate("""() => {
+      globalThis.seen = [];
+      document.addEventListener('live-state', event => seen.push(event.detail.state));
+    }""")
+    assert live.door is not None
+    live.do(hold(live.door.live))
+    expect(page.locator(".chip-at")).to_contain_text("Ảnh", timeout=15_000)
+    assert page.evaluate("seen[0]") == "stalled"
+    live.do(release(live.door.live))
+    expect_state(page, "live")
+
+
+async def hold(box: LiveBox) -> None:
+    """Stop the feed's pictures without ending anything."""
+    assert box.feed._task is not None
+    box.feed._task.cancel()
+
+
+async def release(box: LiveBox) -> None:
+    box.feed._task = asyncio.create_task(box.feed._run())
+
+
+def test_a_hidden_page_takes_no_media_and_a_shown_one_moves_again(live: LiveSite) -> None:
+    """Hidden: the viewer is gone from the daemon within a second; shown: video without a tap."""
+    page = live.visit("/p/", MOTHER, size=(390, 844))
+    expect_state(page, "live")
+    page.evaluate(FLIP, True)
+    expect_state(page, "idle")
+    assert live.door is not None
+    live.do(live.door.live.until("gone"))
+    assert live.box.open_sessions == {}
+    page.evaluate(FLIP, False)
+    expect_state(page, "live")
+
+
+def test_leaving_the_page_frees_the_viewer(live: LiveSite) -> None:
+    """Closing the tab ends the session in the daemon."""
+    page = live.visit(f"/camera/{MAM}", PRINCIPAL)
+    expect_state(page, "live")
+    page.goto("about:blank")
+    assert live.door is not None
+    live.do(live.door.live.until("gone"))
+
+
+def test_a_guardians_video_carries_the_name_and_ends_when_the_class_closes(live: LiveSite) -> None:
+    """Watermark over moving video; at the end of the right the page becomes the closed screen by itself."""
+    page = live.visit("/p/", MOTHER, size=(390, 844), device_scale_factor=2)
+    expect_state(page, "live")
+    expect(page.locator(".wm")).to_be_visible()
+    shoot(page, "video-parent")
+    live.box.class_decision = Decision(False, "plan.nap", next_ms=THURSDAY_MS + 3_600_000)
+    assert live.door is not None
+    live.do(live.door.end_all("plan.nap"))
+    expect(page.get_by_role("heading", level=1)).to_have_text("Giờ ngủ trưa của các bé")
+    assert page.locator("video").count() == 0
