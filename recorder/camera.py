@@ -185,6 +185,7 @@ class StreamTask:
             case Playing():
                 self.tried.set()
             case RunBegan(run):
+                self.tried.set()
                 self.run_number = run.id
                 await self._tools.runs.opened(run)
                 await self._tools.ledger.close(self.stream, run.anchor.wall_ms, run.id)
