@@ -85,5 +85,5 @@ class Context:
 def fail(error: VuonError) -> NoReturn:
     """Print an error for a person and exit with status 1."""
     language = os.environ.get("VUON_LANG", "vi")
-    Console(stderr=True, highlight=False).print(explain(error, language), markup=False)
+    Console(stderr=True, highlight=False).print(explain(error, language), markup=False, soft_wrap=True)
     raise typer.Exit(1) from error

@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import json
 import os
+import random
 import socket
 import sys
 import tempfile
@@ -35,6 +36,7 @@ from gateway.roofs.run import Child, Children, box_children, daemon_child
 
 SCHOOL = "Trường Mầm non Hoa Sen"
 MAX_CAMERAS = 32
+CAMERA_RTSP_PORT = 8554
 MAX_SOCKET_PATH = 100
 """sun_path holds 108 bytes; the longest name below the run directory is `/recorder.sock`."""
 
@@ -137,14 +139,43 @@ def write_config(data: Path, *, port: int, hub_port: int, claim: str) -> Path:
     return path
 
 
+def camera_base(data: Path) -> str:
+    """Return the first camera's address: kept per directory, and free of another demo's cameras.
+
+    Loopback addresses are shared by the whole machine, so two demos must not use the same ones.
+    """
+    kept = data / "camera-base"
+    if not kept.exists():
+        nets = list(range(1, 200))
+        random.shuffle(nets)
+        kept.write_text(next(f"127.0.{net}.11" for net in nets if _free(f"127.0.{net}.11")), encoding="utf-8")
+    return kept.read_text(encoding="utf-8")
+
+
+def _free(address: str) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((address, CAMERA_RTSP_PORT)) != 0
+
+
 def camera_child(data: Path, run: Path, cameras: int, password: str) -> Child:
     """Return the simulated cameras as a child process."""
     names = data / "camera-names.json"
     names.write_text(json.dumps(demo_setup.camera_names(cameras), ensure_ascii=False), encoding="utf-8")
+    base = camera_base(data)
     arguments = ("-m", "drivers.simulated", "--cameras", str(cameras), "--username", demo_setup.CAMERA_USER)
     return Child(
         "cameras",
-        (*arguments, "--names-json", str(names), "--control", str(run / "cameras.sock")),
+        (
+            *arguments,
+            "--base",
+            base,
+            "--seed",
+            base,
+            "--names-json",
+            str(names),
+            "--control",
+            str(run / "cameras.sock"),
+        ),
         env={"VUON_SIM_PASSWORD": password},
         log_file=data / "log" / "cameras.log",
     )
@@ -175,7 +206,8 @@ class Stage:
             config = write_config(self._data, port=self._port, hub_port=self._hub_port, claim=claim)
             box = await stack.enter_async_context(Children(box_children(config, logs_dir), self._clock))
             context = Context(config, None)
-            setup = demo_setup.Setup(context, self._cameras, password, box.ensure_running)
+            network = camera_base(self._data).rpartition(".")[0]
+            setup = demo_setup.Setup(context, self._cameras, network, password, box.ensure_running)
             facts = await setup.run(lambda key, **values: self._tell(key, context=context, **values))
             self._announce(context, facts)
             if ready is not None:

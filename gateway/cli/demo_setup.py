@@ -68,8 +68,10 @@ async def hub_claim(context: Context, site: str, check: Callable[[], None]) -> s
 class Setup:
     """Sets the school up through the control sockets."""
 
-    def __init__(self, context: Context, cameras: int, password: str, check: Callable[[], None]) -> None:
-        self._context, self._count, self._password, self._check = context, cameras, password, check
+    def __init__(self, context: Context, cameras: int, network: str, password: str, check: Callable[[], None]) -> None:
+        """`network` is the first three bytes of our cameras' addresses: other demos may run beside us."""
+        self._context, self._count, self._network = context, cameras, network
+        self._password, self._check = password, check
 
     async def run(self, tell: Teller) -> SchoolFacts:
         """Do all steps; raises the VuonError of the step that failed."""
@@ -92,7 +94,8 @@ class Setup:
             if not missing:
                 break
             found = (await recorder.call("discover", {}, timeout_s=90)).result["found"]
-            ours = [item for item in found if item.get("name") in missing and not item.get("adopted_as")]
+            near = [item for item in found if item["address"].startswith(f"{self._network}.")]
+            ours = [item for item in near if item.get("name") in missing and not item.get("adopted_as")]
             tell("cli.demo.found", count=len(ours))
             for item in sorted(ours, key=lambda row: names.index(row["name"])):
                 params = {
