@@ -60,7 +60,7 @@ def password_from(arguments: argparse.Namespace, environ: Mapping[str, str]) -> 
     if arguments.password_file is not None:
         try:
             return Secret(arguments.password_file.read_text(encoding="utf-8").rstrip("\r\n"))
-        except OSError as error:
+        except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"{arguments.password_file} cannot be read", key="password-file") from error
     if environ.get(PASSWORD_VARIABLE):
         return Secret(environ[PASSWORD_VARIABLE])

@@ -34,7 +34,7 @@ from drivers.simulated.onvifd import OnvifServer
 from drivers.simulated.outlet import ByteSink
 from drivers.simulated.rtspd import RtspPorts, RtspServer, WriterSink
 from drivers.simulated.scene import SceneSpec, SceneStore, still
-from drivers.simulated.state import MAIN, SUB, CameraState, Encoder, Profile, identity_of
+from drivers.simulated.state import MAIN, MOST_GOP, SUB, CameraState, Encoder, Profile, identity_of
 from gateway.core.clock import Clock
 from gateway.core.errors import AddressTaken, BadInput, CameraUnsupported
 from gateway.core.media import Codec
@@ -65,7 +65,6 @@ class CameraOptions:
     sub: Encoder = SUB
     loop_s: int = LOOP_S
     grain: int = 0
-    b_frames: int = 0
     mtu_bytes: int = MTU_BYTES
     paths: tuple[str, str] = ("/Streaming/Channels/101", "/Streaming/Channels/102")
     faults: Faults = field(default_factory=Faults)
@@ -194,7 +193,7 @@ class SimulatedCamera:
             encoder.gop_frames,
             options.loop_s * encoder.fps,
             encoder.bitrate_kbps * 1000,
-            options.b_frames,
+            self.quirks.b_frames,
             Look.FROZEN if self.faults.freeze else self.faults.look,
             options.grain,
         )
@@ -277,8 +276,8 @@ class SimulatedCamera:
     async def switch(self, name: str, value: object) -> None:
         """Set a fault or a quirk by name and do what follows from it; raises BadInput.
 
-        Beside the fields of `Faults` and `Quirks` there are three acts: `drop_connections`, `motion` (an ONVIF
-        event with this state) and `password` (somebody changes it on the camera).
+        Beside the fields of `Faults` and `Quirks` there are four acts: `drop_connections`, `motion` (an ONVIF
+        event with this state), `password` and `gop_frames` (somebody changes them on the camera's own page).
         """
         if name == "drop_connections":
             await self.drop_connections()
@@ -288,6 +287,9 @@ class SimulatedCamera:
             return
         if name == "password":
             self.set_password(value)
+            return
+        if name == "gop_frames":
+            self.set_gop(value)
             return
         if name == "h265" and value and Codec.H265 not in codecs():
             raise CameraUnsupported("this PyAV has no libx265: the simulated camera cannot send H.265")
@@ -302,6 +304,13 @@ class SimulatedCamera:
         if not isinstance(value, str) or not value:
             raise BadInput("a password is text")
         self.book.users[self.options.login.username].password = Secret(value)
+
+    def set_gop(self, value: object) -> None:
+        """Set the main stream's key-frame distance, as smart codecs stretch it; the stream restarts."""
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= MOST_GOP:
+            raise BadInput(f"a GOP has 1 to {MOST_GOP} frames")
+        main = self.profiles[0]
+        self.state.change_encoder(main, replace(main.encoder, gop_frames=value))
 
     async def _follow(self, name: str) -> None:
         if name == "offline":

@@ -2,7 +2,7 @@
 
 Owns what they share: one pacer, one discovery socket, one store of scenes. Invariants: entered = all
 cameras answer and their pictures are ready; left = nothing listens; cameras beyond `distinct` share
-pictures with others and then carry a neutral label, never another class's name.
+pictures with others and then carry a neutral label, never another class's name; all addresses are loopback.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class Farm:
         self._sender = PacedSender(options.pace) if options.pace else None
         make_sink = self._sender.sink if self._sender else WriterSink
         shared = CameraWorld(world.store, self._pacer, world.clock, self._responder, make_sink)
-        first = ipaddress.IPv4Address(base)
+        first = _loopback(base, count)
         self.cameras: list[SimulatedCamera] = []
         for index in range(count):
             name = names[index] if index < len(names) else class_name(index)
@@ -178,6 +178,18 @@ def _give_back_memory() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc only
     if trim is not None:
         trim(0)
+
+
+def _loopback(base: str, count: int) -> ipaddress.IPv4Address:
+    """Return the first address; raises BadInput unless all are loopback: nobody on a LAN shall take these for real."""
+    try:
+        first = ipaddress.IPv4Address(base)
+        last = first + max(0, count - 1)
+    except ValueError as error:
+        raise BadInput(f"{base} is no IPv4 address", base=base) from error
+    if not (first.is_loopback and last.is_loopback):
+        raise BadInput(f"simulated cameras live on loopback only, not on {base}", base=base)
+    return first
 
 
 def class_name(index: int) -> str:

@@ -89,6 +89,8 @@ class Quirks:
     """Host named in Content-Base instead of our own."""
     h265: bool = False
     """Main stream is H.265; switch it through `SimulatedCamera.switch`, which restarts the stream."""
+    b_frames: int = 0
+    """Pictures sent out of order (profile Main), from the next key frame after they are encoded."""
     no_sub: bool = False
     onvif: bool = True
     """False = RTSP only: no ONVIF port, no discovery. Decided when the camera starts."""

@@ -53,6 +53,13 @@ def test_too_many_cameras() -> None:
         Farm(1000, password=PASSWORD)
 
 
+@pytest.mark.parametrize("base", ["192.168.1.5", "0.0.0.0", "127.255.255.254", "localhost", "::1"])
+def test_loopback_only(base: str) -> None:
+    """A farm refuses any address that others could reach, and what is no address."""
+    with pytest.raises(BadInput):
+        Farm(4, base=base, password=PASSWORD)
+
+
 async def test_32_cameras_in_one_process() -> None:
     """Thirty-two cameras have addresses and identities of their own, from two encodings."""
     store = SceneStore()
@@ -98,10 +105,21 @@ async def test_switches() -> None:
         await camera.switch("look", "dark")
         await camera.switch("clock_skew_s", 30)
         await camera.switch("password", "Another-1")
+        await camera.switch("gop_frames", 20)
+        assert (await camera.streams[StreamRole.MAIN].ready()).spec.gop_frames == 20
+        await camera.switch("b_frames", 2)
+        assert max(unit.lag_90k for unit in (await camera.streams[StreamRole.SUB].ready()).units) > 0
         assert camera.faults.look is Look.DARK
         assert camera.quirks.clock_skew_s == 30.0
         assert camera.book.password_of("admin") == "Another-1"
-        for name, value in (("nonsense", 1), ("silent", "x"), ("onvif", False), ("password", ""), ("password", 5)):
+        for name, value in (
+            ("nonsense", 1),
+            ("silent", "x"),
+            ("onvif", False),
+            ("password", ""),
+            ("password", 5),
+            ("gop_frames", 0),
+        ):
             with pytest.raises(BadInput):
                 await camera.switch(name, value)
 
