@@ -1,9 +1,10 @@
 """Rights to media: the only place where a `Grant` is made.
 
-Owns issuing, re-deciding and renewing grants, and the table `open_grant`. Invariants: a grant exists
-only after an allowing decision, and its audit row is in the same transaction as that decision; refusals
-are written too (repeats of a minute are counted); guardians get the sub stream and a short lease;
-`Grant(...)` is called in this module only (a test reads the whole repository for other callers).
+Owns issuing, re-deciding and renewing grants, and the table `open_grant`. Invariants: a person's grant
+exists only after an allowing decision, and its audit row is in the same transaction as that decision
+(only the console's needs none, and its row says so); refusals are written too (repeats of a minute are
+counted); guardians get the sub stream and a short lease; `Grant(...)` is called in this module only (a
+test reads the whole repository for other callers).
 """
 
 from __future__ import annotations

@@ -11,21 +11,31 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from gateway.access import audit
 from gateway.access.audit import CONSOLE, Actor
-from gateway.access.directory import add_class, add_family
+from gateway.access.children import Children
+from gateway.access.classes import Classes, Hours, PlanItem, at, usual_plan
+from gateway.access.codes import Codes
+from gateway.access.exports import Exports
+from gateway.access.facts import EVERY_DAY
 from gateway.access.grants import Grants
-from gateway.access.service import Access, Keys
+from gateway.access.invitations import Invitations
+from gateway.access.login import Logins
+from gateway.access.people import People
 from gateway.access.sessions import Opened, OpenGrants
-from gateway.access.store import MIGRATIONS
+from gateway.access.sharing import Sharing
+from gateway.access.store import MIGRATIONS, FactStore, refusal
+from gateway.core import ticket
 from gateway.core.db import Database
 from gateway.core.errors import DaemonUnavailable
 from gateway.core.events import Event
-from gateway.core.model import PublicId, Role, StreamRole, new_public_id
+from gateway.core.model import Action, Decision, Grant, PublicId, Role, StreamRole, new_public_id
 from gateway.core.secrets import SealKey
+from gateway.core.supervise import FaultSink
 from tests.fakes.clock import FakeClock
 from tests.fakes.school import NOW, ZONE
 
@@ -37,10 +47,87 @@ MAKERS: ContextVar[tuple[type[Grants], type[OpenGrants]]] = ContextVar("MAKERS",
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 
 
-def grant_of(ticket: Mapping[str, str]) -> dict[str, Any]:
+def grant_of(form: Mapping[str, str]) -> dict[str, Any]:
     """The fields of a ticket, unchecked."""
-    fields: dict[str, Any] = json.loads(base64.urlsafe_b64decode(ticket["grant"]))
+    fields: dict[str, Any] = json.loads(base64.urlsafe_b64decode(form["grant"]))
     return fields
+
+
+class Access:
+    """The parts of access, wired as the gateway's roof does it."""
+
+    def __init__(self, db: Database, clock: FakeClock, media: FakeMedia, on_fault: FaultSink, emit: audit.Emit) -> None:
+        grants, opened = MAKERS.get()
+        self.store = FactStore(db, clock, zone=ZONE, seal=SealKey(bytes(32)), emit=emit)
+        self.logins = Logins(self.store)
+        self.grants = grants(self.store, alive=self.logins.alive)
+        self.open = opened(self.store, self.grants, media, KEY, on_fault=on_fault)
+        self.logins.listeners.append(self.open.recheck)
+        self.codes = Codes(self.store, self.logins)
+        self.invitations = Invitations(self.store, self.logins)
+        self.people, self.children = People(self.store), Children(self.store)
+        self.classes, self.sharing = Classes(self.store), Sharing(self.store)
+        self.exports = Exports(self.store)
+
+    async def __aenter__(self) -> Self:
+        await self.store.load()
+        await self.logins.load()
+        await self.open.__aenter__()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self.open.__aexit__(None, None, None)
+
+    async def ticket(self, actor: Actor, action: Action, camera: PublicId, **span: int) -> dict[str, str]:
+        """A signed grant, as the web gives it to the recorder."""
+        decision, grant = await self.grants.issue(str_of(actor), actor.device, action, camera, **span)
+        return signed(decision, grant)
+
+    async def export_ticket(self, actor: Actor, order: PublicId) -> dict[str, str]:
+        decision, grant = await self.grants.issue_export(str_of(actor), actor.device, order)
+        return signed(decision, grant)
+
+
+def str_of(actor: Actor) -> PublicId:
+    assert actor.person is not None
+    return actor.person
+
+
+def signed(decision: Decision, grant: Grant | None) -> dict[str, str]:
+    if grant is None:
+        raise refusal(decision)
+    return ticket.sign(grant, KEY)
+
+
+async def add_class(
+    access: Access, actor: Actor, name: str, cameras: Sequence[PublicId], plan: Sequence[PlanItem] | None = None
+) -> PublicId:
+    """A class with its cameras, open to guardians from 07:30 to 16:30 (or all day, with a plan for that)."""
+    class_id = await access.classes.add(actor, name)
+    for camera in cameras:
+        await access.classes.assign(actor, camera, class_id)
+    hours = Hours(at("07:30"), at("16:30")) if plan is None else Hours(0, 1440, EVERY_DAY)
+    await access.classes.set_windows(actor, class_id, [hours])
+    await access.classes.set_plan(actor, class_id, usual_plan() if plan is None else plan)
+    return class_id
+
+
+@dataclass(frozen=True)
+class Family:
+    child: PublicId
+    guardian: PublicId
+
+
+async def add_family(
+    access: Access, actor: Actor, class_id: PublicId, child: str, guardian: str, *, consent: bool = True
+) -> Family:
+    """A child in a class, with one guardian and (if said) the signed paper."""
+    child_id = await access.children.add(actor, child, class_id)
+    guardian_id = await access.people.add(actor, Role.GUARDIAN, guardian)
+    await access.children.add_guardian(actor, guardian_id, child_id)
+    if consent:
+        await access.children.consent(actor, child_id)
+    return Family(child_id, guardian_id)
 
 
 class FakeMedia:
@@ -130,21 +217,15 @@ class World:
         return self.db.read_sync(lambda conn: conn.execute(sql, args).fetchall())
 
 
-def access_on(db: Database, clock: FakeClock, media: FakeMedia, world_faults: list[Any], events: list[Event]) -> Access:
-    """Build the owner that tests run."""
-    access = Access(
+def access_on(db: Database, clock: FakeClock, media: FakeMedia, faults: list[Any], events: list[Event]) -> Access:
+    """Build what tests run; faults and events are remembered."""
+    return Access(
         db,
         clock,
-        zone=ZONE,
-        keys=Keys(SealKey(bytes(32)), KEY),
-        media=media,
-        on_fault=lambda name, error: world_faults.append((name, error)),
-        emit=lambda _conn, event: events.append(event),
+        media,
+        lambda name, error: faults.append((name, error)),
+        lambda _conn, event: events.append(event),
     )
-    grants, opened = MAKERS.get()
-    access.grants = grants(access.store, alive=access.logins.alive)
-    access.open = opened(access.store, access.grants, media, KEY, on_fault=access._on_fault)
-    return access
 
 
 async def set_up(world: World) -> None:
