@@ -1,11 +1,45 @@
-"""Fixtures that every folder of tests shares."""
+"""Fixtures that every folder of tests shares, and the rule that nothing is skipped unseen.
+
+In CI a test that was skipped fails the run, unless `MAY_SKIP` names it with its reason.
+"""
 
 from __future__ import annotations
 
+import os
+from typing import Any
+
 import pytest
+
+MAY_SKIP: dict[str, str] = {
+    "tests/system/test_discovery_netns.py": "a sandbox without the right to make network namespaces",
+}
+"""Test file: why its tests may be skipped where CI runs."""
+
+_skipped: list[str] = []
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     """Async tests run on asyncio: aiortc and the daemons need it."""
     return "asyncio"
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    """Remember what was skipped (expected failures count as skipped too)."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.skipped and item.nodeid.partition("::")[0] not in MAY_SKIP:
+        _skipped.append(f"{item.nodeid}: {report.longrepr}")
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Fail a CI run that skipped what must run."""
+    if os.environ.get("CI") and _skipped and exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Name what was skipped."""
+    for line in _skipped:
+        terminalreporter.write_line(f"SKIPPED, must run in CI: {line}", red=True)
