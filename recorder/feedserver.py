@@ -19,7 +19,7 @@ from gateway.core import feedwire
 from gateway.core.errors import WireError
 from gateway.core.feedwire import Subscription
 from gateway.core.supervise import FaultSink, contained
-from gateway.core.wire import claim_socket, peer_of
+from gateway.core.wire import box_uids, claim_socket, peer_of
 from recorder.feed import Feed, QueueReader, StreamEnded
 
 FindFeed: TypeAlias = Callable[[Subscription], Feed | None]
@@ -39,7 +39,7 @@ class FeedServer:
         self, path: Path, find: FindFeed, *, allowed_uids: frozenset[int] | None = None, on_fault: FaultSink
     ) -> None:
         self._path, self._find, self._on_fault = path, find, on_fault
-        self._uids = allowed_uids if allowed_uids is not None else frozenset({0, os.getuid()})
+        self._uids = allowed_uids if allowed_uids is not None else box_uids()
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 

@@ -16,6 +16,7 @@ import asyncio
 import contextlib
 import json
 import os
+import pwd
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -34,6 +35,8 @@ MAX_HEAD_BYTES = 1 << 20
 MAX_BLOB_BYTES = 32 << 20
 """Binary bodies: the largest is a GOP of a 4K camera."""
 CONNECT_TIMEOUT_S = 2.0
+DAEMON_USERS = ("vuon-gateway", "vuon-recorder", "vuon-live", "vuon-hub")
+"""Users of systemd/vuon.sysusers."""
 CALL_TIMEOUT_S = 15.0
 
 _FRAME = struct.Struct(">BI")
@@ -115,6 +118,15 @@ def peer_of(sock: socket.socket) -> Peer:
     return Peer(*struct.unpack("3i", raw))
 
 
+def box_uids() -> frozenset[int]:
+    """Return who may speak on a box's sockets: root, ourselves, and the daemons' own users where they exist."""
+    found = {0, os.getuid()}
+    for name in DAEMON_USERS:
+        with contextlib.suppress(KeyError):
+            found.add(pwd.getpwnam(name).pw_uid)
+    return frozenset(found)
+
+
 def claim_socket(path: Path) -> None:
     """Make `path` free for binding: remove a dead socket, refuse one that answers.
 
@@ -146,7 +158,7 @@ class ControlServer:
         on_fault: FaultSink,
     ) -> None:
         self._path, self._service, self._handlers = path, service, handlers
-        self._uids = allowed_uids if allowed_uids is not None else frozenset({0, os.getuid()})
+        self._uids = allowed_uids if allowed_uids is not None else box_uids()
         self._on_fault = on_fault
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()

@@ -1,0 +1,72 @@
+"""The systemd units fit the daemons: commands, users, watchdog, hardening."""
+
+from __future__ import annotations
+
+import configparser
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from gateway.core.wire import DAEMON_USERS, box_uids
+
+ROOT = Path(__file__).parents[2]
+UNITS = sorted((ROOT / "systemd").glob("vuon-*.service"))
+SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"]
+
+
+def service(path: Path) -> dict[str, str]:
+    """Return the [Service] section; of a key given more than once, all values."""
+    unit = configparser.RawConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]  # keys keep their case
+    unit.read_string(path.read_text(encoding="utf-8"))
+    return dict(unit["Service"])
+
+
+def test_each_daemon_has_its_unit() -> None:
+    """The four daemons of the package and the units are the same four."""
+    assert {path.stem for path in UNITS} == {name for name in SCRIPTS if name.startswith("vuon-")}
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
+def test_a_unit_starts_its_own_command_as_its_own_user(path: Path) -> None:
+    """ExecStart is the package's command, the user is one of sysusers, and it stops after the segments close."""
+    section = service(path)
+    assert section["ExecStart"] == f"/opt/vuon/bin/{path.stem} --config /etc/vuon/config.toml"
+    assert section["User"] == path.stem
+    assert path.stem in DAEMON_USERS
+    assert f"u {path.stem} " in (ROOT / "systemd" / "vuon.sysusers").read_text(encoding="utf-8")
+    assert section["Type"] == "notify"
+    assert int(section["WatchdogSec"]) <= 20
+    assert int(section["TimeoutStopSec"]) > 10
+    assert section["Restart"] == "always"
+
+
+@pytest.mark.parametrize("path", UNITS, ids=lambda path: path.stem)
+def test_a_unit_is_hardened(path: Path) -> None:
+    """No new privileges, a read-only system, closed devices; writable and executable memory only for WebRTC."""
+    section = service(path)
+    for key in (
+        "NoNewPrivileges",
+        "ProtectHome",
+        "PrivateTmp",
+        "PrivateDevices",
+        "RestrictSUIDSGID",
+        "LockPersonality",
+    ):
+        assert section[key] == "yes", key
+    assert section["ProtectSystem"] == "strict"
+    assert section["DevicePolicy"] == "closed"
+    assert section["LimitCORE"] == "0"
+    assert section["MemoryDenyWriteExecute"] == ("no" if path.stem == "vuon-live" else "yes")
+    assert ("/var/lib/vuon" in section["ReadWritePaths"]) == (path.stem != "vuon-live")
+    assert ("/srv/vuon" in section["ReadWritePaths"]) == (path.stem == "vuon-recorder")
+
+
+def test_without_the_daemons_users_only_root_and_oneself_may_speak() -> None:
+    """On a machine without the package's users nobody else is let in."""
+    import os
+    import pwd
+
+    known = {entry.pw_name: entry.pw_uid for entry in pwd.getpwall()}
+    assert box_uids() == {0, os.getuid()} | {known[name] for name in DAEMON_USERS if name in known}
