@@ -84,8 +84,6 @@ class SessionLogin:
 
     def answered(self, status: int) -> None:
         """Take any other reply to an authorised request: it settles the try."""
-        if self._challenge is None:
-            return
         if status in _ACCEPTED:
             self._trying, self._worked = False, True
             self._gate.accepted()

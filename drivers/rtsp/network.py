@@ -55,18 +55,22 @@ class RtspNetwork:
         self._batch_s = BATCH_S
         self._orders: deque[Callable[[], None]] = deque()
         self._links: set[Link] = set()
-        self._selector = selectors.DefaultSelector()
-        self._wake_out, self._wake_in = socket.socketpair()
+        self._selector: selectors.BaseSelector
+        self._wake_out: socket.socket
+        self._wake_in: socket.socket
         self._lock = threading.Lock()
-        self._stopping = self._over = False
+        self._stopping, self._over = False, True
         self._wakes = 0
         self._tick_ns = 0
         self._thread = threading.Thread(target=self._run, name="rtsp", daemon=True)
 
     async def __aenter__(self) -> Self:
+        self._selector = selectors.DefaultSelector()
+        self._wake_out, self._wake_in = socket.socketpair()
         for end in (self._wake_in, self._wake_out):
             end.setblocking(False)
         self._selector.register(self._wake_out, selectors.EVENT_READ, None)
+        self._over = False
         self._thread.start()
         return self
 
@@ -94,7 +98,7 @@ class RtspNetwork:
 
         link = Link(source, address, gate, sink, timeouts=self._times, on_end=on_end)
         if not self._order(lambda: self._open(link)):
-            raise CameraClosed("the network was stopped", address=source.authority)
+            raise CameraClosed("the network is not running", address=source.authority)
         try:
             await ended.wait()
         except asyncio.CancelledError:

@@ -203,8 +203,7 @@ class RtspSession:
 
     def _watch(self, now_ns: int) -> None:
         media = self.media
-        if media is None:
-            return
+        assert media is not None
         if media.packets != self._packets:
             self._packets, self._media_ns = media.packets, now_ns
         elif now_ns - self._media_ns > self._times.silent_s * _NS:

@@ -409,3 +409,12 @@ async def test_names_without_an_address() -> None:
         with pytest.raises(CameraUnreachable):
             await resolve(name, 554)
     assert (await resolve("127.0.0.1", 554)).where == ("127.0.0.1", 554)
+
+
+async def test_a_network_that_was_never_entered_plays_nothing() -> None:
+    """It opens no file and says that it is not running."""
+    before = open_files()
+    network = RtspNetwork()
+    with pytest.raises(CameraClosed):
+        await network.play(RtspSource("127.0.0.1", 1, "/"), LoginGate(None), Collected())
+    assert open_files() == before

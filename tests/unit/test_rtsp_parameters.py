@@ -139,3 +139,16 @@ def test_an_endless_number_is_cut() -> None:
     """Forty zero bits are no number."""
     with pytest.raises(OutOfBits):
         BitReader(b"\x67" + bytes(40), skip_bytes=1).unsigned()
+
+
+@pytest.mark.parametrize("codec", list(Codec))
+def test_separate_colour_planes_are_cropped_like_grey(codec: Codec) -> None:
+    """4:4:4 with three planes: cropping counts single pixels."""
+    if codec is Codec.H264:
+        bits = BitWriter().u(244, 8).u(0, 8).u(40, 8).ue(0).ue(3).u(1, 1).ue(0, 0).u(0, 2).ue(0, 2, 4).u(0, 1)
+        bits.ue(19, 14).u(1, 1).u(1, 1).u(1, 1).ue(0, 3, 0, 5).u(0, 1)
+        nal = bits.nal(b"\x67")
+    else:
+        bits = BitWriter().u(0, 4).u(0, 3).u(1, 1).u(1, 96).ue(0).ue(3).u(1, 1).ue(320, 240).u(1, 1).ue(0, 3, 0, 5)
+        nal = bits.ue(0).nal(b"\x42\x01")
+    assert picture_size(codec, nal) == (317, 235)
