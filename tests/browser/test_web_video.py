@@ -108,6 +108,13 @@ def test_a_still_comes_first_and_video_follows_in_every_tile(live: LiveSite) -> 
     shoot(page, "video-grid")
 
 
+def test_video_comes_without_stills(live: LiveSite) -> None:
+    """A box that cannot make stills still shows video: neither waits for the other."""
+    live.box.stills.clear()
+    page = live.visit(f"/camera/{MAM}", PRINCIPAL)
+    expect_state(page, "live")
+
+
 def test_frames_go_on_and_stills_stop_while_video_flows(live: LiveSite) -> None:
     """Live means that frames keep coming; no still is fetched meanwhile."""
     page = live.visit(f"/camera/{MAM}", PRINCIPAL)

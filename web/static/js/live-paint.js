@@ -18,8 +18,13 @@ import { clock, duration, now, t } from './i18n.js';
 export function chipParts({ state, age, picture }) {
   if (state === 'live') return [make('span', 'pb', [make('i', 'dot'), t('live.badge')])];
   if (!picture || ['stalled', 'offline', 'idle'].includes(state)) return [];
-  const text = age === null ? t('live.photo_now') : t('live.photo_age', { n: age });
-  return [make('span', state === 'weak' ? 'pb warn num' : 'pb num', [icon('image'), text])];
+  return [make('span', state === 'weak' ? 'pb warn num' : 'pb num', [icon('image'), photoAge(age)])];
+}
+
+/** @param {number|null} age seconds */
+function photoAge(age) {
+  if (age === null) return t('live.photo_now');
+  return age < 120 ? t('live.photo_age', { n: age }) : t('live.photo_old', { dur: duration(age * 1000, Math.floor) });
 }
 
 /** @param {Shown} shown @returns {HTMLElement[]} the middle */

@@ -24,13 +24,14 @@ export class LiveView extends HTMLElement {
   #state = 'idle';
   #reason = '';
   #running = false;
-  #visible = true;
+  /** Unknown until the observer has looked: a tile below the fold asks for nothing. */ #visible = false;
   #stillOnly = false;
   /** @type {number|null} by the page's clock; may be before the page began */ #stillAt = null;
   #stillCaptured = 0;
   #stillBusy = false;
   #stillFails = 0;
   #nextStill = 0;
+  /** The box says that the camera is gone, or has only an old picture of it. */ #lost = false;
   #frameAt = 0;
   #opened = 0;
   #videoFails = 0;
@@ -51,7 +52,6 @@ export class LiveView extends HTMLElement {
     addEventListener('online', this.#wake);
     addEventListener('pagehide', this.#sleep);
     addEventListener('pageshow', this.#wake);
-    this.#wake();
   }
 
   disconnectedCallback() {
@@ -116,7 +116,7 @@ export class LiveView extends HTMLElement {
     if (this.#session) this.#judge(time);
     const wantsStill = this.#state !== 'live' && this.#state !== 'tap';
     if (wantsStill && !this.#stillBusy && time >= this.#nextStill) this.#fetchStill();
-    const wantsVideo = !this.#stillOnly && !this.#session && !['ended', 'gone', 'offline'].includes(this.#state);
+    const wantsVideo = !this.#stillOnly && !this.#session && !['ended', 'gone'].includes(this.#state);
     if (wantsVideo && time >= this.#nextVideo) this.#openVideo();
     this.#paint();
   };
@@ -161,17 +161,13 @@ export class LiveView extends HTMLElement {
     if (old.startsWith('blob:')) URL.revokeObjectURL(old);
     [this.#stillAt, this.#stillCaptured, this.#stillFails] = [at, captured, 0];
     this.#nextStill = performance.now() + stillDelay(0, this.#every, 0);
-    const gone = performance.now() - at > LAST_MS && this.#state !== 'live';
-    image.hidden = gone;
-    if (gone) {
-      // The camera's last picture: small, grey and dated on the plate, never as large as a present one.
-      this.#painted = '';
-      this.#to('offline');
-    } else if (this.#state === 'stalled') this.#to('weak');
-    else if (['opening', 'offline', 'ended', 'gone'].includes(this.#state)) {
-      this.#to(this.#stillOnly ? 'weak' : 'still');
-      this.#nextVideo = Math.min(this.#nextVideo, performance.now());
-    }
+    // An old still is a lost camera's last picture: small, grey and dated, never as large as a present one.
+    this.#lost = performance.now() - at > LAST_MS;
+    image.hidden = this.#lost;
+    this.#painted = '';
+    if (this.#state === 'live' || this.#state === 'tap') return;
+    if (['ended', 'gone'].includes(this.#state)) this.#nextVideo = 0;
+    this.#settle();
   }
 
   /** @param {unknown} error */
@@ -190,9 +186,9 @@ export class LiveView extends HTMLElement {
     } else if (error.status === 403) this.#ended(error.reason, error.why);
     else if (error.status === 404) this.#gone();
     else if (error.code.startsWith('camera') && this.#state !== 'live') {
-      this.#drop();
+      this.#lost = true;
       /** @type {HTMLImageElement} */ (this.#image).hidden = true;
-      this.#to('offline');
+      this.#settle();
     } else return false;
     return true;
   }
@@ -218,7 +214,7 @@ export class LiveView extends HTMLElement {
       session.close();
       if (session !== this.#session) return;
       this.#session = null;
-      if (!this.#refused(error)) this.#videoFailed();
+      if (!this.#refused(error) || this.#lost) this.#videoFailed();
     }
   }
 
@@ -232,6 +228,7 @@ export class LiveView extends HTMLElement {
       this.#frameAt = performance.now();
       if (this.#state !== 'live') {
         this.#videoFails = 0;
+        this.#lost = false;
         this.#to('live');
       }
       video.requestVideoFrameCallback(frame);
@@ -248,9 +245,14 @@ export class LiveView extends HTMLElement {
     this.#videoFails += 1;
     this.#nextVideo = performance.now() + videoDelay(this.#videoFails, Math.random());
     this.#nextStill = Math.min(this.#nextStill, performance.now());
-    // One or two failed tries are no weak network yet: say so only when it lasts.
-    if (this.#stillAt === null) this.#to('opening');
-    else this.#to(this.#videoFails > PATIENCE ? 'weak' : 'still');
+    this.#settle();
+  }
+
+  /** What stands there while no video flows; one or two failed tries are no weak network yet. */
+  #settle() {
+    if (this.#lost) this.#to('offline');
+    else if (this.#stillAt === null) this.#to('opening');
+    else this.#to(this.#stillOnly || this.#videoFails > PATIENCE || this.#state === 'stalled' ? 'weak' : 'still');
   }
 
   #drop() {
@@ -339,7 +341,7 @@ export class LiveView extends HTMLElement {
       state: this.#state,
       reason: this.#reason,
       age,
-      picture: this.#stillAt !== null,
+      picture: this.#stillAt !== null && !this.#lost,
       lastUrl: this.hasAttribute('last') ? this.#image?.getAttribute('src') || '' : '',
       lastAt: this.#stillCaptured,
       why: this.getAttribute('why') || 'cam.state.down',
