@@ -11,7 +11,8 @@ from gateway.access.reasons import Reason
 from gateway.core.i18n import catalogue
 from gateway.core.model import Action, ObjectKind, ObjectRef, Role
 from tests.fakes import access_suite
-from tests.fakes.access_suite import CASES, Case
+from tests.fakes.access_case import Case
+from tests.fakes.access_suite import CASES
 from tests.fakes.school import NOW, facts, pid, short
 
 

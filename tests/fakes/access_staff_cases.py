@@ -1,0 +1,226 @@
+"""What staff, officials and installers may, and what guardians may besides looking."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from gateway.access.facts import (
+    ExportOrder,
+    Pause,
+    Person,
+    Privacy,
+    Teaching,
+)
+from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Role
+from tests.fakes.access_case import BOX, EXPORT, LIVE, NAP, ORDER, TEN, Case, case
+from tests.fakes.school import (
+    AUTHORITY,
+    CAM,
+    CAM2,
+    CHILD,
+    CHILD2,
+    CHOI,
+    DAY,
+    DEPUTY,
+    GATE,
+    HOUR,
+    INSTALLER,
+    MAM,
+    MINUTE,
+    MOTHER,
+    NOW,
+    OBSERVER,
+    OTHER,
+    PRINCIPAL,
+    TEACHER,
+    camera,
+    class_,
+    local,
+    person,
+    pid,
+)
+
+
+def pauses(count: int, by: PublicId = TEACHER, at_ms: int = NOW) -> tuple[Pause, ...]:
+    return tuple(
+        Pause(class_id=MAM, by=by, since_ms=at_ms - n * MINUTE, until_ms=at_ms - n * MINUTE + 1)
+        for n in range(1, count + 1)
+    )
+
+
+def staff_cases() -> list[Case]:
+    order = ExportOrder(ORDER, CAM, 0, HOUR, PRINCIPAL)
+    soon, child = NOW + 10 * MINUTE, ObjectRef(ObjectKind.CHILD, CHILD)
+    approved, selfmade = (dataclasses.replace(order, approver=who) for who in (DEPUTY, PRINCIPAL))
+    night = local(19, 23)
+    return [
+        case(
+            "a principal sees every camera at any hour", PRINCIPAL, LIVE, camera(GATE), "role.principal", now_ms=night
+        ),
+        case(
+            "whatever guardians may not",
+            PRINCIPAL,
+            LIVE,
+            camera(),
+            "role.principal",
+            sharing_stopped=True,
+            clock_trusted=False,
+            accepted=False,
+        ),
+        case("but no unknown camera", PRINCIPAL, LIVE, camera(pid("nothere")), "not_found"),
+        case("nor a private one", PRINCIPAL, LIVE, camera(), "camera.private", privacies=(Privacy(camera=CAM),)),
+        case("nor its still", PRINCIPAL, Action.SNAPSHOT, camera(), "camera.private", privacies=(Privacy(camera=CAM),)),
+        case(
+            "recordings stay",
+            PRINCIPAL,
+            Action.PLAYBACK,
+            camera(),
+            "role.principal",
+            until_ms=None,
+            privacies=(Privacy(camera=CAM),),
+        ),
+        case(
+            "privacy that begins",
+            PRINCIPAL,
+            LIVE,
+            camera(),
+            "role.principal",
+            until_ms=soon,
+            privacies=(Privacy(camera=CAM, since_ms=soon),),
+        ),
+        case("no sound for anyone", PRINCIPAL, Action.LIVE_AUDIO, camera(), "sound.off"),
+        case("one person exports nothing", PRINCIPAL, Action.EXPORT, camera(), "export.two_people"),
+        case("an order alone neither", PRINCIPAL, Action.EXPORT, EXPORT, "export.two_people", exports=(order,)),
+        case(
+            "an order approved by oneself neither",
+            PRINCIPAL,
+            Action.EXPORT,
+            EXPORT,
+            "export.two_people",
+            exports=(selfmade,),
+        ),
+        case("an approved order", PRINCIPAL, Action.EXPORT, EXPORT, "role.principal", exports=(approved,)),
+        case("approving one's own order", PRINCIPAL, Action.APPROVE, EXPORT, "export.same_person", exports=(order,)),
+        case("approving another's order", DEPUTY, Action.APPROVE, EXPORT, "role.principal", exports=(order,)),
+        case("an order that is not there", PRINCIPAL, Action.EXPORT, EXPORT, "not_found"),
+        case("incidents do not exist yet", PRINCIPAL, Action.AUDIT, ObjectRef(ObjectKind.INCIDENT, MAM), "role.action"),
+        case("a principal runs the school", PRINCIPAL, Action.STOP_ALL, BOX, "role.principal"),
+        case(
+            "a disabled principal nothing",
+            PRINCIPAL,
+            LIVE,
+            camera(),
+            "person.disabled",
+            persons=(Person(PRINCIPAL, Role.PRINCIPAL, True),),
+        ),
+        # teacher
+        case("a teacher sees her class", TEACHER, LIVE, camera(), "role.teacher", now_ms=night),
+        case("no other class", TEACHER, LIVE, camera(CAM2), "not_found"),
+        case("no camera without class", TEACHER, LIVE, camera(GATE), "not_found"),
+        case(
+            "not after she left",
+            TEACHER,
+            LIVE,
+            camera(),
+            "not_found",
+            teachings=(Teaching(person=TEACHER, class_id=MAM, until_ms=NOW),),
+        ),
+        case(
+            "until she leaves",
+            TEACHER,
+            LIVE,
+            camera(),
+            "role.teacher",
+            until_ms=soon,
+            teachings=(Teaching(person=TEACHER, class_id=MAM, until_ms=soon),),
+        ),
+        case("no recordings", TEACHER, Action.PLAYBACK, camera(), "role.action"),
+        case("no export", TEACHER, Action.EXPORT, camera(), "role.action"),
+        case("no configuration", TEACHER, Action.CONFIGURE, BOX, "role.action"),
+        case(
+            "a fifth pause", TEACHER, Action.PAUSE, class_(), "role.teacher", until_ms=NOW + 14 * DAY, pauses=pauses(4)
+        ),
+        case(
+            "no sixth pause before midnight",
+            TEACHER,
+            Action.PAUSE,
+            class_(),
+            "pause.too_many",
+            until_ms=local(20, 0),
+            next_ms=local(20, 0),
+            pauses=pauses(5),
+        ),
+        case(
+            "the principal's pauses do not count",
+            TEACHER,
+            Action.PAUSE,
+            class_(),
+            "role.teacher",
+            until_ms=NOW + 14 * DAY,
+            pauses=pauses(5, PRINCIPAL),
+        ),
+        case(
+            "yesterday's pauses do not count",
+            TEACHER,
+            Action.PAUSE,
+            class_(),
+            "role.teacher",
+            until_ms=NOW + 14 * DAY,
+            pauses=pauses(5, at_ms=NOW - DAY),
+        ),
+        case(
+            "the principal has a sixth",
+            PRINCIPAL,
+            Action.PAUSE,
+            class_(),
+            "role.principal",
+            until_ms=NOW + 14 * DAY,
+            pauses=pauses(5),
+        ),
+        case("no pause of another class", TEACHER, Action.PAUSE, class_(CHOI), "not_found"),
+        # the others
+        case("authority sees health", AUTHORITY, Action.HEALTH, BOX, "role.health"),
+        case("of a camera too", AUTHORITY, Action.HEALTH, camera(), "role.health"),
+        case("never a picture", AUTHORITY, LIVE, camera(), "role.action"),
+        case("nor a still", AUTHORITY, Action.SNAPSHOT, camera(), "role.action"),
+        case("nor a recording", AUTHORITY, Action.PLAYBACK, camera(), "role.action"),
+        case("an observer nothing yet", OBSERVER, LIVE, camera(), "role.action"),
+        case("an installer aims before acceptance", INSTALLER, Action.AIM, camera(), "role.installer", accepted=False),
+        case("not after", INSTALLER, Action.AIM, camera(), "box.accepted"),
+        case("configures before acceptance", INSTALLER, Action.CONFIGURE, BOX, "role.installer", accepted=False),
+        case("not afterwards", INSTALLER, Action.CONFIGURE, BOX, "box.accepted"),
+        case("still sees health", INSTALLER, Action.HEALTH, BOX, "role.health"),
+        case("never live", INSTALLER, LIVE, camera(), "role.action", accepted=False),
+        case(
+            "never a hidden camera",
+            INSTALLER,
+            Action.AIM,
+            camera(),
+            "camera.private",
+            accepted=False,
+            privacies=(Privacy(camera=CAM),),
+        ),
+        # guardians, other actions
+        case("stills like live", MOTHER, Action.SNAPSHOT, camera(), "role.guardian", until_ms=TEN),
+        case("the class like its camera", MOTHER, LIVE, class_(), "role.guardian", until_ms=TEN),
+        case("no other class", MOTHER, LIVE, class_(CHOI), "not_found"),
+        case("no recordings", MOTHER, Action.PLAYBACK, camera(), "role.action"),
+        case("no export", MOTHER, Action.EXPORT, camera(), "role.action"),
+        case("no sound", MOTHER, Action.LIVE_AUDIO, camera(), "sound.off"),
+        case("no health", MOTHER, Action.HEALTH, BOX, "role.action"),
+        case("no pause", MOTHER, Action.PAUSE, class_(), "role.action"),
+        case("who saw my class", MOTHER, Action.AUDIT, class_(), "role.guardian", sharing_stopped=True),
+        case("not who saw another", MOTHER, Action.AUDIT, class_(CHOI), "not_found"),
+        case("my child's consent", MOTHER, Action.PEOPLE, child, "own_child"),
+        case("not another child's", MOTHER, Action.PEOPLE, ObjectRef(ObjectKind.CHILD, CHILD2), "not_found"),
+        case("my own devices", MOTHER, Action.PEOPLE, person(MOTHER), "self"),
+        case("not another's", MOTHER, Action.PEOPLE, person(OTHER), "not_found"),
+        case("everyone's own devices", OBSERVER, Action.PEOPLE, person(OBSERVER), "self"),
+        case("a teacher's own", TEACHER, Action.PEOPLE, person(TEACHER), "self"),
+        case("an authority's own", AUTHORITY, Action.PEOPLE, person(AUTHORITY), "self"),
+        case("an authority not another's", AUTHORITY, Action.PEOPLE, person(MOTHER), "not_found"),
+        case("an installer not another's", INSTALLER, Action.PEOPLE, person(MOTHER), "not_found"),
+        case("a principal everyone's", PRINCIPAL, Action.PEOPLE, person(MOTHER), "role.principal"),
+        case("the other family's class", OTHER, LIVE, camera(), "not_found"),
+        case("its own", OTHER, LIVE, camera(CAM2), "role.guardian", until_ms=NAP),
+    ]
