@@ -77,8 +77,9 @@ class _Rate:
 class Feed:
     """Fan-out of one stream; thread-safe."""
 
-    def __init__(self, camera: PublicId, role: StreamRole) -> None:
+    def __init__(self, camera: PublicId, role: StreamRole, *, keep_bytes: int = KEEP_BYTES) -> None:
         self.camera, self.role = camera, role
+        self._keep_bytes = keep_bytes
         self._lock = threading.Lock()
         self._readers: list[Reader] = []
         self._gop: list[AccessUnit] = []
@@ -108,7 +109,7 @@ class Feed:
         elif not self._gop:
             return  # no key frame yet, or the GOP has outgrown its place
         self._gop_bytes += size
-        if self._gop_bytes > KEEP_BYTES:
+        if self._gop_bytes > self._keep_bytes:
             self._gop = []
         else:
             self._gop.append(unit)

@@ -144,6 +144,24 @@ class Registry:
 
         return await self._db.write(take)
 
+    async def volumes(self) -> dict[str, PublicId]:
+        """Return the footage disks that were in use, by path."""
+        return await self._db.read(
+            lambda connection: {
+                row["path"]: PublicId(row["public_id"]) for row in connection.execute("SELECT * FROM volume")
+            }
+        )
+
+    async def note_volume(self, path: str, volume: PublicId) -> None:
+        """Remember the disk that is in use at a path."""
+        row = (path, volume, self._clock.now_ms())
+        await self._db.write(
+            lambda connection: connection.execute(
+                "INSERT INTO volume VALUES (?, ?, ?) ON CONFLICT (path) DO UPDATE SET public_id = excluded.public_id",
+                row,
+            )
+        )
+
     async def cameras(self, *, removed: bool = False) -> tuple[Camera, ...]:
         """Return the cameras in order of adoption; with `removed` also those taken away."""
         return await self._db.read(lambda connection: self._load(connection, removed=removed))

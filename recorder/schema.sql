@@ -8,6 +8,13 @@ CREATE TABLE fact (
   value TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
+-- A footage disk that was in use at this path: it is never made anew there, its absence is a fault.
+CREATE TABLE volume (
+  path      TEXT PRIMARY KEY,
+  public_id TEXT NOT NULL CHECK (length(public_id) = 16),  -- as its marker file says
+  first_ms  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
 -- A camera that was adopted. A removed one keeps its row while footage of it may exist.
 CREATE TABLE camera (
   id           INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -54,6 +54,8 @@ class SlotOptions:
     box: PublicId
     min_free_bytes: int
     create: bool
+    """Make an empty or absent folder a volume. Only for a path that never held one: a disk that is missing
+    must not be replaced by a folder on the root disk."""
     writer: WriterOptions
 
 
@@ -77,6 +79,7 @@ class Slot:
         self.state = "missing"
         self.free_bytes = self.total_bytes = 0
         self.needs_reindex = False
+        self._create = options.create
         self._failure: StorageError | None = None
 
     # --- WriterEvents: the writer's threads ---
@@ -123,14 +126,14 @@ class Slot:
             return None
         writer = VolumeWriter(volume.files, index, ring, self, self._clock, options=self.options.writer)
         writer.__enter__()
-        self._failure = None
+        self._failure, self._create = None, False
         self.opened = Opened(volume, index, ring, writer)
         self.look()
         log.info("volume.open", path=str(volume.path), adopted=len(report.adopted), missing=len(report.missing))
         return report
 
     def _volume(self) -> Volume:
-        if self.options.create:
+        if self._create:
             return open_or_initialise(self.options.path, self.options.box, self._clock.now_ms())
         return Volume.open(self.options.path, self.options.box)
 

@@ -24,6 +24,7 @@ from recorder.gop import RunInfo
 from recorder.journal import Journal
 from recorder.losses import Losses
 from recorder.recovery import ReindexReport
+from recorder.registry import Registry
 from recorder.rows import SegmentRow
 from recorder.runs import Run, RunBook
 from recorder.slot import OK, Opened, Slot
@@ -55,10 +56,18 @@ class _Route(NamedTuple):
 class Store:
     """The disks; `opened()` is the life of all of them."""
 
-    def __init__(self, slots: Sequence[Slot], losses: Losses, runs: RunBook, journal: Journal, clock: Clock) -> None:
+    def __init__(
+        self,
+        slots: Sequence[Slot],
+        losses: Losses,
+        runs: RunBook,
+        registry: Registry,
+        journal: Journal,
+        clock: Clock,
+    ) -> None:
         self.slots = tuple(slots)
         self.losses = losses
-        self._runs, self._journal, self._clock = runs, journal, clock
+        self._runs, self._registry, self._journal, self._clock = runs, registry, journal, clock
         self._routes: dict[StreamId, _Route] = {}
         self._homes: dict[StreamId, Slot] = {}
         self._told: dict[int, str] = dict.fromkeys(range(len(self.slots)), OK)
@@ -117,7 +126,9 @@ class Store:
         for slot in self.slots:
             if slot.opened is None:
                 offsets = await self._runs.offsets()
-                came |= await anyio.to_thread.run_sync(slot.open, offsets) is not None
+                if await anyio.to_thread.run_sync(slot.open, offsets) is not None:
+                    await self._registry.note_volume(str(slot.options.path), slot.require().volume.marker.volume)
+                    came = True
         return came
 
     async def run(self, on_change: Changed) -> None:

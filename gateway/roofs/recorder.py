@@ -33,7 +33,7 @@ from gateway.core.daemonize import DaemonFacts
 from gateway.core.db import Database
 from gateway.core.errors import ConfigError
 from gateway.core.log import fault_sink, get_logger
-from gateway.core.model import Grant, Login, PublicId
+from gateway.core.model import Grant, Login
 from gateway.core.secrets import load_seal_key, load_verify_key
 from gateway.core.ticket import open_ticket
 from gateway.roofs.main import run_daemon
@@ -130,8 +130,9 @@ def make_gate(login: Login | None, refused: bool) -> LoginGate:
     return LoginGate(login, refused=refused)
 
 
-def slots(config: Config, box: PublicId, losses: Losses, clock: Clock) -> list[Slot]:
+async def slots(config: Config, registry: Registry, losses: Losses, clock: Clock) -> list[Slot]:
     """Return a slot per configured disk; ConfigError without any."""
+    box, known = await registry.box_id(), await registry.volumes()
     if not config.volumes:
         raise ConfigError(
             "no disk for footage is configured", key="volumes", value="", remedy="add [[volumes]] with path = …"
@@ -141,7 +142,12 @@ def slots(config: Config, box: PublicId, losses: Losses, clock: Clock) -> list[S
     if config.recording.encrypt:
         school = load_school_key(config.paths.keys / "footage.key")
     return [
-        Slot(SlotOptions(item.path, box, item.min_free_bytes, item.create, writer), school, losses, clock)
+        Slot(
+            SlotOptions(item.path, box, item.min_free_bytes, item.create and str(item.path) not in known, writer),
+            school,
+            losses,
+            clock,
+        )
         for item in config.volumes
     ]
 
@@ -166,7 +172,8 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Recorde
         await journal.load()
         registry = Registry(db, seal, journal, clock)
         runs, ledger, losses = RunBook(db, boot_id()), GapLedger(journal), Losses(clock)
-        store = Store(slots(config, await registry.box_id(), losses, clock), losses, runs, journal, clock)
+        disks = await slots(config, registry, losses, clock)
+        store = Store(disks, losses, runs, registry, journal, clock)
         tools = Tools(
             clock=clock,
             player=network,

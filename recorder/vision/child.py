@@ -9,6 +9,7 @@ the process lives on; a picture that kills it kills nothing else.
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import BinaryIO
 
 from recorder.vision import pipe, sandbox
@@ -17,13 +18,13 @@ from recorder.vision.stills import BadPicture, Looker
 EXIT_REFUSED = 3
 
 
-def cage() -> str:
+def cage(lock: Callable[[], None] = sandbox.lock, escapes: Callable[[], list[str]] = sandbox.escapes) -> str:
     """Lock this process up; returns why that failed, empty on success."""
     try:
-        sandbox.lock()
+        lock()
     except (ImportError, OSError, RuntimeError, ValueError) as error:
         return f"{type(error).__name__}: {error}"
-    possible = sandbox.escapes()
+    possible = escapes()
     return f"still possible: {', '.join(possible)}" if possible else ""
 
 

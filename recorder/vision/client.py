@@ -99,9 +99,16 @@ class Tap:
 class VisionClient:
     """Runs the child while `run` is awaited; `still` and `look` answer from memory."""
 
-    def __init__(self, clock: Clock, *, sandbox: bool = True, command: Sequence[str] = ()) -> None:
-        self._clock, self._sandbox = clock, sandbox
-        self._command = tuple(command) or _child_command(sandbox=sandbox)
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        sandbox: bool = True,
+        command: Sequence[str] = (),
+        answer_timeout_s: float = ANSWER_TIMEOUT_S,
+    ) -> None:
+        self._clock, self._sandbox, self._answer_timeout_s = clock, sandbox, answer_timeout_s
+        self.command = tuple(command) or _child_command(sandbox=sandbox)
         self._lock = threading.Lock()
         self._eyes: dict[PublicId, _Eye] = {}
         self._numbers = 0
@@ -182,7 +189,7 @@ class VisionClient:
         self._loop = asyncio.get_running_loop()
         root = str(Path(next(iter(recorder.vision.__path__))).parent.parent)
         process = await asyncio.create_subprocess_exec(
-            *self._command,
+            *self.command,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env={"PYTHONPATH": root, "PATH": os.environ.get("PATH", "/usr/bin:/bin"), "OMP_NUM_THREADS": "1"},
@@ -249,7 +256,7 @@ class VisionClient:
         for stream in gone:
             requests.write(pipe.encode_forget(stream))
         requests.write(pipe.encode_decode(number, item.unit, want_stills=self._wants_still(camera)))
-        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+        async with asyncio.timeout(self._answer_timeout_s):
             await requests.drain()
             kind, body = await _reply(replies)
         if kind == pipe.BAD:

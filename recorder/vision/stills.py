@@ -90,7 +90,8 @@ def _still(frame: Any, width: int) -> Jpeg:
 class Looker:
     """Decodes key frames of many streams."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, most_streams: int = MAX_STREAMS) -> None:
+        self._most_streams = most_streams
         cv2.setNumThreads(1)
         self._streams: OrderedDict[int, _Stream] = OrderedDict()
 
@@ -98,7 +99,9 @@ class Looker:
         """Make every library load what it loads lazily: afterwards no file can be opened."""
         for codec in ("h264", "hevc"):
             _decoder(codec).open()
-        frame = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), "bgr24").reformat(format="yuv420p", threads=1)
+        frame = av.VideoFrame.from_ndarray(np.zeros((48, 64, 3), np.uint8), "bgr24").reformat(
+            format="yuv420p", threads=1
+        )
         look_at(luma_of(frame), None)
         stills_of(frame)
 
@@ -112,7 +115,7 @@ class Looker:
         if stream is None or stream.codec != job.codec:
             stream = self._streams[job.stream] = _Stream(job.codec, _decoder(job.codec))
         self._streams.move_to_end(job.stream)
-        while len(self._streams) > MAX_STREAMS:
+        while len(self._streams) > self._most_streams:
             self._streams.popitem(last=False)
         try:
             frame = self._decode(stream, job.annex_b)

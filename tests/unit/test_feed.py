@@ -10,7 +10,6 @@ import pytest
 
 from gateway.core.media import AccessUnit, Codec, CodecConfig
 from gateway.core.model import PublicId, StreamRole
-from recorder import feed as feeds
 from recorder.feed import Feed, QueueReader, StreamEnded
 
 pytestmark = pytest.mark.anyio
@@ -91,10 +90,9 @@ async def test_a_reader_before_any_key_frame_waits_for_one() -> None:
     assert reader.dropped == 0
 
 
-async def test_a_gop_too_large_to_keep_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_gop_too_large_to_keep_is_not_kept() -> None:
     """Beyond the bound a new reader waits for the next key frame; readers that are there get all."""
-    monkeypatch.setattr(feeds, "KEEP_BYTES", 450)
-    feed, early = new_feed(), Recorded()
+    feed, early = Feed(CAMERA, StreamRole.MAIN, keep_bytes=450), Recorded()
     feed.publish(unit(0, key=True))
     feed.attach(early)
     for number in range(1, 6):

@@ -1,0 +1,300 @@
+"""The disks of the box: opened, lost, back again, full, read."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio.to_thread
+import pytest
+
+from gateway.core.errors import AddressTaken, VolumeMissing
+from gateway.core.model import PublicId, RunId, StreamId
+from recorder.gaps import GapCause
+from recorder.layout import MARKER_NAME
+from recorder.losses import Losses
+from recorder.runs import Anchor, Run
+from recorder.slot import Slot, SlotOptions
+from recorder.store import Store
+from recorder.writer import WriterOptions
+from tests.fakes.clock import NOON_MS, FakeClock
+from tests.fakes.footage import plain_units
+from tests.fakes.recording import Books, books
+
+pytestmark = pytest.mark.anyio
+
+BOX = PublicId("b" * 16)
+OTHER_BOX = PublicId("o" * 16)
+STREAM = StreamId(1)
+OPTIONS = WriterOptions(segment_s=4, sync_s=0.5, stagger=False, stop_s=10)
+
+
+def slot_at(path: Path, clock: FakeClock, losses: Losses, *, box: PublicId = BOX, create: bool = True) -> Slot:
+    return Slot(SlotOptions(path, box, 1 << 20, create, OPTIONS), None, losses, clock)
+
+
+class World:
+    """A store over some folders."""
+
+    def __init__(self, own: Books, clock: FakeClock, slots: list[Slot], losses: Losses) -> None:
+        self.own, self.clock, self.losses = own, clock, losses
+        self.store = Store(slots, losses, own.runs, own.registry, own.journal, clock)
+        self.changes = 0
+        self.runs = 0
+
+    async def changed(self) -> None:
+        self.changes += 1
+
+    def record(self, seconds: int, *, stream: StreamId = STREAM, start_ms: int = NOON_MS) -> None:
+        """Offer a run of so many seconds, two pictures a second, a key frame every two seconds."""
+        self.runs += 1
+        self.store.begin_run(Run(RunId(self.runs), stream, Anchor(start_ms, 0, trusted=True)))
+        for unit in plain_units(seconds * 2):
+            self.store.offer(stream, unit, start_ms * 90 + unit.pts_90k)
+        self.store.end_run(stream, GapCause.CAMERA)
+
+    async def volume_states(self) -> list[str]:
+        events = await self.own.journal.read(0, 100)
+        return [event["data"]["state"] for event in events if event["type"] == "volume.state.v1"]
+
+
+@asynccontextmanager
+async def world(tmp_path: Path, names: tuple[str, ...] = ("one",), *, create: bool = True) -> AsyncIterator[World]:
+    clock = FakeClock()
+    losses = Losses(clock)
+    async with books(tmp_path, clock) as own:
+        slots = [slot_at(tmp_path / name, clock, losses, create=create) for name in names]
+        yield World(own, clock, slots, losses)
+
+
+def closed_files(path: Path) -> Iterator[Path]:
+    return path.rglob("*.seg")
+
+
+async def test_what_is_offered_is_on_the_disk_when_the_store_closes(tmp_path: Path) -> None:
+    """Leaving closes every segment and writes its row."""
+    async with world(tmp_path) as made:
+        async with made.store.opened():
+            made.record(10)
+        assert len(list(closed_files(tmp_path / "one"))) == 3
+        assert not list((tmp_path / "one").rglob("*.part"))
+        async with made.store.opened():
+            found = await made.store.find([STREAM], 0, 10**14)
+    assert [item.row.duration_ms for item in found] == [4000, 4000, 2000]
+    assert made.losses.take(everything=True) == []
+
+
+async def test_running_segments_are_found_unless_only_closed_ones_are_wanted(tmp_path: Path) -> None:
+    """The last seconds are there to be played."""
+    async with world(tmp_path) as made, made.store.opened():
+        made.store.begin_run(Run(RunId(1), STREAM, Anchor(NOON_MS, 0, trusted=True)))
+        for unit in plain_units(22):
+            made.store.offer(STREAM, unit, NOON_MS * 90 + unit.pts_90k)
+
+        async def all_found(count: int) -> list[bool]:
+            found = await made.store.find([STREAM], 0, 10**14)
+            return [item.row.closed for item in found] if len(found) == count else []
+
+        with anyio.fail_after(20):
+            while not (found := await all_found(3)):  # noqa: ASYNC110 - the writer's thread tells nobody
+                await anyio.sleep(0.01)
+        assert found == [True, True, False]
+        assert len(await made.store.find([STREAM], 0, 10**14, closed_only=True)) == 2
+        assert made.store.written_ms(STREAM) == NOON_MS + 10_000
+        assert made.store.last_end_ms(STREAM) == NOON_MS + 10_000
+        assert made.store.is_stored(STREAM)
+
+
+async def test_the_end_of_footage_is_known_after_a_restart(tmp_path: Path) -> None:
+    """From the index; a stream without footage has none."""
+    async with world(tmp_path) as made:
+        async with made.store.opened():
+            made.record(10)
+        async with made.store.opened():
+            assert made.store.last_end_ms(STREAM) == NOON_MS + 10_000
+            assert made.store.written_ms(STREAM) is None
+            assert made.store.last_end_ms(StreamId(9)) is None
+
+
+async def test_a_folder_becomes_a_volume_only_when_that_is_allowed(tmp_path: Path) -> None:
+    """Without `create` an absent disk is missing; nothing is written in its place."""
+    async with world(tmp_path, create=False) as made, made.store.opened():
+        assert made.store.slots[0].state == "missing"
+        made.record(4)
+        (loss,) = made.losses.take(everything=True)
+    assert (loss.stream, loss.cause, loss.start_ms) == (STREAM, GapCause.DISK, NOON_MS)
+    assert loss.end_ms >= NOON_MS + 3_500
+    assert not (tmp_path / "one").exists()
+
+
+async def test_a_disk_that_was_in_use_is_never_made_anew(tmp_path: Path) -> None:
+    """Its path is remembered: over a restart too its absence is a fault, not a reason to write beside it."""
+    async with world(tmp_path) as made:
+        async with made.store.opened():
+            known = await made.own.registry.volumes()
+            assert known == {str(tmp_path / "one"): made.store.slots[0].require().volume.marker.volume}
+        (tmp_path / "one").rename(tmp_path / "unplugged")
+        async with made.store.opened():
+            assert made.store.slots[0].state == "missing"
+    assert not (tmp_path / "one").exists()
+
+
+async def test_another_boxs_disk_is_refused_and_not_touched(tmp_path: Path) -> None:
+    """Its state says so; the files stay as they are."""
+    clock = FakeClock()
+    losses = Losses(clock)
+    theirs = slot_at(tmp_path / "one", clock, losses, box=OTHER_BOX)
+    assert await anyio.to_thread.run_sync(theirs.open, {}) is not None
+    await anyio.to_thread.run_sync(theirs.close)
+    before = sorted(path.name for path in (tmp_path / "one").iterdir())
+    async with world(tmp_path) as made, made.store.opened():
+        assert made.store.slots[0].state == "wrong"
+        await made.store.look(made.changed)
+        assert await made.volume_states() == ["wrong"]
+    assert sorted(path.name for path in (tmp_path / "one").iterdir()) == before
+
+
+async def test_a_second_recorder_is_told_that_the_disk_is_taken(tmp_path: Path) -> None:
+    """That is an error of the installation and ends the start."""
+    async with world(tmp_path) as made, made.store.opened():
+        second = Store(
+            [slot_at(tmp_path / "one", made.clock, made.losses)],
+            made.losses,
+            made.own.runs,
+            made.own.registry,
+            made.own.journal,
+            made.clock,
+        )
+        with pytest.raises(AddressTaken):
+            async with second.opened():
+                pass
+
+
+async def test_a_disk_that_goes_is_noticed_and_one_that_returns_is_used(tmp_path: Path) -> None:
+    """Pictures in between are losses with cause disk; the streams are asked to choose again."""
+    async with world(tmp_path) as made, made.store.opened():
+        made.record(4)
+        (tmp_path / "one").rename(tmp_path / "unplugged")
+        await made.store.look(made.changed)
+        assert made.store.slots[0].state == "missing"
+        made.record(4, start_ms=NOON_MS + 10_000)
+        assert not made.store.is_stored(STREAM)
+        assert not (tmp_path / "one" / "1").exists()
+        (tmp_path / "unplugged").rename(tmp_path / "one")
+        await made.store.look(made.changed)
+        assert made.store.slots[0].state == "ok"
+        assert made.changes >= 1
+        made.record(4, start_ms=NOON_MS + 20_000)
+        losses = made.losses.take(everything=True)
+    assert [(loss.start_ms, loss.cause) for loss in losses] == [(NOON_MS + 10_000, GapCause.DISK)]
+    async with world(tmp_path) as made, made.store.opened():
+        found = await made.store.find([STREAM], 0, 10**14)
+    assert [item.row.begin_ms for item in found] == [NOON_MS, NOON_MS + 20_000]
+
+
+async def test_a_run_that_was_on_a_lost_disk_is_counted_as_lost(tmp_path: Path) -> None:
+    """From the look on, although the run itself goes on."""
+    async with world(tmp_path, create=False) as made:
+        slot = made.store.slots[0]
+        fresh = slot_at(slot.options.path, made.clock, made.losses)
+        await anyio.to_thread.run_sync(fresh.open, {})
+        await anyio.to_thread.run_sync(fresh.close)
+        async with made.store.opened():
+            made.store.begin_run(Run(RunId(1), STREAM, Anchor(NOON_MS, 0, trusted=True)))
+            units = list(plain_units(8))
+            for unit in units[:4]:
+                made.store.offer(STREAM, unit, NOON_MS * 90 + unit.pts_90k)
+            (slot.options.path / MARKER_NAME).rename(tmp_path / "marker")
+            await made.store.look(made.changed)
+            for unit in units[4:]:
+                made.store.offer(STREAM, unit, NOON_MS * 90 + unit.pts_90k)
+            losses = made.losses.take(everything=True)
+    assert [loss.cause for loss in losses] == [GapCause.DISK]
+    assert losses[0].end_ms >= NOON_MS + 3_500
+
+
+async def test_streams_spread_over_the_disks_and_stay(tmp_path: Path) -> None:
+    """The disk with the most room is taken; a stream keeps its disk over runs."""
+    async with world(tmp_path, ("one", "two")) as made, made.store.opened():
+        one, two = made.store.slots
+        one.free_bytes, two.free_bytes = 10, 20
+        made.record(4)
+        one.free_bytes = 30
+        made.record(4, start_ms=NOON_MS + 10_000)
+        made.record(4, stream=StreamId(2))
+    assert len(list(closed_files(tmp_path / "two" / "1"))) == 2
+    assert len(list(closed_files(tmp_path / "one" / "2"))) == 1
+
+
+async def test_a_stream_leaves_a_disk_that_went(tmp_path: Path) -> None:
+    """Its next run goes to the other disk."""
+    async with world(tmp_path, ("one", "two"), create=True) as made, made.store.opened():
+        one, two = made.store.slots
+        one.free_bytes, two.free_bytes = 20, 10
+        made.record(4)
+        (tmp_path / "one").rename(tmp_path / "unplugged")
+        await anyio.to_thread.run_sync(one.look)
+        made.record(4, start_ms=NOON_MS + 10_000)
+    assert len(list(closed_files(tmp_path / "two" / "1"))) == 1
+
+
+@pytest.mark.parametrize("damage", ["deleted", "overwritten"])
+async def test_an_index_that_is_lost_is_rebuilt_while_recording_goes_on(tmp_path: Path, damage: str) -> None:
+    """The footage is found again; the damaged file is put aside."""
+    async with world(tmp_path) as made:
+        async with made.store.opened():
+            made.record(10)
+        index = tmp_path / "one" / "index.db"
+        for path in tmp_path.glob("one/index.db-*"):
+            path.unlink()
+        if damage == "deleted":
+            index.unlink()
+        else:
+            index.write_bytes(b"no database" * 1000)
+        async with made.store.opened():
+            made.record(4, start_ms=NOON_MS + 100_000)
+            await made.store.look(made.changed)
+            assert made.store.slots[0].needs_reindex is False
+            found = await made.store.find([STREAM], 0, NOON_MS + 50_000)
+    assert [item.row.duration_ms for item in found] == [4000, 4000, 2000]
+    assert (tmp_path / "one" / "index.db.damaged").exists() is (damage == "overwritten")
+
+
+async def test_reindexing_needs_a_disk(tmp_path: Path) -> None:
+    """Without any it says so."""
+    async with world(tmp_path, create=False) as made, made.store.opened():
+        with pytest.raises(VolumeMissing):
+            await made.store.reindex()
+
+
+async def test_a_corrected_clock_moves_the_rows(tmp_path: Path) -> None:
+    """Footage of a wrong clock is found at its true time."""
+    async with world(tmp_path) as made, made.store.opened():
+        made.record(4, start_ms=60_000)
+
+        async def found(from_ms: int, to_ms: int) -> int:
+            return len(await made.store.find([STREAM], from_ms, to_ms, closed_only=True))
+
+        with anyio.fail_after(20):
+            while not await found(0, 100_000):  # noqa: ASYNC110 - the indexer's thread tells nobody
+                await anyio.sleep(0.01)
+        await made.store.set_offset(RunId(1), NOON_MS)
+        assert await found(0, 100_000) == 0
+        assert await found(NOON_MS + 60_000, NOON_MS + 64_000) == 1
+
+
+async def test_the_journal_tells_each_change_of_a_disk_once(tmp_path: Path) -> None:
+    """Missing once, ok once, however often one looks."""
+    async with world(tmp_path, create=False) as made:
+        fresh = slot_at(tmp_path / "one", made.clock, made.losses)
+        await anyio.to_thread.run_sync(fresh.open, {})
+        await anyio.to_thread.run_sync(fresh.close)
+        (tmp_path / "one").rename(tmp_path / "unplugged")
+        async with made.store.opened():
+            for _ in range(3):
+                await made.store.look(made.changed)
+            (tmp_path / "unplugged").rename(tmp_path / "one")
+            for _ in range(3):
+                await made.store.look(made.changed)
+            assert await made.volume_states() == ["missing", "ok"]
