@@ -1,0 +1,346 @@
+"""The recorder's control calls, over its real socket."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import anyio
+import av
+import pytest
+
+from gateway.core.errors import (
+    BadInput,
+    CameraClosed,
+    CameraLoginRefused,
+    CameraUnreachable,
+    CameraUnsupported,
+    GrantRefused,
+    NotFound,
+)
+from gateway.core.model import Action, Role, StreamRole
+from recorder.service_cameras import FoundCamera
+from recorder.service_status import day_start_ms
+from tests.fakes.recorder_box import RecorderBox, recorder_box
+from tests.fakes.recording import new_camera
+
+pytestmark = pytest.mark.anyio
+
+
+async def adopt(box: RecorderBox, number: int = 1, *, streams: int = 2) -> str:
+    box.learnable[f"10.0.0.{number}"] = new_camera(number, streams=streams)
+    answer = await box.call("adopt", address=f"10.0.0.{number}", port=80, username="admin", password="Mat-khau 1")
+    return str(answer["camera"]["id"])
+
+
+async def recorded(box: RecorderBox, seconds: float = 12) -> tuple[str, int, int]:
+    """Adopt a camera with one stream and record something; returns it and the span of its footage."""
+    camera = await adopt(box, streams=1)
+    session = await box.player.wait_for(1)
+    await box.show(session, seconds)
+    session.fail(CameraClosed("over"))
+
+    async def closed() -> list[dict[str, Any]]:
+        rows = (await box.call("segments", camera=camera, closed_only=True))["segments"]
+        return list(rows) if len(rows) >= seconds // 5 else []
+
+    rows = await box.until(closed)
+    return camera, rows[0]["start_ms"], rows[-1]["start_ms"] + rows[-1]["duration_ms"]
+
+
+async def test_a_search_says_what_is_ours(tmp_path: Path) -> None:
+    """By identity, not by address."""
+    async with recorder_box(tmp_path) as box:
+        camera = await adopt(box)
+        box.found = [
+            FoundCamera("urn:uuid:1", "10.0.0.1", 80, "Lớp 1", "SIM", "02:00:00:00:00:01"),
+            FoundCamera("urn:uuid:2", "10.0.0.2", 80, "Lớp 2", "SIM"),
+        ]
+        found = (await box.call("discover", seconds=2))["found"]
+        assert [item["adopted_as"] for item in found] == [camera, None]
+        assert {"endpoint", "address", "port", "name", "hardware", "mac"} <= set(found[0])
+
+
+async def test_a_camera_of_ours_at_another_address_is_followed(tmp_path: Path) -> None:
+    """It is stopped there and started here; an address outside our networks is not followed."""
+    async with recorder_box(tmp_path) as box:
+        camera = await adopt(box, streams=1)
+        await box.player.wait_for(1)
+        box.found = [FoundCamera("urn:uuid:1", "192.168.1.2", 80, "", "", reachable=False)]
+        await box.call("discover")
+        box.found = [FoundCamera("urn:uuid:1", "10.0.0.99", 8080, "", "")]
+        await box.call("discover")
+        await box.player.wait_for(2)
+        assert box.player.left == 1
+        (row,) = (await box.call("camera.list"))["cameras"]
+        assert (row["id"], row["address"], row["port"]) == (camera, "10.0.0.99", 8080)
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 61, "long", True])
+async def test_a_search_has_a_sensible_length(tmp_path: Path, seconds: object) -> None:
+    """Anything else is refused by name."""
+    async with recorder_box(tmp_path) as box:
+        with pytest.raises(BadInput) as refusal:
+            await box.call("discover", seconds=seconds)
+        assert refusal.value.fields["key"] == "seconds"
+
+
+async def test_adoption_takes_what_the_driver_learned(tmp_path: Path) -> None:
+    """The order carries login, port and what the search said; the answer carries no login."""
+    async with recorder_box(tmp_path) as box:
+        box.found = [FoundCamera("urn:uuid:1", "10.0.0.1", 80, "", "", mac="02:00:00:00:00:01")]
+        await box.call("discover")
+        box.learnable["10.0.0.1"] = new_camera()
+        answer = await box.client.call(
+            "adopt", {"address": "10.0.0.1", "port": 80, "username": "admin", "password": "x-secret", "name": "Sân"}
+        )
+        (order,) = box.orders
+        assert (order.address, order.port, order.endpoint) == ("10.0.0.1", 80, "urn:uuid:1")
+        assert order.login is not None
+        assert order.login.password.reveal() == "x-secret"
+        assert answer.result["camera"]["name"] == "Sân"
+        assert [item["stream"] for item in answer.result["camera"]["streams"]] == ["main", "sub"]
+        assert "x-secret" not in str(answer.result)
+        await box.player.wait_for(1)
+
+
+@pytest.mark.parametrize("error", [CameraLoginRefused("no"), CameraUnreachable("no"), CameraUnsupported("no")])
+async def test_a_failed_adoption_is_told_and_leaves_nothing(tmp_path: Path, error: Exception) -> None:
+    """The caller gets the driver's error."""
+    async with recorder_box(tmp_path) as box:
+        box.learnable["10.0.0.1"] = error  # type: ignore[assignment]  # one of the CameraErrors above
+        with pytest.raises(type(error)):
+            await box.call("adopt", address="10.0.0.1")
+        assert (await box.call("camera.list"))["cameras"] == []
+        assert box.player.sessions == []
+
+
+async def test_a_known_camera_is_not_asked_again(tmp_path: Path) -> None:
+    """Adopting what the search showed as ours sends no login."""
+    async with recorder_box(tmp_path) as box:
+        camera = await adopt(box)
+        box.found = [FoundCamera("urn:uuid:1", "10.0.0.1", 80, "", "")]
+        await box.call("discover")
+        with pytest.raises(BadInput) as refusal:
+            await adopt(box)
+        assert refusal.value.fields["camera"] == camera
+        assert len(box.orders) == 1
+
+
+async def test_rename_remove_and_login_go_through(tmp_path: Path) -> None:
+    """Each shows in the list; unknown and malformed ids are refused."""
+    async with recorder_box(tmp_path) as box:
+        camera = await adopt(box, streams=1)
+        session = await box.player.wait_for(1)
+        assert (await box.call("camera.rename", camera=camera, name="Bếp"))["camera"]["name"] == "Bếp"
+        session.fail(CameraLoginRefused("no"))
+
+        async def refused() -> bool:
+            return bool((await box.camera())["state"] == "login_refused")
+
+        await box.until(refused)
+        await box.call("camera.login", camera=camera, username="admin", password="neu")
+        again = await box.player.wait_for(2)
+        assert again.gate.login.password.reveal() == "neu"
+        await box.call("camera.remove", camera=camera)
+        assert box.player.left == 2
+        assert (await box.call("camera.list"))["cameras"] == []
+        (gone,) = (await box.call("camera.list", removed=True))["cameras"]
+        assert gone["name"] == "Bếp"
+        assert gone["removed_ms"] is not None
+        for method in ("camera.rename", "camera.remove", "camera.login"):
+            with pytest.raises(NotFound):
+                await box.call(method, camera=camera, name="x", username="x", password="x")
+            with pytest.raises(BadInput):
+                await box.call(method, camera="../../etc", name="x", username="x")
+
+
+async def test_an_empty_user_is_no_login(tmp_path: Path) -> None:
+    """A changed login needs a name; texts have a bound."""
+    async with recorder_box(tmp_path) as box:
+        camera = await adopt(box)
+        with pytest.raises(BadInput):
+            await box.call("camera.login", camera=camera, username="", password="x")
+        with pytest.raises(BadInput):
+            await box.call("camera.login", camera=camera, username="x" * 300, password="x")
+
+
+async def test_status_shows_a_recording_camera(tmp_path: Path) -> None:
+    """Up, connected, recording, with the figures of the contract."""
+    async with recorder_box(tmp_path) as box:
+        await adopt(box, streams=1)
+        session = await box.player.wait_for(1)
+        session.sink.playing(None)
+        await box.show(session, 6)
+
+        async def recording() -> bool:
+            return bool((await box.camera())["recording"])
+
+        await box.until(recording)
+        status = await box.call("status")
+        (camera,) = status["cameras"]
+        assert (camera["state"], camera["why"], camera["connected"]) == ("up", "", True)
+        assert camera["gaps_today"] == 0
+        (stream,) = camera["streams"]
+        assert (stream["stream"], stream["codec"], stream["width"], stream["height"]) == ("main", "h264", 320, 240)
+        assert stream["run"] == 1
+        assert stream["last_segment_ms"] is not None
+        (volume,) = status["volumes"]
+        assert volume["state"] == "ok"
+        assert 0 < volume["free_bytes"] <= volume["total_bytes"]
+        assert status["totals"]["recording"] == 1
+        assert status["daemon"]["name"] == "vuon-recorder"
+
+
+async def test_status_counts_the_gaps_of_today(tmp_path: Path) -> None:
+    """A camera that is down has one, which grows."""
+    async with recorder_box(tmp_path) as box:
+        await adopt(box, streams=1)
+        (await box.player.wait_for(1)).fail(CameraUnreachable("no"))
+
+        async def down() -> bool:
+            return bool((await box.camera())["state"] == "down")
+
+        await box.until(down)
+        camera = await box.camera()
+        assert camera["why"] == "camera_unreachable"
+        assert camera["gaps_today"] == 1
+        assert camera["recording"] is False
+
+
+def test_the_day_begins_at_the_sites_midnight() -> None:
+    """Not at UTC's."""
+    zone = ZoneInfo("Asia/Ho_Chi_Minh")
+    at = dt.datetime(2026, 11, 22, 3, 30, tzinfo=zone)
+    start = dt.datetime.fromtimestamp(day_start_ms(int(at.timestamp() * 1000), zone) / 1000, zone)
+    assert start == dt.datetime(2026, 11, 22, tzinfo=zone)
+
+
+async def test_the_journal_is_read_by_cursor(tmp_path: Path) -> None:
+    """With the journal's id, after a sequence number, up to a limit."""
+    async with recorder_box(tmp_path) as box:
+        await adopt(box, 1)
+        await adopt(box, 2)
+        first = await box.call("journal", after=0, limit=1)
+        rest = await box.call("journal", after=first["events"][0]["seq"])
+        assert first["stream"] == rest["stream"] == box.books.journal.id
+        assert [event["type"] for event in first["events"]] == ["camera.adopted.v1"]
+        assert rest["events"][0]["seq"] == first["events"][0]["seq"] + 1
+        with pytest.raises(BadInput):
+            await box.call("journal", after="x")
+
+
+async def test_segments_are_listed_by_camera_stream_and_time(tmp_path: Path) -> None:
+    """Oldest first; a span is half open; strangers are not found."""
+    async with recorder_box(tmp_path) as box:
+        camera, start_ms, end_ms = await recorded(box)
+        rows = (await box.call("segments", camera=camera))["segments"]
+        assert [row["start_ms"] for row in rows] == sorted(row["start_ms"] for row in rows)
+        assert {row["stream"] for row in rows} == {"main"}
+        assert {row["camera"] for row in rows} == {camera}
+        assert (await box.call("segments", camera=camera, stream="sub"))["segments"] == []
+        assert (await box.call("segments", camera=camera, from_ms=end_ms))["segments"] == []
+        assert len((await box.call("segments", camera=camera, to_ms=start_ms + 1))["segments"]) == 1
+        with pytest.raises(NotFound):
+            await box.call("segments", camera="a" * 16)
+        with pytest.raises(BadInput):
+            await box.call("segments", camera=camera, stream="third")
+        with pytest.raises(BadInput):
+            await box.call("segments", camera=camera, from_ms=5, to_ms=5)
+
+
+async def test_gaps_are_listed_with_their_causes(tmp_path: Path) -> None:
+    """One that lasts is open and ends now, or where the span ends."""
+    async with recorder_box(tmp_path) as box:
+        camera, _, end_ms = await recorded(box)
+        (gap,) = (await box.call("gaps", camera=camera))["gaps"]
+        assert (gap["stream"], gap["cause"], gap["open"]) == ("main", "camera", True)
+        assert gap["start_ms"] == end_ms
+        (cut,) = (await box.call("gaps", camera=camera, from_ms=0, to_ms=end_ms + 1))["gaps"]
+        assert cut["end_ms"] == end_ms + 1
+        assert (await box.call("gaps", camera=camera, from_ms=0, to_ms=end_ms))["gaps"] == []
+
+
+async def test_an_export_needs_a_grant_for_exactly_that(tmp_path: Path) -> None:
+    """Action, camera, stream and time are the grant's."""
+    async with recorder_box(tmp_path) as box:
+        camera, start_ms, end_ms = await recorded(box)
+        span = {"from_ms": start_ms, "to_ms": end_ms}
+
+        async def export(ticket: object, **params: object) -> bytes:
+            chunks = [chunk async for chunk in box.client.stream("export", {"ticket": ticket, **params})]
+            return b"".join(chunks)
+
+        clip_file = tmp_path / "clip.mp4"
+        clip_file.write_bytes(await export(box.ticket(camera, Action.EXPORT, **span)))
+        with av.open(str(clip_file)) as container:
+            assert sum(1 for _ in container.decode(video=0)) == 12 * 20
+        for bad in (
+            None,
+            box.ticket(camera, Action.PLAYBACK, **span),
+            box.ticket(camera, Action.EXPORT),
+            box.ticket(camera, Action.EXPORT, **span, streams=frozenset({StreamRole.SUB})),
+            box.ticket(camera, Action.EXPORT, **span, until_ms=1),
+        ):
+            with pytest.raises(GrantRefused):
+                await export(bad)
+        with pytest.raises(NotFound):
+            await export(box.ticket("a" * 16, Action.EXPORT, **span))
+        with pytest.raises(NotFound):
+            await export(box.ticket(camera, Action.EXPORT, from_ms=5, to_ms=6))
+
+
+@pytest.mark.parametrize("path", ["../../etc/passwd", "1/2026-11-22/00/x.seg", "/etc/passwd", "1/2/3/4/5-6.seg", "a"])
+async def test_a_segments_path_is_parsed_never_opened(tmp_path: Path, path: str) -> None:
+    """What is no path of ours is refused as input."""
+    async with recorder_box(tmp_path) as box:
+        camera, start_ms, end_ms = await recorded(box)
+        ticket = box.ticket(camera, Action.EXPORT, from_ms=start_ms, to_ms=end_ms)
+        with pytest.raises(BadInput):
+            async for _ in box.client.stream("export", {"ticket": ticket, "segment": path}):
+                pass
+
+
+async def test_without_vision_there_are_no_stills(tmp_path: Path) -> None:
+    """A grant is asked for first, then it is not found."""
+    async with recorder_box(tmp_path) as box:
+        camera = await adopt(box)
+        with pytest.raises(GrantRefused):
+            await box.call("still", width=320)
+        for action in (Action.SNAPSHOT, Action.LIVE):
+            with pytest.raises(NotFound):
+                await box.call("still", ticket=box.ticket(camera, action, role=Role.GUARDIAN), width=320)
+
+
+async def test_reindex_finds_what_is_there(tmp_path: Path) -> None:
+    """Nothing to add on a healthy disk; a deleted file is noticed."""
+    async with recorder_box(tmp_path) as box:
+        await recorded(box)
+        report = await box.call("reindex")
+        assert report["files"] == report["segments"] == 3
+        assert (report["added"], report["removed"], report["damaged"]) == (0, 0, [])
+        next((tmp_path / "footage").rglob("*.seg")).unlink()
+        assert (await box.call("reindex"))["removed"] == 1
+
+
+async def test_retention_shows_its_plan(tmp_path: Path) -> None:
+    """Nothing is old here."""
+    async with recorder_box(tmp_path) as box:
+        await recorded(box)
+        answer = await box.call("retention", dry_run=True)
+        assert (answer["plan"], answer["bytes"]) == ([], 0)
+
+
+async def test_leaving_closes_every_segment_and_says_why(tmp_path: Path) -> None:
+    """A camera that records when the recorder stops has a gap `recorder_stopped` at the next start."""
+    async with recorder_box(tmp_path) as box:
+        camera = await adopt(box, streams=1)
+        await box.show(await box.player.wait_for(1), 3)
+        await anyio.sleep(0.1)
+    assert not list((tmp_path / "footage").rglob("*.part"))
+    assert len(list((tmp_path / "footage").rglob("*.seg"))) == 1
+    async with recorder_box(tmp_path) as box:
+        (gap,) = (await box.call("gaps", camera=camera))["gaps"]
+    assert gap["cause"] == "recorder_stopped"
