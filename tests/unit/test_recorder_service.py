@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -44,7 +45,7 @@ async def recorded(box: RecorderBox, seconds: float = 12) -> tuple[str, int, int
 
     async def closed() -> list[dict[str, Any]]:
         rows = (await box.call("segments", camera=camera, closed_only=True))["segments"]
-        return list(rows) if len(rows) >= seconds // 5 else []
+        return list(rows) if len(rows) >= math.ceil(seconds / 5) else []
 
     rows = await box.until(closed)
     return camera, rows[0]["start_ms"], rows[-1]["start_ms"] + rows[-1]["duration_ms"]
