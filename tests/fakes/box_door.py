@@ -1,0 +1,95 @@
+"""The box's pages and live video as a person's device uses them, without a browser."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import struct
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+
+from gateway.core.wire import ControlClient
+from tests.fakes.demo_box import DemoBox
+from tests.fakes.viewer import Viewer
+
+SDP = "application/sdp"
+
+
+class BoxDoor(httpx.AsyncClient):
+    """One device: its cookies, and requests as a page of the box makes them."""
+
+    def __init__(self, url: str) -> None:
+        headers = {"origin": url, "sec-fetch-site": "same-origin"}
+        super().__init__(base_url=url, headers=headers, timeout=30, trust_env=False)
+
+    async def sign_in(self, code: str) -> httpx.Response:
+        """Spend a one-use code."""
+        return await self.post("/vao", data={"code": code})
+
+    async def redeem(self, slip_url: str) -> httpx.Response:
+        """Spend a slip, as the one tap on its page does."""
+        return await self.post("/api/slip", json={"secret": slip_url.partition("#")[2], "digits": ""})
+
+    async def offer(self, viewer: Viewer, camera: str, stream: str = "sub") -> httpx.Response:
+        """Send a viewer's offer by WHEP; on success the viewer begins to connect."""
+        reply = await self.post(
+            f"/whep/{camera}?stream={stream}", content=await viewer.offer(), headers={"content-type": SDP}
+        )
+        if reply.status_code == 201:
+            await viewer.answered(reply.text)
+        return reply
+
+
+@contextlib.asynccontextmanager
+async def watching(door: BoxDoor, camera: str, stream: str = "sub") -> AsyncIterator[Viewer]:
+    """Watch a camera until the block ends; pictures flow when it begins."""
+    async with Viewer() as viewer:
+        reply = await door.offer(viewer, camera, stream)
+        assert reply.status_code == 201, reply.text
+        await viewer.seen(3)
+        yield viewer
+
+
+async def until(check: Any, *, seconds: float = 30.0, what: str = "") -> Any:
+    """Wait until an (async) look gives something true."""
+    async with asyncio.timeout(seconds):
+        while True:
+            seen = check()
+            seen = await seen if asyncio.iscoroutine(seen) else seen
+            if seen:
+                return seen
+            await asyncio.sleep(0.05)
+    raise AssertionError(what)
+
+
+async def silence(viewer: Viewer, *, quiet_s: float = 0.3) -> int:
+    """Read what is under way until nothing comes for a while; returns how many packets came in all."""
+    count = -1
+    async with asyncio.timeout(30):
+        while count != len(viewer.rtp):
+            count = len(viewer.rtp)
+            await asyncio.sleep(quiet_s)
+    return count
+
+
+def media_90k(packet: bytes) -> int:
+    """Return a packet's RTP timestamp (RFC 3550 5.1)."""
+    return int(struct.unpack_from("!I", packet, 4)[0])
+
+
+async def ask(box: DemoBox, daemon: str, method: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Call a daemon's control socket: recorder, live, gateway, or the simulated cameras."""
+    path, service = box.data / "run", daemon
+    if daemon == "cameras":
+        service = "simulated"
+    async with ControlClient(path / f"{daemon}.sock", service) as client:
+        return dict((await client.call(method, params or {}, timeout_s=60)).result)
+
+
+async def add_guardian(box: DemoBox, name: str, class_name: str = "Lớp Mầm 1") -> str:
+    """Add a guardian with a child and consent; returns the slip's address."""
+    child = {"name": name, "kind": "ba", "child": f"Bé của {name}", "class": class_name, "consent": True}
+    await ask(box, "gateway", "guardian.add", child)
+    return str((await ask(box, "gateway", "slip.new", {"guardian": name}))["url"])
