@@ -59,10 +59,21 @@ def day_strip(day: ClassDay, words: Words, now_ms: int) -> dict[str, Any]:
 
     return {
         "bars": [(place(a), round(place(b) - place(a), 2)) for a, b in day.windows],
-        "labels": [(place(edge), words.clock(edge)) for edge in edges],
+        "labels": [
+            (place(edge), "24:00" if edge > now_ms and _is_midnight(edge, words) else words.clock(edge))
+            for edge in edges
+        ],
         "now": place(now_ms),
         "spoken": ", ".join(f"{words.clock(a)} - {words.clock(b)}" for a, b in day.windows),
     }
+
+
+def _is_midnight(at_ms: int, words: Words) -> bool:
+    return words.clock(at_ms) == "00:00"
+
+
+def _same_day(at_ms: int | None, now_ms: int, words: Words) -> bool:
+    return at_ms is not None and words.local(at_ms).date() == words.local(now_ms).date()
 
 
 @router.get("/p/")
@@ -83,7 +94,8 @@ async def class_page(request: Request, caller: Annotated[Caller, Depends(GUARDIA
         view=view,
         strip=day_strip(day, words, now_ms),
         texts=words.pick(PAGE_TEXTS),
-        same_day=view["next_ms"] is not None and words.local(view["next_ms"]).date() == words.local(now_ms).date(),
+        same_day=_same_day(view["next_ms"], now_ms, words),
+        ends_today=_same_day(view["until_ms"], now_ms, words),
     )
 
 

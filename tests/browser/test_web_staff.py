@@ -105,6 +105,7 @@ def test_stopping_all_sharing_takes_two_taps(site: Site) -> None:
     expect(page.locator("#watching")).to_have_text("Đã dừng chia sẻ")
     assert site.box.stopped.stopped
     expect(button).to_have_text("Mở lại")
+    expect(page.locator("#watching-more")).to_have_text("từ 10:15, nhà trường vẫn ghi hình")
 
 
 def test_a_change_reaches_an_open_page_by_itself(site: Site) -> None:

@@ -135,8 +135,10 @@ def test_the_reason_arrives_and_the_pixels_go(live: LiveSite) -> None:
     expect_state(page, "live")
     live.box.live_error = None
     assert live.door is not None
+    live.requests.clear()
     live.do(live.door.end_all("class.paused"))
     expect_state(page, "ended")
+    assert [item for item in live.requests if item.method == "DELETE"] == [], "the box knows that it ended it"
     view = page.locator("live-view")
     expect(view.locator(".mid")).not_to_be_empty()
     expect(view.locator("img")).to_be_hidden()

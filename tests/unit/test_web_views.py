@@ -192,6 +192,14 @@ def test_the_strip_widens_for_unusual_hours() -> None:
     assert strip["now"] == 100
 
 
+def test_a_window_until_midnight_ends_at_24_hours() -> None:
+    """The end of the day is not its beginning."""
+    midnight = MORNING_MS + 17 * HOUR_MS
+    windows = ((midnight - 24 * HOUR_MS, midnight),)
+    strip = day_strip(ClassDay(CLASS_MAM, "", "", (), ALLOWED, windows), Words("vi", "Asia/Ho_Chi_Minh"), NOON_MS)
+    assert [label for _, label in strip["labels"]] == ["00:00", "24:00"]
+
+
 def test_public_ids_of_the_fakes_are_public_ids() -> None:
     """The fakes' readable ids have the real form."""
     from gateway.core.model import is_public_id

@@ -161,10 +161,13 @@ class CameraGrid extends HTMLElement {
   #sharing() {
     const { watching, sharing } = this.#state;
     put('watching', sharing.stopped ? t('share.stopped') : t('share.watching', { n: watching }));
-    put('watching-more', sharing.stopped && sharing.since_ms ? t('share.since', { time: clock(sharing.since_ms) }) : t('share.more'));
+    const still = sharing.since_ms ? t('share.since', { time: clock(sharing.since_ms) }) : t('share.records');
+    put('watching-more', sharing.stopped ? still : t('share.more'));
     const button = document.getElementById('sharing');
     if (!button || performance.now() < this.#sureUntil) return;
     button.classList.remove('sure');
+    button.classList.toggle('d', !sharing.stopped);
+    button.parentElement?.classList.toggle('warn', sharing.stopped);
     button.textContent = t(sharing.stopped ? 'share.resume' : 'share.stop');
   }
 

@@ -119,6 +119,7 @@ export class WhepSession {
   /** @param {string} reason */
   #end(reason) {
     if (this.over) return;
+    if (reason) this.location = ''; // the box ended it and has forgotten it already
     this.close();
     this.on.ended(reason);
   }
