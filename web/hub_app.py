@@ -1,52 +1,32 @@
 """The hub's web application: what boxes send, what the authority sees.
 
-Owns `create_hub_app` and its bundle. Invariants: a box's request is believed by its signature alone, a
-person's by the session cookie (`__Host-vuon-hub`, `vuon-hub` on plain loopback: never the box's name, the
-two may share a browser); no answer of the hub is a picture or names a person.
+Owns `create_hub_app`, the two doors and the shape of errors. Invariants: a box's request is believed by
+its signature alone, a person's by the session; every people's page passes the browser's shield; no answer
+of the hub is a picture or names a person; boxes get codes, not sentences.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gateway.core.boxsign import SIGNATURE_HEADER
-from gateway.core.clock import Clock
-from gateway.core.errors import CodeRefused, HubRefused, NotFound, VuonError
-from gateway.hub.store import HubStore
+from gateway.core.errors import CodeRefused, HubBusy, HubRefused, VuonError
+from web import api_hub, hub_pages
 from web.assets import FOR_EVER, load_assets
-from web.headers import Shield
+from web.guards import SignInNeededError
+from web.headers import Shield, add_headers
+from web.hub_guards import ANYBODY
+from web.hub_services import HubServices
 from web.problems import status_of
 
-
-@dataclass(frozen=True, slots=True)
-class HubServices:
-    """Everything `create_hub_app` needs."""
-
-    store: HubStore
-    clock: Clock
-    name: str
-    zone: str
-    language: str
-    hosts: frozenset[str]
-    secure: bool
-
-
-def hub_services(request: Request) -> HubServices:
-    """Return the bundle the app was created with."""
-    services = request.app.state.services
-    assert isinstance(services, HubServices)
-    return services
-
-
-def cookie_name(*, secure: bool) -> str:
-    """Return the name of the hub's session cookie."""
-    return "__Host-vuon-hub" if secure else "vuon-hub"
+BOX_PATHS = "/v1/"
+_STATUS = {HubRefused: 401, CodeRefused: 403, HubBusy: 429}
 
 
 async def static_file(version: str, path: str, request: Request) -> Response:
@@ -60,36 +40,64 @@ async def static_file(version: str, path: str, request: Request) -> Response:
 
 def create_hub_app(services: HubServices) -> FastAPI:
     """Return the hub's application; the roof serves it."""
-    from web import api_hub, hub_pages  # noqa: PLC0415 - both need `HubServices` from here
-
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.state.services = services
     files = APIRouter()
-    files.add_api_route("/static/{version}/{path:path}", static_file, methods=["GET"])
+    files.add_api_route("/static/{version}/{path:path}", static_file, methods=["GET"], dependencies=[Depends(ANYBODY)])
     for router in (api_hub.router, hub_pages.router, files):
         app.include_router(router)
     app.add_exception_handler(VuonError, _vuon_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(SignInNeededError, _sign_in)
     app.add_middleware(_Doors, hosts=services.hosts, secure=services.secure)
     return app
 
 
+def _is_for_machines(request: Request) -> bool:
+    return request.url.path.startswith((BOX_PATHS, "/api/", "/static/"))
+
+
 async def _vuon_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, VuonError)
-    status = {HubRefused: 401, CodeRefused: 403}.get(type(error)) or status_of(error)
-    if isinstance(error, NotFound) and not request.url.path.startswith("/v1/"):
+    status = _STATUS.get(type(error)) or status_of(error)
+    if status == 404 and not _is_for_machines(request):
         return RedirectResponse("/", 303)
-    return JSONResponse({"error": {"code": error.code, "message": error.message}}, status)
+    reason, wait_s = error.fields.get("reason"), error.fields.get("retry_after_s")
+    body = {"code": error.code} | ({"reason": reason} if isinstance(reason, str) else {})
+    return JSONResponse({"error": body}, status, {"Retry-After": str(wait_s)} if isinstance(wait_s, int) else None)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    """Lead a person who typed an address wrongly to the board; tell a machine the code."""
+    assert isinstance(error, HTTPException)
+    if error.status_code in (404, 405) and not _is_for_machines(request):
+        return RedirectResponse("/", 303)
+    code = "not_found" if error.status_code in (404, 405) else "bad_input"
+    return JSONResponse({"error": {"code": code}}, error.status_code)
+
+
+async def _sign_in(request: Request, _error: Exception) -> Response:
+    if _is_for_machines(request):
+        return JSONResponse({"error": {"code": "sign_in"}}, 401)
+    return RedirectResponse("/vao", 303)
 
 
 class _Doors:
     """Two doors: signed requests of boxes below /v1/, people's pages behind the browser's shield."""
 
     def __init__(self, app: ASGIApp, *, hosts: frozenset[str], secure: bool) -> None:
-        self._app, self._shield = app, Shield(app, hosts=hosts, secure=secure)
+        self._app, self._shield, self._secure = app, Shield(app, hosts=hosts, secure=secure), secure
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request through its door."""
-        signed = any(name == SIGNATURE_HEADER.encode() for name, _ in scope.get("headers", ()))
-        boxes = scope["type"] == "http" and scope["path"].startswith("/v1/") and signed
-        door: Callable[[Scope, Receive, Send], Awaitable[None]] = self._app if boxes else self._shield
+        """Pass a request through its door; a box's has no cookie, no origin and no need of either."""
+
+        async def reply(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                add_headers(MutableHeaders(raw=message.setdefault("headers", [])), secure=self._secure)
+            await send(message)
+
+        if scope["type"] == "http" and scope["path"].startswith(BOX_PATHS):
+            await self._app(scope, receive, reply)
+            return
+        door: Callable[[Scope, Receive, Send], Awaitable[None]] = self._shield
         await door(scope, receive, send)

@@ -10,20 +10,24 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import parse_qs
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from gateway.core.errors import CodeRefused
 from gateway.core.model import PublicId
-from gateway.hub.fleet import CameraState, SiteBoard
-from web.hub_app import HubServices, cookie_name, hub_services
+from gateway.hub.fleet import Kind, SiteBoard
+from gateway.hub.troubles import Trouble, troubles
+from web.hub_guards import ANYBODY, OFFICER
+from web.hub_services import HubServices, cookie_name, hub_services, token_of
 from web.i18n import LANGUAGE_COOKIE, Words, language_of
 from web.render import YEAR_S, environment
 from web.services import SiteFacts
 
 router = APIRouter()
 MAX_CODE_CHARS = 64
+MAX_NUMBERS = 8
+"""Cameras listed by number in one line; more are told by their count."""
 
 
 def _words(request: Request) -> Words:
@@ -55,34 +59,25 @@ def _page(request: Request, template: str, *, status: int = 200, **values: Any) 
     return response
 
 
-def _token(request: Request) -> str:
-    return request.cookies.get(cookie_name(secure=hub_services(request).secure), "")[:128]
-
-
-async def _signed_in(request: Request) -> bool:
-    token = _token(request)
-    return bool(token) and await hub_services(request).store.signed_in(token)
-
-
-@router.get("/vao")
+@router.get("/vao", dependencies=[Depends(ANYBODY)])
 async def sign_in_page(request: Request) -> Response:
-    """Show the form."""
-    if await _signed_in(request):
+    """Show the form, or the way on for somebody who is signed in."""
+    if await hub_services(request).store.staff.signed_in(token_of(request)):
         return RedirectResponse("/", 303)
     return _page(request, "hub_signin.html", refused=False)
 
 
-@router.post("/vao")
+@router.post("/vao", dependencies=[Depends(ANYBODY)])
 async def sign_in(request: Request) -> Response:
     """Spend a one-use code and open a session."""
-    fields = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=5)
-    code, services = fields.get("code", [""])[0][:MAX_CODE_CHARS], hub_services(request)
+    text = (await request.body()).decode("utf-8", "replace")
     try:
-        token = await services.store.redeem(code)
-    except CodeRefused:
+        fields = parse_qs(text, max_num_fields=5)
+        token = await hub_services(request).store.staff.redeem(fields.get("code", [""])[0][:MAX_CODE_CHARS])
+    except (CodeRefused, ValueError):
         return _page(request, "hub_signin.html", status=403, refused=True)
     response = RedirectResponse("/", 303)
-    _set_cookie(response, services, token)
+    _set_cookie(response, hub_services(request), token)
     return response
 
 
@@ -91,108 +86,123 @@ def _set_cookie(response: Response, services: HubServices, token: str) -> None:
     response.set_cookie(name, token, path="/", secure=services.secure, httponly=True, samesite="strict")
 
 
-@router.post("/ra")
+@router.post("/ra", dependencies=[Depends(ANYBODY)])
 async def sign_out(request: Request) -> Response:
-    """End the session."""
+    """End the session, if there is one."""
     services = hub_services(request)
-    await services.store.sign_out(_token(request))
+    await services.store.staff.sign_out(token_of(request))
     response = RedirectResponse("/vao", 303)
     name = cookie_name(secure=services.secure)
     response.delete_cookie(name, path="/", secure=services.secure, httponly=True, samesite="strict")
     return response
 
 
-@router.get("/")
+@router.get("/", dependencies=[Depends(OFFICER)])
 async def board_page(request: Request) -> Response:
     """Show every school and every camera, worst first."""
-    if not await _signed_in(request):
-        return RedirectResponse("/vao", 303)
     words, sites = _words(request), await hub_services(request).store.board()
-    return _page(request, "hub_board.html", sites=sites, rows=rows(sites, words), totals=totals(sites), kind=kind)
+    found = [row(trouble, words, hub_services(request).clock.now_ms()) for trouble in troubles(sites)]
+    return _page(request, "hub_board.html", sites=sites, rows=found, totals=totals(sites), Kind=Kind)
 
 
-@router.get("/api/board")
+@router.get("/api/board", dependencies=[Depends(OFFICER)])
 async def board_json(request: Request) -> Response:
     """Return the board for scripts."""
-    if not await _signed_in(request):
-        return JSONResponse({"error": {"code": "sign_in"}}, 401)
     services = hub_services(request)
-    sites = [
-        {
-            "site": site.site,
-            "lost": site.lost,
-            "last_seen_ms": site.last_seen_ms,
-            "viewers": site.viewers,
-            "version": site.version,
-            "cameras": [
-                {
-                    "id": camera.camera,
-                    "number": camera.number,
-                    "state": camera.state,
-                    "recording": camera.recording,
-                    "why": camera.why,
-                    "since_ms": camera.since_ms,
-                }
-                for camera in site.cameras
-            ],
-        }
-        for site in await services.store.board()
-    ]
-    return JSONResponse({"now_ms": services.clock.now_ms(), "sites": sites})
+    now_ms = services.clock.now_ms()
+    sites = [_site(site) for site in await services.store.board()]
+    return JSONResponse({"now_ms": now_ms, "clock": _words(request).clock(now_ms), "sites": sites})
 
 
-def kind(camera: CameraState) -> str:
-    """Return a camera's pip: good, weak (connected, not recording) or lost."""
-    if camera.state == "up":
-        return "good" if camera.recording else "weak"
-    return "weak" if camera.state == "connecting" else "lost"
+def _site(site: SiteBoard) -> dict[str, Any]:
+    return {
+        "site": site.site,
+        "lost": site.lost,
+        "last_seen_ms": site.last_seen_ms,
+        "viewers": site.viewers,
+        "version": site.version,
+        "conditions": [{"code": item.code, "since_ms": item.since_ms} for item in site.conditions],
+        "cameras": [
+            {
+                "id": camera.camera,
+                "number": camera.number,
+                "state": camera.state,
+                "recording": camera.recording,
+                "why": camera.why,
+                "warning": camera.warning,
+                "since_ms": camera.since_ms,
+            }
+            for camera in site.cameras
+        ],
+    }
 
 
 def totals(sites: list[SiteBoard]) -> dict[str, int]:
-    """Return the figures above the board."""
-    kinds = [kind(camera) for site in sites if not site.lost for camera in site.cameras]
+    """Return the figures above the board; the cameras of a lost box are neither good nor bad, but unknown."""
+    seen = [site for site in sites if not site.lost]
     return {
         "sites": len(sites),
         "cameras": sum(len(site.cameras) for site in sites),
-        "good": kinds.count("good"),
-        "weak": kinds.count("weak"),
-        "lost": kinds.count("lost"),
+        "good": sum(site.count(Kind.GOOD) for site in seen),
+        "weak": sum(site.count(Kind.WEAK) for site in seen),
+        "lost": sum(site.count(Kind.LOST) for site in seen),
+        "at": sum(1 for site in seen if site.count(Kind.LOST)),
         "boxes": sum(site.lost for site in sites),
     }
 
 
-def rows(sites: list[SiteBoard], words: Words) -> list[dict[str, Any]]:
-    """Return what needs somebody, worst first: what, why, since when, what next."""
-    found: list[dict[str, Any]] = []
-    for site in sites:
-        if site.lost:
-            found.append(
-                {
-                    "site": site.site,
-                    "kind": "box",
-                    "what": words.text("hub.box_lost"),
-                    "why": words.text("hub.box_lost.why"),
-                    "since_ms": site.last_seen_ms,
-                    "next": words.text("hub.box_lost.next"),
-                }
-            )
-            continue
-        found.extend(_row(site, camera, words) for camera in site.cameras if kind(camera) != "good")
-    return found
-
-
-def _row(site: SiteBoard, camera: CameraState, words: Words) -> dict[str, Any]:
-    code = camera.why if words.has(f"error.{camera.why}") else ""
+def row(trouble: Trouble, words: Words, now_ms: int) -> dict[str, Any]:
+    """Return one line of the list in words: what, why, since when, what next."""
+    what, why, following = _texts(trouble, words)
+    numbers = trouble.cameras[:MAX_NUMBERS] if len(trouble.cameras) > 1 else ()
+    more = "…" if len(trouble.cameras) > MAX_NUMBERS else ""
+    since_ms = trouble.since_ms
     return {
-        "site": site.site,
-        "kind": kind(camera),
-        "what": words.text("hub.camera", n=camera.number, state=words.text(f"hub.state.{_state(camera)}")),
-        "why": words.text(f"error.{code}") if code else words.text("hub.why.unknown"),
-        "since_ms": camera.since_ms,
-        "next": words.text(f"error.{code}.hint") if code else words.text("hub.next.unknown"),
+        "site": trouble.site,
+        "gateway": trouble.gateway,
+        "kind": trouble.kind,
+        "what": what,
+        "numbers": words.text("hub.numbers", list=", ".join(map(str, numbers)) + more) if numbers else "",
+        "why": why,
+        "since": "" if since_ms is None else _when(since_ms, words, now_ms),
+        "age": "" if since_ms is None else words.duration(max(now_ms - since_ms, 0)),
+        "next": following,
     }
 
 
-def _state(camera: CameraState) -> str:
-    known = {"up", "down", "login_refused", "silent", "connecting"}
-    return camera.state if camera.state in known else "down"
+def _when(at_ms: int, words: Words, now_ms: int) -> str:
+    """Return the hour, with the date if it was not today."""
+    at = words.local(at_ms)
+    return words.clock(at_ms) if at.date() == words.local(now_ms).date() else f"{at:%d/%m} {words.clock(at_ms)}"
+
+
+def _texts(trouble: Trouble, words: Words) -> tuple[str, str, str]:
+    """Return what, why and what next."""
+    unknown = words.text("hub.why.unknown"), words.text("hub.next.unknown")
+    if trouble.kind == "box":
+        never = ".never" if trouble.since_ms is None else ""
+        return (
+            words.text(f"hub.box_lost{never}"),
+            words.text(f"hub.box_lost{never}.why"),
+            words.text(f"hub.box_lost{never}.next"),
+        )
+    if not trouble.cameras:
+        code = trouble.what if words.has(f"condition.{trouble.what}") else ""
+        if not code:
+            return words.text("hub.condition.unknown"), *unknown
+        return words.text(f"condition.{code}"), words.text("hub.condition.why"), words.text(f"condition.{code}.next")
+    state = words.text(f"hub.state.{trouble.what}")
+    one = len(trouble.cameras) == 1
+    what = (
+        words.text("hub.camera", n=trouble.cameras[0], state=state)
+        if one
+        else words.text("hub.cameras", n=len(trouble.cameras), state=state)
+    )
+    why = trouble.why
+    if words.has(f"hub.cause.{why}"):
+        return what, words.text(f"hub.cause.{why}"), words.text(f"hub.cause.{why}.next")
+    if words.has(f"condition.{why}"):
+        return what, words.text(f"condition.{why}"), words.text(f"condition.{why}.next")
+    if words.has(f"error.{why}"):
+        return what, words.text(f"error.{why}"), words.text(f"error.{why}.hint")
+    return what, *unknown

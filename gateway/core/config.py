@@ -161,6 +161,8 @@ class Upstream(_Section):
 
     url: str = ""
     claim: str = ""
+    ca_file: str = ""
+    """PEM of the hub's own authority; empty = one the system trusts."""
     batch: int = Field(default=500, ge=1, le=2000)
     flush_s: float = Field(default=2.0, ge=0.1, le=300)
     keep_acked_days: int = Field(default=30, ge=1, le=365)

@@ -30,6 +30,7 @@
     │   └── LiveFull                no capacity for another viewer
     └── UpstreamError
         ├── HubUnreachable          no answer; tried again with back-off
+        ├── HubBusy                 429 or 503: come back after `retry_after_s`
         └── HubRefused              the hub knows another key, or refuses the batch
 
 Invariants: `code` is stable, unique, and has a title and a remedy in every catalogue
@@ -225,6 +226,12 @@ class HubUnreachable(UpstreamError):
     """The hub does not answer; the outbox keeps everything and tries again."""
 
     code = "hub_unreachable"
+
+
+class HubBusy(UpstreamError):
+    """The hub has no room now; `fields["retry_after_s"]` says when to come back."""
+
+    code = "hub_busy"
 
 
 class HubRefused(UpstreamError):

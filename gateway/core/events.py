@@ -32,20 +32,19 @@ class EventType:
     fields: Mapping[str, str]
 
 
-def _t(name: str, lane: Lane, **fields: str) -> EventType:
+def _t(name: str, lane: Lane, /, **fields: str) -> EventType:
     return EventType(f"{name}.v1", lane, fields)
 
 
 _SOURCES = (
     # recorder: facts from its journal
     _t("camera.found", Lane.ROUTINE, camera="public id, empty until adopted"),
-    _t(
-        "camera.adopted", Lane.ROUTINE, camera="public id", driver="onvif, rtsp, simulated", streams="number of streams"
-    ),
-    _t("camera.removed", Lane.ROUTINE, camera="public id"),
+    # what the hub folds into a camera's state shares one lane, because lanes overtake each other
+    _t("camera.adopted", Lane.ALARM, camera="public id", driver="onvif, rtsp, simulated", streams="number of streams"),
+    _t("camera.removed", Lane.ALARM, camera="public id"),
     _t("camera.state", Lane.ALARM, camera="public id", state="up, down, login_refused, silent", why="error code"),
     _t("camera.address", Lane.ROUTINE, camera="public id"),
-    _t("recording.started", Lane.ROUTINE, camera="public id", stream="main or sub", run="run number"),
+    _t("recording.started", Lane.ALARM, camera="public id", stream="main or sub", run="run number"),
     _t("recording.stopped", Lane.ALARM, camera="public id", stream="main or sub", why="gap cause"),
     _t("recording.gap", Lane.ROUTINE, camera="public id", stream="main or sub", why="gap cause", seconds="length"),
     _t(
@@ -66,6 +65,7 @@ _SOURCES = (
     _t("access.revoked", Lane.ALARM, reason="reason code", sessions="number ended"),
     _t("sharing.stopped", Lane.ALARM, state="on or off"),
     _t("audit.checkpoint", Lane.ALARM, seq="last audit row", head="hex SHA-256", signature="base64 Ed25519"),
+    _t("upstream.dropped", Lane.ALARM, lane="lane", documents="number dropped unsent, over the quota"),
     _t("condition.raised", Lane.ALARM, condition="code", about="public id or box"),
     _t("condition.cleared", Lane.ALARM, condition="code", about="public id or box"),
 )

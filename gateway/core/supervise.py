@@ -3,7 +3,8 @@
 Owns `supervise` (run a child for ever, with back-off), `contained` (one failure must not end its
 siblings) and `failure_of` (the same for a thread that serves many). Invariants: nothing is swallowed:
 each failure reaches the `FaultSink` with its name, or the caller; cancellation always passes; back-off is
-jittered and bounded, and starts over after a healthy while.
+jittered and bounded, starts over after a healthy while, and is never shorter than the other side asked
+for (`fields["retry_after_s"]` of a VuonError).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from typing import ParamSpec, TypeAlias
 
 from gateway.core.clock import Clock
+from gateway.core.errors import VuonError
 
 P = ParamSpec("P")
 
@@ -31,10 +33,23 @@ class Backoff:
     most_s: float = 30.0
     healthy_after_s: float = 60.0
     """A run that lasted this long counts as healthy: the next wait starts at `first_s`."""
+    spread: float = 0.5
+    """Share of the pause that is random: 1.0 spreads a fleet that lost its hub over the whole pause."""
 
     def wait_s(self, failures: int, jitter: float) -> float:
-        """Return the pause after `failures` in a row; `jitter` in [0, 1) spreads it over 50-100 %."""
-        return min(self.most_s, self.first_s * self.factor ** min(failures - 1, 30)) * (0.5 + jitter / 2)
+        """Return the pause after `failures` in a row; `jitter` in [0, 1) picks it from the spread."""
+        longest_s = min(self.most_s, self.first_s * self.factor ** min(failures - 1, 30))
+        return longest_s * (1 - self.spread + self.spread * jitter)
+
+
+MOST_ASKED_S = 3600.0
+"""A peer may ask for patience, but not switch us off."""
+
+
+def asked_s(error: Exception | None) -> float:
+    """Return the pause that the other side asked for, 0 for none."""
+    asked = error.fields.get("retry_after_s", 0) if isinstance(error, VuonError) else 0
+    return min(float(asked), MOST_ASKED_S) if isinstance(asked, int | float) else 0.0
 
 
 async def supervise(
@@ -53,14 +68,12 @@ async def supervise(
     rule, failures = backoff or Backoff(), 0
     while True:
         started_ns = clock.mono_ns()
-        failed = False
         async with contained(name, on_fault) as outcome:
             await run()
-        failed = outcome.failed
         if clock.mono_ns() - started_ns >= rule.healthy_after_s * 1e9:
             failures = 0
-        failures = failures + 1 if failed else 0
-        await clock.sleep(rule.wait_s(max(failures, 1), jitter()))
+        failures = failures + 1 if outcome.failed else 0
+        await clock.sleep(max(rule.wait_s(max(failures, 1), jitter()), asked_s(outcome.error)))
 
 
 def failure_of(step: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> Exception | None:
@@ -78,7 +91,12 @@ def failure_of(step: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> 
 class Outcome:
     """What became of a `contained` block."""
 
-    failed: bool = False
+    error: Exception | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Say whether the block failed."""
+        return self.error is not None
 
 
 @asynccontextmanager
@@ -92,5 +110,5 @@ async def contained(
     except passing:
         raise
     except Exception as error:  # noqa: BLE001 - the one place: everything above must outlive this child
-        outcome.failed = True
+        outcome.error = error
         on_fault(name, error)

@@ -1,14 +1,16 @@
 """Every condition the box can be in: code, severity, what it depends on, when it becomes visible.
 
-Owns the registry and the pure rule that reads a status into conditions. A condition is something that is
+Owns the registry and the pure rules that read a status into conditions. A condition is something that is
 so now; it is raised and cleared. Invariants: pure (no clock, no I/O); every code has a title and a next
 step in both catalogues and a line in `docs/ref/conditions.md` (tests); a condition hides while one it
-depends on is raised for the same subject, so that one root cause is one alarm.
+depends on holds for the same subject or for the box, so that one root cause is one alarm; what cannot be
+seen now (the recorder is down) is as it was.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -43,14 +45,26 @@ BOX = "box"
 
 _TYPES = (
     ConditionType("recorder.down", Severity.RED, 10),
-    ConditionType("live.down", Severity.RED, 10, ("recorder.down",)),
+    ConditionType("live.down", Severity.YELLOW, 10),
     ConditionType("volume.missing", Severity.RED, 5, ("recorder.down",)),
     ConditionType("volume.read_only", Severity.RED, 5, ("recorder.down",)),
     ConditionType("volume.full", Severity.RED, 5, ("recorder.down",)),
-    ConditionType("camera.login_refused", Severity.RED, 0),
-    ConditionType("camera.down", Severity.RED, 15, ("camera.login_refused",)),
-    ConditionType("camera.not_recording", Severity.RED, 45, ("camera.login_refused", "camera.down")),
-    ConditionType("camera.losing_packets", Severity.YELLOW, 60, ("camera.down",)),
+    ConditionType("camera.login_refused", Severity.RED, 0, ("recorder.down",)),
+    ConditionType("camera.down", Severity.RED, 15, ("recorder.down", "camera.login_refused")),
+    ConditionType(
+        "camera.not_recording",
+        Severity.RED,
+        45,
+        (
+            "recorder.down",
+            "camera.login_refused",
+            "camera.down",
+            "volume.missing",
+            "volume.read_only",
+            "volume.full",
+        ),
+    ),
+    ConditionType("camera.losing_packets", Severity.YELLOW, 60, ("recorder.down", "camera.down")),
     ConditionType("hub.unreachable", Severity.YELLOW, 120),
     ConditionType("clock.untrusted", Severity.RED, 30),
 )
@@ -62,15 +76,18 @@ _VOLUME_CODES = {
     "read_only": "volume.read_only",
     "full": "volume.full",
 }
+_SEEN_BY_RECORDER = ("volume.", "camera.")
 LOSS_SHARE = 0.01
 """1 % of RTP packets lost is visible as smear in every few GOPs."""
+PACKET_BITS = 1_400 * 8
+"""A full RTP packet on Ethernet: turns a bit rate into packets a second."""
 
 
-def read_status(status: Mapping[str, Any]) -> set[Raised]:
-    """Return the conditions that hold in one status.
+def read_status(status: Mapping[str, Any], before: AbstractSet[Raised] = frozenset()) -> set[Raised]:
+    """Return the conditions that hold in one status; `before` held at the last look.
 
-    It is `{recorder, live, hub_ok: bool | None, clock_trusted: bool}`; `recorder` and `live` are what their
-    `status` methods answered, None if they are down.
+    The status is `{recorder, live, hub_ok: bool | None, clock_trusted: bool, losing: set of camera ids}`;
+    `recorder` and `live` are what their `status` methods answered, None if they are down.
     """
     found: set[Raised] = set()
     if not status.get("clock_trusted", True):
@@ -82,10 +99,14 @@ def read_status(status: Mapping[str, Any]) -> set[Raised]:
     recorder = status.get("recorder")
     if recorder is None:
         found.add(Raised("recorder.down", BOX))
-        return found
+        # Nobody sees cameras and disks now: not healed, not broken.
+        return found | {item for item in before if item.code.startswith(_SEEN_BY_RECORDER)}
     found.update(Raised(_VOLUME_CODES[v["state"]], BOX) for v in recorder["volumes"] if v["state"] in _VOLUME_CODES)
+    losing = status.get("losing", frozenset())
     for camera in recorder["cameras"]:
         found.update(Raised(code, camera["id"]) for code in _of_camera(camera))
+        if camera["id"] in losing:
+            found.add(Raised("camera.losing_packets", camera["id"]))
     return found
 
 
@@ -96,8 +117,36 @@ def _of_camera(camera: Mapping[str, Any]) -> Iterable[str]:
         yield "camera.down"
     if not camera["recording"]:
         yield "camera.not_recording"
-    if any(stream.get("loss_share", 0) > LOSS_SHARE for stream in camera.get("streams", ())):
-        yield "camera.losing_packets"
+
+
+class Packets(NamedTuple):
+    """What a stream's status says of its packets: lost since it began, and its rate now."""
+
+    lost: int
+    bitrate_bps: float
+
+
+def packets_of(recorder: Mapping[str, Any]) -> dict[tuple[str, str], Packets]:
+    """Return the packet figures of all streams by camera and stream."""
+    return {
+        (camera["id"], str(stream["stream"])): Packets(stream.get("lost_packets") or 0, stream.get("bitrate_bps") or 0)
+        for camera in recorder["cameras"]
+        for stream in camera.get("streams", ())
+    }
+
+
+def losing_cameras(
+    before: Mapping[tuple[str, str], Packets], after: Mapping[tuple[str, str], Packets], seconds: float
+) -> frozenset[str]:
+    """Return the cameras that lost more than `LOSS_SHARE` of a stream's packets between two looks."""
+    losing = set()
+    for key, now in after.items():
+        then = before.get(key)
+        lost = now.lost - then.lost if then is not None else 0  # negative after a reconnect: counted anew
+        arrived = now.bitrate_bps * seconds / PACKET_BITS
+        if lost > 0 and lost > LOSS_SHARE * (lost + arrived):
+            losing.add(key[0])
+    return frozenset(losing)
 
 
 def visible(held_s: Mapping[Raised, float]) -> set[Raised]:
@@ -107,5 +156,5 @@ def visible(held_s: Mapping[Raised, float]) -> set[Raised]:
 
 
 def _hidden(item: Raised, held_s: Mapping[Raised, float]) -> bool:
-    parents: Sequence[str] = CONDITIONS[item.code].depends_on
+    parents = CONDITIONS[item.code].depends_on
     return any(Raised(parent, subject) in held_s for parent in parents for subject in (item.subject, BOX))

@@ -34,10 +34,13 @@ create table cursor (
   gateway text not null references gateway (id),
   stream text not null check (length(stream) = 36),
   lane text not null check (lane in ('alarm', 'report', 'routine')),
+  -- 1, 2, 3 … as the box announced its streams: a lane in order is `order by cursor.number, event.seq`
+  number integer not null check (number > 0),
   acked integer not null check (acked >= 0),
-  -- event id at `acked`, so that a box restored from an old image notices
+  -- event id at `acked`, so that a box restored from an old image notices; empty before the first event
   last_id text not null default '',
-  primary key (gateway, stream)
+  primary key (gateway, stream),
+  unique (gateway, number)
 ) without rowid;
 
 create table event (
@@ -48,8 +51,11 @@ create table event (
   -- CloudEvents type, e.g. vn.vuon.camera.state.v1
   type text not null,
   subject text not null,
-  -- the box's time, RFC 3339
+  -- the box's time, RFC 3339; order by it only where the box trusted its clock
   time text not null,
+  time_trusted integer not null check (time_trusted in (0, 1)),
+  -- monotonic ms of the box's boot, to repair times from before its clock was set
+  mono_ms integer not null,
   received_at integer not null,
   -- JSON object of the type's fields
   data text not null check (json_valid(data)),
@@ -65,6 +71,9 @@ create table quarantine (
   stream text not null,
   seq integer not null,
   received_at integer not null,
+  -- sequence, attribute, data, time, too_long, not_an_object
+  why text not null,
+  -- the document, cut to 8 KiB
   body text not null,
   primary key (gateway, stream, seq)
 ) without rowid;
@@ -77,13 +86,26 @@ create table camera (
   -- 1, 2, 3 … in the order of adoption: its name on the board, because names stay in the school
   number integer not null check (number > 0),
   -- up, down, login_refused, silent, connecting
-  state text not null,
-  -- error code or gap cause of the state; empty when well
+  state text not null check (state in ('up', 'down', 'login_refused', 'silent', 'connecting')),
+  -- error code of the state, or gap cause while it is up and not recorded; empty when well
   why text not null default '',
-  -- since when, the box's time in UTC ms
+  -- since when it is well, or since when it is not
   since_at integer not null,
   recording integer not null default 0 check (recording in (0, 1)),
+  -- 1 once the school removed it: a straggling event must not bring it back
+  removed integer not null default 0 check (removed in (0, 1)),
   primary key (gateway, camera)
+) without rowid;
+
+-- Conditions that boxes say are so now: raised and cleared by their events.
+create table condition (
+  gateway text not null references gateway (id),
+  -- registered code, e.g. volume.missing
+  code text not null,
+  -- public id of a camera, or `box`
+  about text not null,
+  since_at integer not null,
+  primary key (gateway, code, about)
 ) without rowid;
 
 -- One-use sign-in codes of the authority's staff, and their sessions; only hashes are stored.

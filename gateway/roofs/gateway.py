@@ -43,11 +43,12 @@ from gateway.core.secrets import load_seal_key, load_signing_key
 from gateway.core.supervise import Backoff, supervise
 from gateway.core.version import __version__
 from gateway.core.wire import ControlClient, ControlServer
+from gateway.health import store as health
 from gateway.health.tracker import Tracker
 from gateway.live.client import LiveClient
 from gateway.roofs import web_ports
 from gateway.roofs.gateway_control import Desk, handlers
-from gateway.roofs.gateway_loops import Checkpoints, JournalCopy, Looks
+from gateway.roofs.gateway_loops import Checkpoints, JournalCopy, Keeper, Looks
 from gateway.roofs.http import HttpServer, own_names
 from gateway.roofs.live_port import MediaDoor
 from gateway.roofs.main import run_daemon
@@ -55,7 +56,7 @@ from gateway.roofs.names import Names
 from gateway.roofs.web_lists import ListedRights
 from gateway.upstream import outbox
 from gateway.upstream.link import HubLink
-from gateway.upstream.sync import Uplink
+from gateway.upstream.sync import BACKOFF, Uplink
 from web.app import create_app
 from web.services import Services, SiteFacts
 
@@ -94,7 +95,7 @@ async def base(config: Config, clock: Clock) -> AsyncIterator[Base]:
     """Open the database, load the facts, connect to the other daemons."""
     key = load_signing_key(config.paths.grant_key)
     seal = load_seal_key(config.paths.keys / "people.key")
-    migrations = [access_store.MIGRATIONS, outbox.MIGRATIONS]
+    migrations = [access_store.MIGRATIONS, outbox.MIGRATIONS, health.MIGRATIONS]
     async with (
         Database(config.paths.database("gateway"), migrations) as db,
         ControlClient(config.paths.socket("recorder"), "recorder") as recorder,
@@ -197,17 +198,17 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[None]:
             OpenGrants(ground.store, parts.grants, media, ground.key, on_fault=sink)
         )
         parts.logins.listeners.append(opened.recheck)
-        tracker = Tracker(clock)
+        tracker = Tracker(clock, await ground.db.read(health.load))
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
 
-        async def keep(name: str, run: Callable[[], Awaitable[None]], most_s: float = 30.0) -> None:
-            await supervise(name, run, clock=clock, on_fault=sink, backoff=Backoff(most_s=most_s))
+        async def keep(name: str, run: Callable[[], Awaitable[None]], backoff: Backoff | None = None) -> None:
+            await supervise(name, run, clock=clock, on_fault=sink, backoff=backoff)
 
         for name, run in _loops(ground, parts, tracker, signals).items():
             tasks.start_soon(keep, name, run)
         if config.upstream.url:
-            tasks.start_soon(keep, "uplink", await _uplink(stack, ground, signals))
+            tasks.start_soon(keep, "uplink", await _uplink(stack, ground, signals), BACKOFF)
         names = [*config.web.names] or own_names()
         server = HttpServer(
             create_app(web_services(ground, parts, opened, frozenset(names))),
@@ -277,7 +278,12 @@ def _loops(ground: Base, parts: Access, tracker: Tracker, signals: Signals) -> d
         hub_ok=lambda: signals.hub_ok,
         woke=signals.wake,
     )
+    upstream = ground.config.upstream
+    keeper = Keeper(
+        ground.db, ground.clock, keep_days=upstream.keep_acked_days, alone=not upstream.url, woke=signals.wake
+    )
     return {
+        "keeper": keeper.run,
         "journal": JournalCopy(ground.recorder, ground.db, changed).run,
         "looks": looks.run,
         "checkpoints": Checkpoints(ground.db, ground.key, ground.clock, signals.wake).run,
@@ -288,7 +294,9 @@ def _loops(ground: Base, parts: Access, tracker: Tracker, signals: Signals) -> d
 
 async def _uplink(stack: contextlib.AsyncExitStack, ground: Base, signals: Signals) -> Callable[[], Awaitable[None]]:
     settings = ground.config.upstream
-    link = await stack.enter_async_context(HubLink(settings.url, ground.key, ground.clock))
+    link = await stack.enter_async_context(
+        HubLink(settings.url, ground.key, ground.clock, ca_file=settings.ca_file or None)
+    )
     uplink = Uplink(
         ground.db,
         link,
@@ -296,7 +304,6 @@ async def _uplink(stack: contextlib.AsyncExitStack, ground: Base, signals: Signa
         claim=settings.claim,
         batch=settings.batch,
         flush_s=settings.flush_s,
-        keep_days=settings.keep_acked_days,
         agreed=lambda: setattr(signals, "hub_ok", True),
     )
     signals.uplink = uplink

@@ -19,7 +19,8 @@ from gateway.core.wire import ControlServer, Handler, Reply, Request
 from gateway.hub.store import MIGRATIONS, HubStore
 from gateway.roofs.http import HttpServer, own_names
 from gateway.roofs.main import run_daemon
-from web.hub_app import HubServices, create_hub_app
+from web.hub_app import create_hub_app
+from web.hub_services import HubServices
 
 log = get_logger("hub")
 
@@ -35,7 +36,7 @@ def handlers(store: HubStore, facts: DaemonFacts) -> dict[str, Handler]:
         return Reply({"claim": await store.make_claim(request.text("site"))})
 
     async def code(_request: Request) -> Reply:
-        return Reply({"code": await store.make_code()})
+        return Reply({"code": await store.staff.make_code()})
 
     return {"status": status, "claim.new": claim, "code.new": code}
 
