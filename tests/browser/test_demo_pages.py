@@ -1,0 +1,311 @@
+"""The demo in Debian's Chromium: stills, live video, what a guardian sees, and what ends it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from playwright.sync_api import Browser, Locator, expect
+
+from gateway.core.model import new_public_id
+from tests.browser.conftest import chromium  # noqa: F401 - one browser for this module
+from tests.browser.demo_fixtures import DESK, HANG_MS, PHONE, Street, Visit, away
+from tests.fakes.box_door import add_guardian, ask
+from tests.fakes.demo_box import DemoBox, demo_box, eventually
+
+pytestmark = [pytest.mark.browser, pytest.mark.system]
+
+CLASS = "Lớp Mầm 1"
+SUB_FPS, MAIN_FPS = 10, 15
+FRAMES = """async wanted => {
+  const read = async () => {
+    const peer = globalThis.peers.filter(item => item.connectionState === 'connected').at(-1);
+    const [receiver] = peer.getReceivers().filter(item => item.track.kind === 'video');
+    const [source] = receiver.getSynchronizationSources();
+    let found = null;
+    (await peer.getStats()).forEach(item => { if (item.type === 'inbound-rtp') found = item; });
+    return {decoded: found.framesDecoded, at_90k: source.rtpTimestamp, lost: found.packetsLost};
+  };
+  const first = await read();
+  let last = first;
+  while (last.decoded - first.decoded < wanted) {
+    await new Promise(resolve => setTimeout(resolve, 100));
+    last = await read();
+  }
+  return {frames: last.decoded - first.decoded, media_90k: (last.at_90k - first.at_90k) >>> 0, lost: last.lost};
+}"""
+"""Waits for so many decoded frames; returns how far the source's own clock went meanwhile."""
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoBox]:
+    with demo_box(tmp_path_factory.mktemp("pages")) as running:
+        running.well()
+        yield running
+
+
+@pytest.fixture
+def street(box: DemoBox, chromium: Browser) -> Iterator[Street]:  # noqa: F811 - the fixture imported above
+    street = Street(box, chromium)
+    yield street
+    street.close()
+
+
+@pytest.fixture
+def save(tmp_path: Path) -> Callable[[str], str]:
+    """Where screenshots go."""
+    return lambda name: str(tmp_path / name)
+
+
+def slip(box: DemoBox) -> str:
+    """Return the slip of a guardian nobody else is: people have few devices, and one stream each."""
+    return away(add_guardian(box, f"Phụ huynh {new_public_id()}", CLASS))
+
+
+def cameras(box: DemoBox) -> dict[str, str]:
+    """Return the cameras' ids by name."""
+    return {str(row["name"]): str(row["id"]) for row in box.status()["cameras"]}
+
+
+def sessions(box: DemoBox) -> list[dict[str, Any]]:
+    """Return what the live daemon sends now."""
+    return list(away(ask(box, "live", "sessions"))["sessions"])
+
+
+def test_the_principal_signs_in_and_sees_every_room(street: Street, save: Callable[[str], str]) -> None:
+    """Signed in by the printed code: stills at once, then live H.264 at the source's rate, 0 packets lost."""
+    box = street.box
+    visit = street.visitor()
+    visit.goto("/")
+    assert visit.page.url == visit.url + "/vao"
+    visit.page.locator("#code").fill(box.ready["principal_code"])
+    visit.page.locator("form button").click()
+    visit.page.wait_for_url(visit.url + "/")
+    assert visit.page.locator("live-view").count() == 3
+    for index in range(3):
+        visit.live(index)
+    shown = visit.page.evaluate("firsts")
+    for camera in cameras(box).values():
+        mine = [item for item in shown if item["camera"] == camera]
+        states = [item["state"] for item in mine]
+        assert states.index("still") < states.index("live")
+        first = next(item for item in mine if item["state"] == "live")
+        assert first["picture"] > 0
+        assert first["source"] == "blob:"
+        asked = [answer for answer in visit.answers if camera in answer.path]
+        assert asked[0].path.endswith("still.jpg")
+        assert asked[0].kind == "image/jpeg"
+    found = visit.page.evaluate(FRAMES, 3 * SUB_FPS)
+    assert found["frames"] == pytest.approx(found["media_90k"] / 90_000 * SUB_FPS, abs=4)
+    for index in range(3):
+        stats = visit.stats(index)
+        assert stats["codec"] == "video/H264"
+        assert (stats["frameWidth"], stats["frameHeight"]) == (640, 360)
+        assert stats["packetsLost"] == 0
+        assert stats["freezeCount"] <= 1
+    visit.shot(save, "grid-1440x900")
+    visit.page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+    visit.shot(save, "grid-390x844")
+
+
+def test_one_camera_shows_its_main_stream(street: Street, save: Callable[[str], str]) -> None:
+    """A camera's own page plays the large picture at the source's rate with nothing lost."""
+    visit = street.principal()
+    visit.goto(f"/camera/{cameras(street.box)[CLASS]}")
+    visit.live()
+    found = visit.page.evaluate(FRAMES, 3 * MAIN_FPS)
+    assert found["frames"] == pytest.approx(found["media_90k"] / 90_000 * MAIN_FPS, abs=5)
+    stats = visit.stats()
+    assert (stats["frameWidth"], stats["frameHeight"]) == (1280, 720)
+    assert (stats["codec"], stats["packetsLost"]) == ("video/H264", 0)
+    expect(visit.page.locator("#facts")).to_contain_text("1280")
+    visit.shot(save, "camera-1440x900")
+
+
+def test_the_code_works_once(street: Street) -> None:
+    """The code that was used gives the same page as one that never was, and no session."""
+    pages = []
+    for code in (street.box.ready["principal_code"], "aaaa-bbbb-cccc-dddd"):
+        visit = street.visitor()
+        visit.goto("/vao")
+        visit.page.locator("#code").fill(code)
+        visit.page.locator("form button").click()
+        expect(visit.page.locator("#refused")).to_be_visible()
+        pages.append([answer for answer in visit.answers if answer.method == "POST"][-1].response.text())
+        assert visit.context.cookies() == []
+    assert without_time(pages[0]) == without_time(pages[1])
+
+
+def without_time(page: str) -> str:
+    """Return a page without the box's clock."""
+    head, _, rest = page.partition('data-now="')
+    return head + rest.partition('"')[2]
+
+
+def test_a_slip_is_spent_by_a_tap_and_only_once(street: Street, save: Callable[[str], str]) -> None:
+    """Opening a slip spends nothing and shows no secret; the tap signs in; the second use is refused."""
+    address = str(street.box.ready["guardian_slip"])
+    secret = address.partition("#")[2]
+    for _ in range(2):
+        visit = street.visitor(PHONE)
+        visit.page.goto(address)
+        expect(visit.page.locator("#slip button")).to_be_enabled()
+        assert secret not in visit.page.url
+        assert not any(secret in url.partition("#")[0] for url in visit.asked)
+        visit.shot(save, "slip-390x844")
+    taken = street.guardian(address)
+    late = street.visitor(PHONE)
+    late.page.goto(address)
+    late.page.locator("#slip button").click()
+    expect(late.page.locator("#trouble")).to_be_visible()
+    assert late.context.cookies() == []
+    taken.live()
+
+
+def test_a_guardian_sees_their_class_only(street: Street, save: Callable[[str], str]) -> None:
+    """No other camera in page, script data, events or answers; its addresses are those of nothing."""
+    known = cameras(street.box)
+    visit = street.guardian(slip(street.box))
+    visit.live()
+    stats = visit.stats()
+    assert (stats["frameWidth"], stats["packetsLost"], stats["codec"]) == (640, 0, "video/H264")
+    visit.shot(save, "guardian-390x844")
+    visit.page.set_viewport_size({"width": DESK[0], "height": DESK[1]})
+    visit.shot(save, "guardian-1440x900")
+    others = {name: camera for name, camera in known.items() if name != CLASS}
+    events = visit.page.evaluate("""async () => {
+      const stop = new AbortController(), reply = await fetch('/api/events', {signal: stop.signal});
+      const reader = reply.body.getReader(), decoder = new TextDecoder();
+      let text = '';
+      while (!text.includes('"screen"')) text += decoder.decode((await reader.read()).value);
+      stop.abort();
+      return text;
+    }""")
+    page = max(n for n, answer in enumerate(visit.answers) if answer.path == "/p/")  # older bodies are gone by now
+    heard = [answer for answer in visit.answers[page:] if is_text(answer.kind)]
+    assert {"/p/", f"/whep/{known[CLASS]}"} <= {answer.path for answer in heard}
+    seen = [visit.page.content(), events, *(answer.response.text() for answer in heard)]
+    seen += [str(reply_of(visit, "GET", path)) for path in ("/p/", "/p/tai-khoan", "/api/class", "/api/me")]
+    assert any(known[CLASS] in text for text in seen)
+    for text in seen:
+        assert not [name for name, camera in others.items() if name in text or camera in text]
+    for camera in [*others.values(), "x"]:
+        for method, path in ADDRESSES:
+            real = reply_of(visit, method, path.format(camera))
+            nothing = reply_of(visit, method, path.format(new_public_id()))
+            assert real == nothing
+            assert real[0] == 404
+    assert {view["camera"] for view in sessions(street.box)} <= {known[CLASS]}
+
+
+ADDRESSES = (
+    ("GET", "/camera/{}"),
+    ("GET", "/api/cameras/{}"),
+    ("GET", "/api/cameras/{}/still.jpg"),
+    ("GET", "/api/cameras/{}/still.jpg?w=320"),
+    ("POST", "/whep/{}"),
+    ("POST", "/whep/{}?stream=main"),
+    ("DELETE", "/whep/{}/" + "a" * 16),
+)
+
+
+def is_text(kind: str) -> bool:
+    """Say whether a body may hold an id in clear and can be read whole."""
+    return kind.startswith(("text/html", "application/json", "application/sdp"))
+
+
+def reply_of(visit: Visit, method: str, path: str) -> list[Any]:
+    """Ask from inside the page; returns status, headers but the date, and the body."""
+    found: list[Any] = visit.page.evaluate(
+        """async ([method, path]) => {
+          const headers = method === 'POST' ? {'Content-Type': 'application/sdp'} : {};
+          const reply = await fetch(path, {method, headers, body: method === 'POST' ? 'v=0\\r\\n' : undefined});
+          const kept = [...reply.headers].filter(([name]) => name !== 'date');
+          return [reply.status, kept, await reply.text()];
+        }""",
+        [method, path],
+    )
+    found[2] = without_time(found[2])
+    return found
+
+
+def closed_hours() -> tuple[str, str]:
+    """Return viewing hours that do not hold now; `next` is the start."""
+    hour = dt.datetime.now(ZoneInfo("Asia/Ho_Chi_Minh")).hour
+    return ("20:00", "21:00") if hour < 12 else ("02:00", "03:00")
+
+
+def opened(box: DemoBox) -> None:
+    """Open Lớp Mầm 1 all day, every day."""
+    box.vuon("gio-xem", CLASS, "--tu", "00:00", "--den", "24:00", "--thu", "2,3,4,5,6,7,8")
+
+
+def test_outside_hours_no_pixel_reaches_a_guardian(street: Street, save: Callable[[str], str]) -> None:
+    """The hours close while watching: other screen, next time, no packet, no still; open again: picture back."""
+    box, (start, end) = street.box, closed_hours()
+    visit = street.guardian(slip(box))
+    visit.live()
+    try:
+        box.vuon("gio-xem", CLASS, "--tu", start, "--den", end, "--thu", "2,3,4,5,6,7,8")
+        expect(visit.page.locator(".msg h1")).to_be_visible(timeout=HANG_MS)
+        expect(visit.page.locator(".msg p")).to_contain_text(start)
+        assert visit.page.evaluate("JSON.parse(sessionStorage.getItem('peers'))") == ["closed"]
+        assert sessions(box) == []
+        visit.shot(save, "closed-390x844")
+        since = len(visit.answers)
+        assert visit.page.locator("live-view, video, img").count() == 0
+        visit.page.reload()
+        expect(visit.page.locator(".msg h1")).to_be_visible()
+        camera = cameras(box)[CLASS]
+        assert reply_of(visit, "GET", f"/api/cameras/{camera}/still.jpg")[0] == 403
+        assert reply_of(visit, "POST", f"/whep/{camera}")[0] == 403
+        assert [answer.url for answer in visit.answers[since:] if answer.is_picture] == []
+        assert visit.page.evaluate("peers.length") == 0
+    finally:
+        opened(box)
+    visit.live()
+    assert visit.stats()["packetsLost"] == 0
+
+
+def tap(button: Locator) -> None:
+    """Tap twice: the first tap asks, the second acts."""
+    button.click()
+    expect(button).to_have_class("btn sm d sure")
+    button.click()
+
+
+def test_the_principal_stops_all_sharing_with_two_taps(street: Street, save: Callable[[str], str]) -> None:
+    """Two taps end every guardian's video and change their pages; two more bring it back; staff see on."""
+    parent, head = street.guardian(slip(street.box)), street.principal()
+    parent.live()
+    head.live()
+    button = head.page.locator("#sharing")
+    tap(button)
+    try:
+        expect(parent.page.locator(".msg h1")).to_be_visible(timeout=HANG_MS)
+        assert parent.page.evaluate("JSON.parse(sessionStorage.getItem('peers'))") == ["closed"]
+        eventually(lambda: all(row["camera"] for row in sessions(street.box)), what="the sessions")
+        audience = away(ask(street.box, "gateway", "status"))["watching"]
+        assert audience == len(sessions(street.box)) == 3
+        parent.shot(save, "stopped-390x844")
+        expect(button).to_have_class("btn sm d")
+        tap(button)
+        parent.live()
+        head.live()
+    finally:
+        street.box.vuon("chia-se", "mo")
+
+
+def test_both_languages(street: Street) -> None:
+    """The pages speak Vietnamese, and English after one tap; the choice stays."""
+    visit = street.principal()
+    assert visit.page.locator("html").get_attribute("lang") == "vi"
+    visit.page.locator('a[hreflang="en"]').first.click()
+    expect(visit.page.locator("html")).to_have_attribute("lang", "en")
+    visit.goto(f"/camera/{cameras(street.box)[CLASS]}")
+    expect(visit.page.locator("html")).to_have_attribute("lang", "en")
+    visit.live()
