@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import re
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -226,3 +227,10 @@ def clip_bursts(
     """Return a `media` for `serve`: unit n of an endless loop over the given units."""
     packetizer = Packetizer(codec)
     return lambda number: b"".join(packetizer.packets(clip_units[number % len(clip_units)], number * 90_000 // fps))
+
+
+def closed_port() -> int:
+    """A port nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -21,6 +21,7 @@ from gateway.access import classday, grants, policy, sessions
 from tests.fakes import access_suite
 from tests.fakes.access_world import HANG_S, MAKERS
 from tests.unit import test_access_grants as grant_tests
+from tests.unit import test_access_revoking as revoking_tests
 from tests.unit import test_access_sessions as stream_tests
 
 Suite = Callable[[Path], None]
@@ -149,7 +150,7 @@ LIFE = [
 ]
 """Faults of grants and of the streams' life; each must be found by a test of a running stream."""
 
-_ACT = stream_tests.test_a_revoking_act_ends_the_stream_before_the_next_beat
+_ACT = revoking_tests.test_a_revoking_act_ends_the_stream_before_the_next_beat
 LIFE_TESTS: list[Callable[[Path], Awaitable[None]]] = [
     grant_tests.test_a_grant_says_what_was_decided,
     grant_tests.test_refusals_are_written_once_a_minute_and_counted,

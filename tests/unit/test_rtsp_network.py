@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from drivers.gate import GateState, LoginGate
-from drivers.rtsp.client import knock, resolve
+from drivers.rtsp.client import knock
 from drivers.rtsp.network import RtspNetwork
 from drivers.rtsp.protocol import Timeouts
 from drivers.rtsp.source import RtspSource
@@ -27,23 +27,15 @@ from gateway.core.errors import (
 )
 from gateway.core.media import AccessUnit, Codec, CodecConfig
 from gateway.core.model import Login, Secret
-from tests.fakes.encoded import encode, sets_of
+from tests.fakes.encoded import encode
 from tests.fakes.rtp import Packetizer, framed, rtp
-from tests.fakes.rtsp_server import FakeCamera, Served, reply, sdp, serve
+from tests.fakes.rtsp_server import FakeCamera, Served, closed_port, reply, sdp, serve
+from tests.fakes.rtsp_session import CONFIG, camera
 
 pytestmark = pytest.mark.anyio
 
-KNOWN = sets_of(Codec.H264, encode(Codec.H264))
-CONFIG = CodecConfig(Codec.H264, KNOWN[7], KNOWN[8], width=320, height=240)
 PICTURES = encode(Codec.H264, 320, 240, 8)
 QUICK = Timeouts(connect_s=0.5, handshake_s=0.75, silent_s=0.75, teardown_s=0.25)
-
-
-def camera(**changes: object) -> FakeCamera:
-    made = FakeCamera(sdp(CONFIG))
-    for name, value in changes.items():
-        setattr(made, name, value)
-    return made
 
 
 def pictures(size: int = 300) -> Callable[[int], bytes]:
@@ -234,12 +226,6 @@ async def test_a_sink_with_a_bug_ends_its_own_stream_only(*, early: bool) -> Non
             await sink.enough.wait()
 
 
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 async def test_nobody_listens() -> None:
     """CameraUnreachable with the reason, at once."""
     async with RtspNetwork() as network:
@@ -392,23 +378,6 @@ async def test_large_key_frames_come_through() -> None:
         async with playing(network.play(source(served), LoginGate(None), sink)):
             await sink.enough.wait()
     assert {unit.nals for unit in sink.units} == {(nal,)}
-
-
-async def test_knocking() -> None:
-    """Yes where somebody listens, no elsewhere; not a byte is sent."""
-    made = camera()
-    async with serve(made) as served:
-        assert await knock("127.0.0.1", served.port, 2)
-        assert made.requests == []
-    assert not await knock("127.0.0.1", closed_port(), 2)
-
-
-async def test_names_without_an_address() -> None:
-    """A name that cannot be resolved is an unreachable camera."""
-    for name in ("x" * 70, "a..b"):
-        with pytest.raises(CameraUnreachable):
-            await resolve(name, 554)
-    assert (await resolve("127.0.0.1", 554)).where == ("127.0.0.1", 554)
 
 
 async def test_a_network_that_was_never_entered_plays_nothing() -> None:
