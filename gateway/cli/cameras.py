@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli.context import ConfigOption, Context, DataOption, JsonOption
-from gateway.core.errors import BadInput
+from gateway.core.errors import BadInput, CameraUnreachable
 
 PASSWORD_ENV = "VUON_CAMERA_PASSWORD"  # noqa: S105 - the name of a variable
 
@@ -70,7 +70,12 @@ def discover(
 
 async def _adopt(context: Context, params: dict[str, Any]) -> dict[str, Any]:
     async with context.client("recorder") as client:
-        return dict((await client.call("adopt", params, timeout_s=60)).result["camera"])
+        try:
+            return dict((await client.call("adopt", params, timeout_s=60)).result["camera"])
+        except CameraUnreachable as error:
+            if "rtsp_path" not in params:
+                error.fields["remedy"] = context.words.text("cli.adopt.no_answer")
+            raise
 
 
 def adopt(
@@ -78,7 +83,9 @@ def adopt(
     user: UserOption = "admin",
     name: Annotated[str | None, typer.Option(help="Tên camera · its name")] = None,
     port: Annotated[int | None, typer.Option(help="Cổng ONVIF · ONVIF port")] = None,
-    rtsp: Annotated[str | None, typer.Option(help="Đường dẫn RTSP nếu không có ONVIF · path without ONVIF")] = None,
+    rtsp: Annotated[
+        str | None, typer.Option(help="Nếu không có ONVIF: /stream1 hoặc :8554/stream1 · RTSP path without ONVIF")
+    ] = None,
     config: ConfigOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,

@@ -1,7 +1,8 @@
 """`vuon tinh-trang` (`status`): the box at a glance, and the same as JSON.
 
 Owns gathering and the table. Invariants: it asks each daemon itself, so a dead one is shown as such
-instead of hiding the others; the exit status is 0 only if every daemon answers and every camera records.
+instead of hiding the others; the exit status is 0 only if every daemon answers, every camera records
+and every disk is usable.
 """
 
 from __future__ import annotations
@@ -33,13 +34,15 @@ async def gather(context: Context) -> dict[str, Any]:
         name: {"running": answer is not None, **((answer or {}).get("daemon") or {})}
         for name, answer in answers.items()
     }
-    ok = all(d["running"] for d in daemons.values()) and all(c["connected"] and c["recording"] for c in cameras)
+    volumes = (recorder or {}).get("volumes", [])
+    good = [d["running"] for d in daemons.values()] + [c["connected"] and c["recording"] for c in cameras]
+    ok = all(good) and all(volume["state"] == "ok" for volume in volumes)
     return {
         "ok": ok,
         "site": context.config.site.name,
         "daemons": daemons,
         "cameras": cameras,
-        "volumes": (recorder or {}).get("volumes", []),
+        "volumes": volumes,
         "conditions": (answers["gateway"] or {}).get("conditions", []),
         "upstream": (answers["gateway"] or {}).get("upstream"),
     }
@@ -99,10 +102,18 @@ def _print(context: Context, status: dict[str, Any]) -> None:
     else:
         context.say("cli.status.no_cameras")
     for volume in status["volumes"]:
-        total = volume["total_bytes"] or 1
-        context.say("cli.status.volume", path=volume["path"], pct=round(100 - 100 * volume["free_bytes"] / total))
+        _print_volume(context, volume)
     for condition in status["conditions"]:
         context.console.print("! " + words.text(f"condition.{condition['code']}"))
+
+
+def _print_volume(context: Context, volume: dict[str, Any]) -> None:
+    if volume["state"] == "ok":
+        total = volume["total_bytes"] or 1
+        context.say("cli.status.volume", path=volume["path"], pct=round(100 - 100 * volume["free_bytes"] / total))
+    else:
+        title, hint = context.words.error(f"volume_{volume['state']}")
+        context.console.print(f"✘ {title}: {volume['path']}\n  → {hint}", markup=False, soft_wrap=True)
 
 
 def _duration(seconds: float) -> str:

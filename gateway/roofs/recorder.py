@@ -26,12 +26,12 @@ from drivers.gate import LoginGate
 from drivers.onvif.pace import CallPool
 from drivers.retry import after_failure
 from drivers.rtsp.network import RtspNetwork
-from drivers.rtsp.source import RtspSource
+from drivers.rtsp.source import DEFAULT_PORT, RtspSource
 from gateway.core.clock import Clock
 from gateway.core.config import Config
 from gateway.core.daemonize import DaemonFacts
 from gateway.core.db import Database
-from gateway.core.errors import ConfigError
+from gateway.core.errors import BadInput, ConfigError
 from gateway.core.log import fault_sink, get_logger
 from gateway.core.model import Grant, Login
 from gateway.core.secrets import load_seal_key, load_verify_key
@@ -85,8 +85,19 @@ class Drivers:
         means = Means(self.clock, self.pool, self.network)
         gate = LoginGate(order.login)
         found = self.found.get((order.address, order.endpoint))
-        learned = await learn(order.address, order.port, gate, means, found=found, rtsp_path=order.rtsp_path)
+        path, rtsp_port = rtsp_place(order.rtsp_path)
+        learned = await learn(order.address, order.port, gate, means, found=found, rtsp_path=path, rtsp_port=rtsp_port)
         return new_camera(learned, order)
+
+
+def rtsp_place(text: str | None) -> tuple[str | None, int]:
+    """Return path and port of `/path` or `:8554/path`; BadInput if the port is no number."""
+    if text is None or not text.startswith(":"):
+        return text, DEFAULT_PORT
+    port, slash, path = text[1:].partition("/")
+    if not (port.isascii() and port.isdigit()):
+        raise BadInput("an RTSP path looks like /stream1 or :8554/stream1", key="rtsp_path")
+    return slash + path, int(port)
 
 
 def new_camera(learned: Learned, order: AdoptOrder) -> NewCamera:

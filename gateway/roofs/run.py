@@ -26,6 +26,7 @@ from gateway.core.supervise import Backoff
 
 STOP_S = 12.0
 """The recorder promises to close every segment within 10 s."""
+LAST_WORDS_BYTES = 4096
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
@@ -42,6 +43,16 @@ class Child:
     """Where its stderr goes; None = this terminal."""
     process: asyncio.subprocess.Process | None = None
     restarts: int = 0
+
+    def last_words(self) -> str:
+        """Return the explanation its log ends with, and where the rest of it is."""
+        if self.log_file is None or not self.log_file.exists():
+            return "its own message is above"
+        with self.log_file.open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - LAST_WORDS_BYTES))
+            text = log.read().decode("utf-8", "replace")
+        _, mark, said = text.rpartition("✘")
+        return (f"{mark}{said.rstrip()}\n  → " if mark else "") + f"see {self.log_file}"
 
 
 def _die_with_parent() -> None:
@@ -113,10 +124,12 @@ class Children:
             await process.wait()
 
     def ensure_running(self) -> None:
-        """Raise DaemonUnavailable if a child keeps ending: its own message is on the terminal."""
+        """Raise DaemonUnavailable if a child keeps ending, with what it said last."""
         for child in self._children:
             if child.restarts >= 3:
-                raise DaemonUnavailable(f"{child.name} does not stay up; see its message above", service=child.name)
+                raise DaemonUnavailable(
+                    f"{child.name} does not stay up", service=child.name, remedy=child.last_words()
+                )
 
 
 def daemon_child(name: str, config_path: Path, log_dir: Path | None = None) -> Child:
