@@ -244,6 +244,7 @@ class SimulatedCamera:
             }
             server = OnvifServer(self.state, self.faults, self.counters, services, self.still)
             self._onvif = await server.__aenter__()
+            self.state.onvif_port = server.port
             if world.responder is not None:
                 world.responder.add(self._announced)
 

@@ -20,6 +20,10 @@ from drivers.simulated.state import FIRMWARE, HARDWARE, MANUFACTURER, MODEL, Cam
 from gateway.core.model import Secret
 
 LEAST_PASSWORD, MOST_USERS = 8, 8
+MOST_SCOPES, MOST_SCOPE_CHARS = 32, 256
+"""Discovery sends all of them in one datagram."""
+YEARS = range(2000, 2100)
+"""What the camera's clock can be set to."""
 _LEVELS = frozenset({"Administrator", "Operator", "User"})
 _NOTHING = Xml("")
 
@@ -173,11 +177,15 @@ class DeviceService:
         return join([shown(item) for item in self._state.scopes()])
 
     def _add_scopes(self, request: SoapRequest) -> Xml:
-        self._state.scopes_added += [(item.text or "").strip() for item in find_all(request.element, "ScopeItem")]
-        return _NOTHING
+        return self._keep_scopes(self._state.scopes_added + _texts(request, "ScopeItem"))
 
     def _set_scopes(self, request: SoapRequest) -> Xml:
-        self._state.scopes_added = [(item.text or "").strip() for item in find_all(request.element, "Scopes")]
+        return self._keep_scopes(_texts(request, "Scopes"))
+
+    def _keep_scopes(self, scopes: list[str]) -> Xml:
+        if len(scopes) > MOST_SCOPES or any(len(item) > MOST_SCOPE_CHARS for item in scopes):
+            raise SoapFault("OperationProhibited", "too many scopes", detail="TooManyScopes")
+        self._state.scopes_added = scopes
         return _NOTHING
 
     def _hostname(self, _: SoapRequest) -> Xml:
@@ -242,7 +250,7 @@ class DeviceService:
 
     def _delete_users(self, request: SoapRequest) -> Xml:
         users = self._state.book.users
-        names = [(item.text or "").strip() for item in find_all(request.element, "Username")]
+        names = _texts(request, "Username")
         if any(name not in users for name in names):
             raise invalid("UsernameMissing", "no such user")
         if not any(user.level == "Administrator" for name, user in users.items() if name not in names):
@@ -255,6 +263,10 @@ class DeviceService:
         self._state.boots += 1
         self._on_reboot()
         return tag("tds:Message", "Rebooting in 0 seconds")
+
+
+def _texts(request: SoapRequest, name: str) -> list[str]:
+    return [(item.text or "").strip() for item in find_all(request.element, name)]
 
 
 def _check_user(user: etree._Element, *, password_needed: bool) -> None:
@@ -283,6 +295,9 @@ def _moment(element: etree._Element) -> datetime:
     names = ("Year", "Month", "Day", "Hour", "Minute", "Second")
     try:
         year, month, day, hour, minute, second = (int(value_of(element, name, "x")) for name in names)
-        return datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC)
-    except ValueError as error:
+        moment = datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
         raise invalid("InvalidDateTime", "no such date and time") from error
+    if moment.year not in YEARS:
+        raise invalid("InvalidDateTime", "no clock runs there")
+    return moment

@@ -173,7 +173,7 @@ class EventService:
 
     async def _pull(self, request: SoapRequest) -> Xml:
         _, point = self._point(request)
-        limit = request.value("MessageLimit", "10")
+        limit = request.value("MessageLimit")
         wait_s = min(duration_s(request.value("Timeout", "PT1S")) or 0.0, MOST_WAIT_S)
         if not point.waiting and wait_s > 0:
             point.arrived.clear()
@@ -182,7 +182,7 @@ class EventService:
                     await point.arrived.wait()
             except TimeoutError:
                 pass  # nothing happened: the answer is an empty list
-        count = min(len(point.waiting), int(limit) if limit.isdigit() else 10)
+        count = min(len(point.waiting), int(limit) if limit.isascii() and limit.isdigit() and len(limit) < 10 else 10)
         out = [point.waiting.popleft() for _ in range(count)]
         left_s = max(0.0, (point.ends_ns - self._state.clock.mono_ns()) / 1e9)
         head = [tag("tev:CurrentTime", self._stamp()), tag("tev:TerminationTime", self._stamp(left_s))]

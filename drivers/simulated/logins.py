@@ -145,10 +145,11 @@ class DigestGate:
         stamp, _, _ = nonce.partition(".")
         try:
             at_s = int(stamp, 16)
+            made = self._nonce(at_s)
         except ValueError:
             return False
         age_s = self._book.clock.mono_ns() // 1_000_000_000 - at_s
-        return hmac.compare_digest(self._nonce(at_s).encode(), nonce.encode()) and 0 <= age_s <= NONCE_LIFE_S
+        return hmac.compare_digest(made.encode(), nonce.encode()) and 0 <= age_s <= NONCE_LIFE_S
 
 
 def digest_response(

@@ -31,7 +31,6 @@ class Media2Service:
     def __init__(self, state: CameraState) -> None:
         self._state = state
         self._osds = OsdBook(state, "tr2")
-        self._masks_made = 0
 
     def operations(self) -> Operations:
         """Return the table of operations."""
@@ -134,8 +133,7 @@ class Media2Service:
             raise invalid("InvalidPolygon", "a mask needs a polygon")
         if len(self._state.masks) >= MOST_MASKS:
             raise invalid("MaxMasks", "too many masks")
-        self._masks_made += 1
-        token = f"mask{self._masks_made}"
+        token = self._state.new_token("mask")
         self._state.masks[token] = _kept(mask)
         return tag("tr2:Token", token)
 

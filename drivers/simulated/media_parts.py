@@ -134,12 +134,12 @@ def read_encoder(state: CameraState, configuration: etree._Element, profile: Pro
     old = profile.encoder
 
     def number(name: str, default: float) -> float:
+        text = configuration.get(name) or value_of(configuration, name, str(default))
         try:
-            return float(value_of(configuration, name, str(default)))
-        except ValueError as error:
+            return round(float(text) * 100) / 100  # also refuses "inf" and "nan"
+        except (ValueError, OverflowError) as error:
             raise invalid("ConfigModify", f"{name} is no number") from error
 
-    gop = configuration.get("GovLength") or value_of(configuration, "GovLength", str(old.gop_frames))
     wanted = replace(
         old,
         codec=_codec(value_of(configuration, "Encoding", old.codec.upper())),
@@ -147,7 +147,7 @@ def read_encoder(state: CameraState, configuration: etree._Element, profile: Pro
         height=round(number("Height", old.height)),
         fps=round(number("FrameRateLimit", old.fps)),
         bitrate_kbps=round(number("BitrateLimit", old.bitrate_kbps)),
-        gop_frames=int(gop) if str(gop).isdigit() else 0,
+        gop_frames=round(number("GovLength", old.gop_frames)),
         quality=number("Quality", old.quality),
     )
     sizes = {*SIZES[profile.role], (old.width, old.height)}
@@ -217,7 +217,7 @@ class OsdBook:
         """Answer CreateOSD."""
         if len(self._state.osds) >= MOST_OSDS:
             raise invalid("MaxOSDs", "too many OSDs")
-        token = f"osd{self._state.boots}-{len(self._state.osds)}"
+        token = self._state.new_token("osd")
         self._state.osds[token] = self._text(request)
         return tag(f"{self._prefix}:OSDToken", token)
 

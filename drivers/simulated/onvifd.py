@@ -1,6 +1,6 @@
 """The HTTP side of a simulated camera: SOAP services and stills, with two kinds of login.
 
-Owns the listening socket and its connections (HTTP/1.1, keep-alive). Invariants: heads and bodies are
+Owns the reading of requests and the choice of their answers (HTTP/1.1, keep-alive). Invariants: heads and bodies are
 bounded; every call is counted before it is answered; the clock is told without a login unless a quirk says
 otherwise (ONVIF Core 5.9.2); head and body leave in one write, because two cost 40 ms a call (delayed ACK).
 """
@@ -12,28 +12,26 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from email.utils import formatdate
-from types import TracebackType
-from typing import Self
 
 from drivers.simulated.counters import Call, Counters
 from drivers.simulated.faults import Faults
+from drivers.simulated.listener import Listener, body_length
 from drivers.simulated.logins import DigestGate, Verdict
 from drivers.simulated.markup import Xml, parse
 from drivers.simulated.media_service import SNAPSHOT_PATH
 from drivers.simulated.soap import CONTENT_TYPE, Operations, SoapFault, SoapRequest, fault, read_request, reply
 from drivers.simulated.state import CameraState
 from drivers.simulated.wsse import TokenGate
-from gateway.core.errors import AddressTaken, CameraBadReply
+from gateway.core.errors import CameraBadReply
 
 REALM = "vuon-sim"
-MOST_HEAD_BYTES, MOST_BODY_BYTES = 16_384, 1 << 18
+MOST_BODY_BYTES = 1 << 18
 IDLE_S = 60.0
-"""A connection without a request is closed after this long."""
+"""A connection without a whole request, or whose answer is not read, is closed after this long."""
 WITHOUT_LOGIN = frozenset({"GetSystemDateAndTime"})
 _HTML = "text/html"
 _BROKEN = b"<!DOCTYPE html><html><body><h1>500 Internal Server Error</h1></body></html>"
 _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed"}
-_ENDINGS = (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError, TimeoutError, CameraBadReply)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +54,7 @@ class HttpReply:
     headers: tuple[tuple[str, str], ...] = ()
 
 
-class OnvifServer:
+class OnvifServer(Listener):
     """Serves one camera's SOAP services and stills while entered."""
 
     def __init__(
@@ -67,63 +65,25 @@ class OnvifServer:
         services: Mapping[str, Operations],
         take_still: Callable[[], Awaitable[bytes]],
     ) -> None:
+        super().__init__(state.address, state.onvif_port)
         self._state, self._faults, self._counters = state, faults, counters
         self._services, self._take_still = services, take_still
         self._digest = DigestGate(REALM, state.book, os.urandom(32))
         self._tokens = TokenGate(state.book, state.quirks)
-        self._server: asyncio.Server | None = None
-        self._tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
-    async def __aenter__(self) -> Self:
-        address, port = self._state.address, self._state.onvif_port
-        try:
-            self._server = await asyncio.start_server(self._serve, address, port, limit=MOST_HEAD_BYTES)
-        except OSError as error:
-            raise AddressTaken(
-                f"{address}:{port} cannot be used: {error.strerror}", address=address, port=port
-            ) from error
-        self._state.onvif_port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._server is not None
-        self._server.close()
-        await self.drop_connections()
-
-    async def drop_connections(self) -> None:
-        """Reset every connection now; returns when all are gone."""
-        tasks = list(self._tasks)
-        for task, writer in list(self._tasks.items()):
-            writer.transport.abort()
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks[task] = writer
-        try:
-            while True:
-                request = await self._next(reader)
-                if self._faults.latency_s:
-                    await self._state.clock.sleep(self._faults.latency_s)
-                answer = await self._answer(request)
-                if self._faults.hang:
-                    await asyncio.Event().wait()
-                writer.write(self._bytes(answer))
+    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            request = await self._next(reader)
+            if self._faults.latency_s:
+                await self._state.clock.sleep(self._faults.latency_s)
+            answer = await self._answer(request)
+            if self._faults.hang:
+                await asyncio.Event().wait()
+            writer.write(self._bytes(answer))
+            async with asyncio.timeout(IDLE_S):
                 await writer.drain()
-                if request.headers.get("connection", "").lower() == "close":
-                    return
-        except _ENDINGS:
-            return
-        except asyncio.CancelledError:
-            return  # only `drop_connections` cancels: the server's own task must not end as cancelled
-        finally:
-            del self._tasks[task]
-            writer.close()
+            if request.headers.get("connection", "").lower() == "close":
+                return
 
     @staticmethod
     async def _next(reader: asyncio.StreamReader) -> HttpRequest:
@@ -133,10 +93,8 @@ class OnvifServer:
             if len(parts) != 3:
                 raise CameraBadReply("not an HTTP request line")
             headers = {k.strip().lower(): v.strip() for k, _, v in (line.partition(":") for line in lines[1:] if line)}
-            length = headers.get("content-length", "0")
-            if not length.isdigit() or int(length) > MOST_BODY_BYTES:
-                raise CameraBadReply("request body is too long", length=length)
-            return HttpRequest(parts[0], parts[1], headers, await reader.readexactly(int(length)))
+            body = await reader.readexactly(body_length(headers, MOST_BODY_BYTES))
+            return HttpRequest(parts[0], parts[1], headers, body)
 
     def _bytes(self, answer: HttpReply) -> bytes:
         lines = [

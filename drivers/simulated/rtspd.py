@@ -1,9 +1,8 @@
 """The RTSP server of one simulated camera (RFC 2326): TCP interleaved and UDP, Digest or Basic.
 
-Owns the listening socket, its connections and their sessions. Invariants: a session ends with its
-connection or when the client is not heard for the session time-out; left = all sockets closed; every
-request is counted before it is answered; what a client sends is bounded and never raises out of its
-connection.
+Owns the connections' sessions. Invariants: a session ends with its connection or when the client is not
+heard for the session time-out; every request is counted before it is answered; what a client sends, sets up
+or leaves unread is bounded.
 """
 
 from __future__ import annotations
@@ -13,18 +12,16 @@ import os
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 from urllib.parse import urlsplit
 
 from drivers.simulated.counters import Call, Counters
 from drivers.simulated.faults import Faults, KeepAlive, Quirks
+from drivers.simulated.listener import Listener, body_length
 from drivers.simulated.live import LiveStream, Pacer
 from drivers.simulated.logins import DigestGate, LoginBook, Verdict
-from drivers.simulated.outlet import ByteSink, InterleavedOutlet, Outlet, UdpOutlet
+from drivers.simulated.outlet import MOST_WAITING_BYTES, ByteSink, InterleavedOutlet, Outlet, UdpOutlet
 from drivers.simulated.rtspmessage import (
     MOST_BODY_BYTES,
-    MOST_HEAD_BYTES,
     TRACK,
     RtspReply,
     RtspRequest,
@@ -34,12 +31,14 @@ from drivers.simulated.rtspmessage import (
 )
 from drivers.simulated.rtspsession import RtspSession, SessionPorts
 from gateway.core.clock import Clock
-from gateway.core.errors import AddressTaken, CameraBadReply, CameraUnsupported
+from gateway.core.errors import CameraBadReply, CameraUnsupported
 
 REALM = "IP Camera"
 GARBAGE = b"\x00\xff\x17GARBAGE\r\n\x80" * 8
-_ENDINGS = (asyncio.IncompleteReadError, asyncio.LimitOverrunError, ConnectionError, TimeoutError, CameraBadReply)
-"""Every way in which a client leaves or makes itself impossible."""
+MOST_SESSIONS = 8
+"""Sessions of one connection: each holds sockets or a place in the timeline."""
+MOST_UNREAD_BYTES = 2 * MOST_WAITING_BYTES
+"""A client that asks on and reads nothing is hung up on."""
 
 
 @dataclass(slots=True)
@@ -77,74 +76,34 @@ class WriterSink:
         """Own nothing."""
 
 
-class RtspServer:
+class RtspServer(Listener):
     """Serves one camera's streams while entered."""
 
     def __init__(self, ports: RtspPorts, address: str, port: int) -> None:
-        self._ports, self.address, self.port = ports, address, port
+        super().__init__(address, port)
+        self._ports = ports
         self._gate = DigestGate(REALM, ports.book, os.urandom(32))
-        self._server: asyncio.Server | None = None
-        self._connections: dict[_Connection, asyncio.Task[None]] = {}
-
-    async def __aenter__(self) -> Self:
-        try:
-            self._server = await asyncio.start_server(
-                self._serve, self.address, self.port, limit=MOST_HEAD_BYTES, backlog=32
-            )
-        except OSError as error:
-            raise AddressTaken(
-                f"{self.address}:{self.port} cannot be used: {error.strerror}", address=self.address, port=self.port
-            ) from error
-        self.port = self._server.sockets[0].getsockname()[1]
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        assert self._server is not None
-        self._server.close()
-        await self.drop_connections()
-
-    async def drop_connections(self) -> None:
-        """Reset every connection now, as a reboot does; returns when all are gone."""
-        tasks = list(self._connections.values())
-        for connection in list(self._connections):
-            connection.abort()
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        self._clients: set[_Connection] = set()
 
     def abort_streams(self, stream: LiveStream | None) -> None:
         """Reset the connections that play `stream`, all for None; they are gone soon after."""
-        for connection in list(self._connections):
+        for connection in list(self._clients):
             if stream is None or any(session.stream is stream for session in connection.sessions.values()):
                 connection.abort()
 
     @property
     def sessions(self) -> int:
         """Return the number of sessions set up at the moment."""
-        return sum(len(connection.sessions) for connection in self._connections)
+        return sum(len(connection.sessions) for connection in self._clients)
 
-    @property
-    def connections(self) -> int:
-        """Return the number of open connections."""
-        return len(self._connections)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = _Connection(self, self._ports, self._gate, reader, writer)
-        self._connections[connection] = task
+        self._clients.add(connection)
         self._ports.counters.totals["connections"] += 1
         try:
             await connection.run()
-        except _ENDINGS:
-            return
-        except asyncio.CancelledError:
-            return  # only `drop_connections` cancels: the server's own task must not end as cancelled
         finally:
-            del self._connections[connection]
+            self._clients.discard(connection)
             connection.close()
 
 
@@ -171,15 +130,14 @@ class _Connection:
         self._writer.transport.abort()
 
     def close(self) -> None:
-        """End the sessions, then the connection."""
+        """End the sessions and release the way out."""
         for session in self.sessions.values():
             session.close()
         self.sessions.clear()
         self._sink.close()
-        self._writer.close()
 
     async def run(self) -> None:
-        """Answer requests until the client leaves; raises one of `_ENDINGS` then."""
+        """Answer requests until the client leaves; raises how."""
         while True:
             request = await self._next()
             self._ports.counters.note(Call(self._ports.clock.mono_ns(), "rtsp", request.method, request.path))
@@ -190,6 +148,8 @@ class _Connection:
                 continue
             reply = await self._answer(request)
             self._sink.write(reply.to_bytes(request.cseq))
+            if self._sink.waiting_bytes() > MOST_UNREAD_BYTES:
+                raise CameraBadReply("the client reads nothing")
             if request.method == "PLAY" and reply.status == 200:
                 self._ports.pacer.stir()
 
@@ -216,10 +176,7 @@ class _Connection:
                 elif first not in b"\r\n":
                     break
             request = parse_request(first + await self._reader.readuntil(b"\r\n\r\n"))
-            length = request.headers.get("content-length", "0")
-            if not length.isdigit() or int(length) > MOST_BODY_BYTES:
-                raise CameraBadReply("request body is too long", length=length)
-            await self._reader.readexactly(int(length))
+            await self._reader.readexactly(body_length(request.headers, MOST_BODY_BYTES))
             if self._keeps_alive(request.method):
                 self._touch()
         self._deadline = None
@@ -300,7 +257,8 @@ class _Connection:
         wish = parse_transport(request.headers.get("transport", ""))
         if wish is None or (quirks.udp_only if wish.tcp else quirks.tcp_only):
             return RtspReply(461)
-        if faults.max_sessions and self._server.sessions >= faults.max_sessions:
+        full = faults.max_sessions and self._server.sessions >= faults.max_sessions
+        if full or len(self.sessions) >= MOST_SESSIONS:
             return RtspReply(453)
         await stream.ready()
         outlet: Outlet

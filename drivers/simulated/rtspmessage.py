@@ -1,7 +1,7 @@
 """RTSP requests and replies as bytes (RFC 2326): parsing, Transport lines, session descriptions.
 
-Pure: no sockets, no state. Invariants: a request head over `MOST_HEAD_BYTES` or without the three parts
-of its first line raises `CameraBadReply`; nothing a client sends is echoed but CSeq digits.
+Pure: no sockets, no state. Invariants: a request head without the three parts of its first line, or with an
+address that is none, raises `CameraBadReply`; of its headers nothing is echoed but CSeq digits.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from drivers.simulated.rtp import VIDEO_PAYLOAD_TYPE
 from gateway.core.errors import CameraBadReply
 from gateway.core.media import TICKS_PER_S, Codec, CodecConfig
 
-MOST_HEAD_BYTES = 16_384
 MOST_BODY_BYTES = 65_536
 MOST_CHANNEL, MOST_PORT = 254, 65_534
 """The pair's second one must fit, too."""
@@ -51,7 +50,7 @@ class RtspRequest:
     def cseq(self) -> str:
         """Return CSeq, digits only."""
         digits = self.headers.get("cseq", "0").strip()
-        return digits if digits.isdigit() else "0"
+        return digits if digits.isascii() and digits.isdigit() else "0"
 
     @property
     def session(self) -> str:
@@ -94,6 +93,10 @@ def parse_request(head: bytes) -> RtspRequest:
         name, colon, value = line.partition(":")
         if colon:
             headers[name.strip().lower()] = value.strip()
+    try:
+        urlsplit(parts[1])
+    except ValueError as error:
+        raise CameraBadReply("not an RTSP address", length=len(parts[1])) from error
     return RtspRequest(parts[0], parts[1], headers)
 
 

@@ -110,6 +110,13 @@ class CameraState:
         default_factory=lambda: {"Brightness": 50.0, "ColorSaturation": 50.0, "Contrast": 50.0, "Sharpness": 50.0}
     )
 
+    tokens_made: int = 0
+
+    def new_token(self, kind: str) -> str:
+        """Return a token that never named anything on this camera."""
+        self.tokens_made += 1
+        return f"{kind}{self.tokens_made}"
+
     def now_ms(self) -> int:
         """Return the camera's own clock, UTC ms, with its skew."""
         return self.clock.now_ms() + round(self.quirks.clock_skew_s * 1000)

@@ -19,7 +19,7 @@ from drivers.simulated.faults import Quirks
 from drivers.simulated.logins import LoginBook, Verdict
 from drivers.simulated.markup import find, value_of
 
-MOST_NONCES = 1000
+MOST_NONCES, MOST_NONCE_CHARS = 1000, 128
 
 
 def password_digest(nonce: bytes, created: str, password: str) -> str:
@@ -53,6 +53,8 @@ class TokenGate:
 
     def _digest_fits(self, token: etree._Element, given: str, password: str, now_ms: int) -> bool:
         created, encoded = value_of(token, "Created"), value_of(token, "Nonce")
+        if len(encoded) > MOST_NONCE_CHARS:
+            return False
         try:
             nonce = base64.b64decode(encoded, validate=True)
             at = datetime.fromisoformat(created)
@@ -63,4 +65,4 @@ class TokenGate:
         self._used[encoded] = None
         while len(self._used) > MOST_NONCES:
             self._used.popitem(last=False)
-        return fresh and hmac.compare_digest(password_digest(nonce, created, password), given.strip())
+        return fresh and hmac.compare_digest(password_digest(nonce, created, password).encode(), given.strip().encode())

@@ -21,7 +21,7 @@ from gateway.access.audit import Actor
 from gateway.access.limits import RateLimit
 from gateway.access.login import Logins, SignedIn
 from gateway.access.reasons import Reason
-from gateway.access.store import FactStore, Need, refusal
+from gateway.access.store import FactStore, Need
 from gateway.core.errors import CodeRefused, NotFound
 from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Secret, new_public_id
 
@@ -76,9 +76,7 @@ class Codes:
         store, need = self._store, Need(Action.APPROVE, ObjectRef(ObjectKind.PERSON, person))
         if person not in store.current.index.persons:
             raise NotFound("there is no such person")
-        decision = store.answer(store.current, actor, need, store.clock.now_ms())
-        if not decision.allowed:
-            raise refusal(decision)
+        await store.demand(actor, need)
         text = base64.b32encode(self._random(CODE_BYTES)).decode("ascii").lower()
 
         def run(conn: sqlite3.Connection) -> int:

@@ -21,7 +21,7 @@ from gateway.access.audit import Actor
 from gateway.access.limits import RateLimit
 from gateway.access.login import Logins, SignedIn, clean_label
 from gateway.access.reasons import Reason
-from gateway.access.store import FactStore, Need, refusal
+from gateway.access.store import FactStore, Need
 from gateway.core.errors import BadInput, CodeRefused, NotFound
 from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Role, Secret, new_public_id
 
@@ -75,7 +75,9 @@ class Invitations:
     async def create(self, actor: Actor, person: PublicId) -> Slip:
         """Make a slip for a guardian and end the older one; Denied, NotFound, BadInput for other roles."""
         store, need = self._store, Need(Action.APPROVE, ObjectRef(ObjectKind.PERSON, person))
-        self._decide(actor, need)
+        if person not in store.current.index.persons:
+            raise NotFound("there is no such person")
+        await store.demand(actor, need)
         if store.current.index.persons[person].role is not Role.GUARDIAN:
             raise BadInput("slips are for guardians", person=person)
         secret = base64.urlsafe_b64encode(self._random(SECRET_BYTES)).decode("ascii").rstrip("=")
@@ -139,7 +141,7 @@ class Invitations:
         if row is None:
             raise NotFound("there is no such device")
         need = _person(PublicId(row["person"]))
-        self._decide(actor, need)
+        await self._store.demand(actor, need)
         await self._logins.end_device(actor, device)  # the streams first
 
         def run(conn: sqlite3.Connection) -> None:
@@ -150,14 +152,6 @@ class Invitations:
         await self._store.db.write(run)
 
     # inside
-
-    def _decide(self, actor: Actor, need: Need) -> None:
-        store = self._store
-        if need.obj.id not in store.current.index.persons:
-            raise NotFound("there is no such person")
-        decision = store.answer(store.current, actor, need, store.clock.now_ms())
-        if not decision.allowed:
-            raise refusal(decision)
 
     def _redeem(
         self, conn: sqlite3.Connection, secret: str, label: str

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from gateway.access import audit
 from gateway.access.audit import Actor
 from gateway.access.reasons import Reason
-from gateway.access.store import FactStore, Need, refusal
+from gateway.access.store import FactStore, Need
 from gateway.core.errors import NotFound
 from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Role, Secret, new_public_id
 
@@ -178,9 +178,7 @@ class Logins:
         if live is None:
             raise NotFound("there is no such session")
         need = Need(Action.PEOPLE, ObjectRef(ObjectKind.PERSON, live.person))
-        decision = self._store.answer(self._store.current, actor, need, self._store.clock.now_ms())
-        if not decision.allowed:
-            raise refusal(decision)
+        await self._store.demand(actor, need)
         await self._end([live], actor, "session.end")
 
     async def end_person(self, actor: Actor, person: PublicId) -> int:

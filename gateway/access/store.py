@@ -141,6 +141,18 @@ class FactStore:
             raise refusal(decision)
         return result  # type: ignore[return-value]  # None only together with a refusal, raised above
 
+    async def demand(self, actor: Actor, need: Need) -> None:
+        """Raise the refusal unless the actor has the right now; it is written, its repeats are counted."""
+        decision = self.answer(self.current, actor, need, self.clock.now_ms())
+        if decision.allowed:
+            return
+        if not self.refused_before(actor, need, decision):
+            await self.db.write(
+                lambda conn: self.write_denied(conn, actor, need, decision, self.clock.now_ms()),
+            )
+            self.refused(actor, need, decision)
+        raise refusal(decision)
+
     def snapshot(self, conn: sqlite3.Connection) -> Facts:
         """Return the facts of the running transaction: the current ones unless a change overtook us."""
         facts = self.current
