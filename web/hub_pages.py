@@ -102,7 +102,7 @@ async def board_page(request: Request) -> Response:
     """Show every school and every camera, worst first."""
     words, sites = _words(request), await hub_services(request).store.board()
     found = [row(trouble, words, hub_services(request).clock.now_ms()) for trouble in troubles(sites)]
-    return _page(request, "hub_board.html", sites=sites, rows=found, totals=totals(sites), Kind=Kind)
+    return _page(request, "hub_board.html", sites=sites, rows=found, totals=totals(sites), Kind=Kind, short=short)
 
 
 @router.get("/api/board", dependencies=[Depends(OFFICER)])
@@ -135,6 +135,13 @@ def _site(site: SiteBoard) -> dict[str, Any]:
             for camera in site.cameras
         ],
     }
+
+
+def short(site: str) -> str:
+    """Return a school's name without what all of them begin with: a card has room for two words."""
+    for prefix in ("Trường ", "Mầm non ", "mầm non ", "MN "):
+        site = site.removeprefix(prefix)
+    return site
 
 
 def totals(sites: list[SiteBoard]) -> dict[str, int]:
