@@ -59,14 +59,16 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 @contextlib.contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """Commit the block, or roll it back and raise."""
+    """Commit the block, or roll it back and raise; a commit that fails is rolled back as well."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield connection
+        connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        # A full disk makes SQLite roll back by itself; a deferred constraint leaves the transaction open.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise
-    connection.execute("COMMIT")
 
 
 class Database:
@@ -79,6 +81,8 @@ class Database:
             MAX_WAITING_WRITES
         )
         self._thread: threading.Thread | None = None
+        self._gate = threading.Lock()
+        """Held while a job is queued: none may come after the one that ends the thread."""
         self._readers: list[sqlite3.Connection] = []
         self._readers_lock = threading.Lock()
         self.writes = 0
@@ -88,18 +92,24 @@ class Database:
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
         connection = _connect(self.path)
-        utils = sqlite_utils.Database(connection)
-        for step in self._migrations:
-            step.apply(utils)
+        try:
+            utils = sqlite_utils.Database(connection)
+            for step in self._migrations:
+                step.apply(utils)
+        except BaseException:
+            connection.close()
+            raise
         self._thread = threading.Thread(target=self._write_loop, args=(connection,), name=f"db-{self.path.stem}")
         self._thread.start()
 
     def close(self) -> None:
         """Finish the queued writes, stop the thread, close all connections."""
-        if self._thread is not None:
-            self._jobs.put(None)
-            self._thread.join()
-            self._thread = None
+        with self._gate:
+            thread, self._thread = self._thread, None
+            if thread is not None:
+                self._jobs.put(None)
+        if thread is not None:
+            thread.join()
         with self._readers_lock:
             while self._readers:
                 self._readers.pop().close()
@@ -115,13 +125,17 @@ class Database:
             await anyio.to_thread.run_sync(self.close)
 
     def _submit(self, fn: Callable[[sqlite3.Connection], T]) -> Future[T]:
-        if self._thread is None:
-            raise RuntimeError(f"{self.path.name} is not open")
         future: Future[T] = Future()
         # Running from the start: cancelling the caller must not cancel the transaction (or its answer).
         future.set_running_or_notify_cancel()
-        self._jobs.put((fn, future))
+        with self._gate:
+            self._require_open()
+            self._jobs.put((fn, future))
         return future
+
+    def _require_open(self) -> None:
+        if self._thread is None:
+            raise RuntimeError(f"{self.path.name} is not open")
 
     def write_sync(self, fn: Callable[[sqlite3.Connection], T]) -> T:
         """Run `fn` in a write transaction and wait; from any thread but the event loop's."""
@@ -136,6 +150,7 @@ class Database:
 
     def read_sync(self, fn: Callable[[sqlite3.Connection], T]) -> T:
         """Run `fn` on a read connection in this thread."""
+        self._require_open()
         with self._readers_lock:
             connection = self._readers.pop() if self._readers else None
         if connection is None:

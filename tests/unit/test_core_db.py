@@ -158,3 +158,73 @@ def test_a_closed_database_refuses_work(tmp_path: Path) -> None:
     db.close()
     with pytest.raises(RuntimeError):
         db.write_sync(names)
+
+
+async def test_a_commit_that_fails_does_not_block_the_next_write(tmp_path: Path) -> None:
+    """A constraint that speaks only at COMMIT undoes its own write and no other."""
+
+    def orphan(connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA defer_foreign_keys = ON")
+        connection.execute("INSERT INTO child (fact) VALUES (99)")
+
+    async with Database(tmp_path / "d.db", [migrations(tmp_path)]) as db:
+        with pytest.raises(sqlite3.IntegrityError):
+            await db.write(orphan)
+        await db.write(lambda c: add("b", c))
+        assert await db.read(names) == ["b"]
+
+
+async def test_a_transaction_that_sqlite_ended_itself_raises_its_own_error(tmp_path: Path) -> None:
+    """When SQLite has rolled back already, the caller hears why, not that there is nothing to roll back."""
+
+    def twice(connection: sqlite3.Connection) -> None:
+        add("a", connection)
+        connection.execute("INSERT OR ROLLBACK INTO fact (id, name) VALUES (1, 'b')")
+
+    async with Database(tmp_path / "d.db", [migrations(tmp_path)]) as db:
+        with pytest.raises(sqlite3.IntegrityError):
+            await db.write(twice)
+        await db.write(lambda c: add("c", c))
+        assert await db.read(names) == ["c"]
+
+
+def test_a_write_that_meets_the_closing_ends(tmp_path: Path) -> None:
+    """A write that comes while the last one still runs is refused; nobody waits for an answer for ever."""
+    db = Database(tmp_path / "d.db", [migrations(tmp_path)])
+    db.open()
+    started, go = threading.Event(), threading.Event()
+
+    def slow(connection: sqlite3.Connection) -> int:
+        started.set()
+        go.wait(20)
+        return add("last", connection)
+
+    running = threading.Thread(target=lambda: db.write_sync(slow))
+    running.start()
+    assert started.wait(20)
+    closing = threading.Thread(target=db.close)
+    closing.start()
+    outcome: list[object] = []
+
+    def late() -> None:
+        while not outcome:
+            try:
+                db.write_sync(lambda c: add("late", c))
+            except RuntimeError as error:
+                outcome.append(error)
+
+    knocking = threading.Thread(target=late, daemon=True)
+    knocking.start()
+    go.set()
+    for thread in (running, closing, knocking):
+        thread.join(20)
+        assert not thread.is_alive()
+    assert isinstance(outcome[0], RuntimeError)
+
+
+def test_a_database_that_is_not_open_answers_nothing(tmp_path: Path) -> None:
+    """Reading needs an open database too; asking makes no file."""
+    db = Database(tmp_path / "d.db", [migrations(tmp_path)])
+    with pytest.raises(RuntimeError):
+        db.read_sync(names)
+    assert not (tmp_path / "d.db").exists()
