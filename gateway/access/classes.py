@@ -42,7 +42,7 @@ class Hours:
 
     def __post_init__(self) -> None:
         if not 0 <= self.start_min < self.end_min <= MINUTES_PER_DAY or not self.days <= frozenset(range(7)):
-            raise BadInput("hours run forward within one day", start=self.start_min, end=self.end_min)
+            raise BadInput("hours run forward within one day", case="hours", start=self.start_min, end=self.end_min)
         if not self.days:
             raise BadInput("hours need a weekday")
 
@@ -63,8 +63,9 @@ class PlanItem:
 def at(text: str) -> int:
     """Return the minute of the day of "07:30"; BadInput if it is no time."""
     hour, colon, minute = text.partition(":")
-    if not (colon and hour.isdigit() and minute.isdigit()) or int(minute) > 59 or int(hour) * 60 + int(minute) > 1440:
-        raise BadInput(f"{text!r} is no time of day", value=text)
+    digits = colon and len(text) <= 5 and hour.isdecimal() and minute.isdecimal()  # isdigit() would let "²" pass
+    if not digits or int(minute) > 59 or int(hour) * 60 + int(minute) > MINUTES_PER_DAY:
+        raise BadInput(f"{text!r} is no time of day", case="hour", value=text)
     return int(hour) * 60 + int(minute)
 
 

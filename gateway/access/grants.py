@@ -122,8 +122,10 @@ class Grants:
         return await self._issue(_Request(Actor(person, device), person, Action.EXPORT, obj, camera, *span))
 
     async def issue_console(self, camera: PublicId, *, from_ms: int, to_ms: int) -> Grant:
-        """Make a right to recorded time for whoever holds the box's control socket, written down as that.
+        """Make a right to recorded time for whoever holds the box's control socket, alone.
 
+        Who holds that socket holds the box; what is left is that it cannot be done quietly: the audit row
+        says console, families see it among the looks at their class, and the event goes to the authority.
         Raises NotFound for a camera that is not adopted, BadInput for a span that runs backwards.
         """
         if from_ms >= to_ms:
@@ -135,8 +137,18 @@ class Grants:
 
         def run(conn: sqlite3.Connection) -> Grant:
             now_ms = store.clock.now_ms()
-            detail = {"grant": grant_id, "camera": camera, "from_ms": from_ms, "to_ms": to_ms}
+            detail = {
+                "grant": grant_id,
+                "role": CONSOLE.device,
+                "camera": camera,
+                "classes": _classes_of(store.snapshot(conn), camera, now_ms),
+                "reason": Reason.CONSOLE,
+                "from_ms": from_ms,
+                "to_ms": to_ms,
+            }
             seq = audit.append(conn, store.body(CONSOLE, "granted", now_ms, need, **detail))
+            role, action = CONSOLE.device, Action.EXPORT
+            store.emit(conn, store.event("access.granted", subject=camera, role=role, action=action, camera=camera))
             return Grant(
                 id=grant_id,
                 person=PublicId("console"),
@@ -252,12 +264,11 @@ class Grants:
     ) -> Grant:
         """Write the audit row and make the grant it stands for."""
         role, grant_id = facts.index.persons[request.person].role, new_public_id()
-        links = facts.index.classes_of_camera.get(request.camera, ())
         detail = {
             "grant": grant_id,
             "role": role,
             "camera": request.camera,
-            "classes": sorted(row.class_id for row in links if row.holds(now_ms)),
+            "classes": _classes_of(facts, request.camera, now_ms),
             "reason": decision.reason,
             "until_ms": decision.until_ms,
         }
@@ -312,6 +323,11 @@ class Grants:
 
     def _lease_ms(self, role: Role) -> int:
         return self._leases_ms[role in STAFF_ROLES]
+
+
+def _classes_of(facts: Facts, camera: PublicId, at_ms: int) -> list[PublicId]:
+    """Return the classes a camera shows, as the audit keeps them for "who looked at this class"."""
+    return sorted(row.class_id for row in facts.index.classes_of_camera.get(camera, ()) if row.holds(at_ms))
 
 
 def streams_of(role: Role) -> frozenset[StreamRole]:

@@ -146,11 +146,10 @@ async def access(base: Base) -> Access:
 
 def web_services(base: Base, parts: Access, opened: OpenGrants, hosts: frozenset[str]) -> Services:
     """Return what the pages may use."""
-    rights = web_ports.RightsPort(base.store, parts.grants)
     site = base.config.site
     return Services(
         logins=web_ports.LoginPort(parts.logins, parts.codes, parts.slips, parts.names),
-        rights=ListedRights(rights, base.store, parts.names),
+        rights=ListedRights(base.store, parts.grants, parts.names),
         live=web_ports.LivePort(opened, base.live, parts.names),
         sharing=web_ports.SharingPort(base.store, parts.sharing),
         changes=web_ports.ChangesPort(base.bus),

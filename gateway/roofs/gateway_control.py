@@ -1,15 +1,18 @@
 """The gateway's control socket: what the command line and the demo ask.
 
 Owns the methods of `<run>/gateway.sock`. Whoever may open that socket acts as the console: everything is
-decided as such and written into the audit with that actor. Invariants: names are looked up, never guessed;
-an unknown name is BadInput with the known ones; no method returns a stored secret, only fresh ones once.
+decided as such and written into the audit with that actor. Invariants: names are looked up, never guessed:
+an unknown one is BadInput with the known ones, one that two people have is BadInput with their ids; no
+method returns a stored secret, only fresh ones once.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import unicodedata
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -23,12 +26,15 @@ from gateway.access.grants import Grants
 from gateway.access.invitations import Invitations
 from gateway.access.people import People
 from gateway.access.sharing import Sharing
+from gateway.access.store import clean_name
 from gateway.core.db import Database
 from gateway.core.errors import BadInput
-from gateway.core.model import PublicId, Role
+from gateway.core.model import PublicId, Role, StreamRole
 from gateway.core.ticket import sign
 from gateway.core.wire import ControlClient, Handler, Reply, Request
 from gateway.health.tracker import Tracker
+
+E = TypeVar("E", bound=StrEnum)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,19 +120,25 @@ class _People:
         return Reply({"person": await self._desk.people.add(CONSOLE, role, request.text("name"))})
 
     async def add_class(self, request: Request) -> Reply:
-        class_id = await self._desk.classes.add(CONSOLE, request.text("name"))
+        plan, wanted = _plan(request.text("plan", "usual")), _ids(request, "cameras")
         cameras = (await self._desk.recorder.call("camera.list")).result["cameras"]
-        await self._desk.classes.sync_cameras(CONSOLE, {PublicId(row["id"]) for row in cameras})
-        for camera in request.params.get("cameras", []):
-            await self._desk.classes.assign(CONSOLE, PublicId(str(camera)), class_id)
-        await self._desk.classes.set_plan(CONSOLE, class_id, _plan(request.text("plan", "usual")))
+        known = {PublicId(row["id"]) for row in cameras}
+        if strange := [camera for camera in wanted if camera not in known]:
+            raise BadInput(f"there is no camera {strange[0]!r}", key="cameras")
+        class_id = await self._desk.classes.add(CONSOLE, request.text("name"))
+        await self._desk.classes.sync_cameras(CONSOLE, known)
+        for camera in wanted:
+            await self._desk.classes.assign(CONSOLE, camera, class_id)
+        await self._desk.classes.set_plan(CONSOLE, class_id, plan)
         return Reply({"class": class_id})
 
     async def add_guardian(self, request: Request) -> Reply:
-        class_id = await self._class(request.text("class"))
-        person = await self._desk.people.add(CONSOLE, Role.GUARDIAN, request.text("name"))
-        child = await self._desk.children.add(CONSOLE, request.text("child"), class_id)
-        await self._desk.children.add_guardian(CONSOLE, person, child, kind=request.text("kind"))
+        # Everything that can be wrong is looked at before the first row is written.
+        class_id, kind = await self._class(request.text("class")), request.text("kind")
+        name, child_name = clean_name(request.text("name")), clean_name(request.text("child"))
+        person = await self._desk.people.add(CONSOLE, Role.GUARDIAN, name)
+        child = await self._desk.children.add(CONSOLE, child_name, class_id)
+        await self._desk.children.add_guardian(CONSOLE, person, child, kind=kind)
         if request.params.get("consent") is True:
             await self._desk.children.consent(CONSOLE, child)
         return Reply({"person": person, "child": child})
@@ -171,25 +183,14 @@ class _People:
         for row in await self._desk.people.rows():
             if row.role is role and not row.disabled:
                 return row.id
-        raise BadInput(f"there is no {role} yet", key="role")
+        raise BadInput(f"there is no {role} yet", case="nobody", key="role")
 
     async def _person(self, name: str, role: Role | None) -> PublicId:
         rows = [row for row in await self._desk.people.rows() if role is None or row.role is role]
-        for row in rows:
-            if name in (row.id, row.name):
-                return row.id
-        raise BadInput(
-            f"nobody is called {name!r}; there are: {', '.join(row.name for row in rows) or '-'}", key="name"
-        )
+        return only(name, [(row.id, row.name) for row in rows], "person")
 
     async def _class(self, name: str) -> PublicId:
-        rows = await self._desk.classes.rows()
-        for row in rows:
-            if name in (row.id, row.name):
-                return row.id
-        raise BadInput(
-            f"no class is called {name!r}; there are: {', '.join(row.name for row in rows) or '-'}", key="class"
-        )
+        return only(name, [(row.id, row.name) for row in await self._desk.classes.rows()], "class")
 
 
 class _Footage:
@@ -209,6 +210,7 @@ class _Footage:
         )
 
     async def export(self, request: Request) -> AsyncIterator[bytes]:
+        """Stream footage to whoever holds this socket: decided, written into the audit and reported first."""
         if "segment" in request.params:
             span = await self._segment(request.text("segment"))
         else:
@@ -216,7 +218,7 @@ class _Footage:
                 "camera": request.text("camera"),
                 "from_ms": request.number("from_ms"),
                 "to_ms": request.number("to_ms"),
-                "stream": request.text("stream", "main"),
+                "stream": _choice(StreamRole, request.text("stream", "main"), "stream").value,
             }
         grant = await self._desk.grants.issue_console(
             PublicId(str(span["camera"])), from_ms=int(span["from_ms"]), to_ms=int(span["to_ms"])
@@ -234,7 +236,9 @@ class _Footage:
                 if row["path"] == path:
                     end_ms = row["start_ms"] + max(1, row["duration_ms"])
                     return dict(row) | {"from_ms": row["start_ms"], "to_ms": end_ms}
-        raise BadInput(f"there is no segment {path!r}; `vuon doan` lists them", key="segment")
+        raise BadInput(
+            f"there is no segment {path!r}; `vuon doan` lists them", case="segment", key="segment", name=path
+        )
 
 
 def _plan(name: str) -> tuple[PlanItem, ...]:
@@ -249,12 +253,42 @@ def _plan(name: str) -> tuple[PlanItem, ...]:
 def _weekday(text: str) -> int:
     """Return Monday = 0 from the Vietnamese count, where Monday is 2 and Sunday 8."""
     if text.strip() not in {"2", "3", "4", "5", "6", "7", "8"}:
-        raise BadInput(f"{text!r} is no weekday; 2 is Monday, 8 is Sunday", key="days")
+        raise BadInput(f"{text!r} is no weekday; 2 is Monday, 8 is Sunday", case="weekday", key="days", value=text)
     return int(text) - 2
 
 
-def _choice(kind: type[Role], text: str, key: str) -> Role:
+def _choice(kind: type[E], text: str, key: str) -> E:
     try:
         return kind(text)
     except ValueError as error:
         raise BadInput(f"{key} must be one of {', '.join(kind)}", key=key) from error
+
+
+def _ids(request: Request, key: str) -> list[PublicId]:
+    """Return a list parameter of public ids; absent is empty."""
+    value = request.params.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise BadInput(f"{request.method}: {key} must be a list of ids", key=key)
+    return [PublicId(item) for item in value]
+
+
+def only(name: str, rows: Sequence[tuple[PublicId, str]], what: str) -> PublicId:
+    """Return the id of the one row called `name` (or with that id).
+
+    BadInput lists the names when there is none, and the ids when there are several: two mothers may have
+    one name, and a right must not be taken from the wrong one.
+    """
+    wanted = tidy(name)
+    found = [row_id for row_id, known in rows if name.strip() == row_id or wanted == tidy(known)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        ids = ", ".join(found)
+        raise BadInput(f"{name!r} is {len(found)} times here: {ids}", case="several", key=what, name=name, known=ids)
+    known = ", ".join(known for _, known in rows) or "-"
+    raise BadInput(f"there is no {what} {name!r}; there are: {known}", case=what, key=what, name=name, known=known)
+
+
+def tidy(name: str) -> str:
+    """Return a name as it is compared: composed accents (Unicode NFC), single spaces, no case."""
+    return " ".join(unicodedata.normalize("NFC", name).split()).casefold()

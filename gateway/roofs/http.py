@@ -26,6 +26,7 @@ from gateway.core.errors import AddressTaken, ConfigError
 CLOSE_S = 3
 """Open server-sent events and uploads get this long at shutdown."""
 MAX_CONNECTIONS = 2_000
+BACKLOG = 512
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """TLS 1.2 without CBC; 1.3 brings its own."""
 
@@ -56,19 +57,36 @@ class HttpServer:
         self._server: uvicorn.Server | None = None
         self._task: asyncio.Task[None] | None = None
         self.ca_sha256 = ""
+        self.port = port
+        """The port that is listened on; while entered also where `port` was 0."""
 
     async def __aenter__(self) -> Self:
+        options = self._tls()
         sock = self._bind()
-        options: dict[str, Any] = {}
-        if not self._insecure:
-            files = ensure_tls(self._tls_folder, self._names, now_ms=self._now_ms)
-            self.ca_sha256 = files.ca_sha256
-            options = {
-                "ssl_certfile": str(files.certificate),
-                "ssl_keyfile": str(files.key),
-                "ssl_version": ssl.PROTOCOL_TLS_SERVER,
-                "ssl_ciphers": _CIPHERS,
-            }
+        try:
+            await self._start(sock, options)
+        except BaseException:  # a listener nobody leaves would keep the port
+            if self._task is not None:
+                self._task.cancel()
+                await asyncio.wait([self._task])
+            sock.close()
+            raise
+        return self
+
+    def _tls(self) -> dict[str, Any]:
+        """Return uvicorn's TLS options, with the certificate made or renewed; none for plain HTTP."""
+        if self._insecure:
+            return {}
+        files = ensure_tls(self._tls_folder, self._names, now_ms=self._now_ms)
+        self.ca_sha256 = files.ca_sha256
+        return {
+            "ssl_certfile": str(files.certificate),
+            "ssl_keyfile": str(files.key),
+            "ssl_version": ssl.PROTOCOL_TLS_SERVER,
+            "ssl_ciphers": _CIPHERS,
+        }
+
+    async def _start(self, sock: socket.socket, options: dict[str, Any]) -> None:
         config = uvicorn.Config(
             self._app,
             log_config=None,
@@ -87,7 +105,6 @@ class HttpServer:
             if self._task.done():
                 self._task.result()
             await asyncio.sleep(0.01)
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -95,30 +112,45 @@ class HttpServer:
         assert self._server is not None
         assert self._task is not None
         self._server.should_exit = True
-        await asyncio.wait([self._task], timeout=CLOSE_S + 2)
-        if not self._task.done():
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        try:
+            await asyncio.wait([self._task], timeout=CLOSE_S + 2)
+        finally:
+            if not self._task.done():
+                self._task.cancel()
+                await asyncio.wait([self._task])
 
     def _bind(self) -> socket.socket:
-        address = ipaddress.ip_address(self._listen)
+        try:
+            address = ipaddress.ip_address(self._listen)
+        except ValueError as error:
+            raise ConfigError(
+                f"{self._listen!r} is no address to listen on",
+                key="listen",
+                value=self._listen,
+                remedy='listen = "0.0.0.0" (all), or an IP address of this machine',
+            ) from error
         if self._insecure and not address.is_loopback:
             raise ConfigError(
-                f"plain HTTP on {self._listen}", key="web.listen", value=self._listen, remedy='listen = "127.0.0.1"'
+                f"plain HTTP on {self._listen}", key="listen", value=self._listen, remedy='listen = "127.0.0.1"'
             )
         sock = socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             sock.bind((self._listen, self._port))
+            sock.listen(BACKLOG)
         except OSError as error:
             sock.close()
             if error.errno in (errno.EADDRINUSE, errno.EACCES, errno.EADDRNOTAVAIL):
                 raise AddressTaken(
-                    f"{self._listen}:{self._port}: {error.strerror}", port=self._port, address=self._listen
+                    f"{self._listen}:{self._port}: {error.strerror}",
+                    case="listen",
+                    port=self._port,
+                    address=self._listen,
+                    why=str(error.strerror),
                 ) from error
             raise
-        sock.listen(512)
         sock.setblocking(False)
+        self.port = int(sock.getsockname()[1])
         return sock
 
 

@@ -25,25 +25,42 @@ class MediaDoor:
     def __init__(self, client: LiveClient, bus: Bus) -> None:
         self._client, self._bus = client, bus
         self._devices: dict[PublicId, tuple[str, str]] = {}
+        """Grant to its device and live session."""
 
     async def open(self, ticket: Mapping[str, str], offer: str, stream: StreamRole | None) -> Opened:
         """Start a stream."""
         opened = await self._client.open(ticket, offer, stream)
-        grant = json.loads(base64.urlsafe_b64decode(ticket["grant"]))
-        self._devices[PublicId(grant["id"])] = (str(grant["device"]), str(opened.session))
+        grant, device = _whose(ticket)
+        self._devices[grant] = (device, str(opened.session))
         return Opened(str(opened.session), opened.answer)
 
     async def renew(self, tickets: Sequence[Mapping[str, str]]) -> Sequence[Mapping[str, Any]]:
-        """Extend leases; returns every session the daemon has."""
+        """Extend leases; returns every session the daemon has.
+
+        Also learns whose sessions these are that an earlier gateway opened. What was opened while the
+        daemon answered is not in its answer and is kept.
+        """
+        asked = set(self._devices)
         sessions = [asdict(state) for state in await self._client.renew(tickets)]
-        alive = {item["grant"] for item in sessions}
-        self._devices = {grant: known for grant, known in self._devices.items() if grant in alive}
+        alive = {item["grant"]: str(item["session"]) for item in sessions}
+        for grant in asked - alive.keys():
+            self._devices.pop(grant, None)
+        for ticket in tickets:
+            grant, device = _whose(ticket)
+            if grant in alive and grant not in asked:
+                self._devices[grant] = (device, alive[grant])
         return sessions
 
     async def close_grants(self, ids: Sequence[PublicId], reason: str) -> None:
-        """End the sessions of these grants."""
-        await self._client.close_grants(ids, reason)
+        """Tell the pages why, then end the sessions of these grants; a dead live daemon delays no page."""
         for grant_id in ids:
             known = self._devices.pop(grant_id, None)
             if known is not None:
                 self._bus.publish(ENDED_TOPIC, (*known, reason))
+        await self._client.close_grants(ids, reason)
+
+
+def _whose(ticket: Mapping[str, str]) -> tuple[PublicId, str]:
+    """Return grant and device of a ticket that we signed."""
+    grant = json.loads(base64.urlsafe_b64decode(ticket["grant"]))
+    return PublicId(grant["id"]), str(grant["device"])

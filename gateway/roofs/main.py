@@ -1,6 +1,8 @@
 """The `main` of every daemon: one argument, the configuration.
 
-Owns the command line of `vuon-recorder`, `vuon-live`, `vuon-gateway`, `vuon-hub`.
+Owns the command line of `vuon-recorder`, `vuon-live`, `vuon-gateway`, `vuon-hub`. Invariants: whatever a
+person can put right (a wrong key, a file that may not be written) ends it with two lines and status 1,
+never with a traceback.
 """
 
 from __future__ import annotations
@@ -8,8 +10,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -33,4 +35,37 @@ def run_daemon(name: str, build: Build) -> int:
     except ConfigError as error:
         print(explain(error), file=sys.stderr)  # noqa: T201 - for the person at the terminal
         return 1
-    return run(name, lambda clock: build(config, clock), level=config.log.level, ntp=config.clock.require_ntp)
+    return run(
+        name, lambda clock: _reachable(build(config, clock)), level=config.log.level, ntp=config.clock.require_ntp
+    )
+
+
+@asynccontextmanager
+async def _reachable(body: AbstractAsyncContextManager[object]) -> AsyncIterator[None]:
+    """Enter the daemon; a path of the configuration that cannot be used is a ConfigError that names it."""
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(body)
+        except* OSError as group:
+            error = _of_a_path(group)
+            if error is None:
+                raise
+            raise ConfigError(
+                f"{error.filename}: {error.strerror}",
+                case="path",
+                key=str(error.filename),
+                value="",
+                path=str(error.filename),
+                why=str(error.strerror),
+                remedy="give the daemon's user the right to it, or change [paths] in config.toml",
+            ) from error
+        yield
+
+
+def _of_a_path(group: BaseExceptionGroup[OSError]) -> OSError | None:
+    """Return the first error that names a file."""
+    for item in group.exceptions:
+        found = _of_a_path(item) if isinstance(item, BaseExceptionGroup) else item
+        if found is not None and found.filename is not None:
+            return found
+    return None

@@ -33,8 +33,15 @@ class Names:
         self._stale.set()
 
     async def load(self) -> None:
-        """Read all names now."""
+        """Read all names now; raises what the database raises, and stays due then."""
         self._stale.clear()
+        try:
+            await self._read()
+        except BaseException:
+            self._stale.set()
+            raise
+
+    async def _read(self) -> None:
         self.persons = {row.id: row for row in await self._people.rows()}
         self.children = {row.id: row for row in await self._children.rows()}
         self.classes = {row.id: row for row in await self._classes.rows()}

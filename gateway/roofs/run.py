@@ -1,8 +1,10 @@
 """`vuon run`: the daemons as children of one terminal, started, watched and stopped together.
 
 Owns the child processes. systemd does this on a box; here it is for development and the demo. Invariants:
-a child that ends is started again with back-off and the others do not notice; stopping sends SIGTERM to
-each child by its own id, waits `STOP_S`, then SIGKILL; no child outlives the parent (PR_SET_PDEATHSIG).
+a child that ends is started again with back-off and the others do not notice; stopping goes through the
+children in reverse order, each told by its own id: SIGTERM, wait `STOP_S`, then SIGKILL; leaving waits for
+all of them even when it is cancelled itself. Each child is its own process group, so Ctrl+C reaches the
+parent alone and the order holds; none outlives the parent (PR_SET_PDEATHSIG).
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -26,7 +28,9 @@ from gateway.core.supervise import Backoff
 
 STOP_S = 12.0
 """The recorder promises to close every segment within 10 s."""
-LAST_WORDS_BYTES = 4096
+HOPELESS = 3
+"""Ends in a row after which a child is said not to stay up."""
+TAIL_BYTES = 4096
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 
@@ -37,50 +41,49 @@ class Child:
 
     name: str
     arguments: Sequence[str]
-    """After the interpreter, e.g. `-m gateway.roofs.live --config …`."""
+    """After the interpreter, e.g. `-m gateway.roofs.live --config …`; never a secret."""
     env: Mapping[str, str] = field(default_factory=dict)
     log_file: Path | None = None
-    """Where its stderr goes; None = this terminal."""
+    """Where its output goes; None = this terminal."""
     process: asyncio.subprocess.Process | None = None
     restarts: int = 0
-
-    def last_words(self) -> str:
-        """Return the explanation its log ends with, and where the rest of it is."""
-        if self.log_file is None or not self.log_file.exists():
-            return "its own message is above"
-        with self.log_file.open("rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - LAST_WORDS_BYTES))
-            text = log.read().decode("utf-8", "replace")
-        _, mark, said = text.rpartition("✘")
-        return (f"{mark}{said.rstrip()}\n  → " if mark else "") + f"see {self.log_file}"
+    failures: int = 0
+    """Ends in a row without a healthy while between them."""
 
 
-def _die_with_parent() -> None:
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+def _tied_to(parent: int) -> Callable[[], None]:
+    """Return what a child does before it becomes its program: die when `parent` does, also just now."""
+
+    def tie() -> None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        if os.getppid() != parent:  # it died between our birth and the line above
+            os._exit(1)
+
+    return tie
 
 
 class Children:
     """Keeps its children running while entered; leaving stops them all, in reverse order of start."""
 
-    def __init__(self, children: Sequence[Child], clock: Clock) -> None:
-        self._children, self._clock = children, clock
+    def __init__(self, children: Sequence[Child], clock: Clock, *, stop_s: float = STOP_S) -> None:
+        self._children, self._clock, self._stop_s = children, clock, stop_s
         self._log = get_logger("run")
         self._tasks: list[asyncio.Task[None]] = []
-        self._stopping = False
 
     async def __aenter__(self) -> Self:
-        for child in self._children:
-            await self._start(child)
-            self._tasks.append(asyncio.create_task(self._watch(child), name=child.name))
+        try:
+            for child in self._children:
+                await self._start(child)
+                self._tasks.append(asyncio.create_task(self._watch(child), name=child.name))
+        except BaseException:
+            await _whatever_comes(self._stop_all())
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stopping = True
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*(self._stop(child) for child in reversed(self._children)))
+        await _whatever_comes(self._stop_all())
 
     async def _start(self, child: Child) -> None:
         with contextlib.ExitStack() as files:
@@ -92,44 +95,91 @@ class Children:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
-                preexec_fn=_die_with_parent,
+                process_group=0,
+                preexec_fn=_tied_to(os.getpid()),
             )
         self._log.info("child.started", name=child.name, pid=child.process.pid)
 
     async def _watch(self, child: Child) -> None:
-        backoff, failures = Backoff(first_s=0.5, most_s=10.0), 0
+        backoff = Backoff(first_s=0.5, most_s=10.0)
         while True:
             started_ns = self._clock.mono_ns()
             assert child.process is not None
             status = await child.process.wait()
             if (self._clock.mono_ns() - started_ns) / 1e9 > backoff.healthy_after_s:
-                failures = 0
-            failures += 1
-            child.restarts += 1
+                child.failures = 0
+            child.failures += 1
             self._log.warning("child.ended", name=child.name, status=status)
-            await self._clock.sleep(backoff.wait_s(failures, 1.0))
-            await self._start(child)
+            await self._clock.sleep(backoff.wait_s(child.failures, 1.0))
+            child.restarts += 1
+            try:
+                await self._start(child)
+            except OSError as error:  # no memory, no process, no room for the log: the next round tries again
+                self._log.error("child.not_started", error, name=child.name)
+
+    async def _stop_all(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)  # a restart under way is over, one way or the other
+        for child in reversed(self._children):
+            await self._stop(child)
 
     async def _stop(self, child: Child) -> None:
         process = child.process
         if process is None or process.returncode is not None:
             return
-        process.terminate()
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
         try:
-            async with asyncio.timeout(STOP_S):
+            async with asyncio.timeout(self._stop_s):
                 await process.wait()
         except TimeoutError:
             self._log.warning("child.killed", name=child.name)
-            process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
             await process.wait()
 
     def ensure_running(self) -> None:
-        """Raise DaemonUnavailable if a child keeps ending, with what it said last."""
+        """Raise DaemonUnavailable with the child's last words if one keeps ending."""
         for child in self._children:
-            if child.restarts >= 3:
+            if child.failures >= HOPELESS:
+                words = last_words(child.log_file) if child.log_file else ""
                 raise DaemonUnavailable(
-                    f"{child.name} does not stay up", service=child.name, remedy=child.last_words()
+                    f"{child.name} does not stay up{f': {words}' if words else ''}",
+                    case="child",
+                    name=child.name,
+                    words=words or "-",
+                    log=str(child.log_file or "-"),
                 )
+
+
+async def _whatever_comes(work: Awaitable[None]) -> None:
+    """Finish `work` although the waiter is cancelled, then let the cancellation pass."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            if task.cancelled():
+                raise
+            cancelled = error
+    task.result()
+    if cancelled is not None:
+        raise cancelled
+
+
+def last_words(log_file: Path) -> str:
+    """Return what a program said last for a person: its `✘` line, else its last line; empty if nothing."""
+    try:
+        with log_file.open("rb") as source:
+            source.seek(max(0, log_file.stat().st_size - TAIL_BYTES))
+            lines = source.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return ""
+    said = [line.strip() for line in lines if line.strip()]
+    complaints = [line.removeprefix("✘ ") for line in said if line.startswith("✘")]
+    return (complaints or said or [""])[-1]
 
 
 def daemon_child(name: str, config_path: Path, log_dir: Path | None = None) -> Child:
