@@ -38,6 +38,8 @@ CONNECT_TIMEOUT_S = 2.0
 DAEMON_USERS = ("vuon-gateway", "vuon-recorder", "vuon-live", "vuon-hub")
 """Users of systemd/vuon.sysusers."""
 CALL_TIMEOUT_S = 15.0
+MOST_IDLE = 8
+"""Connections a client keeps for later; a burst of calls must not hold descriptors for ever."""
 
 _FRAME = struct.Struct(">BI")
 _HANGUPS = (EOFError, ConnectionError, WireError, json.JSONDecodeError)
@@ -110,6 +112,13 @@ async def _greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, ser
     hello = json.loads(body) if kind == _HELLO else None
     if not isinstance(hello, dict) or hello.get("protocol") != PROTOCOL or hello.get("service") != service:
         raise WireError(f"peer said {hello!r}, expected protocol {PROTOCOL} of {service}")
+
+
+def _request(head: Mapping[str, Any], blob: bytes, peer: Peer) -> Request:
+    params = head.get("params") or {}
+    if not isinstance(params, dict):
+        raise BadInput("parameters are an object", key="params")
+    return Request(str(head.get("method")), params, blob, peer)
 
 
 def peer_of(sock: socket.socket) -> Peer:
@@ -206,8 +215,8 @@ class ControlServer:
         if not isinstance(head, dict):
             raise WireError(f"expected a call, got kind {kind}")
         kind, blob = await _read(reader)
-        request = Request(str(head.get("method")), head.get("params") or {}, blob, peer)
         try:
+            request = _request(head, blob, peer)
             handler = self._handlers.get(request.method)
             if handler is None:
                 raise BadInput(f"{self._service} has no method {request.method}", method=request.method)
@@ -293,7 +302,7 @@ class ControlClient:
     ) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
         try:
             async with asyncio.timeout(timeout_s):
-                pair = self._idle.pop() if self._idle else await self._connect()
+                pair = self._rested() or await self._connect()
                 clean = False
                 try:
                     yield pair
@@ -302,7 +311,7 @@ class ControlClient:
                     clean = not isinstance(error, WireError)
                     raise
                 finally:
-                    if clean and not pair[0].at_eof():
+                    if clean and not pair[0].at_eof() and len(self._idle) < MOST_IDLE:
                         self._idle.append(pair)
                     else:
                         pair[1].close()
@@ -310,6 +319,15 @@ class ControlClient:
             raise DaemonUnavailable(
                 f"vuon-{self._service} does not answer at {self._path}", service=self._service
             ) from error
+
+    def _rested(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        """Return a kept connection that still stands: the daemon may have been restarted meanwhile."""
+        while self._idle:
+            pair = self._idle.pop()
+            if not pair[0].at_eof() and not pair[1].is_closing():
+                return pair
+            pair[1].close()
+        return None
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):

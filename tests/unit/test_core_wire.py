@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gateway.core.errors import AddressTaken, BadInput, CameraLoginRefused, DaemonUnavailable, VuonError
-from gateway.core.wire import MAX_BLOB_BYTES, ControlClient, ControlServer, Handler, Reply, Request, peer_of
+from gateway.core.wire import MAX_BLOB_BYTES, MOST_IDLE, ControlClient, ControlServer, Handler, Reply, Request, peer_of
 
 pytestmark = pytest.mark.anyio
 
@@ -199,3 +199,32 @@ def test_peer_of_names_this_process() -> None:
     left, right = socket.socketpair(socket.AF_UNIX)
     with left, right:
         assert peer_of(left) == (os.getpid(), os.getuid(), os.getgid())
+
+
+async def test_a_restarted_daemon_is_reached_by_the_next_call(tmp_path: Path) -> None:
+    """Connections kept from before a restart are dead: they cost no call."""
+    async with ControlClient(tmp_path / "s", "test") as client:
+        async with server(tmp_path / "s"):
+            await asyncio.gather(*(client.call("echo", {"n": n}) for n in range(4)))
+        async with server(tmp_path / "s"):
+            reply = await client.call("echo", {"n": 5})
+    assert reply.result["params"] == {"n": 5}
+
+
+async def test_a_burst_of_calls_keeps_few_connections(tmp_path: Path) -> None:
+    """After fifty calls at once the client holds no more than it may keep."""
+    async with server(tmp_path / "s") as served, ControlClient(tmp_path / "s", "test") as client:
+        await asyncio.gather(*(client.call("echo", {"n": n}) for n in range(50)))
+        async with asyncio.timeout(20):
+            while len(served._tasks) > MOST_IDLE:  # noqa: ASYNC110 - the server tells nobody when a peer hangs up
+                await asyncio.sleep(0.01)
+        assert len(client._idle) <= MOST_IDLE
+
+
+async def test_parameters_that_are_no_object_are_bad_input(tmp_path: Path) -> None:
+    """A list instead of parameters is answered, and is no fault of the daemon's."""
+    faults = Faults()
+    async with server(tmp_path / "s", faults), ControlClient(tmp_path / "s", "test") as client:
+        with pytest.raises(BadInput):
+            await client.call("echo", [1, 2])  # type: ignore[arg-type]  # what a wrong client sends
+    assert faults == []
