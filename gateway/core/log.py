@@ -1,9 +1,9 @@
 """Logging as event name and fields: JSON under journald, one readable line at a terminal.
 
 Owns the formatters and the redaction. Invariants: a `Secret` never prints (model.Secret); user info in
-URLs is cut from every string field; an exception is logged with its code and its chain of causes; one
-event name is logged at most `BURST` times a minute, what is left out is counted (a stranger must not be
-able to fill the disk by provoking the same line).
+URLs is cut from every text, traces included; an exception is logged with its code and its chain of causes; one
+event name is logged at most `BURST` times a minute, what is left out is counted and told with its next line (a
+stranger must not be able to fill the disk by provoking the same line).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import logging
 import re
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, TextIO
@@ -20,14 +21,20 @@ from gateway.core.errors import VuonError
 from gateway.core.supervise import FaultSink
 
 BURST = 120
-"""Lines a minute of one event name; above that only the count is kept."""
+"""Lines a minute of one event name (of one library: it may write another text each time)."""
 
-_USERINFO = re.compile(r"(?<=://)[^/@\s]*@")
+_USERINFO = re.compile(r"(?<=://)\S*@")
+"""To the last `@` of the word: passwords may hold `@` and `/`, and too much cut is better than too little."""
 
 
-def redact(value: object) -> object:
-    """Return the value with user info cut from URLs; values that are no text pass unchanged."""
-    return _USERINFO.sub("***@", value) if isinstance(value, str) else value
+def redact(text: str) -> str:
+    """Return the text with user info cut from URLs."""
+    return _USERINFO.sub("***@", text)
+
+
+def _clean(value: object) -> object:
+    """Return what may be written of a field: numbers as they are, everything else as redacted text."""
+    return value if value is None or isinstance(value, int | float) else redact(str(value))
 
 
 def _reason(error: BaseException) -> str:
@@ -52,7 +59,7 @@ class Log:
 
     def _write(self, level: int, event: str, fields: Mapping[str, object], error: BaseException | None = None) -> None:
         if self._logger.isEnabledFor(level):
-            extra = {key: redact(value) for key, value in {**self._bound, **fields}.items()}
+            extra = {key: _clean(value) for key, value in {**self._bound, **fields}.items()}
             if error is not None:
                 extra |= {"error": getattr(error, "code", type(error).__name__), "because": _reason(error)}
             # An error that is not ours is a bug: its traceback is the only way to find it.
@@ -87,17 +94,25 @@ def fault_sink(log: Log) -> FaultSink:
 
 
 class _Limit(logging.Filter):
-    """Lets BURST lines of one event through each minute."""
+    """Lets BURST lines of one event through each minute; used by all threads at once."""
 
     def __init__(self, now_s: Callable[[], float]) -> None:
         super().__init__()
         self._now_s, self._minute, self._counts = now_s, -1, dict[str, int]()
+        self._left_out: dict[str, int] = {}
+        self._lock = threading.Lock()  # `logging` filters before it takes its own
 
     def filter(self, record: logging.LogRecord) -> bool:
-        minute = int(self._now_s() // 60)
-        if minute != self._minute:
-            self._minute, self._counts = minute, {}
-        count = self._counts[record.msg] = self._counts.get(record.msg, 0) + 1
+        key = record.getMessage() if record.name.startswith("vuon.") else record.name
+        with self._lock:
+            minute = int(self._now_s() // 60)
+            if minute != self._minute:
+                over = {name: count - BURST for name, count in self._counts.items() if count > BURST}
+                self._minute, self._counts, self._left_out = minute, {}, self._left_out | over
+            count = self._counts[key] = self._counts.get(key, 0) + 1
+            left_out = self._left_out.pop(key, 0)
+        if left_out:
+            record.fields = {**getattr(record, "fields", {}), "left_out": left_out}
         if count == BURST:
             record.fields = {**getattr(record, "fields", {}), "suppressing": "the rest of this minute"}
         return count <= BURST
@@ -105,11 +120,15 @@ class _Limit(logging.Filter):
 
 class _Json(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {"event": record.getMessage(), "level": record.levelname.lower(), "part": record.name}
+        line: dict[str, Any] = {
+            "event": redact(record.getMessage()),
+            "level": record.levelname.lower(),
+            "part": record.name,
+        }
         line |= getattr(record, "fields", {})
         if record.exc_info and record.exc_info[0] is not None:
-            line["trace"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str, ensure_ascii=False)
+            line["trace"] = redact(self.formatException(record.exc_info))
+        return json.dumps(line, ensure_ascii=False)
 
 
 class _Pretty(logging.Formatter):
@@ -118,7 +137,8 @@ class _Pretty(logging.Formatter):
         mark = {"WARNING": "!", "ERROR": "✘"}.get(record.levelname, "·")
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
         trace = f"\n{self.formatException(record.exc_info)}" if record.exc_info and record.exc_info[0] else ""
-        return f"{clock} {mark} {record.name.removeprefix('vuon.')} {record.getMessage()} {fields}".rstrip() + trace
+        line = f"{clock} {mark} {record.name.removeprefix('vuon.')} {record.getMessage()} {fields}"
+        return redact(line.rstrip() + trace)
 
 
 def setup(level: str, *, stream: TextIO | None = None, now_s: Callable[[], float] = time.monotonic) -> None:

@@ -8,6 +8,7 @@ import json
 import logging
 import socket
 import ssl
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,6 +58,47 @@ def test_secrets_and_passwords_in_urls_do_not_reach_the_log(lines: io.StringIO) 
     logs.get_logger("x").error("open.failed", error, url="rtsp://admin:pw123@10.0.0.1/x", password=Secret("pw123"))
     assert "pw123" not in lines.getvalue()
     assert "10.0.0.1" in lines.getvalue()
+
+
+def test_passwords_do_not_hide_in_traces_odd_characters_or_objects(lines: io.StringIO) -> None:
+    """Not in a bug's trace, not with `@` and `/` in them, not in a field that is no text, not from a library."""
+    logs.setup("info", stream=lines)
+    url = "rtsp://admin:pw@12/3secret@10.0.0.1/x"
+    logs.get_logger("x").error("bug", OSError(url), why=OSError(url), urls=[url])
+    logging.getLogger("library").warning("cannot open %s", url)
+    assert "secret" not in lines.getvalue()
+    assert "12/3" not in lines.getvalue()
+    assert len(read(lines)) == 2
+
+
+def test_a_library_cannot_flood_the_log_with_ever_new_lines(lines: io.StringIO) -> None:
+    """A library that writes a stranger's text into its line has one budget for all its lines."""
+    logs.setup("info", stream=lines, now_s=lambda: 0.0)
+    for number in range(1000):
+        logging.getLogger("aiosomething").warning(f"bad packet {number}")  # noqa: G004 - as libraries do
+    logging.getLogger("aiosomething").warning(["no", "text"])
+    assert len(read(lines)) == logs.BURST
+
+
+def test_what_was_left_out_is_counted_across_threads(lines: io.StringIO) -> None:
+    """Eight threads at once: the burst is exact, and the next line of the event says how many were left out."""
+    now = [0.0]
+    logs.setup("info", stream=lines, now_s=lambda: now[0])
+
+    def flood() -> None:
+        for _ in range(500):
+            logs.get_logger("x").warning("stun.malformed")
+
+    threads = [threading.Thread(target=flood) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    now[0] = 61
+    logs.get_logger("x").warning("stun.malformed")
+    written = read(lines)
+    assert len(written) == logs.BURST + 1
+    assert written[-1]["left_out"] == 8 * 500 - logs.BURST
 
 
 def test_an_error_is_logged_with_code_and_causes_and_only_bugs_with_a_trace(lines: io.StringIO) -> None:
