@@ -8,6 +8,7 @@ under `most_bytes`, everything else for `keep_s`. Pure: time comes with the acce
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass
 
@@ -52,6 +53,8 @@ class History:
         self._gop_start: int | None = None
         self._shift_90k = 0
         self._last_pts_90k = 0
+        self._read_together: set[int] = set()
+        """Media times of the newest units with one time of receipt."""
         self.bytes = 0
 
     @property
@@ -79,20 +82,25 @@ class History:
 
     def packet(self, index: int) -> tuple[Frame, int] | None:
         """Return the frame that holds a packet index and the packet's place in it."""
-        for frame in reversed(self._frames):
-            if index >= frame.first_index:
-                return (frame, index - frame.first_index) if index < frame.end_index else None
-        return None
+        place = bisect_right(self._frames, index, key=lambda frame: frame.first_index) - 1
+        frame = self._frames[place] if place >= 0 else None
+        return (frame, index - frame.first_index) if frame is not None and index < frame.end_index else None
 
     def add(self, unit: AccessUnit) -> Frame | None:
         """Packetise a unit and keep it; None if it is one the stream already had.
 
         After the feed was lost and found again the recorder repeats the current GOP: what was received
-        before the last frame has been sent already.
+        before the last frame has been sent already. Units that one read brought share their time of
+        receipt; of those, media time tells the new from the repeated.
         """
         last = self.last
-        if last is not None and unit.received_mono_ns <= last.received_mono_ns:
+        if last is not None and unit.received_mono_ns < last.received_mono_ns:
             return None
+        if last is None or unit.received_mono_ns > last.received_mono_ns:
+            self._read_together.clear()
+        if unit.pts_90k in self._read_together:
+            return None
+        self._read_together.add(unit.pts_90k)
         cut = packetize(unit)
         frame = Frame(
             number=last.number + 1 if last else 0,

@@ -1,7 +1,8 @@
 """Answering NACKs from the history all viewers share, without becoming an amplifier (RFC 4588).
 
 Owns what may be sent again to one viewer. Invariants: retransmitted bytes never exceed 20 % of the media
-sent plus a first allowance; a packet asked for again within one round trip is not sent twice; without a
+sent plus a first allowance; no more than `MOST_ASKED_PER_S` requests a second are even looked up, because
+all viewers share one loop; a packet asked for again within one round trip is not sent twice; without a
 negotiated RTX stream nothing is sent again, because encrypting another header under a used SRTP index
 would give the authentication key away (RFC 7714 §10).
 """
@@ -20,6 +21,8 @@ SHARE = 0.2
 FIRST_ALLOWANCE_BYTES = 64_000
 """What may be repaired before the share has grown: the loss of half a first key frame."""
 MOST_SAVED_BYTES = 256_000
+MOST_ASKED_PER_S = 2_000
+"""A stream of 8 Mbit/s has about 900 packets a second."""
 UNKNOWN_RTT_S = 0.1
 LEAST_RTT_S = 0.01
 _HEADER = struct.Struct("!BBHIIH")
@@ -44,7 +47,8 @@ class Retransmitter:
         self._sent_at_ns: dict[int, int] = {}
         self._allowance = float(FIRST_ALLOWANCE_BYTES)
         self._seen_octets = 0
-        self.asked = self.sent = self.repeated = self.over_budget = self.too_late = 0
+        self._second, self._asked_now = -1, 0
+        self.asked = self.sent = self.repeated = self.over_budget = self.too_late = self.ignored = 0
 
     def repair(
         self, viewer: Viewer, lost: Iterable[int], history: History, *, now_ns: int, rtt_s: float | None
@@ -52,8 +56,14 @@ class Retransmitter:
         """Send again what a NACK names, as far as history, round trip and budget allow."""
         self._earn(viewer)
         wait_ns = int(max(LEAST_RTT_S, rtt_s if rtt_s is not None else UNKNOWN_RTT_S) * 1e9)
+        if now_ns // 1_000_000_000 != self._second:
+            self._second, self._asked_now = now_ns // 1_000_000_000, 0
         for seq in lost:
             self.asked += 1
+            self._asked_now += 1
+            if self._asked_now > MOST_ASKED_PER_S:
+                self.ignored += 1
+                continue
             index = viewer.index_of(seq)
             place = history.packet(index) if index is not None else None
             if index is None or place is None or self._numbers is None:

@@ -79,7 +79,7 @@ def sender_report(ssrc: int, *, ntp: int, rtp_90k: int, packets: int, octets: in
 def parse(data: bytes) -> list[Feedback]:
     """Return the feedback in a decrypted compound packet, in order; malformed rests are left out."""
     found: list[Feedback] = []
-    at, end = 0, len(data)
+    at, end, room = 0, len(data), MOST_LOST
     while at + 8 <= end:
         first, kind, words = _HEAD.unpack_from(data, at)
         after = at + 4 * (words + 1)
@@ -90,7 +90,9 @@ def parse(data: bytes) -> list[Feedback]:
         if kind in (SR, RR):
             found += _reports(body, 28 if kind == SR else 8, count)
         elif kind == RTPFB and count == 1 and len(body) >= 12:
-            found.append(_nack(body))
+            nack = _nack(body, room)
+            room -= len(nack.lost)
+            found.append(nack)
         elif kind == PSFB and len(body) >= 12:
             found += _picture(body, count)
         at = after
@@ -106,15 +108,15 @@ def _reports(body: memoryview, at: int, count: int) -> list[Feedback]:
     return found
 
 
-def _nack(body: memoryview) -> Nack:
+def _nack(body: memoryview, room: int) -> Nack:
     lost: list[int] = []
     for place in range(12, len(body) - 3, 4):
+        if len(lost) >= room:
+            break
         first, mask = _NACK.unpack_from(body, place)
         lost.append(first)
         lost += ((first + bit + 1) & 0xFFFF for bit in range(16) if mask >> bit & 1)
-        if len(lost) >= MOST_LOST:
-            break
-    return Nack(int.from_bytes(body[8:12], "big"), tuple(lost[:MOST_LOST]))
+    return Nack(int.from_bytes(body[8:12], "big"), tuple(lost[:room]))
 
 
 def _picture(body: memoryview, kind: int) -> list[Feedback]:

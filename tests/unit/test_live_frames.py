@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from gateway.core.media import AccessUnit, Codec, CodecConfig
 from gateway.live.frames import Frame, History
 
@@ -34,6 +36,25 @@ def test_a_packet_is_found_by_its_index() -> None:
             assert history.packet(frame.first_index + place) == (frame, place)
     assert history.packet(frames[-1].end_index) is None
     assert history.packet(-1) is None
+
+
+def test_finding_a_packet_does_not_walk_the_history() -> None:
+    """A viewer may ask for thousands of old packets a second; each costs a few looks, not one a frame."""
+    looks = 0
+
+    class Counted(Frame):
+        def __getattribute__(self, name: str) -> object:
+            nonlocal looks
+            looks += name == "first_index"
+            return object.__getattribute__(self, name)
+
+    history = History()
+    add(history, *(unit(n / 100, key=n == 0) for n in range(1000)))
+    history._frames = deque(
+        Counted(**{name: getattr(frame, name) for name in Frame.__slots__}) for frame in history._frames
+    )
+    assert history.packet(3) is not None
+    assert looks < 20
 
 
 def test_the_current_gop_is_kept_longer_than_three_seconds() -> None:
@@ -85,6 +106,15 @@ def test_a_repeated_gop_is_not_sent_again() -> None:
     add(history, *first)
     again = add(history, *first, unit(0.15))
     assert [frame.number for frame in again] == [3]
+
+
+def test_units_read_together_are_all_new() -> None:
+    """One read of the network may end several units: they share a time of receipt, and none is a repetition."""
+    history = History()
+    together = [unit(1, pts_s=pts, key=pts == 0) for pts in (0, 0.1, 0.05)]
+    assert len(add(history, *together)) == 3
+    again = add(history, *together, unit(1, pts_s=0.15), unit(2, pts_s=0.2))
+    assert [frame.number for frame in again] == [3, 4]
 
 
 def test_the_rate_of_a_gop_is_its_bits_over_its_time() -> None:

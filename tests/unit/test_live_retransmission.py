@@ -6,7 +6,7 @@ import struct
 
 from gateway.core.media import AccessUnit, Codec, CodecConfig
 from gateway.live.frames import History
-from gateway.live.retransmission import FIRST_ALLOWANCE_BYTES, SHARE, Retransmitter, RtxNumbers
+from gateway.live.retransmission import FIRST_ALLOWANCE_BYTES, MOST_ASKED_PER_S, SHARE, Retransmitter, RtxNumbers
 from gateway.live.sender import Numbers, Viewer, send_frame
 from tests.fakes.wire import FakeSocket
 
@@ -91,6 +91,16 @@ def test_what_was_never_sent_is_not_answered() -> None:
     scene = Scene()
     assert scene.ask(scene.viewer.next_seq & 0xFFFF, 40_000) == 0
     assert scene.repair.too_late == 2
+
+
+def test_a_flood_of_requests_is_not_looked_up() -> None:
+    """All viewers share one loop: what one asks beyond its rate costs a count, and a second later it may ask again."""
+    scene = Scene()
+    for _ in range(10):
+        assert scene.ask(*range(20_000, 20_512), at_ms=1) == 0
+    assert scene.repair.ignored == 10 * 512 - MOST_ASKED_PER_S
+    assert scene.ask(scene.media[3].seq, at_ms=999) == 0
+    assert scene.ask(scene.media[3].seq, at_ms=1000) == 1
 
 
 def test_without_rtx_nothing_is_sent_again() -> None:

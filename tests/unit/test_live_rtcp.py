@@ -61,6 +61,13 @@ def test_a_nack_storm_is_cut() -> None:
     assert len(nack.lost) == MOST_LOST
 
 
+def test_a_compound_of_many_nacks_is_cut_too() -> None:
+    """The bound is one for the whole compound, however many packets the requests are spread over."""
+    packet = struct.pack("!BBHII", 0x81, 205, 2 + 31, 1, 7) + b"\x00\x01\xff\xff" * 31
+    lost = [len(nack.lost) for nack in parse(packet * 10) if isinstance(nack, Nack)]
+    assert sum(lost) == MOST_LOST
+
+
 def test_picture_loss_and_intra_requests_name_their_source() -> None:
     """PLI names it in the header, FIR in its own entry."""
     full = struct.pack("!BBHII", 0x84, 206, 4, 1, 0) + struct.pack("!IB3x", 7, 1)
