@@ -127,13 +127,16 @@ class StreamTask:
         while True:
             began_ns = self._tools.clock.mono_ns()
             error = await self._session()
+            if error is None:  # another login: it is tried at once
+                failures = 0
+                continue
             lasted = self._tools.clock.mono_ns() - began_ns
             failures = 1 if lasted >= HEALTHY_NS else failures + 1
             await self._fail(error)
             await self._wait(self._tools.retry(error, failures, self._tools.jitter()))
 
-    async def _session(self) -> CameraError:
-        """Play once; returns why it ended."""
+    async def _session(self) -> CameraError | None:
+        """Play once; returns why it ended, None if a person changed the login meanwhile."""
         tools = self._tools
         await self._owner.turn(self)
         began_ms = tools.clock.now_ms()
@@ -146,14 +149,19 @@ class StreamTask:
         try:
             async with await tools.budget.place() as place, anyio.create_task_group() as tasks:
                 tasks.start_soon(self._follow, sink, place.give_back)
+                self._again.clear()  # a login changed before now is the one this session uses
+                tasks.start_soon(self._wake, tasks.cancel_scope)
                 try:
-                    await tools.player.play(tools.make_source(self.stream.spec), self._owner.gate, sink)
+                    await tools.player.play(tools.make_source(self.stream.spec), gate, sink)
                 except CameraError as failure:
                     error = failure
                 except asyncio.CancelledError:
-                    ended = self._owner.leaving or GapCause.RECORDER_STOPPED
+                    changed = GapCause.LOGIN if self._again.is_set() else GapCause.RECORDER_STOPPED
+                    ended = self._owner.leaving or changed
                     raise
                 tasks.cancel_scope.cancel()
+            if error is None and self._again.is_set():
+                return None
             error = error or CameraClosed("the stream ended")
             ended = cause_of(error)
         finally:
@@ -233,7 +241,7 @@ class StreamTask:
                 return
 
     def again(self) -> None:
-        """End a wait at once: something was changed by a person."""
+        """End a wait, or what plays with the old login, at once: a person changed it."""
         self.tried.clear()
         self._again.set()
 
