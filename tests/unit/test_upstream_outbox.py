@@ -331,6 +331,9 @@ class Conversation(RuleBasedStateMachine):
 
     @rule(lane=st.sampled_from(list(Lane)), count=st.integers(1, 5))
     def put(self, lane: Lane, count: int) -> None:
+        self.put_into(lane, count)
+
+    def put_into(self, lane: Lane, count: int) -> None:
         for _ in range(count):
             self.count += 1
             outbox.put(self.box, numbered(lane, self.count, now_ms=NOON_MS + self.count))
@@ -369,6 +372,40 @@ class Conversation(RuleBasedStateMachine):
     def restart(self) -> None:
         self.agree()
 
+    def work(self, count: int) -> None:
+        """Put into one lane and send everything."""
+        self.put_into(Lane.ALARM, count)
+        self.drain()
+
+    def drain(self) -> None:
+        self.agree()
+        for _ in range(10_000):
+            if not self.send(50):
+                return
+        raise AssertionError("the outbox does not empty")
+
+    @rule(count=st.integers(1, 9))
+    def a_quiet_day(self, count: int) -> None:
+        self.work(count)
+
+    @rule(before=st.integers(1, 9), after=st.integers(0, 12), offline=st.booleans())
+    def yesterdays_image_is_put_back(self, before: int, after: int, offline: bool) -> None:
+        image = dump(self.box)
+        self.work(before)
+        self.box.close()
+        self.box = image
+        self.put_into(Lane.ALARM, after)
+        if not offline:
+            self.agree()
+
+    @rule(count=st.integers(1, 9), lost=st.booleans())
+    def yesterdays_backup_of_the_hub_is_put_back(self, count: int, lost: bool) -> None:
+        backup = self.hub.backup()
+        self.work(count)
+        self.put_into(Lane.ALARM, 2)
+        self.send(9, answer_lost=lost)
+        self.hub.restore(backup)
+
     @rule()
     def image_of_the_box(self) -> None:
         self.images.append(dump(self.box))
@@ -401,10 +438,7 @@ class Conversation(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """At last both are well: every event the box still has is at the hub, once, in its order."""
-        self.agree()
-        for _ in range(10_000):
-            if not self.send(50):
-                break
+        self.drain()
         for lane in Lane:
             mine = [row["id"] for row in self.box.execute("SELECT id FROM outbox WHERE lane = ? ORDER BY seq", (lane,))]
             at_hub = self.hub.ids(lane.value)
@@ -414,7 +448,7 @@ class Conversation(RuleBasedStateMachine):
 
 
 Conversation.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=80, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestConversation = Conversation.TestCase
 
