@@ -73,7 +73,7 @@ _SHAPES: Mapping[str, Callable[[object], bool]] = {
     "camera": _is_id,
     "about": lambda value: value == "box" or _is_id(value),
     "volume": _matches(r"[0-9]{1,3}"),
-    "version": _matches(r"[0-9][0-9A-Za-z.+-]{0,39}"),
+    "version": _matches(r"[0-9]+\.[0-9]+\.[0-9]+([a-z+-][0-9a-z.+-]{0,30})?"),
     "boot": _matches(r"[0-9a-f-]{36}"),
     "head": _matches(r"[0-9a-f]{64}"),
     "signature": _matches(r"[A-Za-z0-9+/]{86}=="),
