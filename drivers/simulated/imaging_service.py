@@ -27,8 +27,8 @@ class ImagingService:
             "GetImagingSettings": self._get,
             "SetImagingSettings": self._set,
             "GetOptions": self._options,
-            "GetMoveOptions": self._nothing,
-            "GetStatus": self._nothing,
+            "GetMoveOptions": lambda r: self._empty(r, "timg:MoveOptions"),
+            "GetStatus": lambda r: self._empty(r, "timg:Status"),
         }
 
     def _known(self, request: SoapRequest) -> None:
@@ -55,6 +55,7 @@ class ImagingService:
         spans = [tag(f"tt:{name}", tag("tt:Min", 0), tag("tt:Max", 100)) for name in _NAMES]
         return tag("timg:ImagingOptions", *spans)
 
-    def _nothing(self, request: SoapRequest) -> Xml:
+    def _empty(self, request: SoapRequest, name: str) -> Xml:
+        """Answer for a lens that has no focus to move."""
         self._known(request)
-        return Xml("")
+        return tag(name)

@@ -83,7 +83,7 @@ class Listener:
         try:
             await self._client(reader, writer)
         except _ENDINGS:
-            return
+            writer.transport.abort()  # closing would wait for ever for a client that does not read
         except asyncio.CancelledError:
             return  # only `drop_connections` cancels: the server's own task must not end as cancelled
         finally:
