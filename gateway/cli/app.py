@@ -1,7 +1,8 @@
 """The `vuon` command: every verb in unaccented Vietnamese with its English alias.
 
 Owns the list of commands. Invariants: each command has both names (the English one hidden from the list
-and named in the help text); the CLI is a client of the control sockets and opens nothing of the daemons'.
+and named in the help text) and the same frame for errors; the CLI is a client of the control sockets and
+opens nothing of the daemons'.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from typing import Any
 import typer
 
 from gateway.cli import cameras, demo, footage, hub, people, status
-from gateway.cli.context import ConfigOption, Context, DataOption, fail
+from gateway.cli.context import ConfigOption, Context, DataOption, guarded
+from gateway.cli.status import DAEMONS
 from gateway.core import log as logs
 from gateway.core.clock import SystemClock
 from gateway.core.daemonize import serve
-from gateway.core.errors import VuonError
 from gateway.core.secrets import load_signing_key
 from gateway.core.version import __version__
+from gateway.core.wire import claim_socket
 from gateway.roofs.run import Children, box_children
 
 app = typer.Typer(
@@ -34,14 +36,13 @@ audit_app = typer.Typer(help="Nhật ký truy cập · the audit", no_args_is_he
 def run(config: ConfigOption = None, data: DataOption = None) -> None:
     """Chạy cả ba dịch vụ trong cửa sổ này · run the three daemons in this terminal (run)."""
     context = Context(config, data)
-    try:
-        settings = context.config
-        logs.setup(settings.log.level)
-        # Made before any child starts, so that none has to wait for the gateway's first run.
-        load_signing_key(settings.paths.grant_key)
-        asyncio.run(serve(Children(box_children(context.config_path), SystemClock())))
-    except VuonError as error:
-        fail(error)
+    settings = context.config
+    logs.setup(settings.log.level)
+    for daemon in DAEMONS:  # somebody else's would make ours end and start again for ever
+        claim_socket(settings.paths.socket(daemon))
+    # Made before any child starts, so that none has to wait for the gateway's first run.
+    load_signing_key(settings.paths.grant_key)
+    asyncio.run(serve(Children(box_children(context.config_path), SystemClock())))
 
 
 def version() -> None:
@@ -71,12 +72,12 @@ COMMANDS: tuple[tuple[str, str | None, Callable[..., Any]], ...] = (
 )
 
 for name, alias, function in COMMANDS:
-    app.command(name)(function)
+    app.command(name)(guarded(function))
     if alias is not None:
-        app.command(alias, hidden=True)(function)
+        app.command(alias, hidden=True)(guarded(function))
 
-audit_app.command("xac-minh")(people.audit_verify)
-audit_app.command("verify", hidden=True)(people.audit_verify)
+audit_app.command("xac-minh")(guarded(people.audit_verify))
+audit_app.command("verify", hidden=True)(guarded(people.audit_verify))
 app.add_typer(audit_app, name="nhat-ky")
 app.add_typer(audit_app, name="audit", hidden=True)
 app.add_typer(hub.app, name="hub")

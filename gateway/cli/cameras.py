@@ -1,110 +1,180 @@
 """`vuon tim`, `nhan`, `mat-khau-camera`, `go-camera`: finding cameras and making them ours.
 
 Owns the words and the order of these commands; the recorder does the work. Invariants: a password is
-read from the terminal, a pipe or `VUON_CAMERA_PASSWORD`, never from the command line.
+read from the terminal, a pipe or `VUON_CAMERA_PASSWORD`, never from the command line, and never an empty
+one by accident (each try counts against the camera's lock).
 """
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import os
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
+from rich.table import Table
 
-from gateway.cli.context import ConfigOption, Context, DataOption, JsonOption
-from gateway.core.errors import BadInput, CameraUnreachable
+from gateway.cli import show
+from gateway.cli.context import ConfigOption, Context, DataOption, JsonOption, plain_console
+from gateway.core.errors import BadInput
+from gateway.roofs.lookup import only
 
 PASSWORD_ENV = "VUON_CAMERA_PASSWORD"  # noqa: S105 - the name of a variable
 
-UserOption = Annotated[str, typer.Option("--user", help="Tên đăng nhập camera · camera user")]
+UserOption = Annotated[
+    str, typer.Option("--user", help="Tên đăng nhập camera, rỗng nếu không cần · camera user, empty for none")
+]
 
 
 def read_password(context: Context) -> str:
-    """Return the camera password from the environment, a pipe, or a prompt without echo."""
-    if value := os.environ.get(PASSWORD_ENV):
-        return value
-    if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\n")
-    return str(typer.prompt(context.words.text("cli.camera.password"), hide_input=True))
+    """Return the camera password from the environment, a pipe, or a prompt without echo; BadInput if empty."""
+    value = os.environ.get(PASSWORD_ENV, "")
+    if not value and sys.stdin.isatty():
+        value = str(typer.prompt(context.words.text("cli.camera.password"), hide_input=True, err=True))
+    elif not value:
+        value = sys.stdin.readline().rstrip("\r\n")
+    if not value:
+        raise BadInput("no password was given", case="password", key="password", variable=PASSWORD_ENV)
+    return value
 
 
 async def camera_id(context: Context, name: str) -> str:
     """Return the public id of a camera given by id or name; BadInput lists what there is."""
-    async with context.client("recorder") as client:
-        cameras = (await client.call("camera.list")).result["cameras"]
-    for camera in cameras:
-        if name in (camera["id"], camera["name"]):
-            return str(camera["id"])
-    known = ", ".join(camera["name"] for camera in cameras) or "-"
-    raise BadInput(context.words.text("cli.camera.unknown", name=name, known=known), key="camera")
+    cameras = (await context.ask("recorder", "camera.list", {}))["cameras"]
+    return only(name, [(row["id"], row["name"]) for row in cameras], "camera")
 
 
-async def _discover(context: Context, seconds: float | None) -> list[dict[str, Any]]:
-    params = {"seconds": seconds} if seconds else {}
-    async with context.client("recorder") as client:
-        return list((await client.call("discover", params, timeout_s=90)).result["found"])
+@contextlib.contextmanager
+def _waiting(context: Context, key: str) -> Iterator[None]:
+    """Say that it takes a while, on a terminal only and never into the output."""
+    console = plain_console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(context.words.text(key)):
+        yield
+
+
+def state_of(item: dict[str, Any]) -> str:
+    """Return what a found device is to us: adopted, unreachable or new."""
+    if item.get("adopted_as"):
+        return "adopted"
+    return "new" if item.get("reachable", True) else "unreachable"
+
+
+MARKS = {"adopted": show.GOOD, "new": show.NEW, "unreachable": show.LOOK}
+
+
+def _found(context: Context, found: list[dict[str, Any]]) -> Table:
+    words = context.words
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column("")
+    table.add_column(words.text("cli.discover.address"), no_wrap=True)
+    for key in ("hardware", "name"):
+        table.add_column(words.text(f"cli.discover.{key}"), overflow="ellipsis", no_wrap=True)
+    table.add_column(words.text("cli.discover.state"), no_wrap=True)
+    for item in found:
+        state = state_of(item)
+        port = "" if item.get("port", 80) == 80 else f":{item['port']}"
+        table.add_row(
+            MARKS[state],
+            f"{item['address']}{port}",
+            item.get("hardware") or show.NOTHING,
+            item.get("name") or show.NOTHING,
+            words.text(f"cli.discover.{state}"),
+        )
+    return table
 
 
 def discover(
     config: ConfigOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
-    seconds: Annotated[float | None, typer.Option(help="Nghe bao lâu · how long to listen")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(min=1, max=60, help="Nghe bao nhiêu giây · how long to listen")
+    ] = None,
 ) -> None:
     """Tìm camera trong mạng · find cameras on the network (discover)."""
     context = Context(config, data)
-    with context.console.status(context.words.text("cli.discover.running")):
-        found = context.run(_discover(context, seconds))
+    params = {} if seconds is None else {"seconds": seconds}
+    with _waiting(context, "cli.discover.running"):
+        found = list(context.run(context.ask("recorder", "discover", params, timeout_s=90))["found"])
     if as_json:
-        context.console.print_json(data={"found": found})
+        context.json({"found": found})
         return
     if not found:
         context.say("cli.discover.none")
-    for item in found:
-        mark = "✔" if item.get("adopted_as") else "+"
-        context.console.print(f"{mark} {item['address']:<15} {item.get('hardware') or ''}  {item.get('name') or ''}")
-    if any(not item.get("adopted_as") for item in found):
-        context.say("cli.next", cmd="vuon nhan ĐỊA-CHỈ --user admin")
+        return
+    context.console.print(_found(context, found))
+    counts = Counter(map(state_of, found))
+    context.say("cli.discover.total", count=len(found), adopted=counts["adopted"], new=counts["new"])
+    if counts["unreachable"]:
+        context.say("cli.discover.elsewhere", count=counts["unreachable"])
+    fresh = next((item for item in found if state_of(item) == "new"), None)
+    if fresh is not None:
+        context.say("cli.next", cmd=f"vuon nhan {fresh['address']} --user admin")
 
 
-async def _adopt(context: Context, params: dict[str, Any]) -> dict[str, Any]:
-    async with context.client("recorder") as client:
-        try:
-            return dict((await client.call("adopt", params, timeout_s=60)).result["camera"])
-        except CameraUnreachable as error:
-            if "rtsp_path" not in params:
-                error.fields["remedy"] = context.words.text("cli.adopt.no_answer")
-            raise
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text.strip()))
+    except ValueError as error:
+        raise BadInput(f"{text!r} is no IP address", case="address", key="address", value=text) from error
 
 
 def adopt(
     address: Annotated[str, typer.Argument(help="Địa chỉ IP · IP address")],
     user: UserOption = "admin",
     name: Annotated[str | None, typer.Option(help="Tên camera · its name")] = None,
-    port: Annotated[int | None, typer.Option(help="Cổng ONVIF · ONVIF port")] = None,
-    rtsp: Annotated[
-        str | None, typer.Option(help="Nếu không có ONVIF: /stream1 hoặc :8554/stream1 · RTSP path without ONVIF")
-    ] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65_535, help="Cổng ONVIF · ONVIF port")] = None,
+    rtsp: Annotated[str | None, typer.Option(help="Đường dẫn RTSP nếu không có ONVIF · path without ONVIF")] = None,
     config: ConfigOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Nhận camera vào hộp và bắt đầu ghi · adopt a camera and start recording (adopt)."""
+    """Nhận camera vào hộp và bắt đầu ghi · adopt a camera and start recording (adopt).
+
+    Mật khẩu được hỏi tại chỗ, hoặc đọc từ ống dẫn hay $VUON_CAMERA_PASSWORD; hộp thử đúng một lần ·
+    the password is asked for, or read from a pipe or $VUON_CAMERA_PASSWORD; it is tried once.
+    """
     context = Context(config, data)
-    params: dict[str, Any] = {"address": address, "username": user, "password": read_password(context)}
+    params: dict[str, Any] = {"address": _address(address)}
+    if user:
+        params |= {"username": user, "password": read_password(context)}
     params |= {key: value for key, value in (("name", name), ("port", port), ("rtsp_path", rtsp)) if value is not None}
-    camera = context.run(_adopt(context, params))
+    with _waiting(context, "cli.adopt.running"):
+        camera = context.run(context.ask("recorder", "adopt", params, timeout_s=60))["camera"]
     if as_json:
-        context.console.print_json(data=camera)
-    else:
-        context.say("cli.adopt.done", name=camera["name"], streams=len(camera["streams"]))
+        context.json(camera)
+        return
+    context.say("cli.adopt.done", name=camera["name"])
+    for stream in camera["streams"]:
+        context.line("  " + describe(context, stream))
+    context.say("cli.next", cmd="vuon tinh-trang")
+
+
+CODECS = {"h264": "H.264", "h265": "H.265", "hevc": "H.265"}
+
+
+def describe(context: Context, stream: dict[str, Any]) -> str:
+    """Return a stream as people read it: `main  1920×1080  15 fps  H.264`; only what is known."""
+    parts = [context.words.text(f"cli.stream.{stream['stream']}")]
+    if stream.get("width") and stream.get("height"):
+        parts.append(f"{stream['width']}×{stream['height']}")
+    if stream.get("fps"):
+        parts.append(context.words.text("cli.stream.fps", fps=show.number(stream["fps"], context.words.language)))
+    if stream.get("codec"):
+        parts.append(CODECS.get(str(stream["codec"]).lower(), str(stream["codec"])))
+    return "  ".join(parts)
 
 
 async def _login(context: Context, camera: str, user: str, password: str) -> None:
-    chosen = await camera_id(context, camera)
-    async with context.client("recorder") as client:
-        await client.call("camera.login", {"camera": chosen, "username": user, "password": password})
+    params = {"camera": await camera_id(context, camera), "username": user, "password": password}
+    await context.ask("recorder", "camera.login", params)
 
 
 def camera_password(
@@ -120,9 +190,7 @@ def camera_password(
 
 
 async def _remove(context: Context, camera: str) -> None:
-    chosen = await camera_id(context, camera)
-    async with context.client("recorder") as client:
-        await client.call("camera.remove", {"camera": chosen})
+    await context.ask("recorder", "camera.remove", {"camera": await camera_id(context, camera)})
 
 
 def remove(

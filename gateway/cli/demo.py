@@ -17,20 +17,19 @@ import random
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import segno
 import typer
-from rich.console import Console
 
 from gateway.cli import demo_setup
-from gateway.cli.context import DEMO_DATA, Context, fail
+from gateway.cli.context import DEMO_DATA, Context
 from gateway.core import log as logs
 from gateway.core.clock import SystemClock
 from gateway.core.daemonize import serve
-from gateway.core.errors import AddressTaken, BadInput, VuonError
+from gateway.core.errors import AddressTaken, BadInput
 from gateway.core.secrets import load_private, load_signing_key
 from gateway.roofs.run import Child, Children, box_children, daemon_child
 
@@ -85,37 +84,39 @@ insecure_loopback = true
 
 
 def check_port(port: int) -> None:
-    """Raise AddressTaken if something listens on this loopback port."""
+    """Raise AddressTaken if this loopback port cannot be listened on."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
+            other = port + 10 if port < 65_000 else 8080
             raise AddressTaken(
-                f"127.0.0.1:{port} is in use",
+                f"127.0.0.1:{port}: {error.strerror}",
+                case="port",
                 port=port,
-                remedy=f"vuon demo --port {port + 10 if port < 65000 else 8080}",
+                why=str(error.strerror),
+                cmd=f"vuon demo --port {max(other, 1024)}",
             ) from error
 
 
 @contextlib.contextmanager
 def own_directory(data: Path) -> Iterator[None]:
-    """Hold the demo directory; AddressTaken names it if another demo runs in it, or it holds other things."""
+    """Hold the demo directory; AddressTaken names it if another demo runs in it, or it holds other things.
+
+    Raises OSError (with the file's name) if it cannot be written.
+    """
     marker = data / ".vuon-demo"
-    if data.exists() and not marker.exists() and any(data.iterdir()):
-        raise AddressTaken(f"{data} holds other files", path=str(data), remedy="vuon demo --data NEW-DIRECTORY")
+    data.mkdir(parents=True, exist_ok=True)
+    if not marker.exists() and any(data.iterdir()):
+        raise AddressTaken(f"{data} holds other files", case="directory", path=str(data))
+    fd = os.open(marker, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        data.mkdir(parents=True, exist_ok=True)
-        fd = os.open(marker, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise BadInput(f"{data} cannot be written: {error.strerror}", path=str(data)) from error
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise AddressTaken(f"another demo runs in {data}", case="demo", path=str(data)) from error
         yield
-    except BlockingIOError as error:
-        raise AddressTaken(
-            f"another demo runs in {data}", path=str(data), remedy="stop it, or vuon demo --data OTHER --port OTHER"
-        ) from error
     finally:
         os.close(fd)
 
@@ -124,8 +125,7 @@ def write_config(data: Path, *, port: int, hub_port: int, claim: str) -> Path:
     """Write the demo's config.toml and return its path."""
     run = data / "run"
     if len(str(run)) > MAX_SOCKET_PATH - 20:
-        digest = hashlib.sha256(str(data).encode()).hexdigest()[:12]
-        run = Path(tempfile.gettempdir()) / f"vuon-{os.getuid()}-{digest}"
+        run = _short_run(data)
     values = {
         "school": SCHOOL,
         "state": str(data / "state"),
@@ -135,8 +135,31 @@ def write_config(data: Path, *, port: int, hub_port: int, claim: str) -> Path:
     }
     quoted = {key: json.dumps(value, ensure_ascii=False) for key, value in values.items()}
     path = data / "config.toml"
-    path.write_text(CONFIG.format(port=port, hub_port=hub_port, **quoted), encoding="utf-8")
+    write_private(path, CONFIG.format(port=port, hub_port=hub_port, **quoted))
     return path
+
+
+def _short_run(data: Path) -> Path:
+    """Return a folder of ours for sockets whose names would be too long in `data`."""
+    digest = hashlib.sha256(str(data).encode()).hexdigest()[:12]
+    run = Path(tempfile.gettempdir()) / f"vuon-{os.getuid()}-{digest}"
+    run.mkdir(mode=0o700, exist_ok=True)
+    if run.is_symlink() or run.stat().st_uid != os.getuid():
+        raise AddressTaken(f"{run} belongs to somebody else", case="directory", path=str(run))
+    return run
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file whole, 0600: a reader sees all of it or none, and it may hold codes."""
+    part = path.with_name(path.name + ".part")
+    part.unlink(missing_ok=True)
+    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(fd, "w", encoding="utf-8") as out:
+            out.write(text)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def camera_base(data: Path) -> str:
@@ -187,7 +210,6 @@ class Stage:
     def __init__(self, data: Path, *, cameras: int, port: int, hub_port: int) -> None:
         self._data, self._cameras, self._port, self._hub_port = data, cameras, port, hub_port
         self._clock = SystemClock()
-        self._console = Console(highlight=False)
 
     async def play(self, ready: Path | None, for_s: float | None) -> None:
         """Start everything, set the school up, tell the codes, stay."""
@@ -209,13 +231,15 @@ class Stage:
             network = camera_base(self._data).rpartition(".")[0]
             setup = demo_setup.Setup(context, self._cameras, network, password, box.ensure_running)
             facts = await setup.run(lambda key, **values: self._tell(key, context=context, **values))
+            stack.callback(self._tell, "cli.demo.stopping", context=context)
             self._announce(context, facts)
             if ready is not None:
-                write_ready(ready, self._ready(facts))
-            await self._stay(for_s)
+                write_private(ready, json.dumps(self._ready(facts), ensure_ascii=False, indent=1))
+            await (asyncio.sleep(for_s) if for_s is not None else asyncio.Event().wait())
 
-    def _tell(self, key: str, *, context: Context, **values: object) -> None:
-        self._console.print("· " + context.words.text(key, **values))
+    @staticmethod
+    def _tell(key: str, *, context: Context, **values: object) -> None:
+        context.line("· " + context.words.text(key, **values))
 
     def _ready(self, facts: demo_setup.SchoolFacts) -> dict[str, Any]:
         return {
@@ -232,40 +256,42 @@ class Stage:
         context.say("cli.demo.ready", school=SCHOOL, cameras=self._cameras)
         context.say("cli.demo.principal", url=ready["web"], code=ready["principal_code"])
         context.say("cli.demo.guardian")
-        self._console.print(f"  {ready['guardian_slip']}", soft_wrap=True)
+        context.line(f"  {ready['guardian_slip']}")
         if sys.stdout.isatty():
             segno.make(ready["guardian_slip"], error="l").terminal(compact=True)
         context.say("cli.demo.hub", url=ready["hub"], code=ready["hub_code"])
         context.say("cli.demo.more", data=ready["data"])
 
-    @staticmethod
-    async def _stay(for_s: float | None) -> None:
-        await asyncio.sleep(for_s if for_s is not None else 10**9)
+
+def check_ready(path: Path) -> None:
+    """Take an old ready file away; BadInput at once if the new one could not be written later."""
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise BadInput(f"{path} is no place for a file", case="place", path=str(path))
+    path.unlink(missing_ok=True)
 
 
-def write_ready(path: Path, ready: dict[str, Any]) -> None:
-    """Write the ready file whole: a reader never sees half of it. It holds codes, so 0600."""
-    part = path.with_name(path.name + ".part")
-    part.unlink(missing_ok=True)
-    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(fd, "w", encoding="utf-8") as out:
-        json.dump(ready, out, ensure_ascii=False, indent=1)
-    part.replace(path)
+async def until_signal(play: Coroutine[Any, Any, None]) -> None:
+    """Run `play` to its end, or until SIGTERM or SIGINT cancels it; returns when it has cleaned up.
 
+    The signals are ours before the first child can exist, so none is left behind.
+    """
 
-async def _until_signal(stage: Stage, ready: Path | None, for_s: float | None) -> None:
     @contextlib.asynccontextmanager
-    async def body() -> Any:
-        yield None
+    async def listening() -> AsyncIterator[None]:
+        heard.set()
+        yield
 
-    playing = asyncio.create_task(stage.play(ready, for_s))
-    waiting = asyncio.create_task(serve(body()))
+    heard = asyncio.Event()
+    waiting = asyncio.create_task(serve(listening()))
+    await heard.wait()
+    playing = asyncio.create_task(play)
     try:
         await asyncio.wait((playing, waiting), return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in (playing, waiting):
-            task.cancel()
-        results = await asyncio.gather(playing, waiting, return_exceptions=True)
+        playing.cancel()
+        results = await asyncio.gather(playing, return_exceptions=True)
+        waiting.cancel()  # last: a second signal must not interrupt the cleaning
+        await asyncio.gather(waiting, return_exceptions=True)
     for result in results:
         if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
             raise result
@@ -287,13 +313,10 @@ def demo(
     """Một trường mẫu với camera mô phỏng, chạy ngay trên máy này · a sample school on this machine."""
     logs.setup("warning")
     data = data.resolve()
-    try:
-        with own_directory(data):
-            for number in (port, port + 1):
-                check_port(number)
-            if ready is not None:
-                ready.unlink(missing_ok=True)
-            stage = Stage(data, cameras=cameras, port=port, hub_port=port + 1)
-            asyncio.run(_until_signal(stage, ready, for_s))
-    except VuonError as error:
-        fail(error)
+    with own_directory(data):
+        for number in (port, port + 1):
+            check_port(number)
+        if ready is not None:
+            check_ready(ready)
+        stage = Stage(data, cameras=cameras, port=port, hub_port=port + 1)
+        asyncio.run(until_signal(stage.play(ready, for_s)))

@@ -48,14 +48,19 @@ class Teller(Protocol):
 
 
 async def _eventually(what: Callable[[], Any], check: Callable[[], None], limit_s: float) -> Any:
-    """Repeat a call until its daemon answers; `check` raises when waiting is hopeless."""
-    async with asyncio.timeout(limit_s):
-        while True:
-            try:
-                return await what()
-            except DaemonUnavailable:
+    """Repeat a call until its daemon answers; DaemonUnavailable after `limit_s`, or when `check` says so."""
+    last = DaemonUnavailable("nothing was asked")
+    try:
+        async with asyncio.timeout(limit_s):
+            while True:
+                try:
+                    return await what()
+                except DaemonUnavailable as error:
+                    last = error
                 check()
                 await asyncio.sleep(0.2)
+    except TimeoutError:
+        raise last from None
 
 
 async def hub_claim(context: Context, site: str, check: Callable[[], None]) -> str:

@@ -1,75 +1,110 @@
 """`vuon doan`, `trich-xuat`, `reindex`, `luu-tru`: footage from the terminal of the box.
 
-Owns these commands. Invariants: what is written is complete or not there (written beside, then renamed);
-an export goes through the gateway, which decides, writes the audit row and hands the recorder a grant.
+Owns these commands. Invariants: what is written is complete or not there (written beside, then renamed),
+readable by its owner only, and never over an older file unless that is asked for; an export goes through
+the gateway, which decides, writes the audit row, reports it and hands the recorder a grant.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import os
+from collections.abc import AsyncGenerator, Mapping
+from enum import StrEnum
+from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 from zoneinfo import ZoneInfo
 
 import typer
 
+from gateway.cli import show
 from gateway.cli.cameras import camera_id
 from gateway.cli.context import ConfigOption, Context, DataOption, JsonOption
 from gateway.core.errors import BadInput
 
-CameraArgument = Annotated[str | None, typer.Option("--camera", help="Tên hoặc mã camera · name or id")]
+LONG_S = 3600.0
+"""Reading every file of a full disk takes a while."""
+
+CameraOption = Annotated[str | None, typer.Option("--camera", help="Tên hoặc mã camera · name or id")]
+
+
+class StreamName(StrEnum):
+    """Which encoding of the camera."""
+
+    MAIN = "main"
+    SUB = "sub"
 
 
 def parse_time(text: str, zone: str) -> int:
-    """Return UTC ms of `YYYY-MM-DDTHH:MM[:SS]` in the site's zone (an explicit offset wins)."""
+    """Return UTC ms of `YYYY-MM-DDTHH:MM[:SS]` in the site's zone (an explicit offset wins); BadInput."""
     try:
-        when = dt.datetime.fromisoformat(text)
-    except ValueError as error:
-        raise BadInput(f"{text!r} is no time; write 2026-11-21T10:15:00", key="time") from error
-    return int((when if when.tzinfo else when.replace(tzinfo=ZoneInfo(zone))).timestamp() * 1000)
+        when = dt.datetime.fromisoformat(text.strip())
+        return int((when if when.tzinfo else when.replace(tzinfo=ZoneInfo(zone))).timestamp() * 1000)
+    except (ValueError, OverflowError) as error:
+        raise BadInput(
+            f"{text!r} is no time; write 2026-11-21T10:15:00", case="time", key="time", value=text
+        ) from error
 
 
-async def _segments(context: Context, camera: str | None) -> list[dict[str, Any]]:
+async def _segments(context: Context, camera: str | None) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Return closed segments in order, and the cameras' names."""
     async with context.client("recorder") as client:
         cameras = (await client.call("camera.list")).result["cameras"]
-        wanted = [await camera_id(context, camera)] if camera else [str(item["id"]) for item in cameras]
+        names = {str(item["id"]): str(item["name"]) for item in cameras}
+        wanted = [await camera_id(context, camera)] if camera else list(names)
         found: list[dict[str, Any]] = []
         for chosen in wanted:
             found.extend((await client.call("segments", {"camera": chosen, "closed_only": True})).result["segments"])
-    return sorted(found, key=lambda row: (row["camera"], row["stream"], row["start_ms"]))
+    return sorted(found, key=lambda row: (row["camera"], row["stream"], row["start_ms"])), names
 
 
 def segments(
-    camera: CameraArgument = None, config: ConfigOption = None, data: DataOption = None, as_json: JsonOption = False
+    camera: CameraOption = None, config: ConfigOption = None, data: DataOption = None, as_json: JsonOption = False
 ) -> None:
     """Liệt kê các đoạn hình đã đóng · list closed segments (segments)."""
     context = Context(config, data)
-    found = context.run(_segments(context, camera))
+    found, names = context.run(_segments(context, camera))
     if as_json:
-        context.console.print_json(data={"segments": found})
-        return
-    zone = ZoneInfo(context.config.site.timezone)
-    for row in found:
-        at = dt.datetime.fromtimestamp(row["start_ms"] / 1000, zone)
-        seconds, mebibytes = row["duration_ms"] / 1000, row["bytes"] / (1 << 20)
-        context.console.print(
-            f"{at:%Y-%m-%d %H:%M:%S}  {seconds:6.1f} s  {mebibytes:6.1f} MiB  {row['stream']:<4}  {row['path']}",
-            soft_wrap=True,
-        )
+        context.json({"segments": found})
+    elif found:
+        _list(context, found, names)
+    else:
+        context.say("cli.segments.none")
+
+
+def _list(context: Context, found: list[dict[str, Any]], names: Mapping[str, str]) -> None:
+    """Print segments under a head of camera, stream and day: each line fits 80 columns with its path whole."""
+    zone, words = context.config.site.timezone, context.words
+    for head, rows in groupby(found, lambda row: (row["camera"], row["stream"], show.day(row["start_ms"], zone))):
+        stream = words.text(f"cli.stream.{head[1]}")
+        context.line(f"{names.get(head[0], head[0])} · {stream} · {head[2]}", style="bold")
+        for row in rows:
+            seconds = show.number(row["duration_ms"] / 1000, words.language, 1)
+            size = show.number(row["bytes"] / show.MIB, words.language, 1)
+            at = show.clock(row["start_ms"], zone)
+            context.console.print(f"  {at}  {seconds:>6} s  {size:>6} MiB  {row['path']}", soft_wrap=True)
+    context.say("cli.next", cmd=f"vuon trich-xuat {found[-1]['path']}")
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
 
 
 async def _export(context: Context, params: dict[str, Any], target: Path) -> int:
     part, size = target.with_name(target.name + ".part"), 0
     async with context.client("gateway") as client:
+        stream = cast("AsyncGenerator[bytes, None]", client.stream("export", params))
         try:
-            with part.open("wb") as out:
-                async for chunk in client.stream("export", params):
-                    size += out.write(chunk)
-                out.flush()
-                os.fsync(out.fileno())
+            async with contextlib.aclosing(stream) as chunks:
+                with open(part, "wb", opener=_private) as out:  # noqa: ASYNC230 - one file, and its mode
+                    async for chunk in chunks:
+                        size += out.write(chunk)
+                    out.flush()
+                    os.fsync(out.fileno())
             if size == 0:
-                raise BadInput(context.words.text("cli.export.empty"), key="time")
+                raise BadInput("there is no footage in this span", case="empty", key="time")
             part.replace(target)
         finally:
             part.unlink(missing_ok=True)
@@ -79,48 +114,60 @@ async def _export(context: Context, params: dict[str, Any], target: Path) -> int
 async def _export_params(
     context: Context, segment: str | None, camera: str | None, start: str | None, end: str | None, stream: str
 ) -> dict[str, Any]:
-    if segment is not None:
+    if segment is not None and (camera, start, end) == (None, None, None):
         return {"segment": segment}
-    if camera is None or start is None or end is None:
-        raise BadInput(context.words.text("cli.export.usage"), key="camera")
+    if segment is not None or camera is None or start is None or end is None:
+        raise BadInput("name a segment, or a camera and a span", case="export", key="camera")
     zone = context.config.site.timezone
     span = {"from_ms": parse_time(start, zone), "to_ms": parse_time(end, zone)}
+    if span["from_ms"] >= span["to_ms"]:
+        raise BadInput(f"{start} is not before {end}", case="span", key="to_ms", start=start, end=end)
     return {"camera": await camera_id(context, camera), "stream": stream, **span}
 
 
-def export(
+def _free(target: Path, *, over: bool) -> None:
+    """Raise BadInput unless a file may be written there."""
+    if target.is_dir() or not target.absolute().parent.is_dir():
+        raise BadInput(f"{target} is no place for a file", case="place", path=str(target))
+    if target.exists() and not over:
+        raise BadInput(f"{target} exists", case="exists", path=str(target))
+
+
+def export(  # noqa: PLR0913, PLR0917 - one argument for each option
     segment: Annotated[
         str | None, typer.Argument(help="Đoạn hình (đường dẫn từ `vuon doan`) · a segment's path")
     ] = None,
-    camera: CameraArgument = None,
+    camera: CameraOption = None,
     start: Annotated[str | None, typer.Option("--tu", "--from", help="Từ lúc · from, 2026-11-21T10:15:00")] = None,
     end: Annotated[str | None, typer.Option("--den", "--to", help="Đến lúc · to")] = None,
-    stream: Annotated[str, typer.Option(help="main | sub")] = "main",
+    stream: Annotated[StreamName, typer.Option(help="Luồng chính hay phụ · encoding")] = StreamName.MAIN,
     out: Annotated[Path, typer.Option("--ra", "-o", "--out", help="Tệp MP4 · file to write")] = Path("trich-xuat.mp4"),
+    over: Annotated[bool, typer.Option("--ghi-de", "--force", help="Ghi đè tệp đã có · overwrite")] = False,
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
-    """Trích xuất hình thành MP4, có ghi nhật ký · write footage as MP4, audited (export)."""
+    """Trích xuất hình thành MP4; được ghi nhật ký và báo cấp trên · footage as MP4, audited and reported (export).
+
+    Mỗi lần trích xuất tại hộp được ghi vào nhật ký mà gia đình xem được, và được báo lên cấp trên ·
+    each export at the box is written into the audit, which families can see, and reported to the authority.
+    """
     context = Context(config, data)
+    _free(out, over=over)
 
     async def work() -> int:
-        return await _export(context, await _export_params(context, segment, camera, start, end, stream), out)
+        return await _export(context, await _export_params(context, segment, camera, start, end, stream.value), out)
 
     size = context.run(work())
-    context.say("cli.export.done", path=out, size=f"{size / (1 << 20):.1f}")
-
-
-async def _call(context: Context, daemon: str, method: str, params: dict[str, Any]) -> dict[str, Any]:
-    async with context.client(daemon) as client:
-        return (await client.call(method, params, timeout_s=3600)).result
+    context.say("cli.export.done", path=out, size=show.number(size / show.MIB, context.words.language, 1))
+    context.say("cli.export.told")
 
 
 def reindex(config: ConfigOption = None, data: DataOption = None, as_json: JsonOption = False) -> None:
     """Dựng lại chỉ mục từ các tệp hình · rebuild the index from the files (reindex)."""
     context = Context(config, data)
-    result = context.run(_call(context, "recorder", "reindex", {}))
+    result = context.run(context.ask("recorder", "reindex", {}, timeout_s=LONG_S))
     if as_json:
-        context.console.print_json(data=result)
+        context.json(result)
     else:
         counts = {key: result[key] for key in ("segments", "files", "added", "removed")}
         context.say("cli.reindex.done", damaged=len(result["damaged"]), **counts)
@@ -134,9 +181,9 @@ def retention(
 ) -> None:
     """Xóa hình quá hạn lưu ngay bây giờ · apply retention now (retention)."""
     context = Context(config, data)
-    result = context.run(_call(context, "recorder", "retention", {"dry_run": dry_run}))
+    result = context.run(context.ask("recorder", "retention", {"dry_run": dry_run}, timeout_s=LONG_S))
     if as_json:
-        context.console.print_json(data=result)
+        context.json(result)
         return
     key = "cli.retention.would" if dry_run else "cli.retention.did"
-    context.say(key, count=len(result["plan"]), size=f"{result['bytes'] / (1 << 20):.0f}")
+    context.say(key, count=len(result["plan"]), size=f"{result['bytes'] / show.MIB:.0f}")

@@ -1,43 +1,43 @@
 """`vuon ma`, `phieu`, `gio-xem`, `thu-hoi`, `chia-se`, `nhat-ky xac-minh`: people and rights at the box.
 
 Owns these commands; the gateway decides and writes the audit row of each (`console` is the actor).
+Invariant: a word that is not understood changes nothing: above all, nothing opens by a typing error.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from gateway.cli import show
 from gateway.cli.context import ConfigOption, Context, DataOption, JsonOption
+from gateway.core.errors import BadInput
 
-
-async def _call(context: Context, method: str, params: dict[str, Any]) -> dict[str, Any]:
-    async with context.client("gateway") as client:
-        return (await client.call(method, params)).result
+STOP, RESUME = ("dung", "stop"), ("mo", "resume")
 
 
 def code(config: ConfigOption = None, data: DataOption = None, as_json: JsonOption = False) -> None:
     """Tạo mã đăng nhập dùng một lần cho hiệu trưởng · one-use sign-in code for the principal (code)."""
     context = Context(config, data)
-    result = context.run(_call(context, "code.new", {}))
+    result = context.run(context.ask("gateway", "code.new", {}))
     if as_json:
-        context.console.print_json(data=result)
+        context.json(result)
     else:
         context.say("cli.code.new", code=result["code"], minutes=result["minutes"])
 
 
 def slip(
-    guardian: Annotated[str, typer.Argument(help="Tên phụ huynh · guardian's name")],
+    guardian: Annotated[str, typer.Argument(help="Tên hoặc mã phụ huynh · guardian's name or id")],
     config: ConfigOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Tạo phiếu mời mới cho phụ huynh · a new invitation slip for a guardian (slip)."""
     context = Context(config, data)
-    result = context.run(_call(context, "slip.new", {"guardian": guardian}))
+    result = context.run(context.ask("gateway", "slip.new", {"guardian": guardian}))
     if as_json:
-        context.console.print_json(data=result)
+        context.json(result)
     else:
         context.say("cli.slip.new", url=result["url"], days=result["days"])
 
@@ -55,18 +55,18 @@ def hours(
     """Đặt giờ xem của một lớp; có hiệu lực ngay · viewing hours of a class, at once (hours)."""
     context = Context(config, data)
     params = {"class": class_name, "start": start, "end": end, "days": days}
-    context.run(_call(context, "hours.set", params))
-    context.say("cli.hours.set", name=class_name, start=start, end=end)
+    context.run(context.ask("gateway", "hours.set", params))
+    context.say("cli.hours.set", name=class_name, start=start, end=end, days=days)
 
 
 def revoke(
-    guardian: Annotated[str, typer.Argument(help="Tên phụ huynh · guardian's name")],
+    guardian: Annotated[str, typer.Argument(help="Tên hoặc mã phụ huynh · guardian's name or id")],
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
     """Thu hồi quyền xem của một phụ huynh, cắt hình ngay · end a guardian's right at once (revoke)."""
     context = Context(config, data)
-    result = context.run(_call(context, "revoke", {"guardian": guardian}))
+    result = context.run(context.ask("gateway", "revoke", {"guardian": guardian}))
     context.say("cli.revoke.done", name=guardian, sessions=result["sessions"])
 
 
@@ -77,30 +77,36 @@ def sharing(
 ) -> None:
     """Dừng hoặc mở chia sẻ hình cho mọi phụ huynh · stop or resume all sharing (sharing)."""
     context = Context(config, data)
-    stop = state in ("dung", "stop")
-    context.run(_call(context, "sharing", {"stop": stop}))
+    if state not in (*STOP, *RESUME):
+        raise BadInput(f"{state!r} is neither dung (stop) nor mo (resume)", case="switch", key="state", value=state)
+    stop = state in STOP
+    context.run(context.ask("gateway", "sharing", {"stop": stop}))
     context.say("cli.sharing.stopped" if stop else "cli.sharing.resumed")
 
 
 def people(config: ConfigOption = None, data: DataOption = None, as_json: JsonOption = False) -> None:
     """Danh sách người dùng và lớp · people and classes (people)."""
     context = Context(config, data)
-    result = context.run(_call(context, "people.list", {}))
+    result = context.run(context.ask("gateway", "people.list", {}))
     if as_json:
-        context.console.print_json(data=result)
+        context.json(result)
         return
+    roles = {row["role"]: context.words.texts.get(f"cli.role.{row['role']}", row["role"]) for row in result["people"]}
+    names, kinds = show.widest(row["name"] for row in result["people"]), show.widest(roles.values())
     for person in result["people"]:
-        classes = ", ".join(person["classes"])
-        mark = "✘" if person["disabled"] else "✔"
-        context.console.print(f"{mark} {person['name']:<28} {person['role']:<10} {classes}")
+        mark = show.BAD if person["disabled"] else show.GOOD
+        kind, classes = show.pad(roles[person["role"]], kinds), ", ".join(person["classes"])
+        context.line(f"{mark} {show.pad(person['name'], names)}  {kind}  {person['id']}  {classes}".rstrip())
+    if not result["people"]:
+        context.say("cli.people.none")
 
 
 def audit_verify(config: ConfigOption = None, data: DataOption = None, as_json: JsonOption = False) -> None:
     """Kiểm tra nhật ký có bị sửa hay cắt không · verify the audit chain (audit verify)."""
     context = Context(config, data)
-    result = context.run(_call(context, "audit.verify", {}))
+    result = context.run(context.ask("gateway", "audit.verify", {}, timeout_s=600))
     if as_json:
-        context.console.print_json(data=result)
+        context.json(result)
     elif result["ok"]:
         context.say("cli.audit.ok", rows=result["rows"], checkpoints=result["checkpoints"])
     else:

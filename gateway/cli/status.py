@@ -1,137 +1,159 @@
 """`vuon tinh-trang` (`status`): the box at a glance, and the same as JSON.
 
-Owns gathering and the table. Invariants: it asks each daemon itself, so a dead one is shown as such
-instead of hiding the others; the exit status is 0 only if every daemon answers, every camera records
-and every disk is usable.
+Owns gathering and the table. Invariants: it asks each daemon itself, all at once and each for a short
+while, so a dead or stuck one is shown as such instead of hiding the others; the exit status is 0 only if
+every daemon answers and every camera records.
 """
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import typer
 from rich.table import Table
 
-from gateway.cli.context import ConfigOption, Context, DataOption, JsonOption, fail
-from gateway.core.errors import DaemonUnavailable, VuonError
+from gateway.cli import show
+from gateway.cli.context import ConfigOption, Context, DataOption, JsonOption
+from gateway.core.clock import SystemClock
+from gateway.core.errors import VuonError
 
 DAEMONS = ("recorder", "live", "gateway")
+ASK_S = 5.0
+"""A daemon that needs longer to say how it is, is not well."""
 
 
 async def gather(context: Context) -> dict[str, Any]:
-    """Return `{daemons, cameras, volumes, ok}`; an unreachable daemon has `running: false`."""
-    answers: dict[str, dict[str, Any] | None] = {}
-    for name in DAEMONS:
-        async with context.client(name) as client:
-            try:
-                answers[name] = (await client.call("status")).result
-            except DaemonUnavailable:
-                answers[name] = None
-    recorder, live = answers["recorder"], answers["live"]
-    viewers: dict[str, int] = (live or {}).get("viewers", {})
-    cameras = [camera | {"viewers": viewers.get(camera["id"], 0)} for camera in (recorder or {}).get("cameras", [])]
-    daemons = {
-        name: {"running": answer is not None, **((answer or {}).get("daemon") or {})}
-        for name, answer in answers.items()
-    }
-    volumes = (recorder or {}).get("volumes", [])
-    good = [d["running"] for d in daemons.values()] + [c["connected"] and c["recording"] for c in cameras]
-    ok = all(good) and all(volume["state"] == "ok" for volume in volumes)
+    """Return `{daemons, cameras, volumes, ok, ...}`; a daemon that does not answer has `running: false`."""
+    found = dict(zip(DAEMONS, await asyncio.gather(*(_ask(context, name) for name in DAEMONS)), strict=True))
+    recorder, live, gateway = (found[name] for name in DAEMONS)
+    viewers: dict[str, int] = live.get("viewers", {})
+    cameras = [camera | {"viewers": viewers.get(camera["id"], 0)} for camera in recorder.get("cameras", [])]
+    daemons = {name: answer["daemon"] for name, answer in found.items()}
+    ok = all(d["running"] for d in daemons.values()) and all(c["connected"] and c["recording"] for c in cameras)
     return {
         "ok": ok,
         "site": context.config.site.name,
         "daemons": daemons,
         "cameras": cameras,
-        "volumes": volumes,
-        "conditions": (answers["gateway"] or {}).get("conditions", []),
-        "upstream": (answers["gateway"] or {}).get("upstream"),
+        "volumes": recorder.get("volumes", []),
+        "conditions": gateway.get("conditions", []),
+        "upstream": gateway.get("upstream"),
     }
 
 
-def _table(context: Context, status: dict[str, Any]) -> None:
-    words = context.words
+async def _ask(context: Context, name: str) -> dict[str, Any]:
+    try:
+        answer = await context.ask(name, "status", {}, timeout_s=ASK_S)
+    except VuonError as error:
+        if isinstance(error.__cause__, PermissionError):
+            raise  # the daemons may be well: it is the asker who may not ask
+        return {"daemon": {"running": False, "why": error.code}}
+    return answer | {"daemon": {"running": True, **(answer.get("daemon") or {})}}
+
+
+def is_good(camera: dict[str, Any]) -> bool:
+    """Say whether a camera does what it is for."""
+    return bool(camera["connected"] and camera["recording"])
+
+
+def _table(context: Context, status: dict[str, Any], now_ms: int) -> Table:
+    words, zone = context.words, context.config.site.timezone
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for key in ("mark", "camera", "fps", "rate", "last", "gaps", "viewers"):
-        table.add_column(words.text(f"cli.status.{key}"), justify="left" if key in ("mark", "camera") else "right")
+    table.add_column(words.text("cli.status.mark"))
+    table.add_column(words.text("cli.status.camera"), overflow="ellipsis", no_wrap=True)
+    for key in ("fps", "rate", "today", "last", "viewers"):
+        table.add_column(words.text(f"cli.status.{key}"), justify="right", no_wrap=True)
     for camera in status["cameras"]:
-        good = camera["connected"] and camera["recording"]
-        why = "" if good else f"  {_why(context, camera)}"
         last = camera.get("last_segment_ms")
+        share = show.share_recorded(camera.get("gap_seconds_today", 0.0), now_ms, zone)
         table.add_row(
-            "✔" if good else "✘",
-            camera["name"] + why,
-            f"{camera['fps']:.0f}",
-            f"{camera['bitrate_bps'] / 1e6:.1f}".replace(".", "," if words.language == "vi" else "."),
-            _clock(context, last) if last else "-",
-            str(camera["gaps_today"]),
-            str(camera["viewers"] or "-"),
+            show.GOOD if is_good(camera) else show.BAD,
+            camera["name"],
+            show.number(camera["fps"], words.language),
+            show.number(camera["bitrate_bps"] / 1e6, words.language, 1),
+            show.percent(share, words.language),
+            show.clock(last, zone) if last else show.NOTHING,
+            str(camera["viewers"] or show.NOTHING),
         )
-    context.console.print(table)
+    return table
 
 
-def _why(context: Context, camera: dict[str, Any]) -> str:
-    key = f"error.{camera.get('why')}"
-    return context.words.texts.get(key) or context.words.text("cli.status.not_recording")
+def why_not(context: Context, camera: dict[str, Any]) -> str:
+    """Say in words what is wrong with a camera."""
+    texts = context.words.texts
+    return texts.get(f"error.{camera.get('why')}") or context.words.text("cli.status.not_recording")
 
 
-def _clock(context: Context, at_ms: int) -> str:
-    import datetime as dt  # noqa: PLC0415 - only here
-    from zoneinfo import ZoneInfo  # noqa: PLC0415 - only here
-
-    return f"{dt.datetime.fromtimestamp(at_ms / 1000, ZoneInfo(context.config.site.timezone)):%H:%M:%S}"
-
-
-def _print(context: Context, status: dict[str, Any]) -> None:
+def _troubles(context: Context, status: dict[str, Any]) -> list[str]:
+    """Return a line for each camera that does not record, and for each other condition."""
     words = context.words
-    context.console.print(f"[bold]{status['site']}[/bold]")
-    for name, daemon in status["daemons"].items():
-        if daemon["running"]:
-            memory = daemon["rss_bytes"] / (1 << 20)
-            context.say(
-                "cli.status.daemon",
-                name=name,
-                pid=daemon["pid"],
-                uptime=_duration(daemon["uptime_s"]),
-                memory=f"{memory:.0f}",
-                version=daemon["version"],
-            )
-        else:
-            context.console.print("✘ " + words.text("cli.status.daemon_down", name=name))
-    if status["cameras"]:
-        _table(context, status)
-    else:
-        context.say("cli.status.no_cameras")
-    for volume in status["volumes"]:
-        _print_volume(context, volume)
+    names = {camera["id"]: camera["name"] for camera in status["cameras"]}
+    bad = {camera["id"]: camera for camera in status["cameras"] if not is_good(camera)}
+    lines = [f"{show.BAD} {camera['name']}: {why_not(context, camera)}" for camera in bad.values()]
     for condition in status["conditions"]:
-        context.console.print("! " + words.text(f"condition.{condition['code']}"))
+        about = str(condition.get("subject") or "")
+        if about not in bad:  # said above, and fresher
+            text = words.texts.get(f"condition.{condition['code']}", condition["code"])
+            lines.append(f"{show.LOOK} {names[about]}: {text}" if about in names else f"{show.LOOK} {text}")
+    return lines
 
 
-def _print_volume(context: Context, volume: dict[str, Any]) -> None:
-    if volume["state"] == "ok":
-        total = volume["total_bytes"] or 1
-        context.say("cli.status.volume", path=volume["path"], pct=round(100 - 100 * volume["free_bytes"] / total))
-    else:
-        title, hint = context.words.error(f"volume_{volume['state']}")
-        context.console.print(f"✘ {title}: {volume['path']}\n  → {hint}", markup=False, soft_wrap=True)
+def _daemons(context: Context, status: dict[str, Any]) -> None:
+    words = context.words
+    for name, daemon in status["daemons"].items():
+        if not daemon["running"]:
+            key = "cli.status.daemon_other" if daemon["why"] == "wire" else "cli.status.daemon_down"
+            context.line(f"{show.BAD} {words.text(key, name=name)}")
+            continue
+        context.say(
+            "cli.status.daemon",
+            name=show.pad(name, show.widest(DAEMONS)),
+            pid=daemon["pid"],
+            uptime=show.duration(daemon["uptime_s"]),
+            memory=f"{daemon['rss_bytes'] / show.MIB:.0f}",
+            version=daemon["version"],
+        )
 
 
-def _duration(seconds: float) -> str:
-    hours, rest = divmod(int(seconds), 3600)
-    return f"{hours}:{rest // 60:02}:{rest % 60:02}"
+def _places(context: Context, status: dict[str, Any]) -> None:
+    """Print where footage goes and how the way to the hub is."""
+    words, language = context.words, context.words.language
+    for volume in status["volumes"]:
+        if volume["state"] != "ok":
+            text = words.texts.get(f"error.volume_{volume['state']}", volume["state"])
+            context.line(f"{show.BAD} {volume['path']}: {text}")
+            continue
+        used = 1 - volume["free_bytes"] / (volume["total_bytes"] or 1)
+        free = show.number(volume["free_bytes"] / show.GIB, language, 1)
+        context.say("cli.status.volume", bar=show.bar(used), pct=f"{used:.0%}", free=free, path=volume["path"])
+    upstream = status["upstream"]
+    if upstream and upstream["configured"]:
+        key = "cli.status.hub_up" if upstream["connected"] else "cli.status.hub_down"
+        context.say(key, waiting=sum(upstream["waiting"].values()))
+
+
+def _print(context: Context, status: dict[str, Any], now_ms: int) -> None:
+    context.line(status["site"], style="bold")
+    _daemons(context, status)
+    if status["cameras"]:
+        context.console.print(_table(context, status, now_ms))
+    elif status["daemons"]["recorder"]["running"]:
+        context.say("cli.status.no_cameras")
+    for line in _troubles(context, status):
+        context.line(line)
+    _places(context, status)
+    if not all(daemon["running"] for daemon in status["daemons"].values()):
+        context.say("cli.status.start")
 
 
 def status(config: ConfigOption = None, data: DataOption = None, as_json: JsonOption = False) -> None:
     """Tình trạng các camera và dịch vụ · state of cameras and daemons (status)."""
     context = Context(config, data)
-    try:
-        context.config  # noqa: B018 - a wrong file must fail before anything is asked
-    except VuonError as error:
-        fail(error)
     found = context.run(gather(context))
     if as_json:
-        context.console.print_json(data=found)
+        context.json(found)
     else:
-        _print(context, found)
+        _print(context, found, SystemClock().now_ms())
     if not found["ok"]:
         raise typer.Exit(1)

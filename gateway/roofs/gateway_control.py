@@ -8,8 +8,7 @@ method returns a stored secret, only fresh ones once.
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -33,6 +32,7 @@ from gateway.core.model import PublicId, Role, StreamRole
 from gateway.core.ticket import sign
 from gateway.core.wire import ControlClient, Handler, Reply, Request
 from gateway.health.tracker import Tracker
+from gateway.roofs.lookup import only
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -270,25 +270,3 @@ def _ids(request: Request, key: str) -> list[PublicId]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise BadInput(f"{request.method}: {key} must be a list of ids", key=key)
     return [PublicId(item) for item in value]
-
-
-def only(name: str, rows: Sequence[tuple[PublicId, str]], what: str) -> PublicId:
-    """Return the id of the one row called `name` (or with that id).
-
-    BadInput lists the names when there is none, and the ids when there are several: two mothers may have
-    one name, and a right must not be taken from the wrong one.
-    """
-    wanted = tidy(name)
-    found = [row_id for row_id, known in rows if name.strip() == row_id or wanted == tidy(known)]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        ids = ", ".join(found)
-        raise BadInput(f"{name!r} is {len(found)} times here: {ids}", case="several", key=what, name=name, known=ids)
-    known = ", ".join(known for _, known in rows) or "-"
-    raise BadInput(f"there is no {what} {name!r}; there are: {known}", case=what, key=what, name=name, known=known)
-
-
-def tidy(name: str) -> str:
-    """Return a name as it is compared: composed accents (Unicode NFC), single spaces, no case."""
-    return " ".join(unicodedata.normalize("NFC", name).split()).casefold()

@@ -41,11 +41,11 @@ def run_daemon(name: str, build: Build) -> int:
 
 
 @asynccontextmanager
-async def _reachable(body: AbstractAsyncContextManager[object]) -> AsyncIterator[None]:
+async def _reachable(body: AbstractAsyncContextManager[object]) -> AsyncIterator[object]:
     """Enter the daemon; a path of the configuration that cannot be used is a ConfigError that names it."""
     async with AsyncExitStack() as stack:
         try:
-            await stack.enter_async_context(body)
+            running = await stack.enter_async_context(body)
         except* OSError as group:
             error = _of_a_path(group)
             if error is None:
@@ -59,7 +59,7 @@ async def _reachable(body: AbstractAsyncContextManager[object]) -> AsyncIterator
                 why=str(error.strerror),
                 remedy="give the daemon's user the right to it, or change [paths] in config.toml",
             ) from error
-        yield
+        yield running
 
 
 def _of_a_path(group: BaseExceptionGroup[OSError]) -> OSError | None:
