@@ -1,39 +1,22 @@
 """One running simulated camera for a test, and short ways to speak to it."""
 
-`FAULTS` and `QUIRKS` name one proof for each field; a field without a proof fails the first test.
-"""
-
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import fields, replace
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TypeVar
 
-import pytest
-
 from drivers.simulated.camera import CameraOptions, SimulatedCamera
-from drivers.simulated.discovery import Announced, Responder
 from drivers.simulated.farm import QUICK, Farm, FarmWorld
-from drivers.simulated.faults import Faults, KeepAlive, Look, Quirks
-from drivers.simulated.markup import find, local, parse
-from drivers.simulated.media_service import SNAPSHOT_PATH
-from gateway.core.errors import BadInput
-from gateway.core.media import Codec
-from gateway.core.model import StreamRole
+from drivers.simulated.faults import Faults, Quirks
 from tests.fakes.clock import FakeClock
 from tests.fakes.simulated import (
     PASSWORD,
     RtspAnswer,
     RtspClient,
     SoapAnswer,
-    answer_challenge,
-    get,
-    post,
-    probe_message,
-    soap_document,
 )  # fmt: skip
 from tests.fakes.simulated import call as blocking_call
 

@@ -3,42 +3,23 @@
 `FAULTS` names one proof for each field; a field without a proof fails a test.
 """
 
-`FAULTS` and `QUIRKS` name one proof for each field; a field without a proof fails the first test.
-"""
-
 from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import fields, replace
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import fields
 
 import pytest
 
-from drivers.simulated.camera import CameraOptions, SimulatedCamera
-from drivers.simulated.discovery import Announced, Responder
-from drivers.simulated.farm import QUICK, Farm, FarmWorld
-from drivers.simulated.faults import Faults, KeepAlive, Look, Quirks
-from drivers.simulated.markup import find, local, parse
-from drivers.simulated.media_service import SNAPSHOT_PATH
-from gateway.core.errors import BadInput
-from gateway.core.media import Codec
+from drivers.simulated.faults import Faults, Look
 from gateway.core.model import StreamRole
 from tests.fakes.clock import FakeClock
 from tests.fakes.simulated import (
-    PASSWORD,
-    RtspAnswer,
     RtspClient,
-    SoapAnswer,
-    answer_challenge,
-    get,
-    post,
-    probe_message,
     soap_document,
 )  # fmt: skip
-from tests.fakes.simulated import call as blocking_call
 from tests.fakes.simulated_client import camera, described, soap, talk
 
 pytestmark = pytest.mark.anyio
@@ -206,7 +187,6 @@ FAULTS: dict[str, Proof] = {
         no_params_in_band, latency_s, hang, html_error, offline,
     )
 }  # fmt: skip
-
 
 
 def test_every_fault_has_its_proof() -> None:

@@ -3,24 +3,16 @@
 `QUIRKS` names one proof for each field; a field without a proof fails a test.
 """
 
-`FAULTS` and `QUIRKS` name one proof for each field; a field without a proof fails the first test.
-"""
-
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import fields, replace
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
+from dataclasses import fields
 
 import pytest
 
-from drivers.simulated.camera import CameraOptions, SimulatedCamera
 from drivers.simulated.discovery import Announced, Responder
-from drivers.simulated.farm import QUICK, Farm, FarmWorld
-from drivers.simulated.faults import Faults, KeepAlive, Look, Quirks
+from drivers.simulated.faults import Faults, KeepAlive, Quirks
 from drivers.simulated.markup import find, local, parse
 from drivers.simulated.media_service import SNAPSHOT_PATH
 from gateway.core.errors import BadInput
@@ -28,17 +20,11 @@ from gateway.core.media import Codec
 from gateway.core.model import StreamRole
 from tests.fakes.clock import FakeClock
 from tests.fakes.simulated import (
-    PASSWORD,
-    RtspAnswer,
-    RtspClient,
-    SoapAnswer,
     answer_challenge,
     get,
     post,
     probe_message,
-    soap_document,
 )  # fmt: skip
-from tests.fakes.simulated import call as blocking_call
 from tests.fakes.simulated_client import camera, described, soap, talk
 
 pytestmark = pytest.mark.anyio
@@ -271,7 +257,6 @@ QUIRKS: dict[str, Proof] = {
         lockout_after, lockout_s,
     )
 }  # fmt: skip
-
 
 
 def test_every_quirk_has_its_proof() -> None:
