@@ -8,6 +8,7 @@ comes, so that recording never waits for the gateway.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import random
 import sys
@@ -29,9 +30,9 @@ from drivers.rtsp.network import RtspNetwork
 from drivers.rtsp.source import DEFAULT_PORT, RtspSource
 from gateway.core.clock import Clock
 from gateway.core.config import Config
-from gateway.core.daemonize import DaemonFacts
+from gateway.core.daemonize import DaemonFacts, Health
 from gateway.core.db import Database
-from gateway.core.errors import BadInput, ConfigError
+from gateway.core.errors import BadInput, CameraUnreachable, CameraUnsupported, ConfigError
 from gateway.core.log import fault_sink, get_logger
 from gateway.core.model import Grant, Login
 from gateway.core.secrets import load_seal_key, load_verify_key
@@ -55,6 +56,8 @@ from recorder.writer import WriterOptions
 
 CLOSE_S = 8.0
 """What a disk gets to take the last pictures: every segment is closed within 10 s of SIGTERM."""
+
+KNOCK_S = 3.0
 
 
 @dataclass(slots=True)
@@ -86,8 +89,28 @@ class Drivers:
         gate = LoginGate(order.login)
         found = self.found.get((order.address, order.endpoint))
         path, rtsp_port = rtsp_place(order.rtsp_path)
-        learned = await learn(order.address, order.port, gate, means, found=found, rtsp_path=path, rtsp_port=rtsp_port)
+        try:
+            learned = await learn(
+                order.address, order.port, gate, means, found=found, rtsp_path=path, rtsp_port=rtsp_port
+            )
+        except CameraUnreachable as error:
+            if path is None and await is_up(order.address):
+                raise CameraUnsupported("nothing here speaks ONVIF", address=order.address) from error
+            raise
         return new_camera(learned, order)
+
+
+async def is_up(address: str) -> bool:
+    """Say whether a host answers at all: also a refused connection is an answer."""
+    try:
+        async with asyncio.timeout(KNOCK_S):
+            _, writer = await asyncio.open_connection(address, DEFAULT_PORT)
+    except ConnectionRefusedError:
+        return True
+    except OSError:  # TimeoutError is one
+        return False
+    writer.close()
+    return True
 
 
 def rtsp_place(text: str | None) -> tuple[str | None, int]:
@@ -164,7 +187,7 @@ async def slots(config: Config, registry: Registry, losses: Losses, clock: Clock
 
 
 @contextlib.asynccontextmanager
-async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Recorder]:
+async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]:
     """Run the recorder while entered."""
     log = get_logger("recorder")
     on_fault = fault_sink(log)
@@ -222,7 +245,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Recorde
         )
         async with Recorder(parts, settings(config)) as recorder:
             log.info("recorder.ready", cameras=len(recorder.cameras.all()), volumes=len(config.volumes))
-            yield recorder
+            yield Health(lambda: recorder.healthy() and network.alive)
             log.info("recorder.stopping")
 
 
