@@ -152,7 +152,7 @@ class StreamTask:
                 self._again.clear()  # a login changed before now is the one this session uses
                 tasks.start_soon(self._wake, tasks.cancel_scope)
                 try:
-                    await tools.player.play(tools.make_source(self.stream.spec), gate, sink)
+                    await tools.player.play(tools.make_source(self.stream.spec), self._owner.gate, sink)
                 except CameraError as failure:
                     error = failure
                 except asyncio.CancelledError:
