@@ -160,7 +160,8 @@ class StreamTask:
                     ended = self._owner.leaving or changed
                     raise
                 tasks.cancel_scope.cancel()
-            if error is None and self._again.is_set():
+            if self._again.is_set():  # whatever the old login met does not concern the new one
+                ended = GapCause.LOGIN
                 return None
             error = error or CameraClosed("the stream ended")
             ended = cause_of(error)
