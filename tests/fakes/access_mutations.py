@@ -1,0 +1,136 @@
+"""Every way in which facts are changed through a door, as a table: the code in the audit, and the call."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from gateway.access.audit import CONSOLE, Actor
+from gateway.access.classes import Hours, at, usual_plan
+from gateway.access.facts import Purpose
+from gateway.core.model import PublicId, Role
+from tests.fakes.access_world import World
+from tests.fakes.school import HOUR, NOW
+
+Act = Callable[[World, Actor], Awaitable[object]]
+
+
+@dataclass
+class Staff:
+    """People of the other roles, each signed in nowhere: actors need no session to change facts."""
+
+    teacher: Actor
+    installer: Actor
+    authority: Actor
+    observer: Actor
+    guardian: Actor
+    deputy: Actor
+
+
+async def hire(w: World) -> Staff:
+    """Add one person of each role; the teacher has the class, the deputy is a second principal."""
+    people = w.access.people
+    roles = (Role.TEACHER, Role.INSTALLER, Role.AUTHORITY_IT, Role.OBSERVER, Role.PRINCIPAL)
+    teacher, installer, authority, observer, deputy = [await people.add(CONSOLE, role, str(role)) for role in roles]
+    await people.teach(CONSOLE, teacher, w.class_id)
+    return Staff(
+        Actor(teacher, "t"), Actor(installer, "i"), Actor(authority, "a"), Actor(observer, "o"),
+        Actor(w.mother, w.phone), Actor(deputy, "d"),
+    )  # fmt: skip
+
+
+async def _approve(w: World, actor: Actor) -> None:
+    order = PublicId(w.rows("SELECT id FROM export_order")[0]["id"])
+    await w.access.exports.approve(actor, order)
+
+
+async def _explain(w: World, actor: Actor) -> None:
+    pause = w.rows("SELECT id FROM pause WHERE by = ?", actor.person)[0]["id"]
+    await w.access.sharing.explain_pause(actor, w.class_id, pause, "bé ngã")
+
+
+async def nothing(_w: World, _actor: Actor) -> None:
+    """Need no preparation."""
+
+
+async def order(w: World, _actor: Actor) -> None:
+    """Prepare: somebody else wished for a copy."""
+    deputy = await w.access.people.add(CONSOLE, Role.PRINCIPAL, "Cô Phó")
+    await w.access.exports.request(Actor(deputy, "d"), w.camera, NOW - HOUR, NOW, "xem lại")
+
+
+async def paused(w: World, actor: Actor) -> None:
+    """Prepare: the actor hid the class."""
+    await w.access.sharing.pause(actor, w.class_id)
+
+
+async def hidden(w: World, _actor: Actor) -> None:
+    """Prepare: the camera is hidden."""
+    await w.access.sharing.hide_camera(CONSOLE, w.camera)
+
+
+async def resolved(w: World, _actor: Actor) -> None:
+    """Prepare: a child without consent is settled."""
+    await w.access.children.resolve(CONSOLE, w.mate, w.class_id)
+
+
+async def _teach(w: World, actor: Actor) -> None:
+    hoa = w.rows("SELECT id FROM person WHERE role = 'teacher'")[0]["id"]
+    await w.access.people.teach(actor, PublicId(hoa), w.class_id)
+
+
+async def teacher(w: World, _actor: Actor) -> None:
+    """Prepare: there is a teacher."""
+    await w.access.people.add(CONSOLE, Role.TEACHER, "Cô Hoa")
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """One change: what it is called in the audit, what must be so before, and the call."""
+
+    code: str
+    act: Act
+    before: Act = nothing
+
+
+MUTATIONS: tuple[Mutation, ...] = (
+    Mutation("person.add", lambda w, a: w.access.people.add(a, Role.TEACHER, "Cô Lan")),
+    Mutation("person.disable", lambda w, a: w.access.people.disable(a, w.father_of_mate)),
+    Mutation("person.enable", lambda w, a: w.access.people.disable(a, w.father_of_mate, disabled=False)),
+    Mutation("teacher.add", _teach, teacher),
+    Mutation("child.add", lambda w, a: w.access.children.add(a, "Bé Chi", w.class_id)),
+    Mutation("child.enrol", lambda w, a: w.access.children.enrol(a, w.child, w.class_id)),
+    Mutation("child.leave", lambda w, a: w.access.children.leave(a, w.mate)),
+    Mutation("guardian.add", lambda w, a: w.access.children.add_guardian(a, w.mother, w.mate)),
+    Mutation("guardian.revoke", lambda w, a: w.access.children.revoke_guardian(a, w.father_of_mate)),
+    Mutation("consent.give", lambda w, a: w.access.children.consent(a, w.child, Purpose.RECORD)),
+    Mutation("consent.withdraw", lambda w, a: w.access.children.withdraw(a, w.child)),
+    Mutation("consent.resolve", lambda w, a: w.access.children.resolve(a, w.mate, w.class_id)),
+    Mutation("consent.unresolve", lambda w, a: w.access.children.unresolve(a, w.mate, w.class_id), resolved),
+    Mutation("class.add", lambda w, a: w.access.classes.add(a, "Chồi 1")),
+    Mutation("cameras.sync", lambda w, a: w.access.classes.sync_cameras(a, [w.camera, PublicId("b" * 16)])),
+    Mutation("camera.assign", lambda w, a: w.access.classes.assign(a, w.camera, None)),
+    Mutation(
+        "class.windows", lambda w, a: w.access.classes.set_windows(a, w.class_id, [Hours(at("08:00"), at("09:00"))])
+    ),
+    Mutation("class.plan", lambda w, a: w.access.classes.set_plan(a, w.class_id, usual_plan())),
+    Mutation("calendar.set", lambda w, a: w.access.classes.set_day(a, dt.date(2026, 11, 20), is_open=False)),
+    Mutation("box.accept", lambda w, a: w.access.sharing.accept_box(a)),
+    Mutation("sharing.stop", lambda w, a: w.access.sharing.stop_all(a)),
+    Mutation("class.pause", lambda w, a: w.access.sharing.pause(a, w.class_id)),
+    Mutation("class.resume", lambda w, a: w.access.sharing.resume(a, w.class_id), paused),
+    Mutation("pause.explain", _explain, paused),
+    Mutation("camera.hide", lambda w, a: w.access.sharing.hide_camera(a, w.camera, minutes=5)),
+    Mutation("camera.show", lambda w, a: w.access.sharing.show_camera(a, w.camera), hidden),
+    Mutation(
+        "export.request",
+        lambda w, a: w.access.exports.request(a, w.camera, NOW - HOUR, NOW, "xem lại"),
+    ),
+    Mutation("export.approve", _approve, order),
+)
+
+
+def dump(w: World) -> list[str]:
+    """Everything in the database, as SQL."""
+    return w.db.read_sync(lambda conn: list(conn.iterdump()))
