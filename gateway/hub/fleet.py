@@ -20,6 +20,9 @@ RECORDER_DOWN = "recorder.down"
 WARNINGS = frozenset({"camera.losing_packets"})
 """Conditions of a camera that its state does not show already."""
 
+UNTOLD = frozenset({"hub.unreachable"})
+"""Conditions that are over when we hear of them."""
+
 
 class Kind(StrEnum):
     """A camera's pip, worst first."""

@@ -23,7 +23,7 @@ from gateway.core.errors import BadInput, CodeRefused, HubBusy, HubRefused
 from gateway.core.model import PublicId, new_public_id
 from gateway.hub import ingest
 from gateway.hub.batch import MAX_CLAIM_BYTES, number_of, unpack
-from gateway.hub.fleet import SILENT_BOX_MS, WARNINGS, SiteBoard, SiteCondition, worst_first
+from gateway.hub.fleet import SILENT_BOX_MS, UNTOLD, WARNINGS, SiteBoard, SiteCondition, worst_first
 from gateway.hub.quota import Quota
 from gateway.hub.staff import Staff, hashed, new_code, tidy_code
 
@@ -151,6 +151,8 @@ def _load_board(db: sqlite3.Connection, now_ms: int) -> list[SiteBoard]:
     warnings: dict[tuple[str, str], str] = {}
     conditions: dict[str, list[SiteCondition]] = {}
     for row in db.execute("SELECT * FROM condition ORDER BY gateway, since_at, code"):
+        if row["code"] in UNTOLD:
+            continue
         if row["about"] == ingest.BOX:
             conditions.setdefault(row["gateway"], []).append(SiteCondition(row["code"], row["since_at"]))
         elif row["code"] in WARNINGS:
