@@ -113,9 +113,10 @@ class FakePlayer:
 
     async def wait_for(self, count: int) -> Session:
         """Wait until `play` was called `count` times in all; returns the newest."""
-        while len(self.sessions) < count:
-            self._more.clear()
-            await self._more.wait()
+        async with asyncio.timeout(20):  # a test must fail, not hang, when nobody plays
+            while len(self.sessions) < count:
+                self._more.clear()
+                await self._more.wait()
         return self.sessions[count - 1]
 
 
