@@ -116,7 +116,10 @@ def rtp_header(numbers: Numbers, *, marker: bool, seq: int, ts_90k: int, stamp: 
 
 
 def _send(frame: Frame, viewer: Viewer, stamp: int) -> None:
-    outlet = viewer.outlet()
+    try:
+        outlet = viewer.outlet()
+    except OSError:  # no descriptor is left: that must not end the stream for the others
+        outlet = None
     if outlet is None:
         viewer.no_path += 1
         viewer.waits_for_key = True

@@ -30,6 +30,8 @@ from gateway.live.stream import BurstBudget
 
 TICK_S = 0.2
 """How late an expired lease may be noticed."""
+WATCHED_WITHIN_S = 10.0
+"""Leases that nobody looked at for so long are not held: the daemon should be started anew."""
 
 
 class Sessions:
@@ -51,6 +53,7 @@ class Sessions:
         self._by_grant: dict[PublicId, PublicId] = {}
         self._budget = BurstBudget()
         self._tasks: TaskGroup | None = None
+        self._swept_ns = clock.mono_ns()
         self.ended: Counter[str] = Counter()
         """Sessions that ended, by reason."""
         self._dropped: Counter[str] = Counter()
@@ -76,11 +79,11 @@ class Sessions:
         """Open a session and return its id and the SDP answer; OfferRefused, GrantRefused or LiveFull."""
         role = choose_stream(grant, stream)
         offer = parse_offer(offer_text)
-        before = self._by_id.get(self._by_grant.get(grant.id, PublicId("")))
-        if not has_room(grant.role, len(self._by_id) - (before is not None), self._max_viewers):
-            raise LiveFull("no place for another viewer", reason="live.full")
-        if before is not None:
+        # Ending takes a moment in which another offer may come: what holds is looked at again after it.
+        while (before := self._of_grant(grant.id)) is not None:
             await self._end(before, REPLACED)
+        if not has_room(grant.role, len(self._by_id), self._max_viewers):
+            raise LiveFull("no place for another viewer", reason="live.full")
         held = self._feeds.hold(grant.camera, role)
         session = Session(
             new_public_id(),
@@ -110,7 +113,7 @@ class Sessions:
 
     def renew(self, grant: Grant) -> bool:
         """Extend the lease of the grant's session; False if it has none (any more)."""
-        session = self._by_id.get(self._by_grant.get(grant.id, PublicId("")))
+        session = self._of_grant(grant.id)
         if session is None:
             return False
         session.lease.renew(grant, session.stream.role, mono_ns=self._clock.mono_ns())
@@ -142,6 +145,11 @@ class Sessions:
     def __len__(self) -> int:
         return len(self._by_id)
 
+    @property
+    def watched(self) -> bool:
+        """Say whether the watching loop goes round: nothing else ends what is not renewed."""
+        return self._clock.mono_ns() - self._swept_ns < WATCHED_WITHIN_S * 1e9
+
     async def sweep(self) -> None:
         """End what is over, send the reports that are due: one round of the watching loop."""
         for session in list(self._by_id.values()):
@@ -150,12 +158,16 @@ class Sessions:
                 await self._end(session, reason)
             else:
                 session.report()
+        self._swept_ns = self._clock.mono_ns()
 
     async def _watch(self) -> None:
         while True:
             async with contained("live.sweep", self._on_fault):
                 await self.sweep()
             await self._clock.sleep(TICK_S)
+
+    def _of_grant(self, grant_id: PublicId) -> Session | None:
+        return self._by_id.get(self._by_grant.get(grant_id, PublicId("")))
 
     def _session(self, session_id: PublicId) -> Session:
         try:

@@ -2,7 +2,8 @@
 
 Owns `Peer` and the daemon's certificate. Invariants: we are the DTLS server (then our order of SRTP
 profiles decides, and browsers take AES-GCM); H.264 or no session; aiortc's own sender runs no loop and
-sends nothing; `close()` always ends, whatever state the connection is in, and leaves no socket behind.
+sends nothing; what a viewer may put into SCTP's memory is bounded; `close()` always ends, whatever state the
+connection is in, and leaves no socket behind.
 aiortc's private names are used in this module only; `tests/unit/test_live_transport.py` probes them.
 """
 
@@ -40,6 +41,9 @@ from gateway.live.sender import DatagramSocket, Outlet
 
 CHANNEL = "vuon"
 """Label of the data channel on which the page hears why its session ends."""
+MOST_CHANNEL_BYTES = 256 << 10
+"""SCTP bytes one viewer may send in a session. A page says nothing on its channel, so these are handshake,
+acknowledgements and a heartbeat each half minute: 90 kB in 12 h. aiortc keeps unfinished messages without end."""
 CLOSE_TIMEOUT_S = 3.0
 RENEW_AFTER_S = 20 * 24 * 3600
 PROFILES = [SRTP_AEAD_AES_128_GCM, SRTP_AES128_CM_SHA1_80]
@@ -123,16 +127,40 @@ class _SilentSender(RTCRtpSender):
             getattr(self, f"_RTCRtpSender__{which}_exited").set()
 
 
+class _Allowance:
+    """Hands a viewer's SCTP packets on until `MOST_CHANNEL_BYTES` are used up."""
+
+    def __init__(self, receiver: Any, dropped: Counter[str]) -> None:
+        self._receiver, self._dropped, self._left_bytes = receiver, dropped, MOST_CHANNEL_BYTES
+
+    async def _handle_data(self, data: bytes) -> None:
+        self._left_bytes -= len(data)
+        if self._left_bytes >= 0:
+            await self._receiver._handle_data(data)
+        else:
+            self._dropped["channel"] += 1
+
+
 class _Dtls(RTCDtlsTransport):
     """DTLS as server, with our profiles; hands RTCP to us and drops RTP (nobody sends us media)."""
 
     def __init__(
-        self, transport: RTCIceTransport, certificates: list[RTCCertificate], on_rtcp: Callable[[bytes], None]
+        self,
+        transport: RTCIceTransport,
+        certificates: list[RTCCertificate],
+        on_rtcp: Callable[[bytes], None],
+        dropped: Counter[str],
     ) -> None:
         super().__init__(transport, certificates)
         self._srtp_profiles = PROFILES
         self._set_role("server")
-        self._on_rtcp = on_rtcp
+        self._on_rtcp, self._dropped = on_rtcp, dropped
+
+    def _register_data_receiver(self, receiver: Any) -> None:
+        super()._register_data_receiver(_Allowance(receiver, self._dropped))
+
+    def _unregister_data_receiver(self, receiver: Any) -> None:  # noqa: ARG002 - aiortc's signature; there is one
+        self._data_receiver = None
 
     async def _handle_rtcp_data(self, data: bytes) -> None:
         self._on_rtcp(data)
@@ -169,7 +197,7 @@ class Peer(RTCPeerConnection):
     def _RTCPeerConnection__createDtlsTransport(self) -> RTCDtlsTransport:  # noqa: N802 - aiortc's own name
         gatherer = HardGatherer(list(self._shared.servers), self._shared.addresses, self._shared.rules)
         ice = RTCIceTransport(gatherer)
-        dtls = _Dtls(ice, [self._certificate], self._on_rtcp)
+        dtls = _Dtls(ice, [self._certificate], self._on_rtcp, gatherer.connection.dropped)
         names: Any = self
         gatherer.on("statechange", names._RTCPeerConnection__updateIceGatheringState)
         ice.on("statechange", names._RTCPeerConnection__updateIceConnectionState)

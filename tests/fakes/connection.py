@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 
@@ -20,7 +21,9 @@ class FakeConnection:
         self.log, self.sink = log, FakeSocket()
         self.reports: list[bytes] = []
         self.candidates: list[RemoteCandidate] = []
-        self.refuses = False
+        self.refuses = self.slow_to_say = False
+        self.deaf: asyncio.Event | None = None
+        """Set: `say` waits for it."""
         self.sent_when_told = -1
 
     def connect(self) -> None:
@@ -52,6 +55,10 @@ class FakeConnection:
     async def say(self, text: str) -> bool:
         self.sent_when_told = len(self.sink.sent)
         self.log.append(f"say {text}")
+        if self.deaf is not None:
+            await self.deaf.wait()
+        if self.slow_to_say:
+            await asyncio.sleep(0)
         return True
 
     async def heard(self) -> None:

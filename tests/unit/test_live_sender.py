@@ -9,7 +9,7 @@ from pylibsrtp import Policy, Session
 
 from gateway.core.media import AccessUnit, Codec, CodecConfig
 from gateway.live.frames import Frame, History
-from gateway.live.sender import Numbers, Viewer, send_frame
+from gateway.live.sender import Numbers, Outlet, Viewer, send_frame
 from gateway.live.transport import PROFILES
 from tests.fakes.depacketizer import depacketize
 from tests.fakes.h264 import clip
@@ -189,3 +189,18 @@ def test_the_bitstream_survives_encryption_and_a_sequence_wrap(profile: SRTPProt
         assert depacketize(packet.payload for packet in packets) == [*expected, *source.nals]
         number += 1
     assert watching.full_socket == 0
+
+
+def test_a_viewer_whose_path_cannot_be_made_costs_nobody_else_the_frame() -> None:
+    """With no descriptor left for one viewer's path, the others still get every frame."""
+
+    def exhausted() -> Outlet | None:
+        raise OSError(24, "Too many open files")
+
+    sink = FakeSocket()
+    poor = Viewer(Numbers(1, 99, 0, 0), lambda packet: packet, exhausted)
+    other = Viewer(Numbers(2, 99, 0, 0), lambda packet: packet, sink.outlet)
+    frame = History().add(AccessUnit((b"\x65" * 100,), 0, True, 1, CONFIG))
+    assert frame is not None
+    send_frame(frame, [poor, other], now_ms=0)
+    assert (poor.no_path, poor.waits_for_key, other.frames) == (1, True, 1)

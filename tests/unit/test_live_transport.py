@@ -15,7 +15,15 @@ from aiortc.sdp import SessionDescription
 from gateway.core.errors import OfferRefused
 from gateway.live.ice import AddressRules
 from gateway.live.offers import Offer, parse_candidates, parse_offer
-from gateway.live.transport import PROFILES, RENEW_AFTER_S, Identity, Peer, TransportRules, quiet_libraries
+from gateway.live.transport import (
+    MOST_CHANNEL_BYTES,
+    PROFILES,
+    RENEW_AFTER_S,
+    Identity,
+    Peer,
+    TransportRules,
+    quiet_libraries,
+)
 from tests.fakes.clock import FakeClock
 
 CHROMIUM = parse_offer((Path(__file__).parent.parent / "fakes" / "chromium_offer.sdp").read_text())
@@ -132,6 +140,32 @@ def test_nothing_goes_out_without_a_path() -> None:
         peer.send_rtcp(b"\x80\xc8\x00\x00")
         assert not await peer.say("x")
         await peer.heard()
+
+    play(scenario)
+
+
+def test_a_viewer_cannot_fill_our_memory_through_its_channel() -> None:
+    """SCTP keeps unfinished messages for ever; beyond a page's need its packets are counted and dropped."""
+
+    class Sctp:
+        taken_bytes = 0
+
+        async def _handle_data(self, data: bytes) -> None:
+            self.taken_bytes += len(data)
+
+    async def scenario(peer: Peer, _seen: Seen) -> None:
+        await peer.accept(CHROMIUM)
+        assert peer._dtls is not None
+        dtls, sctp = peer._dtls, Sctp()
+        dtls._register_data_receiver(sctp)
+        for _ in range(1000):
+            receiver = dtls._data_receiver
+            assert receiver is not None
+            await receiver._handle_data(bytes(1200))
+        assert 0.9 * MOST_CHANNEL_BYTES < sctp.taken_bytes <= MOST_CHANNEL_BYTES
+        assert peer.dropped()["channel"] == 1000 - sctp.taken_bytes // 1200
+        dtls._unregister_data_receiver(sctp)
+        assert dtls._data_receiver is None
 
     play(scenario)
 
