@@ -126,6 +126,10 @@ class Recorder:
     ) -> None:
         await self._stack.__aexit__(kind, error, trace)
 
+    def healthy(self) -> bool:
+        """Say whether every thread that keeps footage runs; whoever watches the daemon asks."""
+        return self._parts.db.alive and all(slot.alive for slot in self._parts.store.slots)
+
     def handlers(self) -> Mapping[str, Handler]:
         """Return every call of the control socket."""
         parts, settings = self._parts, self._settings

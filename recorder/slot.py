@@ -153,6 +153,12 @@ class Slot:
             opened.volume.close()
         return done
 
+    @property
+    def alive(self) -> bool:
+        """Say whether the writer runs, if the disk is in use."""
+        opened = self.opened
+        return opened is None or opened.writer.statistics().alive
+
     def look(self) -> str:
         """Ask the disk how it is; returns the state. A disk that went away is closed."""
         if self.opened is None:

@@ -2,18 +2,21 @@
 
 Owns the frame of a daemon's life: enter the body, say READY, feed the watchdog, wait for SIGTERM or
 SIGINT, say STOPPING, leave the body. Invariants: the watchdog is fed only while the event loop runs and
-`healthy()` says so; a second signal does not interrupt the orderly stop (systemd's own time-out does).
+what the body gave says that it is `healthy()`; a signal also ends a start that hangs; a second one does not
+interrupt the orderly stop (systemd's own time-out does).
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
 
 import anyio
 import psutil
@@ -24,6 +27,21 @@ from gateway.core.errors import VuonError
 from gateway.core.i18n import catalogue
 from gateway.core.notify import Notifier
 from gateway.core.version import __version__
+
+
+@runtime_checkable
+class Watched(Protocol):
+    """What a daemon's body may give to be watched: threads that died are not seen in the event loop."""
+
+    def healthy(self) -> bool:
+        """Say whether everything that must move still does; called in the event loop, must not block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """`Watched` by one question."""
+
+    healthy: Callable[[], bool]
 
 
 class DaemonFacts:
@@ -44,31 +62,39 @@ class DaemonFacts:
         }
 
 
-async def serve(
-    body: AbstractAsyncContextManager[object],
-    *,
-    healthy: Callable[[], bool] = lambda: True,
-    notifier: Notifier | None = None,
-) -> None:
+async def serve(body: AbstractAsyncContextManager[object], *, notifier: Notifier | None = None) -> None:
     """Enter `body`, stay until SIGTERM or SIGINT, leave it; READY, WATCHDOG and STOPPING on the way."""
     notify = notifier or Notifier()
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    loop, stop, me = asyncio.get_running_loop(), asyncio.Event(), asyncio.current_task()
+    assert me is not None
+    starting = True
+
+    def stopped() -> None:
+        if starting and not stop.is_set():
+            me.cancel()
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    async with body:
-        notify.ready()
-        async with anyio.create_task_group() as tasks:
+        loop.add_signal_handler(number, stopped)
+    try:
+        async with body as running:
+            starting = False
+            notify.ready()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_feed, notify, running)
+                await stop.wait()
+                tasks.cancel_scope.cancel()
+            notify.stopping()
+    except asyncio.CancelledError:
+        if not stop.is_set() or me.uncancel():
+            raise
 
-            async def feed() -> None:
-                while True:
-                    if healthy():
-                        notify.watchdog()
-                    await anyio.sleep(notify.watchdog_interval_s)
 
-            tasks.start_soon(feed)
-            await stop.wait()
-            tasks.cancel_scope.cancel()
-        notify.stopping()
+async def _feed(notify: Notifier, running: object) -> None:
+    while True:
+        if not isinstance(running, Watched) or running.healthy():
+            notify.watchdog()
+        await anyio.sleep(notify.watchdog_interval_s)
 
 
 def run(name: str, build: Callable[[Clock], AbstractAsyncContextManager[object]], *, level: str, ntp: bool) -> int:
@@ -87,9 +113,20 @@ def run(name: str, build: Callable[[Clock], AbstractAsyncContextManager[object]]
 
 
 def explain(error: VuonError, language: str = "vi") -> str:
-    """Return title, message and remedy of an error as two lines for a person."""
-    title, hint = catalogue(language).error(error.code)
-    return f"✘ {title}: {error.message}\n  → {error.fields.get('remedy') or hint}"
+    """Return title, message and remedy of an error as two lines for a person.
+
+    An error that people can put right names its `case` in its fields: the catalogue then has the message
+    (`case.<case>`, filled from the fields) and the remedy (`case.<case>.hint`) in their language.
+    """
+    words = catalogue(language)
+    title, hint = words.error(error.code)
+    fields = {key: value for key, value in error.fields.items() if isinstance(value, str | int | float)}
+    case = f"case.{fields.get('case') or ('daemon' if 'service' in fields else '')}"
+    message, remedy = error.message, str(fields.get("remedy") or hint)
+    if case in words.texts:
+        with contextlib.suppress(KeyError):  # a field is missing: another version raised it
+            message, remedy = words.texts[case].format_map(fields), words.texts[f"{case}.hint"].format_map(fields)
+    return f"✘ {title}: {message}\n  → {remedy}"
 
 
 def _leaves(group: BaseExceptionGroup[VuonError]) -> list[VuonError]:

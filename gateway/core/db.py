@@ -114,6 +114,11 @@ class Database:
             while self._readers:
                 self._readers.pop().close()
 
+    @property
+    def alive(self) -> bool:
+        """Say whether the writer thread runs."""
+        return self._thread is not None and self._thread.is_alive()
+
     async def __aenter__(self) -> Self:
         await anyio.to_thread.run_sync(self.open)
         return self

@@ -34,7 +34,7 @@ from gateway.access.store import FactStore
 from gateway.core.bus import Bus
 from gateway.core.clock import Clock
 from gateway.core.config import Config
-from gateway.core.daemonize import DaemonFacts
+from gateway.core.daemonize import DaemonFacts, Health
 from gateway.core.db import Database
 from gateway.core.events import Event, make_event
 from gateway.core.log import fault_sink, get_logger
@@ -185,7 +185,7 @@ async def status_of(base: Base, facts: DaemonFacts, opened: OpenGrants, signals:
 
 
 @contextlib.asynccontextmanager
-async def build(config: Config, clock: Clock) -> AsyncIterator[None]:
+async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
     """Run the gateway while entered."""
     facts, signals, sink = DaemonFacts("gateway", clock), Signals(), fault_sink(log)
     async with contextlib.AsyncExitStack() as stack:
@@ -224,7 +224,7 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[None]:
             ControlServer(config.paths.socket("gateway"), "gateway", handlers(desk), on_fault=sink)
         )
         log.info("gateway.ready", port=config.web.port, ca=server.ca_sha256, version=__version__)
-        yield
+        yield Health(lambda: ground.db.alive and server.alive)
 
 
 def _desk(

@@ -119,6 +119,11 @@ class HttpServer:
                 self._task.cancel()
                 await asyncio.wait([self._task])
 
+    @property
+    def alive(self) -> bool:
+        """Say whether pages are being served."""
+        return self._task is not None and not self._task.done()
+
     def _bind(self) -> socket.socket:
         try:
             address = ipaddress.ip_address(self._listen)

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 
 from gateway.core.clock import Clock
 from gateway.core.config import Config
-from gateway.core.daemonize import DaemonFacts
+from gateway.core.daemonize import DaemonFacts, Health
 from gateway.core.db import Database
 from gateway.core.log import fault_sink, get_logger
 from gateway.core.wire import ControlServer, Handler, Reply, Request
@@ -42,7 +42,7 @@ def handlers(store: HubStore, facts: DaemonFacts) -> dict[str, Handler]:
 
 
 @contextlib.asynccontextmanager
-async def build(config: Config, clock: Clock) -> AsyncIterator[None]:
+async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
     """Run the hub while entered."""
     facts = DaemonFacts("hub", clock)
     config.paths.state.mkdir(parents=True, exist_ok=True, mode=0o750)
@@ -72,7 +72,7 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[None]:
         control = ControlServer(config.paths.socket("hub"), "hub", handlers(store, facts), on_fault=fault_sink(log))
         await stack.enter_async_context(control)
         log.info("hub.ready", port=config.hub.port, ca=server.ca_sha256)
-        yield
+        yield Health(lambda: db.alive and server.alive)
 
 
 def main() -> None:

@@ -57,7 +57,7 @@ def camera_networks(config: Config, addresses: Sequence[str]) -> tuple[IPNetwork
 
 
 @asynccontextmanager
-async def live_daemon(config: Config, clock: Clock) -> AsyncIterator[None]:
+async def live_daemon(config: Config, clock: Clock) -> AsyncIterator[daemonize.Health]:
     """Run the live daemon while entered."""
     log = get_logger("live")
     sink = fault_sink(log)
@@ -84,7 +84,7 @@ async def live_daemon(config: Config, clock: Clock) -> AsyncIterator[None]:
     ):
         tasks.start_soon(tell_dropped, sessions, clock, log)
         log.info("live.ready", addresses=",".join(shared.addresses), max_viewers=config.live.max_viewers)
-        yield
+        yield daemonize.Health(lambda: sessions.watched)
         tasks.cancel_scope.cancel()
 
 

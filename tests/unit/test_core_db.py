@@ -222,6 +222,17 @@ def test_a_write_that_meets_the_closing_ends(tmp_path: Path) -> None:
     assert isinstance(outcome[0], RuntimeError)
 
 
+def test_a_database_knows_whether_its_writer_lives(tmp_path: Path) -> None:
+    """Alive from open to close: what the daemon's watchdog asks."""
+    db = Database(tmp_path / "d.db", [migrations(tmp_path)])
+    seen = [db.alive]
+    db.open()
+    seen.append(db.alive)
+    db.close()
+    seen.append(db.alive)
+    assert seen == [False, True, False]
+
+
 def test_a_database_that_is_not_open_answers_nothing(tmp_path: Path) -> None:
     """Reading needs an open database too; asking makes no file."""
     db = Database(tmp_path / "d.db", [migrations(tmp_path)])

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import json
 import logging
+import os
+import signal
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +22,7 @@ from gateway.core import log as logs
 from gateway.core.boxca import ensure_tls
 from gateway.core.bus import Bus
 from gateway.core.clock import TRUSTED_AFTER_MS, SystemClock
-from gateway.core.daemonize import DaemonFacts, explain, serve
+from gateway.core.daemonize import DaemonFacts, Health, explain, serve
 from gateway.core.errors import CameraLoginRefused, ConfigError, VuonError, all_errors, by_code
 from gateway.core.events import EVENT_TYPES, Lane, make_event, uuid7
 from gateway.core.i18n import catalogue
@@ -253,11 +256,6 @@ async def test_a_fake_clock_wakes_sleepers_in_order() -> None:
 @pytest.mark.anyio
 async def test_a_daemon_says_ready_feeds_the_watchdog_and_stops_on_sigterm(tmp_path: Path) -> None:
     """READY comes after the body is entered, the watchdog while healthy, STOPPING before it is left."""
-    import contextlib
-    import os
-    import signal
-    from collections.abc import AsyncIterator
-
     steps: list[str] = []
 
     @contextlib.asynccontextmanager
@@ -280,6 +278,56 @@ async def test_a_daemon_says_ready_feeds_the_watchdog_and_stops_on_sigterm(tmp_p
     assert steps == ["entered", "left"]
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().remove_signal_handler(number)
+
+
+@pytest.mark.anyio
+async def test_a_daemon_whose_parts_stand_still_is_not_said_to_move(tmp_path: Path) -> None:
+    """The watchdog hears of the daemon only while what the body gave says that it is healthy."""
+    asked: list[bool] = []
+
+    def healthy() -> bool:
+        asked.append(len(asked) < 2)
+        return asked[-1]
+
+    @contextlib.asynccontextmanager
+    async def body() -> AsyncIterator[Health]:
+        yield Health(healthy)
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "n"))
+        manager.setblocking(False)
+        env = {"NOTIFY_SOCKET": str(tmp_path / "n"), "WATCHDOG_USEC": "3000"}
+        task = asyncio.create_task(serve(body(), notifier=Notifier(env)))
+        async with asyncio.timeout(20):
+            while len(asked) < 10:  # noqa: ASYNC110 - asked by the daemon's own loop
+                await asyncio.sleep(0.001)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(task, 10)
+        heard = [await asyncio.get_running_loop().sock_recv(manager, 100) for _ in range(4)]
+    assert heard == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1", b"STOPPING=1"]
+
+
+@pytest.mark.anyio
+async def test_a_start_that_hangs_ends_on_sigterm() -> None:
+    """A daemon that waits for a disk in its start is stopped as orderly as one that runs."""
+    steps: list[str] = []
+
+    @contextlib.asynccontextmanager
+    async def body() -> AsyncIterator[None]:
+        steps.append("starting")
+        try:
+            await asyncio.Event().wait()
+            yield
+        finally:
+            await asyncio.sleep(0)
+            steps.append("cleaned")
+
+    task = asyncio.create_task(serve(body()))
+    await asyncio.sleep(0)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await asyncio.wait_for(task, 10)
+    assert steps == ["starting", "cleaned"]
+    assert not task.cancelled()
 
 
 def test_a_daemon_knows_its_own_figures() -> None:

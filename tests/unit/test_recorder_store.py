@@ -298,3 +298,16 @@ async def test_the_journal_tells_each_change_of_a_disk_once(tmp_path: Path) -> N
             for _ in range(3):
                 await made.store.look(made.changed)
             assert await made.volume_states() == ["missing", "ok"]
+
+
+async def test_a_disk_without_its_writer_is_not_alive(tmp_path: Path) -> None:
+    """What the watchdog asks: a disk in use lives with its writer's thread, one that is away is no reason to die."""
+    async with world(tmp_path) as box:
+        (slot,) = box.store.slots
+        seen = [slot.alive]
+        async with box.store.opened():
+            seen.append(slot.alive)
+            assert slot.opened is not None
+            await anyio.to_thread.run_sync(slot.opened.writer.finish)
+            seen.append(slot.alive)
+        assert [*seen, slot.alive] == [True, True, False, True]
