@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import struct
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,71 +10,12 @@ import pytest
 from aiortc.rtp import RtcpPsfbPacket, RtcpReceiverInfo, RtcpRrPacket
 
 from gateway.core.errors import GrantRefused, LiveFull, NotFound, OfferRefused
-from gateway.core.media import AccessUnit, Codec, CodecConfig
 from gateway.core.model import PublicId, Role, StreamRole, new_public_id
 from gateway.live.ends import REPLACED, End, message
-from gateway.live.feedclient import Feeds
 from gateway.live.session import CONNECT_TIMEOUT_S
-from gateway.live.sessions import TICK_S, Sessions
-from gateway.live.stream import LiveStream
-from tests.fakes.clock import FakeClock
-from tests.fakes.connection import Connections, FakeConnection
+from gateway.live.sessions import TICK_S
 from tests.fakes.live_box import CAMERA, make_grant
-
-OFFER = (Path(__file__).parent.parent / "fakes" / "chromium_offer.sdp").read_text()
-CONFIG = CodecConfig(Codec.H264, b"\x67s", b"\x68p")
-
-
-class Scene:
-    """Sessions on a fake clock; the feed socket does not exist, pictures are put in by hand."""
-
-    def __init__(self, folder: Path, max_viewers: int = 10) -> None:
-        self.clock = FakeClock()
-        self.connections = Connections()
-        self.faults: list[BaseException] = []
-        self.feeds = Feeds(folder / "none.sock", clock=self.clock, on_fault=lambda *_: None)
-        self.sessions = Sessions(
-            self.feeds,
-            self.connections,
-            max_viewers=max_viewers,
-            clock=self.clock,
-            on_fault=lambda _name, error: self.faults.append(error),
-            random_bits=lambda count: 5,
-        )
-        self._number = 0
-
-    async def settle(self) -> None:
-        await self.clock.settle()
-
-    def picture(self, stream: LiveStream, *, key: bool = False) -> None:
-        self._number += 1
-        nal = bytes([0x65 if key else 0x41]) * 100
-        received = self.clock.mono_ns() + self._number
-        stream.take(AccessUnit((nal,), self._number * 4500, key, received, CONFIG), skipped=False)
-
-    async def watching(self, **grant: object) -> tuple[FakeConnection, LiveStream, PublicId]:
-        """Open a session that is live and has got one key frame."""
-        issued = make_grant(self.clock, **grant)  # type: ignore[arg-type]  # handed through
-        session, _ = await self.sessions.open(issued, None, OFFER)
-        connection = self.connections.made[-1]
-        connection.connect()
-        await self.settle()
-        (stream,) = {id(item): item for item in self.feeds.streams}.values()
-        self.picture(stream, key=True)
-        return connection, stream, session
-
-
-def play(folder: Path, scenario: Callable[[Scene], Awaitable[None]], *, max_viewers: int = 10) -> Scene:
-    """Run a scenario with feeds and sessions entered; nothing may have failed inside."""
-
-    async def body() -> Scene:
-        scene = Scene(folder, max_viewers)
-        async with scene.feeds, scene.sessions:
-            await scenario(scene)
-        assert scene.faults == []
-        return scene
-
-    return asyncio.run(body())
+from tests.fakes.live_scene import OFFER, Scene, play
 
 
 def test_a_session_goes_from_offer_to_pictures(tmp_path: Path) -> None:
@@ -113,36 +52,6 @@ def test_the_reason_reaches_the_page_before_media_stops_and_the_connection_close
         assert scene.sessions.ended == {"pause.class": 1}
 
     play(tmp_path, scenario)
-
-
-def test_two_offers_at_once_on_one_grant_leave_one_session(tmp_path: Path) -> None:
-    """While the first window is told, two more offers arrive: one session stays, the one that is renewed and cut."""
-
-    async def scenario(scene: Scene) -> None:
-        grant = make_grant(scene.clock)
-        await scene.sessions.open(grant, None, OFFER)
-        scene.connections.made[0].slow_to_say = True
-        await asyncio.gather(*(scene.sessions.open(grant, None, OFFER) for _ in range(2)))
-        assert len(scene.sessions) == 1
-        assert await scene.sessions.close_grants([grant.id], "revoked") == 1
-        assert len(scene.sessions) == 0
-
-    play(tmp_path, scenario)
-
-
-def test_offers_at_once_do_not_exceed_the_places(tmp_path: Path) -> None:
-    """Two grants want the last free place while it is being freed: one gets it."""
-
-    async def scenario(scene: Scene) -> None:
-        grants = [make_grant(scene.clock) for _ in range(2)]
-        await scene.sessions.open(grants[0], None, OFFER)
-        scene.connections.made[0].slow_to_say = True
-        tries = [scene.sessions.open(grant, None, OFFER) for grant in (grants[0], grants[1])]
-        answers = await asyncio.gather(*tries, return_exceptions=True)
-        assert [type(item) for item in answers].count(LiveFull) == 1
-        assert len(scene.sessions) == 1
-
-    play(tmp_path, scenario, max_viewers=2)
 
 
 def test_closing_grants_ends_exactly_theirs(tmp_path: Path) -> None:
@@ -400,20 +309,3 @@ def test_stopping_tells_everybody_and_leaves_no_connection(tmp_path: Path) -> No
     assert scene.connections.log.count(f"say {message(End.STOPPING)}") == 3
     assert scene.connections.log.count("shut") == 3
     assert scene.sessions.dropped() == {"stranger": 3}
-
-
-def test_a_watching_loop_that_stands_still_is_seen(tmp_path: Path) -> None:
-    """While a close hangs no lease is looked at: after ten seconds the daemon is not called healthy any more."""
-
-    async def scenario(scene: Scene) -> None:
-        await scene.sessions.open(make_grant(scene.clock, lease_ms=1000), None, OFFER)
-        connection, seen = scene.connections.made[0], list[bool]()
-        connection.deaf = asyncio.Event()
-        for seconds in (5, 7):
-            await scene.clock.advance(seconds)
-            seen.append(scene.sessions.watched)
-        connection.deaf.set()
-        await scene.clock.advance(1)
-        assert [*seen, scene.sessions.watched] == [True, False, True]
-
-    play(tmp_path, scenario)
