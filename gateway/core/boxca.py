@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import datetime as dt
 import ipaddress
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from gateway.core.files import write_whole
 
 CA_DAYS, SERVER_DAYS, RENEW_BEFORE_DAYS = 3650, 390, 30
 """Browsers refuse server certificates that run longer than 398 days."""
@@ -43,7 +44,7 @@ def ensure_tls(folder: Path, names: Sequence[str], *, now_ms: int) -> TlsFiles:
     if not ca_path.exists():
         ca_key = ec.generate_private_key(ec.SECP256R1())
         _write_key(ca_key_path, ca_key)
-        _write(ca_path, _make_ca(ca_key, wanted, now).public_bytes(serialization.Encoding.PEM), 0o644)
+        write_whole(ca_path, _make_ca(ca_key, wanted, now).public_bytes(serialization.Encoding.PEM), 0o644)
     ca = x509.load_pem_x509_certificate(ca_path.read_bytes())
     certificate_path, key_path = folder / "server.pem", folder / "server.key"
     if not _still_good(certificate_path, wanted, now):
@@ -53,7 +54,7 @@ def ensure_tls(folder: Path, names: Sequence[str], *, now_ms: int) -> TlsFiles:
         _write_key(key_path, key)
         server = _make_server(key, loaded, ca, wanted, now)
         chain = server.public_bytes(serialization.Encoding.PEM) + ca.public_bytes(serialization.Encoding.PEM)
-        _write(certificate_path, chain, 0o644)
+        write_whole(certificate_path, chain, 0o644)
     return TlsFiles(certificate_path, key_path, ca_path, ca.fingerprint(hashes.SHA256()).hex())
 
 
@@ -139,17 +140,6 @@ def _still_good(path: Path, names: Sequence[str], now: dt.datetime) -> bool:
     return list(held) == [general_name(name) for name in names] and now < renew_at
 
 
-def _write(path: Path, content: bytes, mode: int) -> None:
-    part = path.with_name(path.name + ".part")
-    part.unlink(missing_ok=True)
-    fd = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    with os.fdopen(fd, "wb") as out:
-        out.write(content)
-        out.flush()
-        os.fsync(out.fileno())
-    part.replace(path)
-
-
 def _write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    _write(path, pem, 0o600)
+    write_whole(path, pem, 0o600)

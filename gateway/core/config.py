@@ -9,17 +9,37 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from gateway.core.errors import ConfigError
 
 GIB = 1 << 30
+MOST_SOCKET_PATH_BYTES = 107
+"""unix(7): `sun_path` less its zero byte."""
 Port = Annotated[int, Field(ge=0, le=65_535)]
+
+
+def _address(value: str) -> str:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError as error:
+        raise ValueError('is no IP address; use "0.0.0.0" for all of this machine\'s') from error
+    return value
+
+
+Address = Annotated[str, AfterValidator(_address)]
+
+
+def _plain_http_stays(listen: str, *, insecure: bool) -> None:
+    if insecure and not ipaddress.ip_address(listen).is_loopback:
+        raise ValueError('insecure_loopback needs listen = "127.0.0.1": plain HTTP never leaves the machine')
 
 
 class _Section(BaseModel):
@@ -59,6 +79,13 @@ class Paths(_Section):
     def grant_key(self) -> Path:
         """The gateway's signing key; others read the `.pub` beside it."""
         return self.keys / "gateway.key"
+
+    @field_validator("run")
+    @classmethod
+    def _sockets_fit(cls, value: Path) -> Path:
+        if len(os.fsencode(value / "recorder.sock")) > MOST_SOCKET_PATH_BYTES:
+            raise ValueError("is too long a path for unix sockets; use /run/vuon")
+        return value
 
     def database(self, owner: str) -> Path:
         """Return the path of a daemon's database: cameras, gateway or hub."""
@@ -131,15 +158,14 @@ class Live(_Section):
 class Web(_Section):
     """The box's own pages."""
 
-    listen: str = "0.0.0.0"  # noqa: S104 - the school's network; who may see what is decided by the policy
+    listen: Address = "0.0.0.0"  # noqa: S104 - the school's network; who may see what is decided by the policy
     port: Port = 443
     names: tuple[str, ...] = ()
     insecure_loopback: bool = False
 
     @model_validator(mode="after")
-    def _plain_http_on_loopback_only(self) -> Web:
-        if self.insecure_loopback and not ipaddress.ip_address(self.listen).is_loopback:
-            raise ValueError('insecure_loopback needs listen = "127.0.0.1": plain HTTP never leaves the box')
+    def _plain_http_on_loopback_only(self) -> Self:
+        _plain_http_stays(self.listen, insecure=self.insecure_loopback)
         return self
 
 
@@ -170,7 +196,9 @@ class Upstream(_Section):
     @field_validator("url")
     @classmethod
     def _is_url(cls, value: str) -> str:
-        if value and not value.startswith(("https://", "http://127.0.0.1:", "http://127.0.0.2:")):
+        parts = urlsplit(value)
+        plain = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "127.0.0.2")
+        if value and not (parts.hostname and parts.username is None and (parts.scheme == "https" or plain)):
             raise ValueError("must begin with https:// (plain HTTP only to 127.0.0.1 or 127.0.0.2)")
         return value.rstrip("/")
 
@@ -179,10 +207,15 @@ class Hub(_Section):
     """Role `hub` only: the authority's side."""
 
     name: str = "Phòng Văn hóa - Xã hội"
-    listen: str = "127.0.0.1"
+    listen: Address = "127.0.0.1"
     port: Port = 8443
     names: tuple[str, ...] = ()
     insecure_loopback: bool = False
+
+    @model_validator(mode="after")
+    def _plain_http_on_loopback_only(self) -> Self:
+        _plain_http_stays(self.listen, insecure=self.insecure_loopback)
+        return self
 
 
 class Log(_Section):
@@ -208,6 +241,15 @@ class Config(_Section):
     upstream: Upstream = Upstream()
     hub: Hub = Hub()
     log: Log = Log()
+
+    @field_validator("volumes")
+    @classmethod
+    def _each_disk_once(cls, value: tuple[Volume, ...]) -> tuple[Volume, ...]:
+        paths = [os.path.normpath(item.path) for item in value]
+        twice = [path for path in paths if paths.count(path) > 1]
+        if twice:
+            raise ValueError(f"{twice[0]} stands there twice; a disk is written by one")
+        return value
 
 
 def known_keys() -> list[str]:

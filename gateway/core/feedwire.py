@@ -81,6 +81,8 @@ def decode_config(body: bytes) -> CodecConfig:
         sets, at = [], _CONFIG.size
         for _ in range(3):
             (length,) = _U16.unpack_from(body, at)
+            if at + 2 + length > len(body):
+                raise WireError("a parameter set runs past the frame")
             sets.append(body[at + 2 : at + 2 + length])
             at += 2 + length
         return CodecConfig(_CODEC_OF[codec], sets[1], sets[2], sets[0], width, height, epoch)

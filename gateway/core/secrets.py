@@ -1,6 +1,6 @@
 """Keys of the box: the sealing key for columns, the signing keys, and their files.
 
-Owns `<state>/keys/`. Invariants: private key files are 0600 and created with O_EXCL; a file that others
+Owns `<state>/keys/`. Invariants: private key files are 0600 and made whole or not at all; a file that others
 can read is refused, not repaired; sealed values are bound to their context, so a sealed name cannot be
 moved to another column or row unnoticed.
 """
@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.core.errors import ConfigError, KeyLocked
+from gateway.core.files import write_whole
 
 KEY_BYTES = 32
 _NONCE_BYTES = 12
@@ -57,25 +58,11 @@ def read_private(path: Path) -> bytes:
         os.close(fd)
 
 
-def _create(path: Path, content: bytes, mode: int) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    try:
-        os.write(fd, content)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 def load_private(path: Path, size_bytes: int = KEY_BYTES) -> bytes:
     """Return the key in `path`, made of random bytes on first use."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o711)
     if not path.exists():
-        _create(path, os.urandom(size_bytes), 0o600)
+        write_whole(path, os.urandom(size_bytes), 0o600)
     key = read_private(path)
     if len(key) != size_bytes:
         raise ConfigError(
@@ -96,20 +83,23 @@ def load_signing_key(path: Path) -> Ed25519PrivateKey:
     """Return the signing key in `path`, created on first use with `<path>.pub` beside it (0644)."""
     key = Ed25519PrivateKey.from_private_bytes(load_private(path))
     public = path.with_name(path.name + ".pub")
-    if not public.exists():
-        _create(public, key.public_key().public_bytes_raw(), 0o644)
+    raw = key.public_key().public_bytes_raw()
+    # Also when the private key came back from a backup: with another one's public half nobody believes a grant.
+    if not public.exists() or public.read_bytes() != raw:
+        write_whole(public, raw, 0o644)
     return key
 
 
 def load_verify_key(path: Path) -> Ed25519PublicKey:
     """Return the public half beside a signing key; `path` is the private file's path.
 
-    Raises ConfigError while the owner has not created it yet.
+    Raises ConfigError while the owner has not created it yet, or when it is damaged.
     """
     public = path.with_name(path.name + ".pub")
     try:
         return Ed25519PublicKey.from_public_bytes(public.read_bytes())
-    except FileNotFoundError as error:
+    except (FileNotFoundError, ValueError) as error:
+        wrong = "is missing" if isinstance(error, FileNotFoundError) else "is no public key"
         raise ConfigError(
-            f"{public} is missing", key=str(public), value="", remedy="start vuon-gateway once: it makes the key"
+            f"{public} {wrong}", key=str(public), value="", remedy="start vuon-gateway once: it makes the key"
         ) from error

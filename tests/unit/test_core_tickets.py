@@ -6,6 +6,7 @@ import base64
 import dataclasses
 import json
 import os
+import resource
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,14 @@ def test_a_unit_survives_the_feed(
     assert was_skipped == skipped
 
 
+@given(config, st.integers(1, 8))
+def test_a_configuration_that_was_cut_short_is_refused(config: CodecConfig, cut: int) -> None:
+    """Without its last bytes a configuration is malformed, not a shorter one."""
+    whole = feedwire.encode_config(config)[feedwire.HEAD.size :]
+    with pytest.raises(WireError):
+        feedwire.decode_config(whole[:-cut])
+
+
 @given(st.binary(max_size=80))
 def test_broken_feed_frames_are_wire_errors(body: bytes) -> None:
     """No bytes from a socket raise anything but WireError."""
@@ -201,6 +210,32 @@ def test_the_public_half_lies_beside_the_signing_key(tmp_path: Path) -> None:
         load_verify_key(tmp_path / "g.key")
     private = load_signing_key(tmp_path / "g.key")
     load_verify_key(tmp_path / "g.key").verify(private.sign(b"x"), b"x")
+
+
+def test_a_key_that_could_not_be_written_is_made_at_the_next_start(tmp_path: Path) -> None:
+    """A full disk or a power cut in the first start leaves no half key that would lock the box for ever."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            load_signing_key(tmp_path / "g.key")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    private = load_signing_key(tmp_path / "g.key")
+    load_verify_key(tmp_path / "g.key").verify(private.sign(b"x"), b"x")
+
+
+def test_a_public_half_of_another_key_is_made_anew(tmp_path: Path) -> None:
+    """After a restored or damaged file the signing key's own public half lies beside it again."""
+    load_signing_key(tmp_path / "other.key")
+    public = tmp_path / "g.key.pub"
+    for wrong in (b"", (tmp_path / "other.key.pub").read_bytes()):
+        public.write_bytes(wrong)
+        private = load_signing_key(tmp_path / "g.key")
+        load_verify_key(tmp_path / "g.key").verify(private.sign(b"x"), b"x")
+    public.write_bytes(b"short")
+    with pytest.raises(ConfigError, match="no public key"):
+        load_verify_key(tmp_path / "g.key")
 
 
 def test_a_secret_never_prints() -> None:
