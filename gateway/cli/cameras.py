@@ -24,6 +24,10 @@ from gateway.core.errors import BadInput
 from gateway.roofs.lookup import only
 
 PASSWORD_ENV = "VUON_CAMERA_PASSWORD"  # noqa: S105 - the name of a variable
+WEB_PORT = 80
+"""Where ONVIF answers unless a camera says otherwise."""
+FIXED = 44
+"""Columns of a found device's mark, address and state."""
 
 UserOption = Annotated[
     str, typer.Option("--user", help="Tên đăng nhập camera, rỗng nếu không cần · camera user, empty for none")
@@ -75,11 +79,12 @@ def _found(context: Context, found: list[dict[str, Any]]) -> Table:
     table.add_column("")
     table.add_column(words.text("cli.discover.address"), no_wrap=True)
     for key in ("hardware", "name"):
-        table.add_column(words.text(f"cli.discover.{key}"), overflow="ellipsis", no_wrap=True)
+        room = max(12, (context.console.width - FIXED) // 2)
+        table.add_column(words.text(f"cli.discover.{key}"), overflow="ellipsis", no_wrap=True, max_width=room)
     table.add_column(words.text("cli.discover.state"), no_wrap=True)
     for item in found:
         state = state_of(item)
-        port = "" if item.get("port", 80) == 80 else f":{item['port']}"
+        port = "" if item.get("port", WEB_PORT) == WEB_PORT else f":{item['port']}"
         table.add_row(
             MARKS[state],
             f"{item['address']}{port}",
@@ -116,7 +121,8 @@ def discover(
         context.say("cli.discover.elsewhere", count=counts["unreachable"])
     fresh = next((item for item in found if state_of(item) == "new"), None)
     if fresh is not None:
-        context.say("cli.next", cmd=f"vuon nhan {fresh['address']} --user admin")
+        port = "" if fresh.get("port", WEB_PORT) == WEB_PORT else f" --port {fresh['port']}"
+        context.say("cli.next", cmd=f"vuon nhan {fresh['address']}{port} --user admin")
 
 
 def _address(text: str) -> str:

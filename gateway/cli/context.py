@@ -47,7 +47,7 @@ DataOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="In JSON cho máy đọc · print JSON")]
 
 
-def find_config(config: Path | None, data: Path | None) -> Path:
+def find_config(config: Path | None, data: Path | None, *, system: Path = SYSTEM_CONFIG) -> Path:
     """Return the file to read: --config, --data, $VUON_CONFIG, the system's, or the demo's in this directory."""
     if config is not None:
         return config
@@ -55,9 +55,9 @@ def find_config(config: Path | None, data: Path | None) -> Path:
         return data / "config.toml"
     if named := os.environ.get(CONFIG_ENV):
         return Path(named)
-    if not SYSTEM_CONFIG.exists() and (DEMO_DATA / "config.toml").exists():
+    if not system.exists() and (DEMO_DATA / "config.toml").exists():
         return DEMO_DATA / "config.toml"
-    return SYSTEM_CONFIG
+    return system
 
 
 def plain_console(*, stderr: bool = False) -> Console:

@@ -114,7 +114,7 @@ class Setup:
                 known[item["name"]] = camera["id"]
         lost = [name for name in names if name not in known]
         if lost:
-            raise CameraUnreachable(f"discovery did not find {', '.join(lost)}", cameras=len(lost))
+            raise CameraUnreachable(f"discovery did not find {', '.join(lost)}", case="lost", names=", ".join(lost))
         return {name: known[name] for name in names}
 
     async def _people(self, gateway: Any, cameras: dict[str, str]) -> dict[str, str]:
@@ -146,4 +146,5 @@ class Setup:
                         return
                     await asyncio.sleep(0.3)
         except TimeoutError as error:
-            raise CameraUnreachable(f"not recording: {', '.join(waiting)}", cameras=len(waiting)) from error
+            names = ", ".join(waiting) or "-"
+            raise CameraUnreachable(f"not recording: {names}", case="recording", names=names) from error

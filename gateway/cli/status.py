@@ -21,6 +21,8 @@ from gateway.core.errors import VuonError
 DAEMONS = ("recorder", "live", "gateway")
 ASK_S = 5.0
 """A daemon that needs longer to say how it is, is not well."""
+FIGURES, LEAST_NAME = 58, 16
+"""Columns that the figures of a camera need, and that its name gets at the least."""
 
 
 async def gather(context: Context) -> dict[str, Any]:
@@ -61,7 +63,8 @@ def _table(context: Context, status: dict[str, Any], now_ms: int) -> Table:
     words, zone = context.words, context.config.site.timezone
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(words.text("cli.status.mark"))
-    table.add_column(words.text("cli.status.camera"), overflow="ellipsis", no_wrap=True)
+    room = max(LEAST_NAME, context.console.width - FIGURES)
+    table.add_column(words.text("cli.status.camera"), overflow="ellipsis", no_wrap=True, max_width=room)
     for key in ("fps", "rate", "today", "last", "viewers"):
         table.add_column(words.text(f"cli.status.{key}"), justify="right", no_wrap=True)
     for camera in status["cameras"]:

@@ -1,0 +1,216 @@
+"""`vuon discover`, `adopt`, `camera-password`, `remove`: finding cameras and making them ours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.cli.cameras import describe, state_of
+from gateway.cli.context import Context
+from gateway.core.errors import BadInput, CameraUnreachable
+from gateway.core.model import PublicId
+from gateway.roofs.lookup import only, tidy
+from tests.fakes.cli_box import Answer, cli_box, columns_of
+
+STREAMS = [
+    {"stream": "main", "codec": "h264", "width": 1920, "height": 1080, "fps": 15, "bitrate_bps": 0},
+    {"stream": "sub", "codec": "h265", "width": 0, "height": 0, "fps": 0, "bitrate_bps": 0},
+]
+LIST: dict[str, Answer] = {
+    "camera.list": {"cameras": [{"id": "a" * 16, "name": "Lớp Mầm 1"}, {"id": "b" * 16, "name": "Sân"}]},
+    "camera.login": {},
+    "camera.remove": {},
+    "adopt": {"camera": {"id": "c" * 16, "name": "Bếp [ăn]", "streams": STREAMS}},
+}
+
+
+def found(address: str, **changes: Any) -> dict[str, Any]:
+    row = {"endpoint": address, "address": address, "port": 80, "name": "Cam", "hardware": "DS-2CD", "mac": ""}
+    return row | {"reachable": True, "adopted_as": None} | changes
+
+
+# discover
+
+
+def test_discover_lists_what_is_new_ours_and_elsewhere(tmp_path: Path) -> None:
+    """A table with a mark and a word for each, a sum, and the command that comes next."""
+    rows = [
+        found("10.0.0.21", adopted_as="a" * 16),
+        found("10.0.0.22", name="", hardware="", port=8899),
+        found("169.254.3.4", reachable=False),
+    ]
+    with cli_box(tmp_path, {"recorder": {"discover": {"found": rows}}}) as box:
+        done = box.vuon("discover", COLUMNS="80")
+    assert done.code == 0
+    lines = done.out.splitlines()
+    assert [line[0] for line in lines[1:4]] == ["✔", "+", "!"]
+    assert "10.0.0.22:8899" in lines[2]
+    assert "Found 3 cameras: 1 adopted, 1 new" in done.out
+    assert "1 cameras are on another network" in done.out
+    assert "vuon nhan 10.0.0.22 --port 8899 --user admin" in done.out
+    assert columns_of(done.out) <= 80
+    assert done.err == ""
+
+
+def test_nothing_found_says_what_to_look_at(tmp_path: Path) -> None:
+    """No table; power and cable."""
+    with cli_box(tmp_path, {"recorder": {"discover": {"found": []}}}) as box:
+        done = box.vuon("discover")
+    assert done.code == 0
+    assert len(done.out.splitlines()) == 1
+
+
+def test_all_ours_needs_no_next_step(tmp_path: Path) -> None:
+    """Where every camera is adopted nothing is suggested; the default port is not shown."""
+    rows = [found("10.0.0.21", adopted_as="a" * 16)]
+    with cli_box(tmp_path, {"recorder": {"discover": {"found": rows}}}) as box:
+        out = box.vuon("discover").out
+    assert "vuon nhan" not in out
+    assert ":80" not in out
+
+
+def test_discover_json_is_what_the_recorder_said(tmp_path: Path) -> None:
+    """`--json` passes the rows on."""
+    rows = [found("10.0.0.21", name="[x]")]
+    with cli_box(tmp_path, {"recorder": {"discover": {"found": rows}}}) as box:
+        assert box.vuon("discover", "--json", "--seconds", "2.5").json() == {"found": rows}
+        assert box.asked("discover") == [{"seconds": 2.5}]
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "61", "x"])
+def test_a_search_has_a_sensible_length(tmp_path: Path, seconds: str) -> None:
+    """A wrong --seconds is refused here and nothing is sent."""
+    with cli_box(tmp_path, {"recorder": {"discover": {"found": []}}}) as box:
+        assert box.vuon("discover", "--seconds", seconds).code == 2
+        assert box.calls == []
+
+
+@given(st.booleans(), st.one_of(st.none(), st.just("a" * 16)))
+def test_the_state_of_a_found_device_is_one_of_three(reachable: bool, ours: str | None) -> None:
+    """Ours is ours wherever it is; else it depends on its network."""
+    state = state_of({"reachable": reachable, "adopted_as": ours})
+    assert state == ("adopted" if ours else "new" if reachable else "unreachable")
+
+
+# adopt
+
+
+def test_adopting_sends_the_password_from_the_pipe(tmp_path: Path) -> None:
+    """One line of stdin, without its end; what was adopted is told stream by stream."""
+    with cli_box(tmp_path, {"recorder": LIST}) as box:
+        done = box.vuon("adopt", "10.0.0.9", "--name", "Bếp", "--port", "8000", typed="s3cret\r\n")
+        order = {"address": "10.0.0.9", "username": "admin", "password": "s3cret", "port": 8000, "name": "Bếp"}
+        assert box.asked("adopt") == [order]
+    assert done.code == 0
+    assert "Bếp [ăn]" in done.out
+    assert "main  1920×1080  15 fps  H.264" in done.out
+    assert "sub  H.265" in done.out
+    assert "s3cret" not in done.out + done.err
+
+
+def test_the_environment_comes_before_the_pipe(tmp_path: Path) -> None:
+    """$VUON_CAMERA_PASSWORD wins, and JSON is the camera alone."""
+    with cli_box(tmp_path, {"recorder": LIST}) as box:
+        done = box.vuon("adopt", "10.0.0.9", "--json", typed="pipe\n", VUON_CAMERA_PASSWORD="env")
+        assert box.asked("adopt")[0]["password"] == "env"
+    assert done.json()["streams"] == STREAMS
+
+
+@pytest.mark.parametrize("typed", ["", "\n", "\r\n"])
+def test_an_empty_password_is_never_tried(tmp_path: Path, typed: str) -> None:
+    """A pipe that gives nothing must not use up one of the camera's tries."""
+    with cli_box(tmp_path, {"recorder": LIST}) as box:
+        done = box.vuon("adopt", "10.0.0.9", typed=typed)
+        again = box.vuon("camera-password", "Sân", typed=typed)
+        assert box.calls == []
+    assert (done.code, again.code) == (1, 1)
+    assert "VUON_CAMERA_PASSWORD" in done.err
+
+
+def test_a_camera_without_a_login_is_asked_without_one(tmp_path: Path) -> None:
+    """`--user ''` sends no user, no password, and does not read the pipe."""
+    with cli_box(tmp_path, {"recorder": LIST}) as box:
+        assert box.vuon("adopt", "10.0.0.9", "--user", "", "--rtsp", "/live").code == 0
+        assert box.asked("adopt") == [{"address": "10.0.0.9", "rtsp_path": "/live"}]
+
+
+@pytest.mark.parametrize("address", ["abc", "10.0.0", "10.0.0.256", "", "http://10.0.0.9"])
+def test_what_is_no_address_is_refused_before_the_password(tmp_path: Path, address: str) -> None:
+    """A name or half an address is told so; nothing is asked or sent."""
+    with cli_box(tmp_path, {"recorder": LIST}) as box:
+        done = box.vuon("adopt", address, typed="pw\n")
+        assert box.calls == []
+    assert done.code == 1
+    assert "IP" in done.err
+
+
+def test_a_camera_that_does_not_answer_is_an_error_with_a_remedy(tmp_path: Path) -> None:
+    """The recorder's typed error ends the command with status 1."""
+    with cli_box(tmp_path, {"recorder": {"adopt": CameraUnreachable("no route")}}) as box:
+        done = box.vuon("adopt", "10.0.0.9", typed="pw\n")
+    assert done.code == 1
+    assert "no route" in done.err
+
+
+# the others
+
+
+def test_a_new_login_goes_to_the_named_camera(tmp_path: Path) -> None:
+    """A name becomes an id, composed or decomposed, in any case."""
+    with cli_box(tmp_path, {"recorder": LIST}) as box:
+        for name in ("Lớp Mầm 1", "lớp  mầm 1", "Lớp Mầm 1".encode().decode(), "a" * 16):
+            assert box.vuon("camera-password", name, "--user", "root", typed="pw\n").code == 0
+        expected = {"camera": "a" * 16, "username": "root", "password": "pw"}
+        assert box.asked("camera.login") == [expected] * 4
+
+
+def test_an_unknown_camera_lists_the_known_ones(tmp_path: Path) -> None:
+    """Nothing is removed by a name that is none, or by a part of one."""
+    with cli_box(tmp_path, {"recorder": LIST}) as box:
+        for name in ("Lớp", "Lớp Mầm", "x" * 16):
+            done = box.vuon("remove", name)
+            assert done.code == 1
+            assert "Lớp Mầm 1, Sân" in done.err
+        assert box.asked("camera.remove") == []
+        assert box.vuon("remove", "Sân").code == 0
+        assert box.asked("camera.remove") == [{"camera": "b" * 16}]
+
+
+def test_streams_say_only_what_is_known(tmp_path: Path) -> None:
+    """A camera that tells nothing of a stream gives its name alone; a strange codec is shown as it is."""
+    (tmp_path / "config.toml").write_text('[site]\nlanguage = "en"\n')
+    context = Context(None, tmp_path)
+    assert describe(context, {"stream": "sub"}) == "sub"
+    assert describe(context, {"stream": "main", "codec": "mjpeg", "fps": 12.5}).split("  ")[-1] == "mjpeg"
+
+
+# the rule of names
+
+NAMES = st.lists(st.tuples(st.text("ab", min_size=16, max_size=16), st.text("aầ B", min_size=1, max_size=4)))
+
+
+@given(NAMES, st.text("aầ B", max_size=4))
+def test_only_one_or_an_error(rows: list[tuple[str, str]], name: str) -> None:
+    """A name gives the id of the only row it fits, and BadInput otherwise: never the first of several."""
+    known = [(PublicId(row_id), text) for row_id, text in rows]
+    fitting = [row_id for row_id, text in known if tidy(text) == tidy(name)]
+    try:
+        chosen = only(name, known, "person")
+    except BadInput as error:
+        assert len(fitting) != 1
+        assert error.fields["case"] == ("several" if fitting else "person")
+    else:
+        assert [chosen] == fitting
+
+
+def test_an_id_always_finds_its_row() -> None:
+    """Where two share a name their ids tell them apart, and the error names both."""
+    rows = [(PublicId("a" * 16), "Nguyễn Thị Lan"), (PublicId("b" * 16), "Nguyễn Thị Lan")]
+    assert only("b" * 16, rows, "person") == "b" * 16
+    with pytest.raises(BadInput, match="a" * 16) as caught:
+        only("nguyễn thị lan", rows, "person")
+    assert "b" * 16 in caught.value.message

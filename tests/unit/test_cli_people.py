@@ -1,0 +1,141 @@
+"""`vuon code`, `slip`, `hours`, `revoke`, `sharing`, `people`, `audit verify`, and the hub's commands."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway.cli.people import RESUME, STOP
+from gateway.core.errors import BadInput
+from tests.fakes.cli_box import Answer, cli_box
+
+PEOPLE: dict[str, Any] = {
+    "people": [
+        {"id": "p" * 16, "name": "Cô Hà [a]", "role": "principal", "disabled": False, "classes": []},
+        {"id": "g" * 16, "name": "Lan", "role": "guardian", "disabled": True, "classes": ["Mầm 1", "Mầm 2"]},
+        {"id": "o" * 16, "name": "Ai", "role": "of another version", "disabled": False, "classes": []},
+    ],
+    "classes": [],
+}
+GATEWAY: dict[str, Answer] = {
+    "code.new": {"code": "aaaa-bbbb", "minutes": 30},
+    "slip.new": {"url": "https://box/p/moi#secret", "days": 7},
+    "hours.set": {},
+    "revoke": {"sessions": 2},
+    "sharing": {},
+    "people.list": PEOPLE,
+    "audit.verify": {"ok": True, "rows": 12, "checkpoints": 3, "problem": None},
+}
+HUB: dict[str, Answer] = {"claim.new": {"claim": "CLAIM-1"}, "code.new": {"code": "HUB-1"}}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "method", "params", "says"),
+    [
+        (["code"], "code.new", {}, "aaaa-bbbb"),
+        (["slip", "Lan"], "slip.new", {"guardian": "Lan"}, "https://box/p/moi#secret"),
+        (["revoke", "Lan"], "revoke", {"guardian": "Lan"}, "2"),
+        (["sharing", "stop"], "sharing", {"stop": True}, "topped"),
+        (["chia-se", "dung"], "sharing", {"stop": True}, "topped"),
+        (["sharing", "resume"], "sharing", {"stop": False}, "gain"),
+        (["chia-se", "mo"], "sharing", {"stop": False}, "gain"),
+        (["audit", "verify"], "audit.verify", {}, "12"),
+        (["nhat-ky", "xac-minh"], "audit.verify", {}, "3"),
+    ],
+)
+def test_each_command_asks_one_thing(
+    tmp_path: Path, arguments: list[str], method: str, params: dict[str, Any], says: str
+) -> None:
+    """The gateway is asked once, with these parameters, and its answer is told."""
+    with cli_box(tmp_path, {"gateway": GATEWAY}) as box:
+        done = box.vuon(*arguments)
+        assert box.calls == [("gateway", method, params)]
+    assert done.code == 0
+    assert says in done.out
+
+
+def test_hours_go_over_as_they_were_said(tmp_path: Path) -> None:
+    """The gateway reads times and weekdays; the defaults are a school's week."""
+    with cli_box(tmp_path, {"gateway": GATEWAY}) as box:
+        assert box.vuon("hours", "Mầm 1").code == 0
+        done = box.vuon("gio-xem", "Mầm 1", "--tu", "08:00", "--den", "11:00", "--thu", "2,4")
+        usual = {"class": "Mầm 1", "start": "07:00", "end": "16:30", "days": "2,3,4,5,6"}
+        assert box.asked("hours.set") == [usual, {"class": "Mầm 1", "start": "08:00", "end": "11:00", "days": "2,4"}]
+    assert "08:00–11:00" in done.out
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text("dungmostpresume", max_size=8).filter(lambda word: word not in (*STOP, *RESUME)))
+def test_a_typing_error_never_opens_sharing(tmp_path: Path, word: str) -> None:
+    """Any other word than the four changes nothing and says so."""
+    with cli_box(tmp_path, {"gateway": GATEWAY}) as box:
+        done = box.vuon("sharing", word)
+        assert box.calls == []
+    assert done.code == 1
+    assert "Nothing was changed" in done.err
+
+
+def test_people_are_listed_in_columns_with_their_ids(tmp_path: Path) -> None:
+    """Mark, name, role in words, id (two may share a name), classes; a role nobody knows is shown as it is."""
+    with cli_box(tmp_path, {"gateway": GATEWAY}) as box:
+        lines = box.vuon("people").out.splitlines()
+        assert box.vuon("people", "--json").json() == PEOPLE
+    assert [line[0] for line in lines] == ["✔", "✘", "✔"]
+    assert "Cô Hà [a]" in lines[0]
+    assert "principal" in lines[0]
+    assert lines[1].endswith("Mầm 1, Mầm 2")
+    assert "of another version" in lines[2]
+    assert len({line.index(letter * 16) for line, letter in zip(lines, "pgo", strict=True)}) == 1
+
+
+def test_an_empty_school_says_so(tmp_path: Path) -> None:
+    """Nobody yet is a sentence."""
+    with cli_box(tmp_path, {"gateway": {"people.list": {"people": [], "classes": []}}}) as box:
+        assert "nobody" in box.vuon("people").out
+
+
+def test_a_broken_audit_is_status_one(tmp_path: Path) -> None:
+    """A script that checks the audit each night notices, with and without --json."""
+    broken: dict[str, Answer] = {
+        "audit.verify": {"ok": False, "rows": 5, "checkpoints": 1, "problem": "a row [5] was edited"}
+    }
+    with cli_box(tmp_path, {"gateway": broken}) as box:
+        done, found = box.vuon("audit", "verify"), box.vuon("audit", "verify", "--json")
+    assert (done.code, found.code) == (1, 1)
+    assert "a row [5] was edited" in done.out
+    assert found.json()["problem"] == "a row [5] was edited"
+
+
+@pytest.mark.parametrize("verb", [["code"], ["slip", "Lan"], ["people"], ["audit", "verify"]])
+def test_each_answer_can_be_had_as_json(tmp_path: Path, verb: list[str]) -> None:
+    """`--json` prints the gateway's answer alone."""
+    with cli_box(tmp_path, {"gateway": GATEWAY}) as box:
+        done = box.vuon(*verb, "--json")
+        answer = GATEWAY[box.calls[0][1]]
+    assert done.json() == answer
+
+
+def test_the_gateways_no_is_told_in_words(tmp_path: Path) -> None:
+    """A guardian two families share a name with: the ids are listed and nothing was revoked."""
+    several = BadInput("x", case="several", name="Lan", known="aaaa, bbbb")
+    with cli_box(tmp_path, {"gateway": {"revoke": several}}) as box:
+        done = box.vuon("revoke", "Lan", VUON_LANG="vi")
+    assert done.code == 1
+    assert "aaaa, bbbb" in done.err
+    assert "Dùng mã thay cho tên" in done.err
+
+
+def test_the_hubs_commands_speak_to_the_hub(tmp_path: Path) -> None:
+    """Claim and code, by both names, in words and as JSON; without a hub it is named."""
+    with cli_box(tmp_path, {"hub": HUB}) as box:
+        assert "CLAIM-1" in box.vuon("hub", "ghi-danh", "Hoa Sen").out
+        assert box.vuon("hub", "claim", "Hoa Sen", "--json").json() == {"claim": "CLAIM-1"}
+        assert "HUB-1" in box.vuon("hub", "ma").out
+        assert box.vuon("hub", "code", "--json").json() == {"code": "HUB-1"}
+        assert box.asked("claim.new") == [{"site": "Hoa Sen"}] * 2
+    with cli_box(tmp_path, {}) as box:
+        assert "vuon-hub" in box.vuon("hub", "ma").err
