@@ -73,11 +73,11 @@ class JournalCopy:
             return 0
         rows = list(page["events"])
         if not self._proved:
-            if _is_foreign(position, rows):
-                # The recorder's database was restored from an old image and counts again.
-                await self._db.write(lambda conn: outbox.forget_journal(conn, self._journal))
-                position = outbox.Position(0, "")
             self._proved = True
+            if _is_foreign(position, rows):
+                # The recorder's database was restored from an old image and counts again: from its start.
+                await self._db.write(lambda conn: outbox.forget_journal(conn, self._journal))
+                return 0
         fresh = [row for row in rows if int(row["seq"]) > position.seq]
         if fresh:
             await self._db.write(lambda conn: outbox.copy_journal(conn, self._journal, fresh))
