@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import select
 import selectors
 import socket
 import threading
@@ -25,7 +24,7 @@ import anyio
 
 from drivers.gate import LoginGate
 from drivers.rtsp.client import resolve
-from drivers.rtsp.link import READ_BYTES, Link, StreamStatistics
+from drivers.rtsp.link import Link, StreamStatistics
 from drivers.rtsp.protocol import StreamSink, Timeouts
 from drivers.rtsp.source import RtspSource
 from gateway.core.clock import Clock, SystemClock
@@ -37,7 +36,6 @@ __all__ = ["NetworkStatistics", "RtspNetwork", "StreamSink"]
 BATCH_S = 0.005
 FAST_BATCH_S = 0.002
 TICK_S = 0.25
-TICK_NS = 250_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +44,6 @@ class NetworkStatistics:
 
     wakes: int
     streams: tuple[StreamStatistics, ...]
-
-
-def _epoll_events(events: int) -> int:
-    """Translate what a link waits for."""
-    return (select.EPOLLIN if events & selectors.EVENT_READ else 0) | (
-        select.EPOLLOUT if events & selectors.EVENT_WRITE else 0
-    )
-
-
-def _mask(events: int) -> int:
-    """Translate what epoll saw; errors and hang-ups count as both, reading then says which it was."""
-    if events == select.EPOLLIN:
-        return selectors.EVENT_READ
-    return (selectors.EVENT_READ if events & ~select.EPOLLOUT else 0) | (
-        selectors.EVENT_WRITE if events & ~select.EPOLLIN else 0
-    )
 
 
 class RtspNetwork:
@@ -73,10 +55,7 @@ class RtspNetwork:
         self._batch_s = BATCH_S
         self._orders: deque[Callable[[], None]] = deque()
         self._links: set[Link] = set()
-        self._epoll: select.epoll
-        self._watched: dict[int, Link] = {}
-        """By file descriptor; the one that wakes us is in none."""
-        self._buffer = bytearray(READ_BYTES)
+        self._selector: selectors.BaseSelector
         self._wake_out: socket.socket
         self._wake_in: socket.socket
         self._lock = threading.Lock()
@@ -86,11 +65,11 @@ class RtspNetwork:
         self._thread = threading.Thread(target=self._run, name="rtsp", daemon=True)
 
     async def __aenter__(self) -> Self:
-        self._epoll = select.epoll()
+        self._selector = selectors.DefaultSelector()
         self._wake_out, self._wake_in = socket.socketpair()
         for end in (self._wake_in, self._wake_out):
             end.setblocking(False)
-        self._epoll.register(self._wake_out, select.EPOLLIN)
+        self._selector.register(self._wake_out, selectors.EVENT_READ, None)
         self._over = False
         self._thread.start()
         return self
@@ -101,7 +80,7 @@ class RtspNetwork:
         self._order(self._stop)
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(self._thread.join)
-        self._epoll.close()
+        self._selector.close()
         self._wake_in.close()
         self._wake_out.close()
 
@@ -122,7 +101,7 @@ class RtspNetwork:
         def on_end() -> None:
             loop.call_soon_threadsafe(ended.set)
 
-        link = Link(source, address, gate, sink, timeouts=self._times, on_end=on_end, buffer=self._buffer)
+        link = Link(source, address, gate, sink, timeouts=self._times, on_end=on_end)
         if not self._order(lambda: self._open(link)):
             raise CameraClosed("the network is not running", address=source.authority)
         try:
@@ -165,27 +144,23 @@ class RtspNetwork:
 
     def _loop(self) -> None:
         while not (self._stopping and not self._links):
-            ready = self._wait()
+            ready = self._selector.select(TICK_S if self._links else None)
+            if self._links and ready:
+                # Let packets gather: one wake-up for all cameras instead of one for each packet.
+                time.sleep(self._batch_s)
+                ready = self._selector.select(0)
             self._wakes += 1
             now_ns = self._clock.mono_ns()
-            # Whose event it is, is looked up before anything ends: a new link may get an old one's descriptor.
-            for link, events in [(self._watched.get(descriptor), events) for descriptor, events in ready]:
+            for key, mask in ready:
+                link: Link | None = key.data
                 if link is None:
                     self._obey()
                 elif link in self._links:
-                    self._settle(link, failure_of(link.ready, _mask(events), now_ns))
-            if now_ns - self._tick_ns >= TICK_NS:
+                    self._settle(link, failure_of(link.ready, mask, now_ns))
+            if now_ns - self._tick_ns >= TICK_S * 1e9:
                 self._tick_ns = now_ns
                 for link in tuple(self._links):
                     self._settle(link, failure_of(link.tick, now_ns))
-
-    def _wait(self) -> list[tuple[int, int]]:
-        """Return what is ready: packets gather, one wake-up for all cameras instead of one for each."""
-        ready = self._epoll.poll(TICK_S if self._links else None)
-        if ready and self._links:
-            time.sleep(self._batch_s)
-            ready = self._epoll.poll(0)
-        return ready
 
     def _obey(self) -> None:
         """Do what was ordered."""
@@ -211,8 +186,7 @@ class RtspNetwork:
     def _connect(self, link: Link) -> None:
         opened = link.open(self._clock.mono_ns())
         link.events = link.wanted()
-        self._epoll.register(opened, _epoll_events(link.events))
-        self._watched[opened.fileno()] = link
+        self._selector.register(opened, link.events, link)
 
     def _leave(self, link: Link) -> None:
         if link in self._links:
@@ -224,12 +198,12 @@ class RtspNetwork:
             self._end(link, failure)
         elif link.socket is not None and (wanted := link.wanted()) != link.events:
             link.events = wanted
-            self._epoll.modify(link.socket, _epoll_events(wanted))
+            self._selector.modify(link.socket, wanted, link)
 
     def _end(self, link: Link, failure: Exception | None) -> None:
         self._links.discard(link)
-        if link.socket is not None and self._watched.pop(link.socket.fileno(), None) is not None:
-            self._epoll.unregister(link.socket)
+        if link.socket is not None and link.events:
+            self._selector.unregister(link.socket)
         link.close()
         link.outcome = failure
         with contextlib.suppress(RuntimeError):  # its event loop is closed: nobody waits any more
