@@ -1,4 +1,4 @@
-"""How often somebody may try: token buckets per network.
+"""How often somebody may try: token buckets per network, or per device.
 
 Owns the arithmetic. Invariants: monotonic time only; addresses of one /24 (IPv4) or /56 (IPv6) share a
 bucket, because one household or attacker holds many; at most `MAX_BUCKETS` are remembered, the longest
@@ -32,7 +32,11 @@ class RateLimit:
 
     def take(self, address: str) -> bool:
         """Use up one try of this address's network; False if none is left."""
-        now_ns, key = self._mono_ns(), network_of(address)
+        return self.take_key(network_of(address))
+
+    def take_key(self, key: str) -> bool:
+        """Use up one try of whatever shares this key; False if none is left."""
+        now_ns = self._mono_ns()
         bucket = self._buckets.pop(key, None) or _Bucket(self._burst, now_ns)
         bucket.tokens = min(self._burst, bucket.tokens + (now_ns - bucket.at_ns) / self._every_ns)
         bucket.at_ns = now_ns

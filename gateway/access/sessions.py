@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import anyio
 from anyio.abc import TaskGroup
@@ -21,10 +21,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.access.facts import Facts
 from gateway.access.grants import Grants
+from gateway.access.limits import RateLimit
 from gateway.access.reasons import Reason
 from gateway.access.store import FactStore, refusal
 from gateway.core import ticket
-from gateway.core.errors import Denied
+from gateway.core.errors import Denied, LiveFull
 from gateway.core.model import STAFF_ROLES, Action, Decision, Grant, PublicId, Role, StreamRole
 from gateway.core.supervise import FaultSink, contained, supervise
 
@@ -44,6 +45,17 @@ class Opened:
 
     session: str
     answer: str
+
+
+class Pace(NamedTuple):
+    """How often one device may open streams: each costs an audit row on disk and a handshake."""
+
+    burst: int
+    every_s: float
+
+
+GUARDIAN_PACE, STAFF_PACE = Pace(10, 2.0), Pace(200, 0.2)
+"""A guardian's page opens one stream and tries again; a staff page opens every room of the school at once."""
 
 
 class MediaPort(Protocol):
@@ -93,6 +105,10 @@ class OpenGrants:
         self._key = key
         self._clock = store.clock
         self._on_fault = on_fault
+        self._paces = tuple(
+            RateLimit(self._clock.mono_ns, burst=pace.burst, every_s=pace.every_s)
+            for pace in (GUARDIAN_PACE, STAFF_PACE)
+        )
         self._held: dict[PublicId, _Held] = {}
         self._strays: dict[PublicId, Grant] = {}
         """Open when the gateway stopped; adopted or ended once live says what it still has."""
@@ -145,8 +161,12 @@ class OpenGrants:
         """Decide, sign, and let the live daemon answer the offer.
 
         A guardian's older stream ends first, with `device.other` if it was another device. Raises Denied
-        or NotFound by decision, and what the media port raises; the right is gone then.
+        or NotFound by decision, LiveFull for a device that opens too often, and what the media port
+        raises; the right is gone then.
         """
+        who = self._store.current.index.persons.get(person)
+        if not self._paces[who is not None and who.role in STAFF_ROLES].take_key(device):
+            raise LiveFull("this device opens streams too often", reason="live.too_often")
         decision, grant = await self._grants.issue(person, device, action, camera)
         if grant is None:
             raise refusal(decision)
