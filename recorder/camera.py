@@ -180,7 +180,7 @@ class StreamTask:
             await self._notice(sink.notices.get_nowait())
         if run is None:  # no footage at all: the time since the attempt began (or longer) is missing
             at_ms = began_ms if self.state is State.CONNECTING else self._tools.clock.now_ms()
-            await self._tools.ledger.open(self.stream, at_ms, cause)
+            await self._tools.ledger.open(self.stream, at_ms, cause, sure=self._tools.clock.trusted())
 
     async def _follow(self, sink: SessionSink, give_back: Callable[[], None]) -> None:
         while True:
@@ -197,13 +197,13 @@ class StreamTask:
                 self.tried.set()
                 self.run_number = run.id
                 await self._tools.runs.opened(run)
-                await self._tools.ledger.close(self.stream, run.anchor.wall_ms, run.id)
+                await self._tools.ledger.close(self.stream, run.anchor.wall_ms, run.id, sure=run.anchor.trusted)
                 await self._owner.login_worked()
                 await self._become(State.UP, "")
             case RunEnded(run, at_ms, cause):
                 self.run_number = None
-                await self._tools.runs.closed(run.id, at_ms, cause)
-                await self._tools.ledger.open(self.stream, at_ms, cause)
+                told = await self._tools.runs.closed(run, at_ms, cause)
+                await self._tools.ledger.open(self.stream, at_ms + told.offset_ms, cause, sure=told.sure)
 
     async def _fail(self, error: CameraError) -> None:
         self.tried.set()

@@ -8,7 +8,7 @@ all runs are cut, and runs written by an untrusted clock get their offset once i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -161,13 +161,16 @@ class Cameras:
         await journal.note(journal.event("clock.step", step_ms=step.step_ms))
         for task in self.all():
             await task.cut(GapCause.CLOCK)
-        if step.became_trusted and step.step_ms:
-            assert self._tasks is not None
-            self._tasks.start_soon(self._correct, step.step_ms)
+        assert self._tasks is not None
+        if step.became_trusted:
+            runs = await self._tools.runs.correct(step.step_ms)
+            await self._tools.ledger.stepped(self._tools.clock.now_ms(), sets_right_by_ms=step.step_ms)
+            self._tasks.start_soon(self._correct, runs)
+        elif self._tools.clock.trusted():
+            await self._tools.ledger.stepped(self._tools.clock.now_ms())
 
-    async def _correct(self, step_ms: int) -> None:
+    async def _correct(self, runs: Sequence[tuple[RunId, int]]) -> None:
         """Correct at once what is indexed, and a minute later the segments that were still running."""
-        runs = await self._tools.runs.correct(step_ms)
         for pause_s in (0.0, CUT_IS_OVER_S):
             await self._tools.clock.sleep(pause_s)
             for run, offset_ms in runs:

@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from gateway.core.clock import Clock
 from gateway.core.db import Database
@@ -40,6 +41,15 @@ class Run:
     stream: StreamId
     anchor: Anchor
     offset_ms: int = 0
+
+
+class Told(NamedTuple):
+    """How the time a run tells relates to true time."""
+
+    offset_ms: int
+    """True time = what the run tells + offset."""
+    sure: bool
+    """False: told by a clock that was not trusted and has not been set right since."""
 
 
 def boot_id(path: Path = BOOT_ID) -> str:
@@ -75,14 +85,32 @@ class RunBook:
             )
         )
 
-    async def closed(self, run: RunId, ended_ms: int, cause: GapCause) -> None:
-        """Note when and why a run ended; one that never opened has no row and needs none."""
-        await self._db.write(
-            lambda connection: connection.execute(
+    async def closed(self, run: Run, ended_ms: int, cause: GapCause) -> Told:
+        """Note when and why a run ended; returns how its time relates to true time.
+
+        A run that never opened has no row and needs none.
+        """
+
+        def note(connection: sqlite3.Connection) -> Told:
+            connection.execute(
                 "UPDATE run SET ended_ms = max(?, started_ms), cause = ? WHERE id = ? AND ended_ms IS NULL",
-                (ended_ms, cause.value, run),
+                (ended_ms, cause.value, run.id),
             )
-        )
+            row = connection.execute("SELECT offset_ms, time_trusted FROM run WHERE id = ?", (run.id,)).fetchone()
+            return Told(run.offset_ms, run.anchor.trusted) if row is None else Told(row[0], bool(row[1]))
+
+        return await self._db.write(note)
+
+    async def unfinished(self) -> dict[StreamId, int]:
+        """Return since when the streams were recording whose runs nobody ended: the recorder died, UTC ms."""
+
+        def load(connection: sqlite3.Connection) -> dict[StreamId, int]:
+            rows = connection.execute(
+                "SELECT stream_id, max(started_ms + offset_ms) FROM run WHERE ended_ms IS NULL GROUP BY stream_id"
+            )
+            return {StreamId(row[0]): int(row[1]) for row in rows}
+
+        return await self._db.read(load)
 
     async def recover(self, last_end: Mapping[StreamId, int]) -> bool:
         """Close the runs that a kill or power cut left open; returns whether the boot is still the same.

@@ -70,11 +70,14 @@ CREATE TABLE run (
 CREATE INDEX run_stream ON run (stream_id, started_ms);
 
 -- Time in which a recording stream has no footage. At most one open row (end_ms NULL) a stream.
+-- An unsure time was written by a clock that was not trusted: it moves when that clock is set right. Until then
+-- an unsure end may lie before a start that is known from footage; after another boot nothing is known any more.
 CREATE TABLE gap (
   id        INTEGER PRIMARY KEY,
   stream_id INTEGER NOT NULL REFERENCES stream (id),
   start_ms  INTEGER NOT NULL,
-  end_ms    INTEGER CHECK (end_ms >= start_ms),
+  end_ms    INTEGER CHECK (end_ms >= start_ms OR unsure != 0),
+  unsure    INTEGER NOT NULL DEFAULT 0 CHECK (unsure BETWEEN 0 AND 3), -- 1: the start, 2: the end
   cause     TEXT NOT NULL CHECK (cause IN ('camera', 'network', 'login', 'disk', 'power', 'clock', 'overload',
                                            'recorder_restart', 'recorder_stopped', 'paused'))
 ) STRICT;

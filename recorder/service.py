@@ -9,7 +9,7 @@ the disks go; a part that fails is started again alone, none ends the others.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -87,6 +87,9 @@ class Recorder:
         self._gate = gate
         self.cleaner = Cleaner(parts.store.slots, self._rules, self._holds, gate, parts.clock)
         self._stack = contextlib.AsyncExitStack()
+        self._started_ms, self._died_of = 0, GapCause.RECORDER_RESTART
+        self._late: set[Stream] = set()
+        """Streams whose last footage lies on a disk that was not there at the start."""
 
     async def __aenter__(self) -> Self:
         parts, settings = self._parts, self._settings
@@ -164,23 +167,45 @@ class Recorder:
         return tuple(stream for camera in await self._parts.registry.cameras() for stream in camera.streams)
 
     async def _account(self) -> None:
-        """Account for the time since the recorder last ran, before anything new is recorded."""
+        """Account for the time since the recorder last ran, before anything new is recorded.
+
+        A stream whose last run lies on a disk that is not there yet is missing from now on, and the rest is
+        added when the disk comes and says where its footage ends.
+        """
         parts, streams = self._parts, await self._streams()
+        ends = await self._ends(streams)
+        recording = await parts.runs.unfinished()
+        same_boot = await parts.runs.recover(ends)
+        self._started_ms, sure = parts.clock.now_ms(), parts.clock.trusted()
+        self._died_of = GapCause.RECORDER_RESTART if same_boot else GapCause.POWER
+        if any(slot.opened is None for slot in parts.store.slots):
+            self._late = {item for item in streams if recording.get(item.id, 0) > ends.get(item.id, 0)}
+        last = {item: self._started_ms if item in self._late else ends.get(item.id) for item in streams}
+        await parts.ledger.recover(last.items(), self._started_ms, same_boot=same_boot, sure=sure)
+        self._gate.newest_was(max(ends.values(), default=None))
 
-        def read_ends() -> dict[StreamId, int | None]:
-            return {stream.id: parts.store.last_end_ms(stream.id) for stream in streams}
+    async def _ends(self, streams: Iterable[Stream]) -> dict[StreamId, int]:
+        """Return the end of each stream's last footage on the disks that are there."""
 
-        ends = await anyio.to_thread.run_sync(read_ends)
-        known = {stream: end_ms for stream, end_ms in ends.items() if end_ms is not None}
-        same_boot = await parts.runs.recover(known)
-        now_ms = parts.clock.now_ms()
-        await parts.ledger.recover([(item, ends[item.id]) for item in streams], now_ms, same_boot=same_boot)
-        self._gate.newest_was(max(known.values(), default=None))
+        def read() -> dict[StreamId, int | None]:
+            return {stream.id: self._parts.store.last_end_ms(stream.id) for stream in streams}
+
+        ends = await anyio.to_thread.run_sync(read)
+        return {stream: end_ms for stream, end_ms in ends.items() if end_ms is not None}
+
+    async def _account_late(self) -> None:
+        """Account for what streams missed before the start, now that their disk has come and tells."""
+        ends = await self._ends(self._late)
+        for stream in [item for item in self._late if item.id in ends]:
+            self._late.discard(stream)
+            await self._parts.ledger.fill(stream, ends[stream.id], self._started_ms, self._died_of)
+        self._gate.newest_was(max(ends.values(), default=None))
 
     async def _look_at_disks(self) -> None:
         await self._parts.store.run(self._disk_came)
 
     async def _disk_came(self) -> None:
+        await self._account_late()
         for task in self.cameras.all():
             await task.cut(GapCause.DISK)
 

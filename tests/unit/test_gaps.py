@@ -171,6 +171,82 @@ async def test_footage_from_the_future_does_not_open_a_gap_there(tmp_path: Path)
         assert await spans(own, main) == [(9_000, None, "recorder_restart")]
 
 
+async def test_what_was_missing_before_the_kill_is_not_counted_twice(tmp_path: Path) -> None:
+    """The camera had just come back and nothing was on the disk yet: the hole begins where the last gap ended."""
+    async with books(tmp_path, FakeClock()) as own:
+        main, _ = await adopted(own)
+        await own.ledger.open(main, 1_000, GapCause.NETWORK)
+        await own.ledger.close(main, 7_000, run=2)
+        await own.ledger.recover([(main, 1_000)], 9_000, same_boot=True)
+        assert await spans(own, main) == [(1_000, 7_000, "network"), (7_000, None, "recorder_restart")]
+
+
+async def test_what_a_late_disk_tells_fills_only_what_is_not_accounted_for(tmp_path: Path) -> None:
+    """Gaps that are known keep their cause; each second is missing once."""
+    async with books(tmp_path, FakeClock()) as own:
+        main, _ = await adopted(own)
+        await own.ledger.add(main, 2_000, 3_000, GapCause.DISK)
+        await own.ledger.add(main, 5_000, 9_000, GapCause.DISK)
+        await own.ledger.fill(main, 1_000, 7_000, GapCause.POWER)
+        await own.ledger.fill(main, 1_000, 7_000, GapCause.CAMERA)
+        assert await spans(own, main) == [
+            (1_000, 2_000, "power"),
+            (2_000, 3_000, "disk"),
+            (3_000, 5_000, "power"),
+            (5_000, 9_000, "disk"),
+        ]
+
+
+async def test_a_gap_that_a_wrong_clock_ended_ends_at_the_true_time(tmp_path: Path) -> None:
+    """Two hours without power, a clock that stood still meanwhile: two hours are missing, with cause power."""
+    async with books(tmp_path, FakeClock()) as own:
+        main, _ = await adopted(own)
+        await own.ledger.recover([(main, 100_000)], 101_000, same_boot=False, sure=False)
+        await own.ledger.close(main, 130_000, run=2, sure=False)
+        await own.ledger.open(main, 160_000, GapCause.NETWORK, sure=False)
+        await own.ledger.close(main, 170_000, run=3, sure=False)
+        await own.ledger.stepped(8_000_000, sets_right_by_ms=7_200_000)
+        assert await spans(own, main) == [(100_000, 7_330_000, "power"), (7_360_000, 7_370_000, "network")]
+
+
+async def test_a_clock_in_1970_costs_no_gap_and_makes_none(tmp_path: Path) -> None:
+    """The gap since the last footage waits, unseen, until its end is known; the cut at the step is no gap."""
+    async with books(tmp_path, FakeClock()) as own:
+        main, _ = await adopted(own)
+        await own.ledger.recover([(main, 10**12)], 5_000, same_boot=False, sure=False)
+        await own.ledger.close(main, 30_000, run=2, sure=False)
+        assert await spans(own, main) == []
+        await own.ledger.open(main, 60_000, GapCause.CLOCK, sure=False)
+        await own.ledger.close(main, 10**12 + 90_000, run=3)
+        await own.ledger.stepped(10**12 + 91_000, sets_right_by_ms=10**12 + 30_000)
+        assert await spans(own, main) == [(10**12, 10**12 + 60_000, "power")]
+
+
+async def test_what_a_clock_never_told_is_not_guessed(tmp_path: Path) -> None:
+    """The power went again before the clock was right: a gap without a known end is not kept."""
+    async with books(tmp_path, FakeClock()) as own:
+        main, _ = await adopted(own)
+        await own.ledger.recover([(main, 10**12)], 5_000, same_boot=False, sure=False)
+        await own.ledger.close(main, 30_000, run=2, sure=False)
+        await own.ledger.recover([(main, 40_000)], 10**12 + 7, same_boot=False)
+        assert await spans(own, main) == [(40_000, None, "power")]
+        await own.ledger.stepped(10**12 + 8, sets_right_by_ms=1)
+        assert await spans(own, main) == [(40_000, None, "power")]
+
+
+async def test_nothing_is_missing_in_time_that_is_yet_to_come(tmp_path: Path) -> None:
+    """A clock that went 400 days ahead and came back leaves no gap of 400 days."""
+    async with books(tmp_path, FakeClock()) as own:
+        main, sub = await adopted(own)
+        await own.ledger.open(main, 1_000, GapCause.CLOCK)
+        await own.ledger.close(main, 900_000, run=2)
+        await own.ledger.open(main, 950_000, GapCause.NETWORK)
+        await own.ledger.add(sub, 800_000, 900_000, GapCause.DISK)
+        await own.ledger.stepped(3_000)
+        assert await spans(own, main) == [(1_000, 3_000, "clock"), (3_000, None, "network")]
+        assert await spans(own, sub) == []
+
+
 async def test_a_stream_that_is_given_up_has_no_open_gap(tmp_path: Path) -> None:
     """Removing a camera ends its gap; without one nothing happens."""
     async with books(tmp_path, FakeClock()) as own:

@@ -22,7 +22,7 @@ from recorder.holds import read_holds
 from recorder.losses import Losses
 from recorder.registry import Identity, StreamSpec
 from recorder.retention import Hold
-from recorder.runs import Anchor, Run, Step
+from recorder.runs import Anchor, Run, Step, Told
 from recorder.service_cameras import AdoptOrder
 from tests.fakes.clock import FakeClock
 from tests.fakes.recorder_box import RecorderBox, recorder_box
@@ -208,5 +208,5 @@ async def test_a_run_without_a_row_can_be_corrected_later(tmp_path: Path) -> Non
         camera = await own.registry.add(learned_camera())
         run = Run(await own.runs.reserve(), camera.streams[0].id, Anchor(5, 0, trusted=False))
         await own.runs.opened(run)
-        await own.runs.closed(run.id, 9, GapCause.CAMERA)
+        assert await own.runs.closed(run, 9, GapCause.CAMERA) == Told(0, sure=False)
         assert await own.runs.correct(100) == ((run.id, 100),)

@@ -12,6 +12,7 @@ import anyio
 import av
 import pytest
 
+from gateway.core.clock import SystemClock
 from gateway.core.errors import (
     BadInput,
     CameraClosed,
@@ -25,7 +26,7 @@ from gateway.core.model import Action, Role, StreamRole
 from recorder.service_cameras import FoundCamera
 from recorder.service_status import day_start_ms
 from tests.fakes.recorder_box import RecorderBox, recorder_box
-from tests.fakes.recording import new_camera
+from tests.fakes.recording import books, new_camera
 
 pytestmark = pytest.mark.anyio
 
@@ -345,3 +346,30 @@ async def test_leaving_closes_every_segment_and_says_why(tmp_path: Path) -> None
     async with recorder_box(tmp_path) as box:
         (gap,) = (await box.call("gaps", camera=camera))["gaps"]
     assert gap["cause"] == "recorder_stopped"
+
+
+async def test_a_disk_that_comes_late_tells_what_the_power_cut_cost(tmp_path: Path) -> None:
+    """Missing from the last footage to the start with cause power, then for want of a disk; nothing twice."""
+    footage, away = tmp_path / "footage", tmp_path / "away"
+    async with recorder_box(tmp_path) as box:
+        camera, _, end_ms = await recorded(box, 6)
+        await box.books.db.write(lambda db: db.execute("DELETE FROM gap"))
+        await box.books.db.write(lambda db: db.execute("UPDATE run SET ended_ms = NULL, boot_id = 'another'"))
+        await box.books.db.write(lambda db: db.execute("UPDATE fact SET value = 'another' WHERE name = 'boot_id'"))
+    async with books(tmp_path, SystemClock()) as own:
+        await own.db.write(lambda db: db.execute("DELETE FROM gap"))
+    footage.rename(away)
+    footage.touch()
+    async with recorder_box(tmp_path) as box:
+        session = await box.player.wait_for(1)
+        footage.unlink()
+        away.rename(footage)
+
+        async def told() -> list[dict[str, Any]]:
+            rows = (await box.call("gaps", camera=camera))["gaps"]
+            return list(rows) if rows and rows[0]["start_ms"] == end_ms else []
+
+        first, second = await box.until(told)
+        assert (first["cause"], second["cause"], second["open"]) == ("power", "power", True)
+        assert first["end_ms"] == second["start_ms"]
+        session.fail(CameraClosed("over"))

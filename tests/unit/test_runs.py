@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from gateway.core.model import RunId, StreamId
 from recorder.gaps import GapCause
-from recorder.runs import STEP_MS, Anchor, Run, RunBook, Step, StepWatch, boot_id
+from recorder.runs import STEP_MS, Anchor, Run, RunBook, Step, StepWatch, Told, boot_id
 from tests.fakes.clock import FakeClock
 from tests.fakes.recording import BOOT, Books, books, new_camera
 
@@ -44,7 +45,7 @@ async def test_a_run_is_written_down_with_its_end(tmp_path: Path) -> None:
     """Start, trust, end and cause are kept."""
     async with books(tmp_path, FakeClock()) as own:
         run = await opened(own)
-        await own.runs.closed(run.id, 5_000, GapCause.CAMERA)
+        await own.runs.closed(run, 5_000, GapCause.CAMERA)
         (row,) = await rows(own)
     assert (row["started_ms"], row["ended_ms"], row["cause"], row["time_trusted"]) == (1_000, 5_000, "camera", 1)
 
@@ -53,11 +54,32 @@ async def test_a_run_ends_once_and_not_before_it_began(tmp_path: Path) -> None:
     """A second end changes nothing; an end before the start is the start."""
     async with books(tmp_path, FakeClock()) as own:
         run = await opened(own)
-        await own.runs.closed(run.id, 10, GapCause.CAMERA)
-        await own.runs.closed(run.id, 9_000, GapCause.DISK)
-        await own.runs.closed(RunId(999), 9_000, GapCause.DISK)
+        await own.runs.closed(run, 10, GapCause.CAMERA)
+        await own.runs.closed(run, 9_000, GapCause.DISK)
+        await own.runs.closed(replace(run, id=RunId(999)), 9_000, GapCause.DISK)
         (row,) = await rows(own)
     assert (row["ended_ms"], row["cause"]) == (1_000, "camera")
+
+
+async def test_the_end_of_a_run_says_how_its_time_relates_to_true_time(tmp_path: Path) -> None:
+    """A run of a wrong clock is unsure until the clock is right, then it is off by the step."""
+    async with books(tmp_path, FakeClock()) as own:
+        run, never = await opened(own, trusted=False), Run(RunId(7), StreamId(1), Anchor(5, 0, trusted=True))
+        assert await own.runs.closed(run, 5_000, GapCause.CAMERA) == Told(0, sure=False)
+        await own.runs.correct(90_000)
+        assert await own.runs.closed(run, 5_000, GapCause.CAMERA) == Told(90_000, sure=True)
+        assert await own.runs.closed(never, 5_000, GapCause.CAMERA) == Told(0, sure=True)
+
+
+async def test_who_was_recording_when_the_recorder_died_is_known(tmp_path: Path) -> None:
+    """The streams of unfinished runs, and since when."""
+    async with books(tmp_path, FakeClock()) as own:
+        done = await opened(own, started_ms=1_000)
+        await own.runs.closed(done, 1_500, GapCause.CAMERA)
+        assert await own.runs.unfinished() == {}
+        await opened(own, started_ms=2_000)
+        await opened(own, started_ms=3_000)
+        assert await own.runs.unfinished() == {done.stream: 3_000}
 
 
 async def test_runs_cut_off_by_a_kill_end_with_their_footage(tmp_path: Path) -> None:
