@@ -20,6 +20,7 @@ from gateway.access.audit import CONSOLE, Actor
 from gateway.access.facts import Facts
 from gateway.access.policy import decide
 from gateway.access.reasons import Reason
+from gateway.access.rows import KEEP_MS
 from gateway.access.store import FactStore, Need
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import (
@@ -173,6 +174,19 @@ class Grants:
         obj = ObjectRef(ObjectKind.CAMERA, grant.camera)
         now_ms = self._store.clock.now_ms()
         return self._decide(self._store.current, grant.person, grant.device, Need(grant.action, obj), now_ms)
+
+    def might_see(self, grant: Grant, at_ms: int) -> bool:
+        """Say whether what was recorded at `at_ms` may be shown under a grant for now.
+
+        The newest picture may be old: a guardian whose hours have begun must not get one of the nap before.
+        Staff may see their rooms at any time.
+        """
+        if grant.role in STAFF_ROLES:
+            return True
+        if at_ms < self._store.clock.now_ms() - KEEP_MS:  # pauses of then are not known any more
+            return False
+        facts, obj = self._store.current, ObjectRef(ObjectKind.CAMERA, grant.camera)
+        return decide(facts, grant.person, grant.action, obj, at_ms).allowed
 
     def renewed(self, grant: Grant, decision: Decision) -> Grant:
         """Return the same right under the newest decision; ValueError if that refuses."""

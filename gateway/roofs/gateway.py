@@ -153,7 +153,7 @@ def web_services(base: Base, parts: Access, opened: OpenGrants, hosts: frozenset
         live=web_ports.LivePort(opened, base.live, parts.names),
         sharing=web_ports.SharingPort(base.store, parts.sharing),
         changes=web_ports.ChangesPort(base.bus),
-        recorder=web_ports.RecorderDoor(base.recorder, base.key),
+        recorder=web_ports.RecorderDoor(base.recorder, base.key, parts.grants.might_see),
         clock=base.clock,
         site=SiteFacts(site.name, PublicId("box"), site.timezone, site.language),
         hosts=hosts,

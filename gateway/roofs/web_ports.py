@@ -7,7 +7,7 @@ not know of is NotFound.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -175,15 +175,17 @@ class ChangesPort:
 class RecorderDoor:
     """`web.services.RecorderPort` over the recorder's control socket."""
 
-    def __init__(self, client: ControlClient, key: Ed25519PrivateKey) -> None:
-        self._client, self._key = client, key
+    def __init__(self, client: ControlClient, key: Ed25519PrivateKey, might_see: Callable[[Grant, int], bool]) -> None:
+        self._client, self._key, self._might_see = client, key, might_see
 
     async def status(self) -> Mapping[str, Any]:
         """Return the recorder's `status`."""
         return (await self._client.call("status")).result
 
     async def still(self, grant: Grant, width: int) -> Still:
-        """Return the newest still for a grant."""
+        """Return the newest still for a grant; NotFound if it shows a time the person may not see."""
         reply = await self._client.call("still", {"ticket": sign(grant, self._key), "width": width})
         result = reply.result
+        if not self._might_see(grant, int(result["captured_ms"])):
+            raise NotFound("there is no still of this person's hours", key="camera")
         return Still(int(result["captured_ms"]), int(result["width"]), int(result["height"]), reply.blob)

@@ -127,6 +127,26 @@ async def test_stills_of_a_minute_are_one_look(tmp_path: Path) -> None:
         assert refused.value.fields["reason"] == Reason.CLASS_PAUSED
 
 
+async def test_an_old_still_is_judged_by_the_time_it_shows(tmp_path: Path) -> None:
+    """A camera that died in the nap or in a pause shows guardians nothing of it later; staff see what there is."""
+    async with school(tmp_path) as w:
+        _, seen = await w.access.grants.issue(w.mother, w.phone, Action.SNAPSHOT, w.camera)
+        _, own = await w.access.grants.issue(w.principal, w.actor.device, Action.SNAPSHOT, w.camera)
+        assert seen is not None
+        assert own is not None
+        now_ms = w.clock.now_ms()
+        night_ms, days_ago_ms = now_ms - 9 * 3_600_000, now_ms - 4 * 86_400_000
+        assert [w.access.grants.might_see(seen, at) for at in (now_ms, night_ms, days_ago_ms)] == [True, False, False]
+        assert [w.access.grants.might_see(own, at) for at in (night_ms, days_ago_ms)] == [True, True]
+        await w.access.sharing.pause(w.actor, w.class_id)
+        w.clock.tick(60)
+        hidden_ms = w.clock.now_ms()
+        w.clock.tick(60)
+        await w.access.sharing.resume(w.actor, w.class_id)
+        w.clock.tick(60)
+        assert [w.access.grants.might_see(seen, at) for at in (hidden_ms, w.clock.now_ms())] == [False, True]
+
+
 async def test_a_still_is_no_stream(tmp_path: Path) -> None:
     """Recorded time needs a span that runs forward, live time has none."""
     async with school(tmp_path) as w:
