@@ -189,7 +189,7 @@ async def test_a_killed_gateway_decides_again_about_every_stream(box: DemoBox) -
             assert steps(viewer, killed) <= LEASE_90K + SLACK_90K
         else:
             count = len(viewer.rtp)
-            await until(lambda: steps(viewer, count) > LEASE_90K + SLACK_90K, what="its lease is renewed")
+            await until(lambda: steps(viewer, count) > LEASE_90K + 90_000, what="its lease is renewed")
         await asyncio.to_thread(box.vuon, "thu-hoi", name)
         returned = len(viewer.rtp)
         await over(viewer)
@@ -230,7 +230,7 @@ MATRIX = {
     ("GET", "/p/tai-khoan"): (404, 200, 401),
     ("GET", "/p/moi"): (200, 200, 200),
     ("GET", "/vao"): (303, 303, 200),
-    ("GET", "/api/me"): (200, 200, 401),
+    ("GET", "/api/me"): (200, 200, 200),
     ("GET", "/api/cameras"): (200, 404, 401),
     ("GET", "/api/cameras/{mine}"): (200, 404, 401),
     ("GET", "/api/cameras/{other}"): (200, 404, 401),
