@@ -52,10 +52,13 @@ class Streams:
         """Return how many streams a person holds."""
         return self._by_person[caller.person]
 
+    def full(self, caller: Caller) -> bool:
+        """Say whether there is no place left for this person."""
+        return self._by_person[caller.person] >= MAX_PER_PERSON or self._by_person.total() >= MAX_STREAMS
+
     def check(self, caller: Caller) -> None:
         """Raise HTTPException 429 if there is no place left."""
-        full = self._by_person[caller.person] >= MAX_PER_PERSON or self._by_person.total() >= MAX_STREAMS
-        if full or self.closing.is_set():
+        if self.full(caller) or self.closing.is_set():
             raise HTTPException(429)
 
     @contextmanager
@@ -142,6 +145,8 @@ async def events(request: Request, caller: Annotated[Caller, Depends(SOMEBODY)])
     """Open the stream of events."""
 
     async def body() -> AsyncIterator[str]:
+        if request.app.state.streams.full(caller):
+            return  # many asked at once: their answers had begun before the first took its place
         with request.app.state.streams.place(caller):
             async for text in events_of(request, caller):
                 yield text

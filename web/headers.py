@@ -1,13 +1,15 @@
 """What every answer carries and what every request must satisfy before it reaches a route.
 
 Owns one pure ASGI layer: response headers, the list of accepted host names, the proof that a change was
-asked for by our own page, the cap on bodies. Invariants: nothing is cached unless a route says so; no
-page runs script or style that is not a file of ours; a request for a name we do not answer to never
-reaches a route (DNS rebinding); a state change from another origin is refused before any cookie is read.
+asked for by our own page, the cap on bodies and on the time they take. Invariants: nothing is cached unless a
+route says so; no page runs script or style that is not a file of ours; a request for a name we do not answer
+to never reaches a route (DNS rebinding); a state change from another origin is refused before any cookie is
+read.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,6 +20,8 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY_BYTES = 64 * 1024
+BODY_S = 20.0
+"""From the first byte wanted to the last: a body that drips holds a connection and a person's place."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 CONTENT_POLICY = (
@@ -50,8 +54,9 @@ def add_headers(headers: MutableHeaders, *, secure: bool) -> None:
 class Shield:
     """ASGI layer around the whole app; websockets are refused (there are none)."""
 
-    def __init__(self, app: ASGIApp, *, hosts: frozenset[str], secure: bool) -> None:
+    def __init__(self, app: ASGIApp, *, hosts: frozenset[str], secure: bool, body_s: float = BODY_S) -> None:
         self._app, self._hosts, self._secure = app, frozenset(host.lower() for host in hosts), secure
+        self._body_s = body_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check, pass on, add headers."""
@@ -66,7 +71,8 @@ class Shield:
             status, code = refusal
             await JSONResponse({"error": {"code": code}}, status)(scope, receive, reply)
             return
-        await self._app(scope, _capped(receive), reply)
+        within_s = None if scope["method"] in SAFE_METHODS else self._body_s
+        await self._app(scope, _capped(receive, within_s), reply)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         headers = Headers(scope=scope)
@@ -75,7 +81,7 @@ class Shield:
         if scope["method"] not in SAFE_METHODS and not self._is_own_page(headers):
             return 403, "origin"
         length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > MAX_BODY_BYTES:
+        if not (length.isascii() and length.isdigit() and len(length) < 20) or int(length) > MAX_BODY_BYTES:
             return 413, "too_big"
         return None
 
@@ -110,13 +116,23 @@ def _host_name(host: str) -> str:
         return ""
 
 
-def _capped(receive: Receive) -> Receive:
-    """Count the body as it arrives: Content-Length may be absent or a lie."""
-    seen = 0
+def _capped(receive: Receive, within_s: float | None) -> Receive:
+    """Count the body as it arrives (Content-Length may be absent or a lie) and bound the time it takes.
+
+    `within_s` None: no body is expected, and what is waited for is the page going away.
+    """
+    seen, arriving, until_s = 0, within_s is not None, 0.0
 
     async def counted() -> MutableMapping[str, Any]:
-        nonlocal seen
-        message = await receive()
+        nonlocal seen, arriving, until_s
+        if arriving and within_s is not None and not until_s:
+            until_s = asyncio.get_running_loop().time() + within_s
+        try:
+            async with asyncio.timeout_at(until_s if arriving else None):
+                message = await receive()
+        except TimeoutError as error:
+            raise HTTPException(408) from error
+        arriving = arriving and bool(message.get("more_body"))
         seen += len(message.get("body", b""))
         if seen > MAX_BODY_BYTES:
             raise HTTPException(413)
