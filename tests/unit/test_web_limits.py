@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import MutableMapping
 from typing import Any
 
 import pytest
@@ -33,7 +34,7 @@ class Drip:
         await asyncio.Event().wait()
         raise AssertionError
 
-    async def send(self, message: dict[str, Any]) -> None:
+    async def send(self, message: MutableMapping[str, Any]) -> None:
         if "status" in message:
             self.statuses.append(message["status"])
 
