@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import ctypes
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 import anyio
 
 TRUSTED_AFTER_MS = 1_767_225_600_000
 """2026-01-01 UTC: a wall clock before the product existed is certainly wrong (boot in 1970)."""
+
+
+MOST_DRIFT_MS = 5 * 60_000
+"""What a clock that was once set may drift in a month without internet (100 ppm); more is a step."""
 
 
 class Clock(Protocol):
@@ -48,33 +53,55 @@ class _Timex(ctypes.Structure):
 
 _TIME_ERROR = 5
 """adjtimex(2) returns TIME_ERROR while the kernel clock is not synchronised."""
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def kernel_says_synchronised() -> bool:
     """Ask adjtimex(2) whether an NTP client disciplines the clock."""
-    state = int(ctypes.CDLL(None, use_errno=True).adjtimex(ctypes.byref(_Timex())))
+    state = int(_LIBC.adjtimex(ctypes.byref(_Timex())))
     return 0 <= state < _TIME_ERROR
 
 
 class SystemClock:
-    """The machine's own clock; `require_ntp` demands a synchronised kernel clock for trust."""
+    """The machine's own clock; any thread.
 
-    def __init__(self, *, require_ntp: bool = False) -> None:
-        self._require_ntp = require_ntp
+    `require_ntp` demands a synchronised kernel clock for trust. The kernel forgets it some nine hours after
+    the last answer of a server, but the school works without internet: a clock that was synchronised stays
+    trusted until wall time steps away from monotonic time.
+    """
+
+    def __init__(
+        self,
+        *,
+        require_ntp: bool = False,
+        synchronised: Callable[[], bool] = kernel_says_synchronised,
+        wall_ns: Callable[[], int] = time.time_ns,
+        mono_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._require_ntp, self._synchronised = require_ntp, synchronised
+        self._wall_ns, self._mono_ns = wall_ns, mono_ns
+        self._offset_ms: int | None = None
+        """Wall minus monotonic time when the kernel last called it synchronised."""
 
     def now_ms(self) -> int:
         """Return wall time, UTC milliseconds."""
-        return time.time_ns() // 1_000_000
+        return self._wall_ns() // 1_000_000
 
     def mono_ns(self) -> int:
         """Return monotonic nanoseconds."""
-        return time.monotonic_ns()
+        return self._mono_ns()
 
     def trusted(self) -> bool:
-        """Say no before 2026, and while NTP is demanded and absent."""
+        """Say no before 2026, and where NTP is demanded until it has set the clock, or after a step without it."""
         if self.now_ms() < TRUSTED_AFTER_MS:
             return False
-        return kernel_says_synchronised() if self._require_ntp else True
+        if not self._require_ntp:
+            return True
+        offset_ms, known_ms = self.now_ms() - self.mono_ns() // 1_000_000, self._offset_ms
+        if self._synchronised():
+            self._offset_ms = offset_ms
+            return True
+        return known_ms is not None and abs(offset_ms - known_ms) <= MOST_DRIFT_MS
 
     async def sleep(self, seconds: float) -> None:
         """Wait in the event loop."""

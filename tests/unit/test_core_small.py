@@ -21,7 +21,7 @@ from cryptography import x509
 from gateway.core import log as logs
 from gateway.core.boxca import ensure_tls
 from gateway.core.bus import Bus
-from gateway.core.clock import TRUSTED_AFTER_MS, SystemClock
+from gateway.core.clock import SystemClock
 from gateway.core.daemonize import DaemonFacts, Health, explain, serve
 from gateway.core.errors import CameraLoginRefused, ConfigError, VuonError, all_errors, by_code
 from gateway.core.events import EVENT_TYPES, Lane, make_event, uuid7
@@ -228,29 +228,6 @@ def test_event_ids_are_version_7_and_sort_by_time() -> None:
     assert ids == sorted(ids)
     assert {item[14] for item in ids} == {"7"}
     assert uuid7(NOON_MS, b"\xff" * 10)[19] == "b"
-
-
-def test_the_system_clock_is_not_trusted_before_the_product_existed() -> None:
-    """A clock in 1970 may not decide about anything."""
-    assert SystemClock().trusted() == (SystemClock().now_ms() >= TRUSTED_AFTER_MS)
-    assert SystemClock().mono_ns() <= SystemClock().mono_ns()
-
-
-@pytest.mark.anyio
-async def test_a_fake_clock_wakes_sleepers_in_order() -> None:
-    """The clock of the tests keeps the order of wake-ups: without it no other test means much."""
-    clock, woken = FakeClock(), list[tuple[str, int]]()
-
-    async def sleeper(name: str, seconds: float) -> None:
-        await clock.sleep(seconds)
-        woken.append((name, clock.mono_ns() // 10**9))
-
-    tasks = [asyncio.create_task(sleeper(name, s)) for name, s in (("c", 30), ("a", 1), ("b", 20))]
-    await clock.advance(25)
-    assert woken == [("a", 2), ("b", 21)]
-    await clock.advance(10)
-    assert woken[-1] == ("c", 31)
-    await asyncio.gather(*tasks)
 
 
 @pytest.mark.anyio
