@@ -70,7 +70,7 @@ class FleetBox:
 
     async def tell(self, *facts: tuple[str, dict[str, Any]], ago_s: float = 0) -> None:
         """Send events; each fact is a name and its fields, `ago_s` seconds old."""
-        documents = []
+        documents: list[dict[str, Any]] = []
         for name, data in facts:
             event = make_event(name, now_ms=self.clock.now_ms() - int(ago_s * 1000), mono_ns=5, trusted=True, **data)
             found = document(event)

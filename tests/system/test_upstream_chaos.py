@@ -108,8 +108,8 @@ async def test_both_sides_killed_ten_times_lose_nothing_and_double_nothing(tmp_p
         await sender.until_put(100)
         for _ in range(KILLS):
             await asyncio.sleep(chance.uniform(0.0, 0.4))
-            for side in chance.sample([hub, sender], 2):
-                await side.kill()
+            for kill in chance.sample([hub.kill, sender.kill], 2):
+                await kill()
                 await asyncio.sleep(chance.choice([0.0, 0.05, 0.3]))
             await asyncio.gather(hub.start(), sender.start())
             await hub.until_up()

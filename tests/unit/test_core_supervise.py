@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.errors import CameraSilent
-from gateway.core.supervise import Backoff, contained, supervise
+from gateway.core.errors import CameraSilent, HubBusy
+from gateway.core.supervise import MOST_ASKED_S, Backoff, contained, supervise
 from tests.fakes.clock import FakeClock
 
 pytestmark = pytest.mark.anyio
@@ -111,3 +111,26 @@ def test_a_pause_is_never_zero_nor_above_the_limit(failures: int, jitter: float)
     """Whatever the number of failures, the pause stays within half of the first and the most."""
     rule = Backoff(first_s=0.5, most_s=30)
     assert 0.25 <= rule.wait_s(failures, jitter) <= 30
+
+
+async def test_the_other_sides_wish_is_the_shortest_pause() -> None:
+    """`retry_after_s` of an error is respected, and bounded: a peer cannot switch us off."""
+    clock, starts = FakeClock(), list[float]()
+    asked = iter([30, 10**9, 0, "soon"])
+
+    async def child() -> None:
+        starts.append(clock.mono_ns() / 1e9)
+        raise HubBusy("busy", retry_after_s=next(asked, 0))
+
+    rule = Backoff(first_s=1, factor=1, most_s=1, spread=0)
+    task = asyncio.create_task(supervise("hub", child, clock=clock, on_fault=Faults(), backoff=rule))
+    await clock.advance(30 + MOST_ASKED_S + 5)
+    task.cancel()
+    gaps = [later - earlier for earlier, later in itertools.pairwise(starts)]
+    assert gaps[:4] == [30, MOST_ASKED_S, 1, 1]
+
+
+def test_the_spread_decides_how_random_a_pause_is() -> None:
+    """None is exact, all is anywhere up to the limit."""
+    assert [Backoff(first_s=8, spread=0).wait_s(1, jitter) for jitter in (0.0, 0.9)] == [8, 8]
+    assert [Backoff(first_s=8, spread=1).wait_s(1, jitter) for jitter in (0.0, 0.5)] == [0, 4]

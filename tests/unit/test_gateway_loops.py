@@ -6,7 +6,7 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.access import audit
-from gateway.access import store as access_store
-from gateway.core.db import Database
 from gateway.core.errors import DaemonUnavailable
-from gateway.core.events import Lane, uuid7
-from gateway.core.wire import ControlClient, ControlServer, Reply, Request
+from gateway.core.events import Event, Lane
+from gateway.core.wire import ControlClient
 from gateway.health import store as health
 from gateway.health.tracker import Tracker
 from gateway.roofs.gateway_loops import (
@@ -30,107 +28,18 @@ from gateway.roofs.gateway_loops import (
     Checkpoints,
     JournalCopy,
     Keeper,
-    Looks,
 )
 from gateway.upstream import keeping, outbox
-from tests.fakes.clock import NOON_MS, FakeClock
 from tests.fakes.events import CAMERA, numbered
+from tests.fakes.gateway_desk import Desk, fact, gateway_desk
 
 pytestmark = pytest.mark.anyio
 
 
-def fact(seq: int, kind: str = "clock.step.v1", **data: Any) -> dict[str, Any]:
-    return {
-        "seq": seq,
-        "id": uuid7(NOON_MS + seq),
-        "type": kind,
-        "at_ms": NOON_MS,
-        "time_trusted": True,
-        "mono_ms": seq,
-        "subject": CAMERA,
-        "data": data or {"step_ms": seq},
-    }
-
-
-class FakeRecorder:
-    """The recorder's journal and status behind a real control socket."""
-
-    def __init__(self) -> None:
-        self.stream, self.events = "journal-1", list[dict[str, Any]]()
-        self.asked: list[int] = []
-        self.cameras: list[dict[str, Any]] = []
-
-    async def journal(self, request: Request) -> Reply:
-        after, limit = request.number("after"), request.number("limit")
-        self.asked.append(after)
-        page = [item for item in self.events if item["seq"] > after][:limit]
-        return Reply({"stream": self.stream, "events": page})
-
-    async def status(self, _request: Request) -> Reply:
-        return Reply({"cameras": self.cameras, "volumes": []})
-
-
-class Desk:
-    """A gateway's database, a recorder, and what the loops told."""
-
-    def __init__(self, db: Database, recorder: FakeRecorder, client: ControlClient) -> None:
-        self.db, self.recorder, self.client = db, recorder, client
-        self.clock, self.woken, self.changed = FakeClock(), 0, list[list[int]]()
-        self.fail_changed = False
-        self.live: dict[str, Any] | None = {"viewers": {"a": 2, "b": 1}}
-        self.hub_ok: bool | None = None
-
-    def woke(self) -> None:
-        self.woken += 1
-
-    async def on_changed(self, rows: list[dict[str, Any]]) -> None:
-        if self.fail_changed:
-            raise DaemonUnavailable("busy")
-        self.changed.append([row["seq"] for row in rows])
-
-    def copier(self) -> JournalCopy:
-        return JournalCopy(self.client, self.db, self.on_changed)
-
-    async def live_status(self) -> dict[str, Any]:
-        if self.live is None:
-            raise DaemonUnavailable("live is away")
-        return self.live
-
-    def looks(self, tracker: Tracker | None = None) -> Looks:
-        return Looks(
-            self.client,
-            self.live_status,
-            self.db,
-            tracker or Tracker(self.clock),
-            self.clock,
-            hub_ok=lambda: self.hub_ok,
-            woke=self.woke,
-        )
-
-    async def types(self) -> list[str]:
-        return [row["type"] for row in await self.rows("SELECT type FROM event ORDER BY number")]
-
-    async def rows(self, sql: str) -> list[sqlite3.Row]:
-        return await self.db.read(lambda conn: conn.execute(sql).fetchall())
-
-
-@asynccontextmanager
-async def recorder_socket(folder: Path, recorder: FakeRecorder) -> AsyncIterator[None]:
-    methods = {"journal": recorder.journal, "status": recorder.status}
-    async with ControlServer(folder / "recorder.sock", "recorder", methods, on_fault=lambda name, error: None):
-        yield
-
-
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    recorder = FakeRecorder()
-    migrations = [access_store.MIGRATIONS, outbox.MIGRATIONS, health.MIGRATIONS]
-    async with (
-        Database(tmp_path / "gateway.db", migrations) as db,
-        recorder_socket(tmp_path, recorder),
-        ControlClient(tmp_path / "recorder.sock", "recorder") as client,
-    ):
-        yield Desk(db, recorder, client)
+    async with gateway_desk(tmp_path) as found:
+        yield found
 
 
 class TestJournalCopy:
@@ -361,6 +270,10 @@ class TestCheckpoints:
         assert desk.woken == 1
 
 
+def _put(event: Event, conn: sqlite3.Connection) -> None:
+    outbox.put(conn, event)
+
+
 class TestKeeper:
     """Old events and too many of them."""
 
@@ -372,7 +285,7 @@ class TestKeeper:
         now_ms = desk.clock.now_ms() - age_days * DAY_MS
         for number in range(count):
             event = numbered(lane, number, now_ms=now_ms)
-            await desk.db.write(lambda conn, event=event: outbox.put(conn, event))
+            await desk.db.write(partial(_put, event))
 
     async def kept(self, desk: Desk) -> int:
         return int((await desk.rows("SELECT count(*) FROM outbox"))[0][0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -45,8 +46,12 @@ class Bench:
     async def put(self, lane: Lane, count: int) -> None:
         start = len(self.ids[lane]) + 1
         events = [numbered(lane, number) for number in range(start, start + count)]
-        for event in events:
-            await self.db.write(lambda conn, event=event: outbox.put(conn, event))
+
+        def apply(conn: sqlite3.Connection) -> None:
+            for event in events:
+                outbox.put(conn, event)
+
+        await self.db.write(apply)
         self.ids[lane] += [event.id for event in events]
 
     async def run(self, seconds: float = 1.0) -> BaseException | None:
