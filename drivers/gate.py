@@ -2,18 +2,27 @@
 
 Owns `LoginGate`. Invariants: a password nobody has seen work is sent by one try at a time; once it
 was refused it is not sent again until somebody builds a gate with another login; a login that worked
-stays proven, because a later 401 means the camera has no room, not that the password changed
-(CAMERAS: Login). All methods may be called from any thread and never block.
+stays proven, because a later 401 mostly means that the camera has no room (CAMERAS: Login). But it may
+also mean that the password was changed on the camera: refusals of a proven login are counted, and after
+`MOST_DOUBTS` within `DOUBT_WINDOW_S` it is not sent, so that no camera counts enough of them to lock its
+account. All methods may be called from any thread and never block.
 """
 
 from __future__ import annotations
 
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
 from enum import StrEnum
 
 from gateway.core.errors import CameraLoginRefused, CameraOverloaded
 from gateway.core.model import Login
+
+MOST_DOUBTS = 3
+"""Cameras lock an account after five bad logins, the strictest we know of; main and sub may both be trying."""
+DOUBT_WINDOW_S = 1_800.0
+"""How long cameras count bad logins together, and how long they lock."""
 
 
 class GateState(StrEnum):
@@ -41,11 +50,15 @@ class LoginGate:
         login: Login | None,
         *,
         refused: bool = False,
+        proven: bool = False,
         on_refused: Callable[[], None] = _nobody_to_tell,
+        mono_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
+        """Begin with what is known of the login from before: `refused` or `proven` (not both)."""
         self.login = login
-        self._state = GateState.REFUSED if refused else GateState.UNPROVEN
-        self._on_refused = on_refused
+        self._state = GateState.REFUSED if refused else GateState.PROVEN if proven else GateState.UNPROVEN
+        self._on_refused, self._mono_ns = on_refused, mono_ns
+        self._doubts_ns: deque[int] = deque(maxlen=MOST_DOUBTS)
         self._lock = threading.Lock()
 
     @property
@@ -56,8 +69,9 @@ class LoginGate:
     def claim(self) -> None:
         """Take the right to send the password once.
 
-        CameraLoginRefused: there is no password, or it was refused before. CameraOverloaded
-        (field `busy`): another try with the unproven password is on its way; come back later.
+        CameraLoginRefused: there is no password, or it was refused before. CameraOverloaded: come back
+        later, as (field `busy`) another try with the unproven password is on its way, or (field
+        `doubted`) the proven one was refused too often lately.
         """
         with self._lock:
             if self.login is None:
@@ -66,21 +80,30 @@ class LoginGate:
                 raise CameraLoginRefused("the camera refused this login before", repeated=True)
             if self._state is GateState.TRYING:
                 raise CameraOverloaded("another connection is trying this login", busy=True)
+            if self._state is GateState.PROVEN and self._is_doubted():
+                raise CameraOverloaded("the camera refuses a login that worked; sent no more for now", doubted=True)
             if self._state is GateState.UNPROVEN:
                 self._state = GateState.TRYING
+
+    def _is_doubted(self) -> bool:
+        oldest_ns = self._mono_ns() - int(DOUBT_WINDOW_S * 1e9)
+        return len(self._doubts_ns) == MOST_DOUBTS and self._doubts_ns[0] > oldest_ns
 
     def accepted(self) -> None:
         """Note that the camera took the password: it is proven from now on."""
         with self._lock:
+            self._doubts_ns.clear()
             if self._state is not GateState.REFUSED:
                 self._state = GateState.PROVEN
 
     def refused(self) -> None:
         """Note a refusal: nobody sends the password again, and the listener is told once.
 
-        A proven login stays proven: the caller reports an overload instead.
+        A proven login stays proven, but in doubt: the caller reports an overload instead.
         """
         with self._lock:
+            if self._state is GateState.PROVEN:
+                self._doubts_ns.append(self._mono_ns())
             if self._state in (GateState.PROVEN, GateState.REFUSED):
                 return
             self._state = GateState.REFUSED

@@ -87,8 +87,8 @@ class Tools:
 
     clock: Clock
     player: StreamPlayer
-    make_gate: Callable[[Login | None, bool], Gate]
-    """`make_gate(login, refused)`: the login budget of one camera."""
+    make_gate: Callable[[Login | None, LoginState], Gate]
+    """`make_gate(login, state)`: the login budget of one camera, with what is known of the login."""
     make_source: Callable[[StreamSpec], Any]
     retry: Callable[[CameraError, int, float], Wait]
     knock: Callable[[str, int], Awaitable[bool]]
@@ -257,8 +257,7 @@ class CameraTask:
 
     def __init__(self, camera: Camera, tools: Tools) -> None:
         self.camera, self._tools = camera, tools
-        refused = camera.about.login_state is LoginState.REFUSED
-        self.gate = tools.make_gate(camera.about.login, refused)
+        self.gate = tools.make_gate(camera.about.login, camera.about.login_state)
         self.streams = tuple(StreamTask(self, stream, tools) for stream in camera.streams)
         self.leaving: GapCause | None = None
         """Why the streams are about to be cancelled, when it is not the end of the recorder."""
@@ -320,7 +319,7 @@ class CameraTask:
     async def relogin(self, camera: Camera) -> None:
         """Take another login and try again at once."""
         self.camera = camera
-        self.gate = self._tools.make_gate(camera.about.login, False)
+        self.gate = self._tools.make_gate(camera.about.login, LoginState.UNTRIED)
         for task in self.streams:
             task.again()
 

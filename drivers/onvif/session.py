@@ -170,9 +170,9 @@ class OnvifSession:
         self._gate.accepted()
 
     def _refusal(self, proven: bool) -> CameraError:
-        if proven:
-            return CameraOverloaded("the camera refuses a login that worked before")
         self._gate.refused()
+        if proven:
+            return CameraOverloaded("the camera refuses a login that worked before", doubted=True)
         return CameraLoginRefused("the camera refused the login", mode=str(self.mode))
 
     def _attempt(self, send: Callable[[], T], mode: LoginMode | None) -> T:

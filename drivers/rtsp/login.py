@@ -2,7 +2,8 @@
 
 Owns `SessionLogin`. Invariants: at most one try with an unproven password per refusal (a `stale=true`
 nonce may be renewed once, which is no wrong password); never Basic; after a login that worked a
-401 is an overload; a try that ended without an answer gives the gate back (CAMERAS: Login).
+401 is an overload, and one to the first request of a session puts the login in doubt; a try that ended
+without an answer gives the gate back (CAMERAS: Login).
 """
 
 from __future__ import annotations
@@ -61,8 +62,11 @@ class SessionLogin:
             self._trying = False
             self._gate.refused()
             raise CameraLoginRefused("the camera refused the login", status=reply.status)
-        else:
+        elif self._worked:
             raise CameraOverloaded("the camera refuses a login that worked: it has no room", status=reply.status)
+        else:
+            self._gate.refused()
+            raise CameraOverloaded("the camera refuses a login that worked before", status=reply.status, doubted=True)
 
     def _first(self, best: Challenge | None, schemes: list[str]) -> None:
         if best is None:
@@ -85,8 +89,9 @@ class SessionLogin:
     def answered(self, status: int) -> None:
         """Take any other reply to an authorised request: it settles the try."""
         if status in _ACCEPTED:
+            if not self._worked:  # once: an old session says nothing about the logins of new ones
+                self._gate.accepted()
             self._trying, self._worked = False, True
-            self._gate.accepted()
         elif self._trying:
             self._trying = False
             if status == _FORBIDDEN:

@@ -43,7 +43,7 @@ from recorder.camera import Tools
 from recorder.gaps import GapLedger
 from recorder.journal import Journal
 from recorder.losses import Losses
-from recorder.registry import MIGRATIONS, Identity, NewCamera, Registry, StreamSpec
+from recorder.registry import MIGRATIONS, Identity, LoginState, NewCamera, Registry, StreamSpec
 from recorder.retention import Rule
 from recorder.runs import RunBook, boot_id
 from recorder.school import SchoolKey, load_school_key
@@ -159,9 +159,9 @@ def source_of(spec: StreamSpec) -> RtspSource:
     return RtspSource(spec.host, spec.port, spec.path)
 
 
-def make_gate(login: Login | None, refused: bool) -> LoginGate:
-    """Return a camera's one login gate."""
-    return LoginGate(login, refused=refused)
+def make_gate(login: Login | None, state: LoginState) -> LoginGate:
+    """Return a camera's one login gate, with what is known of the login from before."""
+    return LoginGate(login, refused=state is LoginState.REFUSED, proven=state is LoginState.ACCEPTED)
 
 
 async def slots(config: Config, registry: Registry, losses: Losses, clock: Clock) -> list[Slot]:

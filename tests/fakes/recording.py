@@ -17,7 +17,7 @@ from gateway.core.model import Login, Secret, StreamId, StreamRole
 from gateway.core.secrets import SealKey
 from recorder.gaps import GapCause, GapLedger
 from recorder.journal import Journal
-from recorder.registry import MIGRATIONS, Camera, Identity, NewCamera, Registry, StreamSpec
+from recorder.registry import MIGRATIONS, Camera, Identity, LoginState, NewCamera, Registry, StreamSpec
 from recorder.runs import Run, RunBook
 
 BOOT = "0b0b0b0b-0000-4000-8000-000000000001"
@@ -125,7 +125,7 @@ class FakeGate:
     """A gate that only remembers."""
 
     login: Login | None
-    was_refused: bool
+    state: LoginState
 
 
 def camera_of(cameras: tuple[Camera, ...], number: int = 0) -> Camera:

@@ -6,11 +6,12 @@ import threading
 
 import pytest
 
-from drivers.gate import GateState, LoginGate
+from drivers.gate import DOUBT_WINDOW_S, MOST_DOUBTS, GateState, LoginGate
 from gateway.core.errors import CameraError, CameraLoginRefused, CameraOverloaded
 from gateway.core.model import Login, Secret
 
 LOGIN = Login("admin", Secret("right horse"))
+SECOND_NS = 1_000_000_000
 
 
 def state(gate: LoginGate) -> GateState:
@@ -76,6 +77,37 @@ def test_a_proven_login_survives_a_refusal() -> None:
     gate.claim()
     gate.refused()
     assert state(gate) is GateState.PROVEN
+
+
+def test_a_proven_login_that_is_refused_again_and_again_is_not_sent_for_half_an_hour() -> None:
+    """It may have been changed on the camera: fewer refusals than lock an account, then patience."""
+    now_ns = [1]
+    gate = LoginGate(LOGIN, proven=True, mono_ns=lambda: now_ns[0])
+    for _ in range(MOST_DOUBTS):
+        gate.claim()
+        gate.refused()
+        now_ns[0] += 60 * SECOND_NS
+    with pytest.raises(CameraOverloaded) as caught:
+        gate.claim()
+    assert caught.value.fields == {"doubted": True}
+    assert state(gate) is GateState.PROVEN
+    now_ns[0] = int(DOUBT_WINDOW_S * SECOND_NS) + 1
+    gate.claim()
+    gate.refused()
+    with pytest.raises(CameraOverloaded):
+        gate.claim()
+    now_ns[0] += 61 * SECOND_NS
+    gate.claim()
+
+
+def test_an_accepted_login_is_beyond_doubt() -> None:
+    """What the camera refused for want of room before does not count any more."""
+    gate = LoginGate(LOGIN, proven=True)
+    for _ in range(3 * MOST_DOUBTS):
+        gate.claim()
+        gate.refused()
+        gate.claim()
+        gate.accepted()
 
 
 def test_a_try_without_an_answer_leaves_everything_as_it_was() -> None:

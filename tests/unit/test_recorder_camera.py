@@ -73,8 +73,8 @@ class World:
             on_fault=lambda _, error: self.faults.append(error),
         )
 
-    def _gate(self, login: Login | None, refused: bool) -> FakeGate:
-        self.gates.append(FakeGate(login, refused))
+    def _gate(self, login: Login | None, state: LoginState) -> FakeGate:
+        self.gates.append(FakeGate(login, state))
         return self.gates[-1]
 
     def _retry(self, error: CameraError, failures: int, jitter: float) -> Wait:
@@ -247,11 +247,14 @@ async def test_a_refused_login_is_remembered_and_nothing_is_tried(tmp_path: Path
         await made.has_told(("login_refused", "camera_login"))
 
 
-async def test_a_login_refused_before_the_restart_starts_with_a_closed_gate(tmp_path: Path) -> None:
-    """The gate is told, so that no password is sent."""
-    async with world(tmp_path, state=LoginState.REFUSED) as made:
+@pytest.mark.parametrize("state", LoginState)
+async def test_what_was_known_of_a_login_before_the_restart_is_known_to_its_gate(
+    tmp_path: Path, state: LoginState
+) -> None:
+    """A refused one is not sent; a 401 for one that was accepted is no reason to give it up."""
+    async with world(tmp_path, state=state) as made:
         session = await made.player.wait_for(1)
-        assert made.gates == [FakeGate(Login("admin", Secret("Mat-khau 1")), was_refused=True)]
+        assert made.gates == [FakeGate(Login("admin", Secret("Mat-khau 1")), state)]
         assert session.gate is made.gates[0]
 
 
@@ -264,7 +267,7 @@ async def test_another_login_is_tried_at_once(tmp_path: Path) -> None:
         await made.task.relogin(await made.own.registry.set_login(made.task.camera.public_id, login))
         session = await made.player.wait_for(2)
         assert session.gate is made.gates[1]
-        assert made.gates[1] == FakeGate(login, was_refused=False)
+        assert made.gates[1] == FakeGate(login, LoginState.UNTRIED)
         await made.feed(session)
         await made.until(lambda: made.task.state is State.UP)
         await made.until(lambda: made.task.camera.about.login_state is LoginState.ACCEPTED)

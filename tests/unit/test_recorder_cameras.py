@@ -20,7 +20,7 @@ from gateway.roofs.recorder import make_gate, new_camera, settings, slots, sourc
 from recorder.gaps import GapCause
 from recorder.holds import read_holds
 from recorder.losses import Losses
-from recorder.registry import Identity, StreamSpec
+from recorder.registry import Identity, LoginState, StreamSpec
 from recorder.retention import Hold
 from recorder.runs import Anchor, Run, Step, Told
 from recorder.service_cameras import AdoptOrder
@@ -195,11 +195,12 @@ def test_what_drivers_learned_becomes_what_is_stored() -> None:
     assert source_of(main) == RtspSource("10.0.0.1", 554, "/a?b=1")
 
 
-def test_a_login_that_was_refused_makes_a_closed_gate() -> None:
+def test_what_is_known_of_a_login_makes_its_gate() -> None:
     """The drivers' gate knows before anything is sent."""
     login = Login("admin", Secret("x"))
-    assert make_gate(login, True).state is GateState.REFUSED
-    assert make_gate(login, False).state is GateState.UNPROVEN
+    assert make_gate(login, LoginState.REFUSED).state is GateState.REFUSED
+    assert make_gate(login, LoginState.ACCEPTED).state is GateState.PROVEN
+    assert make_gate(login, LoginState.UNTRIED).state is GateState.UNPROVEN
 
 
 async def test_a_run_without_a_row_can_be_corrected_later(tmp_path: Path) -> None:

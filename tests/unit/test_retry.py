@@ -48,6 +48,13 @@ def test_overload_backs_off_from_one_second_to_five_minutes() -> None:
     assert pauses[-1] == OVERLOAD_MOST_S == 300
 
 
+def test_a_proven_login_that_was_refused_is_tried_rarely() -> None:
+    """Both streams of a camera together send it less often than locks an account: two minutes, then forty."""
+    error = CameraOverloaded("full", doubted=True)
+    assert [after_failure(error, failures, 1.0).seconds for failures in (1, 2, 3, 99)] == [120, 2400, 2400, 2400]
+    assert after_failure(error, 1, 0.0).seconds == 60
+
+
 @pytest.mark.parametrize(
     ("kind", "most_s"), [(CameraClosed, ENDED_MOST_S), (CameraSilent, ENDED_MOST_S), (CameraBadReply, BAD_REPLY_MOST_S)]
 )

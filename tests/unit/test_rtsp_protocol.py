@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drivers.gate import GateState, LoginGate
+from drivers.gate import MOST_DOUBTS, GateState, LoginGate
 from drivers.rtsp.protocol import Phase
 from gateway.core.errors import (
     CameraBadReply,
@@ -146,8 +146,35 @@ def test_401_after_a_login_that_worked_is_an_overload() -> None:
     pipe = Pipe(camera(password="the camera is confused"), login)
     with pytest.raises(CameraOverloaded) as caught:
         pipe.start()
-    assert caught.value.fields["status"] == 401
+    assert caught.value.fields == {"status": 401, "doubted": True}
     assert login.state is GateState.PROVEN
+
+
+def test_a_password_changed_on_the_camera_is_sent_no_more_after_some_tries() -> None:
+    """However often it is tried, the camera sees fewer bad logins than it locks an account for."""
+    login, changed = proven().gate, camera(password="changed")
+    seen = 0
+    for _ in range(20):
+        changed.requests.clear()
+        with pytest.raises(CameraOverloaded) as caught:
+            Pipe(changed, login).start()
+        assert caught.value.fields["doubted"] is True
+        seen += len(changed.logins)
+    assert seen == MOST_DOUBTS
+
+
+def test_a_session_that_plays_on_does_not_vouch_for_new_logins() -> None:
+    """Its keep-alives are answered, yet a changed password stays in doubt."""
+    old = proven()
+    changed = camera(password="changed")
+    for _ in range(MOST_DOUBTS):
+        with pytest.raises(CameraOverloaded):
+            Pipe(changed, old.gate).start()
+        for _ in range(5):
+            old.feed(b"".join(media())).wait(9)
+    assert old.camera.methods.count("OPTIONS") > 1 + MOST_DOUBTS
+    with pytest.raises(CameraOverloaded):
+        old.gate.claim()
 
 
 @pytest.mark.parametrize("refused", ["SETUP", "PLAY"])
