@@ -1,8 +1,9 @@
 """Which language a request gets, and texts, times and durations in it.
 
-Owns the choice (`?lang=`, then the cookie, then Accept-Language, then the site's own) and `Words`, which
-templates and JSON answers use. Invariants: Vietnamese unless somebody asked for English; every text comes
-from a catalogue; values are escaped when they enter a text, so a camera's name cannot become markup.
+Owns the choice (`?lang=`, then the cookie, then the site's own) and `Words`, which templates and JSON answers
+use. Invariants: Vietnamese unless somebody asked for English by hand (an office PC's browser is often English
+while its user is not, so Accept-Language is not read); every text comes from a catalogue; values are escaped
+when they enter a text, so a camera's name cannot become markup.
 """
 
 from __future__ import annotations
@@ -31,22 +32,7 @@ def language_of(connection: HTTPConnection, site_language: str = DEFAULT_LANGUAG
     for asked in (connection.query_params.get("lang"), connection.cookies.get(LANGUAGE_COOKIE)):
         if asked in LANGUAGES:
             return str(asked)
-    return accepted(connection.headers.get("accept-language", "")) or site_language
-
-
-def accepted(header: str) -> str | None:
-    """Return the language of ours that an Accept-Language header (RFC 9110 §12.5.4) prefers, or None."""
-    best: tuple[float, str] | None = None
-    for item in header.split(",")[:20]:
-        name, _, rest = item.strip().partition(";")
-        primary = name.strip().lower().partition("-")[0]
-        try:
-            weight = float(rest.strip().removeprefix("q=") or "1")
-        except ValueError:
-            continue
-        if primary in LANGUAGES and weight > 0 and (best is None or weight > best[0]):
-            best = (weight, primary)
-    return best[1] if best else None
+    return site_language
 
 
 class Words:

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from tests.fakes.web_services import FakeBox
 from web.app import create_app
+from web.i18n import LANGUAGE_COOKIE
 from web.services import Caller
 from web.session import cookie_name
 
@@ -26,8 +27,10 @@ async def browser(
     services = box.services(**settings)
     base = ORIGIN if services.secure else "http://vuon.test"
     transport = httpx.ASGITransport(app or create_app(services), raise_app_exceptions=False, client=("192.0.2.7", 5000))
-    headers = {"Accept-Language": language, "Origin": base, "Sec-Fetch-Site": "same-origin"}
+    headers = {"Accept-Language": "en-US,en;q=0.9", "Origin": base, "Sec-Fetch-Site": "same-origin"}
     async with httpx.AsyncClient(transport=transport, base_url=base, headers=headers) as client:
+        if language != "vi":
+            client.cookies.set(LANGUAGE_COOKIE, language)
         if caller is not None:
             client.cookies.set(cookie_name(secure=services.secure), f"token-{caller.person}")
         yield client
