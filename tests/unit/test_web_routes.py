@@ -63,7 +63,7 @@ def test_an_undeclared_route_is_found() -> None:
 
 
 def test_public_routes_are_the_few_that_are_meant_to_be() -> None:
-    """Only signing in, the slip, static files and the manifest are for anybody."""
+    """Only signing in, the slip, "who am I", static files and the manifest are for anybody."""
     public = {
         (method, route.path)
         for route in routes(FakeBox(FakeClock()))
@@ -73,6 +73,7 @@ def test_public_routes_are_the_few_that_are_meant_to_be() -> None:
     assert public == {
         ("GET", "/vao"),
         ("POST", "/vao"),
+        ("GET", "/api/me"),
         ("GET", "/p/moi"),
         ("POST", "/api/slip"),
         ("GET", "/static/{version}/{path:path}"),

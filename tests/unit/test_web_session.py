@@ -75,7 +75,7 @@ async def test_signing_out_ends_the_session_and_clears_the_browser(box: FakeBox)
         assert cookie_of(response)["max-age"] == "0"
         assert response.headers["clear-site-data"] == '"cache", "storage"'
         client.cookies.set("__Host-vuon-box", f"token-{PRINCIPAL.person}")
-        assert (await client.get("/api/me")).status_code == 401
+        assert (await client.get("/api/cameras")).status_code == 401
 
 
 async def test_reading_the_slip_page_spends_nothing(box: FakeBox) -> None:
@@ -137,14 +137,14 @@ async def test_an_impossible_cookie_is_no_session(box: FakeBox, value: str) -> N
     """Empty, oversized and unknown tokens are all 401."""
     async with browser(box) as client:
         client.cookies.set("__Host-vuon-box", value)
-        assert (await client.get("/api/me")).status_code == 401
+        assert (await client.get("/api/cameras")).status_code == 401
 
 
 async def test_the_plain_cookie_is_no_session_where_tls_is_spoken(box: FakeBox) -> None:
     """A cookie that plain HTTP could have planted opens nothing."""
     async with browser(box) as client:
         client.cookies.set("vuon-box", f"token-{PRINCIPAL.person}")
-        assert (await client.get("/api/me")).status_code == 401
+        assert (await client.get("/api/cameras")).status_code == 401
 
 
 async def test_no_page_holds_the_token_or_the_code(box: FakeBox) -> None:
@@ -153,3 +153,10 @@ async def test_no_page_holds_the_token_or_the_code(box: FakeBox) -> None:
         for path in ("/", "/api/me", f"/camera/{MAM}", "/api/cameras"):
             assert "token-" not in (await client.get(path)).text
     assert "ABCD" not in f"{Secret('ABCD-1234')}"
+
+
+async def test_asking_who_is_signed_in_is_no_error_when_nobody_is(box: FakeBox) -> None:
+    """The sign-in page asks this once; a 401 would stand in every visitor's console."""
+    async with browser(box) as client:
+        answer = await client.get("/api/me")
+    assert (answer.status_code, answer.json()) == (200, None)

@@ -5,7 +5,7 @@ import { getJson } from './api.js';
 const tried = new URLSearchParams(location.search).has('lai');
 if (!tried) {
   getJson('/api/me').then(
-    () => location.replace(`${location.pathname === '/vao' ? '/' : location.pathname}?lai=1`),
+    (person) => person && location.replace(`${location.pathname === '/vao' ? '/' : location.pathname}?lai=1`),
     () => undefined,
   );
 }
