@@ -24,7 +24,12 @@ from web.session import services_of
 from web.views import class_view
 
 router = APIRouter()
-PAGE_TEXTS = ("live.", "dur.", "hours.left", "end.", "reason.", "net.", "cam.state.down", "cam.since", "cam.last")
+ENDS = ("calendar", "camera", "class", "clock", "consent", "device", "person", "plan", "session", "sharing", "stream")
+PAGE_TEXTS = (
+    *("live.", "dur.", "hours.left", "data.used", "end.", "net.", "cam.state.down", "cam.since", "cam.last"),
+    *(f"reason.{end}." for end in ENDS),
+    "reason.window.",
+)
 """No text with a technical reason: a guardian is not told why a camera fails."""
 DAY_START_H, DAY_END_H = 7, 17
 """The strip of the day shows school hours; it widens to hold every window."""
