@@ -165,6 +165,32 @@ def test_a_stalled_source_says_how_old_the_picture_is(live: LiveSite) -> None:
     expect_state(page, "live")
 
 
+def test_a_stream_of_a_standing_camera_is_not_live(live: LiveSite) -> None:
+    """A new session begins with the pictures kept from before: while the still is old, they are not of now."""
+    page = live.visit(f"/camera/{MAM}", PRINCIPAL)
+    expect_state(page, "live")
+    assert live.door is not None
+    live.box.still_age_ms = 30_000
+    live.do(hold(live.door.live))
+    expect(page.locator(".mid")).to_contain_text("giây trước", timeout=15_000)
+    page.evaluate("""() => {
+      globalThis.seen = [];
+      document.addEventListener('live-state', event => seen.push(event.detail.state));
+    }""")
+    with page.expect_response("**/whep/**", timeout=30_000):
+        pass  # given up and joined anew
+    expect(page.locator("live-view")).not_to_have_attribute("data-video", "")
+    page.evaluate("""() => new Promise(joined => {
+      const look = () => (document.querySelector('video').readyState > 1 ? joined() : setTimeout(look, 50));
+      look();
+    })""")
+    assert "live" not in page.evaluate("seen")
+    expect_state(page, "stalled")
+    live.box.still_age_ms = 800
+    live.do(release(live.door.live))
+    expect_state(page, "live")
+
+
 async def hold(box: LiveBox) -> None:
     """Stop the feed's pictures without ending anything."""
     assert box.feed._task is not None

@@ -7,7 +7,7 @@ import { clock, duration, now, t } from './i18n.js';
  * @typedef {object} Shown
  * @property {string} state @property {string} reason
  * @property {number|null} age seconds, null while the picture counts as now
- * @property {boolean} picture whether a still stands there
+ * @property {boolean} picture whether a still stands there @property {boolean} norec whether it is not recorded
  * @property {string} lastUrl picture of a camera that is gone, '' = none
  * @property {number} lastAt UTC ms
  * @property {string} why catalogue key @property {number} since UTC ms, 0 = unknown
@@ -15,10 +15,11 @@ import { clock, duration, now, t } from './i18n.js';
  */
 
 /** @param {Shown} shown @returns {HTMLElement[]} the chip in the corner */
-export function chipParts({ state, age, picture }) {
-  if (state === 'live') return [make('span', 'pb', [make('i', 'dot'), t('live.badge')])];
-  if (!picture || ['stalled', 'offline', 'idle'].includes(state)) return [];
-  return [make('span', state === 'weak' ? 'pb warn num' : 'pb num', [icon('image'), photoAge(age)])];
+export function chipParts({ state, age, picture, norec }) {
+  const alarm = norec ? [make('span', 'pb bad', [icon('disk-off'), t('cam.not_recording')])] : [];
+  if (state === 'live') return [...alarm, make('span', 'pb', [make('i', 'dot'), t('live.badge')])];
+  if (!picture || ['stalled', 'offline', 'idle'].includes(state)) return alarm;
+  return [...alarm, make('span', state === 'weak' ? 'pb warn num' : 'pb num', [icon('image'), photoAge(age)])];
 }
 
 /** @param {number|null} age seconds */
@@ -27,11 +28,17 @@ function photoAge(age) {
   return age < 120 ? t('live.photo_age', { n: age }) : t('live.photo_old', { dur: duration(age * 1000, Math.floor) });
 }
 
+/** @param {number} age seconds */
+const stopped = (age) =>
+  age < 120 ? t('live.stopped', { n: age }) : t('live.stopped_long', { dur: duration(age * 1000, Math.floor) });
+
 /** @param {Shown} shown @returns {HTMLElement[]} the middle */
 export function midParts(shown) {
   const { state, age, picture } = shown;
   if (state === 'tap') return [tapButton(shown.play), make('b', '', [t('live.tap')])];
-  if (state === 'stalled') return [make('i', 'spin'), make('b', 'num', [t('live.reconnect', { n: age ?? 3 })])];
+  if (state === 'stalled') {
+    return [make('i', 'spin'), make('b', '', [t('live.reconnect')]), make('span', 'num', [stopped(age ?? 3)])];
+  }
   if (state === 'ended' || state === 'gone') return [make('b', '', [shown.reason])];
   if (state === 'offline') return [offlinePlate(shown)];
   if (state === 'opening' && !picture) {

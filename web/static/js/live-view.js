@@ -2,8 +2,10 @@
 //
 // Ladder: a still at once, video over it as soon as it flows, stills again while the link is weak. Invariants:
 // a picture older than 3 s always shows its age; nothing is fetched while the page or the element is hidden;
-// when the right to see ends, the pixels go before anything else happens; no state is final.
+// when the right to see ends, the pixels go before anything else happens; no state is final; a joining stream
+// begins with pictures that may be old, so it counts as live only once something proves that it is.
 //
+// The page may set `down` (the box has lost the camera) and `norec` (it is not recorded).
 // Attribute `data-state`: idle, opening, still, live, stalled, weak, tap, offline, ended, gone.
 // Events (bubbling): `live-state` {state, reason}, `live-ended` {reason}, `live-signed-out`.
 
@@ -11,13 +13,16 @@ import { ApiError, call } from './api.js';
 import { make } from './dom.js';
 import { has, t } from './i18n.js';
 import { chipParts, midParts } from './live-paint.js';
-import { FIRST_FRAME_MS, GIVE_UP_MS, LAST_MS, STALE_MS, shownAge, stillDelay, videoDelay } from './retry.js';
+import { FIRST_FRAME_MS, GIVE_UP_MS, LAST_MS, STALE_MS, flows, shownAge, stillDelay, videoDelay } from './retry.js';
 import { WhepSession } from './whep.js';
 
 const TICK_MS = 250;
 const PATIENCE = 2;
 const WEAK_EVERY_MS = 5000;
 const ENDED_AGAIN_MS = 30000;
+const GONE_AGAIN_MS = 10000;
+/** A still that is this much later than its pace allows is no picture of now any more. */
+const LATE_MS = 4000;
 
 export class LiveView extends HTMLElement {
   /** @type {WhepSession|null} */ #session = null;
@@ -33,13 +38,23 @@ export class LiveView extends HTMLElement {
   #nextStill = 0;
   /** The box says that the camera is gone, or has only an old picture of it. */ #lost = false;
   #frameAt = 0;
+  #firstFrameAt = 0;
   #opened = 0;
+  /** The instant that the picture of a stall shows; 0 = no stall since the last live picture. */ #stoppedAt = 0;
+  #missing = 0;
   #videoFails = 0;
   #nextVideo = 0;
   #timer = 0;
   #bytes = 0;
   #abort = new AbortController();
   /** @type {IntersectionObserver|null} */ #watcher = null;
+
+  static observedAttributes = ['down', 'norec'];
+
+  attributeChangedCallback() {
+    this.#painted = '';
+    if (this.hasAttribute('down') && ['still', 'stalled', 'weak'].includes(this.#state)) this.#settle();
+  }
 
   connectedCallback() {
     if (!this.#image) this.#build();
@@ -61,11 +76,6 @@ export class LiveView extends HTMLElement {
     removeEventListener('pagehide', this.#sleep);
     removeEventListener('pageshow', this.#wake);
     this.#sleep();
-  }
-
-  /** @returns {string} */
-  get state() {
-    return this.#state;
   }
 
   /** Shows stills only (data saver), or lets video come back. @param {boolean} on */
@@ -90,12 +100,14 @@ export class LiveView extends HTMLElement {
 
   // life
 
-  #wake = () => {
+  /** @param {Event} [event] */
+  #wake = (event) => {
     if (document.hidden || !this.#visible) return this.#sleep();
+    if (this.#running && event?.type !== 'online') return undefined;
+    this.#nextStill = this.#nextVideo = this.#videoFails = this.#stillFails = 0;
     if (this.#running) return undefined;
     this.#running = true;
     this.#abort = new AbortController();
-    this.#nextStill = this.#nextVideo = this.#videoFails = this.#stillFails = 0;
     this.#to('opening');
     this.#timer = setInterval(this.#tick, TICK_MS);
     this.#tick();
@@ -114,15 +126,18 @@ export class LiveView extends HTMLElement {
   #tick = () => {
     const time = performance.now();
     if (this.#session) this.#judge(time);
-    const wantsStill = this.#state !== 'live' && this.#state !== 'tap';
+    const wantsStill = this.#state !== 'live';
     if (wantsStill && !this.#stillBusy && time >= this.#nextStill) this.#fetchStill();
     const wantsVideo = !this.#stillOnly && !this.#session && !['ended', 'gone'].includes(this.#state);
     if (wantsVideo && time >= this.#nextVideo) this.#openVideo();
+    const late = this.#stillAt !== null && time - this.#stillAt > this.#pace + LATE_MS;
+    if (late && ['still', 'weak'].includes(this.#state)) this.#settle();
     this.#paint();
   };
 
   /** Says what the open session is worth now. @param {number} time */
   #judge(time) {
+    if (this.#state === 'tap') return;
     const silent = time - (this.#frameAt || this.#opened);
     if (!this.#frameAt) {
       if (silent > FIRST_FRAME_MS) this.#videoFailed();
@@ -130,6 +145,7 @@ export class LiveView extends HTMLElement {
       this.#videoFailed();
     } else if (silent > STALE_MS && this.#state === 'live') {
       this.#nextStill = 0;
+      this.#stoppedAt = this.#frameAt;
       this.#to('stalled');
     }
   }
@@ -161,11 +177,12 @@ export class LiveView extends HTMLElement {
     if (old.startsWith('blob:')) URL.revokeObjectURL(old);
     [this.#stillAt, this.#stillCaptured, this.#stillFails] = [at, captured, 0];
     this.#nextStill = performance.now() + stillDelay(0, this.#every, 0);
-    // An old still is a lost camera's last picture: small, grey and dated, never as large as a present one.
+    this.#missing = 0;
+    // A lost camera's last picture is small, grey and dated, never as large as a present one.
     this.#lost = performance.now() - at > LAST_MS;
     image.hidden = this.#lost;
     this.#painted = '';
-    if (this.#state === 'live' || this.#state === 'tap') return;
+    if (this.#state === 'live' || (this.#state === 'tap' && !this.#lost)) return;
     if (['ended', 'gone'].includes(this.#state)) this.#nextVideo = 0;
     this.#settle();
   }
@@ -184,10 +201,12 @@ export class LiveView extends HTMLElement {
       this.#blank();
       this.#emit('live-signed-out');
     } else if (error.status === 403) this.#ended(error.reason, error.why);
-    else if (error.status === 404) this.#gone();
-    else if (error.code.startsWith('camera') && this.#state !== 'live') {
+    else if (error.status === 404) {
+      // A box that starts again does not know its cameras for a moment: only the second answer counts.
+      this.#missing += 1;
+      if (this.#missing > 1) this.#gone();
+    } else if (error.code.startsWith('camera') && this.#state !== 'live') {
       this.#lost = true;
-      /** @type {HTMLImageElement} */ (this.#image).hidden = true;
       this.#settle();
     } else return false;
     return true;
@@ -197,7 +216,7 @@ export class LiveView extends HTMLElement {
 
   async #openVideo() {
     const url = `/whep/${this.getAttribute('camera')}?stream=${this.getAttribute('stream') || 'sub'}`;
-    [this.#opened, this.#frameAt] = [performance.now(), 0];
+    [this.#opened, this.#frameAt, this.#firstFrameAt] = [performance.now(), 0, 0];
     const session = new WhepSession(url, {
       track: (track) => this.#attach(session, track),
       ended: (reason) => {
@@ -214,7 +233,8 @@ export class LiveView extends HTMLElement {
       session.close();
       if (session !== this.#session) return;
       this.#session = null;
-      if (!this.#refused(error) || this.#lost) this.#videoFailed();
+      const missing = error instanceof ApiError && error.status === 404; // whether there is a camera, the still says
+      if (missing || !this.#refused(error) || this.#lost) this.#videoFailed();
     }
   }
 
@@ -225,13 +245,16 @@ export class LiveView extends HTMLElement {
     video.srcObject = new MediaStream([track]);
     const frame = () => {
       if (session !== this.#session) return;
+      video.requestVideoFrameCallback(frame);
+      if (video.paused) return; // a first frame is drawn without playing
       this.#frameAt = performance.now();
-      if (this.#state !== 'live') {
-        this.#videoFails = 0;
+      this.#firstFrameAt ||= this.#frameAt;
+      if (this.#state !== 'live' && flows(this.#frameAt, this.#firstFrameAt, this.#stillAt)) {
+        this.#videoFails = this.#stoppedAt = 0;
         this.#lost = false;
+        this.toggleAttribute('data-video', true);
         this.#to('live');
       }
-      video.requestVideoFrameCallback(frame);
     };
     video.requestVideoFrameCallback(frame);
     video.play().catch(() => {
@@ -248,11 +271,24 @@ export class LiveView extends HTMLElement {
     this.#settle();
   }
 
-  /** What stands there while no video flows; one or two failed tries are no weak network yet. */
+  /**
+   * What stands there while no video flows. Fresh stills without video are a weak link, but one or two failed
+   * tries are not; without a fresh still, the camera or the box stands, and the picture says since when.
+   */
   #settle() {
-    if (this.#lost) this.#to('offline');
-    else if (this.#stillAt === null) this.#to('opening');
-    else this.#to(this.#stillOnly || this.#videoFails > PATIENCE || this.#state === 'stalled' ? 'weak' : 'still');
+    const time = performance.now();
+    if (this.hasAttribute('down') && this.#state !== 'live') this.#lost = true;
+    if (this.#lost) {
+      /** @type {HTMLImageElement} */ (this.#image).hidden = true;
+      this.#to('offline');
+    } else if (this.#stillAt === null) this.#to('opening');
+    else if (time - this.#stillAt > this.#pace + LATE_MS || (this.#stoppedAt && this.#stillAt < this.#stoppedAt + 500)) {
+      this.#stoppedAt ||= this.#stillAt;
+      this.#to('stalled');
+    } else {
+      const weak = this.#videoFails > PATIENCE || (this.#stoppedAt && !this.#session);
+      this.#to(weak && !this.#stillOnly ? 'weak' : 'still');
+    }
   }
 
   #drop() {
@@ -260,6 +296,7 @@ export class LiveView extends HTMLElement {
     this.#session = null;
     const video = this.#video;
     if (video) video.srcObject = null;
+    this.removeAttribute('data-video');
   }
 
   // ends
@@ -274,7 +311,7 @@ export class LiveView extends HTMLElement {
 
   #gone() {
     this.#blank();
-    this.#nextStill = performance.now() + ENDED_AGAIN_MS;
+    this.#nextStill = performance.now() + GONE_AGAIN_MS;
     this.#to('gone', t('end.gone'));
   }
 
@@ -284,7 +321,7 @@ export class LiveView extends HTMLElement {
     if (image.src.startsWith('blob:')) URL.revokeObjectURL(image.src);
     image.removeAttribute('src');
     image.hidden = true;
-    this.#stillAt = null;
+    [this.#stillAt, this.#stoppedAt] = [null, 0];
   }
 
   // what is shown
@@ -307,13 +344,18 @@ export class LiveView extends HTMLElement {
     this.append(this.#image, this.#video, this.#mid, this.#chip);
   }
 
+  /** The pace of stills while they are all there is (ms). */
+  get #pace() {
+    return Number(this.getAttribute('every') || 0) * 1000 || WEAK_EVERY_MS;
+  }
+
   get #every() {
-    if (this.#state === 'opening' || this.#state === 'still') return 1000;
-    return this.#state === 'offline' ? 10000 : Number(this.getAttribute('every') || 0) * 1000 || WEAK_EVERY_MS;
+    if (this.#state === 'offline') return 10000;
+    return ['opening', 'still', 'stalled'].includes(this.#state) && !this.#stillOnly ? 1000 : this.#pace;
   }
 
   #age() {
-    const shown = ['live', 'stalled'].includes(this.#state) ? this.#frameAt : this.#stillAt;
+    const shown = this.hasAttribute('data-video') ? this.#frameAt : this.#stillAt;
     return shown === null ? 0 : performance.now() - shown;
   }
 
@@ -342,6 +384,7 @@ export class LiveView extends HTMLElement {
       reason: this.#reason,
       age,
       picture: this.#stillAt !== null && !this.#lost,
+      norec: this.hasAttribute('norec'),
       lastUrl: this.hasAttribute('last') ? this.#image?.getAttribute('src') || '' : '',
       lastAt: this.#stillCaptured,
       why: this.getAttribute('why') || 'cam.state.down',

@@ -9,6 +9,17 @@ export const FIRST_FRAME_MS = 8000;
 /** A stream that stands this long is given up for stills (ms). */
 export const GIVE_UP_MS = 8000;
 
+/** Longer than the pictures a stream repeats when somebody joins: frames beyond it are new (ms). */
+export const REPEAT_MS = 2500;
+
+/**
+ * Whether a stream's frames are of now. It begins with the current group of pictures, which is old when the
+ * camera stands; a fresh still proves that the camera does not, and so does a stream that goes on.
+ * @param {number} frameAt @param {number} firstAt of this stream @param {number|null} stillAt what the still shows
+ */
+export const flows = (frameAt, firstAt, stillAt) =>
+  (stillAt !== null && frameAt - stillAt <= STALE_MS) || frameAt - firstAt > REPEAT_MS;
+
 /**
  * @param {number} failures in a row, 1 = first
  * @param {number} jitter in [0, 1)
