@@ -1,8 +1,8 @@
 """Server-sent events: what changes while a page is open.
 
 Owns `/api/events`. Messages: `cameras` (staff) and `class` (guardian) whenever the view differs from the
-last one sent, `ended` with the reason one of the person's live sessions ended, `signed_out` when the
-session is over. Invariants: a stream never outlives its session; the number of streams a person and the box hold is
+last one sent, `beat` while nothing changes, `ended` with the reason one of the person's live sessions
+ended, `signed_out` when the session is over. Invariants: a stream never outlives its session; the number of streams a person and the box hold is
 bounded; a lost hint costs at most `REFRESH_S`, because the view is compared again at that pace.
 """
 
@@ -29,8 +29,8 @@ from web.session import caller_of, services_of
 
 router = APIRouter()
 REFRESH_S = 2.0
-BEAT_EVERY = 8
-"""Refreshes without news before a comment keeps the connection known to be alive."""
+BEAT_EVERY = 4
+"""Refreshes without news before a `beat`: a page that hears nothing for longer says that the box is lost."""
 MAX_PER_PERSON = 6
 MAX_STREAMS = 400
 RETRY_MS = 3000
@@ -104,7 +104,7 @@ async def events_of(request: Request, caller: Caller) -> AsyncIterator[str]:
                 yield message(kind, view | {"now_ms": services.clock.now_ms()})
             elif quiet >= BEAT_EVERY:
                 quiet = 0
-                yield ": \n\n"
+                yield message("beat", {})
             quiet += 1
             change = await hints.next(streams.refresh_s)
             if change is not None and change.kind == "ended":

@@ -58,6 +58,16 @@ def test_slip_to_first_picture_in_one_tap(day: Site) -> None:
     assert page.locator("input").count() == 0
 
 
+def test_a_slip_can_be_read_in_english_without_losing_it(day: Site) -> None:
+    """The secret goes along to the other language, and no request carries it."""
+    day.box.slips = {"s3cr3t": (MOTHER, "")}
+    page = day.visit("/p/moi#s3cr3t", size=PHONE)
+    page.get_by_role("link", name="English").click()
+    page.get_by_role("button", name="Continue").click()
+    expect(page.locator("live-view > img")).to_be_visible()
+    assert not [item for item in day.requests if "s3cr3t" in item.url]
+
+
 def test_a_used_slip_says_so_and_a_bare_link_asks_for_the_code(day: Site) -> None:
     """The page stays, names the trouble, and the button works again."""
     page = day.visit("/p/moi#spent", size=PHONE)
@@ -186,6 +196,9 @@ def test_data_saver_keeps_to_stills_and_is_remembered(day: Site) -> None:
     expect(page.get_by_role("switch")).to_have_attribute("aria-checked", "true")
     page.wait_for_timeout(1500)
     assert not [url for url in day.pictures() if "whep" in url]
+    expect(page.locator("#weak")).to_be_hidden()
+    expect(page.locator(".chip-at")).to_contain_text("Ảnh")
+    expect(page.locator("#used")).to_have_text("1 MB", timeout=15_000)
 
 
 def test_a_hidden_page_fetches_nothing_and_wakes_by_itself(day: Site) -> None:

@@ -73,7 +73,7 @@ def test_an_old_picture_says_how_old_it_is(site: Site) -> None:
     """No frame older than 3 s stands there without its age in words."""
     site.box.still_age_ms = 9_000
     page = site.visit("/", PRINCIPAL)
-    expect(page.locator(".tile").first.locator(".chip-at")).to_contain_text("giây trước")
+    expect(page.locator("live-view").first).to_contain_text("giây trước")
 
 
 @pytest.mark.parametrize("size", [(1440, 900), (1366, 650), (1024, 768), (1920, 1080)])
@@ -116,7 +116,7 @@ def test_a_change_reaches_an_open_page_by_itself(site: Site) -> None:
     site.box.status_of[YARD] |= {"state": "silent"}
     site.box.clock.tick(2)  # type: ignore[attr-defined]  # the fake's own
     expect(page.locator("#watching")).to_have_text("1 phụ huynh đang xem")
-    expect(page.locator(".tile").nth(3).locator(".m")).to_have_text("Không có hình")
+    expect(page.locator(".tile").nth(3).locator(".m")).to_have_text("Xem cách xử lý")
 
 
 def test_one_camera_asks_for_one_camera(site: Site) -> None:
@@ -186,3 +186,61 @@ def test_on_a_phone_nothing_scrolls_sideways(site: Site, size: tuple[int, int]) 
             expect(page.locator("live-view > img").first).to_be_visible()
         shoot(page, f"m-{name}-{size[0]}")
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0], name
+
+
+def test_a_camera_that_the_box_has_lost_is_a_plate_at_once(site: Site) -> None:
+    """Its last picture may be seconds old: it stands small and dated, and the tile leads to what to do."""
+    site.box.status_of[CHOI] |= {"state": "login_refused", "recording": False, "since_ms": TROUBLED_SINCE_MS}
+    site.box.still_age_ms = 4_000
+    page = site.visit("/", PRINCIPAL)
+    tile = page.locator(".tile").nth(1)
+    expect(tile.locator(".nopic")).to_contain_text("Sai mật khẩu camera")
+    expect(tile.locator(".m")).to_have_text("Xem cách xử lý")
+    expect(page.locator(".tile").nth(0).locator(".nopic")).to_have_count(0)
+    tile.click()
+    fault = page.locator("#fault")
+    expect(fault).to_contain_text("vuon mat-khau-camera")
+    expect(fault).to_contain_text("từ 09:42")
+    expect(fault).to_contain_text("cam-login_refused")
+
+
+def test_not_recording_stands_in_the_picture_and_viewing_goes_on(site: Site) -> None:
+    """Two facts, shown apart: a red plate over a picture of now."""
+    site.box.status_of[LA] |= {"recording": False}
+    page = site.visit("/", PRINCIPAL)
+    tile = page.locator(".tile").nth(2)
+    expect(tile.locator(".pb.bad")).to_have_text("Không ghi")
+    expect(tile.locator("live-view > img")).to_be_visible()
+    expect(page.locator(".tile").nth(0).locator(".pb.bad")).to_have_count(0)
+    expect(page.locator(".attn .good")).to_have_count(0)
+
+
+def test_all_is_well_is_said_too(site: Site) -> None:
+    """The strip counts the cameras that record, so that its silence is no question."""
+    page = site.visit("/", PRINCIPAL)
+    expect(page.locator(".attn .good")).to_contain_text("4 camera đang ghi hình")
+
+
+def test_a_page_that_hears_nothing_says_that_its_figures_may_be_old(site: Site) -> None:
+    """The box is gone, or the office's network: since when, and that recording may go on."""
+    context = site.browser.new_context(viewport={"width": 1440, "height": 900})
+    site.contexts.append(context)
+    context.add_cookies([{"name": "vuon-box", "value": f"token-{PRINCIPAL.person}", "url": site.url}])
+    page = context.new_page()
+    page.route("**/api/events", lambda route: route.abort())
+    page.goto(site.url + "/")
+    expect(page.locator(".attn .bad")).to_contain_text("Hộp ghi mất liên lạc", timeout=20_000)
+    expect(page.locator("#summary")).to_contain_text("có thể đã cũ")
+    page.unroute("**/api/events")
+    expect(page.locator(".attn .good")).to_be_visible(timeout=30_000)
+
+
+def test_an_english_browser_gets_vietnamese_and_a_clean_console(site: Site) -> None:
+    """Nobody asked for English; the sign-in page asks who is there without an error."""
+    answers: list[int] = []
+    page = site.visit("/nowhere", language="en-US")
+    page.on("response", lambda response: answers.append(response.status))
+    with page.expect_response("**/api/me"):
+        page.goto(site.url + "/vao")
+    expect(page.locator("html")).to_have_attribute("lang", "vi")
+    assert [status for status in answers if status >= 400] == []

@@ -50,7 +50,7 @@ class Ears:
         found = []
         for part in self.text.split("\n\n"):
             lines = dict(line.split(": ", 1) for line in part.splitlines() if ": " in line)
-            if "event" in lines:
+            if lines.get("event", "beat") != "beat":
                 found.append((lines["event"], json.loads(lines["data"])))
         return found
 
@@ -184,12 +184,12 @@ async def test_the_number_of_streams_a_person_holds_is_bounded(box: FakeBox) -> 
         await again.heard(1)
 
 
-async def test_quiet_streams_are_kept_alive_by_comments(box: FakeBox) -> None:
-    """Without news a comment is sent now and then, which scripts do not see."""
+async def test_quiet_streams_beat(box: FakeBox) -> None:
+    """Without news a beat is sent now and then, so that a page can tell a quiet box from a lost one."""
     app = create_app(box.services())
     app.state.streams = Streams(refresh_s=0.001)
     async with listening(app, MOTHER) as ears:
-        await ears.until(lambda: "\n\n: \n\n" in ears.text)
+        await ears.until(lambda: "event: beat\n" in ears.text)
     assert len(ears.events()) == 1
 
 

@@ -1,5 +1,7 @@
 // Requests to the box. Invariants: nothing is cached; an error carries the server's code and words.
 
+import { now } from './i18n.js';
+
 /** An answer that is not a success. */
 export class ApiError extends Error {
   /** @param {number} status @param {any} body */
@@ -39,22 +41,50 @@ export async function postJson(url, body = {}) {
   return (await call(url, { method: 'POST', headers, body: JSON.stringify(body) })).json();
 }
 
+/** Twice the box's longest pause between events, and a little (ms). */
+const SILENT_MS = 20000;
+/** A restart of the box is no loss yet (ms). */
+const BROKEN_MS = 4000;
+
 /**
  * Listens to the box's events while the page can be seen.
  * @param {string} url
  * @param {Record<string, (data: any) => void>} handlers by event name
+ * @param {(since: number) => void} [lost] told UTC ms by this device's clock when the box was last heard, 0 = again
  */
-export function listen(url, handlers) {
+export function listen(url, handlers, lost = () => undefined) {
   /** @type {EventSource|null} */
   let source = null;
+  let [heard, broken, said] = [performance.now(), 0, false];
+  const hear = () => {
+    [heard, broken] = [performance.now(), 0];
+    if (said) lost(0);
+    said = false;
+  };
+  setInterval(() => {
+    const time = performance.now();
+    if (document.hidden || said) return;
+    if (time - heard > SILENT_MS || (broken && time - broken > BROKEN_MS)) {
+      said = true;
+      lost(now() - (time - heard));
+      close();
+      open();
+    }
+  }, 1000);
   const open = () => {
     if (document.hidden || source) return;
     source = new EventSource(url);
+    source.addEventListener('open', hear);
+    source.addEventListener('beat', hear);
     for (const [name, handle] of Object.entries(handlers)) {
-      source.addEventListener(name, (event) => handle(JSON.parse(/** @type {MessageEvent} */ (event).data)));
+      source.addEventListener(name, (event) => {
+        hear();
+        handle(JSON.parse(/** @type {MessageEvent} */ (event).data));
+      });
     }
     // A refused stream (session over, too many) is closed by the browser for good: ask again later.
     source.addEventListener('error', () => {
+      broken ||= performance.now();
       if (source?.readyState === EventSource.CLOSED) {
         close();
         setTimeout(open, 5000 + Math.random() * 5000);
@@ -65,7 +95,11 @@ export function listen(url, handlers) {
     source?.close();
     source = null;
   };
-  document.addEventListener('visibilitychange', () => (document.hidden ? close() : open()));
+  document.addEventListener('visibilitychange', () => {
+    [heard, broken] = [performance.now(), 0];
+    if (document.hidden) close();
+    else open();
+  });
   addEventListener('pagehide', close);
   addEventListener('pageshow', open);
   open();

@@ -12,6 +12,8 @@ const MARGIN_PX = 14;
 const PHONE_PX = 760;
 const RELOAD_AFTER_MS = 30000;
 const SURE_MS = 6000;
+/** What the box says of a camera that it has no picture of. */
+const LOST = ['down', 'login_refused', 'silent'];
 /** Colour and icon of each trouble; "norec" is the alarm. */
 const TROUBLE = {
   norec: ['bad', 'disk-off'],
@@ -42,6 +44,7 @@ class CameraGrid extends HTMLElement {
   #large = false;
   #started = performance.now();
   #sureUntil = 0;
+  #lostAt = 0;
   /** @type {any} */ #state = null;
 
   connectedCallback() {
@@ -51,7 +54,7 @@ class CameraGrid extends HTMLElement {
     listen('/api/events', {
       cameras: (state) => this.#show(state),
       signed_out: () => location.assign('/vao'),
-    });
+    }, (since) => this.#box(since));
     document.addEventListener('live-signed-out', () => location.assign('/vao'), { once: true });
     document.addEventListener('live-state', () => this.#fit(), { once: true });
     document.fonts?.ready.then(this.#fit);
@@ -121,10 +124,12 @@ class CameraGrid extends HTMLElement {
     const view = /** @type {import('./live-view.js').LiveView} */ (tile.querySelector('live-view'));
     view.setAttribute('why', `cam.state.${camera.trouble === 'ok' ? 'down' : camera.trouble}`);
     view.setAttribute('since', String(camera.since_ms || 0));
+    view.toggleAttribute('down', LOST.includes(camera.trouble));
+    view.toggleAttribute('norec', camera.trouble === 'norec');
     if (tile.dataset.trouble !== camera.trouble && camera.trouble === 'ok') view.retry();
     tile.dataset.trouble = camera.trouble;
     const note = /** @type {HTMLElement} */ (tile.querySelector('.m'));
-    const said = JSON.stringify([camera.trouble, camera.sharing, camera.viewers]);
+    const said = JSON.stringify([camera.trouble, camera.sharing, camera.guardians]);
     if (note.dataset.said === said) return;
     note.dataset.said = said;
     note.classList.toggle('bad', camera.trouble !== 'ok');
@@ -140,22 +145,36 @@ class CameraGrid extends HTMLElement {
 
   #strip() {
     const strip = /** @type {HTMLElement} */ (document.getElementById('strip'));
-    const said = JSON.stringify(this.#state.troubles) + Math.floor(now() / 60000);
+    const said = JSON.stringify([this.#state.troubles, this.#state.recorder, this.#lostAt, this.#state.cameras.length]) + Math.floor(now() / 60000);
     if (strip.dataset.said === said) return;
     strip.dataset.said = said;
-    for (const old of strip.querySelectorAll('a')) old.remove();
-    for (const trouble of this.#state.troubles) {
+    for (const old of strip.querySelectorAll('.cell')) old.remove();
+    if (this.#lostAt) {
+      strip.append(cell('div', 'bad', 'alert', t('box.lost'), t('box.lost_more', { time: clock(this.#lostAt) })));
+    } else if (!this.#state.troubles.length) {
+      const all = t('grid.all_well', { n: this.#state.cameras.length });
+      strip.append(cell('div', 'good', 'check-circle', all, t('grid.all_well_more')));
+    }
+    // A silent recorder is one trouble, not one for each camera.
+    if (!this.#state.recorder) strip.append(cell('div', 'bad', 'alert', t('cam.state.unknown'), t('fix.unknown_short')));
+    for (const trouble of this.#state.recorder ? this.#state.troubles : []) {
       const [colour, name] = TROUBLE[/** @type {keyof TROUBLE} */ (trouble.trouble)];
       const since = trouble.since_ms;
-      const lines = [make('b', '', [t(`cam.trouble.${trouble.trouble}`, { name: trouble.name })])];
       const age = since ? { time: clock(since), dur: duration(now() - since, Math.floor) } : null;
-      lines.push(make('span', 'num', [age ? t('cam.since', age) : t('cam.since_unknown')]));
-      const link = make('a', colour, [icon(name), make('span', 'tx', lines)]);
+      const when = age ? t('cam.since', age) : t('cam.since_unknown');
+      const link = cell('a', colour, name, t(`cam.trouble.${trouble.trouble}`, { name: trouble.name }), when);
       link.setAttribute('href', `/camera/${trouble.id}`);
       strip.append(link);
     }
-    strip.hidden = !strip.children.length;
     this.#fit();
+  }
+
+  /** Says that what stands here may be old, or takes that back. @param {number} since UTC ms, 0 = the box answers */
+  #box(since) {
+    this.#lostAt = since;
+    this.#strip();
+    if (since) put('summary', ` · ${t('grid.box_gone')}`);
+    else this.#summary();
   }
 
   #sharing() {
@@ -206,11 +225,16 @@ class CameraGrid extends HTMLElement {
 
 /** @param {any} camera @returns {Node[]} what stands beside a camera's name */
 export function caption(camera) {
+  if (LOST.includes(camera.trouble)) return [words('', 'cam.how')]; // the picture's place says what
   if (camera.trouble !== 'ok') return [words('', `cam.note.${camera.trouble}`)];
   if (camera.sharing === 'paused') return [icon('pause', 's'), words('lb', 'share.paused')];
   if (camera.sharing === 'staff') return [icon('lock', 's'), words('lb', 'share.staff')];
-  return [icon('eye', 's'), document.createTextNode(String(camera.viewers)), words('lb', 'live.watching')];
+  return [icon('eye', 's'), document.createTextNode(String(camera.guardians)), words('lb', 'live.watching')];
 }
+
+/** @param {string} tag @param {string} colour @param {string} name icon @param {string} title @param {string} more */
+const cell = (tag, colour, name, title, more) =>
+  make(tag, `cell ${colour}`, [icon(name), make('span', 'tx', [make('b', '', [title]), make('span', 'num', [more])])]);
 
 /** @param {string} className @param {string} key */
 const words = (className, key) => make('span', className, [t(key)]);

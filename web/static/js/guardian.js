@@ -8,10 +8,12 @@ import { clock, duration, now, pageData, setNow, t } from './i18n.js';
 import './live-view.js';
 
 const MARK_EVERY_MS = 20000;
+const METER_EVERY_MS = 5000;
 const LONGEST_MS = 2 ** 31 - 1;
 const query = location.search;
 const first = pageData('view');
 let timer = 0;
+let [before, video] = [0, 0];
 
 /** @param {any} view */
 function consider(view) {
@@ -38,6 +40,16 @@ function left() {
   if (!element) return;
   const until = Number(element.dataset.until);
   if (until) element.textContent = t('hours.left', { dur: duration(until - now()) });
+}
+
+/** Says what this visit has cost: what the video counts, and the stills. @param {any} view */
+async function used(view) {
+  const { bytesReceived = 0, stillBytes = 0 } = await view.stats();
+  if (bytesReceived < video) before += video; // another session
+  video = bytesReceived;
+  const element = /** @type {HTMLElement} */ (document.getElementById('used'));
+  element.textContent = t('data.used', { n: Math.ceil((before + video + stillBytes) / 1e6) });
+  element.hidden = false;
 }
 
 /** Puts the viewer's name over the picture and moves it. @param {HTMLElement} view */
@@ -76,6 +88,7 @@ const view = /** @type {HTMLElement|null} */ (document.querySelector('live-view'
 if (view) {
   mark(view);
   saver(view);
+  setInterval(() => used(view), METER_EVERY_MS);
   view.addEventListener('live-ended', ask);
   view.addEventListener('live-state', (event) => {
     const weak = /** @type {HTMLElement} */ (document.getElementById('weak'));

@@ -18,6 +18,9 @@ function say(text) {
   trouble.hidden = !text;
 }
 
+const language = /** @type {HTMLAnchorElement} */ (document.getElementById('lang'));
+language.href += `#${secret}`;
+
 if (!secret) {
   button.disabled = true;
   say(t('slip.no_secret'));
