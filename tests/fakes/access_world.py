@@ -37,6 +37,7 @@ from gateway.core.model import Action, Decision, Grant, PublicId, Role, StreamRo
 from gateway.core.secrets import SealKey
 from gateway.core.supervise import FaultSink
 from tests.fakes.clock import FakeClock
+from tests.fakes.memory_disk import in_memory
 from tests.fakes.school import NOW, ZONE
 
 NOBODY = PublicId("")
@@ -254,7 +255,7 @@ async def school(folder: Path, *, now_ms: int = NOW) -> AsyncIterator[World]:
     clock, media = FakeClock(now_ms), FakeMedia()
     faults: list[tuple[str, BaseException]] = []
     events: list[Event] = []
-    async with Database(folder / "gateway.db", [MIGRATIONS]) as db:
+    async with Database(in_memory(folder) / "gateway.db", [MIGRATIONS]) as db:
         access = access_on(db, clock, media, faults, events)
         async with access:
             world = World(db, clock, media, access, faults, events)

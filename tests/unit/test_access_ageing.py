@@ -14,6 +14,7 @@ from gateway.core.db import Database
 from gateway.core.model import PublicId
 from tests.fakes.access_world import Access, FakeMedia, World, access_on, school
 from tests.fakes.clock import FakeClock
+from tests.fakes.memory_disk import in_memory
 from tests.fakes.school import DAY, NOW
 
 pytestmark = pytest.mark.anyio
@@ -36,7 +37,7 @@ async def restarted(folder: Path, off_ms: int, body: Callable[[Access, FakeClock
         await w.access.logins.keep()
         now_ms, ids = w.clock.now_ms(), (token, session, w.principal)
     clock = FakeClock(now_ms + off_ms)
-    async with Database(folder / "gateway.db", [MIGRATIONS]) as db:
+    async with Database(in_memory(folder) / "gateway.db", [MIGRATIONS]) as db:
         access = access_on(db, clock, FakeMedia(), [], [])
         await access.store.load()
         await access.logins.load()

@@ -14,6 +14,7 @@ from gateway.access.audit import Checkpoint, Verdict
 from gateway.access.store import MIGRATIONS
 from gateway.core.db import Database
 from tests.fakes.access_world import KEY
+from tests.fakes.memory_disk import in_memory
 from tests.fakes.school import NOW, pid
 
 PUBLIC = KEY.public_key()
@@ -23,7 +24,7 @@ ROWS = 30
 @pytest.fixture
 def db(tmp_path: Path) -> Iterator[Database]:
     """A database with 30 audit rows and a checkpoint after every ten."""
-    database = Database(tmp_path / "gateway.db", [MIGRATIONS])
+    database = Database(in_memory(tmp_path) / "gateway.db", [MIGRATIONS])
     database.open()
 
     def fill(conn: sqlite3.Connection) -> None:

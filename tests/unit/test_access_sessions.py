@@ -19,6 +19,7 @@ from gateway.core.errors import DaemonUnavailable, Denied, NotFound
 from gateway.core.model import Action, Decision, Role, StreamRole
 from tests.fakes.access_world import KEY, MAKERS, FakeMedia, World, access_on, grant_of, school
 from tests.fakes.clock import FakeClock
+from tests.fakes.memory_disk import in_memory
 from tests.fakes.school import NOW
 
 pytestmark = pytest.mark.anyio
@@ -232,7 +233,7 @@ async def restarted(folder: Path, media: FakeMedia, change: Act) -> tuple[list[s
         await w.access.open.open(w.principal, w.actor.device, w.camera, "offer")
         ids, actor, now_ms = (w.mother, w.class_id, w.camera), w.actor, w.clock.now_ms()
     clock = FakeClock(now_ms + 2_000)
-    async with Database(folder / "gateway.db", [MIGRATIONS]) as db:
+    async with Database(in_memory(folder) / "gateway.db", [MIGRATIONS]) as db:
         again = World(db, clock, media, access_on(db, clock, media, [], []), actor=actor)
         again.mother, again.class_id, again.camera = ids
         await again.access.store.load()

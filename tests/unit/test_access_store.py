@@ -20,6 +20,7 @@ from gateway.core.model import Role
 from gateway.core.secrets import SealKey
 from tests.fakes.access_world import World, school
 from tests.fakes.clock import FakeClock
+from tests.fakes.memory_disk import in_memory
 from tests.fakes.school import DAY, NOW, pid
 
 pytestmark = pytest.mark.anyio
@@ -165,7 +166,7 @@ async def test_names_are_sealed_to_their_row(tmp_path: Path) -> None:
 
 async def test_nothing_is_answered_before_loading(tmp_path: Path) -> None:
     """A store that was not loaded has no facts to decide from."""
-    async with Database(tmp_path / "gateway.db", [MIGRATIONS]) as db:
+    async with Database(in_memory(tmp_path) / "gateway.db", [MIGRATIONS]) as db:
         store = FactStore(db, FakeClock(NOW), zone=ZoneInfo("UTC"), seal=SealKey(bytes(32)))
         with pytest.raises(RuntimeError):
             _ = store.current
