@@ -2,8 +2,9 @@
 
 Owns `/api/events`. Messages: `cameras` (staff) and `class` (guardian) whenever the view differs from the
 last one sent, `beat` while nothing changes, `ended` with the reason one of the person's live sessions
-ended, `signed_out` when the session is over. Invariants: a stream never outlives its session; the number of streams a person and the box hold is
-bounded; a lost hint costs at most `REFRESH_S`, because the view is compared again at that pace.
+ended, `signed_out` when the session is over. Invariants: a stream never outlives its session; the number
+of streams a person and the box hold is bounded; a lost hint costs at most `REFRESH_S`, because the view is
+compared again at that pace.
 """
 
 from __future__ import annotations
