@@ -60,6 +60,20 @@ class Row:
     """Of the rounds left out."""
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says."""
+
+    rounds: int = 3
+    seconds: float = 12.0
+    warm_s: float = 27.0
+    cameras: int = 32
+    viewers: int = 10
+    rows: int = 300_000
+    command: str = ""
+    say: Callable[[str], None] = print
+
+
 @dataclass(slots=True)
 class Table:
     """A bench's result."""
@@ -117,6 +131,12 @@ def _spreads(readings: Sequence[Reading]) -> dict[str, Spread]:
     valid = [reading.figures for reading in readings if not reading.invalid]
     names = list(dict.fromkeys(name for figures in valid for name in figures))
     return {name: spread([figures[name] for figures in valid if name in figures]) for name in names}
+
+
+def compare(title: str, variants: Sequence[Variant], options: Options, notes: Sequence[str] = ()) -> Table:
+    """Run a whole bench and return its table."""
+    readings = run_rounds(variants, options.rounds, options.say)
+    return Table(title, options.command, summarise(variants, readings), list(notes))
 
 
 def figure(value: float) -> str:

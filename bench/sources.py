@@ -68,8 +68,15 @@ def packetize(nals: list[bytes]) -> tuple[bytes, tuple[int, ...]]:
     return bytes(frames), tuple(offsets)
 
 
-def encode(width: int, height: int, bitrate_bps: int, seed: int = 7) -> Clip:
-    """Encode a loop with libx264: a textured wall, things that move over it, and sensor noise."""
+def encode(width: int, height: int, bitrate_bps: int) -> Clip:
+    """Return a loop of pictures, packetised."""
+    sps, pps, pictures = encode_nals(width, height, bitrate_bps)
+    pairs = [packetize([*((sps, pps) if place % GOP == 0 else ()), *nals]) for place, nals in enumerate(pictures)]
+    return Clip(sps, pps, tuple(data for data, _ in pairs), tuple(offsets for _, offsets in pairs))
+
+
+def encode_nals(width: int, height: int, bitrate_bps: int, seed: int = 7) -> tuple[bytes, bytes, list[list[bytes]]]:
+    """Encode with libx264 a textured wall, things that move over it, and sensor noise: SPS, PPS, slices."""
     rng = np.random.default_rng(seed)
     wall = rng.integers(60, 180, (height // 8, width // 8)).repeat(8, 0).repeat(8, 1)
     noise = rng.integers(-6, 7, (height + 64, width + 64))
@@ -79,11 +86,8 @@ def encode(width: int, height: int, bitrate_bps: int, seed: int = 7) -> Clip:
     codec.time_base, codec.framerate = Fraction(1, FPS), Fraction(FPS)
     codec.bit_rate = bitrate_bps
     rate = f"vbv-maxrate={bitrate_bps // 1000}:vbv-bufsize={bitrate_bps // 500}"
-    codec.options = {
-        "preset": "veryfast",
-        "profile": "main",
-        "x264-params": f"keyint={GOP}:min-keyint={GOP}:scenecut=0:bframes=0:slices=1:sliced-threads=0:mbtree=0:ipratio=1.2:{rate}",
-    }
+    shape = f"keyint={GOP}:min-keyint={GOP}:scenecut=0:bframes=0:slices=1:sliced-threads=0:mbtree=0:ipratio=1.2"
+    codec.options = {"preset": "veryfast", "profile": "main", "x264-params": f"{shape}:{rate}"}
     pictures: list[list[bytes]] = []
     sps = pps = b""
     for number in range(CLIP_PICTURES + 1):
@@ -93,9 +97,8 @@ def encode(width: int, height: int, bitrate_bps: int, seed: int = 7) -> Clip:
             nals = [nal for nal in nals if nal]
             sps = next((nal for nal in nals if nal[0] & 31 == 7), sps)
             pps = next((nal for nal in nals if nal[0] & 31 == 8), pps)
-            pictures.append([nal for nal in nals if nal[0] & 31 in (1, 5, 7, 8)])
-    pairs = [packetize(nals) for nals in pictures]
-    return Clip(sps, pps, tuple(data for data, _ in pairs), tuple(offsets for _, offsets in pairs))
+            pictures.append([nal for nal in nals if nal[0] & 31 in (1, 5)])
+    return sps, pps, pictures
 
 
 def _picture(wall: np.ndarray, noise: np.ndarray, number: int, rng: np.random.Generator) -> av.VideoFrame:
@@ -229,7 +232,7 @@ class Source:
         for key, _ in self._selector.select(0):
             if key.fileobj is self._listener:
                 self._accept()
-            elif key.fileobj is sys.stdin.buffer:
+            elif key.data is None:
                 line = sys.stdin.buffer.readline()
                 self._over = not line
                 if line:

@@ -1,0 +1,75 @@
+"""`python -m bench`: measure, with a control in the same run, and print tables.
+
+    make bench                                   # every bench, 3 rounds
+    make bench ARGS="record --seconds 12"
+    make bench ARGS="list"
+
+Owns the command line. Invariant: every table carries the command that made it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.harness import Options, machine, markdown
+
+BENCHES = {
+    "record": "cameras onto the disk: the recorder beside one ffmpeg per camera",
+    "index": "inserting and seeking in the index of a volume, beside bare SQLite",
+    "live": "viewers of one camera: our data plane beside aiortc's MediaRelay",
+    "upstream": "events into a hub: batches beside one event per request",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line's parser."""
+    default = Options()
+    made = argparse.ArgumentParser(prog="python -m bench", description="Measure, with a control in the same run.")
+    made.add_argument("names", nargs="*", metavar="name", help=f"list, or some of: {', '.join(BENCHES)} (default: all)")
+    made.add_argument("--rounds", type=int, default=default.rounds)
+    made.add_argument("--seconds", type=float, default=default.seconds, help="length of a measured window")
+    made.add_argument("--warm", type=float, default=default.warm_s, help="record: seconds before the window")
+    made.add_argument("--cameras", type=int, default=default.cameras)
+    made.add_argument("--viewers", type=int, default=default.viewers)
+    made.add_argument("--rows", type=int, default=default.rows, help="index: rows before measuring")
+    made.add_argument("--out", type=Path, help="also write the tables there, as Markdown")
+    return made
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the benches asked for; returns the exit status."""
+    chosen = parser().parse_args(argv)
+    if chosen.names == ["list"]:
+        for name, words in BENCHES.items():
+            print(f"{name:10}{words}")
+        return 0
+    if unknown := set(chosen.names) - set(BENCHES):
+        print(f"unknown: {', '.join(sorted(unknown))}; try: list", file=sys.stderr)
+        return 2
+    where = machine(Path("/proc/cpuinfo").read_text(), Path("/proc/meminfo").read_text())
+    parts = [f"Machine: {where}\n"]
+    print(parts[0])
+    extra = " ".join(argument for argument in argv if argument not in BENCHES)
+    for name in chosen.names or BENCHES:
+        command = f'make bench ARGS="{name}{" " * bool(extra)}{extra}"'
+        options = Options(
+            chosen.rounds, chosen.seconds, chosen.warm, chosen.cameras, chosen.viewers, chosen.rows, command, _say
+        )
+        for table in importlib.import_module(f"bench.{name}").run(options):
+            parts.append(markdown(table))
+            print("\n" + parts[-1], flush=True)
+    if chosen.out is not None:
+        chosen.out.write_text("\n".join(parts), encoding="utf-8")
+    return 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

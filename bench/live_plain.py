@@ -1,0 +1,116 @@
+"""The control of bench `live`: a camera's pictures to viewers by aiortc as documented.
+
+    python -m bench.live_plain RUN_FOLDER
+
+Owns one packet track read from the feed socket and a `MediaRelay`; every viewer is a peer connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from aiortc import RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+from aiortc.contrib.media import MediaRelay
+from aiortc.mediastreams import MediaStreamTrack
+
+from gateway.core import feedwire
+from gateway.core.media import AccessUnit, CodecConfig
+from gateway.core.model import PublicId, StreamRole
+from gateway.core.wire import ControlServer, Reply, Request
+from tests.fakes.viewer import _Gatherer
+
+START = b"\0\0\0\1"
+
+
+class FeedTrack(MediaStreamTrack):
+    """The feed's pictures as encoded packets, from the first key frame on."""
+
+    kind = "video"
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        self._units: asyncio.Queue[AccessUnit] = asyncio.Queue(100)
+        self._task = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        reader, writer = await asyncio.open_unix_connection(str(self._path))
+        writer.write(feedwire.encode_subscribe(feedwire.Subscription(PublicId("c" * 16), StreamRole.MAIN)))
+        configs: dict[int, CodecConfig] = {}
+        while True:
+            kind, length = feedwire.HEAD.unpack(await reader.readexactly(feedwire.HEAD.size))
+            body = await reader.readexactly(length)
+            if kind == feedwire.CONFIG:
+                config = feedwire.decode_config(body)
+                configs[config.epoch] = config
+            else:
+                await self._units.put(feedwire.decode_unit(body, configs)[0])
+
+    async def recv(self) -> av.Packet[Any]:
+        unit = await self._units.get()
+        nals = (unit.config.sps, unit.config.pps, *unit.nals) if unit.is_key else unit.nals
+        packet = av.Packet(b"".join(START + nal for nal in nals))
+        packet.pts, packet.time_base = unit.pts_90k, Fraction(1, 90_000)
+        return packet
+
+
+class Loopback(RTCPeerConnection):
+    """A peer connection that gathers on 127.0.0.1, which aioice leaves out."""
+
+    def _RTCPeerConnection__createDtlsTransport(self) -> Any:  # noqa: N802 - aiortc's own name
+        base: Any = super()
+        dtls = base._RTCPeerConnection__createDtlsTransport()
+        gatherer, ice = _Gatherer(), dtls.transport
+        ice._RTCIceTransport__iceGatherer, ice._connection = gatherer, gatherer._connection
+        ice._recv, ice._send = gatherer._connection.recv, gatherer._connection.send
+        return dtls
+
+
+class Server:
+    """Answers offers."""
+
+    def __init__(self, run: Path) -> None:
+        self._relay, self._track = MediaRelay(), FeedTrack(run / "feed.sock")
+        self._peers: list[RTCPeerConnection] = []
+
+    async def open(self, request: Request) -> Reply:
+        """Add a viewer."""
+        peer = Loopback()
+        self._peers.append(peer)
+        await peer.setRemoteDescription(RTCSessionDescription(request.text("offer"), "offer"))
+        peer.addTrack(self._relay.subscribe(self._track))
+        (transceiver,) = peer.getTransceivers()
+        codecs = RTCRtpSender.getCapabilities("video").codecs
+        transceiver.setCodecPreferences([codec for codec in codecs if codec.mimeType == "video/H264"])
+        await peer.setLocalDescription(await peer.createAnswer())
+        return Reply({"answer": peer.localDescription.sdp})
+
+    async def status(self, request: Request) -> Reply:
+        """Say that it runs."""
+        del request
+        return Reply({"viewers": len(self._peers)})
+
+
+async def serve(run: Path) -> None:
+    """Serve until SIGTERM."""
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    server = Server(run)
+
+    def fault(name: str, error: BaseException) -> None:
+        print(name, repr(error), file=sys.stderr)
+
+    async with ControlServer(
+        run / "live.sock", "plain", {"open": server.open, "status": server.status}, on_fault=fault
+    ):
+        await stop.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(Path(sys.argv[1])))
