@@ -3,11 +3,12 @@
 Owns the loop and the deletion. Invariants: footage that a hold touches is never deleted; nothing goes by
 age while the clock is not trusted, or for `CALM_S` after it jumped far: a wrong date must not cost a
 month of footage; deletion is in storage's order (row, file, folder, key) and at most 200 rows a
-transaction.
+transaction; a hold that is placed while a plan is carried out counts from the next of these on.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from gateway.core.clock import Clock
 from gateway.core.log import get_logger
 from gateway.core.model import StreamId
 from recorder.files import storage_error
-from recorder.index import delete_segments
+from recorder.index import DELETE_BATCH, delete_segments
 from recorder.layout import DAY_MS
 from recorder.retention import Disk, Hold, Plan, Rule, plan
 from recorder.rows import SegmentRow
@@ -78,6 +79,9 @@ class Cleaner:
         self._written: dict[Slot, tuple[int, int, float]] = {}
         self.full_by_hold = False
         """True while a disk is full and only held footage is left."""
+        self.deleting = asyncio.Lock()
+        """Held while files are deleted: whoever takes it knows that nothing is deleted meanwhile."""
+        self._cleaning = asyncio.Lock()
 
     async def run(self) -> None:
         """Clean every minute until cancelled; without a pause while there is more to delete."""
@@ -87,18 +91,31 @@ class Cleaner:
                 await self._clock.sleep(EVERY_S)
 
     async def clean(self, *, dry_run: bool = False) -> list[Cleaned]:
-        """Make one plan per disk and carry it out (not with `dry_run`)."""
-        rules, holds, done = await self._rules(), await self._holds(), list[Cleaned]()
-        now_ms = self._gate.now_ms()
-        for slot in self._slots:
-            opened = slot.opened
-            if opened is not None:
-                made = await anyio.to_thread.run_sync(self._plan, slot, opened, rules, holds, now_ms)
-                if made.victims and not dry_run:
-                    await anyio.to_thread.run_sync(_carry_out, opened, made)
-                done.append(Cleaned(slot, made))
-        self.full_by_hold = any(item.plan.full_by_hold for item in done)
-        return done
+        """Make one plan per disk and carry it out (not with `dry_run`); one caller at a time."""
+        async with self._cleaning:
+            rules, holds, done = await self._rules(), await self._holds(), list[Cleaned]()
+            now_ms = self._gate.now_ms()
+            for slot in self._slots:
+                opened = slot.opened
+                if opened is not None:
+                    made = await anyio.to_thread.run_sync(self._plan, slot, opened, rules, holds, now_ms)
+                    if made.victims and not dry_run:
+                        await self._carry_out(opened, made, now_ms)
+                    done.append(Cleaned(slot, made))
+            self.full_by_hold = any(item.plan.full_by_hold for item in done)
+            return done
+
+    async def _carry_out(self, opened: Opened, made: Plan, now_ms: int | None) -> None:
+        """Delete the plan's segments; StorageError from the disk: what is left is finished by the next pass."""
+        rows, count, freed = [victim.row for victim in made.victims], 0, 0
+        for start in range(0, len(rows), DELETE_BATCH):
+            async with self.deleting:
+                holds = [hold for hold in await self._holds() if hold.until_ms > (now_ms or 0)]
+                batch = [row for row in rows[start : start + DELETE_BATCH] if not any(h.covers(row) for h in holds)]
+                freed += await anyio.to_thread.run_sync(_delete, opened, batch)
+                count += len(batch)
+        reasons = {victim.reason.value for victim in made.victims}
+        log.info("retention.deleted", segments=count, bytes=freed, reasons=",".join(sorted(reasons)))
 
     def _plan(
         self,
@@ -137,12 +154,8 @@ def _oldest_first(opened: Opened, stream: StreamId) -> Iterator[SegmentRow]:
                 yield row
 
 
-def _carry_out(opened: Opened, made: Plan) -> None:
-    """Delete the plan's segments; StorageError from the disk: what is left is finished by the next pass."""
-    rows = [victim.row for victim in made.victims]
+def _delete(opened: Opened, rows: Sequence[SegmentRow]) -> int:
     try:
-        freed = delete_segments(opened.index, opened.volume.files, opened.ring, rows)
+        return delete_segments(opened.index, opened.volume.files, opened.ring, rows)
     except OSError as error:
         raise storage_error(error, str(opened.volume.path)) from error
-    reasons = {victim.reason.value for victim in made.victims}
-    log.info("retention.deleted", segments=len(rows), bytes=freed, reasons=",".join(sorted(reasons)))

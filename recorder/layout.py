@@ -19,6 +19,7 @@ DAY_MS = 24 * HOUR_MS
 LAST_MS = 253_402_300_799_999
 """9999-12-31T23:59:59.999Z: four digits of a year in every path."""
 MARKER_NAME = ".vuon-volume.json"
+HOLDS_NAME = "holds.json"
 KEY_NAME = "key"
 SEGMENT_SUFFIX, PART_SUFFIX = ".seg", ".part"
 

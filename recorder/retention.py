@@ -49,6 +49,10 @@ class Hold:
     end_ms: int
     until_ms: int
 
+    def covers(self, row: SegmentRow) -> bool:
+        """Say whether any of the row's footage is held."""
+        return self.stream == row.stream and self.start_ms < row.end_ms and self.end_ms > row.begin_ms
+
 
 @dataclass(frozen=True, slots=True)
 class Disk:
@@ -106,7 +110,7 @@ class _Stream:
         self.next = next((row for row in self._rows if not self._is_held(row)), None)
 
     def _is_held(self, row: SegmentRow) -> bool:
-        held = any(hold.start_ms < row.end_ms and hold.end_ms > row.begin_ms for hold in self._holds)
+        held = any(hold.covers(row) for hold in self._holds)
         self.saw_held |= held
         return held
 

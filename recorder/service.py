@@ -29,13 +29,14 @@ from recorder.cameras import Cameras
 from recorder.cleaner import AgeGate, Cleaner
 from recorder.feedserver import FeedServer
 from recorder.gaps import GapCause, GapLedger
-from recorder.holds import read_holds
+from recorder.holds import HoldBook
 from recorder.journal import Journal
 from recorder.registry import Registry, Stream
 from recorder.retention import Hold, Rule
 from recorder.runs import RunBook
 from recorder.service_cameras import CameraService, Learn, Search
 from recorder.service_footage import FootageService, OpenTicket
+from recorder.service_holds import HoldService
 from recorder.service_status import StatusService
 from recorder.store import Store
 from recorder.vision.client import VisionClient
@@ -86,6 +87,7 @@ class Recorder:
         gate = AgeGate(parts.clock)
         self._gate = gate
         self.cleaner = Cleaner(parts.store.slots, self._rules, self._holds, gate, parts.clock)
+        self.holds = HoldBook(parts.db, parts.store.slots, parts.clock, self.cleaner.deleting)
         self._stack = contextlib.AsyncExitStack()
         self._started_ms, self._died_of = 0, GapCause.RECORDER_RESTART
         self._late: set[Stream] = set()
@@ -157,7 +159,8 @@ class Recorder:
             zone=settings.zone,
             daemon=parts.daemon,
         )
-        return {**cameras.handlers(), **footage.handlers(), **status.handlers()}
+        holds = HoldService(parts.registry, self.holds)
+        return {**cameras.handlers(), **footage.handlers(), **holds.handlers(), **status.handlers()}
 
     async def _supervised(self, name: str, run: Callable[[], Any]) -> None:
         backoff = Backoff(first_s=1.0, most_s=30.0)
@@ -230,4 +233,4 @@ class Recorder:
         return {stream.id: self._settings.rule for stream in await self._streams()}
 
     async def _holds(self) -> Sequence[Hold]:
-        return await self._parts.db.read(read_holds)
+        return await self.holds.active()

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from gateway.core.errors import BadInput, CameraUnsupported
+from gateway.core.errors import BadInput, CameraUnsupported, NotFound
 from gateway.core.model import Login, PublicId, Secret, StreamRole, is_public_id
 from gateway.core.wire import Handler, Reply, Request
 from recorder.cameras import Cameras, describe
@@ -55,15 +55,29 @@ Learn: TypeAlias = Callable[[AdoptOrder], Awaitable[NewCamera]]
 """Raises CameraError; sends the login at most once."""
 
 
+def id_param(request: Request, key: str) -> PublicId:
+    """Return a parameter that names something of ours; BadInput if it has not the form of an id."""
+    text = request.text(key)
+    if not is_public_id(text):
+        raise BadInput(f"{request.method}: {key} must be a public id", key=key)
+    return PublicId(text)
+
+
 def camera_param(request: Request) -> PublicId:
     """Return the `camera` parameter; BadInput if it has not the form of an id."""
-    camera = request.text("camera")
-    if not is_public_id(camera):
-        raise BadInput(f"{request.method}: camera must be a public id", key="camera")
-    return PublicId(camera)
+    return id_param(request, "camera")
 
 
-def _text(request: Request, key: str, default: str = "") -> str:
+async def known_camera(registry: Registry, camera: PublicId) -> Camera:
+    """Return a camera, also a removed one: its footage may still be there. NotFound if it is none of ours."""
+    for known in await registry.cameras(removed=True):
+        if known.public_id == camera:
+            return known
+    raise NotFound("no such camera", key="camera")
+
+
+def text_param(request: Request, key: str, default: str = "") -> str:
+    """Return a short text; BadInput if it is longer than MAX_TEXT."""
     value = request.text(key, default)
     if len(value) > MAX_TEXT:
         raise BadInput(f"{request.method}: {key} is too long", key=key)
@@ -71,8 +85,8 @@ def _text(request: Request, key: str, default: str = "") -> str:
 
 
 def _login(request: Request) -> Login | None:
-    username = _text(request, "username")
-    return Login(username, Secret(_text(request, "password"))) if username else None
+    username = text_param(request, "username")
+    return Login(username, Secret(text_param(request, "password"))) if username else None
 
 
 class CameraService:
@@ -120,12 +134,12 @@ class CameraService:
 
     async def adopt(self, request: Request) -> Reply:
         """Learn a camera and start recording it."""
-        address = _text(request, "address")
+        address = text_param(request, "address")
         port = request.number("port") if request.params.get("port") is not None else None
-        rtsp_path = _text(request, "rtsp_path") or None
+        rtsp_path = text_param(request, "rtsp_path") or None
         async with self._adopting:
             new = await self._ask(address, port, _login(request), rtsp_path)
-            new = replace(new, name=_text(request, "name") or new.name or address)
+            new = replace(new, name=text_param(request, "name") or new.name or address)
             task = await self._cameras.add(await self._registry.add(new))
         return Reply({"camera": describe(task.camera)})
 
@@ -149,7 +163,7 @@ class CameraService:
 
     async def rename(self, request: Request) -> Reply:
         """Change the name people see."""
-        camera = await self._cameras.rename(camera_param(request), _text(request, "name"))
+        camera = await self._cameras.rename(camera_param(request), text_param(request, "name"))
         return Reply({"camera": describe(camera)})
 
     async def remove(self, request: Request) -> Reply:

@@ -15,7 +15,7 @@ import anyio.to_thread
 from gateway.core.clock import Clock
 from gateway.core.db import Database
 from gateway.core.errors import BadInput, GrantRefused, NotFound
-from gateway.core.model import Action, Grant, PublicId, StreamId, StreamRole
+from gateway.core.model import Action, Grant, StreamId, StreamRole
 from gateway.core.ticket import require
 from gateway.core.wire import Handler, Reply, Request
 from recorder.cleaner import Cleaner
@@ -23,7 +23,7 @@ from recorder.export import export
 from recorder.gaps import gaps_between
 from recorder.layout import LAST_MS, SegmentName, parse_name, parse_stream
 from recorder.registry import Camera, Registry, Stream
-from recorder.service_cameras import camera_param
+from recorder.service_cameras import camera_param, known_camera
 from recorder.store import Found, Store
 from recorder.vision.client import VisionClient
 
@@ -62,16 +62,9 @@ class FootageService:
             "retention": self.retention,
         }
 
-    async def _camera(self, camera: PublicId) -> Camera:
-        """Return a camera, also a removed one: its footage may still be there."""
-        for known in await self._registry.cameras(removed=True):
-            if known.public_id == camera:
-                return known
-        raise NotFound("no such camera", key="camera")
-
     async def segments(self, request: Request) -> Reply:
         """List segments of a camera, oldest first; `more` says that the page is full."""
-        camera = await self._camera(camera_param(request))
+        camera = await known_camera(self._registry, camera_param(request))
         streams = _streams(camera, request)
         from_ms, to_ms = _span(request)
         closed_only = request.params.get("closed_only") is True
@@ -82,7 +75,7 @@ class FootageService:
 
     async def gaps(self, request: Request) -> Reply:
         """List the gaps of a camera that touch the span; one that lasts ends at the span's end or now."""
-        camera = await self._camera(camera_param(request))
+        camera = await known_camera(self._registry, camera_param(request))
         streams = {item.id: item.role for item in _streams(camera, request)}
         from_ms, to_ms = _span(request)
         found = await self._db.read(lambda connection: gaps_between(connection, list(streams), from_ms, to_ms))
@@ -128,7 +121,7 @@ class FootageService:
         require(grant, Action.EXPORT, grant.camera)
         if grant.from_ms is None or grant.to_ms is None:
             raise GrantRefused("the grant names no time", reason="grant.other")
-        camera = await self._camera(grant.camera)
+        camera = await known_camera(self._registry, grant.camera)
         segment = request.text("segment", "")
         if segment:
             return await self._one(camera, grant, segment)

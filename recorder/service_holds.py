@@ -1,0 +1,63 @@
+"""Control calls about holds: place, lift, list.
+
+Owns the translation between the control socket and the table of holds. Invariant: an answer to
+`hold.place` means that the footage of the span that was there then stays until the hold ends or is lifted.
+Who may do that is decided, and written into the audit, by the gateway.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gateway.core.wire import Handler, Reply, Request
+from recorder.holds import HoldBook, HoldOrder, Placed
+from recorder.registry import Registry
+from recorder.service_cameras import camera_param, id_param, known_camera, text_param
+
+
+class HoldService:
+    """Handlers of the hold calls."""
+
+    def __init__(self, registry: Registry, holds: HoldBook) -> None:
+        self._registry, self._holds = registry, holds
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """Return the calls by name."""
+        return {"hold.place": self.place, "hold.lift": self.lift, "hold.list": self.list_holds}
+
+    async def place(self, request: Request) -> Reply:
+        """Keep a camera's footage of a span, also of a camera that was removed."""
+        camera = await known_camera(self._registry, camera_param(request))
+        order = HoldOrder(
+            request.number("from_ms"),
+            request.number("to_ms"),
+            request.number("until_ms"),
+            id_param(request, "who"),
+            text_param(request, "why"),
+        )
+        return Reply({"hold": _shown(await self._holds.place(camera, order))})
+
+    async def lift(self, request: Request) -> Reply:
+        """Let retention have the footage again."""
+        await self._holds.lift(id_param(request, "hold"))
+        return Reply({})
+
+    async def list_holds(self, request: Request) -> Reply:
+        """List the holds, of one camera or all."""
+        camera = camera_param(request) if "camera" in request.params else None
+        return Reply({"holds": [_shown(item) for item in await self._holds.placed(camera)]})
+
+
+def _shown(item: Placed) -> dict[str, Any]:
+    order = item.order
+    return {
+        "hold": item.id,
+        "camera": item.camera,
+        "from_ms": order.start_ms,
+        "to_ms": order.end_ms,
+        "until_ms": order.until_ms,
+        "who": order.who,
+        "why": order.why,
+        "placed_ms": item.placed_ms,
+    }
