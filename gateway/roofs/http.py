@@ -56,6 +56,7 @@ class HttpServer:
         self._insecure, self._tls_folder, self._names, self._now_ms = insecure, tls_folder, names, now_ms
         self._server: uvicorn.Server | None = None
         self._task: asyncio.Task[None] | None = None
+        self._sock: socket.socket | None = None
         self.ca_sha256 = ""
         self.port = port
         """The port that is listened on; while entered also where `port` was 0."""
@@ -65,12 +66,10 @@ class HttpServer:
         sock = self._bind()
         try:
             await self._start(sock, options)
-        except BaseException:  # a listener nobody leaves would keep the port
-            if self._task is not None:
-                self._task.cancel()
-                await asyncio.wait([self._task])
-            sock.close()
+        except BaseException:
+            await self._cut(sock)
             raise
+        self._sock = sock
         return self
 
     def _tls(self) -> dict[str, Any]:
@@ -115,9 +114,20 @@ class HttpServer:
         try:
             await asyncio.wait([self._task], timeout=CLOSE_S + 2)
         finally:
-            if not self._task.done():
-                self._task.cancel()
-                await asyncio.wait([self._task])
+            await self._cut(self._sock)
+
+    async def _cut(self, sock: socket.socket | None) -> None:
+        """End what is still there: uvicorn closes nothing when it is cancelled, and a listener keeps its port."""
+        if self._task is not None and not self._task.done():
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        if self._server is not None:
+            for listener in getattr(self._server, "servers", ()):  # set by its start
+                listener.close()
+            for connection in list(self._server.server_state.connections):
+                connection.shutdown()
+        if sock is not None:
+            sock.close()
 
     @property
     def alive(self) -> bool:
