@@ -52,10 +52,15 @@ class CameraState:
             return Kind.GOOD if self.recording and not self.warning else Kind.WEAK
         return Kind.WEAK if self.state == "connecting" else Kind.LOST
 
+    def warned(self, warning: SiteCondition) -> CameraState:
+        """Return the camera with a warning; one that was good is not, since then."""
+        since_ms = warning.since_ms if self.kind is Kind.GOOD else self.since_ms
+        return replace(self, warning=warning.code, since_ms=since_ms)
+
 
 @dataclass(frozen=True, slots=True)
 class SiteCondition:
-    """One condition of a box as a whole."""
+    """One condition of a box as a whole, or of one camera."""
 
     code: str
     since_ms: int

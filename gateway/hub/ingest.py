@@ -210,7 +210,7 @@ def _camera(connection: sqlite3.Connection, gateway: str, camera: str, at_ms: in
     return CameraState(camera, int(last) + 1, since_ms=at_ms)
 
 
-def read_camera(row: sqlite3.Row, warning: str = "") -> CameraState:
+def read_camera(row: sqlite3.Row) -> CameraState:
     """Return a row of `camera` as its value."""
     return CameraState(
         row["camera"],
@@ -219,5 +219,4 @@ def read_camera(row: sqlite3.Row, warning: str = "") -> CameraState:
         row["why"],
         row["since_at"],
         bool(row["recording"]),
-        warning,
     )

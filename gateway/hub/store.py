@@ -148,7 +148,7 @@ def _take_in(db: sqlite3.Connection, wanted: bytes, raw_key: bytes, now_ms: int)
 
 
 def _load_board(db: sqlite3.Connection, now_ms: int) -> list[SiteBoard]:
-    warnings: dict[tuple[str, str], str] = {}
+    warnings: dict[tuple[str, str], SiteCondition] = {}
     conditions: dict[str, list[SiteCondition]] = {}
     for row in db.execute("SELECT * FROM condition ORDER BY gateway, since_at, code"):
         if row["code"] in UNTOLD:
@@ -156,11 +156,13 @@ def _load_board(db: sqlite3.Connection, now_ms: int) -> list[SiteBoard]:
         if row["about"] == ingest.BOX:
             conditions.setdefault(row["gateway"], []).append(SiteCondition(row["code"], row["since_at"]))
         elif row["code"] in WARNINGS:
-            warnings[row["gateway"], row["about"]] = row["code"]
+            warnings[row["gateway"], row["about"]] = SiteCondition(row["code"], row["since_at"])
     cameras: dict[str, list[Any]] = {}
     for row in db.execute("SELECT * FROM camera WHERE removed = 0 ORDER BY gateway, number"):
-        warning = warnings.get((row["gateway"], row["camera"]), "")
-        cameras.setdefault(row["gateway"], []).append(ingest.read_camera(row, warning))
+        camera, warning = ingest.read_camera(row), warnings.get((row["gateway"], row["camera"]))
+        if warning is not None:
+            camera = camera.warned(warning)
+        cameras.setdefault(row["gateway"], []).append(camera)
     return [
         SiteBoard(
             row["id"],

@@ -18,7 +18,7 @@ from gateway.core.wire import ControlClient
 from tests.fakes.events import FIELD
 
 ROOT = Path(__file__).parents[2]
-START_S = 30
+START_S = 120
 
 
 def free_port() -> int:
@@ -40,7 +40,7 @@ async def end(process: asyncio.subprocess.Process, number: signal.Signals) -> in
     """Send a signal to our own child and wait for its end."""
     if process.returncode is None:
         process.send_signal(number)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         return await process.wait()
 
 

@@ -326,6 +326,7 @@ class TestBoard:
         await box.tell(("condition.raised", {"condition": "hub.unreachable", "about": "box"}))
         (site,) = await store.board()
         assert [camera.kind for camera in site.cameras] == [Kind.GOOD, Kind.WEAK]
+        assert site.cameras[1].since_ms == clock.now_ms()
         assert site.conditions == ()
         await box.tell(("condition.cleared", {"condition": "camera.losing_packets", "about": about}))
         (site,) = await store.board()
