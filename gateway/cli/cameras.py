@@ -137,7 +137,9 @@ def adopt(
     user: UserOption = "admin",
     name: Annotated[str | None, typer.Option(help="Tên camera · its name")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65_535, help="Cổng ONVIF · ONVIF port")] = None,
-    rtsp: Annotated[str | None, typer.Option(help="Nếu không có ONVIF: /stream1 hoặc :8554/stream1 · RTSP path")] = None,
+    rtsp: Annotated[
+        str | None, typer.Option(help="Nếu không có ONVIF: /stream1 hoặc :8554/stream1 · RTSP path")
+    ] = None,
     config: ConfigOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
