@@ -191,6 +191,22 @@ def test_a_stream_of_a_standing_camera_is_not_live(live: LiveSite) -> None:
     expect_state(page, "live")
 
 
+def test_another_device_keeps_the_picture_until_a_tap_here(live: LiveSite) -> None:
+    """Two phones of one guardian do not take turns by themselves."""
+    page = live.visit("/p/", MOTHER, size=(390, 844))
+    expect_state(page, "live")
+    assert live.door is not None
+    live.do(live.door.end_all("device.other"))
+    expect_state(page, "ended")
+    live.requests.clear()
+    button = page.get_by_role("button", name="Xem ở máy này")
+    expect(button).to_be_visible()
+    page.wait_for_timeout(1500)
+    assert live.pictures() == []
+    button.click()
+    expect_state(page, "live")
+
+
 async def hold(box: LiveBox) -> None:
     """Stop the feed's pictures without ending anything."""
     assert box.feed._task is not None

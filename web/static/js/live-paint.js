@@ -11,7 +11,7 @@ import { clock, duration, now, t } from './i18n.js';
  * @property {string} lastUrl picture of a camera that is gone, '' = none
  * @property {number} lastAt UTC ms
  * @property {string} why catalogue key @property {number} since UTC ms, 0 = unknown
- * @property {() => void} play
+ * @property {() => void} play @property {(() => void)|null} back takes the picture back from another device
  */
 
 /** @param {Shown} shown @returns {HTMLElement[]} the chip in the corner */
@@ -39,12 +39,25 @@ export function midParts(shown) {
   if (state === 'stalled') {
     return [make('i', 'spin'), make('b', '', [t('live.reconnect')]), make('span', 'num', [stopped(age ?? 3)])];
   }
-  if (state === 'ended' || state === 'gone') return [make('b', '', [shown.reason])];
+  if (state === 'ended' || state === 'gone') {
+    const words = make('b', '', [shown.reason]);
+    return shown.back && state === 'ended' ? [words, backButton(shown.back)] : [words];
+  }
   if (state === 'offline') return [offlinePlate(shown)];
   if (state === 'opening' && !picture) {
     return [make('i', 'spin'), make('b', '', [t(navigator.onLine ? 'live.opening' : 'net.offline')])];
   }
   return [];
+}
+
+/** @param {() => void} back */
+function backButton(back) {
+  const button = make('button', 'here', [t('live.here')]);
+  button.addEventListener('click', (event) => {
+    event.preventDefault();
+    back();
+  });
+  return button;
 }
 
 /** @param {() => void} play */

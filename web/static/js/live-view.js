@@ -16,11 +16,8 @@ import { chipParts, midParts } from './live-paint.js';
 import { FIRST_FRAME_MS, GIVE_UP_MS, LAST_MS, STALE_MS, flows, shownAge, stillDelay, videoDelay } from './retry.js';
 import { WhepSession } from './whep.js';
 
-const TICK_MS = 250;
-const PATIENCE = 2;
-const WEAK_EVERY_MS = 5000;
-const ENDED_AGAIN_MS = 30000;
-const GONE_AGAIN_MS = 10000;
+const [TICK_MS, PATIENCE, WEAK_EVERY_MS] = [250, 2, 5000];
+const [ENDED_AGAIN_MS, GONE_AGAIN_MS] = [30000, 10000];
 /** A still that is this much later than its pace allows is no picture of now any more. */
 const LATE_MS = 4000;
 
@@ -29,7 +26,7 @@ export class LiveView extends HTMLElement {
   #state = 'idle';
   #reason = '';
   #running = false;
-  /** Unknown until the observer has looked: a tile below the fold asks for nothing. */ #visible = false;
+  /** Unknown until the observer has looked. */ #visible = false;
   #stillOnly = false;
   /** @type {number|null} by the page's clock; may be before the page began */ #stillAt = null;
   #stillCaptured = 0;
@@ -42,6 +39,7 @@ export class LiveView extends HTMLElement {
   #opened = 0;
   /** The instant that the picture of a stall shows; 0 = no stall since the last live picture. */ #stoppedAt = 0;
   #missing = 0;
+  #elsewhere = false;
   #videoFails = 0;
   #nextVideo = 0;
   #timer = 0;
@@ -294,8 +292,7 @@ export class LiveView extends HTMLElement {
   #drop() {
     this.#session?.close();
     this.#session = null;
-    const video = this.#video;
-    if (video) video.srcObject = null;
+    if (this.#video) this.#video.srcObject = null;
     this.removeAttribute('data-video');
   }
 
@@ -304,7 +301,9 @@ export class LiveView extends HTMLElement {
   /** @param {string} reason @param {string} why */
   #ended(reason, why) {
     this.#blank();
-    this.#nextStill = performance.now() + ENDED_AGAIN_MS * (0.75 + Math.random() / 2);
+    // Another device of the same person: only a tap takes the picture back, or the two would take turns.
+    this.#elsewhere = reason === 'device.other';
+    this.#nextStill = this.#elsewhere ? Infinity : performance.now() + ENDED_AGAIN_MS * (0.75 + Math.random() / 2);
     this.#to('ended', why || t('end.other'));
     this.#emit('live-ended', { reason });
   }
@@ -385,6 +384,7 @@ export class LiveView extends HTMLElement {
       age,
       picture: this.#stillAt !== null && !this.#lost,
       norec: this.hasAttribute('norec'),
+      back: this.#elsewhere ? () => this.retry() : null,
       lastUrl: this.hasAttribute('last') ? this.#image?.getAttribute('src') || '' : '',
       lastAt: this.#stillCaptured,
       why: this.getAttribute('why') || 'cam.state.down',
@@ -393,7 +393,7 @@ export class LiveView extends HTMLElement {
     };
     this.#chip.replaceChildren(...chipParts(shown));
     this.#mid.replaceChildren(...midParts(shown));
-    this.#mid.className = this.#state === 'opening' && this.#stillAt !== null ? 'mid over' : 'mid';
+    this.#mid.className = ['opening', 'tap'].includes(this.#state) && shown.picture ? 'mid over' : 'mid';
   }
 }
 
