@@ -8,6 +8,7 @@ the page is small: system fonts, one style sheet, no script before the text is t
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -19,7 +20,7 @@ from web.guards import GUARDIAN
 from web.i18n import Words
 from web.problems import words_of
 from web.render import render
-from web.services import Caller, ClassDay
+from web.services import Caller, ClassDay, DayBlock
 from web.session import services_of
 from web.views import class_view
 
@@ -77,6 +78,11 @@ def _is_midnight(at_ms: int, words: Words) -> bool:
     return words.clock(at_ms) == "00:00"
 
 
+def _inside(block: DayBlock, windows: Sequence[tuple[int, int]]) -> bool:
+    """Say whether viewing hours touch a part of the day; without them no part is open."""
+    return any(start < block.end_ms and block.start_ms < end for start, end in windows)
+
+
 def _same_day(at_ms: int | None, now_ms: int, words: Words) -> bool:
     return at_ms is not None and words.local(at_ms).date() == words.local(now_ms).date()
 
@@ -99,6 +105,7 @@ async def class_page(request: Request, caller: Annotated[Caller, Depends(GUARDIA
         view=view,
         strip=day_strip(day, words, now_ms),
         texts=words.pick(PAGE_TEXTS),
+        opening={block.start_ms for block in day.blocks if block.open and _inside(block, day.windows)},
         same_day=_same_day(view["next_ms"], now_ms, words),
         ends_today=_same_day(view["until_ms"], now_ms, words),
     )
