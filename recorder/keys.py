@@ -189,9 +189,14 @@ class KeyRing:
     def _append(self, hour: Hour, entry: bytes) -> None:
         files, path = self._files, f"{hour.folder}/{KEY_NAME}"
         fd = files.open_update(path) if files.exists(path) else files.create(path)
+        size = files.size(fd)
         try:
-            files.write(fd, [entry], files.size(fd))
+            files.write(fd, [entry], size)
             files.fdatasync(fd)
+        except OSError:
+            with contextlib.suppress(OSError):  # a disk that fails for an hour must not fill the file with tries
+                files.truncate(fd, size)
+            raise
         finally:
             files.close(fd)
         files.fsync_dir(hour.folder)

@@ -75,25 +75,46 @@ class SegmentFile:
         return size
 
     def finish(self, flags: int = 0) -> SegmentRow:
-        """Close the file for good and return its row; OSError: call it again later, or `abandon`."""
+        """Close the file for good and return its row; OSError: call it again later, or `abandon`.
+
+        The same steps as `seal`, `publish` and `row_closed`, with a sync of its own between each two.
+        """
         files = self._files
         if not self._renamed:
             files.fdatasync(self.fd)
-            footer = encode_footer(self._gops, self._frames, flags, self._sealer)
+            self.seal(flags)
             try:
-                size = self._end + files.write(self.fd, [footer], self._end)
                 files.fdatasync(self.fd)
             except OSError:
-                with contextlib.suppress(OSError):
-                    files.truncate(self.fd, self._end)
+                self.unseal()
                 raise
-            self._flags = flags  # a later try must not say more than the footer on disk
-            files.rename(self.part_path, self.path)
-            self._renamed = True
-        else:
-            size = files.size(self.fd)
+            self.publish()
         files.fsync_dir(self.folder)
-        row = make_row(self.header, self._gops, sum(self._frames), size, self._flags)
+        return self.row_closed()
+
+    def seal(self, flags: int = 0) -> None:
+        """Write the footer; the records are on the medium. OSError: the file is as it was."""
+        footer = encode_footer(self._gops, self._frames, flags, self._sealer)
+        try:
+            self._files.write(self.fd, [footer], self._end)
+        except OSError:
+            self.unseal()
+            raise
+        self._flags = flags  # a later try must not say more than the footer on disk
+
+    def unseal(self) -> None:
+        """Cut the footer off again: nobody knows whether it is on the medium."""
+        with contextlib.suppress(OSError):
+            self._files.truncate(self.fd, self._end)
+
+    def publish(self) -> None:
+        """Give the file its name; the footer is on the medium. OSError: nothing happened."""
+        self._files.rename(self.part_path, self.path)
+        self._renamed = True
+
+    def row_closed(self) -> SegmentRow:
+        """Let go of the file and return its row; its name is on the medium."""
+        row = make_row(self.header, self._gops, sum(self._frames), self._files.size(self.fd), self._flags)
         self._close()
         return row
 

@@ -23,6 +23,7 @@ from gateway.core.errors import StorageError, VolumeFull, VuonError
 from gateway.core.media import TICKS_PER_S, AccessUnit
 from gateway.core.model import StreamId
 from recorder.backlog import Backlog, RunEnd, drop_of
+from recorder.closer import Closer
 from recorder.files import VolumeFiles, storage_error
 from recorder.gop import Fragment, RunInfo
 from recorder.index import VolumeIndex
@@ -36,8 +37,6 @@ from recorder.syncer import Syncer, syncer_for
 
 LONGEST_SEGMENT_90K = 3600 * TICKS_PER_S
 """A stream without key frames for an hour: its segment is closed and the next key frame awaited."""
-MAX_UNFINISHED = 64
-"""Segments whose closing failed and is tried again; beyond this the oldest is left to recovery."""
 LAST_TRIES = 3
 """Writes to a full disk that are tried again after the end was asked for: stopping must be quick."""
 
@@ -109,15 +108,17 @@ class VolumeWriter:
         self._random_bytes = random_bytes
         self._backlog = Backlog(self.options.queue_bytes)
         self._indexer = Indexer(index, events.segment_closed, events.storage_error, retry_s=self.options.retry_s)
+        self._closer = Closer(files, self._syncer, self._indexer.put, self._fail)
         self._open: dict[StreamId, SegmentFile] = {}
         self._next_number: dict[StreamId, tuple[int, int]] = {}
         self._cause: dict[StreamId, str] = {}
-        self._unfinished: list[tuple[SegmentFile, int]] = []
+        self._ended: list[RunInfo] = []
+        """Runs that are over and whose segments are still to be closed."""
         self._folders: set[str] = set()
         self._dirty = False
         self._failing: StorageError | None = None
         self._last_tries = LAST_TRIES
-        self._closed_segments = self._written_fragments = self._written_bytes = self._syncs = 0
+        self._written_fragments = self._written_bytes = self._syncs = 0
         self._last_end_ms: dict[StreamId, int] = {}
         self._thread = threading.Thread(target=self._run, name="vuon-writer", daemon=True)
 
@@ -175,8 +176,8 @@ class VolumeWriter:
             alive=self._thread.is_alive(),
             failing=self._failing,
             running_segments=len(self._open),
-            closed_segments=self._closed_segments,
-            unfinished_segments=len(self._unfinished),
+            closed_segments=self._closer.count,
+            unfinished_segments=self._closer.unfinished,
             written_fragments=self._written_fragments,
             written_bytes=self._written_bytes,
             waiting_bytes=backlog.waiting_bytes,
@@ -192,22 +193,22 @@ class VolumeWriter:
     def _run(self) -> None:
         next_sync_ns = self._sync_due_ns()
         while True:
-            item = self._backlog.take(self.options.sync_s)
+            item = self._backlog.take(0.0 if self._ended else self.options.sync_s)
             if isinstance(item, RunEnd):
-                self._close(item.run.stream)
+                self._ended.append(item.run)
             elif item is not None:
                 self._write(item)
+            else:
+                self._close_ended()
             self._tell_drops()
             if self._clock.mono_ns() >= next_sync_ns:
                 self._sync()
                 next_sync_ns = self._sync_due_ns()
             if item is None and self._backlog.closed:
                 break
-        for stream in list(self._open):
-            self._close(stream)
-        self._retry_unfinished()
-        for segment, _ in self._unfinished:
-            segment.abandon()
+        self._closer.close_many([self._open.pop(stream) for stream in list(self._open)])
+        self._closer.retry()
+        self._closer.abandon()
 
     def _sync_due_ns(self) -> int:
         return self._clock.mono_ns() + int(self.options.sync_s * 1e9)
@@ -252,7 +253,7 @@ class VolumeWriter:
                 return "disk"
         self._backlog.pause(self.options.retry_s)
         self._tell_drops()
-        self._retry_unfinished()
+        self._sync()  # what was written before the disk was full must not wait for room
         return ""
 
     def _store(self, fragment: Fragment) -> str:
@@ -321,34 +322,22 @@ class VolumeWriter:
 
     def _close(self, stream: StreamId, flags: int = 0) -> None:
         segment = self._open.pop(stream, None)
-        if segment is None:
-            return
-        if not segment.records:
-            segment.abandon()
-            return
-        self._finish_segment(segment, flags)
+        if segment is not None:
+            self._closer.close(segment, flags)
 
-    def _finish_segment(self, segment: SegmentFile, flags: int) -> None:
-        try:
-            row = segment.finish(flags)
-        except OSError as error:
-            failure = storage_error(error, segment.part_path)
-            self._fail(failure)
-            suspect = 0 if isinstance(failure, VolumeFull) else FLAG_SUSPECT
-            self._unfinished.append((segment, flags | suspect))
-            if len(self._unfinished) > MAX_UNFINISHED:
-                self._unfinished.pop(0)[0].abandon()
-            return
-        self._closed_segments += 1
-        self._indexer.put(row)
+    def _close_ended(self) -> None:
+        """Close the segments of the runs that ended since: all at once, when the recorder stops."""
+        ended, self._ended = self._ended, []
+        streams = dict.fromkeys(run.stream for run in ended if self._is_open(run))
+        self._closer.close_many([self._open.pop(stream) for stream in streams])
 
-    def _retry_unfinished(self) -> None:
-        waiting, self._unfinished = self._unfinished, []
-        for segment, flags in waiting:
-            self._finish_segment(segment, flags)
+    def _is_open(self, run: RunInfo) -> bool:
+        segment = self._open.get(run.stream)
+        return segment is not None and segment.header.run == run.run
 
     def _sync(self) -> None:
-        self._retry_unfinished()
+        self._close_ended()
+        self._closer.retry()
         if not self._dirty:
             return
         running = {segment.fd: stream for stream, segment in self._open.items()}
@@ -356,7 +345,7 @@ class VolumeWriter:
         self._syncs += 1
         self._folders.clear()
         self._dirty = False
-        if not failed and not self._unfinished:
+        if not failed and not self._closer.unfinished:
             self._failing = None
         for fd, error in failed.items():
             self._fail(storage_error(error, self._open[running[fd]].part_path))
