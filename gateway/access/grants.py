@@ -44,6 +44,8 @@ RECORDED = frozenset({Action.PLAYBACK, Action.EXPORT})
 LOOK_S = 60
 """Stills of one device and camera are one look, written once a minute; each is decided all the same."""
 MAX_LOOKS = 500
+FRESH_MS = 60_000
+"""Longer than any GOP that live keeps to join with."""
 CONSOLE_MS = 60_000
 """How long a right given at the console may be begun with."""
 
@@ -317,7 +319,20 @@ class Grants:
             audit_seq=seq,
             from_ms=request.from_ms,
             to_ms=request.to_ms,
+            since_ms=self._since_ms(facts, request, role, now_ms),
         )
+
+    def _since_ms(self, facts: Facts, request: _Request, role: Role, now_ms: int) -> int | None:
+        """Return the instant before which a guardian may not have seen the camera, if that is recent.
+
+        A viewer joins with pictures of the last seconds: those of a nap that ended a second ago must not
+        be among them. Switches leave no trace in the facts, so any change of the last minute counts too.
+        """
+        if role in STAFF_ROLES:
+            return None
+        changed_ago_ms = (self._store.clock.mono_ns() - self._store.changed_ns) // 1_000_000
+        before = decide(facts, request.person, request.action, request.obj, now_ms - FRESH_MS)
+        return None if before.allowed and changed_ago_ms >= FRESH_MS else now_ms
 
     def _from_row(self, row: sqlite3.Row, role: Role) -> Grant:
         return Grant(

@@ -70,6 +70,8 @@ class FactStore:
         self._seal = seal
         self._zone = zone
         self._facts: Facts | None = None
+        self.changed_ns = clock.mono_ns()
+        """Monotonic: when the facts last changed; before `load` nothing is known, so that counts as a change."""
         self._lock = threading.Lock()
 
     async def load(self) -> Facts:
@@ -242,6 +244,7 @@ class FactStore:
 
     def _announce(self, facts: Facts) -> None:
         self._take(facts)
+        self.changed_ns = self.clock.mono_ns()
         for listener in self.listeners:
             listener(self.current)
 

@@ -137,6 +137,8 @@ class Grant:
     from_ms: int | None = None
     """Recorded time covered (playback, export): UTC ms, half open; None for live and stills."""
     to_ms: int | None = None
+    since_ms: int | None = None
+    """UTC ms: nothing taken before it may be shown live (a nap that just ended); None = no such instant."""
 
 
 class Secret:

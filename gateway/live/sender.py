@@ -60,6 +60,8 @@ class Viewer:
     ) -> None:
         self.numbers, self.protect, self._outlet = numbers, protect, outlet
         self.stopped = False
+        self.not_before_ns = 0
+        """Monotonic: pictures received earlier are not this viewer's to see."""
         self.waits_for_key = True
         self.next_seq = numbers.first_seq
         """Extended (never wrapped) sequence number of the next packet."""

@@ -133,6 +133,10 @@ class Session:
             abs_send_time_id=facts.abs_send_time_id,
         )
         self.viewer = Viewer(numbers, self.peer.protect, self.peer.outlet)
+        since_ms = self.lease.grant.since_ms
+        if since_ms is not None:
+            ago_ns = max(0, self._clock.now_ms() - since_ms) * 1_000_000
+            self.viewer.not_before_ns = self._clock.mono_ns() - ago_ns
         if facts.rtx_payload_type is not None:
             self._repair = Retransmitter(RtxNumbers(facts.rtx_ssrc, facts.rtx_payload_type, self._random(15)))
 

@@ -81,6 +81,9 @@ class LiveStream:
     async def join(self, viewer: Viewer, budget: BurstBudget) -> None:
         """Send the cached GOP to a new viewer, paced, then put it on the live list."""
         frame: Frame | None = self.history.gop_start
+        if frame is not None and frame.received_mono_ns < viewer.not_before_ns:
+            # The right began amid this GOP: what came before is not to be seen, so wait for the next key frame.
+            frame = None
         budget.joining += 1
         try:
             while frame is not None and not viewer.stopped:

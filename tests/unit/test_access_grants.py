@@ -69,6 +69,36 @@ async def test_staff_get_both_streams_and_a_long_lease(tmp_path: Path) -> None:
         assert (grant.streams, grant.lease_ms, grant.until_ms) == (frozenset(StreamRole), 60_000, None)
 
 
+async def test_a_right_that_just_began_covers_nothing_older(tmp_path: Path) -> None:
+    """After a change of facts a guardian's grant begins now; long after it, it reaches back; staff's always does."""
+    async with school(tmp_path) as w:
+        _, fresh = await w.access.grants.issue(w.mother, w.phone, Action.LIVE, w.camera)
+        assert fresh is not None
+        assert fresh.since_ms == w.clock.now_ms()
+        w.clock.tick(120)
+        _, later = await w.access.grants.issue(w.mother, w.phone, Action.LIVE, w.camera)
+        assert later is not None
+        assert later.since_ms is None
+        _, staff = await w.access.grants.issue(w.principal, w.actor.device, Action.LIVE, w.camera)
+        assert staff is not None
+        assert staff.since_ms is None
+
+
+async def test_a_window_that_just_opened_hides_what_was_before(tmp_path: Path) -> None:
+    """A minute after the hours began the grant still begins with its own instant, not before."""
+    async with school(tmp_path) as w:
+        decision, _ = await w.access.grants.issue(w.mother, w.phone, Action.LIVE, w.camera)
+        assert decision.until_ms is not None
+        w.clock.tick((decision.until_ms - w.clock.now_ms()) / 1000 + 1)
+        refused, _ = await w.access.grants.issue(w.mother, w.phone, Action.LIVE, w.camera)
+        assert not refused.allowed
+        assert refused.next_ms is not None
+        w.clock.tick((refused.next_ms - w.clock.now_ms()) / 1000 + 1)
+        _, grant = await w.access.grants.issue(w.mother, w.phone, Action.LIVE, w.camera)
+        assert grant is not None
+        assert grant.since_ms == w.clock.now_ms()
+
+
 async def test_refusals_are_written_once_a_minute_and_counted(tmp_path: Path) -> None:
     """A client that hammers writes one row at once and one with the count; afterwards it starts anew."""
     async with school(tmp_path) as w:

@@ -105,6 +105,21 @@ def test_a_burst_is_paced_and_not_dumped() -> None:
     asyncio.run(body())
 
 
+def test_a_right_that_began_amid_the_gop_shows_nothing_older() -> None:
+    """A viewer whose right began after the cached key frame gets no picture of it, only from the next one on."""
+
+    async def body() -> None:
+        scene = Scene()
+        scene.feed(15, keys=(0, 10))
+        viewer, sink = scene.viewer()
+        viewer.not_before_ns = 13  # pictures are received at 1, 2, 3 ... ns
+        await scene.stream.join(viewer, scene.budget)
+        scene.feed(10, keys=(20,))
+        assert pictures(sink) == [20, 21, 22, 23, 24]
+
+    asyncio.run(body())
+
+
 def test_joins_share_the_burst_rate() -> None:
     """Twenty-five parents at half past four draw together what the budget gives, each at least something."""
     alone, crowd = BurstBudget(1), BurstBudget(25)
