@@ -63,20 +63,29 @@ async def _eventually(what: Callable[[], Any], check: Callable[[], None], limit_
         raise last from None
 
 
-async def hub_claim(context: Context, site: str, check: Callable[[], None]) -> str:
+async def hub_claim(context: Context, site: str, check: Callable[[], None], *, limit_s: float = START_S) -> str:
     """Return a claim code from the hub once it is up."""
     async with context.client("hub") as hub:
-        reply = await _eventually(lambda: hub.call("claim.new", {"site": site}), check, START_S)
+        reply = await _eventually(lambda: hub.call("claim.new", {"site": site}), check, limit_s)
         return str(reply.result["claim"])
 
 
 class Setup:
     """Sets the school up through the control sockets."""
 
-    def __init__(self, context: Context, cameras: int, network: str, password: str, check: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        context: Context,
+        cameras: int,
+        network: str,
+        password: str,
+        check: Callable[[], None],
+        *,
+        record_s: float = RECORD_S,
+    ) -> None:
         """`network` is the first three bytes of our cameras' addresses: other demos may run beside us."""
         self._context, self._count, self._network = context, cameras, network
-        self._password, self._check = password, check
+        self._password, self._check, self._record_s = password, check, record_s
 
     async def run(self, tell: Teller) -> SchoolFacts:
         """Do all steps; raises the VuonError of the step that failed."""
@@ -138,7 +147,7 @@ class Setup:
     async def _all_recording(self, recorder: Any) -> None:
         waiting: list[str] = []
         try:
-            async with asyncio.timeout(RECORD_S):
+            async with asyncio.timeout(self._record_s):
                 while True:
                     rows = (await recorder.call("status")).result["cameras"]
                     waiting = [row["name"] for row in rows if not (row["connected"] and row["recording"])]

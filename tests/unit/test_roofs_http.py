@@ -69,11 +69,11 @@ async def test_plain_http_serves_on_loopback(tmp_path: Path) -> None:
     """Pages come, the server does not name itself, the port is free again afterwards, no key was made."""
     async with server(tmp_path) as running, httpx.AsyncClient() as client:
         reply = await client.get(f"http://127.0.0.1:{running.port}/")
-        assert running.alive
+        lived = running.alive
     assert reply.json() == {"school": "Hoa Sen"}
     assert "server" not in reply.headers
     assert is_free(running.port)
-    assert not running.alive
+    assert (lived, running.alive) == (True, False)
     assert running.ca_sha256 == ""
     assert list(tmp_path.iterdir()) == []
 
@@ -116,11 +116,10 @@ async def test_only_modern_ciphers(tmp_path: Path, version: ssl.TLSVersion) -> N
     async with server(tmp_path, insecure=False, now_ms=today_ms()) as running:
         context = trusting(tmp_path)
         context.minimum_version = context.maximum_version = version
-        reader, writer = await asyncio.open_connection("127.0.0.1", running.port, ssl=context)
+        _, writer = await asyncio.open_connection("127.0.0.1", running.port, ssl=context)
         cipher = writer.get_extra_info("cipher")[0]
         writer.close()
         await writer.wait_closed()
-        assert reader.at_eof() or reader
     assert "GCM" in cipher or "CHACHA20" in cipher
 
 

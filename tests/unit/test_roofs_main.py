@@ -33,11 +33,12 @@ def run(name: str, config: Path, build: Build, monkeypatch: pytest.MonkeyPatch) 
     return run_daemon(name, build)
 
 
-def failing(error: BaseException) -> Build:
+def failing(error: BaseException | None) -> Build:
     @asynccontextmanager
     async def build(_config: Config, _clock: Clock) -> AsyncIterator[None]:
         async with anyio.create_task_group():
-            raise error
+            if error is not None:
+                raise error
             yield
 
     return build
