@@ -30,7 +30,7 @@ const TROUBLE = {
  */
 export function fit(count, width, height, caption) {
   let [best, size] = [4, 0];
-  for (let columns = 1; columns <= 6; columns += 1) {
+  for (let columns = 1; columns <= 8; columns += 1) {
     const tile = (width - GAP_PX * (columns - 1)) / columns;
     const rows = Math.ceil(count / columns);
     const needed = rows * ((tile * 9) / 16 + caption) + GAP_PX * (rows - 1);
