@@ -2,7 +2,8 @@
 
 Owns the server side of `gateway.core.feedwire`. Invariants: only allowed uids are answered; the current
 GOP comes first and every epoch's CONFIG before its first UNIT; a slow peer only fills its own bounded
-queue (`recorder.feed`); at most `MAX_SUBSCRIPTIONS` at once.
+queue (`recorder.feed`); at most `MAX_SUBSCRIPTIONS` at once; `watched` hears when the first one begins and
+when the last one has ended.
 """
 
 from __future__ import annotations
@@ -32,13 +33,24 @@ SOCKET_BUFFER_BYTES = 256 << 10
 _HANGUPS = (EOFError, ConnectionError, WireError, TimeoutError)
 
 
+def _nobody_to_tell(_: bool) -> None:
+    """Stand in for who wants to hear."""
+
+
 class FeedServer:
     """Serves feeds while entered."""
 
     def __init__(
-        self, path: Path, find: FindFeed, *, allowed_uids: frozenset[int] | None = None, on_fault: FaultSink
+        self,
+        path: Path,
+        find: FindFeed,
+        *,
+        allowed_uids: frozenset[int] | None = None,
+        watched: Callable[[bool], None] = _nobody_to_tell,
+        on_fault: FaultSink,
     ) -> None:
         self._path, self._find, self._on_fault = path, find, on_fault
+        self._watched, self._watching = watched, 0
         self._uids = allowed_uids if allowed_uids is not None else box_uids()
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -91,14 +103,21 @@ class FeedServer:
         writer.transport.set_write_buffer_limits(high=SOCKET_BUFFER_BYTES)
         queue = QueueReader(asyncio.get_running_loop())
         feed.attach(queue)
+        self._count(1)
         gone = asyncio.create_task(reader.read(1), name="feed-hangup")
         try:
             await self._pump(queue, writer, gone)
         finally:
             feed.detach(queue)
+            self._count(-1)
             gone.cancel()
             await asyncio.wait([gone])
             gone.cancelled() or gone.exception()
+
+    def _count(self, change: int) -> None:
+        before, self._watching = self._watching, self._watching + change
+        if bool(before) != bool(self._watching):
+            self._watched(bool(self._watching))
 
     @staticmethod
     async def _pump(queue: QueueReader, writer: asyncio.StreamWriter, gone: asyncio.Task[bytes]) -> None:

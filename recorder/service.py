@@ -73,6 +73,8 @@ class Parts:
     search: Search
     learn: Learn
     open_ticket: OpenTicket
+    watched: Callable[[bool], None]
+    """Called with whether somebody watches live: pictures may then not wait."""
     daemon: Callable[[], dict[str, Any]]
     clock: Clock
     on_fault: FaultSink
@@ -112,6 +114,7 @@ class Recorder:
                 settings.feed_socket,
                 self.cameras.find_feed,
                 allowed_uids=settings.allowed_uids,
+                watched=parts.watched,
                 on_fault=parts.on_fault,
             )
             await stack.enter_async_context(feeds)

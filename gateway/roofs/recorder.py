@@ -239,6 +239,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             search=drivers.search,
             learn=drivers.learn,
             open_ticket=grant_of,
+            watched=network.fast,
             daemon=facts.as_dict,
             clock=clock,
             on_fault=on_fault,

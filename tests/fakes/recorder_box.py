@@ -55,6 +55,7 @@ class RecorderBox:
         self.client = ControlClient(root / "run" / "recorder.sock", "recorder")
         self.recorder: Recorder
         self.books: Books
+        self.watched: list[bool] = []
         self._shown = 0
 
     async def search(self, seconds: float) -> Sequence[FoundCamera]:
@@ -145,6 +146,7 @@ def parts_of(box: RecorderBox, own: Books) -> Parts:
         search=box.search,
         learn=box.learn,
         open_ticket=box.open_ticket,
+        watched=box.watched.append,
         daemon=lambda: {"name": "vuon-recorder"},
         clock=box.clock,
         on_fault=tools.on_fault,

@@ -71,6 +71,7 @@ class World:
         self.feed = Feed(CAMERA, StreamRole.MAIN)
         self.faults: list[BaseException] = []
         self.peers: list[Peer] = []
+        self.watched: list[bool] = []
 
     def find(self, wanted: Subscription) -> Feed | None:
         return self.feed if wanted == Subscription(CAMERA, StreamRole.MAIN) else None
@@ -93,7 +94,13 @@ class World:
 @asynccontextmanager
 async def world(tmp_path: Path, uids: frozenset[int] | None = None) -> AsyncIterator[World]:
     own = World(tmp_path / "run" / "feed.sock")
-    server = FeedServer(own.path, own.find, allowed_uids=uids, on_fault=lambda _, error: own.faults.append(error))
+    server = FeedServer(
+        own.path,
+        own.find,
+        allowed_uids=uids,
+        watched=own.watched.append,
+        on_fault=lambda _, error: own.faults.append(error),
+    )
     async with server:
         yield own
     for peer in own.peers:
@@ -234,6 +241,21 @@ async def test_a_second_server_does_not_take_the_socket(tmp_path: Path) -> None:
             await FeedServer(own.path, own.find, on_fault=lambda *_: None).__aenter__()
         peer = await own.subscribe()
         assert await peer.end() == "camera_unreachable"
+
+
+async def test_who_batches_packets_hears_that_somebody_watches(tmp_path: Path) -> None:
+    """Once when the first subscriber comes and once when the last has gone, also when the stream ends."""
+    async with world(tmp_path) as own:
+        own.feed.publish(unit(0, key=True))
+        first, second = await own.subscribe(), await own.subscribe()
+        await own.until_readers(2)
+        first.writer.close()
+        await own.until_readers(1)
+        assert own.watched == [True]
+        own.feed.end("camera_closed")
+        assert await second.hung_up() is False
+        await own.until_readers(0)
+        assert own.watched == [True, False]
 
 
 async def test_leaving_the_server_hangs_up_on_everybody(tmp_path: Path) -> None:
