@@ -44,7 +44,8 @@ class Viewer(RTCPeerConnection):
         self.session = PublicId("")
         self._readers: list[asyncio.Task[None]] = []
         self.addTransceiver("video", direction="recvonly")
-        self.createDataChannel("vuon").on("message", self.told.append)
+        self.channel = self.createDataChannel("vuon")
+        self.channel.on("message", self.told.append)
         self.on("track", lambda track: self._readers.append(asyncio.ensure_future(self._read(track))))
 
     async def __aenter__(self) -> Self:
@@ -95,6 +96,12 @@ class Viewer(RTCPeerConnection):
         """Wait until so many pictures were decoded."""
         async with asyncio.timeout(seconds):
             while len(self.pictures) < count:  # noqa: ASYNC110 - filled by aiortc's own tasks
+                await asyncio.sleep(0.01)
+
+    async def can_hear(self, seconds: float = 30.0) -> None:
+        """Wait until the data channel is open: what is said before reaches nobody."""
+        async with asyncio.timeout(seconds):
+            while self.channel.readyState != "open":  # noqa: ASYNC110 - opened by aiortc's own tasks
                 await asyncio.sleep(0.01)
 
     async def lost(self) -> int:

@@ -326,6 +326,7 @@ def test_the_daemon_itself_serves_and_stops(tmp_path: Path) -> None:
                 async with Viewer() as viewer:
                     await viewer.watch(client, ticket.sign(make_grant(clock), key))
                     await viewer.seen(5)
+                    await viewer.can_hear()
                     assert (await client.status())["sessions"] == 1
                     daemon.send_signal(signal.SIGTERM)
                     async with asyncio.timeout(30):
