@@ -267,7 +267,14 @@ def parse_config(text: str, source: str = "config.toml") -> Config:
     try:
         return Config.model_validate(tomllib.loads(text))
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{source} is no TOML: {error}", key=source, value="", remedy="fix that line") from error
+        raise ConfigError(
+            f"{source} is no TOML: {error}",
+            case="no_toml",
+            key=source,
+            value="",
+            why=str(error),
+            remedy="fix that line",
+        ) from error
     except ValidationError as error:
         raise _explain(error, source) from error
 
@@ -278,7 +285,12 @@ def load_config(path: Path) -> Config:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(
-            f"{path} cannot be read: {error.strerror}", key=str(path), value="", remedy="name the file with --config"
+            f"{path} cannot be read: {error.strerror}",
+            case="no_config",
+            key=str(path),
+            value="",
+            why=str(error.strerror),
+            remedy="name the file with --config",
         ) from error
     return parse_config(text, str(path))
 
@@ -292,6 +304,9 @@ def _explain(error: ValidationError, source: str) -> ConfigError:
         candidates = [item.removeprefix(f"{section}.") for item in known_keys() if item.startswith(f"{section}.")]
         close = difflib.get_close_matches(str(first["loc"][-1]), candidates or list(Config.model_fields), n=1)
         remedy = f"did you mean {close[0]}?" if close else "remove it, or see config.example.toml"
-        return ConfigError(f"{source}: unknown key {key}", key=key, value=str(value), remedy=remedy)
+        fields = {"case": "near_key", "close": close[0]} if close else {"case": "unknown_key"}
+        return ConfigError(
+            f"{source}: unknown key {key}", key=key, value=str(value), source=source, remedy=remedy, **fields
+        )
     reason = first["msg"].removeprefix("Value error, ")
     return ConfigError(f"{source}: {key} = {value!r}: {reason}", key=key, value=str(value), remedy=reason)
