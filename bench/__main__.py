@@ -1,7 +1,7 @@
 """`python -m bench`: measure, with a control in the same run, and print tables.
 
     make bench                                   # every bench, 3 rounds
-    make bench ARGS="record --seconds 12"
+    make bench ARGS="record --shapes lan --rounds 1"
     make bench ARGS="list"
 
 Owns the command line. Invariant: every table carries the command that made it.
@@ -19,6 +19,7 @@ from bench.harness import Options, machine, markdown
 
 BENCHES = {
     "record": "cameras onto the disk: the recorder beside one ffmpeg per camera",
+    "everything": "the same with sub streams and vision, beside one ffmpeg per stream",
     "index": "inserting and seeking in the index of a volume, beside bare SQLite",
     "live": "viewers of one camera: our data plane beside aiortc's MediaRelay",
     "upstream": "events into a hub: batches beside one event per request",
@@ -36,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--cameras", type=int, default=default.cameras)
     made.add_argument("--viewers", type=int, default=default.viewers)
     made.add_argument("--rows", type=int, default=default.rows, help="index: rows before measuring")
+    made.add_argument("--shapes", nargs="+", choices=default.shapes, default=default.shapes, help="record: arrivals")
     made.add_argument("--out", type=Path, help="also write the tables there, as Markdown")
     return made
 
@@ -45,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
     chosen = parser().parse_args(argv)
     if chosen.names == ["list"]:
         for name, words in BENCHES.items():
-            print(f"{name:10}{words}")
+            print(f"{name:12}{words}")
         return 0
     if unknown := set(chosen.names) - set(BENCHES):
         print(f"unknown: {', '.join(sorted(unknown))}; try: list", file=sys.stderr)
@@ -57,7 +59,15 @@ def main(argv: Sequence[str]) -> int:
     for name in chosen.names or BENCHES:
         command = f'make bench ARGS="{name}{" " * bool(extra)}{extra}"'
         options = Options(
-            chosen.rounds, chosen.seconds, chosen.warm, chosen.cameras, chosen.viewers, chosen.rows, command, _say
+            rounds=chosen.rounds,
+            seconds=chosen.seconds,
+            warm_s=chosen.warm,
+            cameras=chosen.cameras,
+            viewers=chosen.viewers,
+            rows=chosen.rows,
+            shapes=tuple(chosen.shapes),
+            command=command,
+            say=_say,
         )
         for table in importlib.import_module(f"bench.{name}").run(options):
             parts.append(markdown(table))

@@ -65,11 +65,12 @@ class Options:
     """What the command line says."""
 
     rounds: int = 3
-    seconds: float = 12.0
-    warm_s: float = 27.0
+    seconds: float = 60.0
+    warm_s: float = 32.0
     cameras: int = 32
     viewers: int = 10
     rows: int = 300_000
+    shapes: tuple[str, ...] = ("lan", "burst")
     command: str = ""
     say: Callable[[str], None] = print
 

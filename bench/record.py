@@ -46,9 +46,9 @@ class Plan:
     """How a round is run."""
 
     cameras: int = 32
-    seconds: float = 12.0
-    warm_s: float = 27.0
-    """Before the window; the first segments of a minute close from 30 s on, spread over 30 s."""
+    seconds: float = 60.0
+    warm_s: float = 32.0
+    """Before the window. In 60 s from then every segment is closed once: the first ones close from 30 s on."""
     scratch: Path | None = None
 
 
@@ -228,18 +228,21 @@ def measure_ours(source: SourceProcess, plan: Plan, *, vision: bool, sub: bool) 
 # --- the control -----------------------------------------------------------------------------------
 
 
-def measure_ffmpeg(source: SourceProcess, plan: Plan) -> Reading:
-    """Measure one ffmpeg per camera: no re-encoding, a file a minute, no encryption, no sync, no index."""
+def measure_ffmpeg(source: SourceProcess, plan: Plan, *, sub: bool) -> Reading:
+    """Measure one ffmpeg per stream: no re-encoding, a file a minute, no encryption, no sync, no index."""
+    roles = ("main", "sub") if sub else ("main",)
+    streams = [(camera, role) for camera in range(plan.cameras) for role in roles]
     with tempfile.TemporaryDirectory(prefix="vuon-bench-", dir=plan.scratch) as folder:
         root = Path(folder)
         children, logs = [], []
-        for camera in range(plan.cameras):
-            log = (root / f"{camera}.log").open("w+")
+        for camera, role in streams:
+            log = (root / f"{camera}-{role}.log").open("w+")
             logs.append(log)
-            children.append(subprocess.Popen(ffmpeg_command(source.port, camera, root), stdout=log, stderr=log))
+            command = ffmpeg_command(source.port, camera, role, root)
+            children.append(subprocess.Popen(command, stdout=log, stderr=log))
         try:
-            _wait_connected(source, plan.cameras)
-            reading, sent = window(source, [child.pid for child in children], plan, plan.cameras)
+            _wait_connected(source, len(streams))
+            reading, sent = window(source, [child.pid for child in children], plan, len(streams))
         finally:
             for child in children:
                 child.send_signal(signal.SIGINT)
@@ -250,17 +253,17 @@ def measure_ffmpeg(source: SourceProcess, plan: Plan) -> Reading:
             log.seek(0)
             said = said or log.read().strip()[:200]
             log.close()
-        stored = {(camera, "main"): _frames(root, camera) for camera in range(plan.cameras)}
+        stored = {(camera, role): _frames(root, camera, role) for camera, role in streams}
         return Reading(reading.figures, reading.invalid or missing(sent, stored) or said)
 
 
-def ffmpeg_command(port: int, camera: int, root: Path) -> list[str]:
+def ffmpeg_command(port: int, camera: int, role: str, root: Path) -> list[str]:
     """Return the usual recording command."""
-    place = f"rtsp://127.0.0.1:{port}/{camera}/main"
+    place = f"rtsp://127.0.0.1:{port}/{camera}/{role}"
     return [
         *("ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "error", "-rtsp_transport", "tcp", "-i", place),
         *("-an", "-c", "copy", "-f", "segment", "-segment_time", "60", "-segment_format", "mp4"),
-        *("-reset_timestamps", "1", str(root / f"{camera}-%03d.mp4")),
+        *("-reset_timestamps", "1", str(root / f"{camera}-{role}-%03d.mp4")),
     ]
 
 
@@ -274,20 +277,22 @@ def _wait_connected(source: SourceProcess, count: int) -> None:
     raise TimeoutError("not all ffmpeg are connected")
 
 
-def _frames(root: Path, camera: int) -> int:
+def _frames(root: Path, camera: int, role: str) -> int:
     total = 0
-    for path in root.glob(f"{camera}-*.mp4"):
+    for path in root.glob(f"{camera}-{role}-*.mp4"):
         with av.open(str(path)) as container:
             total += container.streams.video[0].frames
     return total
 
 
-def variants(source: SourceProcess, plan: Plan) -> list[Variant]:
-    """Return the rows of the bench, the control last."""
+def variants(source: SourceProcess, plan: Plan, *, sub: bool) -> list[Variant]:
+    """Return the rows of the bench, the control last; `sub`: with sub streams and the vision child."""
+    ours, theirs = ("recorder", "ffmpeg -c copy, one per camera")
+    if sub:
+        ours, theirs = "recorder, vision on", "ffmpeg -c copy, one per stream"
     return [
-        Variant("recorder, main streams", lambda: measure_ours(source, plan, vision=False, sub=False)),
-        Variant("recorder, main + sub + vision", lambda: measure_ours(source, plan, vision=True, sub=True)),
-        Variant("ffmpeg -c copy, one per camera", lambda: measure_ffmpeg(source, plan), control=True),
+        Variant(ours, lambda: measure_ours(source, plan, vision=sub, sub=sub)),
+        Variant(theirs, lambda: measure_ffmpeg(source, plan, sub=sub), control=True),
     ]
 
 
@@ -303,12 +308,13 @@ SHAPES = {
 }
 
 
-def run(options: Options) -> list[Table]:
+def run(options: Options, *, sub: bool = False) -> list[Table]:
     """Run the bench for both ways of arriving."""
     plan = Plan(options.cameras, options.seconds, options.warm_s)
+    what = f"everything: {plan.cameras} cameras, main and sub" if sub else f"record: {plan.cameras} cameras"
     tables = []
-    for shape, words in SHAPES.items():
-        with source_process(plan.cameras, shape, sub=True) as source:
-            title = f"record: {plan.cameras} cameras, {words}"
-            tables.append(compare(title, variants(source, plan), options, NOTES))
+    for shape in options.shapes:
+        with source_process(plan.cameras, shape, sub=sub) as source:
+            rows = variants(source, plan, sub=sub)
+            tables.append(compare(f"{what}, {SHAPES[shape]}", rows, options, NOTES))
     return tables

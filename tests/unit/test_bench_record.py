@@ -41,7 +41,7 @@ def test_what_the_daemon_counts_as_lost_counts() -> None:
 
 def test_the_control_records_without_encoding() -> None:
     """It copies over TCP into files of a minute, as a school would otherwise do."""
-    command = ffmpeg_command(554, 3, Path("/x"))
+    command = ffmpeg_command(554, 3, "main", Path("/x"))
     assert command[0] == "ffmpeg"
     words = " ".join(command)
     for part in ("-rtsp_transport tcp", "-c copy -f segment", "-segment_time 60"):
