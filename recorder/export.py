@@ -33,6 +33,14 @@ class Piece(NamedTuple):
     """What the cipher adds to each record."""
 
 
+class Part(NamedTuple):
+    """A stretch of footage that fits into one file; true time, UTC ms, half open."""
+
+    start_ms: int
+    end_ms: int
+    size_bytes: int
+
+
 @dataclass(slots=True)
 class Clip:
     """One MP4 file to be: its configuration, its records, its exact size."""
@@ -60,6 +68,11 @@ class Clip:
     def end_ms(self) -> int:
         """True end, UTC ms."""
         return self.end_90k // TICKS_PER_MS
+
+    @property
+    def part(self) -> Part:
+        """What the clip covers; asking for exactly that gives exactly this clip."""
+        return Part(-(-self.start_90k // TICKS_PER_MS), -(-self.end_90k // TICKS_PER_MS), self.size_bytes)
 
     def head(self) -> bytes:
         """Return ftyp, moov and sidx: what precedes the fragments."""

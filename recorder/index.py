@@ -55,6 +55,16 @@ class Place(NamedTuple):
     gop: Gop
 
 
+class After(NamedTuple):
+    """The row after which a page begins: true start and run, as rows of a stream are ordered."""
+
+    begin_ms: int
+    run: int
+
+
+FIRST = After(-(1 << 62), 0)
+
+
 class StreamDay(NamedTuple):
     """Sums of one stream and UTC day."""
 
@@ -109,13 +119,15 @@ class VolumeIndex:
 
         self.database.write_sync(insert)
 
-    def find(self, stream: StreamId, from_ms: int, to_ms: int) -> list[SegmentRow]:
-        """Return the rows that overlap [from_ms, to_ms) in true time, oldest first."""
+    def find(
+        self, stream: StreamId, from_ms: int, to_ms: int, *, after: After = FIRST, limit: int | None = None
+    ) -> list[SegmentRow]:
+        """Return the rows that overlap [from_ms, to_ms) in true time, oldest first; a page of them after one."""
         query = (
             f"SELECT {_COLUMNS} FROM segment WHERE stream = ? AND begin_ms > ? AND begin_ms < ? AND end_ms > ?"  # noqa: S608 - constants
-            " ORDER BY begin_ms, run"
+            " AND (begin_ms, run) > (?, ?) ORDER BY begin_ms, run LIMIT ?"
         )
-        bounds = (stream, from_ms - LONGEST_SEGMENT_MS - 1, to_ms, from_ms)
+        bounds = (stream, from_ms - LONGEST_SEGMENT_MS - 1, to_ms, from_ms, *after, -1 if limit is None else limit)
         return self.database.read_sync(lambda db: [_row(item) for item in db.execute(query, bounds)])
 
     def get(self, stream: StreamId, start_ms: int, run: RunId) -> SegmentRow | None:

@@ -7,7 +7,9 @@ opened as text; a page is bounded and says whether there is more.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from itertools import groupby
 from typing import Any, TypeAlias
 
 import anyio.to_thread
@@ -15,16 +17,18 @@ import anyio.to_thread
 from gateway.core.clock import Clock
 from gateway.core.db import Database
 from gateway.core.errors import BadInput, GrantRefused, NotFound
-from gateway.core.model import Action, Grant, StreamId, StreamRole
+from gateway.core.model import Action, Grant, RunId, StreamId, StreamRole
 from gateway.core.ticket import require
 from gateway.core.wire import Handler, Reply, Request
 from recorder.cleaner import Cleaner
-from recorder.export import export
+from recorder.export import Part, export, plan
 from recorder.gaps import gaps_between
 from recorder.layout import LAST_MS, SegmentName, parse_name, parse_stream
 from recorder.registry import Camera, Registry, Stream
+from recorder.rows import SegmentRow
 from recorder.service_cameras import camera_param, known_camera
-from recorder.store import Found, Store
+from recorder.slot import Slot
+from recorder.store import LAST_ID, START, Found, Place, Store
 from recorder.vision.client import VisionClient
 
 OpenTicket: TypeAlias = Callable[[Mapping[str, Any]], Grant]
@@ -57,21 +61,37 @@ class FootageService:
             "segments": self.segments,
             "gaps": self.gaps,
             "export": self.export,
+            "export.plan": self.export_plan,
             "still": self.still,
             "reindex": self.reindex,
             "retention": self.retention,
         }
 
     async def segments(self, request: Request) -> Reply:
-        """List segments of a camera, oldest first; `more` says that the page is full."""
+        """List segments of a camera by time; `next`, given back as `after`, asks for the next page.
+
+        With `path` only the closed segment of that path.
+        """
         camera = await known_camera(self._registry, camera_param(request))
         streams = _streams(camera, request)
-        from_ms, to_ms = _span(request)
-        closed_only = request.params.get("closed_only") is True
-        found = await self._store.find([item.id for item in streams], from_ms, to_ms, closed_only=closed_only)
-        roles = {item.id: item.role for item in streams}
-        rows = [_segment(camera, roles, item) for item in found[:MAX_SEGMENTS]]
-        return Reply({"segments": rows, "more": len(found) > MAX_SEGMENTS})
+        roles, more = {item.id: item.role for item in streams}, False
+        if path := request.text("path", ""):
+            number, name = _parse_segment(path)
+            found = await self._store.get(number, name.start_ms, name.run) if number in roles else []
+        else:
+            from_ms, to_ms = _span(request)
+            limit = min(max(1, request.number("limit", MAX_SEGMENTS)), MAX_SEGMENTS)
+            found = await self._store.page(
+                [item.id for item in streams],
+                from_ms,
+                to_ms,
+                after=_place(request.text("after", "")),
+                limit=limit + 1,
+                closed_only=request.params.get("closed_only") is True,
+            )
+            found, more = found[:limit], len(found) > limit
+        rows = [_segment(camera, roles, item) for item in found]
+        return Reply({"segments": rows, "more": more} | ({"next": _after(found[-1])} if more else {}))
 
     async def gaps(self, request: Request) -> Reply:
         """List the gaps of a camera that touch the span; one that lasts ends at the span's end or now."""
@@ -127,11 +147,20 @@ class FootageService:
             return await self._one(camera, grant, segment)
         role = _role(request.text("stream", StreamRole.MAIN.value))
         require(grant, Action.EXPORT, grant.camera, role)
-        stream = next((item for item in camera.streams if item.role is role), None)
-        if stream is None:
-            raise NotFound("the camera has no such stream", key="stream")
-        found = await self._store.find([stream.id], grant.from_ms, grant.to_ms)
-        return _chunks(_clip(found, grant.from_ms, grant.to_ms))
+        found = await self._store.find([_stream(camera, role).id], grant.from_ms, grant.to_ms)
+        return _chunks(await anyio.to_thread.run_sync(_clip, found, grant.from_ms, grant.to_ms))
+
+    async def export_plan(self, request: Request) -> Reply:
+        """Say which parts an export of this span has: one file holds one disk and one format of the picture.
+
+        `export` of the whole span sends the first part only; each part, asked for by its own span, comes whole.
+        """
+        camera = await known_camera(self._registry, camera_param(request))
+        role = _role(request.text("stream", StreamRole.MAIN.value))
+        from_ms, to_ms = _span(request)
+        found = await self._store.find([_stream(camera, role).id], from_ms, to_ms)
+        parts = await anyio.to_thread.run_sync(_parts, found, from_ms, to_ms)
+        return Reply({"parts": [part._asdict() for part in parts]})
 
     async def _one(self, camera: Camera, grant: Grant, path: str) -> AsyncIterator[bytes]:
         number, name = _parse_segment(path)
@@ -145,7 +174,7 @@ class FootageService:
         mine = [item for item in found if (item.row.start_ms, item.row.run) == (name.start_ms, name.run)]
         if not mine or mine[0].row.begin_ms < grant.from_ms or mine[0].row.end_ms > grant.to_ms:
             raise NotFound("no such segment in the granted time", key="segment")
-        return _chunks(_clip(mine, None, None))
+        return _chunks(await anyio.to_thread.run_sync(_clip, mine, None, None))
 
     async def reindex(self, request: Request) -> Reply:
         """Make the index equal to the files of every disk in use."""
@@ -219,14 +248,54 @@ def _parse_segment(path: str) -> tuple[StreamId, SegmentName]:
     return number, name
 
 
+def _stream(camera: Camera, role: StreamRole) -> Stream:
+    for stream in camera.streams:
+        if stream.role is role:
+            return stream
+    raise NotFound("the camera has no such stream", key="stream")
+
+
+def _place(text: str) -> Place:
+    """Read where the last page ended; BadInput if it is not what `next` said."""
+    if not text:
+        return START
+    try:
+        begin_ms, stream, run = map(int, text.split("."))
+    except ValueError as error:
+        raise BadInput("after must be what `next` said", key="after") from error
+    if max(abs(begin_ms), abs(stream), abs(run)) > LAST_ID:
+        raise BadInput("after must be what `next` said", key="after")
+    return Place(begin_ms, StreamId(stream), RunId(run))
+
+
+def _after(item: Found) -> str:
+    return ".".join(str(int(value)) for value in Place.of(item))
+
+
 def _clip(found: Sequence[Found], from_ms: int | None, to_ms: int | None) -> Iterator[bytes | memoryview]:
-    """Return the bytes of the longest prefix that lies on one disk; NotFound without footage."""
+    """Return the bytes of the first clip; NotFound without footage. Reads heads of files: worker threads only."""
     if not found:
         raise NotFound("no footage of this time")
-    slot = found[0].slot
+    slot, rows = next(_by_disk(found))
     opened = slot.require()
-    rows = [item.row for item in found if item.slot is slot]
     return export(opened.volume.files, opened.ring, rows, from_ms, to_ms)
+
+
+def _parts(found: Sequence[Found], from_ms: int, to_ms: int) -> list[Part]:
+    """Return what each clip of a span covers. Reads heads of files: worker threads only."""
+    parts: list[Part] = []
+    for slot, rows in _by_disk(found):
+        with contextlib.suppress(NotFound):  # a disk may hold nothing of it that can be shown
+            parts += [clip.part for clip in plan(slot.require().volume.files, rows, from_ms, to_ms)]
+    if not parts:
+        raise NotFound("no footage of this time")
+    return parts
+
+
+def _by_disk(found: Sequence[Found]) -> Iterator[tuple[Slot, list[SegmentRow]]]:
+    """Yield stretches of rows that lie on one disk, in order."""
+    for slot, items in groupby(found, key=lambda item: item.slot):
+        yield slot, [item.row for item in items]
 
 
 async def _chunks(pieces: Iterator[bytes | memoryview]) -> AsyncIterator[bytes]:

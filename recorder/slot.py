@@ -19,7 +19,7 @@ from gateway.core.log import get_logger
 from gateway.core.model import PublicId, RunId, StreamId
 from recorder.files import storage_error
 from recorder.gaps import GapCause
-from recorder.index import INDEX_NAME, VolumeIndex
+from recorder.index import FIRST, INDEX_NAME, After, VolumeIndex
 from recorder.keys import KeyRing
 from recorder.losses import Losses
 from recorder.recovery import RecoveryReport, ReindexReport, recover, reindex
@@ -188,18 +188,31 @@ class Slot:
             raise VolumeMissing(f"{self.options.path} is not in use", path=str(self.options.path))
         return self.opened
 
-    def rows(self, stream: StreamId, from_ms: int, to_ms: int, *, closed_only: bool) -> list[SegmentRow]:
-        """Return what this disk holds of a stream in [from_ms, to_ms), oldest first."""
-        if self.opened is None:
+    def rows(
+        self,
+        stream: StreamId,
+        from_ms: int,
+        to_ms: int,
+        *,
+        closed_only: bool,
+        after: After = FIRST,
+        limit: int | None = None,
+    ) -> list[SegmentRow]:
+        """Return what this disk holds of a stream in [from_ms, to_ms), oldest first; a page of it after one."""
+        opened = self.opened
+        if opened is None:
             return []
-        rows = self.opened.index.find(stream, from_ms, to_ms)
+        rows = opened.index.find(stream, from_ms, to_ms, after=after, limit=limit)
         if closed_only:
             return rows
         known = {(row.start_ms, row.run) for row in rows}
         running = [
             row
-            for row in self.opened.writer.running()
-            if row.stream == stream and row.begin_ms < to_ms and row.end_ms > from_ms
+            for row in opened.writer.running()
+            if row.stream == stream
+            and row.begin_ms < to_ms
+            and row.end_ms > from_ms
+            and (row.begin_ms, row.run) > after
         ]
         return rows + [row for row in running if (row.start_ms, row.run) not in known]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import anyio
 import anyio.to_thread
@@ -21,6 +21,7 @@ from gateway.core.media import AccessUnit
 from gateway.core.model import RunId, StreamId
 from recorder.gaps import GapCause
 from recorder.gop import RunInfo
+from recorder.index import After
 from recorder.journal import Journal
 from recorder.losses import Losses
 from recorder.recovery import ReindexReport
@@ -41,6 +42,30 @@ class Found(NamedTuple):
 
     slot: Slot
     row: SegmentRow
+
+
+class Place(NamedTuple):
+    """Where a page ended: the order of `Store.page`."""
+
+    begin_ms: int
+    stream: StreamId
+    run: RunId
+
+    @classmethod
+    def of(cls, item: Found) -> Self:
+        """Return the place of a row."""
+        return cls(item.row.begin_ms, item.row.stream, item.row.run)
+
+    def after(self, stream: StreamId) -> After:
+        """Return after which of its own rows a stream goes on."""
+        if stream == self.stream:
+            return After(self.begin_ms, self.run)
+        return After(self.begin_ms, -1 if stream > self.stream else LAST_ID)
+
+
+LAST_ID = (1 << 63) - 1
+"""The largest number SQLite holds."""
+START = Place(-(1 << 62), StreamId(0), RunId(0))
 
 
 class _Route(NamedTuple):
@@ -172,6 +197,40 @@ class Store:
                 for row in slot.rows(stream, from_ms, to_ms, closed_only=closed_only)
             ]
             return sorted(found, key=lambda item: (item.row.stream, item.row.begin_ms))
+
+        return await anyio.to_thread.run_sync(read)
+
+    async def page(
+        self,
+        streams: Sequence[StreamId],
+        from_ms: int,
+        to_ms: int,
+        *,
+        after: Place = START,
+        limit: int,
+        closed_only: bool = False,
+    ) -> list[Found]:
+        """Return up to `limit` segments of streams in [from_ms, to_ms), by time, then stream and run."""
+
+        def read() -> list[Found]:
+            found = [
+                Found(slot, row)
+                for stream in streams
+                for slot in self.slots
+                for row in slot.rows(
+                    stream, from_ms, to_ms, closed_only=closed_only, after=after.after(stream), limit=limit
+                )
+            ]
+            return sorted(found, key=Place.of)[:limit]
+
+        return await anyio.to_thread.run_sync(read)
+
+    async def get(self, stream: StreamId, start_ms: int, run: RunId) -> list[Found]:
+        """Return the closed segment of this name, if there is one."""
+
+        def read() -> list[Found]:
+            rows = [(slot, slot.opened.index.get(stream, start_ms, run)) for slot in self.slots if slot.opened]
+            return [Found(slot, row) for slot, row in rows if row is not None]
 
         return await anyio.to_thread.run_sync(read)
 

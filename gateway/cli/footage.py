@@ -41,7 +41,7 @@ def parse_time(text: str, zone: str) -> int:
     """Return UTC ms of `YYYY-MM-DDTHH:MM[:SS]` in the site's zone (an explicit offset wins); BadInput."""
     try:
         when = dt.datetime.fromisoformat(text.strip())
-        return int((when if when.tzinfo else when.replace(tzinfo=ZoneInfo(zone))).timestamp() * 1000)
+        return round((when if when.tzinfo else when.replace(tzinfo=ZoneInfo(zone))).timestamp() * 1000)
     except (ValueError, OverflowError) as error:
         raise BadInput(
             f"{text!r} is no time; write 2026-11-21T10:15:00", case="time", key="time", value=text
@@ -56,7 +56,11 @@ async def _segments(context: Context, camera: str | None) -> tuple[list[dict[str
         wanted = [await camera_id(context, camera)] if camera else list(names)
         found: list[dict[str, Any]] = []
         for chosen in wanted:
-            found.extend((await client.call("segments", {"camera": chosen, "closed_only": True})).result["segments"])
+            page: dict[str, Any] = {}
+            while not page or "next" in page:
+                after = {"after": page["next"]} if page else {}
+                page = (await client.call("segments", {"camera": chosen, "closed_only": True, **after})).result
+                found.extend(page["segments"])
     return sorted(found, key=lambda row: (row["camera"], row["stream"], row["start_ms"])), names
 
 
@@ -125,6 +129,31 @@ async def _export_params(
     return {"camera": await camera_id(context, camera), "stream": stream, **span}
 
 
+async def _parts(context: Context, params: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the parts of a span; its export holds the first. A segment has one."""
+    if "segment" in params:
+        return []
+    return list((await context.ask("recorder", "export.plan", params))["parts"])
+
+
+def _say_rest(context: Context, params: dict[str, Any], parts: list[dict[str, Any]]) -> None:
+    """Say what of the span is not in the file, and how to get it: nobody may think that it is everything."""
+    zone = context.config.site.timezone
+    if len(parts) > 1:
+        context.say("cli.export.part", count=len(parts), at=show.clock(parts[0]["end_ms"], zone))
+    for part in parts[1:]:
+        start, end = (_iso(part[key], zone) for key in ("start_ms", "end_ms"))
+        camera, stream = params["camera"], params["stream"]
+        cmd = f"vuon trich-xuat --camera {camera} --stream {stream} --tu {start} --den {end} --ra FILE.mp4"
+        context.console.print(f"  {cmd}", soft_wrap=True, highlight=False)
+
+
+def _iso(at_ms: int, zone: str) -> str:
+    """Return a time as `parse_time` reads it, to the millisecond."""
+    at = dt.datetime.fromtimestamp(at_ms // 1000, ZoneInfo(zone)).replace(microsecond=at_ms % 1000 * 1000)
+    return at.isoformat(timespec="milliseconds")
+
+
 def _free(target: Path, *, over: bool) -> None:
     """Raise BadInput unless a file may be written there."""
     if target.is_dir() or not target.absolute().parent.is_dir():
@@ -154,11 +183,14 @@ def export(  # noqa: PLR0913, PLR0917 - one argument for each option
     context = Context(config, data)
     _free(out, over=over)
 
-    async def work() -> int:
-        return await _export(context, await _export_params(context, segment, camera, start, end, stream.value), out)
+    async def work() -> tuple[int, dict[str, Any], list[dict[str, Any]]]:
+        params = await _export_params(context, segment, camera, start, end, stream.value)
+        parts = await _parts(context, params)
+        return await _export(context, params, out), params, parts
 
-    size = context.run(work())
+    size, params, parts = context.run(work())
     context.say("cli.export.done", path=out, size=show.number(size / show.MIB, context.words.language, 1))
+    _say_rest(context, params, parts)
     context.say("cli.export.told")
 
 

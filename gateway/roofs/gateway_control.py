@@ -231,7 +231,8 @@ class _Footage:
     async def _segment(self, path: str) -> dict[str, Any]:
         cameras = (await self._desk.recorder.call("camera.list")).result["cameras"]
         for camera in cameras:
-            rows = (await self._desk.recorder.call("segments", {"camera": camera["id"]})).result["segments"]
+            wanted = {"camera": camera["id"], "path": path}
+            rows = (await self._desk.recorder.call("segments", wanted)).result["segments"]
             for row in rows:
                 if row["path"] == path:
                     end_ms = row["start_ms"] + max(1, row["duration_ms"])

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import random
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -186,6 +186,16 @@ async def slots(config: Config, registry: Registry, losses: Losses, clock: Clock
     ]
 
 
+def grants(config: Config, clock: Clock) -> Callable[[Mapping[str, Any]], Grant]:
+    """Return what opens tickets; the gateway's key is read when the first one comes."""
+
+    @cache
+    def key() -> Ed25519PublicKey:
+        return load_verify_key(config.paths.grant_key)
+
+    return lambda ticket: open_ticket(ticket, key(), now_ms=clock.now_ms())
+
+
 @contextlib.asynccontextmanager
 async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]:
     """Run the recorder while entered."""
@@ -193,13 +203,6 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
     on_fault = fault_sink(log)
     facts = DaemonFacts("vuon-recorder", clock)
     seal = load_seal_key(config.paths.keys / "recorder-seal.key")
-
-    @cache
-    def grant_key() -> Ed25519PublicKey:
-        return load_verify_key(config.paths.grant_key)
-
-    def grant_of(ticket: Mapping[str, Any]) -> Grant:
-        return open_ticket(ticket, grant_key(), now_ms=clock.now_ms())
 
     async with Database(config.paths.database("cameras"), [MIGRATIONS]) as db, RtspNetwork(clock) as network:
         journal = Journal(db, clock)
@@ -238,7 +241,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             tools=tools,
             search=drivers.search,
             learn=drivers.learn,
-            open_ticket=grant_of,
+            open_ticket=grants(config, clock),
             watched=network.fast,
             daemon=facts.as_dict,
             clock=clock,

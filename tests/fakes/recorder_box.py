@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -14,7 +15,7 @@ import anyio.lowlevel
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.core.clock import SystemClock
-from gateway.core.errors import CameraError, CameraUnreachable
+from gateway.core.errors import CameraClosed, CameraError, CameraUnreachable
 from gateway.core.media import AccessUnit
 from gateway.core.model import Action, Grant, PublicId, Role, StreamRole, new_public_id
 from gateway.core.ticket import open_ticket, sign
@@ -30,7 +31,7 @@ from recorder.slot import Slot, SlotOptions
 from recorder.store import Store
 from recorder.writer import WriterOptions
 from tests.fakes.h264 import clip
-from tests.fakes.recording import Books, FakeGate, FakePlayer, Session, books
+from tests.fakes.recording import Books, FakeGate, FakePlayer, Session, books, new_camera
 
 
 class Wait:
@@ -174,3 +175,25 @@ async def recorder_box(root: Path) -> AsyncIterator[RecorderBox]:
         async with Recorder(parts_of(box, own), settings) as box.recorder, box.client:
             yield box
     assert box.faults == []
+
+
+async def adopt(box: RecorderBox, number: int = 1, *, streams: int = 2) -> str:
+    """Adopt camera `number`; returns its id."""
+    box.learnable[f"10.0.0.{number}"] = new_camera(number, streams=streams)
+    answer = await box.call("adopt", address=f"10.0.0.{number}", port=80, username="admin", password="Mat-khau 1")
+    return str(answer["camera"]["id"])
+
+
+async def recorded(box: RecorderBox, seconds: float = 12) -> tuple[str, int, int]:
+    """Adopt a camera with one stream and record something; returns it and the span of its footage."""
+    camera = await adopt(box, streams=1)
+    session = await box.player.wait_for(1)
+    await box.show(session, seconds)
+    session.fail(CameraClosed("over"))
+
+    async def closed() -> list[dict[str, Any]]:
+        rows = (await box.call("segments", camera=camera, closed_only=True))["segments"]
+        return list(rows) if len(rows) >= math.ceil(seconds / 5) else []
+
+    rows = await box.until(closed)
+    return camera, rows[0]["start_ms"], rows[-1]["start_ms"] + rows[-1]["duration_ms"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -34,9 +35,19 @@ def row(camera: str, stream: str = "main", *, minute: int = 0) -> dict[str, Any]
     }
 
 
-def recorder() -> dict[str, Answer]:
+WHOLE = {"parts": [{"start_ms": NOON_MS, "end_ms": NOON_MS + 300_000, "size_bytes": 1}]}
+
+
+def recorder(plan: Answer = WHOLE) -> dict[str, Answer]:
     rows = {A: [row(A, minute=1), row(A), row(A, "sub")], B: [row(B)]}
-    return {"camera.list": CAMERAS, "segments": lambda params: {"segments": rows[params["camera"]]}}
+
+    def page(params: Mapping[str, Any]) -> dict[str, Any]:
+        """One row a page."""
+        mine, at = rows[params["camera"]], int(params.get("after", "0"))
+        more = {"next": str(at + 1)} if at + 1 < len(mine) else {}
+        return {"segments": mine[at : at + 1], "more": bool(more), **more}
+
+    return {"camera.list": CAMERAS, "segments": page, "export.plan": plan}
 
 
 # times
@@ -152,6 +163,25 @@ def test_a_span_of_a_camera_goes_through_the_gateway(tmp_path: Path) -> None:
         assert box.vuon("export", *span, "--stream", "sub", "-o", str(tmp_path / "x")).code == 0
         expected = {"camera": B, "stream": "sub", "from_ms": NOON_MS, "to_ms": NOON_MS + 300_000}
         assert box.asked("export") == [expected]
+
+
+def test_an_export_that_is_not_everything_says_so_and_how_to_get_the_rest(tmp_path: Path) -> None:
+    """The picture changed in between: the file ends there, and the command for the other part is given."""
+    middle = NOON_MS + 60_007
+    parts = [
+        {"start_ms": NOON_MS, "end_ms": middle, "size_bytes": 1},
+        {"start_ms": middle, "end_ms": NOON_MS + 300_000, "size_bytes": 1},
+    ]
+    answers: dict[str, dict[str, Answer]] = {"recorder": recorder({"parts": parts}), "gateway": {"export": [b"x"]}}
+    span = ["--camera", "Sân", "--from", "2026-11-21T12:00", "--to", "2026-11-21T12:05"]
+    with cli_box(tmp_path, answers) as box:
+        done = box.vuon("export", *span, "-o", str(tmp_path / "x"))
+        assert done.code == 0
+        (command,) = [line.split() for line in done.out.splitlines() if "trich-xuat --camera" in line]
+        assert "12:01:00" in done.out
+        assert box.vuon(*command[1:-1], str(tmp_path / "y")).code == 0
+        again = {"camera": B, "stream": "main", "from_ms": middle, "to_ms": NOON_MS + 300_000}
+        assert box.asked("export")[-1] == again
 
 
 @pytest.mark.parametrize("chunks", [[], [b""], [b"half", b"!"]])

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import anyio
-import av
 import pytest
 
 from gateway.core.clock import SystemClock
@@ -19,37 +17,14 @@ from gateway.core.errors import (
     CameraLoginRefused,
     CameraUnreachable,
     CameraUnsupported,
-    GrantRefused,
     NotFound,
 )
-from gateway.core.model import Action, Role, StreamRole
 from recorder.service_cameras import FoundCamera
 from recorder.service_status import day_start_ms
-from tests.fakes.recorder_box import RecorderBox, recorder_box
+from tests.fakes.recorder_box import adopt, recorded, recorder_box
 from tests.fakes.recording import books, new_camera
 
 pytestmark = pytest.mark.anyio
-
-
-async def adopt(box: RecorderBox, number: int = 1, *, streams: int = 2) -> str:
-    box.learnable[f"10.0.0.{number}"] = new_camera(number, streams=streams)
-    answer = await box.call("adopt", address=f"10.0.0.{number}", port=80, username="admin", password="Mat-khau 1")
-    return str(answer["camera"]["id"])
-
-
-async def recorded(box: RecorderBox, seconds: float = 12) -> tuple[str, int, int]:
-    """Adopt a camera with one stream and record something; returns it and the span of its footage."""
-    camera = await adopt(box, streams=1)
-    session = await box.player.wait_for(1)
-    await box.show(session, seconds)
-    session.fail(CameraClosed("over"))
-
-    async def closed() -> list[dict[str, Any]]:
-        rows = (await box.call("segments", camera=camera, closed_only=True))["segments"]
-        return list(rows) if len(rows) >= math.ceil(seconds / 5) else []
-
-    rows = await box.until(closed)
-    return camera, rows[0]["start_ms"], rows[-1]["start_ms"] + rows[-1]["duration_ms"]
 
 
 async def test_a_search_says_what_is_ours(tmp_path: Path) -> None:
@@ -232,107 +207,6 @@ async def test_the_journal_is_read_by_cursor(tmp_path: Path) -> None:
         assert rest["events"][0]["seq"] == first["events"][0]["seq"] + 1
         with pytest.raises(BadInput):
             await box.call("journal", after="x")
-
-
-async def test_segments_are_listed_by_camera_stream_and_time(tmp_path: Path) -> None:
-    """Oldest first; a span is half open; strangers are not found."""
-    async with recorder_box(tmp_path) as box:
-        camera, start_ms, end_ms = await recorded(box)
-        rows = (await box.call("segments", camera=camera))["segments"]
-        assert [row["start_ms"] for row in rows] == sorted(row["start_ms"] for row in rows)
-        assert {row["stream"] for row in rows} == {"main"}
-        assert {row["camera"] for row in rows} == {camera}
-        assert (await box.call("segments", camera=camera, stream="sub"))["segments"] == []
-        assert (await box.call("segments", camera=camera, from_ms=end_ms))["segments"] == []
-        assert len((await box.call("segments", camera=camera, to_ms=start_ms + 1))["segments"]) == 1
-        with pytest.raises(NotFound):
-            await box.call("segments", camera="a" * 16)
-        with pytest.raises(BadInput):
-            await box.call("segments", camera=camera, stream="third")
-        with pytest.raises(BadInput):
-            await box.call("segments", camera=camera, from_ms=5, to_ms=5)
-
-
-async def test_gaps_are_listed_with_their_causes(tmp_path: Path) -> None:
-    """One that lasts is open and ends now, or where the span ends."""
-    async with recorder_box(tmp_path) as box:
-        camera, _, end_ms = await recorded(box)
-        (gap,) = (await box.call("gaps", camera=camera))["gaps"]
-        assert (gap["stream"], gap["cause"], gap["open"]) == ("main", "camera", True)
-        assert gap["start_ms"] == end_ms
-        (cut,) = (await box.call("gaps", camera=camera, from_ms=0, to_ms=end_ms + 1))["gaps"]
-        assert cut["end_ms"] == end_ms + 1
-        assert (await box.call("gaps", camera=camera, from_ms=0, to_ms=end_ms))["gaps"] == []
-
-
-async def test_an_export_needs_a_grant_for_exactly_that(tmp_path: Path) -> None:
-    """Action, camera, stream and time are the grant's."""
-    async with recorder_box(tmp_path) as box:
-        camera, start_ms, end_ms = await recorded(box)
-        span = {"from_ms": start_ms, "to_ms": end_ms}
-
-        async def export(ticket: object, **params: object) -> bytes:
-            chunks = [chunk async for chunk in box.client.stream("export", {"ticket": ticket, **params})]
-            return b"".join(chunks)
-
-        clip_file = tmp_path / "clip.mp4"
-        clip_file.write_bytes(await export(box.ticket(camera, Action.EXPORT, **span)))
-        with av.open(str(clip_file)) as container:
-            assert sum(1 for _ in container.decode(video=0)) == 12 * 20
-        for bad in (
-            None,
-            box.ticket(camera, Action.PLAYBACK, **span),
-            box.ticket(camera, Action.EXPORT),
-            box.ticket(camera, Action.EXPORT, **span, streams=frozenset({StreamRole.SUB})),
-            box.ticket(camera, Action.EXPORT, **span, until_ms=1),
-        ):
-            with pytest.raises(GrantRefused):
-                await export(bad)
-        with pytest.raises(NotFound):
-            await export(box.ticket("a" * 16, Action.EXPORT, **span))
-        with pytest.raises(NotFound):
-            await export(box.ticket(camera, Action.EXPORT, from_ms=5, to_ms=6))
-
-
-@pytest.mark.parametrize("path", ["../../etc/passwd", "1/2026-11-22/00/x.seg", "/etc/passwd", "1/2/3/4/5-6.seg", "a"])
-async def test_a_segments_path_is_parsed_never_opened(tmp_path: Path, path: str) -> None:
-    """What is no path of ours is refused as input."""
-    async with recorder_box(tmp_path) as box:
-        camera, start_ms, end_ms = await recorded(box)
-        ticket = box.ticket(camera, Action.EXPORT, from_ms=start_ms, to_ms=end_ms)
-        with pytest.raises(BadInput):
-            async for _ in box.client.stream("export", {"ticket": ticket, "segment": path}):
-                pass
-
-
-async def test_without_vision_there_are_no_stills(tmp_path: Path) -> None:
-    """A grant is asked for first, then it is not found."""
-    async with recorder_box(tmp_path) as box:
-        camera = await adopt(box)
-        with pytest.raises(GrantRefused):
-            await box.call("still", width=320)
-        for action in (Action.SNAPSHOT, Action.LIVE):
-            with pytest.raises(NotFound):
-                await box.call("still", ticket=box.ticket(camera, action, role=Role.GUARDIAN), width=320)
-
-
-async def test_reindex_finds_what_is_there(tmp_path: Path) -> None:
-    """Nothing to add on a healthy disk; a deleted file is noticed."""
-    async with recorder_box(tmp_path) as box:
-        await recorded(box)
-        report = await box.call("reindex")
-        assert report["files"] == report["segments"] == 3
-        assert (report["added"], report["removed"], report["damaged"]) == (0, 0, [])
-        next((tmp_path / "footage").rglob("*.seg")).unlink()
-        assert (await box.call("reindex"))["removed"] == 1
-
-
-async def test_retention_shows_its_plan(tmp_path: Path) -> None:
-    """Nothing is old here."""
-    async with recorder_box(tmp_path) as box:
-        await recorded(box)
-        answer = await box.call("retention", dry_run=True)
-        assert (answer["plan"], answer["bytes"]) == ([], 0)
 
 
 async def test_leaving_closes_every_segment_and_says_why(tmp_path: Path) -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import errno
 import sqlite3
 import threading
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,44 +13,15 @@ import pytest
 
 from gateway.core.clock import SystemClock
 from gateway.core.errors import StorageError, VolumeFull
-from gateway.core.media import AccessUnit, CodecConfig
+from gateway.core.media import CodecConfig
 from gateway.core.model import StreamId
-from recorder.files import VolumeFiles
-from recorder.gop import RunInfo
 from recorder.index import VolumeIndex
 from recorder.indexer import Indexer
 from recorder.rows import FLAG_SUSPECT, SegmentRow
-from recorder.syncer import FdatasyncSyncer, SyncfsSyncer
 from recorder.writer import VolumeWriter, WriterOptions
-from tests.fakes.disks import FaultyDisk, StepClock
+from tests.fakes.disks import FaultyDisk
 from tests.fakes.footage import PLAIN, START_MS, Box, plain_unit, plain_units, run_of
-
-ONE = StreamId(1)
-MINUTE = WriterOptions(stagger=False)
-SHORT = WriterOptions(segment_s=4, stagger=False, retry_s=0.001)
-
-
-def until(said: Callable[[], bool]) -> None:
-    """Wait for another thread; the limit is a hang, not a speed."""
-    deadline = time.monotonic() + 60
-    while not said():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-
-
-def writer_of(box: Box, options: WriterOptions = MINUTE, files: VolumeFiles | None = None) -> VolumeWriter:
-    """Return a writer that is not yet running: what is offered before it starts comes in one order."""
-    return VolumeWriter(
-        files or box.files, box.index, box.ring, box.heard, StepClock(), options=options, syncer=FdatasyncSyncer()
-    )
-
-
-def offer(writer: VolumeWriter, units: Iterable[AccessUnit], run: RunInfo | None = None) -> None:
-    """Offer a whole run."""
-    run = run or run_of()
-    writer.begin_run(run)
-    for unit in units:
-        writer.offer(run.stream, unit)
+from tests.fakes.writers import MINUTE, ONE, SHORT, offer, until, writer_of
 
 
 def test_a_run_becomes_segments_of_a_minute_with_rows(tmp_path: Path) -> None:
@@ -97,74 +67,6 @@ def test_the_end_of_a_run_closes_its_segment_at_once(tmp_path: Path) -> None:
         assert writer.running() == []
         assert writer.last_end_ms(ONE) == START_MS + 4_500
         assert writer.last_end_ms(StreamId(2)) is None
-
-
-@pytest.mark.parametrize("ends_first", [True, False])
-def test_stopping_takes_a_few_syncs_however_many_segments_run(tmp_path: Path, ends_first: bool) -> None:
-    """Records, footers and names of all of them get one sync each: a slow disk stops in time."""
-    with Box(tmp_path, files=FaultyDisk(tmp_path), encrypted=False) as box:
-        disk, busy = box.files, threading.Event()
-        assert isinstance(disk, FaultyDisk)
-        writer = VolumeWriter(disk, box.index, None, box.heard, SystemClock(), options=MINUTE, syncer=SyncfsSyncer())
-        streams = [StreamId(number) for number in range(1, 33)]
-        for stream in streams:
-            offer(writer, plain_units(9), run_of(stream))
-        with writer:
-            until(lambda: writer.statistics().written_fragments == 2 * len(streams))
-            disk.log.clear()
-            disk.fault = lambda _, name: int(name == "write" and not busy.wait(60))  # the disk is slow
-            for number in range(9, 13):
-                writer.offer(ONE, plain_unit(number))
-            for stream in streams if ends_first else ():
-                writer.end_run(stream, "recorder_stopped")
-            busy.set()
-            assert writer.finish()
-        assert len(box.heard.closed) == len(streams)
-        assert len([call for call in disk.log if call in {"syncfs", "fdatasync", "fsync_dir"}]) < 10
-
-
-@pytest.mark.parametrize("step", ["syncfs", "write", "rename"])
-@pytest.mark.parametrize("times", [1, 3])
-def test_what_fails_while_all_close_is_closed_by_itself(tmp_path: Path, step: str, times: int) -> None:
-    """Whichever step fails, of every file or of one: all files end up closed, with rows."""
-    left = [times]
-
-    def fault(_: int, name: str) -> int:
-        if name != step or not left[0]:
-            return 0
-        left[0] -= 1
-        return errno.EIO
-
-    with Box(tmp_path, files=FaultyDisk(tmp_path), encrypted=False) as box:
-        disk = box.files
-        assert isinstance(disk, FaultyDisk)
-        writer = VolumeWriter(disk, box.index, None, box.heard, StepClock(), options=SHORT, syncer=SyncfsSyncer())
-        for stream in (1, 2, 3):
-            offer(writer, plain_units(5), run_of(stream))
-        with writer:
-            until(lambda: writer.statistics().written_fragments == 3)
-            disk.fault = fault
-    assert {row.stream for row in box.heard.closed} == {1, 2, 3}
-    assert list(tmp_path.rglob("*.part")) == []
-    assert left == [0]
-
-
-def test_what_was_written_before_the_disk_was_full_is_synced_meanwhile(tmp_path: Path) -> None:
-    """The power may go before there is room again."""
-    with Box(tmp_path, files=FaultyDisk(tmp_path)) as box:
-        disk = box.files
-        assert isinstance(disk, FaultyDisk)
-        writer = writer_of(box, SHORT)
-        offer(writer, plain_units(9), run_of())
-        with writer:
-            until(lambda: writer.statistics().written_fragments == 2)
-            disk.fault = lambda call, name: errno.ENOSPC if name == "write" else 0
-            syncs = writer.statistics().syncs
-            for number in range(9, 20):
-                writer.offer(ONE, plain_unit(number))
-            until(lambda: bool(box.heard.errors))
-            until(lambda: writer.statistics().syncs > syncs)
-            disk.fault = lambda call, name: 0
 
 
 def test_a_new_configuration_or_run_is_a_new_segment(tmp_path: Path) -> None:

@@ -44,7 +44,8 @@ class Recorder:
         return Reply({"cameras": [{"id": CAMERA, "name": "Mầm 1"}, {"id": GATE, "name": "Cổng"}]})
 
     async def segments(self, request: Request) -> Reply:
-        return Reply({"segments": [SEGMENT] if request.text("camera") == CAMERA else []})
+        mine = request.text("camera") == CAMERA and request.text("path") == SEGMENT["path"]
+        return Reply({"segments": [SEGMENT] if mine else []})
 
     async def export(self, request: Request) -> AsyncIterator[bytes]:
         self.tickets.append(dict(request.params))
