@@ -81,7 +81,7 @@ class FootageService:
         else:
             from_ms, to_ms = _span(request)
             limit = min(max(1, request.number("limit", MAX_SEGMENTS)), MAX_SEGMENTS)
-            found = await self._store.page(
+            found = await self._store.find(
                 [item.id for item in streams],
                 from_ms,
                 to_ms,

@@ -45,7 +45,7 @@ class Found(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a page ended: the order of `Store.page`."""
+    """Where a page ended: the order of `Store.find`."""
 
     begin_ms: int
     stream: StreamId
@@ -185,32 +185,16 @@ class Store:
     # --- reading, for the control socket ---
 
     async def find(
-        self, streams: Sequence[StreamId], from_ms: int, to_ms: int, *, closed_only: bool = False
-    ) -> list[Found]:
-        """Return the segments of streams in [from_ms, to_ms), in order of stream and time."""
-
-        def read() -> list[Found]:
-            found = [
-                Found(slot, row)
-                for stream in streams
-                for slot in self.slots
-                for row in slot.rows(stream, from_ms, to_ms, closed_only=closed_only)
-            ]
-            return sorted(found, key=lambda item: (item.row.stream, item.row.begin_ms))
-
-        return await anyio.to_thread.run_sync(read)
-
-    async def page(
         self,
         streams: Sequence[StreamId],
         from_ms: int,
         to_ms: int,
         *,
         after: Place = START,
-        limit: int,
+        limit: int | None = None,
         closed_only: bool = False,
     ) -> list[Found]:
-        """Return up to `limit` segments of streams in [from_ms, to_ms), by time, then stream and run."""
+        """Return segments of streams in [from_ms, to_ms) by time, then stream and run; a page of them after one."""
 
         def read() -> list[Found]:
             found = [
