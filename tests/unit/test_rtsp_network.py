@@ -355,7 +355,7 @@ async def test_reconnecting_leaves_nothing_behind() -> None:
 
 
 async def test_watchers_shorten_the_batch() -> None:
-    """2 ms while somebody watches, 5 ms otherwise: units keep coming through both."""
+    """2 ms while somebody watches, 10 ms otherwise: units keep coming through both."""
     async with serve(camera(), pictures()) as served, RtspNetwork() as network:
         sink = Collected(10)
         async with playing(network.play(source(served), LoginGate(None), sink)):
