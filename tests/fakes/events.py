@@ -10,14 +10,13 @@ CAMERA = "cameracameraaaaa"
 
 def numbered(lane: Lane, number: int, *, now_ms: int = NOON_MS, trusted: bool = True) -> Event:
     """Return an event of the lane that carries its number."""
-    common = {"now_ms": now_ms, "mono_ns": number * 1_000_000}
-    match lane:
-        case Lane.ALARM:
-            return make_event("access.revoked", trusted=trusted, reason="test", sessions=number, **common)
-        case Lane.REPORT:
-            return make_event("box.summary", trusted=trusted, cameras=1, recording=1, viewers=number, **common)
-        case _:
-            return make_event("clock.step", trusted=trusted, step_ms=number, **common)
+    fields: dict[Lane, tuple[str, dict[str, str | float | bool]]] = {
+        Lane.ALARM: ("access.revoked", {"reason": "test", "sessions": number}),
+        Lane.REPORT: ("box.summary", {"cameras": 1, "recording": 1, "viewers": number}),
+        Lane.ROUTINE: ("clock.step", {"step_ms": number}),
+    }
+    name, data = fields[lane]
+    return make_event(name, now_ms=now_ms, mono_ns=number * 1_000_000, trusted=trusted, subject="", **data)
 
 
 FIELD = {Lane.ALARM: "sessions", Lane.REPORT: "viewers", Lane.ROUTINE: "step_ms"}
