@@ -239,3 +239,24 @@ def test_a_database_that_is_not_open_answers_nothing(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError):
         db.read_sync(names)
     assert not (tmp_path / "d.db").exists()
+
+
+def test_a_database_whose_disk_went_is_not_made_anew(tmp_path: Path) -> None:
+    """Reading fails; nothing is written below the empty mount point."""
+    mount = tmp_path / "a disk?mode=x&y#z %41"
+    db = Database(mount / "d.db", [migrations(tmp_path)])
+    db.open()
+    try:
+        mount.rename(tmp_path / "unplugged")
+        mount.mkdir()
+        with pytest.raises(sqlite3.OperationalError):
+            db.read_sync(names)
+        assert list(mount.iterdir()) == []
+    finally:
+        db.close()
+    again = Database(tmp_path / "unplugged" / "d.db", [migrations(tmp_path)])
+    again.open()
+    try:
+        assert again.read_sync(names) == []
+    finally:
+        again.close()
