@@ -55,7 +55,7 @@ def main(argv: Sequence[str]) -> int:
     where = machine(Path("/proc/cpuinfo").read_text(), Path("/proc/meminfo").read_text())
     parts = [f"Machine: {where}\n"]
     print(parts[0])
-    extra = " ".join(argument for argument in argv if argument not in BENCHES)
+    extra = " ".join(repeatable(argv))
     for name in chosen.names or BENCHES:
         command = f'make bench ARGS="{name}{" " * bool(extra)}{extra}"'
         options = Options(
@@ -75,6 +75,16 @@ def main(argv: Sequence[str]) -> int:
     if chosen.out is not None:
         chosen.out.write_text("\n".join(parts), encoding="utf-8")
     return 0
+
+
+def repeatable(argv: Sequence[str]) -> list[str]:
+    """Return the options that another must give to measure the same: without names and `--out`."""
+    kept, skip = list[str](), False
+    for argument in argv:
+        if not skip and argument not in BENCHES and argument != "--out" and not argument.startswith("--out="):
+            kept.append(argument)
+        skip = argument == "--out"
+    return kept
 
 
 def _say(line: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.__main__ import BENCHES, main, parser
+from bench.__main__ import BENCHES, main, parser, repeatable
 from bench.index import STREAMS, row_of
 from bench.record import IN_FLIGHT, ffmpeg_command, lost_by_us, missing
 from bench.sources import PAYLOAD_BYTES, packetize
@@ -91,3 +91,11 @@ def test_an_unknown_bench_is_refused_before_anything_runs(capsys: pytest.Capture
 def test_three_rounds_are_the_default() -> None:
     """A bare `make bench` gives medians."""
     assert parser().parse_args([]).rounds == 3
+
+
+def test_the_command_beside_a_table_repeats_it() -> None:
+    """Everything that changes the figures, not where the tables were written."""
+    assert repeatable(["record", "--rounds", "5", "--out", "x.md", "--shapes", "lan"]) == [
+        *("--rounds", "5", "--shapes", "lan")
+    ]
+    assert repeatable(["live", "--out=x.md"]) == []
