@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from drivers.base import Driver, Found, LoginMode, Probe, StreamInfo
+from drivers.discovery.wsd import DEFAULT_PATH
 from drivers.gate import LoginGate
 from drivers.onvif.client import device_path
 from drivers.onvif.driver import OnvifDriver
@@ -18,7 +19,6 @@ from drivers.onvif.pace import CallPool
 from drivers.onvif.transport import Limits
 from drivers.rtsp.source import DEFAULT_PORT, RtspSource
 from drivers.rtsponly import RtspOnlyDriver, StreamPlayer
-from drivers.wsd import DEFAULT_PATH
 from gateway.core.clock import Clock
 from gateway.core.errors import CameraBadReply, CameraError, CameraUnreachable, CameraUnsupported
 

@@ -25,8 +25,8 @@ from drivers.base import (
     Probe,
     StreamInfo,
 )
+from drivers.discovery.neighbours import mac_of
 from drivers.gate import LoginGate
-from drivers.neighbours import mac_of
 from drivers.rtsp.protocol import StreamSink
 from drivers.rtsp.source import RtspSource
 from gateway.core.clock import Clock

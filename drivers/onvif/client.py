@@ -20,8 +20,9 @@ from lxml import etree
 
 from drivers import xml
 from drivers.base import Found, LoginMode
+from drivers.discovery.neighbours import normal_mac
+from drivers.discovery.wsd import DEFAULT_PATH
 from drivers.gate import LoginGate
-from drivers.neighbours import normal_mac
 from drivers.onvif import profiles as rules
 from drivers.onvif import soap
 from drivers.onvif.documents import SHARED, Documents
@@ -29,7 +30,6 @@ from drivers.onvif.session import OnvifSession
 from drivers.onvif.shared import SharedCamera
 from drivers.onvif.transport import CameraTransport, Limits, LoginAsked
 from drivers.rtsp.source import DEFAULT_PORT, MOST_URL_CHARS, RtspSource
-from drivers.wsd import DEFAULT_PATH
 from gateway.core.clock import Clock
 from gateway.core.errors import BadInput, CameraBadReply, CameraOverloaded, CameraUnsupported
 

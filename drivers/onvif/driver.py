@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import ClassVar
 
-from drivers import discovery
 from drivers.base import (
     CameraEvent,
     CameraSettings,
@@ -22,12 +21,13 @@ from drivers.base import (
     Probe,
     StreamInfo,
 )
+from drivers.discovery import multicast as discovery
+from drivers.discovery.wsd import DEFAULT_PATH
 from drivers.gate import LoginGate
 from drivers.onvif import profiles as rules
 from drivers.onvif.client import OnvifClient
 from drivers.onvif.pace import CallPool, Line
 from drivers.onvif.transport import Limits
-from drivers.wsd import DEFAULT_PATH
 from gateway.core.clock import Clock
 from gateway.core.errors import CameraUnsupported
 from gateway.core.model import StreamRole

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from drivers.adopt import Learned, Means, learn
 from drivers.base import Found
-from drivers.discovery import discover_all
+from drivers.discovery.multicast import discover_all
 from drivers.gate import LoginGate
 from drivers.onvif.pace import CallPool
 from drivers.retry import after_failure

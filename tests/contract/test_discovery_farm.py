@@ -8,9 +8,10 @@ from uuid import uuid4
 import anyio
 import pytest
 
-from drivers import discovery, wsd
 from drivers.adopt import Means, learn
 from drivers.base import LoginMode
+from drivers.discovery import multicast as discovery
+from drivers.discovery import wsd
 from drivers.gate import LoginGate
 from drivers.onvif.pace import CallPool
 from drivers.simulated.farm import QUICK, Farm

@@ -11,7 +11,7 @@ import socket
 import struct
 import sys
 
-from drivers import wsd
+from drivers.discovery import wsd
 from tests.unit.test_wsd import device, message
 
 

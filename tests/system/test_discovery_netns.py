@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.system, pytest.mark.netns]
 
 SEARCH = """
 import asyncio, json, sys
-from drivers import discovery
+from drivers.discovery import multicast as discovery
 async def main():
     found = await discovery.discover_all(sys.argv[1:], 1.0)
     print(json.dumps([[f.endpoint, f.address, f.interface, f.on_subnet, bool(f.mac)] for f in found]))
@@ -25,7 +25,7 @@ asyncio.run(main())
 """
 LISTEN = """
 import asyncio, json
-from drivers import discovery
+from drivers.discovery import multicast as discovery
 async def main():
     async with discovery.Listener(()) as listener:
         print("listening", flush=True)

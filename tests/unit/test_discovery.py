@@ -13,9 +13,10 @@ from uuid import UUID, uuid4
 import anyio
 import pytest
 
-from drivers import discovery, wsd
-from drivers import interfaces as ifs
 from drivers.base import Found
+from drivers.discovery import interfaces as ifs
+from drivers.discovery import multicast as discovery
+from drivers.discovery import wsd
 from gateway.core.errors import AddressTaken, ConfigError
 from tests.unit.test_wsd import device, message
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from drivers import interfaces as ifs
-from drivers.neighbours import mac_of, normal_mac, parse_table
+from drivers.discovery import interfaces as ifs
+from drivers.discovery.neighbours import mac_of, normal_mac, parse_table
 from gateway.core.errors import ConfigError
 
 HAVE = (

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from drivers import wsd
+from drivers.discovery import wsd
 from drivers.gate import GateState, LoginGate
 from drivers.onvif.client import OnvifClient
 from drivers.onvif.driver import OnvifDriver

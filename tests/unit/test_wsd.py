@@ -8,7 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from drivers import wsd, xml
+from drivers import xml
+from drivers.discovery import wsd
 from gateway.core.errors import CameraBadReply
 
 OURS = IPv4Interface("192.168.1.10/24")

@@ -20,10 +20,10 @@ from uuid import UUID, uuid4
 
 import anyio
 
-from drivers import interfaces as ifs
-from drivers import wsd
 from drivers.base import Found
-from drivers.neighbours import mac_of
+from drivers.discovery import interfaces as ifs
+from drivers.discovery import wsd
+from drivers.discovery.neighbours import mac_of
 from gateway.core.errors import AddressTaken, CameraBadReply
 
 ROUNDS = 3
