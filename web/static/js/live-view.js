@@ -9,11 +9,12 @@
 // Attribute `data-state`: idle, opening, still, live, stalled, weak, tap, offline, ended, gone.
 // Events (bubbling): `live-state` {state, reason}, `live-ended` {reason}, `live-signed-out`.
 
-import { ApiError, call } from './api.js';
+import { ApiError } from './api.js';
 import { make } from './dom.js';
 import { has, t } from './i18n.js';
 import { chipParts, midParts } from './live-paint.js';
 import { FIRST_FRAME_MS, GIVE_UP_MS, LAST_MS, STALE_MS, flows, shownAge, stillDelay, videoDelay } from './retry.js';
+import { fetchStill } from './still.js';
 import { WhepSession } from './whep.js';
 
 const [TICK_MS, PATIENCE, WEAK_EVERY_MS] = [250, 2, 5000];
@@ -31,6 +32,7 @@ export class LiveView extends HTMLElement {
   /** @type {number|null} by the page's clock; may be before the page began */ #stillAt = null;
   #stillCaptured = 0;
   #stillBusy = false;
+  /** Counts ends of the right to see: a still asked for before is not shown after. */ #epoch = 0;
   #stillFails = 0;
   #nextStill = 0;
   /** The box says that the camera is gone, or has only an old picture of it. */ #lost = false;
@@ -152,14 +154,12 @@ export class LiveView extends HTMLElement {
 
   async #fetchStill() {
     this.#stillBusy = true;
-    const { signal } = this.#abort;
+    const [{ signal }, epoch] = [this.#abort, this.#epoch];
     try {
-      const url = `/api/cameras/${this.getAttribute('camera')}/still.jpg?w=${this.getAttribute('still') || '640'}`;
-      const response = await call(url, { signal });
-      const [captured, age] = [response.headers.get('X-Captured-At'), response.headers.get('X-Age')];
-      const blob = await response.blob();
-      this.#bytes += blob.size;
-      if (!signal.aborted) this.#showStill(blob, Number(captured), performance.now() - Number(age));
+      const still = await fetchStill(this.getAttribute('camera'), this.getAttribute('still') || '640', signal);
+      this.#bytes += still.bytes;
+      if (!signal.aborted && epoch === this.#epoch) this.#showStill(still);
+      else still.forget();
     } catch (error) {
       if (!signal.aborted) this.#stillFailed(error);
     } finally {
@@ -167,18 +167,17 @@ export class LiveView extends HTMLElement {
     }
   }
 
-  /** @param {Blob} blob @param {number} captured UTC ms @param {number} at the same on the page's clock */
-  #showStill(blob, captured, at) {
-    const image = /** @type {HTMLImageElement} */ (this.#image);
-    const old = image.src;
-    image.src = URL.createObjectURL(blob);
-    if (old.startsWith('blob:')) URL.revokeObjectURL(old);
-    [this.#stillAt, this.#stillCaptured, this.#stillFails] = [at, captured, 0];
+  /** @param {import('./still.js').Still} still */
+  #showStill(still) {
+    const old = /** @type {HTMLImageElement} */ (this.#image);
+    this.#image = still.image;
+    old.replaceWith(still.image);
+    if (old.src.startsWith('blob:')) URL.revokeObjectURL(old.src);
+    [this.#stillAt, this.#stillCaptured, this.#stillFails, this.#missing] = [still.at, still.captured, 0, 0];
     this.#nextStill = performance.now() + stillDelay(0, this.#every, 0);
-    this.#missing = 0;
     // A lost camera's last picture is small, grey and dated, never as large as a present one.
-    this.#lost = performance.now() - at > LAST_MS;
-    image.hidden = this.#lost;
+    this.#lost = performance.now() - still.at > LAST_MS;
+    still.image.hidden = this.#lost;
     this.#painted = '';
     if (this.#state === 'live' || (this.#state === 'tap' && !this.#lost)) return;
     if (['ended', 'gone'].includes(this.#state)) this.#nextVideo = 0;
@@ -315,6 +314,7 @@ export class LiveView extends HTMLElement {
   }
 
   #blank() {
+    this.#epoch += 1;
     this.#drop();
     const image = /** @type {HTMLImageElement} */ (this.#image);
     if (image.src.startsWith('blob:')) URL.revokeObjectURL(image.src);
