@@ -21,13 +21,16 @@ HANG_S = 30
 
 TELL = """
 import os, signal, sys, time
+def say(*words):
+    os.write(1, (" ".join(map(str, words)) + "\\n").encode())
 def end(*_):
-    print("end", sys.argv[1], flush=True)
+    say("end", sys.argv[1])
     sys.exit(0)
 signal.signal(signal.SIGTERM, end)
-print("up", sys.argv[1], os.getpid(), os.getpgrp(), flush=True)
+say("up", sys.argv[1], os.getpid(), os.getpgrp())
 time.sleep(60)
 """
+"""Not `print`: the signal may come while the first line is still being flushed, and a buffer is not reentrant."""
 STUBBORN = (
     'import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print("up x", flush=True); time.sleep(60)'
 )

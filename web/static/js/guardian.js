@@ -19,12 +19,19 @@ let [before, video] = [0, 0];
 function consider(view) {
   setNow(view.now_ms);
   if (view.screen !== first.screen || view.camera !== first.camera || view.next_ms !== first.next_ms) {
-    location.reload();
+    redraw(view.screen === first.screen && view.camera === first.camera);
     return;
   }
   const due = [view.until_ms, view.next_ms].filter((at) => at > view.now_ms);
   clearTimeout(timer);
   if (due.length) timer = setTimeout(ask, Math.min(LONGEST_MS, Math.min(...due) - now() + 300 + Math.random() * 700));
+}
+
+/** Loads the page anew; the picture goes first unless it stays: a slow answer must not leave it standing. */
+function redraw(stays = false) {
+  clearTimeout(timer);
+  if (!stays) document.querySelector('live-view')?.remove();
+  location.reload();
 }
 
 async function ask() {
@@ -96,7 +103,7 @@ if (view) {
   });
   view.querySelector('.fs')?.addEventListener('click', () => view.requestFullscreen());
 }
-document.addEventListener('live-signed-out', () => location.reload(), { once: true });
+document.addEventListener('live-signed-out', () => redraw(), { once: true });
 left();
 setInterval(left, 10000);
-listen(`/api/events${query}`, { class: consider, signed_out: () => location.reload() });
+listen(`/api/events${query}`, { class: consider, signed_out: () => redraw() });
