@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# Tests run in several processes where each can have a network of its own (root, iproute2), else one after another.
+WORKERS ?= $(shell unshare -n ip link add a type veth peer name b 2>/dev/null && echo 3 || echo 0)
 export PYTHONDONTWRITEBYTECODE = 1
 
 .PHONY: help demo test check bench browser soak clean lock
@@ -42,8 +44,8 @@ demo: $(VENV)/.runtime
 	@$(BIN)/vuon demo $(ARGS)
 
 test: $(VENV)/.dev
-	@echo "==> running the tests"
-	@$(BIN)/python -m pytest -m "not soak" $(ARGS)
+	@echo "==> running the tests ($(if $(filter 0,$(WORKERS)),one after another,$(WORKERS) processes))"
+	@$(BIN)/python -m pytest -m "not soak" -n $(WORKERS) --dist loadfile $(ARGS)
 
 browser: $(VENV)/.dev
 	@echo "==> running the tests in a real browser"

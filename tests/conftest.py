@@ -10,12 +10,20 @@ from typing import Any
 
 import pytest
 
+from tests.isolation import enter_own_network
+
 MAY_SKIP: dict[str, str] = {
     "tests/system/test_discovery_netns.py": "a sandbox without the right to make network namespaces",
 }
 """Test file: why its tests may be skipped where CI runs."""
 
 _skipped: list[str] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give a process of pytest-xdist a network of its own, before anything is imported."""
+    if hasattr(config, "workerinput"):
+        enter_own_network()
 
 
 @pytest.fixture
