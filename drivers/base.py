@@ -65,14 +65,12 @@ class Found:
     """False: heard, but its address is outside our subnet (a factory default, often)."""
     profiles: tuple[str, ...] = ()
     """ONVIF profiles it claims in its scopes, as letters: S (streaming), T, G, M; empty when it claims none."""
-    vendor: str = ""
-    """Its maker, as far as names, server texts or the MAC tell: a hint, never a driver."""
+    maker: str = ""
+    """Who made it, as far as names, server texts or the MAC tell: a hint, never a driver."""
     rtsp_port: int = 0
     """TCP port that answered RTSP; 0 = nobody looked, or none did."""
     how: tuple[str, ...] = ()
     """Names of the discovery steps that saw it, first one first."""
-    need: str = ""
-    """What must be done before it can be adopted, as a code (`address`: bring it into our network)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ answer knew is not lost in another; memory is bounded, what does not fit is coun
 from __future__ import annotations
 
 import socket
-from dataclasses import dataclass, field, replace
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import TypeVar
 
 from drivers.base import Found
@@ -46,24 +46,30 @@ def same_device(one: Found, other: Found) -> bool:
 
 
 def merge(old: Found | None, new: Found) -> Found:
-    """Return the better of two answers of one device, with the texts either of them had."""
+    """Return the better of two answers of one device, with what only the other knew."""
     if old is None:
         return new
     best = new if new.on_subnet and not old.on_subnet else old
     rest = old if best is new else new
+    filled = {
+        item.name: getattr(rest, item.name)
+        for item in fields(Found)
+        if item.default is not MISSING and getattr(best, item.name) == item.default
+    }
     return replace(
         best,
-        endpoint=true_endpoint(best) or true_endpoint(rest) or best.endpoint,
-        port=best.port or rest.port,
-        name=best.name or rest.name,
-        hardware=best.hardware or rest.hardware,
-        mac=best.mac or (rest.mac if rest.address == best.address else None),
-        xaddrs=_joined(best.xaddrs, rest.xaddrs)[:MOST_XADDRS],
-        profiles=tuple(sorted({*best.profiles, *rest.profiles})),
-        vendor=best.vendor or rest.vendor,
-        rtsp_port=best.rtsp_port or rest.rtsp_port,
-        how=_joined(old.how, new.how),
-        need=best.need or rest.need,
+        **filled
+        | {
+            "endpoint": true_endpoint(best) or true_endpoint(rest) or best.endpoint,
+            "port": best.port or rest.port,
+            "name": best.name or rest.name,
+            "hardware": best.hardware or rest.hardware,
+            "mac": best.mac or (rest.mac if rest.address == best.address else None),
+            "xaddrs": _joined(best.xaddrs, rest.xaddrs)[:MOST_XADDRS],
+            "on_subnet": best.on_subnet,
+            "profiles": tuple(sorted({*best.profiles, *rest.profiles})),
+            "how": _joined(old.how, new.how),
+        },
     )
 
 

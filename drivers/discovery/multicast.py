@@ -144,7 +144,7 @@ def _found(datagram: Datagram, announcement: wsd.Announcement) -> Found:
         source=datagram.source,
         on_subnet=where.on_subnet,
         profiles=announcement.profiles,
-        vendor=announcement.vendor,
+        maker=announcement.maker,
     )
 
 

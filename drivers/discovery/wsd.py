@@ -63,7 +63,7 @@ class Announcement:
     """Types or scopes say ONVIF; False also for the many that fill in neither."""
     profiles: tuple[str, ...] = ()
     """Letters of the ONVIF profiles its scopes claim, sorted."""
-    vendor: str = ""
+    maker: str = ""
     """Maker named in a scope of its own (`manufacturer`, `mfr`), which only some write."""
 
 
@@ -119,7 +119,7 @@ def _announcement(kind: Kind, body: etree._Element) -> Announcement:
         hardware=_scope(scopes, "hardware"),
         is_camera="NetworkVideoTransmitter" in types or any("onvif" in scope.lower() for scope in scopes),
         profiles=_profiles(scopes),
-        vendor=_scope(scopes, "manufacturer") or _scope(scopes, "mfr"),
+        maker=_scope(scopes, "manufacturer") or _scope(scopes, "mfr"),
     )
 
 

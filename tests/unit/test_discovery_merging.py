@@ -45,14 +45,14 @@ def test_merging_prefers_our_subnet_and_keeps_texts() -> None:
 def test_the_port_probe_adds_to_what_onvif_said() -> None:
     """The same address by two steps is one device, with both ports and both steps, in either order."""
     by_onvif = replace(ONE, how=("multicast",), profiles=("S",))
-    by_ports = replace(NAMELESS, mac=None, how=("ports",), vendor="Hikvision")
+    by_ports = replace(NAMELESS, mac=None, how=("ports",), maker="Hikvision")
     for order in ((by_onvif, by_ports), (by_ports, by_onvif)):
         collection = Collection()
         for found in order:
             collection.add(found)
         (device,) = collection.devices
         assert (device.endpoint, device.port, device.rtsp_port) == ("urn:a", 80, 554)
-        assert (device.vendor, device.profiles, device.mac) == ("Hikvision", ("S",), ONE.mac)
+        assert (device.maker, device.profiles, device.mac) == ("Hikvision", ("S",), ONE.mac)
         assert device.how == tuple(found.how[0] for found in order)
 
 
