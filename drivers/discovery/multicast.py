@@ -33,6 +33,8 @@ MOST_QUEUED = 512
 """Datagrams waiting to be read: 64 cameras answering 6 probes at once, with room."""
 LISTENERS_AT_ONCE = 32
 """Addresses one machine may listen on; the kernel allows 20 groups a socket by default, we use one each."""
+REFRESH_S = 30.0
+"""How often a listener looks for addresses that came or went."""
 IP_MULTICAST_ALL = 49
 """Linux ip(7); `socket` has no name for it: 0 = deliver only groups this very socket joined."""
 
@@ -295,7 +297,7 @@ class Listener:
         return tuple(self._open)
 
     async def refresh(self) -> None:
-        """Follow the machine's addresses: join new ones, leave lost ones (call it every minute or so).
+        """Follow the machine's addresses: join new ones, leave lost ones.
 
         Raises:
             ConfigError: a wanted interface does not exist.
@@ -313,10 +315,19 @@ class Listener:
         if wanted and not self._open:
             raise AddressTaken("the discovery group cannot be listened on", port=wsd.PORT)
 
-    async def heard(self) -> AsyncIterator[Heard]:
-        """Yield announcements as they come; several a device, since cameras repeat themselves."""
+    async def heard(self, refresh_s: float = REFRESH_S) -> AsyncIterator[Heard]:
+        """Yield announcements as they come, several a device, and follow the machine's addresses meanwhile.
+
+        Raises what `refresh` raises.
+        """
+        due = anyio.current_time() + refresh_s
         while True:
-            datagram = await self._queue.get()
+            try:
+                datagram = await asyncio.wait_for(self._queue.get(), max(0.0, due - anyio.current_time()))
+            except TimeoutError:
+                await self.refresh()
+                due = anyio.current_time() + refresh_s
+                continue
             for announcement in self._gathering.read(datagram):
                 if announcement.kind is not wsd.Kind.MATCH:
                     yield Heard(announcement.kind, _found(datagram, announcement))
