@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import anyio
 import pytest
@@ -171,7 +172,7 @@ async def test_a_refused_connection() -> None:
 async def test_silence_and_hanging_up() -> None:
     """A camera that does not answer is silent, one that hangs up has closed, one that floods is garbage."""
 
-    async def odd(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: bytes) -> None:
+    async def odd(answer: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(4096)
         writer.write(answer)
         if answer != b"":
@@ -182,7 +183,7 @@ async def test_silence_and_hanging_up() -> None:
             writer.close()
 
     for answer, error in ((b"", CameraSilent), (b"RTSP/1.0 ", CameraClosed), (b"x\r\n\r\n", CameraBadReply)):
-        server = await asyncio.start_server(lambda r, w, a=answer: odd(r, w, a), "127.0.0.1", 0)  # type: ignore[misc]
+        server = await asyncio.start_server(partial(odd, answer), "127.0.0.1", 0)
         async with server:
             port = server.sockets[0].getsockname()[1]
             with pytest.raises(error):

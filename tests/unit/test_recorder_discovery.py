@@ -117,8 +117,8 @@ async def test_a_slow_reader_sees_the_latest_steps(tmp_path: Path) -> None:
         assert result["found"] == []
 
 
-async def test_who_stops_watching_stops_the_search(tmp_path: Path) -> None:
-    """A reader that goes away ends the search it asked for, so the next one can begin."""
+async def test_who_stops_watching_blocks_nobody(tmp_path: Path) -> None:
+    """A reader that goes away in the middle leaves the search usable for the next one."""
     async with recorder_box(tmp_path) as box:
         box.discovery.steps = [SearchStep("ports", "eth0", "10.0.0.0/24", n, 500) for n in range(500)]
         box.discovery.hold = asyncio.Event()
