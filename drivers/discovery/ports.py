@@ -11,8 +11,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeAlias
 
 import anyio
@@ -32,6 +33,8 @@ RTSP_PORTS = (554, 8554)
 WEB_PORTS = (80, 8080, 88, 8000)
 AT_ONCE = 64
 CONNECT_S = 0.3
+AGAIN_S = 1.5
+"""For a second try where a host shows that it is there: Wi-Fi cameras sleep between packets."""
 ANSWER_S = 2.0
 MOST_HTTP_BYTES = 4096
 _SERVER = re.compile(rb"^server:[ \t]*([\x20-\x7e]{1,120})", re.IGNORECASE | re.MULTILINE)
@@ -56,6 +59,7 @@ class Look:
     web_ports: tuple[int, ...] = WEB_PORTS
     at_once: int = AT_ONCE
     connect_s: float = CONNECT_S
+    again_s: float = AGAIN_S
     answer_s: float = ANSWER_S
     connect: Connect = connect_tcp
     mac_of: Callable[[str], str | None] = mac_of
@@ -78,6 +82,15 @@ class _Host:
     address: str
     part: Range
     open: list[int] = field(default_factory=list)
+    refused: list[int] = field(default_factory=list)
+
+    def is_there(self, look: Look) -> bool:
+        """Say whether anything shows that this host exists."""
+        return bool(self.open or self.refused) or look.mac_of(self.address) is not None
+
+    def undecided(self, look: Look) -> list[int]:
+        """Return the ports that said neither yes nor no."""
+        return [port for port in look.ports if port not in {*self.open, *self.refused}]
 
 
 async def probe_ports(
@@ -99,52 +112,58 @@ async def probe_ports(
     how, counts = look or Look(), statistics or PortStatistics()
     for part in ranges:
         hosts = [_Host(str(host), part) for host in part.hosts()]
-        await _try_all(hosts, part, how, counts, on_step)
+        first = [(port, host) for port in how.ports for host in hosts]  # no host gets all at once
+        tell = partial(on_step, part) if on_step is not None else _to_nobody
+        await _try_all(first, how, how.connect_s, counts, tell)
+        again = [(port, host) for host in hosts if host.is_there(how) for port in host.undecided(how)]
+        await _try_all(again, how, how.again_s, counts, _to_nobody)
         for host in hosts:
             if host.open and (found := await _identify(host, how)) is not None:
                 yield found
 
 
+def _to_nobody(done: int, every: int) -> None:
+    """Stand in for whoever watches."""
+    del done, every
+
+
 async def _try_all(
-    hosts: Sequence[_Host],
-    part: Range,
+    tries: Sequence[tuple[int, _Host]],
     look: Look,
+    connect_s: float,
     counts: PortStatistics,
-    on_step: Callable[[Range, int, int], None] | None,
+    tell: Callable[[int, int], object],
 ) -> None:
-    """Try every port of every host, port by port, so that no host gets all at once."""
-    tries: Iterator[tuple[int, _Host]] = ((port, host) for port in look.ports for host in hosts)
-    every = len(look.ports) * len(hosts)
-    done = 0
+    """Try ports, `look.at_once` at a time."""
+    left, done = iter(tries), 0
 
     async def work() -> None:
         nonlocal done
-        for port, host in tries:
-            if await _is_open(host, port, look, counts):
-                host.open.append(port)
+        for port, host in left:
+            await _try(host, port, look, connect_s, counts)
             done += 1
-            if on_step and (done % AT_ONCE == 0 or done == every):
-                on_step(part, done, every)
+            if done % AT_ONCE == 0 or done == len(tries):
+                tell(done, len(tries))
 
     async with anyio.create_task_group() as group:
-        for _ in range(min(look.at_once, every)):
+        for _ in range(min(look.at_once, len(tries))):
             group.start_soon(work)
 
 
-async def _is_open(host: _Host, port: int, look: Look, counts: PortStatistics) -> bool:
+async def _try(host: _Host, port: int, look: Look, connect_s: float, counts: PortStatistics) -> None:
     counts.asked += 1
     try:
-        async with asyncio.timeout(look.connect_s):
+        async with asyncio.timeout(connect_s):
             _, writer = await look.connect(host.address, port, str(host.part.ours.ip.ip))
     except ConnectionRefusedError:
         counts.refused += 1
-        return False
+        host.refused.append(port)
     except OSError:  # TimeoutError is one
         counts.silent += 1
-        return False
-    await _close(writer)
-    counts.open += 1
-    return True
+    else:
+        await _close(writer)
+        counts.open += 1
+        host.open.append(port)
 
 
 async def _identify(host: _Host, look: Look) -> Found | None:

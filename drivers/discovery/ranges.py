@@ -24,11 +24,13 @@ class Range:
 
     ours: Address
     network: IPv4Network
+    only: tuple[IPv4Address, ...] = ()
+    """Ask these hosts of it; empty = all."""
 
     def hosts(self) -> Iterator[IPv4Address]:
         """Yield the addresses to ask, lowest first."""
         own = self.ours.ip.ip
-        return (host for host in self.network.hosts() if host != own)
+        return (host for host in self.only or self.network.hosts() if host != own)
 
     @property
     def size(self) -> int:

@@ -62,6 +62,8 @@ async def sweep(
         message_id: source of the messages' ids.
 
     """
+    if not ranges:
+        return
     gathering = Gathering(statistics or Statistics())
     queue: asyncio.Queue[Datagram] = asyncio.Queue(MOST_QUEUED)
     async with AsyncExitStack() as stack:

@@ -52,10 +52,10 @@ class System(Protocol):
         """Remove an address; one that is not there is fine. NotPermitted, ConfigError."""
 
 
-def factory_ranges(ours: Address) -> tuple[Range, ...]:
-    """Return the single hosts where cameras of this network are born."""
-    base = int(ours.ip.network.network_address)
-    return tuple(Range(ours, IPv4Network(base + last)) for last in BORN_AT)
+def factory_range(ours: Address) -> Range:
+    """Return the hosts of our temporary network where cameras are born."""
+    network = ours.ip.network
+    return Range(ours, network, tuple(network[last] for last in sorted(BORN_AT)))
 
 
 class TemporaryAddress:

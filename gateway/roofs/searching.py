@@ -23,7 +23,7 @@ from drivers.discovery.passive import Presence
 from drivers.discovery.ports import Look
 from drivers.discovery.ranges import Range, ranges_of, wanted_ranges
 from drivers.discovery.sweep import is_at
-from drivers.discovery.tempaddress import Linux, System, TemporaryAddress, factory_ranges, recover
+from drivers.discovery.tempaddress import Linux, System, TemporaryAddress, factory_range, recover
 from drivers.discovery.wsd import Kind
 from gateway.core.clock import Clock
 from gateway.core.config import Config
@@ -93,7 +93,7 @@ class Searching:
             if order.temporary:
                 visit = TemporaryAddress(order.temporary, self._marker, system=self._system, have=self._have)
                 temporary = await stack.enter_async_context(visit)
-                addresses, born = (*addresses, temporary), factory_ranges(temporary)
+                addresses, born = (*addresses, temporary), (factory_range(temporary),)
             log = ladder.Log(lambda now: tell(_step(now)))
             asked = (*wanted_ranges(order.sweep, addresses), *born)
             tried = (*wanted_ranges(order.ports, addresses), *born)
