@@ -132,6 +132,24 @@ async def test_never_more_connections_than_allowed() -> None:
     assert steps == sorted(steps)
 
 
+async def test_who_is_there_but_slow_is_tried_again() -> None:
+    """Wi-Fi cameras sleep: where a MAC shows that somebody is there, silence is asked once more, and longer."""
+    tried: list[tuple[str, int]] = []
+
+    async def connect(host: str, port: int, ours: str) -> Pair:
+        tried.append((host, port))
+        if tried.count((host, port)) == 1 or host != "127.0.7.3":
+            await asyncio.sleep(60)
+        return await connect_tcp(host, port, ours)
+
+    async with device("127.0.7.3", RTSP) as (port, _):
+        how = Look((port,), (port,), (), connect_s=0.05, again_s=20, answer_s=20, connect=connect)
+        how = replace(how, mac_of=lambda host: HIK if host == "127.0.7.3" else None)
+        (found,) = await found_by(how)
+    assert found.rtsp_port == port
+    assert [tried.count((f"127.0.7.{last}", port)) for last in (2, 4, 5, 6)] == [1] * 4
+
+
 async def test_answers_are_bounded_in_time_and_size() -> None:
     """A page that drips or never ends costs no more than the limits."""
     talks: list[asyncio.Task[None]] = []
