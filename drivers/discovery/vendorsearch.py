@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 from uuid import UUID, uuid4
@@ -147,7 +147,7 @@ async def search(
     protocols: Sequence[VendorProtocol] = PROTOCOLS,
     statistics: Statistics | None = None,
     message_id: Callable[[], UUID] = uuid4,
-) -> AsyncIterator[VendorDevice]:
+) -> AsyncGenerator[VendorDevice, None]:
     """Ask from each address, three times, and yield each device as soon as it answers.
 
     A device is yielded again when a later answer tells more of it: the last one of a `key` counts. Takes
@@ -220,7 +220,8 @@ class VendorStep:
     def __init__(self, seconds: float = STEP_S, protocols: Sequence[VendorProtocol] = PROTOCOLS) -> None:
         self._seconds, self._protocols = seconds, protocols
 
-    async def run(self, addresses: Sequence[ifs.Address]) -> AsyncIterator[Found]:
+    async def run(self, addresses: Sequence[ifs.Address]) -> AsyncGenerator[Found, None]:
         """Yield devices as they answer; the last one of a MAC counts."""
-        async for device in search(addresses, self._seconds, protocols=self._protocols):
-            yield device.found()
+        async with aclosing(search(addresses, self._seconds, protocols=self._protocols)) as devices:
+            async for device in devices:
+                yield device.found()
