@@ -31,9 +31,11 @@ from recorder.feedserver import FeedServer
 from recorder.gaps import GapCause, GapLedger
 from recorder.holds import HoldBook
 from recorder.journal import Journal
+from recorder.pending import PendingLogins
 from recorder.registry import Registry, Stream
 from recorder.retention import Hold, Rule
 from recorder.runs import RunBook
+from recorder.service_activate import ActivateService, Activator
 from recorder.service_cameras import CameraService, Learn, Search
 from recorder.service_footage import FootageService, OpenTicket
 from recorder.service_holds import HoldService
@@ -72,6 +74,8 @@ class Parts:
     tools: Tools
     search: Search
     learn: Learn
+    activator: Activator
+    pending: PendingLogins
     open_ticket: OpenTicket
     watched: Callable[[bool], None]
     """Called with whether somebody watches live: pictures may then not wait."""
@@ -146,9 +150,11 @@ class Recorder:
             parts.registry,
             search=parts.search,
             learn=parts.learn,
+            pending=parts.pending,
             search_s=settings.search_s,
             sub_streams=settings.sub_streams,
         )
+        activate = ActivateService(parts.activator, parts.pending, parts.registry)
         footage = FootageService(
             parts.registry, parts.db, parts.store, self.cleaner, parts.vision, parts.open_ticket, parts.clock
         )
@@ -163,7 +169,13 @@ class Recorder:
             daemon=parts.daemon,
         )
         holds = HoldService(parts.registry, self.holds)
-        return {**cameras.handlers(), **footage.handlers(), **holds.handlers(), **status.handlers()}
+        return {
+            **cameras.handlers(),
+            **activate.handlers(),
+            **footage.handlers(),
+            **holds.handlers(),
+            **status.handlers(),
+        }
 
     async def _supervised(self, name: str, run: Callable[[], Any]) -> None:
         backoff = Backoff(first_s=1.0, most_s=30.0)

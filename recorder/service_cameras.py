@@ -16,6 +16,7 @@ from gateway.core.errors import BadInput, CameraUnsupported, NotFound
 from gateway.core.model import Login, PublicId, Secret, StreamRole, is_public_id
 from gateway.core.wire import Handler, Reply, Request
 from recorder.cameras import Cameras, describe
+from recorder.pending import PendingLogins
 from recorder.registry import Camera, Identity, LoginState, NewCamera, Registry, same_camera
 
 MAX_SEARCH_S = 60
@@ -34,6 +35,15 @@ class FoundCamera:
     mac: str = ""
     reachable: bool = True
     """False: heard, but its address is outside our networks."""
+    vendor: str = ""
+    """Whose own discovery it answered; "" if ONVIF's only."""
+    serial: str = ""
+    state: str = "unknown"
+    """What stands between it and adoption: unknown, ready, inactive, uninitialised, no_onvif."""
+    remedy: str = ""
+    """What comes next: "" (adopt it), activate, onvif_on, reach."""
+    command: str = ""
+    """What to type for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +103,17 @@ class CameraService:
     """Handlers of the camera calls."""
 
     def __init__(
-        self, cameras: Cameras, registry: Registry, *, search: Search, learn: Learn, search_s: float, sub_streams: bool
+        self,
+        cameras: Cameras,
+        registry: Registry,
+        *,
+        search: Search,
+        learn: Learn,
+        pending: PendingLogins,
+        search_s: float,
+        sub_streams: bool,
     ) -> None:
-        self._cameras, self._registry = cameras, registry
+        self._cameras, self._registry, self._pending = cameras, registry, pending
         self._search, self._learn = search, learn
         self._search_s, self._sub_streams = search_s, sub_streams
         self._found: dict[tuple[str, int], FoundCamera] = {}
@@ -133,14 +151,16 @@ class CameraService:
             await self._cameras.move(ours.public_id, item.address, item.port)
 
     async def adopt(self, request: Request) -> Reply:
-        """Learn a camera and start recording it."""
+        """Learn a camera and start recording it; without a login the one we gave it before adoption is used."""
         address = text_param(request, "address")
         port = request.number("port") if request.params.get("port") is not None else None
         rtsp_path = text_param(request, "rtsp_path") or None
         async with self._adopting:
-            new = await self._ask(address, port, _login(request), rtsp_path)
+            login = _login(request) or await self._pending.find(address)
+            new = await self._ask(address, port, login, rtsp_path)
             new = replace(new, name=text_param(request, "name") or new.name or address)
             task = await self._cameras.add(await self._registry.add(new))
+            await self._pending.forget(address)
         return Reply({"camera": describe(task.camera)})
 
     async def _ask(self, address: str, port: int | None, login: Login | None, rtsp_path: str | None) -> NewCamera:
@@ -189,5 +209,10 @@ def _row(item: FoundCamera, ours: Camera | None) -> dict[str, Any]:
         "hardware": item.hardware,
         "mac": item.mac,
         "reachable": item.reachable,
+        "vendor": item.vendor,
+        "serial": item.serial,
+        "state": item.state,
+        "remedy": item.remedy,
+        "command": item.command,
         "adopted_as": ours.public_id if ours is not None else None,
     }

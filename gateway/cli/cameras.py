@@ -53,7 +53,7 @@ async def camera_id(context: Context, name: str) -> str:
 
 
 @contextlib.contextmanager
-def _waiting(context: Context, key: str) -> Iterator[None]:
+def waiting(context: Context, key: str) -> Iterator[None]:
     """Say that it takes a while, on a terminal only and never into the output."""
     console = plain_console(stderr=True)
     if not console.is_terminal:
@@ -64,13 +64,17 @@ def _waiting(context: Context, key: str) -> Iterator[None]:
 
 
 def state_of(item: dict[str, Any]) -> str:
-    """Return what a found device is to us: adopted, unreachable or new."""
+    """Return what a found device is to us: adopted, unreachable, new, or new and not ready (activate, onvif_on)."""
     if item.get("adopted_as"):
         return "adopted"
+    if (remedy := str(item.get("remedy", ""))) in NOT_READY:
+        return remedy
     return "new" if item.get("reachable", True) else "unreachable"
 
 
-MARKS = {"adopted": show.GOOD, "new": show.NEW, "unreachable": show.LOOK}
+NOT_READY = ("activate", "onvif_on")
+"""Remedies of devices that are reached but cannot be adopted yet."""
+MARKS = {"adopted": show.GOOD, "new": show.NEW, "unreachable": show.LOOK} | dict.fromkeys(NOT_READY, show.LOOK)
 
 
 def _found(context: Context, found: list[dict[str, Any]]) -> Table:
@@ -95,6 +99,16 @@ def _found(context: Context, found: list[dict[str, Any]]) -> Table:
     return table
 
 
+def _next_steps(context: Context, found: list[dict[str, Any]]) -> None:
+    """Say for each kind of obstacle what it is, and the command for each device that has it."""
+    for remedy in (*NOT_READY, "reach"):
+        commands = [item["command"] for item in found if item.get("remedy") == remedy]
+        if commands:
+            context.say(f"cli.discover.step.{remedy}", count=len(commands))
+        for command in commands:
+            context.line(f"  {command}")
+
+
 def discover(
     config: ConfigOption = None,
     data: DataOption = None,
@@ -106,7 +120,7 @@ def discover(
     """Tìm camera trong mạng · find cameras on the network (discover)."""
     context = Context(config, data)
     params = {} if seconds is None else {"seconds": seconds}
-    with _waiting(context, "cli.discover.running"):
+    with waiting(context, "cli.discover.running"):
         found = list(context.run(context.ask("recorder", "discover", params, timeout_s=90))["found"])
     if as_json:
         context.json({"found": found})
@@ -119,13 +133,15 @@ def discover(
     context.say("cli.discover.total", count=len(found), adopted=counts["adopted"], new=counts["new"])
     if counts["unreachable"]:
         context.say("cli.discover.elsewhere", count=counts["unreachable"])
+    _next_steps(context, [item for item in found if state_of(item) != "adopted"])
     fresh = next((item for item in found if state_of(item) == "new"), None)
     if fresh is not None:
         port = "" if fresh.get("port", WEB_PORT) == WEB_PORT else f" --port {fresh['port']}"
         context.say("cli.next", cmd=f"vuon nhan {fresh['address']}{port} --user admin")
 
 
-def _address(text: str) -> str:
+def parse_address(text: str) -> str:
+    """Return an IP address as the recorder takes it; BadInput names what is none."""
     try:
         return str(ipaddress.ip_address(text.strip()))
     except ValueError as error:
@@ -150,15 +166,20 @@ def adopt(
     the password is asked for, or read from a pipe or $VUON_CAMERA_PASSWORD; it is tried once.
     """
     context = Context(config, data)
-    params: dict[str, Any] = {"address": _address(address)}
+    params: dict[str, Any] = {"address": parse_address(address)}
     if user:
         params |= {"username": user, "password": read_password(context)}
     params |= {key: value for key, value in (("name", name), ("port", port), ("rtsp_path", rtsp)) if value is not None}
-    with _waiting(context, "cli.adopt.running"):
+    with waiting(context, "cli.adopt.running"):
         camera = context.run(context.ask("recorder", "adopt", params, timeout_s=60))["camera"]
     if as_json:
         context.json(camera)
         return
+    show_adopted(context, camera)
+
+
+def show_adopted(context: Context, camera: dict[str, Any]) -> None:
+    """Say that a camera is ours, and stream by stream what is recorded of it."""
     context.say("cli.adopt.done", name=camera["name"])
     for stream in camera["streams"]:
         context.line("  " + describe(context, stream))

@@ -14,7 +14,7 @@ import random
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from drivers.adopt import Learned, Means, learn
 from drivers.base import Found
+from drivers.discovery.interfaces import choose, installed
 from drivers.discovery.multicast import discover_all
 from drivers.gate import LoginGate
 from drivers.onvif.pace import CallPool
@@ -37,12 +38,15 @@ from gateway.core.log import fault_sink, get_logger
 from gateway.core.model import Grant, Login
 from gateway.core.secrets import load_seal_key, load_verify_key
 from gateway.core.ticket import open_ticket
+from gateway.roofs.activation import Activation, doubted, found_cameras, with_vendors
 from gateway.roofs.main import run_daemon
 from recorder.budget import StartBudget, knock
 from recorder.camera import Tools
 from recorder.gaps import GapLedger
 from recorder.journal import Journal
 from recorder.losses import Losses
+from recorder.pending import MIGRATIONS as PENDING
+from recorder.pending import PendingLogins
 from recorder.registry import MIGRATIONS, Identity, LoginState, NewCamera, Registry, StreamSpec
 from recorder.retention import Rule
 from recorder.runs import RunBook, boot_id
@@ -74,14 +78,16 @@ class Drivers:
     async def search(self, seconds: float) -> Sequence[FoundCamera]:
         """Search the configured interfaces."""
         cameras = self.config.cameras
-        found = await discover_all(cameras.interfaces, seconds, loopback=cameras.loopback)
+        addresses = choose(cameras.interfaces, installed(), loopback=cameras.loopback)
+        onvif = partial(discover_all, cameras.interfaces, seconds, loopback=cameras.loopback)
+        found = await with_vendors(onvif, addresses, seconds)
+        found = await doubted(found, self.clock, self.pool)
         self.found = {(item.address, item.endpoint): item for item in found}
-        return [
-            FoundCamera(
-                item.endpoint, item.address, item.port, item.name, item.hardware, item.mac or "", item.on_subnet
-            )
-            for item in found
-        ]
+        return found_cameras(found)
+
+    def found_at(self, address: str) -> Found | None:
+        """Return what the last search said of an address."""
+        return next((item for (there, _), item in self.found.items() if there == address), None)
 
     async def learn(self, order: AdoptOrder) -> NewCamera:
         """Ask a camera everything; its login is sent at most once."""
@@ -204,7 +210,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
     facts = DaemonFacts("vuon-recorder", clock)
     seal = load_seal_key(config.paths.keys / "recorder-seal.key")
 
-    async with Database(config.paths.database("cameras"), [MIGRATIONS]) as db, RtspNetwork(clock) as network:
+    async with Database(config.paths.database("cameras"), [MIGRATIONS, PENDING]) as db, RtspNetwork(clock) as network:
         journal = Journal(db, clock)
         await journal.load()
         registry = Registry(db, seal, journal, clock)
@@ -241,6 +247,8 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             tools=tools,
             search=drivers.search,
             learn=drivers.learn,
+            activator=Activation(clock, drivers.pool, drivers.found_at),
+            pending=PendingLogins(db, seal, clock),
             open_ticket=grants(config, clock),
             watched=network.fast,
             daemon=facts.as_dict,

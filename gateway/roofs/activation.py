@@ -1,0 +1,123 @@
+"""The vendors' side of finding and activating cameras, in the recorder's words.
+
+Owns the translation between `drivers.vendors`, the vendors' discovery and the recorder. Invariants: a
+device that only its vendor's discovery found is asked by ONVIF before it is said to speak none, and only
+where the answer came from the address it named (nobody can make us ask a third host); at most as many at
+once as the call pool has threads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+
+import anyio
+
+from drivers.base import DeviceState, Found
+from drivers.discovery import interfaces as ifs
+from drivers.discovery.nextstep import next_step, settle
+from drivers.discovery.vendorsearch import VendorStep
+from drivers.gate import LoginGate
+from drivers.onvif.pace import CallPool
+from drivers.vendors import activation
+from drivers.vendors.password import new_password
+from gateway.core.clock import Clock
+from gateway.core.errors import CameraUnreachable
+from gateway.core.model import Login
+from recorder.service_activate import Needs
+from recorder.service_cameras import FoundCamera
+
+WEB_PORT = 80
+
+
+class Activation:
+    """The recorder's `Activator`."""
+
+    def __init__(self, clock: Clock, pool: CallPool, found_at: Callable[[str], Found | None]) -> None:
+        self._means, self._found_at = activation.Means(clock, pool), found_at
+
+    async def look(self, address: str, port: int | None) -> Needs:
+        """Find out what a device lacks; changes nothing and sends no login."""
+        found = self._found_at(address)
+        seen = await activation.look(address, port or (found.port if found else WEB_PORT), self._means)
+        return Needs(seen.vendor, seen.address, seen.port, seen.active, seen.onvif)
+
+    def new_login(self) -> Login:
+        """Return a fresh password for the first account."""
+        return Login(activation.USERNAME, new_password())
+
+    async def give_password(self, needs: Needs, login: Login) -> tuple[str, ...]:
+        """Give a device its first password."""
+        return await activation.give_password(_seen(needs), login, self._means)
+
+    async def switch_onvif_on(self, needs: Needs, login: Login) -> tuple[str, ...]:
+        """Switch ONVIF on, with one login."""
+        return await activation.switch_onvif_on(_seen(needs), LoginGate(login), self._means)
+
+
+def _seen(needs: Needs) -> activation.Look:
+    return activation.Look(needs.vendor, needs.address, needs.port, needs.active, needs.onvif)
+
+
+async def with_vendors(
+    onvif: Callable[[], Awaitable[Sequence[Found]]], addresses: Sequence[ifs.Address], seconds: float
+) -> tuple[Found, ...]:
+    """Search by ONVIF and by the vendors' discovery at once; each device comes out once."""
+    heard: list[Found] = []
+    probed: list[Found] = []
+
+    async def vendors() -> None:
+        heard.extend([found async for found in VendorStep(seconds).run(addresses)])
+
+    async def probe() -> None:
+        probed.extend(await onvif())
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(vendors)
+        tasks.start_soon(probe)
+    return settle([*probed, *heard])
+
+
+async def doubted(found: Sequence[Found], clock: Clock, pool: CallPool) -> tuple[Found, ...]:
+    """Return the devices with ONVIF asked of those that seem to speak none: a probe may have been lost."""
+    answers, means = list(found), activation.Means(clock, pool)
+
+    async def ask(number: int) -> None:
+        item = answers[number]
+        try:
+            speaks = await activation.onvif_answers(item.address, item.port, means)
+        except CameraUnreachable:
+            speaks = False
+        if speaks:
+            answers[number] = replace(item, state=DeviceState.READY)
+
+    async with anyio.create_task_group() as tasks:
+        for number, item in enumerate(found):
+            if item.state is DeviceState.NO_ONVIF and item.source == item.address:
+                tasks.start_soon(ask, number)
+    return tuple(answers)
+
+
+def found_cameras(found: Sequence[Found]) -> list[FoundCamera]:
+    """Return a search's devices in the recorder's words, each with its next step."""
+    taken = {item.address for item in found} | {str(ours.ip.ip) for ours in ifs.installed()}
+    cameras = []
+    for item in found:
+        step = next_step(item, taken)
+        cameras.append(
+            FoundCamera(
+                endpoint=item.endpoint,
+                address=item.address,
+                port=item.port,
+                name=item.name,
+                hardware=item.hardware,
+                mac=item.mac or "",
+                reachable=item.on_subnet,
+                vendor=item.vendor,
+                serial=item.serial,
+                state=item.state.value,
+                remedy=step.remedy.value if step else "",
+                command=step.command if step else "",
+            )
+        )
+    return cameras
