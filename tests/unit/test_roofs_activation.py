@@ -1,0 +1,92 @@
+"""The vendors' side of a search in the recorder's words: joined, doubted, and never led astray."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+
+from drivers.base import DeviceState, Found
+from drivers.discovery import interfaces as ifs
+from drivers.onvif.pace import CallPool
+from drivers.simulated.farm import QUICK, Farm
+from gateway.core.clock import SystemClock
+from gateway.roofs.activation import Activation, doubted, found_cameras, with_vendors
+from tests.unit.test_nextstep import ONVIF, VENDOR
+
+pytestmark = pytest.mark.anyio
+SILENT = replace(VENDOR, state=DeviceState.NO_ONVIF)
+
+
+async def nothing_found() -> Sequence[Found]:
+    return ()
+
+
+async def test_both_searches_run_and_each_device_comes_once() -> None:
+    """With nothing to ask from, what ONVIF found comes through."""
+
+    async def onvif() -> Sequence[Found]:
+        return (ONVIF,)
+
+    assert await with_vendors(onvif, (), 0.1) == (ONVIF,)
+    assert await with_vendors(nothing_found, (), 0.1) == ()
+
+
+async def test_a_lost_probe_does_not_make_onvif_off() -> None:
+    """A camera that answers an ONVIF call is ready although no probe found it; one that does not stays so."""
+    seed = uuid4().hex
+    options = replace(QUICK, odd=("hikvision:ready", "dahua:onvif_off"), seed=seed, discovery=False, warm=False)
+    async with Farm(2, password="Mat-khau-1", base=f"127.91.{int(seed[:2], 16)}.11", options=options) as farm:
+        found = [
+            replace(SILENT, address=camera.address, source=camera.address, port=camera.onvif_port)
+            for camera in farm.cameras
+        ]
+        states = [item.state for item in await doubted(found, SystemClock(), CallPool())]
+        assert states == [DeviceState.READY, DeviceState.NO_ONVIF]
+        assert [camera.calls for camera in farm.cameras] == [{"onvif.GetDeviceInformation": 1}, {}]
+
+
+async def test_an_answer_that_names_another_host_leads_nobody_there() -> None:
+    """Only the host that answered is asked: a liar cannot make the box call a third one."""
+    seed = uuid4().hex
+    options = replace(QUICK, seed=seed, discovery=False, warm=False)
+    async with Farm(1, password="Mat-khau-1", base=f"127.91.{int(seed[:2], 16)}.21", options=options) as farm:
+        (victim,) = farm.cameras
+        lie = replace(SILENT, address=victim.address, port=victim.onvif_port, source="127.91.0.66")
+        assert await doubted([lie], SystemClock(), CallPool()) == (lie,)
+        assert victim.calls == {}
+
+
+def test_the_recorder_is_told_state_and_command() -> None:
+    """Each device with what comes next; a ready one with nothing."""
+    ready, silent = found_cameras([replace(ONVIF, state=DeviceState.READY), replace(SILENT, address="192.168.1.65")])
+    assert (ready.state, ready.remedy, ready.command) == ("ready", "", "")
+    assert (silent.remedy, silent.command) == ("onvif_on", "vuon kich-hoat 192.168.1.65")
+    assert (silent.vendor, silent.serial, silent.mac) == ("hikvision", "SN1", VENDOR.mac)
+
+
+def test_our_own_addresses_are_taken() -> None:
+    """The address that is proposed beside a camera is never one the box has."""
+    mine = str(next(item.ip.ip for item in ifs.installed()))
+    (far,) = found_cameras([replace(VENDOR, on_subnet=False)])
+    assert mine not in far.command
+    assert far.command.startswith("sudo ip address add 192.168.1.")
+
+
+async def test_a_port_comes_from_the_search() -> None:
+    """Without a port the device is looked at where it was last found; passwords are fresh each time."""
+    seed = uuid4().hex
+    options = replace(QUICK, odd=("dahua:inactive",), seed=seed, discovery=False, warm=False)
+    async with Farm(1, password="Mat-khau-1", base=f"127.91.{int(seed[:2], 16)}.31", options=options) as farm:
+        (camera,) = farm.cameras
+        known = replace(VENDOR, address=camera.address, port=camera.onvif_port)
+        activation = Activation(SystemClock(), CallPool(), lambda _: known)
+        needs = await activation.look(camera.address, None)
+        assert (needs.vendor, needs.port, needs.steps) == ("dahua", camera.onvif_port, ("password", "onvif"))
+        assert activation.new_login() != activation.new_login()
+        login = activation.new_login()
+        assert await activation.give_password(needs, login) == ("password", "cloud_off")
+        assert await activation.switch_onvif_on(needs, login) == ("onvif",)
+        assert camera.bad_logins == 0
