@@ -9,7 +9,8 @@ network that is not private.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface
@@ -30,6 +31,8 @@ class Remedy(StrEnum):
     """Switch ONVIF on; takes the password it has."""
     REACH = "reach"
     """Give this machine an address in the device's network, for a while."""
+    APART = "apart"
+    """Unplug all but one of the devices that share an address, then search again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +57,8 @@ def settle(found: Iterable[Found]) -> tuple[Found, ...]:
     for item in found:
         if item.vendor and not item.endpoint:
             vendors[item.vendor, item.mac or item.serial or item.address] = item
-        else:
-            onvif[item.endpoint, item.mac or item.address] = item
+        else:  # one that both told of already answers ONVIF
+            onvif[item.endpoint, item.mac or item.address] = joined(item, item) if item.vendor else item
     settled = []
     for item in onvif.values():
         whole = item
@@ -91,6 +94,23 @@ def alone(vendor: Found) -> Found:
     if vendor.state in _PASSWORDLESS or not vendor.on_subnet:
         return vendor
     return replace(vendor, state=DeviceState.NO_ONVIF)
+
+
+def next_steps(found: Sequence[Found], taken: Collection[str] = ()) -> tuple[NextStep | None, ...]:
+    """Return each device's next step, in order; `taken` are addresses of ours.
+
+    New cameras share their factory address: what is sent there reaches one of them or the other, so that
+    they have to be taken one at a time.
+    """
+    used = {item.address for item in found} | set(taken)
+    shared = Counter(item.address for item in found)
+    steps = []
+    for item in found:
+        step = next_step(item, used)
+        if step is not None and shared[item.address] > 1:
+            step = NextStep(Remedy.APART, item.address, "vuon tim")
+        steps.append(step)
+    return tuple(steps)
 
 
 def next_step(found: Found, taken: Collection[str] = ()) -> NextStep | None:

@@ -64,7 +64,7 @@ def waiting(context: Context, key: str) -> Iterator[None]:
 
 
 def state_of(item: dict[str, Any]) -> str:
-    """Return what a found device is to us: adopted, unreachable, new, or new and not ready (activate, onvif_on)."""
+    """Return what a found device is to us: adopted, unreachable, new, or new and not ready (a remedy)."""
     if item.get("adopted_as"):
         return "adopted"
     if (remedy := str(item.get("remedy", ""))) in NOT_READY:
@@ -72,8 +72,8 @@ def state_of(item: dict[str, Any]) -> str:
     return "new" if item.get("reachable", True) else "unreachable"
 
 
-NOT_READY = ("activate", "onvif_on")
-"""Remedies of devices that are reached but cannot be adopted yet."""
+NOT_READY = ("activate", "onvif_on", "apart")
+"""Remedies of devices that cannot be adopted yet, in the order they are told."""
 MARKS = {"adopted": show.GOOD, "new": show.NEW, "unreachable": show.LOOK} | dict.fromkeys(NOT_READY, show.LOOK)
 
 
@@ -105,7 +105,7 @@ def _next_steps(context: Context, found: list[dict[str, Any]]) -> None:
         commands = [item["command"] for item in found if item.get("remedy") == remedy]
         if commands:
             context.say(f"cli.discover.step.{remedy}", count=len(commands))
-        for command in commands:
+        for command in dict.fromkeys(commands):
             context.line(f"  {command}")
 
 

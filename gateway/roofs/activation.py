@@ -15,7 +15,7 @@ import anyio
 
 from drivers.base import DeviceState, Found
 from drivers.discovery import interfaces as ifs
-from drivers.discovery.nextstep import next_step, settle
+from drivers.discovery.nextstep import next_steps, settle
 from drivers.discovery.vendorsearch import VendorStep
 from drivers.gate import LoginGate
 from drivers.onvif.pace import CallPool
@@ -100,10 +100,9 @@ async def doubted(found: Sequence[Found], clock: Clock, pool: CallPool) -> tuple
 
 def found_cameras(found: Sequence[Found]) -> list[FoundCamera]:
     """Return a search's devices in the recorder's words, each with its next step."""
-    taken = {item.address for item in found} | {str(ours.ip.ip) for ours in ifs.installed()}
+    ours = {str(address.ip.ip) for address in ifs.installed()}
     cameras = []
-    for item in found:
-        step = next_step(item, taken)
+    for item, step in zip(found, next_steps(found, ours), strict=True):
         cameras.append(
             FoundCamera(
                 endpoint=item.endpoint,

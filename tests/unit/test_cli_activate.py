@@ -153,6 +153,16 @@ def test_a_search_names_what_each_camera_lacks(tmp_path: Path) -> None:
     assert columns_of(done.out.partition("\n\n")[0].splitlines()[1]) <= 80
 
 
+def test_cameras_at_one_address_are_told_apart(tmp_path: Path) -> None:
+    """One sentence and one command for both; neither is offered for adoption."""
+    rows = [found("192.168.1.64", remedy="apart", command="vuon tim", mac=mac) for mac in ("02:1", "02:2")]
+    with cli_box(tmp_path, {"recorder": {"discover": {"found": rows}}}) as box:
+        out = box.vuon("discover").out
+    assert "2 cameras share an address" in out
+    assert out.count("vuon tim") == 1
+    assert "vuon nhan" not in out
+
+
 def test_a_search_in_vietnamese(tmp_path: Path) -> None:
     """The same in the language of the house."""
     rows = [found("10.0.0.21", remedy="activate", command="vuon kich-hoat 10.0.0.21")]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.base import DeviceState, Found
-from drivers.discovery.nextstep import Remedy, next_step, settle, spare_address
+from drivers.discovery.nextstep import Remedy, next_step, next_steps, settle, spare_address
 
 ONVIF = Found("urn:uuid:1", "192.168.1.64", 80, (), "Lớp Lá", "DS", "c0:56:e3:00:00:01", "eth1", source="192.168.1.64")
 VENDOR = Found(
@@ -137,3 +137,34 @@ def test_a_spare_address_is_free_private_and_beside_the_device(device: str, take
 def test_a_full_network_has_no_spare_address() -> None:
     """Where every number is somebody's nothing is proposed."""
     assert spare_address("10.0.0.9", {f"10.0.0.{last}" for last in range(256)}) is None
+
+
+def test_cameras_that_share_an_address_are_taken_one_at_a_time() -> None:
+    """What is sent to a shared factory address reaches either: nothing is activated there until they are apart."""
+    other = replace(VENDOR, mac="c0:56:e3:00:00:02", serial="SN2", state=DeviceState.INACTIVE)
+    alone = replace(VENDOR, mac="c0:56:e3:00:00:03", address="192.168.1.70")
+    steps = next_steps(settle([replace(VENDOR, state=DeviceState.INACTIVE), other, alone]))
+    assert [step and step.remedy for step in steps] == [Remedy.APART, Remedy.APART, Remedy.ONVIF_ON]
+
+
+@given(st.lists(founds, max_size=8))
+def test_steps_come_in_the_order_of_the_devices(found: list[Found]) -> None:
+    """One for each; no two devices are to be activated at one address, no proposed address is a found one."""
+    settled = settle(found)
+    steps = next_steps(settled)
+    assert [step.address for step in steps if step] == [
+        item.address for item, step in zip(settled, steps, strict=True) if step
+    ]
+    activated = [step.address for step in steps if step and step.remedy is Remedy.ACTIVATE]
+    assert len(set(activated)) == len(activated)
+    for step in steps:
+        if step is not None and step.remedy is Remedy.REACH:
+            assert step.command.split()[4].partition("/")[0] not in {item.address for item in settled}
+
+
+def test_a_device_that_is_joined_already_is_ready() -> None:
+    """Where the search itself joined the answers, the state is the same."""
+    (only,) = settle([replace(ONVIF, vendor="dahua", serial="S")])
+    assert only.state is DeviceState.READY
+    (only,) = settle([replace(ONVIF, vendor="dahua", state=DeviceState.UNINITIALISED)])
+    assert only.state is DeviceState.UNINITIALISED
