@@ -74,7 +74,7 @@ class ActivateService:
         Takes `address`, `port`, `go`, and `username` and `password` for a device that has a password already.
         Returns `vendor`, `address`, `port`, `needs` (what it lacked), `kept` (the box knows its password) and
         `done` (steps); with `go`, if the box gave it its password, `username` and `password`, and `trouble`
-        (an error's code and message) if that went well and the rest did not.
+        (an error's code and message) if ONVIF could not be switched on: by hand that password is needed.
         """
         address, port = _address(request), request.number("port") if request.params.get("port") is not None else None
         for known in await self._registry.cameras():
@@ -104,7 +104,7 @@ class ActivateService:
         try:
             done += await self._activator.switch_onvif_on(needs, login)
         except CameraError as error:
-            if not done:
+            if not ours:
                 raise
             ours["trouble"] = {"code": error.code, "message": error.message}  # its password must be told all the same
         return ours | {"done": list(done)}

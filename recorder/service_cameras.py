@@ -156,11 +156,13 @@ class CameraService:
         port = request.number("port") if request.params.get("port") is not None else None
         rtsp_path = text_param(request, "rtsp_path") or None
         async with self._adopting:
-            login = _login(request) or await self._pending.find(address)
+            kept = await self._pending.find(address)
+            login = _login(request) or kept
             new = await self._ask(address, port, login, rtsp_path)
             new = replace(new, name=text_param(request, "name") or new.name or address)
             task = await self._cameras.add(await self._registry.add(new))
-            await self._pending.forget(address)
+            if login is kept:  # another login: what is kept belongs to another camera that was at this address
+                await self._pending.forget(address)
         return Reply({"camera": describe(task.camera)})
 
     async def _ask(self, address: str, port: int | None, login: Login | None, rtsp_path: str | None) -> NewCamera:

@@ -16,6 +16,7 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface
 
 from drivers.base import DeviceState, Found
+from drivers.discovery.vendordevice import WEB_PORT
 
 _SPARE = range(250, 1, -1)
 """Last numbers of addresses we take for a while, the least likely to be somebody's first."""
@@ -127,7 +128,7 @@ def next_step(found: Found, taken: Collection[str] = ()) -> NextStep | None:
             return None
         command = f"sudo ip address add {address} dev {shlex.quote(found.interface)}"
         return NextStep(Remedy.REACH, found.address, command)
-    port = "" if found.port == 80 else f" --port {found.port}"
+    port = "" if found.port == WEB_PORT else f" --port {found.port}"
     command = f"vuon kich-hoat {found.address}{port}"
     if found.state in _PASSWORDLESS:
         return NextStep(Remedy.ACTIVATE, found.address, command)

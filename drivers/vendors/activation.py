@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeVar
 
 from drivers.gate import LoginGate
 from drivers.onvif.driver import OnvifDriver
@@ -21,8 +20,6 @@ from drivers.vendors.http import VendorHttp
 from gateway.core.clock import Clock
 from gateway.core.errors import CameraBadReply, CameraError, CameraUnreachable, CameraUnsupported
 from gateway.core.model import Login
-
-T = TypeVar("T")
 
 USERNAME = "admin"
 """The first account of both makers, and the only one a new camera takes a password for."""

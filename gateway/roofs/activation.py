@@ -2,8 +2,8 @@
 
 Owns the translation between `drivers.vendors`, the vendors' discovery and the recorder. Invariants: a
 device that only its vendor's discovery found is asked by ONVIF before it is said to speak none, and only
-where the answer came from the address it named (nobody can make us ask a third host); at most as many at
-once as the call pool has threads.
+where the answer came from the address it named (nobody can make us ask a third host); how many are asked,
+and for how long, is bounded.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import anyio
 from drivers.base import DeviceState, Found
 from drivers.discovery import interfaces as ifs
 from drivers.discovery.nextstep import next_steps, settle
+from drivers.discovery.vendordevice import WEB_PORT
 from drivers.discovery.vendorsearch import VendorStep
 from drivers.gate import LoginGate
 from drivers.onvif.pace import CallPool
@@ -27,7 +28,10 @@ from gateway.core.model import Login
 from recorder.service_activate import Needs
 from recorder.service_cameras import FoundCamera
 
-WEB_PORT = 80
+MOST_DOUBTED = 64
+"""Devices asked by ONVIF after one search; a liar can invent any number."""
+DOUBT_S = 10.0
+"""How long that may take in all: what did not answer by then is told as silent."""
 
 
 class Activation:
@@ -91,9 +95,14 @@ async def doubted(found: Sequence[Found], clock: Clock, pool: CallPool) -> tuple
         if speaks:
             answers[number] = replace(item, state=DeviceState.READY)
 
-    async with anyio.create_task_group() as tasks:
-        for number, item in enumerate(found):
-            if item.state is DeviceState.NO_ONVIF and item.source == item.address:
+    silent = [
+        number
+        for number, item in enumerate(found)
+        if item.state is DeviceState.NO_ONVIF and item.source == item.address
+    ]
+    with anyio.move_on_after(DOUBT_S):
+        async with anyio.create_task_group() as tasks:
+            for number in silent[:MOST_DOUBTED]:
                 tasks.start_soon(ask, number)
     return tuple(answers)
 

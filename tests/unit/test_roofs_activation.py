@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TypeVar
 from uuid import uuid4
 
 import pytest
@@ -13,11 +14,25 @@ from drivers.discovery import interfaces as ifs
 from drivers.onvif.pace import CallPool
 from drivers.simulated.farm import QUICK, Farm
 from gateway.core.clock import SystemClock
-from gateway.roofs.activation import Activation, doubted, found_cameras, with_vendors
+from gateway.roofs.activation import MOST_DOUBTED, Activation, doubted, found_cameras, with_vendors
+from tests.fakes.clock import FakeClock
 from tests.unit.test_nextstep import ONVIF, VENDOR
 
 pytestmark = pytest.mark.anyio
+T = TypeVar("T")
 SILENT = replace(VENDOR, state=DeviceState.NO_ONVIF)
+
+
+class Counting(CallPool):
+    """Counts the calls it is asked to make."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    async def run(self, call: Callable[[], T]) -> T:
+        self.calls += 1
+        return await super().run(call)
 
 
 async def nothing_found() -> Sequence[Found]:
@@ -90,3 +105,12 @@ async def test_a_port_comes_from_the_search() -> None:
         assert await activation.give_password(needs, login) == ("password", "cloud_off")
         assert await activation.switch_onvif_on(needs, login) == ("onvif",)
         assert camera.bad_logins == 0
+
+
+async def test_a_flood_of_silent_devices_is_bounded() -> None:
+    """A liar that invents a thousand devices costs one bounded round of questions, and all are still told."""
+    flood = [replace(SILENT, address="127.91.0.9", source="127.91.0.9", port=9, serial=str(n)) for n in range(1_000)]
+    clock = FakeClock()
+    pool = Counting()
+    assert await doubted(flood, clock, pool) == tuple(flood)
+    assert pool.calls <= MOST_DOUBTED
