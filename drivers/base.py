@@ -65,7 +65,7 @@ class Found:
     address: str
     """IPv4 address to reach it at."""
     port: int
-    """TCP port of its ONVIF device service."""
+    """TCP port of its ONVIF device service; 0 when it speaks none."""
     xaddrs: tuple[str, ...]
     """Device service URLs as announced, unusable ones left out."""
     name: str
@@ -78,6 +78,14 @@ class Found:
     """Where its packet came from: differs from `address` on devices with several addresses."""
     on_subnet: bool = True
     """False: heard, but its address is outside our subnet (a factory default, often)."""
+    profiles: tuple[str, ...] = ()
+    """ONVIF profiles it claims in its scopes, as letters: S (streaming), T, G, M; empty when it claims none."""
+    maker: str = ""
+    """Who made it, as far as names, server texts or the MAC tell: a hint, never a driver."""
+    rtsp_port: int = 0
+    """TCP port that answered RTSP; 0 = nobody looked, or none did."""
+    how: tuple[str, ...] = ()
+    """Names of the discovery steps that saw it, first one first."""
     vendor: str = ""
     """Whose discovery it answered (`hikvision`, `dahua`); "" if ONVIF's only."""
     serial: str = ""

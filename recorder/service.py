@@ -27,6 +27,7 @@ from gateway.core.wire import ControlServer, Handler
 from recorder.camera import Tools
 from recorder.cameras import Cameras
 from recorder.cleaner import AgeGate, Cleaner
+from recorder.discovery import Discovery
 from recorder.feedserver import FeedServer
 from recorder.gaps import GapCause, GapLedger
 from recorder.holds import HoldBook
@@ -36,7 +37,8 @@ from recorder.registry import Registry, Stream
 from recorder.retention import Hold, Rule
 from recorder.runs import RunBook
 from recorder.service_activate import ActivateService, Activator
-from recorder.service_cameras import CameraService, Learn, Search
+from recorder.service_cameras import CameraService, Learn
+from recorder.service_discovery import DiscoveryService
 from recorder.service_footage import FootageService, OpenTicket
 from recorder.service_holds import HoldService
 from recorder.service_status import StatusService
@@ -72,7 +74,7 @@ class Parts:
     store: Store
     vision: VisionClient | None
     tools: Tools
-    search: Search
+    discovery: Discovery
     learn: Learn
     activator: Activator
     pending: PendingLogins
@@ -90,6 +92,7 @@ class Recorder:
     def __init__(self, parts: Parts, settings: Settings) -> None:
         self._parts, self._settings = parts, settings
         self.cameras = Cameras(parts.tools, parts.vision, parts.store.set_offset)
+        self.finding = DiscoveryService(self.cameras, parts.registry, parts.discovery, search_s=settings.search_s)
         gate = AgeGate(parts.clock)
         self._gate = gate
         self.cleaner = Cleaner(parts.store.slots, self._rules, self._holds, gate, parts.clock)
@@ -114,6 +117,7 @@ class Recorder:
             tasks.start_soon(self._supervised, "cleaner", self.cleaner.run)
             tasks.start_soon(self._supervised, "losses", self._keep_telling)
             tasks.start_soon(self._supervised, "journal", self._trim)
+            tasks.start_soon(self._supervised, "discovery", self.finding.listen)
             feeds = FeedServer(
                 settings.feed_socket,
                 self.cameras.find_feed,
@@ -148,10 +152,9 @@ class Recorder:
         cameras = CameraService(
             self.cameras,
             parts.registry,
-            search=parts.search,
+            last=lambda: self.finding.last,
             learn=parts.learn,
             pending=parts.pending,
-            search_s=settings.search_s,
             sub_streams=settings.sub_streams,
         )
         activate = ActivateService(parts.activator, parts.pending, parts.registry)
@@ -172,6 +175,7 @@ class Recorder:
         return {
             **cameras.handlers(),
             **activate.handlers(),
+            **self.finding.handlers(),
             **footage.handlers(),
             **holds.handlers(),
             **status.handlers(),

@@ -1,49 +1,26 @@
-"""Control calls about cameras: discover, adopt, list, rename, remove, log in.
+"""Control calls about cameras: adopt, list, rename, remove, log in.
 
 Owns the translation between the control socket and the running cameras. Invariants: a password comes in
 and never goes out; one adoption at a time; a camera is asked everything before anything is stored, so a
-failed adoption leaves nothing behind; a search that finds one of ours at another address moves it there.
+failed adoption leaves nothing behind.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from gateway.core.errors import BadInput, CameraUnsupported, NotFound
 from gateway.core.model import Login, PublicId, Secret, StreamRole, is_public_id
 from gateway.core.wire import Handler, Reply, Request
 from recorder.cameras import Cameras, describe
+from recorder.discovery import FoundCamera
 from recorder.pending import PendingLogins
 from recorder.registry import Camera, Identity, LoginState, NewCamera, Registry, same_camera
 
-MAX_SEARCH_S = 60
 MAX_TEXT = 256
-
-
-@dataclass(frozen=True, slots=True)
-class FoundCamera:
-    """A device that answered a search."""
-
-    endpoint: str
-    address: str
-    port: int
-    name: str
-    hardware: str
-    mac: str = ""
-    reachable: bool = True
-    """False: heard, but its address is outside our networks."""
-    vendor: str = ""
-    """Whose own discovery it answered; "" if ONVIF's only."""
-    serial: str = ""
-    state: str = "unknown"
-    """What stands between it and adoption: unknown, ready, inactive, uninitialised, no_onvif."""
-    remedy: str = ""
-    """What comes next: "" (adopt it), activate, onvif_on, reach."""
-    command: str = ""
-    """What to type for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +36,8 @@ class AdoptOrder:
     """What the search said of this address, if it said anything."""
 
 
-Search: TypeAlias = Callable[[float], Awaitable[Sequence[FoundCamera]]]
-"""`await search(seconds)`."""
+Last: TypeAlias = Callable[[], Mapping[tuple[str, int], FoundCamera]]
+"""What the last search found, by address and port."""
 Learn: TypeAlias = Callable[[AdoptOrder], Awaitable[NewCamera]]
 """Raises CameraError; sends the login at most once."""
 
@@ -107,48 +84,24 @@ class CameraService:
         cameras: Cameras,
         registry: Registry,
         *,
-        search: Search,
+        last: Last,
         learn: Learn,
         pending: PendingLogins,
-        search_s: float,
         sub_streams: bool,
     ) -> None:
         self._cameras, self._registry, self._pending = cameras, registry, pending
-        self._search, self._learn = search, learn
-        self._search_s, self._sub_streams = search_s, sub_streams
-        self._found: dict[tuple[str, int], FoundCamera] = {}
+        self._last, self._learn, self._sub_streams = last, learn, sub_streams
         self._adopting = asyncio.Lock()
 
     def handlers(self) -> Mapping[str, Handler]:
         """Return the calls by name."""
         return {
-            "discover": self.discover,
             "adopt": self.adopt,
             "camera.list": self.list_cameras,
             "camera.rename": self.rename,
             "camera.remove": self.remove,
             "camera.login": self.login,
         }
-
-    async def discover(self, request: Request) -> Reply:
-        """Search the chosen interfaces; says of each device whether it is ours."""
-        seconds = request.params.get("seconds", self._search_s)
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= MAX_SEARCH_S:
-            raise BadInput(f"seconds must be above 0 and at most {MAX_SEARCH_S}", key="seconds")
-        found = await self._search(float(seconds))
-        self._found = {(item.address, item.port): item for item in found}
-        known = await self._registry.cameras()
-        rows = []
-        for item in found:
-            ours = same_camera(known, Identity(item.endpoint, item.mac))
-            if ours is not None:
-                await self._follow(ours, item)
-            rows.append(_row(item, ours))
-        return Reply({"found": rows})
-
-    async def _follow(self, ours: Camera, item: FoundCamera) -> None:
-        if item.reachable and item.address != ours.about.address:
-            await self._cameras.move(ours.public_id, item.address, item.port)
 
     async def adopt(self, request: Request) -> Reply:
         """Learn a camera and start recording it; without a login the one we gave it before adoption is used."""
@@ -166,7 +119,9 @@ class CameraService:
         return Reply({"camera": describe(task.camera)})
 
     async def _ask(self, address: str, port: int | None, login: Login | None, rtsp_path: str | None) -> NewCamera:
-        item = next((found for key, found in self._found.items() if key[0] == address and port in (None, key[1])), None)
+        item = next(
+            (found for key, found in self._last().items() if key[0] == address and port in (None, key[1])), None
+        )
         known = await self._registry.cameras()
         if item is not None and (ours := same_camera(known, Identity(item.endpoint, item.mac))) is not None:
             raise BadInput("this camera is adopted already", key="address", camera=ours.public_id)
@@ -200,21 +155,3 @@ class CameraService:
             raise BadInput("username must not be empty", key="username")
         await self._cameras.relogin(camera_param(request), login)
         return Reply({})
-
-
-def _row(item: FoundCamera, ours: Camera | None) -> dict[str, Any]:
-    return {
-        "endpoint": item.endpoint,
-        "address": item.address,
-        "port": item.port,
-        "name": item.name,
-        "hardware": item.hardware,
-        "mac": item.mac,
-        "reachable": item.reachable,
-        "vendor": item.vendor,
-        "serial": item.serial,
-        "state": item.state,
-        "remedy": item.remedy,
-        "command": item.command,
-        "adopted_as": ours.public_id if ours is not None else None,
-    }

@@ -16,10 +16,12 @@ from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Interface
 
 from drivers.base import DeviceState, Found
+from drivers.discovery.merging import true_endpoint
 from drivers.discovery.vendordevice import WEB_PORT
 
 _SPARE = range(250, 1, -1)
 """Last numbers of addresses we take for a while, the least likely to be somebody's first."""
+_ONVIF_STEPS = frozenset({"passive", "multicast", "sweep"})
 _PASSWORDLESS = frozenset({DeviceState.INACTIVE, DeviceState.UNINITIALISED})
 
 
@@ -56,7 +58,7 @@ def settle(found: Iterable[Found]) -> tuple[Found, ...]:
     onvif: dict[tuple[str, str], Found] = {}
     vendors: dict[tuple[str, str], Found] = {}
     for item in found:
-        if item.vendor and not item.endpoint:
+        if item.vendor and not answered_probe(item):
             vendors[item.vendor, item.mac or item.serial or item.address] = item
         else:  # one that both told of already answers ONVIF
             onvif[item.endpoint, item.mac or item.address] = joined(item, item) if item.vendor else item
@@ -68,6 +70,11 @@ def settle(found: Iterable[Found]) -> tuple[Found, ...]:
                 whole = joined(whole, vendors.pop(key))
         settled.append(whole)
     return (*settled, *map(alone, vendors.values()))
+
+
+def answered_probe(item: Found) -> bool:
+    """Say whether an ONVIF probe or an announcement told of a device; ports that answered say nothing of it."""
+    return bool(true_endpoint(item) or _ONVIF_STEPS & {*item.how})
 
 
 def same(one: Found, other: Found) -> bool:

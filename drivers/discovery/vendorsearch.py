@@ -21,7 +21,8 @@ import anyio
 from drivers.base import Found
 from drivers.discovery import interfaces as ifs
 from drivers.discovery.dahua import DHIP, OLD
-from drivers.discovery.multicast import IP_MULTICAST_ALL, MOST_FOUND, MOST_QUEUED, Statistics, probe_times
+from drivers.discovery.merging import MOST_FOUND
+from drivers.discovery.multicast import IP_MULTICAST_ALL, MOST_QUEUED, Statistics, probe_times
 from drivers.discovery.sadp import SADP
 from drivers.discovery.vendordevice import VendorDevice, VendorProtocol
 from gateway.core.errors import CameraBadReply

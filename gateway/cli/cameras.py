@@ -20,14 +20,13 @@ from rich.table import Table
 
 from gateway.cli import show
 from gateway.cli.context import ConfigOption, Context, DataOption, JsonOption, plain_console
+from gateway.cli.searching import WEB_PORT, agreed_ranges, next_command, search, show_steps
 from gateway.core.errors import BadInput
 from gateway.roofs.lookup import only
 
 PASSWORD_ENV = "VUON_CAMERA_PASSWORD"  # noqa: S105 - the name of a variable
-WEB_PORT = 80
-"""Where ONVIF answers unless a camera says otherwise."""
-FIXED = 44
-"""Columns of a found device's mark, address and state."""
+FIXED = 54
+"""Columns of a found device's mark, address, profiles and state."""
 
 UserOption = Annotated[
     str, typer.Option("--user", help="Tên đăng nhập camera, rỗng nếu không cần · camera user, empty for none")
@@ -64,17 +63,27 @@ def waiting(context: Context, key: str) -> Iterator[None]:
 
 
 def state_of(item: dict[str, Any]) -> str:
-    """Return what a found device is to us: adopted, unreachable, new, or new and not ready (a remedy)."""
+    """Return what a found device is to us: adopted, a remedy it needs first, unreachable, new, rtsp or closed."""
     if item.get("adopted_as"):
         return "adopted"
     if (remedy := str(item.get("remedy", ""))) in NOT_READY:
         return remedy
-    return "new" if item.get("reachable", True) else "unreachable"
+    if not item.get("reachable", True):
+        return "unreachable"
+    if item.get("port", WEB_PORT):
+        return "new"
+    return "rtsp" if item.get("rtsp_port") else "closed"
 
 
 NOT_READY = ("activate", "onvif_on", "apart")
 """Remedies of devices that cannot be adopted yet, in the order they are told."""
-MARKS = {"adopted": show.GOOD, "new": show.NEW, "unreachable": show.LOOK} | dict.fromkeys(NOT_READY, show.LOOK)
+MARKS = {
+    "adopted": show.GOOD,
+    "new": show.NEW,
+    "rtsp": show.NEW,
+    "unreachable": show.LOOK,
+    "closed": show.LOOK,
+} | dict.fromkeys(NOT_READY, show.LOOK)
 
 
 def _found(context: Context, found: list[dict[str, Any]]) -> Table:
@@ -83,17 +92,22 @@ def _found(context: Context, found: list[dict[str, Any]]) -> Table:
     table.add_column("")
     table.add_column(words.text("cli.discover.address"), no_wrap=True)
     for key in ("hardware", "name"):
-        room = max(12, (context.console.width - FIXED) // 2)
+        room = max(10, (context.console.width - FIXED) // 2)
         table.add_column(words.text(f"cli.discover.{key}"), overflow="ellipsis", no_wrap=True, max_width=room)
+    table.add_column(words.text("cli.discover.profiles"), no_wrap=True)
     table.add_column(words.text("cli.discover.state"), no_wrap=True)
     for item in found:
         state = state_of(item)
-        port = "" if item.get("port", WEB_PORT) == WEB_PORT else f":{item['port']}"
+        number = item.get("port", WEB_PORT) or item.get("rtsp_port") or WEB_PORT
+        port = "" if number == WEB_PORT else f":{number}"
+        maker, hardware = item.get("maker") or "", item.get("hardware") or ""
+        device = hardware if maker.casefold() in hardware.casefold() else f"{maker} {hardware}".strip()
         table.add_row(
             MARKS[state],
             f"{item['address']}{port}",
-            item.get("hardware") or show.NOTHING,
+            device or show.NOTHING,
             item.get("name") or show.NOTHING,
+            " ".join(item.get("profiles", [])) or show.NOTHING,
             words.text(f"cli.discover.{state}"),
         )
     return table
@@ -116,28 +130,50 @@ def discover(
     seconds: Annotated[
         float | None, typer.Option(min=1, max=60, help="Nghe bao nhiêu giây · how long to listen")
     ] = None,
+    sweep: Annotated[
+        bool, typer.Option("--quet", "--sweep", help="Hỏi từng địa chỉ, khi mạng chặn multicast · ask every host")
+    ] = False,
+    ports: Annotated[
+        bool, typer.Option("--cong", "--ports", help="Thử cổng, thấy cả camera tắt ONVIF · try every host's ports")
+    ] = False,
+    temporary: Annotated[
+        str, typer.Option("--dia-chi-tam", "--temporary", help="Thêm địa chỉ tạm cho card mạng này · interface")
+    ] = "",
+    yes: Annotated[bool, typer.Option("--dong-y", "--yes", help="Không hỏi lại · agree beforehand")] = False,
 ) -> None:
-    """Tìm camera trong mạng · find cameras on the network (discover)."""
+    """Tìm camera trong mạng · find cameras on the network (discover).
+
+    Không gửi mật khẩu nào · no password is sent.
+    """
     context = Context(config, data)
-    params = {} if seconds is None else {"seconds": seconds}
-    with waiting(context, "cli.discover.running"):
-        found = list(context.run(context.ask("recorder", "discover", params, timeout_s=90))["found"])
+    order: dict[str, Any] = {} if seconds is None else {"seconds": seconds}
+    if sweep or ports:
+        ranges = agreed_ranges(context, yes=yes)
+        order |= {name: ranges for name, wanted in (("sweep", sweep), ("ports", ports)) if wanted}
+    if temporary:
+        order["temporary"] = temporary
+    result = context.run(search(context, order))
+    found = [item | {"next": next_command(item)} for item in result["found"]]
     if as_json:
-        context.json({"found": found})
+        context.json(result | {"found": found})
         return
+    show_steps(context, result)
     if not found:
         context.say("cli.discover.none")
         return
     context.console.print(_found(context, found))
     counts = Counter(map(state_of, found))
-    context.say("cli.discover.total", count=len(found), adopted=counts["adopted"], new=counts["new"])
-    if counts["unreachable"]:
-        context.say("cli.discover.elsewhere", count=counts["unreachable"])
+    fresh = [item for item in found if MARKS[state_of(item)] == show.NEW]
+    context.say("cli.discover.total", count=len(found), adopted=counts["adopted"], new=len(fresh))
+    for state in ("unreachable", "closed"):
+        if counts[state]:
+            context.say(f"cli.discover.many.{state}", count=counts[state])
     _next_steps(context, [item for item in found if state_of(item) != "adopted"])
-    fresh = next((item for item in found if state_of(item) == "new"), None)
-    if fresh is not None:
-        port = "" if fresh.get("port", WEB_PORT) == WEB_PORT else f" --port {fresh['port']}"
-        context.say("cli.next", cmd=f"vuon nhan {fresh['address']}{port} --user admin")
+    plain = [item for item in found if MARKS[state_of(item)] == show.LOOK and not item.get("remedy")]
+    for command in dict.fromkeys(item["next"] for item in plain if item["next"]):
+        context.say("cli.next", cmd=command)
+    if fresh:
+        context.say("cli.next", cmd=fresh[0]["next"])
 
 
 def parse_address(text: str) -> str:
@@ -154,7 +190,7 @@ def adopt(
     name: Annotated[str | None, typer.Option(help="Tên camera · its name")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65_535, help="Cổng ONVIF · ONVIF port")] = None,
     rtsp: Annotated[
-        str | None, typer.Option(help="Nếu không có ONVIF: /stream1 hoặc :8554/stream1 · RTSP path")
+        str | None, typer.Option(help="Nếu không có ONVIF: /stream1, :8554/stream1 hoặc :8554 (tự dò) · RTSP path")
     ] = None,
     config: ConfigOption = None,
     data: DataOption = None,

@@ -8,16 +8,14 @@ and for how long, is bounded.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import anyio
 
 from drivers.base import DeviceState, Found
-from drivers.discovery import interfaces as ifs
-from drivers.discovery.nextstep import next_steps, settle
+from drivers.discovery.nextstep import settle
 from drivers.discovery.vendordevice import WEB_PORT
-from drivers.discovery.vendorsearch import VendorStep
 from drivers.gate import LoginGate
 from drivers.onvif.pace import CallPool
 from drivers.vendors import activation
@@ -26,7 +24,6 @@ from gateway.core.clock import Clock
 from gateway.core.errors import CameraUnreachable
 from gateway.core.model import Login
 from recorder.service_activate import Needs
-from recorder.service_cameras import FoundCamera
 
 MOST_DOUBTED = 64
 """Devices asked by ONVIF after one search; a liar can invent any number."""
@@ -63,27 +60,9 @@ def _seen(needs: Needs) -> activation.Look:
     return activation.Look(needs.vendor, needs.address, needs.port, needs.active, needs.onvif)
 
 
-async def with_vendors(
-    onvif: Callable[[], Awaitable[Sequence[Found]]], addresses: Sequence[ifs.Address], seconds: float
-) -> tuple[Found, ...]:
-    """Search by ONVIF and by the vendors' discovery at once; each device comes out once."""
-    heard: list[Found] = []
-    probed: list[Found] = []
-
-    async def vendors() -> None:
-        heard.extend([found async for found in VendorStep(seconds).run(addresses)])
-
-    async def probe() -> None:
-        probed.extend(await onvif())
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(vendors)
-        tasks.start_soon(probe)
-    return settle([*probed, *heard])
-
-
 async def doubted(found: Sequence[Found], clock: Clock, pool: CallPool) -> tuple[Found, ...]:
-    """Return the devices with ONVIF asked of those that seem to speak none: a probe may have been lost."""
+    """Return each device once, with ONVIF asked of those that seem to speak none: a probe may have been lost."""
+    found = settle(found)
     answers, means = list(found), activation.Means(clock, pool)
 
     async def ask(number: int) -> None:
@@ -105,27 +84,3 @@ async def doubted(found: Sequence[Found], clock: Clock, pool: CallPool) -> tuple
             for number in silent[:MOST_DOUBTED]:
                 tasks.start_soon(ask, number)
     return tuple(answers)
-
-
-def found_cameras(found: Sequence[Found]) -> list[FoundCamera]:
-    """Return a search's devices in the recorder's words, each with its next step."""
-    ours = {str(address.ip.ip) for address in ifs.installed()}
-    cameras = []
-    for item, step in zip(found, next_steps(found, ours), strict=True):
-        cameras.append(
-            FoundCamera(
-                endpoint=item.endpoint,
-                address=item.address,
-                port=item.port,
-                name=item.name,
-                hardware=item.hardware,
-                mac=item.mac or "",
-                reachable=item.on_subnet,
-                vendor=item.vendor,
-                serial=item.serial,
-                state=item.state.value,
-                remedy=step.remedy.value if step else "",
-                command=step.command if step else "",
-            )
-        )
-    return cameras

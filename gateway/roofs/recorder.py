@@ -12,18 +12,16 @@ import asyncio
 import contextlib
 import random
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cache, partial
+from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from drivers.adopt import Learned, Means, learn
-from drivers.base import Found
-from drivers.discovery.interfaces import choose, installed
-from drivers.discovery.multicast import discover_all
+from drivers.discovery.vendorsearch import VendorStep
 from drivers.gate import LoginGate
 from drivers.onvif.pace import CallPool
 from drivers.retry import after_failure
@@ -37,9 +35,11 @@ from gateway.core.errors import BadInput, CameraUnreachable, CameraUnsupported, 
 from gateway.core.log import fault_sink, get_logger
 from gateway.core.model import Grant, Login
 from gateway.core.secrets import load_seal_key, load_verify_key
+from gateway.core.supervise import contained
 from gateway.core.ticket import open_ticket
-from gateway.roofs.activation import Activation, doubted, found_cameras, with_vendors
+from gateway.roofs.activation import Activation, doubted
 from gateway.roofs.main import run_daemon
+from gateway.roofs.searching import Searching
 from recorder.budget import StartBudget, knock
 from recorder.camera import Tools
 from recorder.gaps import GapLedger
@@ -52,7 +52,7 @@ from recorder.retention import Rule
 from recorder.runs import RunBook, boot_id
 from recorder.school import SchoolKey, load_school_key
 from recorder.service import Parts, Recorder, Settings
-from recorder.service_cameras import AdoptOrder, FoundCamera
+from recorder.service_cameras import AdoptOrder
 from recorder.slot import Slot, SlotOptions
 from recorder.store import Store
 from recorder.vision.client import VisionClient
@@ -66,34 +66,18 @@ KNOCK_S = 3.0
 
 @dataclass(slots=True)
 class Drivers:
-    """Searching and learning cameras, in the recorder's words."""
+    """Learning cameras, in the recorder's words."""
 
-    config: Config
+    searching: Searching
     clock: Clock
     network: RtspNetwork
     pool: CallPool = field(default_factory=CallPool)
-    found: dict[tuple[str, str], Found] = field(default_factory=dict)
-    """The last search's answers by address and endpoint: adoption reads the service's path there."""
-
-    async def search(self, seconds: float) -> Sequence[FoundCamera]:
-        """Search the configured interfaces."""
-        cameras = self.config.cameras
-        addresses = choose(cameras.interfaces, installed(), loopback=cameras.loopback)
-        onvif = partial(discover_all, cameras.interfaces, seconds, loopback=cameras.loopback)
-        found = await with_vendors(onvif, addresses, seconds)
-        found = await doubted(found, self.clock, self.pool)
-        self.found = {(item.address, item.endpoint): item for item in found}
-        return found_cameras(found)
-
-    def found_at(self, address: str) -> Found | None:
-        """Return what the last search said of an address."""
-        return next((item for (there, _), item in self.found.items() if there == address), None)
 
     async def learn(self, order: AdoptOrder) -> NewCamera:
         """Ask a camera everything; its login is sent at most once."""
         means = Means(self.clock, self.pool, self.network)
         gate = LoginGate(order.login)
-        found = self.found.get((order.address, order.endpoint))
+        found = self.searching.found.get((order.address, order.endpoint))
         path, rtsp_port = rtsp_place(order.rtsp_path)
         try:
             learned = await learn(
@@ -120,13 +104,13 @@ async def is_up(address: str) -> bool:
 
 
 def rtsp_place(text: str | None) -> tuple[str | None, int]:
-    """Return path and port of `/path` or `:8554/path`; BadInput if the port is no number."""
+    """Return path and port of `/path`, `:8554/path` or `:8554` (no path known); BadInput if the port is no number."""
     if text is None or not text.startswith(":"):
         return text, DEFAULT_PORT
     port, slash, path = text[1:].partition("/")
     if not (port.isascii() and port.isdigit()):
         raise BadInput("an RTSP path looks like /stream1 or :8554/stream1", key="rtsp_path")
-    return slash + path, int(port)
+    return slash + path or None, int(port)
 
 
 def new_camera(learned: Learned, order: AdoptOrder) -> NewCamera:
@@ -202,6 +186,16 @@ def grants(config: Config, clock: Clock) -> Callable[[Mapping[str, Any]], Grant]
     return lambda ticket: open_ticket(ticket, key(), now_ms=clock.now_ms())
 
 
+def search_of(config: Config, clock: Clock, pool: CallPool) -> Searching:
+    """Return the box's search: the ladder with the vendors' own discovery, and a closer look at its result."""
+    return Searching(
+        config,
+        clock,
+        more=lambda seconds: [VendorStep(seconds)],
+        closer=lambda found: doubted(found, clock, pool),
+    )
+
+
 @contextlib.asynccontextmanager
 async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]:
     """Run the recorder while entered."""
@@ -235,7 +229,11 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             registry=registry,
             on_fault=on_fault,
         )
-        drivers = Drivers(config, clock, network)
+        pool = CallPool()
+        searching = search_of(config, clock, pool)
+        async with contained("temporary-address", on_fault):
+            await searching.recover()
+        drivers = Drivers(searching, clock, network, pool)
         parts = Parts(
             db=db,
             journal=journal,
@@ -245,9 +243,9 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             store=store,
             vision=VisionClient(clock, sandbox=config.vision.sandbox) if config.vision.enabled else None,
             tools=tools,
-            search=drivers.search,
+            discovery=searching,
             learn=drivers.learn,
-            activator=Activation(clock, drivers.pool, drivers.found_at),
+            activator=Activation(clock, pool, searching.found_at),
             pending=PendingLogins(db, seal, clock),
             open_ticket=grants(config, clock),
             watched=network.fast,

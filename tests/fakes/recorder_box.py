@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -23,16 +23,18 @@ from gateway.core.ticket import open_ticket, sign
 from gateway.core.wire import ControlClient
 from recorder.budget import StartBudget
 from recorder.camera import Tools
+from recorder.discovery import FoundCamera
 from recorder.losses import Losses
 from recorder.pending import PendingLogins
 from recorder.registry import NewCamera
 from recorder.retention import Rule
 from recorder.service import Parts, Recorder, Settings
-from recorder.service_cameras import AdoptOrder, FoundCamera
+from recorder.service_cameras import AdoptOrder
 from recorder.slot import Slot, SlotOptions
 from recorder.store import Store
 from recorder.writer import WriterOptions
 from tests.fakes.activator import FakeActivator
+from tests.fakes.discovery import FakeDiscovery
 from tests.fakes.h264 import clip
 from tests.fakes.recording import Books, FakeGate, FakePlayer, Session, books, new_camera
 
@@ -51,7 +53,7 @@ class RecorderBox:
         self.root = root
         self.clock = SystemClock()
         self.player = FakePlayer()
-        self.found: list[FoundCamera] = []
+        self.discovery = FakeDiscovery()
         self.learnable: dict[str, NewCamera | CameraError] = {}
         self.orders: list[AdoptOrder] = []
         self.activator = FakeActivator()
@@ -63,8 +65,14 @@ class RecorderBox:
         self.watched: list[bool] = []
         self._shown = 0
 
-    async def search(self, seconds: float) -> Sequence[FoundCamera]:
-        return self.found
+    @property
+    def found(self) -> list[FoundCamera]:
+        """What a search finds."""
+        return self.discovery.found
+
+    @found.setter
+    def found(self, found: list[FoundCamera]) -> None:
+        self.discovery.found = found
 
     async def learn(self, order: AdoptOrder) -> NewCamera:
         self.orders.append(order)
@@ -148,7 +156,7 @@ def parts_of(box: RecorderBox, own: Books) -> Parts:
         store=store,
         vision=None,
         tools=tools,
-        search=box.search,
+        discovery=box.discovery,
         learn=box.learn,
         activator=box.activator,
         pending=PendingLogins(own.db, SealKey(b"k" * 32), box.clock),

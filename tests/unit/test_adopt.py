@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import anyio
 import pytest
 
 from drivers.adopt import Learned, Means, learn
 from drivers.base import Capability, Driver, Found, LoginMode
+from drivers.discovery.paths import TABLE
 from drivers.gate import GateState, LoginGate
 from drivers.onvif.driver import OnvifDriver
 from drivers.onvif.pace import CallPool
@@ -30,6 +32,8 @@ from gateway.core.media import AccessUnit, Codec, CodecConfig
 from gateway.core.model import Login, Secret, StreamRole
 from tests.fakes.clock import FakeClock
 from tests.fakes.onvif_http import PASSWORD, USER, Answer, FakeOnvif, envelope, media1_profile
+from tests.fakes.rtsp_paths import PathCamera
+from tests.fakes.rtsp_server import serve
 
 pytestmark = pytest.mark.anyio
 CONFIG = CodecConfig(Codec.H264, b"sps", b"pps", width=1280, height=720)
@@ -151,6 +155,43 @@ async def test_rtsp_only_with_a_path() -> None:
     assert (learned.driver, learned.serial, learned.port) == ("rtsp", "", rtsp_port)
     (stream,) = learned.streams
     assert (stream.codec, stream.width, stream.source.path) == (Codec.H264, 1280, "/stream1")
+
+
+async def test_rtsp_only_without_a_path() -> None:
+    """The path is guessed, its maker's first, and the streams found are opened with the same one login."""
+    player, clock = Player(), FakeClock()
+    wanted = next(paths for paths in TABLE if "TP-Link" in paths.vendors)
+    camera = PathCamera(password=PASSWORD, paths=(wanted.main, wanted.sub))
+    found = Found("address:127.0.0.1:9", "127.0.0.1", 0, (), "", "", None, "lo", maker="TP-Link")
+    own, learned = gate(), list[Learned]()
+    async with serve(camera) as served, closed_port() as closed, anyio.create_task_group() as group:
+        found = replace(found, rtsp_port=served.port)
+
+        async def adopt() -> None:
+            learned.append(await learn("127.0.0.1", closed, own, replace(means(player), clock=clock), found=found))
+            group.cancel_scope.cancel()
+
+        group.start_soon(adopt)
+        while True:
+            await clock.advance(1)
+            await anyio.sleep(0.01)
+    (camera_learned,) = learned
+    assert [stream.source.path for stream in camera_learned.streams] == [wanted.main, wanted.sub]
+    assert (camera_learned.driver, camera_learned.endpoint, camera_learned.port) == ("rtsp", "", served.port)
+    assert own.state is GateState.PROVEN
+    assert camera.asked[1:] == [wanted.main, wanted.sub]
+    assert len(camera.logins) == 2
+
+
+async def test_a_wrong_password_ends_the_guessing() -> None:
+    """One camera without ONVIF, one wrong password, one bad login; nothing is played."""
+    player = Player()
+    camera = PathCamera(password=PASSWORD)
+    wrong = LoginGate(Login(USER, Secret("wrong")))
+    async with serve(camera) as served, closed_port() as closed:
+        with pytest.raises(CameraLoginRefused):
+            await learn("127.0.0.1", closed, wrong, means(player), rtsp_port=served.port)
+    assert (len(camera.logins), player.played, wrong.state) == (1, [], GateState.REFUSED)
 
 
 async def test_nobody_there() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,10 @@ def recorder(needs: list[str], *, kept: bool = False, trouble: dict[str, str] | 
 
     camera = {"id": "c" * 16, "name": "Cam", "streams": STREAMS}
     return {"camera.activate": activate, "adopt": {"camera": camera}}
+
+
+def searched(rows: list[dict[str, Any]]) -> dict[str, Answer]:
+    return {"discover.run": [json.dumps({"found": rows}).encode()], "discover.ranges": {"ranges": []}}
 
 
 def test_what_will_be_done_is_said_and_nothing_done(tmp_path: Path) -> None:
@@ -141,7 +146,7 @@ def test_a_search_names_what_each_camera_lacks(tmp_path: Path) -> None:
         found("10.0.0.23", remedy="activate", command="vuon kich-hoat 10.0.0.23"),
         found("192.168.1.64", reachable=False, remedy="reach", command="sudo ip address add 192.168.1.250/24 dev eth0"),
     ]
-    with cli_box(tmp_path, {"recorder": {"discover": {"found": rows}}}) as box:
+    with cli_box(tmp_path, {"recorder": searched(rows)}) as box:
         done = box.vuon("discover", COLUMNS="80")
     assert "no password yet" in done.out
     assert "ONVIF off" in done.out
@@ -156,7 +161,7 @@ def test_a_search_names_what_each_camera_lacks(tmp_path: Path) -> None:
 def test_cameras_at_one_address_are_told_apart(tmp_path: Path) -> None:
     """One sentence and one command for both; neither is offered for adoption."""
     rows = [found("192.168.1.64", remedy="apart", command="vuon tim", mac=mac) for mac in ("02:1", "02:2")]
-    with cli_box(tmp_path, {"recorder": {"discover": {"found": rows}}}) as box:
+    with cli_box(tmp_path, {"recorder": searched(rows)}) as box:
         out = box.vuon("discover").out
     assert "2 cameras share an address" in out
     assert out.count("vuon tim") == 1
@@ -166,7 +171,7 @@ def test_cameras_at_one_address_are_told_apart(tmp_path: Path) -> None:
 def test_a_search_in_vietnamese(tmp_path: Path) -> None:
     """The same in the language of the house."""
     rows = [found("10.0.0.21", remedy="activate", command="vuon kich-hoat 10.0.0.21")]
-    with cli_box(tmp_path, {"recorder": {"discover": {"found": rows}}}) as box:
+    with cli_box(tmp_path, {"recorder": searched(rows)}) as box:
         done = box.vuon("tim", VUON_LANG="vi")
     assert "chưa kích hoạt" in done.out
     assert "1 camera chưa có mật khẩu" in done.out

@@ -17,6 +17,7 @@ from drivers.base import Found
 from drivers.discovery import interfaces as ifs
 from drivers.discovery import multicast as discovery
 from drivers.discovery import wsd
+from drivers.discovery.merging import MOST_FOUND
 from gateway.core.errors import AddressTaken, ConfigError
 from tests.unit.test_wsd import device, message
 
@@ -201,26 +202,12 @@ def test_rounds_are_spread_and_leave_time() -> None:
     assert discovery.probe_times(4) == (0, 1, 2)
 
 
-FIRST = Found("urn:a", "192.168.1.64", 80, ("http://192.168.1.64/x",), "", "", None, "eth0", on_subnet=False)
-
-
-def test_merging_prefers_our_subnet_and_keeps_texts() -> None:
-    """Of two answers the reachable one wins and inherits what the other knew."""
-    named = Found(endpoint("a"), "192.168.1.64", 80, (), "Lá", "HW", "44:19:b6:00:00:01", "eth0", on_subnet=False)
-    near = Found(endpoint("a"), "10.0.0.9", 8080, ("http://10.0.0.9:8080/x",), "", "", None, "eth1", on_subnet=True)
-    merged = discovery.merge(discovery.merge(FIRST, named), near)
-    assert (merged.address, merged.port, merged.interface) == ("10.0.0.9", 8080, "eth1")
-    assert merged.mac is None  # that MAC was another address's
-    assert set(merged.xaddrs) == {"http://192.168.1.64/x", "http://10.0.0.9:8080/x"}
-    assert discovery.merge(FIRST, named).name == "Lá"
-
-
 def test_a_liar_fills_a_bounded_table() -> None:
     """Invented endpoints beyond the limit are counted, not kept."""
     gathering = discovery.Gathering()
-    for n in range(discovery.MOST_FOUND + 50):
-        gathering.add(discovery._Datagram(match("127.0.1.11", endpoint(str(n))), "127.0.1.11", LO))
-    assert len(gathering.devices) == discovery.MOST_FOUND
+    for n in range(MOST_FOUND + 50):
+        gathering.add(discovery.Datagram(match("127.0.1.11", endpoint(str(n))), "127.0.1.11", LO))
+    assert len(gathering.collection.devices) == MOST_FOUND
     assert gathering.statistics.dropped == 50
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar
 from uuid import uuid4
 
 import pytest
 
-from drivers.base import DeviceState, Found
-from drivers.discovery import interfaces as ifs
+from drivers.base import DeviceState
+from drivers.discovery.nextstep import next_steps
 from drivers.onvif.pace import CallPool
 from drivers.simulated.farm import QUICK, Farm
 from gateway.core.clock import SystemClock
-from gateway.roofs.activation import MOST_DOUBTED, Activation, doubted, found_cameras, with_vendors
+from gateway.roofs.activation import MOST_DOUBTED, Activation, doubted
+from gateway.roofs.searching import found_camera
 from tests.fakes.clock import FakeClock
 from tests.unit.test_nextstep import ONVIF, VENDOR
 
@@ -35,27 +36,19 @@ class Counting(CallPool):
         return await super().run(call)
 
 
-async def nothing_found() -> Sequence[Found]:
-    return ()
-
-
-async def test_both_searches_run_and_each_device_comes_once() -> None:
-    """With nothing to ask from, what ONVIF found comes through."""
-
-    async def onvif() -> Sequence[Found]:
-        return (ONVIF,)
-
-    assert await with_vendors(onvif, (), 0.1) == (ONVIF,)
-    assert await with_vendors(nothing_found, (), 0.1) == ()
-
-
 async def test_a_lost_probe_does_not_make_onvif_off() -> None:
     """A camera that answers an ONVIF call is ready although no probe found it; one that does not stays so."""
     seed = uuid4().hex
     options = replace(QUICK, odd=("hikvision:ready", "dahua:onvif_off"), seed=seed, discovery=False, warm=False)
     async with Farm(2, password="Mat-khau-1", base=f"127.91.{int(seed[:2], 16)}.11", options=options) as farm:
         found = [
-            replace(SILENT, address=camera.address, source=camera.address, port=camera.onvif_port)
+            replace(
+                SILENT,
+                address=camera.address,
+                source=camera.address,
+                port=camera.onvif_port,
+                mac=camera.state.identity.mac,
+            )
             for camera in farm.cameras
         ]
         states = [item.state for item in await doubted(found, SystemClock(), CallPool())]
@@ -76,18 +69,11 @@ async def test_an_answer_that_names_another_host_leads_nobody_there() -> None:
 
 def test_the_recorder_is_told_state_and_command() -> None:
     """Each device with what comes next; a ready one with nothing."""
-    ready, silent = found_cameras([replace(ONVIF, state=DeviceState.READY), replace(SILENT, address="192.168.1.65")])
+    found = [replace(ONVIF, state=DeviceState.READY), replace(SILENT, address="192.168.1.65")]
+    ready, silent = map(found_camera, found, next_steps(found))
     assert (ready.state, ready.remedy, ready.command) == ("ready", "", "")
     assert (silent.remedy, silent.command) == ("onvif_on", "vuon kich-hoat 192.168.1.65")
     assert (silent.vendor, silent.serial, silent.mac) == ("hikvision", "SN1", VENDOR.mac)
-
-
-def test_our_own_addresses_are_taken() -> None:
-    """The address that is proposed beside a camera is never one the box has."""
-    mine = str(next(item.ip.ip for item in ifs.installed()))
-    (far,) = found_cameras([replace(VENDOR, on_subnet=False)])
-    assert mine not in far.command
-    assert far.command.startswith("sudo ip address add 192.168.1.")
 
 
 async def test_a_port_comes_from_the_search() -> None:
@@ -109,7 +95,7 @@ async def test_a_port_comes_from_the_search() -> None:
 
 async def test_a_flood_of_silent_devices_is_bounded() -> None:
     """A liar that invents a thousand devices costs one bounded round of questions, and all are still told."""
-    flood = [replace(SILENT, address="127.91.0.9", source="127.91.0.9", port=9, serial=str(n)) for n in range(1_000)]
+    flood = [replace(SILENT, address="127.91.0.9", source="127.91.0.9", port=9, mac=f"mac{n}") for n in range(1_000)]
     clock = FakeClock()
     pool = Counting()
     assert await doubted(flood, clock, pool) == tuple(flood)

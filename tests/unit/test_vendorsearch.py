@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from drivers.base import DeviceState
 from drivers.discovery import dahua, sadp, vendordevice
 from drivers.discovery import interfaces as ifs
-from drivers.discovery.multicast import MOST_FOUND, Statistics
+from drivers.discovery.merging import MOST_FOUND
+from drivers.discovery.multicast import Statistics
 from drivers.discovery.vendordevice import VendorDevice
 from drivers.discovery.vendorsearch import PROTOCOLS, Devices, VendorStep, asking_socket, hearing_socket, merge, search
 from drivers.simulated.farm import QUICK, Farm
