@@ -1,7 +1,7 @@
 """Learning a camera at adoption: which driver speaks to it, what it is, which streams it has.
 
-Owns the order of attempts. Invariants: nobody sees a password before an ONVIF device or the given
-RTSP path answered; a refused login ends the adoption, nothing else is tried with it; the fallback to
+Owns the order of attempts. Invariants: nobody sees a password before an ONVIF device or an RTSP
+server answered; a refused login ends the adoption, nothing else is tried with it; the fallback to
 RTSP only happens without ONVIF, with the path that the installer gave or by the rule of `discovery.paths`.
 """
 

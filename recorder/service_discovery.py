@@ -92,7 +92,7 @@ class DiscoveryService:
     async def _rows(self, found: Sequence[FoundCamera]) -> list[dict[str, Any]]:
         known, rows = await self._registry.cameras(), []
         for item in found:
-            ours = same_camera(known, Identity(item.endpoint, item.mac))
+            ours = same_camera(known, identity_among(item, found))
             if ours is not None:
                 await self._follow(ours, item)
             rows.append(asdict(item) | {"adopted_as": ours.public_id if ours is not None else None})
@@ -105,19 +105,30 @@ class DiscoveryService:
             await self._follow(ours, item)
 
     async def _follow(self, ours: Camera, item: FoundCamera) -> None:
-        about = ours.about
-        if not item.reachable or item.address == about.address:
-            return
-        endpoint = about.identity.endpoint
-        if endpoint and await self._discovery.is_at(about.address, endpoint):
-            return  # it is where it was: a second network card of its own, or somebody who takes its name
-        await self._cameras.move(ours.public_id, item.address, item.port or about.port)
+        if item.reachable and item.address != ours.about.address and not await self._is_at_home(ours):
+            await self._cameras.move(ours.public_id, item.address, item.port or ours.about.port)
+
+    async def _is_at_home(self, ours: Camera) -> bool:
+        """Say whether a camera is where it was, whoever claims to be it elsewhere (it may have two cards)."""
+        endpoint = ours.about.identity.endpoint
+        if endpoint:
+            return await self._discovery.is_at(ours.about.address, endpoint)
+        return any(task.feed.facts().connected for task in self._cameras.get(ours.public_id).streams)
 
     def _seconds(self, request: Request) -> float:
         seconds = request.params.get("seconds", self._search_s)
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= MAX_SEARCH_S:
             raise BadInput(f"seconds must be above 0 and at most {MAX_SEARCH_S}", key="seconds")
         return float(seconds)
+
+
+def identity_among(item: FoundCamera, found: Sequence[FoundCamera]) -> Identity:
+    """Return what marks a device; a MAC that others of a search show too marks none of them.
+
+    Repeaters and routers answer ARP for what is behind them.
+    """
+    sharing = {other.address for other in found if other.mac == item.mac}
+    return Identity(item.endpoint, item.mac if len(sharing) == 1 else "")
 
 
 def _to_nobody(step: SearchStep) -> None:

@@ -66,6 +66,8 @@ class Heard:
 
     kind: wsd.Kind
     found: Found
+    is_camera: bool = True
+    """It says so; some cameras do not, and neither do printers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,4 +332,4 @@ class Listener:
                 continue
             for announcement in self._gathering.read(datagram):
                 if announcement.kind is not wsd.Kind.MATCH:
-                    yield Heard(announcement.kind, _found(datagram, announcement))
+                    yield Heard(announcement.kind, _found(datagram, announcement), announcement.is_camera)

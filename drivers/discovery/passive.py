@@ -1,8 +1,8 @@
 """Who announced itself lately: Hello and Bye, heard all the time.
 
-Owns the table of devices heard. Invariants: it sends nothing; a Bye, an hour without a word and the limit
-take a device out; what does not fit pushes out the oldest and is counted; an announcement alone proves
-nothing, whoever acts on it asks first.
+Owns the table of devices heard that call themselves cameras. Invariants: it sends nothing; a Bye, an hour
+without a word and the limit take a device out; what does not fit pushes out the oldest and is counted; an
+announcement alone proves nothing, whoever acts on it asks first.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ class Presence:
         self._heard = [(at, found) for at, found in fresh if not _replaces(heard, found)]
         if heard.kind is wsd.Kind.BYE:
             return False
+        if not heard.is_camera:  # not shown by this alone, but it may be one of ours
+            return True
         if len(self._heard) >= MOST_HEARD:
             self._heard.pop(0)
             self.pushed_out += 1

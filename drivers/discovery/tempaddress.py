@@ -9,6 +9,7 @@ is removed at the end of the block, at the next start after a crash (`recover`),
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import re
 import shutil
@@ -149,6 +150,8 @@ def check_interface(name: str) -> None:
 _ARP = struct.Struct("!HHBBH6s4s6s4s")
 _ARP_IPV4 = (1, 0x0800, 6, 4)
 _ETH_P_ARP = 0x0806
+_NO_PACKETS = frozenset({errno.EPERM, errno.EACCES, errno.EAFNOSUPPORT})
+"""Without CAP_NET_RAW, or in a unit that restricts the address families (systemd.exec(5))."""
 ARP_TIMES, ARP_GAP_S, ARP_WAIT_S = 3, 0.2, 0.6
 """RFC 5227 §2.1.1 asks three times over a second or two; on a wire an answer takes milliseconds."""
 
@@ -176,7 +179,9 @@ class Linux:
         """Send ARP probes and listen; see `System`."""
         try:
             sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_ARP))
-        except PermissionError as error:
+        except OSError as error:
+            if error.errno not in _NO_PACKETS:
+                raise
             raise _not_permitted(address, interface) from error
         with sock:
             sock.setblocking(False)

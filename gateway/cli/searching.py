@@ -94,11 +94,12 @@ def step_text(words: Catalogue, step: Mapping[str, Any]) -> str:
 def show_steps(context: Context, result: Mapping[str, Any]) -> None:
     """Print where was searched and how, and which step failed."""
     words = context.words
-    steps = result.get("steps", [])
-    cells = show.widest(step_name(words, str(step["step"])) for step in steps)
-    for step in steps:
-        name = show.pad(step_name(words, str(step["step"])), cells)
-        context.line(f"{show.GOOD} {name}  {step['interface']} {step['network']}")
+    where: dict[str, list[str]] = {}
+    for step in result.get("steps", []):
+        name = step_name(words, str(step["step"]))
+        where.setdefault(name, []).append(f"{step['interface']} {step['network']}")
+    for name, ranges in where.items():
+        context.line(f"{show.GOOD} {show.pad(name, show.widest(where))}  {', '.join(ranges)}")
     for item in result.get("failed", []):
         title, hint = words.error(str(item["code"]))
         context.line(f"{show.BAD} {step_name(words, str(item['step']))}: {title}. {hint}")

@@ -111,10 +111,10 @@ class Searching:
             asked = (*wanted_ranges(order.sweep, addresses), *born)
             tried = (*wanted_ranges(order.ports, addresses), *born)
             rungs: list[list[Step]] = [
-                [self.presence],
                 [ladder.Multicast(order.seconds, log.note), *self._more(order.seconds)],
                 [ladder.Sweep(asked, log.note)],
                 [ladder.Ports(tried, log.note, self._look)],
+                [self.presence],  # last: of a device that moved since, what it answered now counts
             ]
             outcome = await climb(rungs, addresses, log)
             closer = await self._closer(outcome.found)

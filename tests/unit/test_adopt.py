@@ -20,6 +20,7 @@ from drivers.rtsp.protocol import StreamSink
 from drivers.rtsp.source import RtspSource
 from drivers.rtsponly import RtspOnlyDriver, first_look
 from gateway.core.errors import (
+    BadInput,
     CameraClosed,
     CameraError,
     CameraLoginRefused,
@@ -30,6 +31,7 @@ from gateway.core.errors import (
 )
 from gateway.core.media import AccessUnit, Codec, CodecConfig
 from gateway.core.model import Login, Secret, StreamRole
+from gateway.roofs.recorder import rtsp_place
 from tests.fakes.clock import FakeClock
 from tests.fakes.onvif_http import PASSWORD, USER, Answer, FakeOnvif, envelope, media1_profile
 from tests.fakes.rtsp_paths import PathCamera
@@ -270,3 +272,25 @@ async def test_drivers_fit_the_protocol() -> None:
         assert isinstance(driver, Driver)
         assert Capability.SETTINGS not in driver.capabilities
         await driver.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (None, (None, 554)),
+        ("/stream1", ("/stream1", 554)),
+        (":8554/a/b?c=1", ("/a/b?c=1", 8554)),
+        (":8554", (None, 8554)),
+        (":8554/", ("/", 8554)),
+    ],
+)
+def test_where_rtsp_is(text: str | None, place: tuple[str | None, int]) -> None:
+    """A path, a port with a path, or a port alone: the path is guessed there."""
+    assert rtsp_place(text) == place
+
+
+@pytest.mark.parametrize("text", [":", ":x/a", ":85 54/a"])
+def test_an_rtsp_port_is_a_number(text: str) -> None:
+    """Anything else is refused."""
+    with pytest.raises(BadInput):
+        rtsp_place(text)

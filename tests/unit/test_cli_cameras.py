@@ -144,6 +144,16 @@ def test_a_person_is_asked_with_the_range_named(
     assert done.code == 1 - searches
 
 
+def test_a_step_is_one_line_with_all_its_ranges(tmp_path: Path) -> None:
+    """Interface and network of each."""
+    steps = [STEP, STEP | {"interface": "eth1", "network": "10.0.1.0/24"}, STEP | {"step": "sadp"}]
+    with cli_box(tmp_path, {"recorder": searched([], steps=steps)}) as box:
+        lines = box.vuon("discover").out.splitlines()
+    assert [line.split()[-1] for line in lines[:2]] == ["10.0.1.0/24", "10.0.0.0/24"]
+    assert "eth0 10.0.0.0/24, eth1 10.0.1.0/24" in lines[0]
+    assert lines[1].startswith("✔ sadp ")
+
+
 def test_a_step_that_failed_and_what_did_not_fit_are_named(tmp_path: Path) -> None:
     """Beside what was found; an unknown step by its own name."""
     answers = searched([], failed=[{"step": "sadp", "code": "address_taken"}], dropped=7)

@@ -266,6 +266,28 @@ async def test_listener_follows_the_addresses() -> None:
     assert not listener.addresses
 
 
+async def test_a_listener_follows_the_machine_while_it_hears() -> None:
+    """Addresses that come while nobody speaks are joined."""
+    have: list[ifs.Address] = []
+    looked = asyncio.Event()
+
+    def now() -> tuple[ifs.Address, ...]:
+        looked.set()
+        return tuple(have)
+
+    async with discovery.Listener((), loopback=True, have=now) as listener, anyio.create_task_group() as group:
+        hearing = listener.heard(refresh_s=0.02)
+        group.start_soon(anext, hearing, None)
+        have.append(LO)
+        with anyio.fail_after(20):
+            while not listener.addresses:
+                looked.clear()
+                await looked.wait()
+                await asyncio.sleep(0)
+        assert listener.addresses == (LO,)
+        group.cancel_scope.cancel()
+
+
 async def test_listener_without_a_usable_address_says_so() -> None:
     """When not one chosen address can be listened on, that is an error."""
     gone = ifs.Address("eth9", IPv4Interface("203.0.113.7/24"))

@@ -204,6 +204,13 @@ async def test_who_was_heard_is_found_until_it_says_goodbye() -> None:
     assert presence.devices() == ()
 
 
+async def test_what_is_no_camera_is_not_shown() -> None:
+    """Printers and laptops announce themselves too; but it is news, for it may be a camera of ours."""
+    presence = Presence(FakeClock().mono_ns)
+    assert presence.note(Heard(wsd.Kind.HELLO, CAM, is_camera=False))
+    assert presence.devices() == ()
+
+
 async def test_news_grow_old() -> None:
     """An hour without a word, and it is no news; then it is new again."""
     clock = FakeClock()

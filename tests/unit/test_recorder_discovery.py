@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import anyio
 import pytest
 
-from gateway.core.errors import BadInput, NotPermitted
+from gateway.core.errors import BadInput, CameraUnreachable, NotPermitted
 from recorder.discovery import FoundCamera, SearchOrder, SearchStep
-from recorder.service_discovery import MOST_TOLD
+from recorder.registry import Identity
+from recorder.service_discovery import MOST_TOLD, identity_among
 from tests.fakes.recorder_box import RecorderBox, adopt, recorder_box
+from tests.fakes.recording import new_camera
 
 pytestmark = pytest.mark.anyio
 MOVED = FoundCamera("urn:uuid:1", "10.0.0.99", 8080, "", "")
@@ -185,3 +188,43 @@ async def test_strangers_and_distant_addresses_move_nothing(tmp_path: Path) -> N
             await box.discovery.announce(item)
         assert await address_of(box) == ("10.0.0.1", 80)
         assert box.discovery.asked == []
+
+
+async def test_a_camera_known_by_its_mac_is_followed_only_when_it_does_not_play(tmp_path: Path) -> None:
+    """It has no name to be asked by: while it plays it is where it is."""
+    async with recorder_box(tmp_path) as box:
+        new = new_camera(1, streams=1)
+        mac = new.identity.mac
+        box.learnable["10.0.0.1"] = replace(new, port=554, identity=Identity("", mac, ""))
+        await box.call("adopt", address="10.0.0.1")
+        session = await box.player.wait_for(1)
+        session.sink.playing(None)
+        await box.show(session, 1)
+
+        async def plays() -> bool:
+            return bool((await box.camera())["connected"])
+
+        await box.until(plays)
+        box.found = [FoundCamera("", "10.0.0.50", 0, "", "", mac=mac, rtsp_port=554)]
+        await box.call("discover")
+        assert await address_of(box) == ("10.0.0.1", 554)
+        session.fail(CameraUnreachable("gone"))
+
+        async def stopped() -> bool:
+            return not (await box.camera())["connected"]
+
+        await box.until(stopped)
+        await box.call("discover")
+        assert await address_of(box) == ("10.0.0.50", 554)
+
+
+def test_a_mac_that_several_show_marks_none_of_them() -> None:
+    """A repeater answers ARP for all behind it; by its endpoint a camera is still itself."""
+    one = FoundCamera("urn:1", "10.0.0.1", 80, "", "", mac="44:19:b6:00:00:01")
+    other = FoundCamera("", "10.0.0.2", 0, "", "", mac="44:19:b6:00:00:01")
+    alone = FoundCamera("", "10.0.0.3", 0, "", "", mac="44:19:b6:00:00:02")
+    found = (one, other, alone)
+    assert identity_among(one, found) == Identity("urn:1")
+    assert identity_among(other, found) == Identity()
+    assert identity_among(alone, found) == Identity("", alone.mac)
+    assert identity_among(one, (one, alone)) == Identity("urn:1", one.mac)

@@ -116,7 +116,8 @@ async def test_status_shows_a_recording_camera(tmp_path: Path) -> None:
         await box.show(session, 6)
 
         async def recording() -> bool:
-            return bool((await box.camera())["recording"])
+            camera = await box.camera()
+            return bool(camera["recording"] and camera["state"] == "up")  # the books follow the pictures
 
         await box.until(recording)
         status = await box.call("status")
