@@ -41,6 +41,21 @@ class Capability(StrEnum):
     EVENTS = "events"
 
 
+class DeviceState(StrEnum):
+    """What stands between a found device and its adoption, without a login being tried."""
+
+    UNKNOWN = "unknown"
+    """Heard by ONVIF only, or not to be asked from here."""
+    READY = "ready"
+    """Answers ONVIF, and its vendor's discovery too."""
+    INACTIVE = "inactive"
+    """Hikvision: nobody has given it a password yet; until then it answers neither RTSP nor ONVIF."""
+    UNINITIALISED = "uninitialised"
+    """Dahua: the same, under the maker's own name for it."""
+    NO_ONVIF = "no_onvif"
+    """Answers its vendor's discovery, but no ONVIF call: new firmware comes with ONVIF switched off."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """One device that answered or announced itself."""
@@ -71,6 +86,11 @@ class Found:
     """TCP port that answered RTSP; 0 = nobody looked, or none did."""
     how: tuple[str, ...] = ()
     """Names of the discovery steps that saw it, first one first."""
+    vendor: str = ""
+    """Whose discovery it answered (`hikvision`, `dahua`); "" if ONVIF's only."""
+    serial: str = ""
+    """As its vendor's discovery tells it."""
+    state: DeviceState = DeviceState.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

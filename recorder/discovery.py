@@ -35,6 +35,15 @@ class FoundCamera:
     """Steps that saw it: passive, multicast, sweep, ports and those of vendors."""
     interface: str = ""
     """Ours, through which it was seen."""
+    vendor: str = ""
+    """Whose own discovery it answered; "" if none of them."""
+    serial: str = ""
+    state: str = "unknown"
+    """What stands between it and adoption: unknown, ready, inactive, uninitialised, no_onvif."""
+    remedy: str = ""
+    """What comes next: "" (adopt it), activate, onvif_on, reach, apart."""
+    command: str = ""
+    """What to type for that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,9 +32,11 @@ from recorder.feedserver import FeedServer
 from recorder.gaps import GapCause, GapLedger
 from recorder.holds import HoldBook
 from recorder.journal import Journal
+from recorder.pending import PendingLogins
 from recorder.registry import Registry, Stream
 from recorder.retention import Hold, Rule
 from recorder.runs import RunBook
+from recorder.service_activate import ActivateService, Activator
 from recorder.service_cameras import CameraService, Learn
 from recorder.service_discovery import DiscoveryService
 from recorder.service_footage import FootageService, OpenTicket
@@ -74,6 +76,8 @@ class Parts:
     tools: Tools
     discovery: Discovery
     learn: Learn
+    activator: Activator
+    pending: PendingLogins
     open_ticket: OpenTicket
     watched: Callable[[bool], None]
     """Called with whether somebody watches live: pictures may then not wait."""
@@ -150,8 +154,10 @@ class Recorder:
             parts.registry,
             last=lambda: self.finding.last,
             learn=parts.learn,
+            pending=parts.pending,
             sub_streams=settings.sub_streams,
         )
+        activate = ActivateService(parts.activator, parts.pending, parts.registry)
         footage = FootageService(
             parts.registry, parts.db, parts.store, self.cleaner, parts.vision, parts.open_ticket, parts.clock
         )
@@ -168,6 +174,7 @@ class Recorder:
         holds = HoldService(parts.registry, self.holds)
         return {
             **cameras.handlers(),
+            **activate.handlers(),
             **self.finding.handlers(),
             **footage.handlers(),
             **holds.handlers(),

@@ -17,6 +17,7 @@ from gateway.core.model import Login, PublicId, Secret, StreamRole, is_public_id
 from gateway.core.wire import Handler, Reply, Request
 from recorder.cameras import Cameras, describe
 from recorder.discovery import FoundCamera
+from recorder.pending import PendingLogins
 from recorder.registry import Camera, Identity, LoginState, NewCamera, Registry, same_camera
 
 MAX_TEXT = 256
@@ -78,8 +79,17 @@ def _login(request: Request) -> Login | None:
 class CameraService:
     """Handlers of the camera calls."""
 
-    def __init__(self, cameras: Cameras, registry: Registry, *, last: Last, learn: Learn, sub_streams: bool) -> None:
-        self._cameras, self._registry = cameras, registry
+    def __init__(
+        self,
+        cameras: Cameras,
+        registry: Registry,
+        *,
+        last: Last,
+        learn: Learn,
+        pending: PendingLogins,
+        sub_streams: bool,
+    ) -> None:
+        self._cameras, self._registry, self._pending = cameras, registry, pending
         self._last, self._learn, self._sub_streams = last, learn, sub_streams
         self._adopting = asyncio.Lock()
 
@@ -94,14 +104,18 @@ class CameraService:
         }
 
     async def adopt(self, request: Request) -> Reply:
-        """Learn a camera and start recording it."""
+        """Learn a camera and start recording it; without a login the one we gave it before adoption is used."""
         address = text_param(request, "address")
         port = request.number("port") if request.params.get("port") is not None else None
         rtsp_path = text_param(request, "rtsp_path") or None
         async with self._adopting:
-            new = await self._ask(address, port, _login(request), rtsp_path)
+            kept = await self._pending.find(address)
+            login = _login(request) or kept
+            new = await self._ask(address, port, login, rtsp_path)
             new = replace(new, name=text_param(request, "name") or new.name or address)
             task = await self._cameras.add(await self._registry.add(new))
+            if login is kept:  # another login: what is kept belongs to another camera that was at this address
+                await self._pending.forget(address)
         return Reply({"camera": describe(task.camera)})
 
     async def _ask(self, address: str, port: int | None, login: Login | None, rtsp_path: str | None) -> NewCamera:

@@ -52,7 +52,7 @@ async def camera_id(context: Context, name: str) -> str:
 
 
 @contextlib.contextmanager
-def _waiting(context: Context, key: str) -> Iterator[None]:
+def waiting(context: Context, key: str) -> Iterator[None]:
     """Say that it takes a while, on a terminal only and never into the output."""
     console = plain_console(stderr=True)
     if not console.is_terminal:
@@ -63,9 +63,11 @@ def _waiting(context: Context, key: str) -> Iterator[None]:
 
 
 def state_of(item: dict[str, Any]) -> str:
-    """Return what a found device is to us: adopted, unreachable, new, rtsp (no ONVIF) or closed (neither)."""
+    """Return what a found device is to us: adopted, a remedy it needs first, unreachable, new, rtsp or closed."""
     if item.get("adopted_as"):
         return "adopted"
+    if (remedy := str(item.get("remedy", ""))) in NOT_READY:
+        return remedy
     if not item.get("reachable", True):
         return "unreachable"
     if item.get("port", WEB_PORT):
@@ -73,13 +75,15 @@ def state_of(item: dict[str, Any]) -> str:
     return "rtsp" if item.get("rtsp_port") else "closed"
 
 
+NOT_READY = ("activate", "onvif_on", "apart")
+"""Remedies of devices that cannot be adopted yet, in the order they are told."""
 MARKS = {
     "adopted": show.GOOD,
     "new": show.NEW,
     "rtsp": show.NEW,
     "unreachable": show.LOOK,
     "closed": show.LOOK,
-}
+} | dict.fromkeys(NOT_READY, show.LOOK)
 
 
 def _found(context: Context, found: list[dict[str, Any]]) -> Table:
@@ -107,6 +111,16 @@ def _found(context: Context, found: list[dict[str, Any]]) -> Table:
             words.text(f"cli.discover.{state}"),
         )
     return table
+
+
+def _next_steps(context: Context, found: list[dict[str, Any]]) -> None:
+    """Say for each kind of obstacle what it is, and the command for each device that has it."""
+    for remedy in (*NOT_READY, "reach"):
+        commands = [item["command"] for item in found if item.get("remedy") == remedy]
+        if commands:
+            context.say(f"cli.discover.step.{remedy}", count=len(commands))
+        for command in dict.fromkeys(commands):
+            context.line(f"  {command}")
 
 
 def discover(
@@ -154,14 +168,16 @@ def discover(
     for state in ("unreachable", "closed"):
         if counts[state]:
             context.say(f"cli.discover.many.{state}", count=counts[state])
-    for command in dict.fromkeys(item["next"] for item in found if MARKS[state_of(item)] == show.LOOK):
-        if command:
-            context.say("cli.next", cmd=command)
+    _next_steps(context, [item for item in found if state_of(item) != "adopted"])
+    plain = [item for item in found if MARKS[state_of(item)] == show.LOOK and not item.get("remedy")]
+    for command in dict.fromkeys(item["next"] for item in plain if item["next"]):
+        context.say("cli.next", cmd=command)
     if fresh:
         context.say("cli.next", cmd=fresh[0]["next"])
 
 
-def _address(text: str) -> str:
+def parse_address(text: str) -> str:
+    """Return an IP address as the recorder takes it; BadInput names what is none."""
     try:
         return str(ipaddress.ip_address(text.strip()))
     except ValueError as error:
@@ -186,15 +202,20 @@ def adopt(
     the password is asked for, or read from a pipe or $VUON_CAMERA_PASSWORD; it is tried once.
     """
     context = Context(config, data)
-    params: dict[str, Any] = {"address": _address(address)}
+    params: dict[str, Any] = {"address": parse_address(address)}
     if user:
         params |= {"username": user, "password": read_password(context)}
     params |= {key: value for key, value in (("name", name), ("port", port), ("rtsp_path", rtsp)) if value is not None}
-    with _waiting(context, "cli.adopt.running"):
+    with waiting(context, "cli.adopt.running"):
         camera = context.run(context.ask("recorder", "adopt", params, timeout_s=60))["camera"]
     if as_json:
         context.json(camera)
         return
+    show_adopted(context, camera)
+
+
+def show_adopted(context: Context, camera: dict[str, Any]) -> None:
+    """Say that a camera is ours, and stream by stream what is recorded of it."""
     context.say("cli.adopt.done", name=camera["name"])
     for stream in camera["streams"]:
         context.line("  " + describe(context, stream))

@@ -112,6 +112,8 @@ def next_command(item: Mapping[str, Any]) -> str:
     address, port, rtsp = str(item["address"]), item.get("port", WEB_PORT), item.get("rtsp_port", 0)
     if item.get("adopted_as"):
         return ""
+    if item.get("command"):  # the recorder knows better: the device lacks something
+        return str(item["command"])
     if not item.get("reachable", True):
         interface, seen = str(item.get("interface", "")), item.get("how", [])
         wanted = address.startswith(FACTORY_PREFIX) and not {"multicast", "sweep", "ports"} & set(seen)

@@ -21,6 +21,7 @@ from zoneinfo import ZoneInfo
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from drivers.adopt import Learned, Means, learn
+from drivers.discovery.vendorsearch import VendorStep
 from drivers.gate import LoginGate
 from drivers.onvif.pace import CallPool
 from drivers.retry import after_failure
@@ -36,6 +37,7 @@ from gateway.core.model import Grant, Login
 from gateway.core.secrets import load_seal_key, load_verify_key
 from gateway.core.supervise import contained
 from gateway.core.ticket import open_ticket
+from gateway.roofs.activation import Activation, doubted
 from gateway.roofs.main import run_daemon
 from gateway.roofs.searching import Searching
 from recorder.budget import StartBudget, knock
@@ -43,6 +45,8 @@ from recorder.camera import Tools
 from recorder.gaps import GapLedger
 from recorder.journal import Journal
 from recorder.losses import Losses
+from recorder.pending import MIGRATIONS as PENDING
+from recorder.pending import PendingLogins
 from recorder.registry import MIGRATIONS, Identity, LoginState, NewCamera, Registry, StreamSpec
 from recorder.retention import Rule
 from recorder.runs import RunBook, boot_id
@@ -182,6 +186,16 @@ def grants(config: Config, clock: Clock) -> Callable[[Mapping[str, Any]], Grant]
     return lambda ticket: open_ticket(ticket, key(), now_ms=clock.now_ms())
 
 
+def search_of(config: Config, clock: Clock, pool: CallPool) -> Searching:
+    """Return the box's search: the ladder with the vendors' own discovery, and a closer look at its result."""
+    return Searching(
+        config,
+        clock,
+        more=lambda seconds: [VendorStep(seconds)],
+        closer=lambda found: doubted(found, clock, pool),
+    )
+
+
 @contextlib.asynccontextmanager
 async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]:
     """Run the recorder while entered."""
@@ -190,7 +204,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
     facts = DaemonFacts("vuon-recorder", clock)
     seal = load_seal_key(config.paths.keys / "recorder-seal.key")
 
-    async with Database(config.paths.database("cameras"), [MIGRATIONS]) as db, RtspNetwork(clock) as network:
+    async with Database(config.paths.database("cameras"), [MIGRATIONS, PENDING]) as db, RtspNetwork(clock) as network:
         journal = Journal(db, clock)
         await journal.load()
         registry = Registry(db, seal, journal, clock)
@@ -215,10 +229,11 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             registry=registry,
             on_fault=on_fault,
         )
-        searching = Searching(config, clock)
+        pool = CallPool()
+        searching = search_of(config, clock, pool)
         async with contained("temporary-address", on_fault):
             await searching.recover()
-        drivers = Drivers(searching, clock, network)
+        drivers = Drivers(searching, clock, network, pool)
         parts = Parts(
             db=db,
             journal=journal,
@@ -230,6 +245,8 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             tools=tools,
             discovery=searching,
             learn=drivers.learn,
+            activator=Activation(clock, pool, searching.found_at),
+            pending=PendingLogins(db, seal, clock),
             open_ticket=grants(config, clock),
             watched=network.fast,
             daemon=facts.as_dict,

@@ -8,7 +8,7 @@ reach, because the address is gone when the answer arrives.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from ipaddress import IPv4Address
@@ -19,6 +19,7 @@ from drivers.discovery.interfaces import Address, choose, installed
 from drivers.discovery.ladder import Progress, Step, climb
 from drivers.discovery.merging import true_endpoint
 from drivers.discovery.multicast import Listener
+from drivers.discovery.nextstep import NextStep, next_steps
 from drivers.discovery.passive import Presence
 from drivers.discovery.ports import Look
 from drivers.discovery.ranges import Range, ranges_of, wanted_ranges
@@ -32,8 +33,8 @@ from recorder.discovery import Explored, FoundCamera, OnHeard, SearchOrder, Sear
 MARKER = "temporary-address.json"
 
 
-def found_camera(found: Found) -> FoundCamera:
-    """Translate what discovery says of a device."""
+def found_camera(found: Found, step: NextStep | None = None) -> FoundCamera:
+    """Translate what discovery says of a device, and what comes next with it."""
     return FoundCamera(
         endpoint=true_endpoint(found),
         address=found.address,
@@ -47,6 +48,11 @@ def found_camera(found: Found) -> FoundCamera:
         rtsp_port=found.rtsp_port,
         how=found.how,
         interface=found.interface,
+        vendor=found.vendor,
+        serial=found.serial,
+        state=found.state.value,
+        remedy=step.remedy.value if step else "",
+        command=step.command if step else "",
     )
 
 
@@ -54,6 +60,11 @@ def _no_more(seconds: float) -> Sequence[Step]:
     """Add no step."""
     del seconds
     return ()
+
+
+async def _as_found(found: Sequence[Found]) -> tuple[Found, ...]:
+    """Look no closer."""
+    return tuple(found)
 
 
 class Searching:
@@ -67,11 +78,13 @@ class Searching:
         system: System | None = None,
         have: Callable[[], tuple[Address, ...]] = installed,
         more: Callable[[float], Sequence[Step]] = _no_more,
+        closer: Callable[[Sequence[Found]], Awaitable[tuple[Found, ...]]] = _as_found,
         look: Look | None = None,
     ) -> None:
-        """`more(seconds)` gives steps that run beside multicast, such as vendors' own discovery."""
+        """`more(seconds)` gives steps beside multicast (vendors' own discovery), `closer` looks at their result."""
         self._cameras, self._marker = config.cameras, config.paths.run / MARKER
         self._system, self._have, self._more, self._look = system or Linux(), have, more, look
+        self._closer = closer
         self.presence = Presence(clock.mono_ns)
         self.found: dict[tuple[str, str], Found] = {}
         """The last search's answers by address and true endpoint: adoption reads the service's path there."""
@@ -104,14 +117,20 @@ class Searching:
                 [self.presence],  # last: of a device that moved since, what it answered now counts
             ]
             outcome = await climb(rungs, addresses, log)
-        found = tuple(_as_it_stays(item, temporary) for item in outcome.found)
+            closer = await self._closer(outcome.found)
+        found = tuple(_as_it_stays(item, temporary) for item in closer)
         self.found = {(item.address, true_endpoint(item)): item for item in found}
+        steps = next_steps(found, {str(ours.ip.ip) for ours in self._have()})
         return Explored(
-            tuple(map(found_camera, found)),
+            tuple(map(found_camera, found, steps)),
             tuple(map(_step, outcome.steps)),
             tuple((name, error.code) for name, error in outcome.failed),
             outcome.dropped,
         )
+
+    def found_at(self, address: str) -> Found | None:
+        """Return what the last search said of an address."""
+        return next((item for (there, _), item in self.found.items() if there == address), None)
 
     async def listen(self, on_heard: OnHeard) -> None:
         """See the protocol."""

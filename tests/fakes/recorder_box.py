@@ -18,12 +18,14 @@ from gateway.core.clock import SystemClock
 from gateway.core.errors import CameraClosed, CameraError, CameraUnreachable
 from gateway.core.media import AccessUnit
 from gateway.core.model import Action, Grant, PublicId, Role, StreamRole, new_public_id
+from gateway.core.secrets import SealKey
 from gateway.core.ticket import open_ticket, sign
 from gateway.core.wire import ControlClient
 from recorder.budget import StartBudget
 from recorder.camera import Tools
 from recorder.discovery import FoundCamera
 from recorder.losses import Losses
+from recorder.pending import PendingLogins
 from recorder.registry import NewCamera
 from recorder.retention import Rule
 from recorder.service import Parts, Recorder, Settings
@@ -31,6 +33,7 @@ from recorder.service_cameras import AdoptOrder
 from recorder.slot import Slot, SlotOptions
 from recorder.store import Store
 from recorder.writer import WriterOptions
+from tests.fakes.activator import FakeActivator
 from tests.fakes.discovery import FakeDiscovery
 from tests.fakes.h264 import clip
 from tests.fakes.recording import Books, FakeGate, FakePlayer, Session, books, new_camera
@@ -53,6 +56,7 @@ class RecorderBox:
         self.discovery = FakeDiscovery()
         self.learnable: dict[str, NewCamera | CameraError] = {}
         self.orders: list[AdoptOrder] = []
+        self.activator = FakeActivator()
         self.faults: list[BaseException] = []
         self.key = Ed25519PrivateKey.generate()
         self.client = ControlClient(root / "run" / "recorder.sock", "recorder")
@@ -154,6 +158,8 @@ def parts_of(box: RecorderBox, own: Books) -> Parts:
         tools=tools,
         discovery=box.discovery,
         learn=box.learn,
+        activator=box.activator,
+        pending=PendingLogins(own.db, SealKey(b"k" * 32), box.clock),
         open_ticket=box.open_ticket,
         watched=box.watched.append,
         daemon=lambda: {"name": "vuon-recorder"},
