@@ -24,7 +24,7 @@ from drivers.simulated.faults import Quirks
 from gateway.core.clock import SystemClock
 from gateway.core.errors import CameraLoginRefused, CameraOverloaded
 from gateway.core.model import Login, Secret
-from gateway.roofs.recorder import Ears
+from gateway.roofs.listening import Ears
 from tests.fakes.clock import HastyClock
 from tests.fakes.recording import books, new_camera
 from tests.fakes.simulated import until
