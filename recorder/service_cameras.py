@@ -34,6 +34,8 @@ class AdoptOrder:
     rtsp_path: str | None
     endpoint: str = ""
     """What the search said of this address, if it said anything."""
+    clear_text: bool = False
+    """The installer allowed the password to be sent as it is."""
 
 
 Last: TypeAlias = Callable[[], Mapping[tuple[str, int], FoundCamera]]
@@ -111,14 +113,16 @@ class CameraService:
         async with self._adopting:
             kept = await self._pending.find(address)
             login = _login(request) or kept
-            new = await self._ask(address, port, login, rtsp_path)
+            clear_text = request.params.get("clear_text") is True
+            new = await self._ask(AdoptOrder(address, port, login, rtsp_path, clear_text=clear_text))
             new = replace(new, name=text_param(request, "name") or new.name or address)
             task = await self._cameras.add(await self._registry.add(new))
             if login is kept:  # another login: what is kept belongs to another camera that was at this address
                 await self._pending.forget(address)
         return Reply({"camera": describe(task.camera)})
 
-    async def _ask(self, address: str, port: int | None, login: Login | None, rtsp_path: str | None) -> NewCamera:
+    async def _ask(self, order: AdoptOrder) -> NewCamera:
+        address, port = order.address, order.port
         item = next(
             (found for key, found in self._last().items() if key[0] == address and port in (None, key[1])), None
         )
@@ -126,7 +130,7 @@ class CameraService:
         if item is not None and (ours := same_camera(known, Identity(item.endpoint, item.mac))) is not None:
             raise BadInput("this camera is adopted already", key="address", camera=ours.public_id)
         endpoint = item.endpoint if item is not None else ""
-        new = await self._learn(AdoptOrder(address, port, login, rtsp_path, endpoint))
+        new = await self._learn(replace(order, endpoint=endpoint))
         wanted = tuple(spec for spec in new.streams if self._sub_streams or spec.role is StreamRole.MAIN)
         if not wanted:
             raise CameraUnsupported("the camera offers no stream", address=address)

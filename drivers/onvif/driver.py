@@ -6,7 +6,8 @@ call pool only; each method makes the fewest calls that answer it; after `close`
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import ClassVar
 
 from drivers.base import (
@@ -26,6 +27,7 @@ from drivers.discovery.wsd import DEFAULT_PATH
 from drivers.gate import LoginGate
 from drivers.onvif import profiles as rules
 from drivers.onvif.client import OnvifClient
+from drivers.onvif.events import Forgetful, PullMemory, Reports
 from drivers.onvif.pace import CallPool, Line
 from drivers.onvif.transport import Limits
 from gateway.core.clock import Clock
@@ -37,7 +39,7 @@ class OnvifDriver:
     """One ONVIF camera, or one channel of an ONVIF recorder."""
 
     name: ClassVar[str] = "onvif"
-    capabilities = frozenset({Capability.SNAPSHOT, Capability.HEALTH})
+    capabilities = frozenset({Capability.SNAPSHOT, Capability.HEALTH, Capability.EVENTS})
 
     def __init__(
         self,
@@ -53,7 +55,7 @@ class OnvifDriver:
     ) -> None:
         self.host, self.port, self.channel = host, port, channel
         self._client = OnvifClient(host, port, gate, clock=clock, path=path, limits=limits)
-        self._line = Line(pool, clock)
+        self._line = Line(pool, clock, host)
         self._clock = clock
         self._channels: tuple[rules.Channel, ...] | None = None
 
@@ -152,9 +154,15 @@ class OnvifDriver:
         """Refuse: see `plan`."""
         raise CameraUnsupported("this driver changes no settings", changes=len(changes))
 
-    def events(self) -> AsyncIterator[CameraEvent]:
-        """Refuse: events are not subscribed to by this version."""
-        raise CameraUnsupported("this driver takes no events")
+    async def events(self, memory: PullMemory | None = None) -> AsyncGenerator[CameraEvent, None]:
+        """Deliver what the camera reports; `memory` gives back the pull point of a former life.
+
+        Ends by an error that concerns more than the subscription (see `Reports.stream`).
+        """
+        await self._line.call(self._client.read_clock)  # dates are in camera time
+        calls = self._client.events()
+        async for event in Reports(calls, self._line, self._clock, memory or Forgetful(), random.random).stream():
+            yield event
 
     def settle(self) -> None:
         """End the adoption: from now on at most one call a second."""

@@ -92,6 +92,8 @@ class Quirks:
     b_frames: int = 0
     """Pictures sent out of order (profile Main), from the next key frame after they are encoded."""
     no_sub: bool = False
+    onvif_audio: bool = False
+    """Profiles carry a G.711 encoder until a client takes it out (RTSP sends no sound either way)."""
     onvif: bool = True
     """False = RTSP only: no ONVIF port, no discovery. Decided when the camera starts."""
     onvif_auth: tuple[str, ...] = ("wsse", "digest")
@@ -110,7 +112,18 @@ class Quirks:
     max_pull_points: int = 4
     needs_termination_time: bool = False
     absolute_time_only: bool = False
+    z_only: bool = False
+    """Absolute times need a Z; an offset is refused."""
+    no_renew: bool = False
     unsubscribe_kills_all: bool = False
+    subscriptions_leak: bool = False
+    """Subscriptions that ended keep their slot until somebody gives them back or the camera restarts."""
+    echoed_subscription: bool = False
+    """All pull points share one address; which one is meant is told by an echoed reference parameter."""
+    pull_at_once: bool = False
+    """An empty pull is answered at once instead of after its time."""
+    event_flags_lie: bool = False
+    """Capabilities say that there are no pull points."""
     sloppy_match: bool = False
     """ProbeMatch without the ProbeMatches around it."""
     discovery_delay_s: float = 0.0
@@ -125,6 +138,8 @@ class Quirks:
     lockout_after: int = 0
     """Bad logins in a row before everything is refused for `lockout_s`; 0 = never."""
     lockout_s: float = 60.0
+    lockout_told: bool = False
+    """While locked, ONVIF says so to everybody, login or not, as Hikvision does; else it just refuses."""
 
 
 FIXED = frozenset({"onvif", "vendor", "inactive", "onvif_off", "activation"})

@@ -38,6 +38,7 @@ from gateway.core.secrets import load_seal_key, load_verify_key
 from gateway.core.supervise import contained
 from gateway.core.ticket import open_ticket
 from gateway.roofs.activation import Activation, doubted
+from gateway.roofs.listening import Ears
 from gateway.roofs.main import run_daemon
 from gateway.roofs.searching import Searching
 from recorder.budget import StartBudget, knock
@@ -76,7 +77,7 @@ class Drivers:
     async def learn(self, order: AdoptOrder) -> NewCamera:
         """Ask a camera everything; its login is sent at most once."""
         means = Means(self.clock, self.pool, self.network)
-        gate = LoginGate(order.login)
+        gate = LoginGate(order.login, clear_text=order.clear_text)
         found = self.searching.found.get((order.address, order.endpoint))
         path, rtsp_port = rtsp_place(order.rtsp_path)
         try:
@@ -234,6 +235,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
         async with contained("temporary-address", on_fault):
             await searching.recover()
         drivers = Drivers(searching, clock, network, pool)
+        ears = Ears(config.paths.state / "pullpoints", clock, CallPool(turns=pool.turns))
         parts = Parts(
             db=db,
             journal=journal,
@@ -252,6 +254,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             daemon=facts.as_dict,
             clock=clock,
             on_fault=on_fault,
+            listen=ears.listen if config.cameras.events else None,
         )
         async with Recorder(parts, settings(config)) as recorder:
             log.info("recorder.ready", cameras=len(recorder.cameras.all()), volumes=len(config.volumes))

@@ -26,6 +26,7 @@ from tests.fakes.simulated import (
     probe_message,
 )  # fmt: skip
 from tests.fakes.simulated_client import camera, described, soap, talk
+from tests.fakes.simulated_onvif_proofs import ONVIF_QUIRKS
 from tests.fakes.vendor_quirks import activation, inactive, onvif_off, vendor
 
 pytestmark = pytest.mark.anyio
@@ -258,6 +259,9 @@ QUIRKS: dict[str, Proof] = {
         lockout_after, lockout_s, vendor, inactive, onvif_off, activation,
     )
 }  # fmt: skip
+
+
+QUIRKS.update(ONVIF_QUIRKS)
 
 
 def test_every_quirk_has_its_proof() -> None:
