@@ -25,10 +25,13 @@ from drivers.discovery.wsd import DEFAULT_PATH
 from drivers.gate import LoginGate
 from drivers.onvif import profiles as rules
 from drivers.onvif import soap
-from drivers.onvif.documents import SHARED, Documents
+from drivers.onvif.documents import MEDIA2_WSDL, SHARED, Documents
+from drivers.onvif.media1 import Media1
+from drivers.onvif.media2 import Media2
 from drivers.onvif.session import OnvifSession
 from drivers.onvif.shared import SharedCamera
 from drivers.onvif.transport import CameraTransport, Limits, LoginAsked
+from drivers.onvif.written import Ask, written
 from drivers.rtsp.source import DEFAULT_PORT, MOST_URL_CHARS, RtspSource
 from gateway.core.clock import Clock
 from gateway.core.errors import BadInput, CameraBadReply, CameraOverloaded, CameraUnsupported
@@ -106,7 +109,7 @@ class OnvifClient:
         limits: Limits | None = None,
         documents: Documents = SHARED,
     ) -> None:
-        self._clock = clock
+        self._clock, self._documents = clock, documents
         self._transport = CameraTransport(host, port, clock, limits)
         self._session = OnvifSession(self._transport, gate, clock)
         self._device_url = self._transport.rewritten(f"http://{host}:{port}{path}")
@@ -278,6 +281,29 @@ class OnvifClient:
         if reply.status_code != 200 or not reply.content.startswith(JPEG_MAGIC):
             raise CameraBadReply("the picture is no JPEG", status=reply.status_code)
         return reply.content
+
+    def media1(self) -> Media1:
+        """Return the typed calls of Media1; raises `CameraUnsupported` if the camera has none."""
+        return Media1(self._service(soap.MEDIA_NS, "media.wsdl"))
+
+    def media2(self) -> Media2:
+        """Return the typed calls of Media2; raises `CameraUnsupported` if the camera has none."""
+        return Media2(self._service(soap.MEDIA2_NS, MEDIA2_WSDL))
+
+    def _service(self, namespace: str, wsdl: str) -> Ask:
+        url = self.services().get(namespace)
+        if url is None:
+            raise CameraUnsupported("the camera has no such service", namespace=namespace)
+
+        def ask(operation: str, **parameters: object) -> etree._Element:
+            def send() -> etree._Element:
+                message = written(self._documents.get(wsdl), operation, parameters)
+                sealed = soap.sealed(message, self._session.security())
+                return soap.send(self._transport, url, f"{namespace}/{operation}", sealed)
+
+            return self._session.exchange(send)
+
+        return ask
 
     def _raw_device(self, operation: str) -> etree._Element:
         return soap.call(self._transport, self._device_url, soap.DEVICE_NS, operation, "", self._session.security())

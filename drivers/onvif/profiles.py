@@ -22,7 +22,7 @@ LEAST_SUB_WIDTH = 320
 """Below this a face is a few pixels: not worth a guardian's look."""
 MOST_PROFILES = 256
 """A 64-channel recorder has 128-192."""
-_MOST_PIXELS_A_SIDE = 16_384
+MOST_PIXELS_A_SIDE = 16_384
 _CODECS = {"H264": Codec.H264, "H265": Codec.H265, "HEVC": Codec.H265}
 
 
@@ -98,8 +98,8 @@ def from_media1(profiles: Iterable[Any]) -> tuple[Profile, ...]:
                 source=str(path(entry, "VideoSourceConfiguration", "SourceToken") or "")[:128],
                 encoder=str(path(encoder, "token") or "")[:128],
                 codec=_CODECS.get(encoding),
-                width=number(path(encoder, "Resolution", "Width"), _MOST_PIXELS_A_SIDE),
-                height=number(path(encoder, "Resolution", "Height"), _MOST_PIXELS_A_SIDE),
+                width=number(path(encoder, "Resolution", "Width"), MOST_PIXELS_A_SIDE),
+                height=number(path(encoder, "Resolution", "Height"), MOST_PIXELS_A_SIDE),
                 fps=float(number(path(encoder, "RateControl", "FrameRateLimit"), 240)),
                 bitrate_bps=number(path(encoder, "RateControl", "BitrateLimit"), 10**6) * 1000,
                 gop=number(path(kind, "GovLength"), 10**5),
@@ -123,8 +123,8 @@ def from_media2(answer: etree._Element) -> tuple[Profile, ...]:
                 source=xml.text_of(xml.first(entry, "VideoSource"), "SourceToken", 128),
                 encoder=encoder.get("token", "")[:128],
                 codec=_CODECS[encoding],
-                width=number(xml.text_of(encoder, "Width", 16), _MOST_PIXELS_A_SIDE),
-                height=number(xml.text_of(encoder, "Height", 16), _MOST_PIXELS_A_SIDE),
+                width=number(xml.text_of(encoder, "Width", 16), MOST_PIXELS_A_SIDE),
+                height=number(xml.text_of(encoder, "Height", 16), MOST_PIXELS_A_SIDE),
                 fps=float(number(xml.text_of(encoder, "FrameRateLimit", 16), 240)),
                 bitrate_bps=number(xml.text_of(encoder, "BitrateLimit", 16), 10**6) * 1000,
                 gop=number(encoder.get("GovLength", ""), 10**5),

@@ -77,7 +77,11 @@ def printable(text: str, most_chars: int = 200) -> str:
 
 def envelope(body: str, security: etree._Element | None = None) -> bytes:
     """Return a SOAP 1.2 envelope around `body` (well-formed XML of ours), with the login if given."""
-    root = etree.fromstring(f'<s:Envelope xmlns:s="{_SOAP_NS}"><s:Body>{body}</s:Body></s:Envelope>')
+    return sealed(etree.fromstring(f'<s:Envelope xmlns:s="{_SOAP_NS}"><s:Body>{body}</s:Body></s:Envelope>'), security)
+
+
+def sealed(root: etree._Element, security: etree._Element | None) -> bytes:
+    """Return an envelope as bytes, with the login put into it if given."""
     if security is not None:
         add_security(root, security)
     return etree.tostring(root, xml_declaration=True, encoding="utf-8")
@@ -140,6 +144,10 @@ def call(
 ) -> etree._Element:
     """Make one call and return the element of its answer; raises what `post` and `body_of` raise."""
     body = f'<m:{operation} xmlns:m="{namespace}">{inner}</m:{operation}>'
-    content_type = f'application/soap+xml; charset=utf-8; action="{namespace}/{operation}"'
-    reply = transport.post(url, envelope(body, security), {"Content-Type": content_type})
-    return body_of(reply, transport.limits.reply_bytes)
+    return send(transport, url, f"{namespace}/{operation}", envelope(body, security))
+
+
+def send(transport: CameraTransport, url: str, action: str, message: bytes) -> etree._Element:
+    """Send a whole envelope and return the element of its answer; raises what `post` and `body_of` raise."""
+    headers = {"Content-Type": f'application/soap+xml; charset=utf-8; action="{action}"'}
+    return body_of(transport.post(url, message, headers), transport.limits.reply_bytes)

@@ -92,6 +92,8 @@ class Quirks:
     b_frames: int = 0
     """Pictures sent out of order (profile Main), from the next key frame after they are encoded."""
     no_sub: bool = False
+    onvif_audio: bool = False
+    """Profiles carry a G.711 encoder until a client takes it out (RTSP sends no sound either way)."""
     onvif: bool = True
     """False = RTSP only: no ONVIF port, no discovery. Decided when the camera starts."""
     onvif_auth: tuple[str, ...] = ("wsse", "digest")

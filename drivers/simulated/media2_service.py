@@ -17,6 +17,7 @@ from drivers.simulated.media_parts import (
     profile_of,
     resolution,
     set_encoder,
+    sound,
     source_configuration,
 )
 from drivers.simulated.media_service import SNAPSHOT_PATH
@@ -47,7 +48,8 @@ class Media2Service:
             "SetVideoEncoderConfiguration": lambda r: set_encoder(self._state, r),
             "SetSynchronizationPoint": nothing,
             "GetAudioSourceConfigurations": nothing,
-            "GetAudioEncoderConfigurations": nothing,
+            "GetAudioEncoderConfigurations": self._sounds,
+            "RemoveConfiguration": self._remove,
             "GetMetadataConfigurations": nothing,
             "GetAnalyticsConfigurations": nothing,
             "GetMasks": self._get_masks,
@@ -56,6 +58,7 @@ class Media2Service:
             "DeleteMask": self._delete_mask,
             "GetMaskOptions": self._mask_options,
             "GetOSDs": self._osds.get,
+            "GetOSDOptions": self._osds.options,
             "CreateOSD": self._osds.create,
             "SetOSD": self._osds.set,
             "DeleteOSD": self._osds.delete,
@@ -78,6 +81,7 @@ class Media2Service:
             "tr2:Configurations",
             source_configuration(self._state, "tr2:VideoSource"),
             encoder2(profile, "tr2:VideoEncoder"),
+            *sound(self._state, profile, "tr2:AudioEncoder"),
         )
         return tag("tr2:Profiles", tag("tr2:Name", profile.role), configurations, token=profile.token, fixed=True)
 
@@ -117,6 +121,17 @@ class Media2Service:
                 for codec in codecs()
             ]
         )
+
+    def _sounds(self, _: SoapRequest) -> Xml:
+        shown = self._state.shown_profiles()
+        return join([part for p in shown for part in sound(self._state, p, "tr2:Configurations")])
+
+    def _remove(self, request: SoapRequest) -> Xml:
+        profile = profile_of(self._state, request)
+        if request.value("Type") != "AudioEncoder":
+            raise invalid("ConfigModify", "only sound can be taken out here")
+        self._state.muted.add(profile.token)
+        return Xml("")
 
     def _instances(self, _: SoapRequest) -> Xml:
         count = len(self._state.shown_profiles())

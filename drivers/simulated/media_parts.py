@@ -185,6 +185,20 @@ def set_encoder(state: CameraState, request: SoapRequest) -> Xml:
     return Xml("")
 
 
+def sound(state: CameraState, profile: Profile, name: str) -> list[Xml]:
+    """Return a profile's audio encoder configuration called `name`, or nothing."""
+    if not state.has_sound(profile):
+        return []
+    token = f"snd-{profile.token}"
+    named = [tag("tt:Name", token), tag("tt:UseCount", 1)]
+    if name.startswith("tr2:"):
+        return [
+            tag(name, *named, tag("tt:Encoding", "PCMU"), tag("tt:Bitrate", 64), tag("tt:SampleRate", 8), token=token)
+        ]
+    rate = [tag("tt:Encoding", "G711"), tag("tt:Bitrate", 64), tag("tt:SampleRate", 8)]
+    return [tag(name, *named, *rate, _multicast(), tag("tt:SessionTimeout", SESSION_TIMEOUT), token=token)]
+
+
 def osd(token: str, text: tuple[str, str], name: str) -> Xml:
     """Return an OSD configuration; `text` is (type, plain text)."""
     kind, plain = text
@@ -212,6 +226,18 @@ class OsdBook:
         wanted = request.value("OSDToken")
         shown = {key: value for key, value in self._state.osds.items() if not wanted or key == wanted}
         return join([osd(token, text, f"{self._prefix}:OSDs") for token, text in shown.items()])
+
+    def options(self, _: SoapRequest) -> Xml:
+        """Answer GetOSDOptions."""
+        kinds = [tag("tt:Type", kind) for kind in ("Plain", "Date", "Time", "DateAndTime")]
+        corners = ("UpperLeft", "UpperRight", "LowerLeft", "LowerRight")
+        return tag(
+            f"{self._prefix}:OSDOptions",
+            tag("tt:MaximumNumberOfOSDs", Total=MOST_OSDS),
+            tag("tt:Type", "Text"),
+            *(tag("tt:PositionOption", corner) for corner in corners),
+            tag("tt:TextOption", *kinds),
+        )
 
     def create(self, request: SoapRequest) -> Xml:
         """Answer CreateOSD."""

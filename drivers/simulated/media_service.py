@@ -14,6 +14,7 @@ from drivers.simulated.media_parts import (
     profile_of,
     resolution,
     set_encoder,
+    sound,
     source_configuration,
     source_size,
     span,
@@ -61,13 +62,15 @@ class MediaService:
             "SetSynchronizationPoint": nothing,
             "GetAudioSources": nothing,
             "GetAudioSourceConfigurations": nothing,
-            "GetAudioEncoderConfigurations": nothing,
+            "GetAudioEncoderConfigurations": self._sounds,
+            "RemoveAudioEncoderConfiguration": self._mute,
             "GetAudioOutputs": nothing,
             "GetAudioOutputConfigurations": nothing,
             "GetAudioDecoderConfigurations": nothing,
             "GetMetadataConfigurations": nothing,
             "GetVideoAnalyticsConfigurations": nothing,
             "GetOSDs": self._osds.get,
+            "GetOSDOptions": self._osds.options,
             "CreateOSD": self._osds.create,
             "SetOSD": self._osds.set,
             "DeleteOSD": self._osds.delete,
@@ -82,6 +85,7 @@ class MediaService:
         parts = [tag("tt:Name", profile.role), source_configuration(self._state, "tt:VideoSourceConfiguration")]
         if profile.encoder.codec is Codec.H264:
             parts.append(encoder1(profile, "tt:VideoEncoderConfiguration"))
+        parts += sound(self._state, profile, "tt:AudioEncoderConfiguration")
         return tag(name, *parts, token=profile.token, fixed=True)
 
     def _stream_uri(self, profile: Profile) -> str:
@@ -132,6 +136,14 @@ class MediaService:
             tag("tt:H264ProfilesSupported", "Baseline"),
         )
         return tag("trt:Options", span("tt:QualityRange", 1, 5), h264)
+
+    def _sounds(self, _: SoapRequest) -> Xml:
+        shown = self._state.shown_profiles()
+        return join([part for p in shown for part in sound(self._state, p, "trt:Configurations")])
+
+    def _mute(self, request: SoapRequest) -> Xml:
+        self._state.muted.add(profile_of(self._state, request).token)
+        return Xml("")
 
     def _instances(self, _: SoapRequest) -> Xml:
         count = len(self._state.shown_profiles())

@@ -106,6 +106,8 @@ class CameraState:
     """Token -> (kind of text, text)."""
     masks: dict[str, bytes] = field(default_factory=dict)
     """Token -> the mask as the client sent it, canonical XML without its token."""
+    muted: set[str] = field(default_factory=set)
+    """Tokens of the profiles whose audio encoder was taken out."""
     imaging: dict[str, float] = field(
         default_factory=lambda: {"Brightness": 50.0, "ColorSaturation": 50.0, "Contrast": 50.0, "Sharpness": 50.0}
     )
@@ -133,6 +135,10 @@ class CameraState:
     def shown_profiles(self) -> list[Profile]:
         """Return the profiles clients may see."""
         return [p for p in self.profiles if not (self.quirks.no_sub and p.role is StreamRole.SUB)]
+
+    def has_sound(self, profile: Profile) -> bool:
+        """Say whether a profile carries an audio encoder."""
+        return self.quirks.onvif_audio and profile.token not in self.muted
 
     def scopes(self) -> list[str]:
         """Return WS-Discovery scopes (ONVIF Core 7.3.3), percent-encoded where needed."""

@@ -31,6 +31,7 @@ ARGUMENTS = {
     ("trt", "GetSnapshotUri"): MAIN,
     ("trt", "GetVideoEncoderConfiguration"): ENCODER,
     ("trt", "SetVideoEncoderConfiguration"): '<trt:Configuration token="enc-main"/>',
+    ("trt", "RemoveAudioEncoderConfiguration"): MAIN,
     ("trt", "CreateOSD"): OSD,
     ("trt", "SetOSD"): OSD.replace('token=""', 'token="osd0"'),
     ("trt", "DeleteOSD"): "<trt:OSDToken>osd0</trt:OSDToken>",
