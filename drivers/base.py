@@ -30,6 +30,10 @@ class LoginMode(StrEnum):
     """WS-Security UsernameToken with PasswordDigest."""
     DIGEST = "digest"
     """HTTP Digest (RFC 7616), MD5 or SHA-256."""
+    TEXT = "text"
+    """WS-Security with the password in clear: only where the installer allowed it."""
+    BASIC = "basic"
+    """HTTP Basic (RFC 7617): only over TLS to the certificate that was pinned."""
 
 
 class Capability(StrEnum):

@@ -47,6 +47,8 @@ class AdoptOrder:
     rtsp_path: str | None
     endpoint: str = ""
     """What the search said of this address, if it said anything."""
+    clear_text: bool = False
+    """The installer allowed the password to be sent as it is."""
 
 
 Search: TypeAlias = Callable[[float], Awaitable[Sequence[FoundCamera]]]
@@ -138,18 +140,23 @@ class CameraService:
         port = request.number("port") if request.params.get("port") is not None else None
         rtsp_path = text_param(request, "rtsp_path") or None
         async with self._adopting:
-            new = await self._ask(address, port, _login(request), rtsp_path)
+            new = await self._ask(
+                AdoptOrder(
+                    address, port, _login(request), rtsp_path, clear_text=request.params.get("clear_text") is True
+                )
+            )
             new = replace(new, name=text_param(request, "name") or new.name or address)
             task = await self._cameras.add(await self._registry.add(new))
         return Reply({"camera": describe(task.camera)})
 
-    async def _ask(self, address: str, port: int | None, login: Login | None, rtsp_path: str | None) -> NewCamera:
+    async def _ask(self, order: AdoptOrder) -> NewCamera:
+        address, port = order.address, order.port
         item = next((found for key, found in self._found.items() if key[0] == address and port in (None, key[1])), None)
         known = await self._registry.cameras()
         if item is not None and (ours := same_camera(known, Identity(item.endpoint, item.mac))) is not None:
             raise BadInput("this camera is adopted already", key="address", camera=ours.public_id)
         endpoint = item.endpoint if item is not None else ""
-        new = await self._learn(AdoptOrder(address, port, login, rtsp_path, endpoint))
+        new = await self._learn(replace(order, endpoint=endpoint))
         wanted = tuple(spec for spec in new.streams if self._sub_streams or spec.role is StreamRole.MAIN)
         if not wanted:
             raise CameraUnsupported("the camera offers no stream", address=address)

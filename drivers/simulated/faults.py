@@ -119,6 +119,8 @@ class Quirks:
     lockout_after: int = 0
     """Bad logins in a row before everything is refused for `lockout_s`; 0 = never."""
     lockout_s: float = 60.0
+    lockout_told: bool = False
+    """While locked, ONVIF says so to everybody, login or not, as Hikvision does; else it just refuses."""
 
 
 def set_by_name(target: Faults | Quirks, name: str, value: object) -> None:

@@ -132,7 +132,7 @@ def _address(text: str) -> str:
         raise BadInput(f"{text!r} is no IP address", case="address", key="address", value=text) from error
 
 
-def adopt(
+def adopt(  # noqa: PLR0913, PLR0917 - one argument for each option
     address: Annotated[str, typer.Argument(help="Địa chỉ IP · IP address")],
     user: UserOption = "admin",
     name: Annotated[str | None, typer.Option(help="Tên camera · its name")] = None,
@@ -140,6 +140,14 @@ def adopt(
     rtsp: Annotated[
         str | None, typer.Option(help="Nếu không có ONVIF: /stream1 hoặc :8554/stream1 · RTSP path")
     ] = None,
+    clear: Annotated[
+        bool,
+        typer.Option(
+            "--mat-khau-ro",
+            "--clear-password",
+            help="Cho gửi mật khẩu không mã hóa nếu camera chỉ nhận vậy · may be sent in clear if it must",
+        ),
+    ] = False,
     config: ConfigOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
@@ -154,6 +162,8 @@ def adopt(
     if user:
         params |= {"username": user, "password": read_password(context)}
     params |= {key: value for key, value in (("name", name), ("port", port), ("rtsp_path", rtsp)) if value is not None}
+    if clear:
+        params["clear_text"] = True
     with _waiting(context, "cli.adopt.running"):
         camera = context.run(context.ask("recorder", "adopt", params, timeout_s=60))["camera"]
     if as_json:

@@ -86,7 +86,7 @@ class Drivers:
     async def learn(self, order: AdoptOrder) -> NewCamera:
         """Ask a camera everything; its login is sent at most once."""
         means = Means(self.clock, self.pool, self.network)
-        gate = LoginGate(order.login)
+        gate = LoginGate(order.login, clear_text=order.clear_text)
         found = self.found.get((order.address, order.endpoint))
         path, rtsp_port = rtsp_place(order.rtsp_path)
         try:

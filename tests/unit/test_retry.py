@@ -11,6 +11,7 @@ from gateway.core.errors import (
     CameraBadReply,
     CameraClosed,
     CameraError,
+    CameraLocked,
     CameraLoginRefused,
     CameraOverloaded,
     CameraSilent,
@@ -72,3 +73,10 @@ def test_every_wait_is_bounded_and_jittered(kind: type[CameraError], failures: i
     if wait.kind is WaitKind.PAUSE:
         whole = after_failure(kind("x"), failures, 1.0).seconds
         assert whole / 2 <= wait.seconds <= whole
+
+
+def test_a_locked_account_is_waited_out() -> None:
+    """The camera's own word counts, half an hour without one, and never less than it said."""
+    told = after_failure(CameraLocked("locked", retry_after_s=1_200), 1, 0.5)
+    assert (told.kind, told.seconds) == (WaitKind.PAUSE, pytest.approx(1_260.0))
+    assert after_failure(CameraLocked("locked"), 7, 0.0).seconds == 1_800.0
