@@ -143,14 +143,34 @@ class CameraSettings:
     label: str | None = None
 
 
+class EventKind(StrEnum):
+    """What a camera's event is about."""
+
+    MOTION = "motion"
+    TAMPER = "tamper"
+    """Covered, turned away, out of focus, too dark or bright: the camera's own view of its picture."""
+    INPUT = "input"
+    """A contact at the camera's terminals."""
+    HARDWARE = "hardware"
+    OTHER = "other"
+
+
 @dataclass(frozen=True, slots=True)
 class CameraEvent:
     """Something the camera itself reported."""
 
     topic: str
+    """As the camera wrote it, e.g. tns1:VideoSource/MotionAlarm."""
     state: bool | None
+    """Whether it began (True) or ended (False); None: the event has no state, or none we read."""
     camera_ms: int
+    """When it happened by the camera, turned into our UTC ms; `received_ms` if it did not say."""
     received_ms: int
+    kind: EventKind = EventKind.OTHER
+    source: str = ""
+    """Token of what reported it: a video source, an input."""
+    initial: bool = False
+    """It tells how things are at the beginning; nothing happened."""
 
 
 @runtime_checkable

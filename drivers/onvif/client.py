@@ -26,6 +26,7 @@ from drivers.gate import LoginGate
 from drivers.onvif import profiles as rules
 from drivers.onvif import soap
 from drivers.onvif.documents import MEDIA2_WSDL, SHARED, Documents
+from drivers.onvif.eventcalls import EventCalls
 from drivers.onvif.media1 import Media1
 from drivers.onvif.media2 import Media2
 from drivers.onvif.session import OnvifSession
@@ -198,9 +199,11 @@ class OnvifClient:
         return {namespace: url for namespace, xaddr in told if (url := self._usable(xaddr))}
 
     def _services_by_capabilities(self) -> dict[str, str]:
-        """Ask the old way (ONVIF 1.0): the media service is all we need of it."""
-        url = self._usable(rules.path(self._zeep("devicemgmt", "GetCapabilities", Category="All"), "Media", "XAddr"))
-        return {soap.MEDIA_NS: url} if url else {}
+        """Ask the old way (ONVIF 1.0): media and events are all we need of it."""
+        told = self._zeep("devicemgmt", "GetCapabilities", Category="All")
+        wanted = ((soap.MEDIA_NS, "Media"), (soap.EVENTS_NS, "Events"))
+        found = ((namespace, self._usable(rules.path(told, name, "XAddr"))) for namespace, name in wanted)
+        return {namespace: url for namespace, url in found if url}
 
     def _usable(self, xaddr: object) -> str:
         """Return an XAddr at the camera we reached; "" for what is none."""
@@ -289,6 +292,17 @@ class OnvifClient:
     def media2(self) -> Media2:
         """Return the typed calls of Media2; raises `CameraUnsupported` if the camera has none."""
         return Media2(self._service(soap.MEDIA2_NS, MEDIA2_WSDL))
+
+    def events(self) -> EventCalls:
+        """Return the calls of the event service; whether there is one shows when they are made."""
+        return EventCalls(self._transport, self._session, self._clock, self._event_service)
+
+    def _event_service(self) -> str:
+        """Return its address: flags that say there is none are not believed, a missing address is."""
+        url = self.services().get(soap.EVENTS_NS)
+        if url is None:
+            raise CameraUnsupported("the camera has no event service", service="events")
+        return url
 
     def _service(self, namespace: str, wsdl: str) -> Ask:
         url = self.services().get(namespace)

@@ -6,6 +6,7 @@ call pool only; each method makes the fewest calls that answer it; after `close`
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator, Sequence
 from typing import ClassVar
 
@@ -26,6 +27,7 @@ from drivers.discovery.wsd import DEFAULT_PATH
 from drivers.gate import LoginGate
 from drivers.onvif import profiles as rules
 from drivers.onvif.client import OnvifClient
+from drivers.onvif.events import Forgetful, PullMemory, Reports
 from drivers.onvif.pace import CallPool, Line
 from drivers.onvif.transport import Limits
 from gateway.core.clock import Clock
@@ -37,7 +39,7 @@ class OnvifDriver:
     """One ONVIF camera, or one channel of an ONVIF recorder."""
 
     name: ClassVar[str] = "onvif"
-    capabilities = frozenset({Capability.SNAPSHOT, Capability.HEALTH})
+    capabilities = frozenset({Capability.SNAPSHOT, Capability.HEALTH, Capability.EVENTS})
 
     def __init__(
         self,
@@ -152,9 +154,15 @@ class OnvifDriver:
         """Refuse: see `plan`."""
         raise CameraUnsupported("this driver changes no settings", changes=len(changes))
 
-    def events(self) -> AsyncIterator[CameraEvent]:
-        """Refuse: events are not subscribed to by this version."""
-        raise CameraUnsupported("this driver takes no events")
+    async def events(self, memory: PullMemory | None = None) -> AsyncIterator[CameraEvent]:
+        """Deliver what the camera reports; `memory` gives back the pull point of a former life.
+
+        Ends by an error that concerns more than the subscription (see `Reports.stream`).
+        """
+        await self._line.call(self._client.read_clock)  # dates are in camera time
+        calls = self._client.events()
+        async for event in Reports(calls, self._line, self._clock, memory or Forgetful(), random.random).stream():
+            yield event
 
     def settle(self) -> None:
         """End the adoption: from now on at most one call a second."""

@@ -81,6 +81,11 @@ class OnvifSession:
         """What zeep calls to sign an envelope: does so only while a login is being sent."""
         return UsernameToken(self)
 
+    @property
+    def offset_ms(self) -> int:
+        """Camera clock minus ours, 0 if it is no more than the clock call's own resolution."""
+        return self.skew_ms if abs(self.skew_ms) > _NOISE_MS else 0
+
     def security(self) -> etree._Element | None:
         """Return the WS-Security element for the call being sent, if it is to carry one."""
         login = self._gate.login
@@ -88,8 +93,7 @@ class OnvifSession:
             return clear_header(login)
         if self._armed is not LoginMode.WSSE or login is None:
             return None
-        skew_ms = self.skew_ms if abs(self.skew_ms) > _NOISE_MS else 0
-        return security_header(login, created_at(self._clock.now_ms(), skew_ms), self._random_bytes(16))
+        return security_header(login, created_at(self._clock.now_ms(), self.offset_ms), self._random_bytes(16))
 
     def bare(self, send: Callable[[], T]) -> T:
         """Make a call that never carries a login; `LoginAsked` comes out."""

@@ -22,6 +22,7 @@ from gateway.core.errors import CameraBadReply, CameraLocked, CameraOverloaded, 
 DEVICE_NS = "http://www.onvif.org/ver10/device/wsdl"
 MEDIA_NS = "http://www.onvif.org/ver10/media/wsdl"
 MEDIA2_NS = "http://www.onvif.org/ver20/media/wsdl"
+EVENTS_NS = "http://www.onvif.org/ver10/events/wsdl"
 _SOAP_NS = "http://www.w3.org/2003/05/soap-envelope"
 
 
@@ -38,9 +39,11 @@ def printable(text: str, most_chars: int = 200) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * most_chars]).split())[:most_chars]
 
 
-def envelope(body: str, security: etree._Element | None = None) -> bytes:
-    """Return a SOAP 1.2 envelope around `body` (well-formed XML of ours), with the login if given."""
-    return sealed(etree.fromstring(f'<s:Envelope xmlns:s="{_SOAP_NS}"><s:Body>{body}</s:Body></s:Envelope>'), security)
+def envelope(body: str, security: etree._Element | None = None, head: str = "") -> bytes:
+    """Return a SOAP 1.2 envelope around `body` and `head` (well-formed XML of ours), with the login if given."""
+    header = f"<s:Header>{head}</s:Header>" if head else ""
+    text = f'<s:Envelope xmlns:s="{_SOAP_NS}">{header}<s:Body>{body}</s:Body></s:Envelope>'
+    return sealed(etree.fromstring(text), security)
 
 
 def sealed(root: etree._Element, security: etree._Element | None) -> bytes:

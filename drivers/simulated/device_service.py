@@ -150,7 +150,7 @@ class DeviceService:
 
         events = [
             tag("tt:WSSubscriptionPolicySupport", False),
-            tag("tt:WSPullPointSupport", True),
+            tag("tt:WSPullPointSupport", not self._state.quirks.event_flags_lie),
             tag("tt:WSPausableSubscriptionManagerInterfaceSupport", False),
         ]
         streaming = tag(

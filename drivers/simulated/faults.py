@@ -112,7 +112,18 @@ class Quirks:
     max_pull_points: int = 4
     needs_termination_time: bool = False
     absolute_time_only: bool = False
+    z_only: bool = False
+    """Absolute times need a Z; an offset is refused."""
+    no_renew: bool = False
     unsubscribe_kills_all: bool = False
+    subscriptions_leak: bool = False
+    """Subscriptions that ended keep their slot until somebody gives them back or the camera restarts."""
+    echoed_subscription: bool = False
+    """All pull points share one address; which one is meant is told by an echoed reference parameter."""
+    pull_at_once: bool = False
+    """An empty pull is answered at once instead of after its time."""
+    event_flags_lie: bool = False
+    """Capabilities say that there are no pull points."""
     sloppy_match: bool = False
     """ProbeMatch without the ProbeMatches around it."""
     discovery_delay_s: float = 0.0

@@ -78,5 +78,6 @@ def test_every_wait_is_bounded_and_jittered(kind: type[CameraError], failures: i
 def test_a_locked_account_is_waited_out() -> None:
     """The camera's own word counts, half an hour without one, and never less than it said."""
     told = after_failure(CameraLocked("locked", retry_after_s=1_200), 1, 0.5)
-    assert (told.kind, told.seconds) == (WaitKind.PAUSE, pytest.approx(1_260.0))
+    assert told.kind is WaitKind.PAUSE
+    assert told.seconds == pytest.approx(1_260.0)
     assert after_failure(CameraLocked("locked"), 7, 0.0).seconds == 1_800.0
