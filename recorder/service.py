@@ -25,6 +25,7 @@ from gateway.core.model import StreamId
 from gateway.core.supervise import Backoff, FaultSink, supervise
 from gateway.core.wire import ControlServer, Handler
 from recorder.camera import Tools
+from recorder.cameraevents import CameraEvents, Listen
 from recorder.cameras import Cameras
 from recorder.cleaner import AgeGate, Cleaner
 from recorder.feedserver import FeedServer
@@ -78,6 +79,8 @@ class Parts:
     daemon: Callable[[], dict[str, Any]]
     clock: Clock
     on_fault: FaultSink
+    listen: Listen | None = None
+    """Hears what cameras report; None: nobody listens."""
 
 
 class Recorder:
@@ -126,6 +129,9 @@ class Recorder:
                 on_fault=parts.on_fault,
             )
             await stack.enter_async_context(control)
+            if parts.listen is not None:  # last: cameras are slower for whoever asks them more
+                events = CameraEvents(self.cameras.all, parts.listen, parts.journal, parts.clock, parts.on_fault)
+                tasks.start_soon(self._supervised, "camera events", events.run)
             self._stack = stack.pop_all()
         return self
 

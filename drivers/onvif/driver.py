@@ -7,7 +7,7 @@ call pool only; each method makes the fewest calls that answer it; after `close`
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import ClassVar
 
 from drivers.base import (
@@ -154,7 +154,7 @@ class OnvifDriver:
         """Refuse: see `plan`."""
         raise CameraUnsupported("this driver changes no settings", changes=len(changes))
 
-    async def events(self, memory: PullMemory | None = None) -> AsyncIterator[CameraEvent]:
+    async def events(self, memory: PullMemory | None = None) -> AsyncGenerator[CameraEvent, None]:
         """Deliver what the camera reports; `memory` gives back the pull point of a former life.
 
         Ends by an error that concerns more than the subscription (see `Reports.stream`).

@@ -128,6 +128,7 @@ class Cameras(_Section):
     discovery_s: float = Field(default=4.0, ge=1, le=60)
     max_logins: int = Field(default=4, ge=1, le=32)
     max_connects_per_s: int = Field(default=10, ge=1, le=100)
+    events: bool = True
 
 
 class Vision(_Section):

@@ -12,18 +12,21 @@ import asyncio
 import contextlib
 import random
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from drivers.adopt import Learned, Means, learn
-from drivers.base import Found
+from drivers.base import Found, LoginMode
 from drivers.discovery.multicast import discover_all
 from drivers.gate import LoginGate
+from drivers.onvif.driver import OnvifDriver
+from drivers.onvif.memory import PullFile
 from drivers.onvif.pace import CallPool
 from drivers.retry import after_failure
 from drivers.rtsp.network import RtspNetwork
@@ -39,11 +42,12 @@ from gateway.core.secrets import load_seal_key, load_verify_key
 from gateway.core.ticket import open_ticket
 from gateway.roofs.main import run_daemon
 from recorder.budget import StartBudget, knock
-from recorder.camera import Tools
+from recorder.camera import Gate, Tools
+from recorder.cameraevents import Report
 from recorder.gaps import GapLedger
 from recorder.journal import Journal
 from recorder.losses import Losses
-from recorder.registry import MIGRATIONS, Identity, LoginState, NewCamera, Registry, StreamSpec
+from recorder.registry import MIGRATIONS, Camera, Identity, LoginState, NewCamera, Registry, StreamSpec
 from recorder.retention import Rule
 from recorder.runs import RunBook, boot_id
 from recorder.school import SchoolKey, load_school_key
@@ -98,6 +102,35 @@ class Drivers:
                 raise CameraUnsupported("nothing here speaks ONVIF", address=order.address) from error
             raise
         return new_camera(learned, order)
+
+
+@dataclass(slots=True)
+class Ears:
+    """Listening to cameras, in the recorder's words: over threads of its own, so that adoption never waits."""
+
+    folder: Path
+    """Where pull points are remembered over a crash."""
+    clock: Clock
+    pool: CallPool = field(default_factory=CallPool)
+
+    def listen(self, camera: Camera, gate: Gate) -> AsyncGenerator[Report, None] | None:
+        """Return the camera's events; None if its driver has none."""
+        about = camera.about
+        if about.driver != OnvifDriver.name or not isinstance(gate, LoginGate):
+            return None
+        gate.clear_text = about.login_mode == LoginMode.TEXT  # the installer allowed it when the camera was adopted
+        return self._heard(camera, gate)
+
+    async def _heard(self, camera: Camera, gate: LoginGate) -> AsyncGenerator[Report, None]:
+        about = camera.about
+        driver = OnvifDriver(about.address, about.port, gate, pool=self.pool, clock=self.clock)
+        driver.settle()
+        try:
+            async with contextlib.aclosing(driver.events(PullFile(self.folder / camera.public_id))) as events:
+                async for event in events:
+                    yield event
+        finally:
+            await driver.close()
 
 
 async def is_up(address: str) -> bool:
@@ -246,6 +279,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             daemon=facts.as_dict,
             clock=clock,
             on_fault=on_fault,
+            listen=Ears(config.paths.state / "pullpoints", clock).listen if config.cameras.events else None,
         )
         async with Recorder(parts, settings(config)) as recorder:
             log.info("recorder.ready", cameras=len(recorder.cameras.all()), volumes=len(config.volumes))

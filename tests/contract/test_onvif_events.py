@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import replace
+from pathlib import Path
 
 import anyio
 import pytest
@@ -11,14 +13,18 @@ import pytest
 from drivers.base import CameraEvent, EventKind
 from drivers.gate import LoginGate
 from drivers.onvif.driver import OnvifDriver
+from drivers.onvif.memory import PullFile
 from drivers.onvif.pace import CallPool
 from drivers.onvif.pullpoint import PULL_LEAST_S, PULL_MOST_S, REFUSED_LEAST_S, Subscription
 from drivers.onvif.transport import Limits
 from drivers.simulated.camera import SimulatedCamera
 from drivers.simulated.faults import Quirks
+from gateway.core.clock import SystemClock
 from gateway.core.errors import CameraLoginRefused, CameraOverloaded
+from gateway.roofs.recorder import Ears
 from tests.contract.test_drivers import gate, one_camera
 from tests.fakes.clock import HastyClock
+from tests.fakes.recording import books, new_camera
 from tests.fakes.simulated import until
 
 pytestmark = pytest.mark.anyio
@@ -48,7 +54,7 @@ def driver_of(camera: SimulatedCamera, clock: HastyClock, key: LoginGate | None 
 @contextlib.asynccontextmanager
 async def subscribed(
     camera: SimulatedCamera, clock: HastyClock, memory: Memory | None = None
-) -> AsyncIterator[AsyncIterator[CameraEvent]]:
+) -> AsyncIterator[AsyncGenerator[CameraEvent, None]]:
     """Events of a camera, with a motion told as soon as somebody listens."""
     driver = driver_of(camera, clock)
     events = driver.events(memory or Memory())
@@ -63,7 +69,7 @@ async def subscribed(
             tasks.start_soon(move)
             yield events
             tasks.cancel_scope.cancel()
-    await events.aclose()  # type: ignore[attr-defined]  # an async generator, which the protocol does not promise
+    await events.aclose()
     await driver.close()
 
 
@@ -139,7 +145,7 @@ async def test_somebody_else_has_the_only_slot() -> None:
                 tasks.start_soon(leave)
                 assert (await first(ours, 1))[0].kind is EventKind.MOTION
             assert max(clock.slept) >= REFUSED_LEAST_S / 2
-            await ours.aclose()  # type: ignore[attr-defined]  # as above
+            await ours.aclose()
             await driver.close()
 
 
@@ -199,3 +205,41 @@ async def test_a_refused_login_ends_it_with_one_try() -> None:
         assert caught.value.fields.get("doubted")
         await driver.close()
         assert camera.bad_logins <= 3
+
+
+async def test_the_recorders_ear(tmp_path: Path) -> None:
+    """A recorded ONVIF camera is heard through the shared gate, its pull point is on disk; others have no events."""
+    async with one_camera() as (camera, _), books(tmp_path, SystemClock()) as own:
+        ears = Ears(tmp_path / "pullpoints", HastyClock())
+        new = replace(new_camera(), driver="onvif", address=camera.address, port=camera.onvif_port)
+        ours = await own.registry.add(new)
+        heard = ears.listen(ours, gate())
+        assert heard is not None
+
+        async def move() -> None:
+            await until(lambda: bool(camera.calls.get("onvif.PullMessages")))
+            camera.events.emit()
+
+        with anyio.fail_after(HANG_S):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(move)
+                report = await anext(heard)
+        await heard.aclose()
+        assert (report.kind, report.state) == ("motion", True)
+        kept = PullFile(tmp_path / "pullpoints" / ours.public_id).recall()
+        assert kept is not None
+        assert camera.address in kept.url
+        other = await own.registry.add(replace(new_camera(2), driver="rtsp"))
+        assert ears.listen(other, gate()) is None
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b'{"url": 1, "parameters": ""}', b'{"url": "x", "parameters": "<a>"}', b"\xff"]
+)
+def test_a_broken_memory_is_no_memory(tmp_path: Path, content: bytes) -> None:
+    """What is no subscription of ours is forgotten, and a disk that takes nothing is no error."""
+    (tmp_path / "kept").write_bytes(content)
+    assert PullFile(tmp_path / "kept").recall() is None
+    PullFile(tmp_path / "kept" / "below-a-file").remember(Subscription("http://x/"))
+    PullFile(tmp_path / "new" / "one").remember(Subscription("http://x/", "<a/>"))
+    assert PullFile(tmp_path / "new" / "one").recall() == Subscription("http://x/", "<a/>")
