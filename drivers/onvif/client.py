@@ -9,10 +9,10 @@ the one we reached; what comes back is bounded and printable.
 from __future__ import annotations
 
 import email.utils
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
 from xml.sax.saxutils import escape
 
@@ -20,16 +20,15 @@ from lxml import etree
 
 from drivers import xml
 from drivers.base import Found, LoginMode
-from drivers.discovery.neighbours import normal_mac
 from drivers.discovery.wsd import DEFAULT_PATH
 from drivers.gate import LoginGate
 from drivers.onvif import profiles as rules
-from drivers.onvif import soap
+from drivers.onvif import replies, soap
 from drivers.onvif.documents import MEDIA2_WSDL, SHARED, Documents
 from drivers.onvif.eventcalls import EventCalls
 from drivers.onvif.media1 import Media1
 from drivers.onvif.media2 import Media2
-from drivers.onvif.session import OnvifSession
+from drivers.onvif.session import OnvifSession, Unreadable
 from drivers.onvif.shared import SharedCamera
 from drivers.onvif.transport import CameraTransport, Limits, LoginAsked
 from drivers.onvif.written import Ask, written
@@ -37,8 +36,9 @@ from drivers.rtsp.source import DEFAULT_PORT, MOST_URL_CHARS, RtspSource
 from gateway.core.clock import Clock
 from gateway.core.errors import BadInput, CameraBadReply, CameraOverloaded, CameraUnsupported
 
+T = TypeVar("T")
+
 JPEG_MAGIC = b"\xff\xd8\xff"
-MOST_SERVICES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +69,6 @@ def device_path(found: Found) -> str:
         if parts.hostname == found.address and parts.path:
             return parts.path
     return DEFAULT_PATH
-
-
-def entries_of(answer: object, most: int = MOST_SERVICES) -> list[Any]:
-    """Return zeep's list, cut to size; a damaged reply makes it a single thing or nothing: then none."""
-    return answer[:most] if isinstance(answer, list) else []
 
 
 def clock_of(answer: etree._Element) -> datetime | None:
@@ -192,18 +187,23 @@ class OnvifClient:
 
     def _listed_services(self) -> dict[str, str]:
         try:
-            listed = entries_of(self._zeep("devicemgmt", "GetServices", IncludeCapability=False))
+            told = self._asked(
+                "devicemgmt", "GetServices", replies.services_told, replies.services_in, IncludeCapability=False
+            )
         except (CameraUnsupported, CameraBadReply):
             return {}
-        told = ((str(rules.path(entry, "Namespace")), rules.path(entry, "XAddr")) for entry in listed)
-        return {namespace: url for namespace, xaddr in told if (url := self._usable(xaddr))}
+        return self._usable_ones(told)
 
     def _services_by_capabilities(self) -> dict[str, str]:
         """Ask the old way (ONVIF 1.0): media and events are all we need of it."""
-        told = self._zeep("devicemgmt", "GetCapabilities", Category="All")
-        wanted = ((soap.MEDIA_NS, "Media"), (soap.EVENTS_NS, "Events"))
-        found = ((namespace, self._usable(rules.path(told, name, "XAddr"))) for namespace, name in wanted)
-        return {namespace: url for namespace, url in found if url}
+        return self._usable_ones(
+            self._asked(
+                "devicemgmt", "GetCapabilities", replies.capabilities_told, replies.capabilities_in, Category="All"
+            )
+        )
+
+    def _usable_ones(self, told: Mapping[str, str]) -> dict[str, str]:
+        return {namespace: url for namespace, xaddr in told.items() if (url := self._usable(xaddr))}
 
     def _usable(self, xaddr: object) -> str:
         """Return an XAddr at the camera we reached; "" for what is none."""
@@ -215,14 +215,10 @@ class OnvifClient:
     def mac(self) -> str | None:
         """Return the MAC of the first enabled interface; None when the camera does not say."""
         try:
-            interfaces = entries_of(self._zeep("devicemgmt", "GetNetworkInterfaces"))
+            addresses = self._asked("devicemgmt", "GetNetworkInterfaces", replies.macs_told, replies.macs_in)
         except (CameraBadReply, CameraUnsupported, CameraOverloaded):  # some tell administrators only
             return None
-        addresses = [
-            (bool(rules.path(entry, "Enabled")), normal_mac(str(rules.path(entry, "Info", "HwAddress"))))
-            for entry in interfaces
-        ]
-        return next((mac for _, mac in sorted(addresses, key=lambda pair: not pair[0]) if mac), None)
+        return next((mac for _, mac in sorted(addresses, key=lambda pair: not pair[0])), None)
 
     def profiles(self) -> tuple[rules.Profile, ...]:
         """Return the video profiles: by Media2 where it works (H.265), else by Media1.
@@ -238,7 +234,7 @@ class OnvifClient:
             except (CameraBadReply, CameraUnsupported, CameraOverloaded):  # some crash here: Media1 decides
                 found = ()
         if not found:
-            found = rules.from_media1(entries_of(self._zeep("media", "GetProfiles"), rules.MOST_PROFILES))
+            found = self._asked("media", "GetProfiles", replies.profiles_told, rules.from_media1_answer)
         if not found:
             raise CameraUnsupported("the camera offers no H.264 or H.265 profile")
         return found
@@ -250,8 +246,10 @@ class OnvifClient:
             inner = f"<m:Protocol>RTSP</m:Protocol><m:ProfileToken>{token}</m:ProfileToken>"
             return self.source_from(xml.text_of(self._media2("GetStreamUri", inner), "Uri", MOST_URL_CHARS))
         setup = {"Stream": "RTP-Unicast", "Transport": {"Protocol": "RTSP"}}
-        answer = self._zeep("media", "GetStreamUri", StreamSetup=setup, ProfileToken=profile.token)
-        return self.source_from(str(rules.path(answer, "Uri") or ""))
+        uri = self._asked(
+            "media", "GetStreamUri", replies.uri_told, replies.uri_in, StreamSetup=setup, ProfileToken=profile.token
+        )
+        return self.source_from(uri)
 
     def source_from(self, uri: str) -> RtspSource:
         """Return an RTSP address without login and foreign host.
@@ -276,8 +274,7 @@ class OnvifClient:
             CameraBadReply: what came is no JPEG.
 
         """
-        answer = self._zeep("media", "GetSnapshotUri", ProfileToken=profile.token)
-        url = str(rules.path(answer, "Uri") or "")
+        url = self._asked("media", "GetSnapshotUri", replies.uri_told, replies.uri_in, ProfileToken=profile.token)
         if not url:
             raise CameraUnsupported("the camera makes no pictures")
         reply = self._session.fetch(lambda: self._transport.get(self._transport.rewritten(url)))
@@ -328,8 +325,32 @@ class OnvifClient:
             lambda: soap.call(self._transport, url, soap.MEDIA2_NS, operation, inner, self._session.security())
         )
 
-    def _zeep(self, service: str, operation: str, **parameters: object) -> Any:
+    def _asked(
+        self,
+        service: str,
+        operation: str,
+        told: Callable[[object], T],
+        read: Callable[[etree._Element], T],
+        **parameters: object,
+    ) -> T:
+        """Make one call through zeep; what it made nothing of is read by hand from the same reply.
+
+        Args:
+            service: onvif-zeep's name of the service.
+            operation: the call.
+            told: takes what we need out of zeep's answer; falsy for nothing.
+            read: takes the same out of the answer's element.
+            parameters: of the call.
+
+        """
         if service != "devicemgmt":
             self.services()
         function = self._camera.operation(service, operation)
-        return self._session.exchange(lambda: function(**parameters))
+        try:
+            found = told(self._session.exchange(lambda: function(**parameters)))
+        except Unreadable as broken:
+            return read(broken.answer)
+        last = self._transport.last
+        if found or last is None:
+            return found
+        return read(soap.body_of(last, self._transport.limits.reply_bytes))

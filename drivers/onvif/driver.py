@@ -55,7 +55,7 @@ class OnvifDriver:
     ) -> None:
         self.host, self.port, self.channel = host, port, channel
         self._client = OnvifClient(host, port, gate, clock=clock, path=path, limits=limits)
-        self._line = Line(pool, clock)
+        self._line = Line(pool, clock, host)
         self._clock = clock
         self._channels: tuple[rules.Channel, ...] | None = None
 

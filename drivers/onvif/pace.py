@@ -1,15 +1,16 @@
 """How fast and how parallel cameras are asked.
 
-Owns the token bucket of one camera and the thread pool of the box. Invariants: a camera is asked one
-thing at a time; at most 10 calls at once while it is being adopted, at most 1 a second afterwards
-(polling has taken whole recorders off line); at most 8 blocking calls on the box; a cancelled call is
-waited for, and its total time bounds the wait.
+Owns the token bucket and the turn of each camera, and the thread pools of the box. Invariants: a camera is
+asked one thing at a time, whoever asks (events, health, settings; all channels of a recorder); at most 10
+calls at once while it is being adopted, at most 1 a second afterwards (polling has taken whole recorders
+off line); at most 8 blocking calls a pool; a cancelled call is waited for, and its total time bounds the wait.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
 import anyio
 import anyio.to_thread
@@ -44,11 +45,33 @@ class Pace:
         return (start_ns - now_ns) / 1e9
 
 
-class CallPool:
-    """The box's threads for blocking camera calls; make one, pass it to every driver."""
+class Turn:
+    """One camera's lock and pace, shared by all who ask it."""
 
-    def __init__(self, threads: int = THREADS) -> None:
+    def __init__(self) -> None:
+        self.lock, self.pace = anyio.Lock(), Pace()
+
+
+class Turns:
+    """The turns of the cameras that somebody asks now, by host; a host that nobody asks begins anew."""
+
+    def __init__(self) -> None:
+        self._turns: WeakValueDictionary[str, Turn] = WeakValueDictionary()
+
+    def of(self, host: str) -> Turn:
+        """Return the host's turn; the caller's reference keeps it."""
+        turn = self._turns.get(host)
+        if turn is None:
+            turn = self._turns[host] = Turn()
+        return turn
+
+
+class CallPool:
+    """Threads for blocking camera calls; make few, pass them to every driver, all with the box's `Turns`."""
+
+    def __init__(self, threads: int = THREADS, turns: Turns | None = None) -> None:
         self._limiter = anyio.CapacityLimiter(threads)
+        self.turns = turns or Turns()
 
     async def run(self, call: Callable[[], T]) -> T:
         """Run `call` in a thread when one is free; cancellation waits for the call to end."""
@@ -61,21 +84,19 @@ class CallPool:
 
 
 class Line:
-    """One camera's queue of calls: one at a time, paced. Owned by its driver."""
+    """A driver's place in its camera's queue of calls: one at a time, paced."""
 
-    def __init__(self, pool: CallPool, clock: Clock, pace: Pace | None = None) -> None:
-        self._pool, self._clock = pool, clock
-        self._pace = pace or Pace()
-        self._lock = anyio.Lock()
+    def __init__(self, pool: CallPool, clock: Clock, host: str) -> None:
+        self._pool, self._clock, self._turn = pool, clock, pool.turns.of(host)
 
     def settle(self) -> None:
         """End the adoption (see `Pace.settle`)."""
-        self._pace.settle()
+        self._turn.pace.settle()
 
     async def call(self, call: Callable[[], T]) -> T:
         """Make one blocking call when it is this camera's turn."""
-        async with self._lock:
-            wait_s = self._pace.wait_s(self._clock.mono_ns())
+        async with self._turn.lock:
+            wait_s = self._turn.pace.wait_s(self._clock.mono_ns())
             if wait_s > 0:
                 await self._clock.sleep(wait_s)
             return await self._pool.run(call)

@@ -108,6 +108,31 @@ def from_media1(profiles: Iterable[Any]) -> tuple[Profile, ...]:
     return tuple(profile for profile in read if profile.token)
 
 
+def from_media1_answer(answer: etree._Element) -> tuple[Profile, ...]:
+    """Read the answer to Media1 GetProfiles by local names: for cameras whose reply zeep cannot read."""
+    read = []
+    for entry in [item for item in answer if xml.local(item) in {"Profiles", "Profile"}][:MOST_PROFILES]:
+        encoder = xml.first(entry, "VideoEncoderConfiguration")
+        encoding = xml.text_of(encoder, "Encoding", 32).upper()
+        if encoder is None or encoding in {"JPEG", "MPEG4"}:
+            continue
+        read.append(
+            Profile(
+                token=entry.get("token", "")[:128],
+                name=printable(xml.text_of(entry, "Name"), 64),
+                source=xml.text_of(xml.first(entry, "VideoSourceConfiguration"), "SourceToken", 128),
+                encoder=encoder.get("token", "")[:128],
+                codec=_CODECS.get(encoding),
+                width=number(xml.text_of(encoder, "Width", 16), MOST_PIXELS_A_SIDE),
+                height=number(xml.text_of(encoder, "Height", 16), MOST_PIXELS_A_SIDE),
+                fps=float(number(xml.text_of(encoder, "FrameRateLimit", 16), 240)),
+                bitrate_bps=number(xml.text_of(encoder, "BitrateLimit", 16), 10**6) * 1000,
+                gop=number(xml.text_of(encoder, "GovLength", 16), 10**5),
+            )
+        )
+    return tuple(profile for profile in read if profile.token)
+
+
 def from_media2(answer: etree._Element) -> tuple[Profile, ...]:
     """Read the answer to Media2 GetProfiles with encoder and source configurations."""
     read = []

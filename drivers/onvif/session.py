@@ -57,6 +57,14 @@ _NOISE_MS = 2_000
 """Clock offsets below this are the call's own resolution (whole seconds) and travel time."""
 
 
+class Unreadable(CameraBadReply):
+    """A reply that is SOAP, but not what the service's description says; may be read by hand."""
+
+    def __init__(self, answer: etree._Element) -> None:
+        super().__init__("the reply contradicts the service's description")
+        self.answer = answer
+
+
 class OnvifSession:
     """Sends calls without a login until one is asked for, then with it."""
 
@@ -209,15 +217,14 @@ class OnvifSession:
             last = self._transport.last
             if last is None:  # nothing came back: the mistake is in what we wanted to send
                 raise
-            self._read_again(last)  # raises what the reply really means
-            raise CameraBadReply("the reply contradicts the service's description") from error
+            raise Unreadable(self._read_again(last)) from error  # or what the reply really means
         finally:
             self._armed = None
 
-    def _read_again(self, last: Reply) -> None:
+    def _read_again(self, last: Reply) -> etree._Element:
         """Let our own reader say what a reply means that zeep broke on; a lock closes the gate."""
         try:
-            soap.body_of(last, self._transport.limits.reply_bytes)
+            return soap.body_of(last, self._transport.limits.reply_bytes)
         except CameraLocked as locked:
             self._note_lock(locked)
             raise

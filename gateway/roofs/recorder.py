@@ -106,12 +106,13 @@ class Drivers:
 
 @dataclass(slots=True)
 class Ears:
-    """Listening to cameras, in the recorder's words: over threads of its own, so that adoption never waits."""
+    """Listening to cameras, in the recorder's words."""
 
     folder: Path
     """Where pull points are remembered over a crash."""
     clock: Clock
     pool: CallPool = field(default_factory=CallPool)
+    """Its own threads, since pulls wait; the turns of the cameras are those of all who ask them."""
 
     def listen(self, camera: Camera, gate: Gate) -> AsyncGenerator[Report, None] | None:
         """Return the camera's events; None if its driver has none."""
@@ -263,6 +264,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             on_fault=on_fault,
         )
         drivers = Drivers(config, clock, network)
+        ears = Ears(config.paths.state / "pullpoints", clock, CallPool(turns=drivers.pool.turns))
         parts = Parts(
             db=db,
             journal=journal,
@@ -279,7 +281,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             daemon=facts.as_dict,
             clock=clock,
             on_fault=on_fault,
-            listen=Ears(config.paths.state / "pullpoints", clock).listen if config.cameras.events else None,
+            listen=ears.listen if config.cameras.events else None,
         )
         async with Recorder(parts, settings(config)) as recorder:
             log.info("recorder.ready", cameras=len(recorder.cameras.all()), volumes=len(config.volumes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import itertools
 import logging
 import subprocess
@@ -21,7 +22,7 @@ from drivers.base import Found
 from drivers.onvif import auth, soap
 from drivers.onvif.client import clock_of, device_path, http_date
 from drivers.onvif.documents import PREWARMED, SHARED, Documents
-from drivers.onvif.pace import ADOPTION_BURST, CallPool, Line, Pace
+from drivers.onvif.pace import ADOPTION_BURST, CallPool, Line, Pace, Turns
 from drivers.onvif.profiles import Profile, choose, from_media1, number
 from drivers.onvif.transport import LoginAsked, Reply
 from drivers.rtsp.auth import Challenge
@@ -152,7 +153,7 @@ async def test_a_line_is_one_call_at_a_time() -> None:
             running.pop()
 
     pool = CallPool()
-    line = Line(pool, FakeClock())
+    line = Line(pool, FakeClock(), "10.0.0.1")
     async with anyio.create_task_group() as group:
         for _ in range(8):
             group.start_soon(line.call, call)
@@ -172,9 +173,35 @@ async def test_the_pool_bounds_the_box() -> None:
         gate.wait(10)  # needs two at once, and lets no third in
 
     async with anyio.create_task_group() as group:
-        for _ in range(6):
-            group.start_soon(Line(pool, clock).call, call)
+        for number in range(6):
+            group.start_soon(Line(pool, clock, f"10.0.0.{number}").call, call)
     assert max(seen) <= 2
+
+
+@pytest.mark.anyio
+async def test_one_turn_for_all_who_ask_a_camera() -> None:
+    """Events, settings and health of one host share its second, also over different threads; hosts do not."""
+    turns, clock = Turns(), FakeClock()
+    one, two = CallPool(turns=turns), CallPool(turns=turns)
+    lines = [Line(one, clock, "10.0.0.1"), Line(two, clock, "10.0.0.1"), Line(two, clock, "10.0.0.2")]
+    for line in lines:
+        line.settle()
+    starts: dict[int, int] = {}
+
+    async def ask(number: int) -> None:
+        await lines[number].call(lambda: starts.setdefault(number, clock.mono_ns()))
+
+    async with anyio.create_task_group() as group:
+        for number in range(3):
+            group.start_soon(ask, number)
+        while len(starts) < 3:
+            await anyio.sleep(0.001)
+            await clock.advance(0.5)
+    assert abs(starts[0] - starts[1]) >= 1_000_000_000
+    lines.clear()
+    del line
+    gc.collect()
+    assert turns.of("10.0.0.1").pace.wait_s(clock.mono_ns()) == 0
 
 
 # proofs
