@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import anyio
 import pytest
@@ -18,18 +19,33 @@ from drivers.onvif.pace import CallPool
 from drivers.onvif.pullpoint import PULL_LEAST_S, PULL_MOST_S, REFUSED_LEAST_S, Subscription
 from drivers.onvif.transport import Limits
 from drivers.simulated.camera import SimulatedCamera
+from drivers.simulated.farm import QUICK, Farm, FarmWorld
 from drivers.simulated.faults import Quirks
 from gateway.core.clock import SystemClock
 from gateway.core.errors import CameraLoginRefused, CameraOverloaded
+from gateway.core.model import Login, Secret
 from gateway.roofs.recorder import Ears
-from tests.contract.test_drivers import gate, one_camera
 from tests.fakes.clock import HastyClock
 from tests.fakes.recording import books, new_camera
 from tests.fakes.simulated import until
 
 pytestmark = pytest.mark.anyio
 HANG_S = 60
+PASSWORD = "Mầm-non-2026"
 INPUT = "tns1:Device/Trigger/DigitalInput"
+
+
+@contextlib.asynccontextmanager
+async def one_camera(quirks: Quirks | None = None) -> AsyncIterator[SimulatedCamera]:
+    """A simulated camera that behaves like this."""
+    adjust = lambda options: replace(options, quirks=quirks or Quirks())
+    options = replace(QUICK, seed=uuid4().hex, discovery=False)
+    async with Farm(1, password=PASSWORD, base="127.0.1.161", options=options, world=FarmWorld(adjust=adjust)) as farm:
+        yield farm.cameras[0]
+
+
+def gate(password: str = PASSWORD) -> LoginGate:
+    return LoginGate(Login("admin", Secret(password)))
 
 
 class Memory:
@@ -103,7 +119,7 @@ async def first(events: AsyncIterator[CameraEvent], count: int) -> list[CameraEv
 )  # fmt: skip
 async def test_events_come_through(quirks: Quirks) -> None:
     """Whatever the event service does wrong, a motion and an input arrive, with topic, state and our time."""
-    async with one_camera(quirks) as (camera, _), subscribed(camera, HastyClock()) as events:
+    async with one_camera(quirks) as camera, subscribed(camera, HastyClock()) as events:
         motion, contact = await first(events, 2)
         assert (motion.topic, motion.state, motion.kind) == ("tns1:VideoSource/MotionAlarm", True, EventKind.MOTION)
         assert (contact.topic, contact.state, contact.kind) == (INPUT, False, EventKind.INPUT)
@@ -116,7 +132,7 @@ async def test_events_come_through(quirks: Quirks) -> None:
 async def test_a_crash_costs_no_slot() -> None:
     """After a crash the remembered pull point is given back before a new one is taken, on a camera with one slot."""
     memory = Memory()
-    async with one_camera(Quirks(max_pull_points=1, subscriptions_leak=True)) as (camera, _):
+    async with one_camera(Quirks(max_pull_points=1, subscriptions_leak=True)) as camera:
         for life in range(3):
             async with subscribed(camera, HastyClock(), memory) as events:
                 assert (await first(events, 1))[0].kind is EventKind.MOTION
@@ -127,7 +143,7 @@ async def test_a_crash_costs_no_slot() -> None:
 
 async def test_somebody_else_has_the_only_slot() -> None:
     """A refused subscription is tried again in minutes, and taken when the slot is free; nothing else suffers."""
-    async with one_camera(Quirks(max_pull_points=1)) as (camera, _):
+    async with one_camera(Quirks(max_pull_points=1)) as camera:
         clock, other = HastyClock(), HastyClock()
         async with subscribed(camera, other) as theirs:
             await first(theirs, 1)
@@ -151,7 +167,7 @@ async def test_somebody_else_has_the_only_slot() -> None:
 
 async def test_no_tight_loop_on_a_camera_that_answers_empty_pulls_at_once() -> None:
     """Pauses between empty pulls grow from one second to ten, and there are no calls between them."""
-    async with one_camera(Quirks(pull_at_once=True)) as (camera, _):
+    async with one_camera(Quirks(pull_at_once=True)) as camera:
         clock = HastyClock()
         driver = driver_of(camera, clock)
 
@@ -173,7 +189,7 @@ async def test_no_tight_loop_on_a_camera_that_answers_empty_pulls_at_once() -> N
 
 async def test_a_restarted_camera_is_subscribed_to_again() -> None:
     """A camera that forgot its subscriptions answers with a fault; a new one is made."""
-    async with one_camera() as (camera, _), subscribed(camera, HastyClock()) as events:
+    async with one_camera() as camera, subscribed(camera, HastyClock()) as events:
         await first(events, 2)
         camera.events.forget()
 
@@ -190,7 +206,7 @@ async def test_a_restarted_camera_is_subscribed_to_again() -> None:
 
 async def test_a_refused_login_ends_it_with_one_try() -> None:
     """A wrong password ends the iteration at once; a proven one that is refused now does, too, before it costs video."""
-    async with one_camera() as (camera, _):
+    async with one_camera() as camera:
         driver = driver_of(camera, HastyClock(), gate("wrong"))
         with pytest.raises(CameraLoginRefused):
             await first(driver.events(), 1)
@@ -209,7 +225,7 @@ async def test_a_refused_login_ends_it_with_one_try() -> None:
 
 async def test_the_recorders_ear(tmp_path: Path) -> None:
     """A recorded ONVIF camera is heard through the shared gate, its pull point is on disk; others have no events."""
-    async with one_camera() as (camera, _), books(tmp_path, SystemClock()) as own:
+    async with one_camera() as camera, books(tmp_path, SystemClock()) as own:
         ears = Ears(tmp_path / "pullpoints", HastyClock())
         new = replace(new_camera(), driver="onvif", address=camera.address, port=camera.onvif_port)
         ours = await own.registry.add(new)

@@ -49,6 +49,7 @@ class Door:
     """A gate that only is itself."""
 
     login: Login | None = None
+    pin: str = ""
 
 
 @dataclass
