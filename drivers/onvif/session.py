@@ -29,7 +29,6 @@ from drivers.onvif.transport import CameraTransport, LoginAsked, Reply
 from drivers.rtsp.auth import Challenge, parse_challenges, strongest
 from gateway.core.clock import Clock
 from gateway.core.errors import (
-    CameraBadReply,
     CameraError,
     CameraLocked,
     CameraLoginRefused,
@@ -57,8 +56,8 @@ _NOISE_MS = 2_000
 """Clock offsets below this are the call's own resolution (whole seconds) and travel time."""
 
 
-class Unreadable(CameraBadReply):
-    """A reply that is SOAP, but not what the service's description says; may be read by hand."""
+class Unreadable(Exception):
+    """A reply that zeep broke on although it is SOAP and no fault: whoever asked through zeep reads it by hand."""
 
     def __init__(self, answer: etree._Element) -> None:
         super().__init__("the reply contradicts the service's description")
@@ -115,6 +114,7 @@ class OnvifSession:
                 called again, with the login, after the camera asked for one.
 
         Raises:
+            Unreadable: zeep broke on the answer.
             CameraLoginRefused: refused now, refused before, or no login is stored.
             CameraOverloaded: refused after a login that worked, or another try is under way.
             CameraError: as the transport and the reply give cause.
@@ -190,6 +190,9 @@ class OnvifSession:
         self._gate.claim()
         try:
             yield
+        except Unreadable:  # an answer all the same: the camera took the login
+            self._gate.accepted()
+            raise
         except BaseException:
             self._gate.abandon()
             raise
