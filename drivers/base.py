@@ -134,6 +134,8 @@ class Outcome:
     change: Change
     applied: bool
     now: str
+    why: str = ""
+    """Why it was not applied: a code of `drivers.settings.Why`, or an error's code; "" = it was."""
 
 
 Point = tuple[float, float]
@@ -183,10 +185,18 @@ class LoginKeeper(Protocol):
     """What takes over the passwords that `apply` makes; they appear nowhere else."""
 
     async def keep(self, login: Login) -> None:
-        """Store the login the gateway uses from now on; the camera has taken it once already."""
+        """Prove the login where the driver cannot (RTSP), then store it as the one in use.
+
+        Raises:
+            CameraError: it does not work there; the driver then goes back to the old one.
+
+        """
 
     async def show(self, login: Login) -> None:
         """Show a person the new login of the factory account; it is not stored."""
+
+    async def former(self) -> Login | None:
+        """Return the login that the own user replaced, for an undo; None when it is known no more."""
 
 
 class EventKind(StrEnum):

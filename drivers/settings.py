@@ -1,10 +1,11 @@
 """What Vườn wants of a camera, and what would have to change for that. Pure.
 
 Owns the keys of settings, the standard wish and the plan. Invariants: nothing is planned that the camera
-has already, that its options exclude or that nobody asked for; what is asked is moved to the nearest the
-camera offers; the order is safe: the clock first (logins are signed with it), the gateway's own login
-before anything else forgets the old one, encoders after what would overrule them, the factory password
-last. After a plan was applied the next plan is empty.
+has already or that nobody asked for; what is asked is moved to the nearest the camera offers, and what
+its options exclude is named as blocked; the order is safe: the clock first (logins are signed with it),
+the smart codec while the factory login is still in use (a user made by ONVIF has no rights there on some
+cameras) and before the encoder it overrules, the factory password last, when our own login is proven.
+After a plan was applied the next plan is empty.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ ORDER: tuple[str, ...] = (
     "time.zone",
     "time.ntp",
     "time.clock",
-    "user.own",
     "codec.smart",
+    "user.own",
     *(f"sub.{part}" for part in _PARTS),
     *(f"main.{part}" for part in _PARTS),
     "audio",
@@ -41,6 +42,8 @@ GOP_S = 2.0
 MAIN = EncoderWish(codec=Codec.H264, gop_s=GOP_S, profile="Main")
 """Size, rate and bits of the main stream are the school's choice: disks and lenses differ."""
 SUB = EncoderWish(Codec.H264, 640, 360, fps=10.0, gop_s=GOP_S, bitrate_bps=400_000, profile="Baseline")
+LABEL_CHARS = 32
+"""What the OSD of a common camera holds."""
 MOST_SUB_HEIGHT = 720
 _PROFILES = {"Main": ("Main", "Baseline"), "Baseline": ("Baseline", "Main")}
 """What serves a wish for a profile, best first: none of these has B-frames as cameras encode them."""
@@ -56,6 +59,23 @@ class Block(StrEnum):
     """Its options exclude what is wanted."""
     SHARED = "shared"
     """The login belongs to a recorder with several channels: changing it for one cuts off the others."""
+
+
+class Why(StrEnum):
+    """Why a change was not made, beside the codes of errors."""
+
+    BLOCKED = "blocked"
+    """Planned as impossible: see `Block`."""
+    IGNORED = "ignored"
+    """The camera took the order and shows the old value."""
+    OTHER = "other"
+    """It shows something that is neither old nor asked for."""
+    UNTOUCHED = "untouched"
+    """Something before it went wrong; it was not tried."""
+    OWN_USER_FIRST = "own_user_first"
+    """The gateway logs in by this very account."""
+    NO_FORMER_LOGIN = "no_former_login"
+    """The login of before is known no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +134,7 @@ def standard(about: Probe, box: BoxFacts) -> CameraSettings:
         sub=SUB,
         smart_codec=False,
         audio=False,
-        label=box.label,
+        label=None if box.label is None else box.label[:LABEL_CHARS].strip(),
         own_user=None if about.channels > 1 else True,
     )
 
@@ -146,6 +166,12 @@ _FIELDS: Mapping[str, frozenset[str]] = {
     "factory_password": frozenset({"user.factory"}),
     "masks": frozenset({"mask"}),
 }
+
+
+def concerned(want: CameraSettings) -> frozenset[str]:
+    """Return the settings a wish may change: what has to be read for it."""
+    asked = (_FIELDS[item.name] for item in fields(want) if getattr(want, item.name) is not None)
+    return frozenset[str]().union(*asked)
 
 
 def _narrowed(wish: EncoderWish | None, role: str, keys: Collection[str]) -> EncoderWish | None:
@@ -248,7 +274,8 @@ def _encoder_targets(
         profile = nearest_profile(options.profiles, wish.profile)
         if profile is not None:
             targets["profile"] = profile
-    return {f"{role}.{part}": target for part, target in targets.items()}
+    told = {f"{role}.{part}": target for part, target in targets.items()}
+    return {key: target for key, target in told.items() if key in now}
 
 
 def nearest_size(sizes: Collection[tuple[int, int]], wish: tuple[int, int], role: StreamRole) -> tuple[int, int]:

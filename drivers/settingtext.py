@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from urllib.parse import quote, unquote
 
 from drivers.base import Point
 
@@ -20,7 +21,7 @@ RANDOM = "random"
 OWN_USER = "vuon"
 NEAR_MS = 5_000
 """A clock this near is right: the call itself has whole seconds and a travel time."""
-DATE = "+date"
+DATE, SUMMER = "+date", "+dst"
 MOST_MASKS, MOST_CORNERS = 32, 64
 _BITRATE_SHARE = 0.05
 _MASK_GRAIN = 0.011
@@ -49,6 +50,17 @@ def rate_text(fps: float) -> str:
 def switch_text(on: bool) -> str:
     """Return `on` or `off`."""
     return ON if on else OFF
+
+
+def zone_text(zone: str, summer: bool) -> str:
+    """Return a POSIX zone, with whether the camera adds summer time."""
+    return f"{zone} {SUMMER}" if zone and summer else zone
+
+
+def read_zone(text: str) -> tuple[str, bool]:
+    """Return (zone, summer time) of `zone_text`."""
+    zone = text.removesuffix(f" {SUMMER}")
+    return zone, zone != text
 
 
 def clock_text(mode: str, skew_ms: int | None) -> str:
@@ -106,6 +118,25 @@ def read_masks(text: str) -> tuple[tuple[Point, ...], ...]:
     return tuple(polygons)
 
 
+def audio_text(tokens: Mapping[str, str]) -> str:
+    """Return `off`, or for each stream with sound the token of its audio encoder: `main=enc sub=enc`.
+
+    The tokens are what an undo needs; they are percent-encoded.
+    """
+    return " ".join(sorted(f"{role}={quote(token, safe='')}" for role, token in tokens.items() if token)) or OFF
+
+
+def read_audio(text: str) -> dict[str, str]:
+    """Return stream -> token of `audio_text`; ValueError if it is none."""
+    found = {}
+    for word in () if text == OFF else text.split():
+        role, _, token = word.partition("=")
+        if role not in ("main", "sub") or not token:
+            raise ValueError(word)
+        found[role] = unquote(token)
+    return found
+
+
 def zone_minutes(text: str) -> int | None:
     """Return how far a POSIX zone without summer time is east of UTC; None for any other."""
     found = _ZONE.fullmatch(text.strip())
@@ -120,16 +151,11 @@ def agrees(setting: str, now: str, want: str) -> bool:
     """Say whether a camera that shows `now` is set as `want` asks, for a setting key."""
     if now == want:
         return True
+    rule = _RULES.get(setting.rpartition(".")[2] if setting.startswith(("main.", "sub.")) else setting)
     try:
-        return _RULES.get(setting.rpartition(".")[2] if setting.startswith(("main.", "sub.")) else setting, _same)(
-            now, want
-        )
+        return rule is not None and rule(now, want)
     except ValueError:
         return False
-
-
-def _same(now: str, want: str) -> bool:
-    return now == want
 
 
 def _same_zone(now: str, want: str) -> bool:
@@ -165,7 +191,7 @@ def _same_polygon(one: tuple[Point, ...], other: tuple[Point, ...]) -> bool:
     )
 
 
-_RULES = {
+_RULES: Mapping[str, Callable[[str, str], bool]] = {
     "time.zone": _same_zone,
     "time.clock": _same_clock,
     "osd.label": _same_label,

@@ -220,6 +220,11 @@ class CameraTransport(Transport):
         del params
         return self._exchange("GET", address, b"", headers or {}, self.limits.snapshot_bytes)
 
+    def send(self, method: str, address: str, data: bytes, content_type: str = "") -> Reply:
+        """Make one plain HTTP request of a vendor's interface (GET, PUT); errors as for `post`."""
+        headers = {"Content-Type": content_type} if content_type else {}
+        return self._exchange(method, address, data, headers, self.limits.reply_bytes)
+
     def load(self, url: str) -> NoReturn:
         """Refuse: a reply wants something fetched."""
         raise CameraBadReply("the reply points to another document", url=url[:200])
