@@ -38,7 +38,10 @@ from recorder.runs import RunBook
 from recorder.service_cameras import CameraService, Learn, Search
 from recorder.service_footage import FootageService, OpenTicket
 from recorder.service_holds import HoldService
+from recorder.service_settings import SettingsService
 from recorder.service_status import StatusService
+from recorder.settingbook import SettingBook
+from recorder.settings import CameraSetter
 from recorder.store import Store
 from recorder.vision.client import VisionClient
 
@@ -81,6 +84,8 @@ class Parts:
     on_fault: FaultSink
     listen: Listen | None = None
     """Hears what cameras report; None: nobody listens."""
+    settings: tuple[SettingBook, CameraSetter] | None = None
+    """The book of settings on cameras and who speaks to them; None: their calls are not offered."""
 
 
 class Recorder:
@@ -169,7 +174,10 @@ class Recorder:
             daemon=parts.daemon,
         )
         holds = HoldService(parts.registry, self.holds)
-        return {**cameras.handlers(), **footage.handlers(), **holds.handlers(), **status.handlers()}
+        told = {**cameras.handlers(), **footage.handlers(), **holds.handlers(), **status.handlers()}
+        if parts.settings is not None:
+            told |= SettingsService(self.cameras, parts.registry, *parts.settings).handlers()
+        return told
 
     async def _supervised(self, name: str, run: Callable[[], Any]) -> None:
         backoff = Backoff(first_s=1.0, most_s=30.0)
