@@ -45,7 +45,11 @@ class SettingsService:
         }
 
     async def plan(self, request: Request) -> Reply:
-        """Say what would change on a camera, and what cannot be changed from here; changes nothing."""
+        """Say what would change on a camera, and what cannot be changed from here; changes nothing.
+
+        `settings` chooses keys of `drivers.settings.ORDER` (all but the factory password when missing: that is
+        changed only by name); `masks` are polygons of [x, y] from -1 to 1.
+        """
         task, wish = self._task(request), _wish(request)
         async with self._turn(task):
             changes = await self._setter.plan(task.camera, task.gate, wish)
@@ -140,10 +144,7 @@ def _wish(request: Request) -> SettingsWish:
     keys = request.params.get("settings", [])
     if not isinstance(keys, list) or len(keys) > MOST_KEYS or not all(isinstance(key, str) for key in keys):
         raise BadInput(f"{request.method}: settings must be a list of keys", key="settings")
-    factory = request.params.get("factory_password", False)
-    if not isinstance(factory, bool):
-        raise BadInput(f"{request.method}: factory_password is true or false", key="factory_password")
-    return SettingsWish(frozenset(keys), factory, _masks(request))
+    return SettingsWish(frozenset(keys), _masks(request))
 
 
 def _masks(request: Request) -> tuple[tuple[tuple[float, float], ...], ...] | None:

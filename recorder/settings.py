@@ -42,8 +42,7 @@ class SettingsWish:
     """What a person asks for beyond what every camera should be."""
 
     keys: frozenset[str] = frozenset()
-    """Only these settings; empty = all."""
-    factory_password: bool = False
+    """Only these settings; empty = all but the factory password, which is changed only by name."""
     masks: tuple[tuple[tuple[float, float], ...], ...] | None = None
 
 

@@ -172,6 +172,8 @@ def adopt(  # noqa: PLR0913, PLR0917 - one argument for each option
     context.say("cli.adopt.done", name=camera["name"])
     for stream in camera["streams"]:
         context.line("  " + describe(context, stream))
+    if camera.get("driver") == "onvif":
+        context.say("cli.next", cmd=f"vuon cai-dat-camera {camera['id']}")
     context.say("cli.next", cmd="vuon tinh-trang")
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from zoneinfo import ZoneInfo
 
 from drivers import settings as rules
-from drivers.base import CameraSettings, Change, Outcome, Probe, StreamInfo
+from drivers.base import CameraSettings, Change, LoginMode, Outcome, Probe, StreamInfo
 from drivers.gate import LoginGate
 from drivers.onvif.driver import OnvifDriver
 from drivers.onvif.pace import CallPool
@@ -77,8 +77,9 @@ class SettingsDesk:
             posix_zone(ZoneInfo(self.config.site.timezone), self.clock.now_ms()),
             camera.name,
         )
-        about = Probe(OnvifDriver.name, camera.about.login_mode)  # type: ignore[arg-type]  # only its channels are read
-        wanted = replace(rules.standard(about, facts), masks=wish.masks, factory_password=wish.factory_password or None)
+        about = Probe(OnvifDriver.name, LoginMode.UNKNOWN)  # how many channels share the login, the driver finds out
+        by_name = "user.factory" in keys or None
+        wanted = replace(rules.standard(about, facts), masks=wish.masks, factory_password=by_name)
         return rules.narrowed(wanted, keys) if keys else wanted
 
     async def apply(self, camera: Camera, gate: LoginGate, changes: Sequence[SettingChange], keeper: Keeper) -> Settled:
