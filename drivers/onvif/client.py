@@ -153,6 +153,10 @@ class OnvifClient:
         self._session.skew_ms = skew_ms or 0
         return CameraClock(skew_ms, round_trip_ms)
 
+    def trust_clock_of(self, other: OnvifClient) -> None:
+        """Sign with the camera time that another client of the same camera has read."""
+        self._session.skew_ms = other._session.skew_ms
+
     def learn_login(self) -> LoginMode:
         """Find out how the camera wants to be logged in to, without sending a password.
 

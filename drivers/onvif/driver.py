@@ -35,7 +35,7 @@ from drivers.onvif.settings_apply import SettingsApplier
 from drivers.onvif.settings_read import Desk, SettingsReader
 from drivers.onvif.smartcodec import switch_for
 from drivers.onvif.transport import Limits
-from drivers.settings import ORDER, Reading, concerned, differences
+from drivers.settings import ORDER, Reading, check_keys, concerned, differences
 from gateway.core.clock import Clock
 from gateway.core.errors import CameraUnsupported
 from gateway.core.model import StreamRole
@@ -165,7 +165,7 @@ class OnvifDriver:
         clock = await self._line.call(self._client.read_clock)
         return Health(clock.latency_ms, clock.skew_ms, self._clock.now_ms())
 
-    def hand_logins_to(self, keeper: LoginKeeper) -> None:
+    def hand_logins_to(self, keeper: LoginKeeper | None) -> None:
         """Let `apply` make passwords, and say who takes them; without a keeper it makes none."""
         self._accounts.keeper = keeper
 
@@ -179,7 +179,14 @@ class OnvifDriver:
         return differences(reading.now, want, reading.options)
 
     async def apply(self, changes: Sequence[Change]) -> tuple[Outcome, ...]:
-        """Make the changes in the safe order, each read back; the first surprise ends it."""
+        """Make the changes in the safe order, each read back; the first surprise ends it.
+
+        Raises:
+            BadInput: a change names no setting; nothing was sent.
+            CameraError: the camera could not be asked at all; later trouble is in the outcomes.
+
+        """
+        check_keys(change.setting for change in changes)
         reader = await self._settings_reader()
         return await SettingsApplier(self._desk, reader, self._accounts, self._clock).apply(changes)
 

@@ -130,8 +130,7 @@ class Accounts:
         gate = LoginGate(login)
         client = self._make_client(gate)
         try:
-            await self._line.call(client.read_clock)
-            await self._line.call(client.learn_login)
+            client.trust_clock_of(self._desk.client)
             await self._line.call(lambda: client.ask_device("GetUsers"))
             if gate.state is not GateState.PROVEN:
                 raise CameraBadReply("the camera asks nobody for a login", user=login.username)

@@ -23,7 +23,7 @@ from drivers.onvif.ownuser import Accounts
 from drivers.onvif.settings_read import ROLES, Desk, SettingsReader, service_of
 from drivers.settings import ORDER, Why, agrees
 from gateway.core.clock import Clock
-from gateway.core.errors import BadInput, CameraBadReply, CameraError, CameraUnsupported
+from gateway.core.errors import CameraBadReply, CameraError, CameraUnsupported
 from gateway.core.media import Codec
 
 
@@ -34,15 +34,7 @@ class SettingsApplier:
         self._desk, self._reader, self._accounts, self._clock = desk, reader, accounts, clock
 
     async def apply(self, changes: Sequence[Change]) -> tuple[Outcome, ...]:
-        """Make the changes in the safe order and say what became of each.
-
-        Raises:
-            BadInput: a change names no setting.
-
-        """
-        for change in changes:
-            if change.setting not in ORDER:
-                raise BadInput(f"there is no setting {change.setting!r}", key="settings", value=change.setting)
+        """Make the changes in the safe order and say what became of each; each names a setting of `ORDER`."""
         ordered = sorted(changes, key=lambda change: ORDER.index(change.setting))
         outcomes = [Outcome(item, applied=False, now=item.before, why=Why.BLOCKED) for item in ordered if item.blocked]
         surprised = False
@@ -88,7 +80,7 @@ class SettingsApplier:
         return Outcome(change, applied=False, now=now, why=str(error.fields.get("why", error.code)))
 
     async def _make(self, change: Change) -> str:
-        """Send what a change needs; returns what is set now where nothing can be read back."""
+        """Send what a change needs; returns what is set now where that is known without another look."""
         wanted = change.after
         match change.setting:
             case "time.zone":
@@ -102,7 +94,7 @@ class SettingsApplier:
             case "audio":
                 await self._set_audio(text.read_audio(wanted))
             case "osd.label":
-                await self._set_label(*text.read_label(wanted))
+                return await self._set_label(*text.read_label(wanted))
             case "mask":
                 await self._set_masks(wanted)
             case "user.own":
@@ -152,8 +144,11 @@ class SettingsApplier:
             if old != new:
                 await self._desk.run(partial(_sound, profile=profile, encoder=new))
 
-    async def _set_label(self, label: str, date: bool) -> None:
-        """Draw the label; where the camera's font or parser has no Vietnamese, without its marks."""
+    async def _set_label(self, label: str, date: bool) -> str:
+        """Draw the label; where the camera's font or parser has no Vietnamese, without its marks.
+
+        Returns what is read back; "" after a second try, which has to be looked at.
+        """
         plain = text.ascii_label(label)
         try:
             await self._draw(label, date)
@@ -163,6 +158,8 @@ class SettingsApplier:
         now = (await self._reader.label())["osd.label"]
         if not text.agrees("osd.label", now, text.label_text(label, date)):
             await self._draw(plain, date)
+            return ""
+        return now
 
     async def _draw(self, label: str, date: bool) -> None:
         reader = self._reader

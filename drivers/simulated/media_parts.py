@@ -142,16 +142,17 @@ def read_encoder(state: CameraState, configuration: etree._Element, profile: Pro
         except (ValueError, OverflowError) as error:
             raise invalid("ConfigModify", f"{name} is no number") from error
 
+    codec = _codec(value_of(configuration, "Encoding", old.codec.upper()))
     wanted = replace(
         old,
-        codec=_codec(value_of(configuration, "Encoding", old.codec.upper())),
+        codec=codec,
         width=round(number("Width", old.width)),
         height=round(number("Height", old.height)),
         fps=round(number("FrameRateLimit", old.fps)),
         bitrate_kbps=round(number("BitrateLimit", old.bitrate_kbps)),
         gop_frames=round(number("GovLength", old.gop_frames)),
         quality=number("Quality", old.quality),
-        profile=_profile(state, configuration, old),
+        profile=old.profile if codec is Codec.H265 else _profile(state, configuration, old),
     )
     sizes = {*SIZES[profile.role], (old.width, old.height)}
     fits = (
@@ -170,7 +171,7 @@ def read_encoder(state: CameraState, configuration: etree._Element, profile: Pro
 def _profile(state: CameraState, configuration: etree._Element, old: Encoder) -> str:
     """Return the H.264 profile asked for; what is shown already is no wish."""
     named = configuration.get("Profile") or value_of(configuration, "H264Profile")
-    if not named or old.codec is Codec.H265 or named == state.h264_profile(old):
+    if not named or named == state.h264_profile(old):
         return old.profile
     if named not in PROFILES:
         raise invalid("ConfigModify", "no such profile")

@@ -96,7 +96,7 @@ def _plan_and_apply(
 
 def _agrees(context: Context) -> bool:
     if not sys.stdin.isatty():
-        raise BadInput("nobody is here to agree", case="agree", key="yes", remedy="--co")
+        raise BadInput("nobody is here to agree", case="agree", key="yes")
     return bool(typer.confirm(context.words.text("cli.settings.ask"), err=True))
 
 

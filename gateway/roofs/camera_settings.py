@@ -10,11 +10,12 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import socket
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from zoneinfo import ZoneInfo
 
 from drivers import settings as rules
+from drivers import settingtext as text
 from drivers.base import CameraSettings, Change, LoginMode, Outcome, Probe, StreamInfo
 from drivers.gate import LoginGate
 from drivers.onvif.driver import OnvifDriver
@@ -83,14 +84,12 @@ class SettingsDesk:
         return rules.narrowed(wanted, keys) if keys else wanted
 
     async def apply(self, camera: Camera, gate: LoginGate, changes: Sequence[SettingChange], keeper: Keeper) -> Settled:
-        """Make the changes; afterwards ask what the streams are, if an encoder was among them."""
+        """Make the changes; what was read back of encoders says what the streams are now."""
         async with self._driver(camera, gate) as driver:
             driver.hand_logins_to(_Proving(keeper, camera, self.player))
             outcomes = await driver.apply([Change(c.setting, c.before, c.after, c.blocked) for c in changes])
-            restated: tuple[StreamInfo, ...] = ()
-            if any(item.applied and item.change.setting.startswith(("main.", "sub.")) for item in outcomes):
-                restated = await driver.streams()
-        return Settled(tuple(map(_outcome, outcomes)), tuple(map(stream_spec, restated)))
+        told = tuple(map(_outcome, outcomes))
+        return Settled(told, restated((stream.spec for stream in camera.streams), told))
 
     @contextlib.asynccontextmanager
     async def _driver(self, camera: Camera, gate: LoginGate) -> AsyncIterator[OnvifDriver]:
@@ -125,6 +124,27 @@ class _Proving:
     async def former(self) -> Login | None:
         """Pass on."""
         return await self.keeper.former()
+
+
+def restated(specs: Iterable[StreamSpec], outcomes: Sequence[SettingOutcome]) -> tuple[StreamSpec, ...]:
+    """Return the streams whose encoders were changed, with what was read back."""
+    now = {item.change.setting: item.now for item in outcomes if item.applied}
+    return tuple(changed for spec in specs if (changed := _with_parts(spec, now)) != spec)
+
+
+def _with_parts(spec: StreamSpec, now: Mapping[str, str]) -> StreamSpec:
+    def told(part: str, default: str) -> str:
+        return now.get(f"{spec.role}.{part}", default)
+
+    width, height = text.read_size(told("size", text.size_text(spec.width, spec.height)))
+    return replace(
+        spec,
+        codec=told("codec", spec.codec),
+        width=width,
+        height=height,
+        fps=float(told("fps", str(spec.fps))),
+        bitrate_bps=int(told("bitrate", str(spec.bitrate_bps))),
+    )
 
 
 def _to_recorder(change: Change) -> SettingChange:

@@ -18,6 +18,7 @@ from gateway.core.clock import SystemClock
 from gateway.core.errors import CameraClosed, CameraError, CameraUnreachable
 from gateway.core.media import AccessUnit
 from gateway.core.model import Action, Grant, PublicId, Role, StreamRole, new_public_id
+from gateway.core.secrets import SealKey
 from gateway.core.ticket import open_ticket, sign
 from gateway.core.wire import ControlClient
 from recorder.budget import StartBudget
@@ -27,9 +28,11 @@ from recorder.registry import NewCamera
 from recorder.retention import Rule
 from recorder.service import Parts, Recorder, Settings
 from recorder.service_cameras import AdoptOrder, FoundCamera
+from recorder.settingbook import SettingBook
 from recorder.slot import Slot, SlotOptions
 from recorder.store import Store
 from recorder.writer import WriterOptions
+from tests.fakes.camera_setter import FakeSetter
 from tests.fakes.h264 import clip
 from tests.fakes.recording import Books, FakeGate, FakePlayer, Session, books, new_camera
 
@@ -57,6 +60,7 @@ class RecorderBox:
         self.recorder: Recorder
         self.books: Books
         self.watched: list[bool] = []
+        self.setter = FakeSetter()
         self._shown = 0
 
     async def search(self, seconds: float) -> Sequence[FoundCamera]:
@@ -151,6 +155,7 @@ def parts_of(box: RecorderBox, own: Books) -> Parts:
         daemon=lambda: {"name": "vuon-recorder"},
         clock=box.clock,
         on_fault=tools.on_fault,
+        settings=(SettingBook(own.db, SealKey(b"k" * 32), own.journal, box.clock), box.setter),
     )
 
 
