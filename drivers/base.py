@@ -198,6 +198,9 @@ class LoginKeeper(Protocol):
     async def former(self) -> Login | None:
         """Return the login that the own user replaced, for an undo; None when it is known no more."""
 
+    async def forget_former(self) -> None:
+        """Drop that login: the camera refused it, and must not see it a second time."""
+
 
 class EventKind(StrEnum):
     """What a camera's event is about."""

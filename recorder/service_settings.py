@@ -133,6 +133,10 @@ class _Keeper:
         """Return the login before our own user."""
         return await self._book.former(self._task.camera)
 
+    async def forget_former(self) -> None:
+        """Drop the login before our own user."""
+        await self._book.forget_former(self._task.camera)
+
 
 def _who(request: Request) -> str:
     """Return who asks: what the caller says of the person, and the account the call came from."""

@@ -66,6 +66,9 @@ class Keeper(Protocol):
     async def former(self) -> Login | None:
         """Return the login before our own user, for an undo."""
 
+    async def forget_former(self) -> None:
+        """Drop that login: the camera refused it."""
+
 
 class CameraSetter(Protocol):
     """Speaks to a camera about its settings. All methods raise `CameraError`; `gate` is the camera's login budget."""

@@ -124,6 +124,11 @@ class OnvifClient:
         return "" if login is None else login.username
 
     @property
+    def login_proven(self) -> bool:
+        """Whether the camera took its login."""
+        return self._session.login_proven
+
+    @property
     def reply_bytes(self) -> int:
         """Longest reply that is read."""
         return self._transport.limits.reply_bytes

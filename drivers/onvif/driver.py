@@ -72,6 +72,8 @@ class OnvifDriver:
         self._clock = clock
         self._channels: tuple[rules.Channel, ...] | None = None
         self._reader: SettingsReader | None = None
+        self.refused_by_maker: set[str] = set()
+        """Users that the maker's own interface refused; whoever makes drivers for a camera keeps it."""
 
     @property
     def _client(self) -> OnvifClient:
@@ -196,7 +198,7 @@ class OnvifDriver:
             await call(client.read_clock)
             about = await call(client.device_information)
             switch = switch_for(about.manufacturer, self.channel, client.reply_bytes)
-            self._reader = SettingsReader(self._desk, self._clock, self.channel, switch)
+            self._reader = SettingsReader(self._desk, self._clock, self.channel, switch, self.refused_by_maker)
         return self._reader
 
     async def events(self, memory: PullMemory | None = None) -> AsyncGenerator[CameraEvent, None]:

@@ -23,7 +23,13 @@ from drivers.onvif.passwords import new_password
 from drivers.onvif.settings_read import Desk
 from drivers.settings import Why
 from drivers.settingtext import OWN_USER, agrees
-from gateway.core.errors import CameraBadReply, CameraError, CameraUnreachable, CameraUnsupported
+from gateway.core.errors import (
+    CameraBadReply,
+    CameraError,
+    CameraLoginRefused,
+    CameraUnreachable,
+    CameraUnsupported,
+)
 from gateway.core.model import Login, Secret
 
 
@@ -81,7 +87,11 @@ class Accounts:
         if former is None or former.username != username:
             raise CameraUnsupported("the login of before is not known", why=Why.NO_FORMER_LOGIN)
         own = self._desk.client.username
-        client = await self._proven(former)
+        try:
+            client = await self._proven(former)
+        except CameraLoginRefused:
+            await keeper.forget_former()
+            raise
         await keeper.keep(former)
         self._desk.exchange(client)
         if agrees("user.own", own, OWN_USER):

@@ -89,6 +89,11 @@ class OnvifSession:
         return self._gate.login
 
     @property
+    def login_proven(self) -> bool:
+        """Whether the camera took that login."""
+        return self._gate.state is GateState.PROVEN
+
+    @property
     def token(self) -> UsernameToken:
         """What zeep calls to sign an envelope: does so only while a login is being sent."""
         return UsernameToken(self)

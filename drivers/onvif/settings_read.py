@@ -60,8 +60,11 @@ class Desk:
 class SettingsReader:
     """Reads one channel's settings; remembers what the last look showed, for those who change it."""
 
-    def __init__(self, desk: Desk, clock: Clock, channel: int, switch: Hikvision | Dahua | None) -> None:
+    def __init__(
+        self, desk: Desk, clock: Clock, channel: int, switch: Hikvision | Dahua | None, refused_by_maker: set[str]
+    ) -> None:
         self._desk, self._clock, self._channel = desk, clock, channel
+        self._refused_by_maker = refused_by_maker
         self.switch = switch
         self.setup = words.TimeSetup("", "", daylight_saving=False)
         self.skew_ms: int | None = None
@@ -132,12 +135,15 @@ class SettingsReader:
         return {"time.ntp": words.ntp_of(await self._desk.device("GetNTP"))}
 
     async def _smart(self) -> Texts:
-        switch = self.switch
-        if switch is None:
+        """Ask the maker's interface, with a login that ONVIF has proven and that was not refused there before."""
+        switch, client = self.switch, self._desk.client
+        if switch is None or not client.login_proven or client.username in self._refused_by_maker:
             return {}
         try:
             on = await self._desk.run(lambda client: switch.read(client.fetch))
-        except CameraOverloaded:  # the vendor's interface does not know this user
+        except CameraOverloaded as error:
+            if error.fields.get("doubted"):  # a user made by ONVIF has no rights there on some cameras
+                self._refused_by_maker.add(client.username)
             return {}
         return {} if on is None else {"codec.smart": text.switch_text(on)}
 

@@ -25,7 +25,7 @@ from drivers.rtsponly import StreamPlayer, first_look
 from gateway.core.clock import Clock
 from gateway.core.config import Config
 from gateway.core.errors import CameraUnsupported
-from gateway.core.model import Login
+from gateway.core.model import Login, PublicId
 from recorder.registry import Camera, StreamSpec
 from recorder.settings import Keeper, SettingChange, SettingOutcome, SettingsWish, Settled
 
@@ -63,6 +63,8 @@ class SettingsDesk:
     clock: Clock
     player: StreamPlayer
     pool: CallPool = field(default_factory=CallPool)
+    refused: dict[PublicId, set[str]] = field(default_factory=dict)
+    """Camera -> users its maker's interface refused: none of them is sent there again."""
 
     async def plan(self, camera: Camera, gate: LoginGate, wish: SettingsWish) -> Sequence[SettingChange]:
         """Say what differs from what this box wants of the camera."""
@@ -97,6 +99,7 @@ class SettingsDesk:
             raise CameraUnsupported("this camera is known by its stream only", driver=camera.about.driver)
         about = camera.about
         driver = OnvifDriver(about.address, about.port, gate, pool=self.pool, clock=self.clock)
+        driver.refused_by_maker = self.refused.setdefault(camera.public_id, set())
         try:
             yield driver
         finally:
@@ -124,6 +127,10 @@ class _Proving:
     async def former(self) -> Login | None:
         """Pass on."""
         return await self.keeper.former()
+
+    async def forget_former(self) -> None:
+        """Pass on."""
+        await self.keeper.forget_former()
 
 
 def restated(specs: Iterable[StreamSpec], outcomes: Sequence[SettingOutcome]) -> tuple[StreamSpec, ...]:

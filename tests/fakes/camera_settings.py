@@ -51,6 +51,9 @@ class FakeKeeper:
     async def former(self) -> Login | None:
         return self.before
 
+    async def forget_former(self) -> None:
+        self.before = None
+
 
 @dataclass
 class Bench:

@@ -160,6 +160,8 @@ async def test_without_a_good_login_of_before_ours_stays(before: Login | None, w
         assert (outcome.applied, outcome.now, outcome.why) == (False, "vuon", why)
         assert list(bench.users()) == [USER, "vuon"]
         assert bench.camera.bad_logins == bad
+        await bench.driver.apply(undone(changes))
+        assert bench.camera.bad_logins == bad, "nor a second time"
 
 
 async def test_without_a_keeper_no_login_is_made() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -242,3 +243,21 @@ async def test_sealed_logins_belong_to_their_camera(tmp_path: Path) -> None:
         await book.keep_former(camera, OURS)
         assert await book.former(camera) == Login("admin", Secret("Sealed-away-1"))
     assert b"Sealed-away" not in b"".join(path.read_bytes() for path in tmp_path.glob("cameras.db*"))
+
+
+async def test_an_older_database_gets_the_book(tmp_path: Path) -> None:
+    """Whichever of the younger migrations came first: what was there stays, what is missing is made."""
+    async with books(tmp_path, SystemClock()) as own:
+        camera = await own.registry.add(new_camera(1))
+        await own.db.write(_without_the_book)
+    async with books(tmp_path, SystemClock()) as own:
+        assert [known.public_id for known in await own.registry.cameras()] == [camera.public_id]
+        book = own_book(own)
+        await book.begin(camera, "x", [GOP])
+        assert await book.last(camera) is not None
+
+
+def _without_the_book(connection: sqlite3.Connection) -> None:
+    for what in ("TRIGGER former_login_forgotten", "TABLE setting_change", "TABLE former_login"):
+        connection.execute(f"DROP {what}")
+    connection.execute("DELETE FROM _sqlite_migrations WHERE name = 'm0003'")

@@ -13,7 +13,7 @@ from drivers import xml
 from drivers.base import CameraSettings
 from drivers.onvif.smartcodec import Dahua, Hikvision, switch_for
 from drivers.settings import Why
-from gateway.core.errors import CameraBadReply, CameraError
+from gateway.core.errors import CameraBadReply, CameraError, CameraOverloaded
 from tests.fakes.camera_settings import by_setting, settings_bench
 
 MOST = 1 << 20
@@ -170,3 +170,28 @@ async def test_a_makers_page_that_is_not_there_ends_nothing() -> None:
         assert not outcome.applied
         assert outcome.why not in ("", Why.UNTOUCHED)
         assert bench.camera.bad_logins == 0
+
+
+@pytest.mark.anyio
+async def test_a_user_that_the_maker_refuses_is_sent_there_once() -> None:
+    """ONVIF's users are not the maker's on some cameras: one refusal, for all drivers of this camera."""
+
+    class Refusing(Hikvision):
+        tries = 0
+
+        def read(self, fetch: object) -> bool | None:
+            Refusing.tries += 1
+            raise CameraOverloaded("refused", doubted=True)
+
+    refused: set[str] = set()
+    async with settings_bench() as bench:
+        for driver in (bench.driver, bench.another_driver()):
+            driver.refused_by_maker = refused
+            await driver.plan(CameraSettings(audio=False))
+            assert driver._reader is not None
+            driver._reader.switch = Refusing(0, MOST)
+            for _ in range(2):
+                (change,) = await driver.plan(CameraSettings(smart_codec=False))
+                assert change.blocked == "not_offered"
+        await driver.close()
+    assert (Refusing.tries, refused) == (1, {"admin"})
