@@ -8,12 +8,13 @@ one only if the camera refuses them together; what another media service may do 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import groupby
+from typing import TypeVar
 
 from drivers import settingtext as text
-from drivers.base import Change, Outcome
+from drivers.base import Change, Outcome, Point
 from drivers.onvif import devicewords as words
 from drivers.onvif import drawings, encoders, soap
 from drivers.onvif import mediatypes as types
@@ -25,6 +26,8 @@ from drivers.settings import ORDER, Why, agrees
 from gateway.core.clock import Clock
 from gateway.core.errors import CameraBadReply, CameraError, CameraUnsupported
 from gateway.core.media import Codec
+
+T = TypeVar("T")
 
 
 class SettingsApplier:
@@ -66,18 +69,12 @@ class SettingsApplier:
         try:
             now = await self._make(change) or await self._reader.now(change.setting)
         except CameraError as error:
-            return await self._after_error(change, error)
+            try:
+                now = await self._reader.now(change.setting)
+            except CameraError:
+                now = change.before
+            return _after_error(change, now, error)
         return _judged(change, now)
-
-    async def _after_error(self, change: Change, error: CameraError) -> Outcome:
-        """Look once more: an answer that was lost does not mean that nothing happened."""
-        try:
-            now = await self._reader.now(change.setting)
-        except CameraError:
-            now = change.before
-        if change.setting != "user.factory" and agrees(change.setting, now, change.after):
-            return Outcome(change, applied=True, now=now)
-        return Outcome(change, applied=False, now=now, why=str(error.fields.get("why", error.code)))
 
     async def _make(self, change: Change) -> str:
         """Send what a change needs; returns what is set now where that is known without another look."""
@@ -88,15 +85,15 @@ class SettingsApplier:
             case "time.ntp":
                 await self._desk.device("SetNTP", words.set_ntp(wanted))
             case "time.clock":
-                await self._set_clock(text.clock_mode(wanted))
+                await self._set_clock(_read(text.clock_mode, wanted))
             case "codec.smart":
                 await self._set_smart(wanted == text.ON)
             case "audio":
-                await self._set_audio(text.read_audio(wanted))
+                await self._set_audio(_read(text.read_audio, wanted))
             case "osd.label":
                 return await self._set_label(*text.read_label(wanted))
             case "mask":
-                await self._set_masks(wanted)
+                await self._set_masks(_read(text.read_masks, wanted))
             case "user.own":
                 await self._accounts.set_user(wanted)
             case "user.factory":
@@ -168,11 +165,11 @@ class SettingsApplier:
         for order in drawings.label_orders(reader.osds, await reader.source_configuration(), label, date):
             await self._desk.run(partial(_draw, order=order, media2=media2))
 
-    async def _set_masks(self, wanted: str) -> None:
+    async def _set_masks(self, wanted: tuple[tuple[Point, ...], ...]) -> None:
         reader = self._reader
         await reader.mask()
         source, options = await reader.source_configuration(), await reader.mask_options()
-        for order in drawings.mask_orders(reader.masks, source, text.read_masks(wanted), options):
+        for order in drawings.mask_orders(reader.masks, source, wanted, options):
             await self._desk.run(partial(_hide, order=order))
 
     async def _make_encoder(self, members: list[Change]) -> tuple[list[Outcome], bool]:
@@ -182,7 +179,11 @@ class SettingsApplier:
         try:
             told, refused = await self._set_encoder(role, parts)
         except CameraError as error:
-            return [await self._after_error(change, error) for change in members], False
+            try:
+                told = await self._reader.streams()
+            except CameraError:
+                told = {change.setting: change.before for change in members}
+            return [_after_error(change, told.get(change.setting, ""), error) for change in members], False
         made = [_judged(change, told.get(change.setting, "")) for change in members]
         if refused is not None:
             made = [
@@ -257,10 +258,25 @@ def _hide(client: OnvifClient, order: drawings.Order[types.Mask]) -> None:
         media.create_mask(order.drawing)
 
 
+def _read(read: Callable[[str], T], wanted: str) -> T:
+    """Read a text; one that is no value of its setting (a camera had told none) cannot be set."""
+    try:
+        return read(wanted)
+    except ValueError as error:
+        raise CameraUnsupported("the setting cannot have this value", value=wanted) from error
+
+
 def _encoder_or_key(change: Change) -> str:
     """Return `main` or `sub` for a part of an encoder, else the setting itself."""
     role = change.setting.partition(".")[0]
     return role if role in ROLES else change.setting
+
+
+def _after_error(change: Change, now: str, error: CameraError) -> Outcome:
+    """Judge by a second look: an answer that was lost does not mean that nothing happened."""
+    if agrees(change.setting, now, change.after):
+        return Outcome(change, applied=True, now=now)
+    return Outcome(change, applied=False, now=now, why=str(error.fields.get("why", error.code)))
 
 
 def _judged(change: Change, now: str) -> Outcome:

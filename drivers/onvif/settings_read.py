@@ -25,7 +25,7 @@ from drivers.onvif.pace import Line
 from drivers.onvif.smartcodec import Dahua, Hikvision
 from drivers.settings import ORDER, EncoderOptions, Options, Reading
 from gateway.core.clock import Clock
-from gateway.core.errors import CameraBadReply, CameraOverloaded, CameraUnsupported
+from gateway.core.errors import BadInput, CameraBadReply, CameraOverloaded, CameraUnsupported
 from gateway.core.media import Codec
 
 T = TypeVar("T")
@@ -44,8 +44,18 @@ class Desk:
         self.client, self._line = client, line
 
     async def run(self, call: Callable[[OnvifClient], T]) -> T:
-        """Make one blocking call with the present client."""
-        return await self._line.call(lambda: call(self.client))
+        """Make one blocking call with the present client.
+
+        Raises:
+            CameraUnsupported: what the camera itself said cannot be sent back by its service's description.
+
+        """
+        try:
+            return await self._line.call(lambda: call(self.client))
+        except BadInput as error:
+            raise CameraUnsupported(
+                "the camera's own values do not fit its service", client=str(error)[:200]
+            ) from error
 
     def exchange(self, client: OnvifClient) -> None:
         """Ask by another login from now on; the old connection is closed."""

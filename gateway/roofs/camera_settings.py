@@ -155,11 +155,11 @@ def _with_parts(spec: StreamSpec, now: Mapping[str, str]) -> StreamSpec:
 
 
 def _to_recorder(change: Change) -> SettingChange:
-    return SettingChange(change.setting, change.before, change.after, change.blocked)
+    return SettingChange(change.setting, change.before, change.after, str(change.blocked))
 
 
 def _outcome(outcome: Outcome) -> SettingOutcome:
-    return SettingOutcome(_to_recorder(outcome.change), outcome.applied, outcome.now, outcome.why)
+    return SettingOutcome(_to_recorder(outcome.change), outcome.applied, outcome.now, str(outcome.why))
 
 
 def stream_spec(info: StreamInfo) -> StreamSpec:

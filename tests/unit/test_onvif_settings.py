@@ -199,6 +199,15 @@ async def test_an_operator_is_told_and_not_locked_out() -> None:
         assert bench.camera.bad_logins <= 3
 
 
+async def test_a_value_that_is_none_is_a_surprise_not_a_crash() -> None:
+    """A clock whose mode the camera never told cannot be put back to it."""
+    async with settings_bench() as bench:
+        for setting in ("time.clock", "mask", "audio", "main.size", "main.codec"):
+            (outcome,) = await bench.driver.apply([Change(setting, "", "?")])
+            assert (outcome.applied, outcome.why) == (False, "camera_unsupported"), setting
+        assert [name for name in bench.camera.calls if "Set" in name or "Create" in name] == []
+
+
 async def test_a_change_that_is_none_is_refused() -> None:
     """Before anything is sent."""
     async with settings_bench() as bench:
