@@ -12,6 +12,8 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
+import anyio
+
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import Login, PublicId
 from gateway.core.wire import Handler, Reply, Request
@@ -25,6 +27,8 @@ from recorder.settings import CameraSetter, SettingChange, SettingOutcome, Setti
 FINAL = "user.factory"
 """The one setting that cannot be taken back: nobody kept the password of before."""
 NOT_KEPT = "no_former_login"
+LET_GO_S = 15.0
+"""How long the streams get to come back by a new login before the old one's user may be deleted."""
 MOST_KEYS, MOST_MASKS, MOST_CORNERS = 64, 32, 64
 
 
@@ -121,6 +125,9 @@ class _Keeper:
         await self._cameras.relogin(camera.public_id, login)
         if login == former:
             await self._book.forget_former(camera)
+        with anyio.move_on_after(LET_GO_S):  # a session's goodbye by a user that is gone would be a bad login
+            for stream in self._task.streams:
+                await stream.tried.wait()
 
     async def show(self, login: Login) -> None:
         """Hold the factory account's new login for the answer; the stored one of before is worthless now."""

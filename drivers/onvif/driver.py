@@ -60,13 +60,11 @@ class OnvifDriver:
         limits: Limits | None = None,
     ) -> None:
         self.host, self.port, self.channel = host, port, channel
-        self._client = OnvifClient(host, port, gate, clock=clock, path=path, limits=limits)
-        self._line = Line(pool, clock, host)
 
         def make_client(by: LoginGate) -> OnvifClient:
             return OnvifClient(host, port, by, clock=clock, path=path, limits=limits)
 
-        self._line = Line(pool, clock)
+        self._line = Line(pool, clock, host)
         self._desk = Desk(make_client(gate), self._line)
         self._accounts = Accounts(self._desk, self._line, make_client)
         self._clock = clock

@@ -159,6 +159,7 @@ async def test_an_order_that_was_cut_off_can_be_taken_back(tmp_path: Path) -> No
 async def test_our_own_login_is_stored_used_and_given_back(tmp_path: Path) -> None:
     """The streams open with the new login at once; undo has the old one, and then nothing of it is left."""
     async with recorder_box(tmp_path) as box:
+        box.player.plays_at_once = True
         camera = await adopt(box, streams=1)
         await box.player.wait_for(1)
         box.setter.plans, box.setter.makes = [OWN], OURS
@@ -184,6 +185,7 @@ def own_book(own: Books) -> SettingBook:
 async def test_a_login_given_back_is_not_kept_twice(tmp_path: Path) -> None:
     """When the former login is in use again, it is the former one no more."""
     async with recorder_box(tmp_path) as box:
+        box.player.plays_at_once = True
         camera = await adopt(box)
         (known,) = await box.books.registry.cameras()
         box.setter.plans, box.setter.makes = [OWN], OURS
