@@ -190,8 +190,8 @@ def differences(now: Mapping[str, str], want: CameraSettings, options: Options) 
     """
     targets = {
         **_plain_targets(now, want),
-        **_encoder_targets(StreamRole.SUB, now, want.sub, options.sub),
-        **_encoder_targets(StreamRole.MAIN, now, want.main, options.main),
+        **_encoder_targets(StreamRole.SUB, now, want.sub, options),
+        **_encoder_targets(StreamRole.MAIN, now, want.main, options),
     }
     return tuple(
         Change(key, now.get(key, ""), targets[key], _blocked(key, targets[key], options))
@@ -249,29 +249,32 @@ def _plain_targets(now: Mapping[str, str], want: CameraSettings) -> dict[str, st
 
 
 def _encoder_targets(
-    role: StreamRole, now: Mapping[str, str], wish: EncoderWish | None, offered: Mapping[Codec, EncoderOptions]
+    role: StreamRole, now: Mapping[str, str], wish: EncoderWish | None, options: Options
 ) -> dict[str, str]:
+    """Return what each part should be, given the codec and the rate the stream will really have."""
     codec_now = now.get(f"{role}.codec")
     if wish is None or codec_now is None:
         return {}
+    offered = options.main if role is StreamRole.MAIN else options.sub
     targets: dict[str, str] = {}
     codec = codec_now
     if wish.codec is not None:
         targets["codec"] = wish.codec.value
-        codec = wish.codec.value if not offered or wish.codec in offered else codec_now
-    options = next((item for name, item in offered.items() if name.value == codec), EncoderOptions())
+        codec = codec_now if _blocked(f"{role}.codec", wish.codec.value, options) else wish.codec.value
+    limits = next((item for name, item in offered.items() if name.value == codec), EncoderOptions())
     if wish.width is not None and wish.height is not None:
-        targets["size"] = text.size_text(*nearest_size(options.sizes, (wish.width, wish.height), role))
+        targets["size"] = text.size_text(*nearest_size(limits.sizes, (wish.width, wish.height), role))
     fps = float(now.get(f"{role}.fps", "0"))
     if wish.fps is not None:
-        fps = nearest_rate(options.fps, wish.fps)
-        targets["fps"] = text.rate_text(fps)
+        wanted = nearest_rate(limits.fps, wish.fps)
+        targets["fps"] = text.rate_text(wanted)
+        fps = wanted if f"{role}.fps" in options.settable and f"{role}.fps" in now else fps
     if wish.gop_s is not None and fps > 0:
-        targets["gop"] = str(clamped(max(1, round(wish.gop_s * fps)), options.gop))
+        targets["gop"] = str(clamped(max(1, round(wish.gop_s * fps)), limits.gop))
     if wish.bitrate_bps is not None:
-        targets["bitrate"] = str(clamped(wish.bitrate_bps, options.bitrate_bps))
+        targets["bitrate"] = str(clamped(wish.bitrate_bps, limits.bitrate_bps))
     if wish.profile is not None and codec == Codec.H264.value:
-        profile = nearest_profile(options.profiles, wish.profile)
+        profile = nearest_profile(limits.profiles, wish.profile)
         if profile is not None:
             targets["profile"] = profile
     told = {f"{role}.{part}": target for part, target in targets.items()}

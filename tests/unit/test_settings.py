@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from drivers import settings as rules
@@ -140,6 +140,13 @@ def test_a_plan_says_only_what_differs_in_the_safe_order(
         assert change.setting not in now or not rules.agrees(change.setting, change.before, change.after)
 
 
+H265_WISH = CameraSettings(sub=EncoderWish(codec=Codec.H265, width=640, height=360))
+STUCK = Options(
+    frozenset({"sub.size"}), sub={Codec.H264: EncoderOptions(sizes=((320, 180),)), Codec.H265: EncoderOptions()}
+)
+
+
+@example({"sub.codec": "h264", "sub.size": "640x480"}, H265_WISH, STUCK)
 @given(readings, wishes, options)
 def test_a_plan_stays_inside_the_cameras_options(now: dict[str, str], want: CameraSettings, offered: Options) -> None:
     """Sizes, rates, key-frame distances, bits and profiles are ones the camera offered for the codec it will have."""
