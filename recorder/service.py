@@ -42,7 +42,10 @@ from recorder.service_cameras import CameraService, Learn
 from recorder.service_discovery import DiscoveryService
 from recorder.service_footage import FootageService, OpenTicket
 from recorder.service_holds import HoldService
+from recorder.service_settings import SettingsService
 from recorder.service_status import StatusService
+from recorder.settingbook import SettingBook
+from recorder.settings import CameraSetter
 from recorder.store import Store
 from recorder.vision.client import VisionClient
 
@@ -87,6 +90,8 @@ class Parts:
     on_fault: FaultSink
     listen: Listen | None = None
     """Hears what cameras report; None: nobody listens."""
+    settings: tuple[SettingBook, CameraSetter] | None = None
+    """The book of settings on cameras and who speaks to them; None: their calls are not offered."""
 
 
 class Recorder:
@@ -178,7 +183,7 @@ class Recorder:
             daemon=parts.daemon,
         )
         holds = HoldService(parts.registry, self.holds)
-        return {
+        told = {
             **cameras.handlers(),
             **activate.handlers(),
             **self.finding.handlers(),
@@ -186,6 +191,9 @@ class Recorder:
             **holds.handlers(),
             **status.handlers(),
         }
+        if parts.settings is not None:
+            told |= SettingsService(self.cameras, parts.registry, *parts.settings).handlers()
+        return told
 
     async def _supervised(self, name: str, run: Callable[[], Any]) -> None:
         backoff = Backoff(first_s=1.0, most_s=30.0)

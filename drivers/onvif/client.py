@@ -117,6 +117,22 @@ class OnvifClient:
         """How the camera wants to be logged in to, as far as it is known."""
         return self._session.mode
 
+    @property
+    def username(self) -> str:
+        """The user it logs in by; "" for none."""
+        login = self._session.login
+        return "" if login is None else login.username
+
+    @property
+    def login_proven(self) -> bool:
+        """Whether the camera took its login."""
+        return self._session.login_proven
+
+    @property
+    def reply_bytes(self) -> int:
+        """Longest reply that is read."""
+        return self._transport.limits.reply_bytes
+
     def close(self) -> None:
         """Close the connection."""
         self._transport.close()
@@ -141,6 +157,10 @@ class OnvifClient:
             skew_ms = int(moment.timestamp() * 1000) - (sent_ms + round_trip_ms // 2)
         self._session.skew_ms = skew_ms or 0
         return CameraClock(skew_ms, round_trip_ms)
+
+    def trust_clock_of(self, other: OnvifClient) -> None:
+        """Sign with the camera time that another client of the same camera has read."""
+        self._session.skew_ms = other._session.skew_ms
 
     def learn_login(self) -> LoginMode:
         """Find out how the camera wants to be logged in to, without sending a password.
@@ -316,8 +336,26 @@ class OnvifClient:
 
         return ask
 
-    def _raw_device(self, operation: str) -> etree._Element:
-        return soap.call(self._transport, self._device_url, soap.DEVICE_NS, operation, "", self._session.security())
+    def ask_device(self, operation: str, inner: str = "") -> etree._Element:
+        """Make one raw call of the device service; `inner` is well-formed XML of ours, prefix `m` its namespace."""
+        return self._session.exchange(lambda: self._raw_device(operation, inner))
+
+    def fetch(self, method: str, target: str, data: bytes = b"", content_type: str = "") -> bytes:
+        """Make one request of a vendor's HTTP interface on the same port and return its body.
+
+        Raises:
+            CameraBadReply: the answer's status is not 200.
+
+        """
+        headers = {"Content-Type": content_type} if content_type else {}
+        reply = self._session.fetch(lambda: self._transport.request(method, target, data, headers))
+        if reply.status_code != 200:
+            raise CameraBadReply("the camera refuses the vendor's request", status=reply.status_code)
+        return reply.content
+
+    def _raw_device(self, operation: str, inner: str = "") -> etree._Element:
+        security = self._session.security()
+        return soap.call(self._transport, self._device_url, soap.DEVICE_NS, operation, inner, security)
 
     def _media2(self, operation: str, inner: str) -> etree._Element:
         url = self.services()[soap.MEDIA2_NS]

@@ -98,7 +98,9 @@ class Media1:
     def audio(self) -> tuple[types.ProfileAudio, ...]:
         """Return the profiles that carry sound."""
         return tuple(
-            types.ProfileAudio(types.token_of(item), printable(xml.text_of(encoder, "Encoding"), 32))
+            types.ProfileAudio(
+                types.token_of(item), printable(xml.text_of(encoder, "Encoding"), 32), types.token_of(encoder)
+            )
             for item in types.entries(self._ask("GetProfiles"), "Profiles")
             if (encoder := xml.first(item, "AudioEncoderConfiguration")) is not None
         )
@@ -106,6 +108,10 @@ class Media1:
     def remove_audio(self, profile: str) -> None:
         """Take the sound out of a profile."""
         self._ask("RemoveAudioEncoderConfiguration", ProfileToken=profile)
+
+    def add_audio(self, profile: str, encoder: str) -> None:
+        """Put an audio encoder back into a profile."""
+        self._ask("AddAudioEncoderConfiguration", ProfileToken=profile, ConfigurationToken=encoder)
 
 
 def _encoder(item: etree._Element) -> types.VideoEncoder:

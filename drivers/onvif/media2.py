@@ -112,7 +112,9 @@ class Media2:
         """Return the profiles that carry sound."""
         answer = self._ask("GetProfiles", Type=["AudioEncoder"])
         return tuple(
-            types.ProfileAudio(types.token_of(item), printable(xml.text_of(encoder, "Encoding"), 32))
+            types.ProfileAudio(
+                types.token_of(item), printable(xml.text_of(encoder, "Encoding"), 32), types.token_of(encoder)
+            )
             for item in types.entries(answer, "Profiles")
             if (encoder := xml.first(item, "AudioEncoder")) is not None
         )
@@ -120,6 +122,11 @@ class Media2:
     def remove_audio(self, profile: str) -> None:
         """Take the sound out of a profile."""
         self._ask("RemoveConfiguration", ProfileToken=profile, Configuration=[{"Type": "AudioEncoder"}])
+
+    def add_audio(self, profile: str, encoder: str) -> None:
+        """Put an audio encoder back into a profile."""
+        wanted = [{"Type": "AudioEncoder", "Token": encoder}]
+        self._ask("AddConfiguration", ProfileToken=profile, Configuration=wanted)
 
 
 def _given(token: str, what: str) -> str:

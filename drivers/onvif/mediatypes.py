@@ -153,6 +153,8 @@ class ProfileAudio:
 
     profile: str
     encoding: str
+    encoder: str = ""
+    """Token of its audio encoder configuration."""
 
 
 def entries(answer: etree._Element, name: str) -> list[etree._Element]:

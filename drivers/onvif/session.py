@@ -84,6 +84,16 @@ class OnvifSession:
         transport.authorization = self._authorization
 
     @property
+    def login(self) -> Login | None:
+        """The login it would send."""
+        return self._gate.login
+
+    @property
+    def login_proven(self) -> bool:
+        """Whether the camera took that login."""
+        return self._gate.state is GateState.PROVEN
+
+    @property
     def token(self) -> UsernameToken:
         """What zeep calls to sign an envelope: does so only while a login is being sent."""
         return UsernameToken(self)

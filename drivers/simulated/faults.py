@@ -90,7 +90,7 @@ class Quirks:
     h265: bool = False
     """Main stream is H.265; switch it through `SimulatedCamera.switch`, which restarts the stream."""
     b_frames: int = 0
-    """Pictures sent out of order (profile Main), from the next key frame after they are encoded."""
+    """Pictures sent out of order, from the next key frame after they are encoded; not in profiles Main and Baseline."""
     no_sub: bool = False
     onvif_audio: bool = False
     """Profiles carry a G.711 encoder until a client takes it out (RTSP sends no sound either way)."""
@@ -107,6 +107,14 @@ class Quirks:
     wrong_host: str = ""
     """Host named in XAddrs and stream URIs instead of our own."""
     no_get_services: bool = False
+    ignores_set: tuple[str, ...] = ()
+    """Media services (media1, media2) that answer SetVideoEncoderConfiguration and change nothing."""
+    refuses_profile: str = ""
+    """H.264 profile that is among the options and yet refused."""
+    osd_ascii: str = ""
+    """What happens to a label beyond ASCII: garbled or refused; "" = it is drawn."""
+    needs_symbol: bool = False
+    """A user's password needs a character that is neither letter nor digit."""
     no_media2: bool = False
     media2_crash: bool = False
     max_pull_points: int = 4

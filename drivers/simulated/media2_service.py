@@ -19,10 +19,11 @@ from drivers.simulated.media_parts import (
     set_encoder,
     sound,
     source_configuration,
+    unmute,
 )
 from drivers.simulated.media_service import SNAPSHOT_PATH
 from drivers.simulated.soap import Operations, SoapRequest, invalid
-from drivers.simulated.state import LEAST_KBPS, MOST_FPS, MOST_GOP, MOST_KBPS, SIZES, CameraState, Profile
+from drivers.simulated.state import LEAST_KBPS, MOST_FPS, MOST_GOP, MOST_KBPS, PROFILES, SIZES, CameraState, Profile
 from gateway.core.media import Codec
 
 
@@ -50,6 +51,7 @@ class Media2Service:
             "GetAudioSourceConfigurations": nothing,
             "GetAudioEncoderConfigurations": self._sounds,
             "RemoveConfiguration": self._remove,
+            "AddConfiguration": self._add,
             "GetMetadataConfigurations": nothing,
             "GetAnalyticsConfigurations": nothing,
             "GetMasks": self._get_masks,
@@ -80,7 +82,7 @@ class Media2Service:
         configurations = tag(
             "tr2:Configurations",
             source_configuration(self._state, "tr2:VideoSource"),
-            encoder2(profile, "tr2:VideoEncoder"),
+            encoder2(self._state, profile, "tr2:VideoEncoder"),
             *sound(self._state, profile, "tr2:AudioEncoder"),
         )
         return tag("tr2:Profiles", tag("tr2:Name", profile.role), configurations, token=profile.token, fixed=True)
@@ -96,7 +98,7 @@ class Media2Service:
     def _encoders(self, request: SoapRequest) -> Xml:
         wanted = request.value("ConfigurationToken")
         shown = [p for p in self._state.shown_profiles() if wanted in ("", p.encoder_token)]
-        return join([encoder2(profile, "tr2:Configurations") for profile in shown])
+        return join([encoder2(self._state, profile, "tr2:Configurations") for profile in shown])
 
     def _options(self, request: SoapRequest) -> Xml:
         token, named = request.value("ConfigurationToken"), request.value("ProfileToken")
@@ -115,7 +117,7 @@ class Media2Service:
                     tag("tt:BitrateRange", tag("tt:Min", LEAST_KBPS), tag("tt:Max", MOST_KBPS)),
                     GovLengthRange=f"1 {MOST_GOP}",
                     FrameRatesSupported=rates,
-                    ProfilesSupported="Main" if codec is Codec.H265 else "Baseline",
+                    ProfilesSupported="Main" if codec is Codec.H265 else " ".join(PROFILES),
                     ConstantBitRateSupported=False,
                 )
                 for codec in codecs()
@@ -131,6 +133,12 @@ class Media2Service:
         if request.value("Type") != "AudioEncoder":
             raise invalid("ConfigModify", "only sound can be taken out here")
         self._state.muted.add(profile.token)
+        return Xml("")
+
+    def _add(self, request: SoapRequest) -> Xml:
+        if request.value("Type") != "AudioEncoder":
+            raise invalid("ConfigModify", "only sound can be put in here")
+        unmute(self._state, request, request.value("Token"))
         return Xml("")
 
     def _instances(self, _: SoapRequest) -> Xml:

@@ -26,6 +26,9 @@ SIZES: dict[StreamRole, tuple[tuple[int, int], ...]] = {
     StreamRole.MAIN: ((1920, 1080), (1280, 720), (640, 360), (320, 180)),
     StreamRole.SUB: ((1280, 720), (640, 360), (320, 180)),
 }
+PROFILES = ("Baseline", "Main", "High")
+"""H.264 profiles on offer."""
+WITHOUT_B_FRAMES = frozenset({"Baseline", "Main"})
 MOST_FPS, MOST_GOP, LEAST_KBPS, MOST_KBPS = 25, 250, 64, 8192
 
 
@@ -40,6 +43,8 @@ class Encoder:
     gop_frames: int = 30
     bitrate_kbps: int = 2000
     quality: float = 4.0
+    profile: str = ""
+    """H.264 profile a client asked for; "" = as the camera came (see `CameraState.h264_profile`)."""
 
 
 MAIN = Encoder()
@@ -135,6 +140,14 @@ class CameraState:
     def shown_profiles(self) -> list[Profile]:
         """Return the profiles clients may see."""
         return [p for p in self.profiles if not (self.quirks.no_sub and p.role is StreamRole.SUB)]
+
+    def h264_profile(self, encoder: Encoder) -> str:
+        """Return the profile an encoder shows: a camera that came with B-frames came with High."""
+        return encoder.profile or ("High" if self.quirks.b_frames else "Baseline")
+
+    def b_frames(self, encoder: Encoder) -> int:
+        """Return how many pictures are sent out of order: none in profiles Baseline and Main."""
+        return 0 if encoder.codec is Codec.H264 and encoder.profile in WITHOUT_B_FRAMES else self.quirks.b_frames
 
     def has_sound(self, profile: Profile) -> bool:
         """Say whether a profile carries an audio encoder."""

@@ -229,6 +229,8 @@ def show_adopted(context: Context, camera: dict[str, Any]) -> None:
     context.say("cli.adopt.done", name=camera["name"])
     for stream in camera["streams"]:
         context.line("  " + describe(context, stream))
+    if camera.get("driver") == "onvif":
+        context.say("cli.next", cmd=f"vuon cai-dat-camera {camera['id']}")
     context.say("cli.next", cmd="vuon tinh-trang")
 
 

@@ -38,6 +38,7 @@ from gateway.core.secrets import load_seal_key, load_verify_key
 from gateway.core.supervise import contained
 from gateway.core.ticket import open_ticket
 from gateway.roofs.activation import Activation, doubted
+from gateway.roofs.camera_settings import SettingsDesk, stream_spec
 from gateway.roofs.listening import Ears
 from gateway.roofs.main import run_daemon
 from gateway.roofs.searching import Searching
@@ -54,6 +55,7 @@ from recorder.runs import RunBook, boot_id
 from recorder.school import SchoolKey, load_school_key
 from recorder.service import Parts, Recorder, Settings
 from recorder.service_cameras import AdoptOrder
+from recorder.settingbook import SettingBook
 from recorder.slot import Slot, SlotOptions
 from recorder.store import Store
 from recorder.vision.client import VisionClient
@@ -127,21 +129,7 @@ def new_camera(learned: Learned, order: AdoptOrder) -> NewCamera:
         manufacturer=learned.manufacturer,
         model=learned.model,
         firmware=learned.firmware,
-        streams=tuple(
-            StreamSpec(
-                role=item.role,
-                host=item.source.host,
-                port=item.source.port,
-                path=item.source.path,
-                codec=item.codec.value if item.codec is not None else "",
-                width=item.width,
-                height=item.height,
-                fps=item.fps,
-                bitrate_bps=item.bitrate_bps,
-                token=item.token,
-            )
-            for item in learned.streams
-        ),
+        streams=tuple(map(stream_spec, learned.streams)),
     )
 
 
@@ -250,6 +238,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             activator=Activation(clock, pool, searching.found_at),
             pending=PendingLogins(db, seal, clock),
             open_ticket=grants(config, clock),
+            settings=(SettingBook(db, seal, journal, clock), SettingsDesk(config, clock, network, drivers.pool)),
             watched=network.fast,
             daemon=facts.as_dict,
             clock=clock,

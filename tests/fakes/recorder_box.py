@@ -30,10 +30,12 @@ from recorder.registry import NewCamera
 from recorder.retention import Rule
 from recorder.service import Parts, Recorder, Settings
 from recorder.service_cameras import AdoptOrder
+from recorder.settingbook import SettingBook
 from recorder.slot import Slot, SlotOptions
 from recorder.store import Store
 from recorder.writer import WriterOptions
 from tests.fakes.activator import FakeActivator
+from tests.fakes.camera_setter import FakeSetter
 from tests.fakes.discovery import FakeDiscovery
 from tests.fakes.h264 import clip
 from tests.fakes.recording import Books, FakeGate, FakePlayer, Session, books, new_camera
@@ -63,6 +65,7 @@ class RecorderBox:
         self.recorder: Recorder
         self.books: Books
         self.watched: list[bool] = []
+        self.setter = FakeSetter()
         self._shown = 0
 
     @property
@@ -165,6 +168,7 @@ def parts_of(box: RecorderBox, own: Books) -> Parts:
         daemon=lambda: {"name": "vuon-recorder"},
         clock=box.clock,
         on_fault=tools.on_fault,
+        settings=(SettingBook(own.db, SealKey(b"k" * 32), own.journal, box.clock), box.setter),
     )
 
 
