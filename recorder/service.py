@@ -36,6 +36,7 @@ from recorder.registry import Registry, Stream
 from recorder.retention import Hold, Rule
 from recorder.runs import RunBook
 from recorder.service_cameras import CameraService, Learn, Search
+from recorder.service_doctor import Doctor, DoctorService
 from recorder.service_footage import FootageService, OpenTicket
 from recorder.service_holds import HoldService
 from recorder.service_settings import SettingsService
@@ -86,6 +87,8 @@ class Parts:
     """Hears what cameras report; None: nobody listens."""
     settings: tuple[SettingBook, CameraSetter] | None = None
     """The book of settings on cameras and who speaks to them; None: their calls are not offered."""
+    doctor: Doctor | None = None
+    """Judges cameras; None: the doctor's calls are unknown."""
 
 
 class Recorder:
@@ -177,6 +180,8 @@ class Recorder:
         told = {**cameras.handlers(), **footage.handlers(), **holds.handlers(), **status.handlers()}
         if parts.settings is not None:
             told |= SettingsService(self.cameras, parts.registry, *parts.settings).handlers()
+        if parts.doctor is not None:
+            told |= DoctorService(self.cameras, parts.tools, parts.vision, parts.db, parts.doctor).handlers()
         return told
 
     async def _supervised(self, name: str, run: Callable[[], Any]) -> None:
