@@ -105,11 +105,20 @@ class StreamMeter:
         """Note the end of a session; the next one counts its media time anew."""
         with self._lock:
             self._ends.append((self._mono_ns(), code))
-            self._key_90k = None
-            self._gops.clear()
+            self._forget_gops()
             if self._begun_ns is not None and self._units:
                 self._close_bucket(self._last_ns)
             self._begun_ns = None
+
+    def forget_gops(self) -> None:
+        """Measure key frames anew, from the next one on."""
+        with self._lock:
+            self._forget_gops()
+
+    def _forget_gops(self) -> None:
+        self._key_90k = None
+        self._latest_90k = self._reordered = 0
+        self._gops.clear()
 
     def facts(self) -> MeterFacts:
         """Return what was measured over the last minutes."""

@@ -50,8 +50,6 @@ class Seen:
     """What the recorder knows of a camera by itself."""
 
     camera: Camera
-    gate: Gate
-    """The camera's login budget: whoever asks the camera goes through it."""
     state: State
     streams: Mapping[StreamRole, StreamSeen]
     sight: Sight | None
@@ -67,13 +65,16 @@ class Seen:
 
 
 class Doctor(Protocol):
-    """Judges; may ask the camera itself, slowly. Answers are JSON."""
+    """Asks cameras, and judges. Reports are JSON: `{faults, unknown, fine}`."""
 
-    async def camera(self, seen: Seen) -> dict[str, Any]:
-        """Return `{faults, unknown, fine}` of a camera; asking it may fail, that never raises."""
+    async def visit(self, camera: Camera, gate: Gate) -> Any:
+        """Ask a camera what it is set to, slowly and through its login budget; a camera's silence never raises."""
+
+    def judge(self, seen: Seen, said: Any) -> dict[str, Any]:
+        """Return the report of a camera, from what was measured and what `visit` brought."""
 
     async def box(self, cameras: Sequence[Camera], *, time_trusted: bool) -> dict[str, Any]:
-        """Return `{faults, unknown, fine}` of the box and its network."""
+        """Return the report of the box and its network."""
 
 
 class DoctorService:
@@ -91,11 +92,18 @@ class DoctorService:
         return {"doctor.camera": self.camera, "doctor.box": self.box, "doctor.note": self.note}
 
     async def camera(self, request: Request) -> Reply:
-        """Examine one camera; takes some ten seconds, since it is asked once a second at the most."""
+        """Examine one camera; takes some fifteen seconds, since it is asked once a second at the most.
+
+        With `fresh` only key frames from now on count: something was changed just before.
+        """
         task = self._cameras.get(camera_param(request))
         camera = task.camera.public_id
+        if request.params.get("fresh") is True:
+            for stream in task.streams:
+                stream.meter.forget_gops()
         async with self._visits.setdefault(camera, asyncio.Lock()):
-            report = await self._doctor.camera(await self._seen(task))
+            said = await self._doctor.visit(task.camera, task.gate)
+            report = self._doctor.judge(await self._seen(task), said)
         return Reply({"camera": camera, "name": task.camera.name, "checked_ms": self._clock.now_ms(), **report})
 
     async def box(self, request: Request) -> Reply:
@@ -133,7 +141,6 @@ class DoctorService:
         ends = [end for item in streams.values() for end in item.meter.ends]
         return Seen(
             camera=camera,
-            gate=task.gate,
             state=task.state,
             streams=streams,
             sight=sight,

@@ -53,7 +53,7 @@ async def camera_id(context: Context, name: str) -> str:
 
 
 @contextlib.contextmanager
-def _waiting(context: Context, key: str) -> Iterator[None]:
+def waiting(context: Context, key: str) -> Iterator[None]:
     """Say that it takes a while, on a terminal only and never into the output."""
     console = plain_console(stderr=True)
     if not console.is_terminal:
@@ -106,7 +106,7 @@ def discover(
     """Tìm camera trong mạng · find cameras on the network (discover)."""
     context = Context(config, data)
     params = {} if seconds is None else {"seconds": seconds}
-    with _waiting(context, "cli.discover.running"):
+    with waiting(context, "cli.discover.running"):
         found = list(context.run(context.ask("recorder", "discover", params, timeout_s=90))["found"])
     if as_json:
         context.json({"found": found})
@@ -164,7 +164,7 @@ def adopt(  # noqa: PLR0913, PLR0917 - one argument for each option
     params |= {key: value for key, value in (("name", name), ("port", port), ("rtsp_path", rtsp)) if value is not None}
     if clear:
         params["clear_text"] = True
-    with _waiting(context, "cli.adopt.running"):
+    with waiting(context, "cli.adopt.running"):
         camera = context.run(context.ask("recorder", "adopt", params, timeout_s=60))["camera"]
     if as_json:
         context.json(camera)

@@ -42,6 +42,7 @@ from gateway.core.secrets import load_seal_key, load_verify_key
 from gateway.core.ticket import open_ticket
 from gateway.roofs.camera_settings import SettingsDesk, stream_spec
 from gateway.roofs.main import run_daemon
+from gateway.roofs.recorder_doctor import BoxDoctor
 from recorder.budget import StartBudget, knock
 from recorder.camera import Gate, Tools
 from recorder.cameraevents import Report
@@ -271,6 +272,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             clock=clock,
             on_fault=on_fault,
             listen=ears.listen if config.cameras.events else None,
+            doctor=BoxDoctor(config, clock, drivers.pool),
         )
         async with Recorder(parts, settings(config)) as recorder:
             log.info("recorder.ready", cameras=len(recorder.cameras.all()), volumes=len(config.volumes))
