@@ -87,6 +87,9 @@ class StreamMeter:
 
     def _count(self, unit: AccessUnit) -> None:
         now_ns = unit.received_mono_ns
+        if self._begun_ns is not None and now_ns - self._last_ns >= BUCKET_NS:  # gone, not slow
+            self._close_bucket(self._last_ns)
+            self._begun_ns = None
         if self._begun_ns is None:
             self._begun_ns = now_ns
         elif now_ns - self._begun_ns >= BUCKET_NS:

@@ -36,6 +36,7 @@ MOST_MODEMS = 4
 MOST_FORWARDS = 64
 VISIT_S = 20.0
 MOST_BYTES = 256 << 10
+LIMITS = Limits(reply_bytes=MOST_BYTES, snapshot_bytes=MOST_BYTES)
 LEAST_BPS = 64_000
 """Modems that do not know their line write 0 or 1."""
 _TARGETS = (
@@ -137,8 +138,7 @@ async def find_modems(addresses: Sequence[ifs.Address], seconds: float = SEARCH_
 class _Visit:
     """The questions to one modem; blocking, for one thread."""
 
-    def __init__(self, modem: Modem, clock: Clock) -> None:
-        limits = Limits(reply_bytes=MOST_BYTES, snapshot_bytes=MOST_BYTES)
+    def __init__(self, modem: Modem, clock: Clock, limits: Limits) -> None:
         self._transport = CameraTransport(modem.host, modem.port, clock, limits)
         self._base = f"http://{modem.host}:{modem.port}{modem.path}"
         self._clock, self._until_ns = clock, clock.mono_ns() + int(VISIT_S * 1e9)
@@ -214,8 +214,8 @@ def _forward(answer: etree._Element) -> Forward | None:
     return Forward(external, protocol, client, port, printable(xml.text_of(answer, "NewPortMappingDescription"), 64))
 
 
-def _visit(modem: Modem, clock: Clock) -> Told:
-    visit = _Visit(modem, clock)
+def _visit(modem: Modem, clock: Clock, limits: Limits) -> Told:
+    visit = _Visit(modem, clock, limits)
     try:
         return visit.tell()
     except (CameraError, LoginAsked):  # it answers, and tells nothing: unknown
@@ -232,6 +232,7 @@ async def ask_modems(
     loopback: bool = False,
     have: Callable[[], tuple[ifs.Address, ...]] = ifs.installed,
     seconds: float = SEARCH_S,
+    limits: Limits = LIMITS,
 ) -> Told:
     """Find the modems of our networks and ask each what it lets in; what two tell is put together.
 
@@ -240,7 +241,7 @@ async def ask_modems(
 
     """
     modems = await find_modems(ifs.choose(interfaces, have(), loopback=loopback), seconds)
-    told = [await pool.run(partial(_visit, modem, clock)) for modem in modems]
+    told = [await pool.run(partial(_visit, modem, clock, limits)) for modem in modems]
     lists = [item.forwards for item in told if item.forwards is not None]
     rates = [item.uplink_bps for item in told if item.uplink_bps is not None]
     return Told(tuple(door for doors in lists for door in doors) if lists else None, min(rates, default=None))

@@ -154,7 +154,7 @@ def _worst(facts: CameraFacts, figure: Callable[[StreamFacts], float | None], *,
 
 _FIX = "vuon kiem-tra {camera} --sua-loi"
 _RED, _YELLOW = Severity.RED, Severity.YELLOW
-_C = Fault[CameraFacts]
+_C: type[Fault[CameraFacts]] = Fault
 
 _CAMERA: tuple[Fault[CameraFacts], ...] = (
     _C("not_answering", _RED, lambda f: None if f.state is None else f.state in ("down", "silent", "connecting")),
@@ -216,7 +216,7 @@ _CAMERA: tuple[Fault[CameraFacts], ...] = (
        command="vuon kiem-tra {camera} --qcvn SO"),
 )  # fmt: skip
 
-_B = Fault[BoxFacts]
+_B: type[Fault[BoxFacts]] = Fault
 _BOX: tuple[Fault[BoxFacts], ...] = (
     _B("exposed", _RED, lambda f: None if f.forwards is None else bool(exposed(f)), command="vuon kiem-tra",
        figures=lambda f: {"doors": ", ".join(f"{d.external_port} → {d.client}:{d.port}" for d in exposed(f))}),
