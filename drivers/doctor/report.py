@@ -8,6 +8,7 @@ codes, figures and names, no text of any language.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,8 +37,18 @@ class Report:
     fine: tuple[str, ...]
 
 
-def examine(faults: Iterable[Fault[Facts]], facts: Facts, place: Mapping[str, str]) -> Report:
-    """Try every fault on the facts; `place` fills the remedies' {camera} and {address}."""
+def examine(
+    faults: Iterable[Fault[Facts]], facts: Facts, place: Mapping[str, str], beyond: AbstractSet[str] = frozenset()
+) -> Report:
+    """Try every fault on the facts.
+
+    Args:
+        faults: the registry, or part of it.
+        facts: what is known.
+        place: fills the remedies' {camera} and {address}.
+        beyond: settings that cannot be set here; a fault that needs one of them needs a person.
+
+    """
     findings, unknown, fine = [], [], []
     for fault in faults:
         answer = fault.test(facts)
@@ -46,7 +57,8 @@ def examine(faults: Iterable[Fault[Facts]], facts: Facts, place: Mapping[str, st
         elif answer:
             figures = {name: round(n, 2) if isinstance(n, float) else n for name, n in fault.figures(facts).items()}
             command = fault.command.format(**place)
-            findings.append(Finding(fault.code, fault.severity, fault.keys, command, figures))
+            keys = tuple(key for key in fault.keys if key not in beyond)
+            findings.append(Finding(fault.code, fault.severity, keys, command, figures))
         else:
             fine.append(fault.code)
     findings.sort(key=lambda found: found.severity is not Severity.RED)

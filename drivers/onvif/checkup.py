@@ -11,7 +11,6 @@ from lxml import etree
 
 from drivers import xml
 from drivers.doctor.said import Said
-from drivers.onvif import soap
 from drivers.onvif.driver import OnvifDriver
 from gateway.core.errors import CameraBadReply, CameraError, CameraOverloaded, CameraUnsupported
 
@@ -42,6 +41,6 @@ async def look(driver: OnvifDriver) -> Said:
 
 async def _dhcp(driver: OnvifDriver) -> bool | None:
     try:
-        return dhcp_of(await driver.ask(soap.DEVICE_NS, "GetNetworkInterfaces"))
+        return dhcp_of(await driver.ask("GetNetworkInterfaces"))
     except (CameraBadReply, CameraUnsupported, CameraOverloaded):  # some tell administrators only
         return None

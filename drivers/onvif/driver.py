@@ -196,9 +196,9 @@ class OnvifDriver:
         """Ask make, model and firmware as they are now."""
         return await self._desk.run(lambda client: client.device_information())
 
-    async def ask(self, namespace: str, operation: str, inner: str = "") -> etree._Element:
-        """Make one raw call in the camera's line (see `OnvifClient.ask`)."""
-        return await self._desk.ask(namespace, operation, inner)
+    async def ask(self, operation: str) -> etree._Element:
+        """Ask the device service one thing without arguments, in the camera's line."""
+        return await self._desk.device(operation)
 
     async def _settings_reader(self) -> SettingsReader:
         if self._reader is None:

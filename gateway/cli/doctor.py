@@ -24,6 +24,9 @@ AT_ONCE = 8
 LOOK_S = 180.0
 """Fifteen calls, one a second, behind a line of others and a camera that needs five seconds for each."""
 FIX_S = 600.0
+MORE_LOOKS, PAUSE_S = 3, 3.0
+"""After a fix: a stream that was restarted needs some key frames before anything can be said of it."""
+WHO = "vuon kiem-tra --sua-loi"
 COULD_NOT_RUN = 2
 MARKS = {"red": show.BAD, "yellow": show.LOOK}
 Row = dict[str, Any]
@@ -59,35 +62,40 @@ def keys_of(row: Row) -> list[str]:
     return list(dict.fromkeys(key for fault in row["faults"] for key in fault["keys"]))
 
 
-async def _repair(context: Context, row: Row) -> str:
-    """Apply what puts a camera right; returns the code of what went wrong, "" if nothing did."""
+async def _apply(context: Context, row: Row) -> Row:
+    """Apply what puts a camera right; returns the recorder's answer, or `{failure: code}`."""
+    keys = keys_of(row)
+    params = {"camera": row["camera"], "settings": keys, "factory_password": "user.factory" in keys, "who": WHO}
     try:
-        await context.ask("recorder", "camera.apply", {"camera": row["camera"], "keys": keys_of(row)}, timeout_s=FIX_S)
+        return await context.ask("recorder", "camera.apply", params, timeout_s=FIX_S)
     except VuonError as error:
-        return error.code
-    return ""
+        return {"failure": error.code}
+
+
+async def _repaired(context: Context, first: Row) -> Row:
+    """Fix a camera and look until it is known whether that helped: its second row, with what became of the first."""
+    done = await _apply(context, first)
+    tried = [fault["code"] for fault in first["faults"] if fault["keys"]]
+    (row,) = await examine(context, [(first["camera"], first["name"])], fresh=True)
+    for _ in range(MORE_LOOKS):
+        if "error" in row or set(tried).isdisjoint(row["unknown"]):
+            break
+        await asyncio.sleep(PAUSE_S)
+        (row,) = await examine(context, [(first["camera"], first["name"])])
+    fixed = [code for code in tried if code in row["fine"]]
+    kept = {key: done[key] for key in ("outcomes", "factory_login", "failure") if key in done}
+    return row | kept | {"fixed": fixed, "left": [code for code in tried if code not in fixed]}
 
 
 async def repair(context: Context, rows: Sequence[Row]) -> list[Row]:
-    """Fix what can be fixed and look again: each camera's second row, with `fixed` and `left` codes of the first."""
-    broken = [row for row in rows if keys_of(row)]
-    failures = dict(
-        zip((row["camera"] for row in broken), [await _repair(context, row) for row in broken], strict=True)
-    )
-    again = await examine(context, [(row["camera"], row["name"]) for row in broken], fresh=True)
-    second = {row["camera"]: row for row in again}
-    return [_compared(row, second[row["camera"]], failures) if row["camera"] in second else row for row in rows]
+    """Fix what can be fixed, a few cameras side by side; what has nothing to fix stays as it is."""
+    places = asyncio.Semaphore(AT_ONCE)
 
+    async def one(row: Row) -> Row:
+        async with places:
+            return await _repaired(context, row) if keys_of(row) else row
 
-def _compared(first: Row, second: Row, failures: Mapping[str, str]) -> Row:
-    there = {fault["code"] for fault in second["faults"]}
-    tried = [fault["code"] for fault in first["faults"] if fault["keys"]]
-    well = set(second["fine"])
-    return second | {
-        "fixed": [code for code in tried if code in well],
-        "left": [code for code in tried if code in there],
-        "failure": failures[first["camera"]],
-    }
+    return list(await asyncio.gather(*map(one, rows)))
 
 
 async def _everything(context: Context, chosen: str | None, *, fix: bool) -> Row:
@@ -128,9 +136,14 @@ def _print(context: Context, title: str, row: Row) -> None:
         context.line("      " + fault["command"])
     if row.get("fixed"):
         context.line(f"  {show.GOOD} " + words.text("cli.doctor.fixed", what=_topics(context, row["fixed"])))
-    if row.get("left") or row.get("failure"):
-        why = words.error(row["failure"])[0] if row.get("failure") else _topics(context, row["left"])
-        context.line(f"  {show.BAD} " + words.text("cli.doctor.not_fixed", what=why))
+    if row.get("left"):
+        context.line(f"  {show.BAD} " + words.text("cli.doctor.not_fixed", what=_topics(context, row["left"])))
+    if row.get("failure"):
+        context.line(f"      {words.error(row['failure'])[0]}")
+    if login := row.get("factory_login"):
+        context.line(
+            f"  {show.LOOK} " + words.text("cli.doctor.factory", user=login["username"], password=login["password"])
+        )
     if row["fine"]:
         context.line(f"  {show.GOOD} " + words.text("cli.doctor.well", count=len(row["fine"])))
     if row["unknown"]:

@@ -27,7 +27,7 @@ from drivers.discovery.multicast import discover_all
 from drivers.gate import LoginGate
 from drivers.onvif.driver import OnvifDriver
 from drivers.onvif.memory import PullFile
-from drivers.onvif.pace import CallPool
+from drivers.onvif.pace import CallPool, Turns
 from drivers.retry import after_failure
 from drivers.rtsp.network import RtspNetwork
 from drivers.rtsp.source import DEFAULT_PORT, RtspSource
@@ -252,7 +252,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             registry=registry,
             on_fault=on_fault,
         )
-        drivers = Drivers(config, clock, network)
+        drivers = Drivers(config, clock, network, CallPool(turns=Turns(config.cameras.max_calls_per_s)))
         ears = Ears(config.paths.state / "pullpoints", clock, CallPool(turns=drivers.pool.turns))
         parts = Parts(
             db=db,

@@ -7,7 +7,6 @@ ONVIF, is still judged by what was measured; a report carries no address of a st
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,10 +22,12 @@ from drivers.gate import LoginGate
 from drivers.onvif import checkup
 from drivers.onvif.driver import OnvifDriver
 from drivers.onvif.pace import CallPool
+from drivers.settings import ORDER
 from gateway.core.clock import Clock
 from gateway.core.config import Config
 from gateway.core.media import Codec
 from gateway.core.model import StreamRole
+from gateway.roofs.camera_settings import posix_zone
 from recorder.camera import Gate
 from recorder.registry import Camera
 from recorder.service_doctor import Seen, StreamSeen
@@ -59,7 +60,13 @@ class BoxDoctor:
         zone = posix_zone(ZoneInfo(self.config.site.timezone), self.clock.now_ms())
         facts = facts_of(measured(seen, sub_streams=self.config.recording.sub_streams), said, zone)
         place = {"camera": quoted(about.name), "address": about.address}
-        return as_row(examine(CAMERA_FAULTS.values(), facts, place))
+        return as_row(examine(CAMERA_FAULTS.values(), facts, place, self._beyond(about.driver)))
+
+    def _beyond(self, driver: str) -> frozenset[str]:
+        """Return what cannot be set from here: anything of a camera without ONVIF, the time without a server."""
+        if driver != OnvifDriver.name:
+            return frozenset(ORDER)
+        return frozenset() if self.config.cameras.ntp_server else frozenset({"time.ntp", "time.clock"})
 
     async def box(self, cameras: Sequence[Camera], *, time_trusted: bool) -> dict[str, Any]:
         """Ask the modems of our networks what they let in, and judge it."""
@@ -73,14 +80,6 @@ class BoxDoctor:
 def quoted(name: str) -> str:
     """Return a camera's name as it is typed after a command."""
     return name if name and all(c.isalnum() or c in "-_." for c in name) else f'"{name.replace(chr(34), "")}"'
-
-
-def posix_zone(zone: ZoneInfo, now_ms: int) -> str:
-    """Return the zone as cameras write it, by its offset now: `UTC-7` is seven hours east."""
-    offset = dt.datetime.fromtimestamp(now_ms / 1000, zone).utcoffset() or dt.timedelta()
-    minutes = round(offset.total_seconds() / 60)
-    hours, rest = divmod(abs(minutes), 60)
-    return f"UTC{'-' if minutes >= 0 else '+'}{hours}" + (f":{rest:02}" if rest else "")
 
 
 def measured(seen: Seen, *, sub_streams: bool) -> Measured:
