@@ -105,9 +105,10 @@ class StreamMeter:
         self._begun_ns, self._units, self._bytes, self._lost = now_ns, 0, 0, 0
 
     def ended(self, code: str) -> None:
-        """Note the end of a session; the next one counts its media time anew."""
+        """Note the end of a session; the next one counts its media time anew, and may be encoded otherwise."""
         with self._lock:
             self._ends.append((self._mono_ns(), code))
+            self._config = None
             self._forget_gops()
             if self._begun_ns is not None and self._units:
                 self._close_bucket(self._last_ns)

@@ -24,10 +24,11 @@ AT_ONCE = 8
 LOOK_S = 180.0
 """Fifteen calls, one a second, behind a line of others and a camera that needs five seconds for each."""
 FIX_S = 600.0
-MORE_LOOKS, PAUSE_S = 3, 3.0
-"""After a fix: a stream that was restarted needs some key frames before anything can be said of it."""
+MORE_LOOKS, PAUSE_S = 8, 1.0
+"""After a fix: a camera that starts its streams anew is away for a while, and needs some key frames then."""
 WHO = "vuon kiem-tra --sua-loi"
 COULD_NOT_RUN = 2
+GONE = "not_answering"
 MARKS = {"red": show.BAD, "yellow": show.LOOK}
 Row = dict[str, Any]
 
@@ -78,13 +79,19 @@ async def _repaired(context: Context, first: Row) -> Row:
     tried = [fault["code"] for fault in first["faults"] if fault["keys"]]
     (row,) = await examine(context, [(first["camera"], first["name"])], fresh=True)
     for _ in range(MORE_LOOKS):
-        if "error" in row or set(tried).isdisjoint(row["unknown"]):
+        if "error" in row or not _is_settling(first, row, tried):
             break
         await asyncio.sleep(PAUSE_S)
         (row,) = await examine(context, [(first["camera"], first["name"])])
     fixed = [code for code in tried if code in row["fine"]]
     kept = {key: done[key] for key in ("outcomes", "factory_login", "failure") if key in done}
     return row | kept | {"fixed": fixed, "left": [code for code in tried if code not in fixed]}
+
+
+def _is_settling(first: Row, row: Row, tried: Sequence[str]) -> bool:
+    """Say whether a camera is away since it was fixed, or has not shown yet what became of it."""
+    away = GONE in {fault["code"] for fault in row["faults"]} - {fault["code"] for fault in first["faults"]}
+    return away or not set(tried).isdisjoint(row["unknown"])
 
 
 async def repair(context: Context, rows: Sequence[Row]) -> list[Row]:
