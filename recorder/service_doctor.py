@@ -13,8 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import anyio
-
 from gateway.core.db import Database
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import PublicId, StreamRole
@@ -162,20 +160,17 @@ class DoctorService:
         return sum(gap.cause in _GONE for gap in gaps)
 
     async def _doors(self, camera: Camera) -> tuple[int, ...]:
-        """Knock at the doors that a camera of ours has no business to keep open."""
+        """Knock at the doors that a camera of ours has no business to keep open.
+
+        One after the other: cameras that have to be connected again stand in the same queue.
+        """
         expected = {camera.about.port, *(stream.spec.port for stream in camera.streams)}
         found: list[int] = []
-
-        async def look(port: int) -> None:
+        for port in (door for door in DOORS if door not in expected):
             await self._tools.budget.connect()
             if await self._tools.knock(camera.about.address, port):
                 found.append(port)
-
-        async with anyio.create_task_group() as tasks:
-            for port in DOORS:
-                if port not in expected:
-                    tasks.start_soon(look, port)
-        return tuple(sorted(found))
+        return tuple(found)
 
 
 def _compared(sight: Sight | None, view: View | None) -> float | None:

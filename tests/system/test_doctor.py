@@ -32,7 +32,7 @@ SUB = Encoder(width=320, height=180, fps=5, gop_frames=5, bitrate_kbps=100)
 LARGE = Encoder(width=1344, height=756, fps=5, gop_frames=5, bitrate_kbps=600)
 BASE = {"no_ntp", "no_label", "no_qcvn"}
 """What a camera out of its box has."""
-QUICK = 'max_calls_per_s = 50\nntp_server = "box"'
+QUICK = 'max_calls_per_s = 50\nmax_connects_per_s = 100\nntp_server = "box"'
 
 
 def adjust(options: CameraOptions) -> CameraOptions:
@@ -46,9 +46,10 @@ def adjust(options: CameraOptions) -> CameraOptions:
                 firmware="V5.5.82 build 190220",
             )  # fmt: skip
         case 1:  # encoders for a big screen
-            main, sub = replace(LARGE, width=1360, height=768, codec=Codec.H265), LARGE
+            main, sub = replace(LARGE, width=1360, height=768), LARGE
         case 2:
-            sub, faults = replace(SUB, codec=Codec.H265), Faults(look=Look.BLURRED)
+            main, sub = replace(MAIN, codec=Codec.H265), replace(SUB, codec=Codec.H265)
+            faults = Faults(look=Look.BLURRED)
         case 3:
             main, quirks = replace(MAIN, gop_frames=15), Quirks(b_frames=2)
         case 4:
@@ -66,8 +67,8 @@ OWN: Mapping[int, set[str]] = {
         "clock_skew", "wrong_zone", "factory_password", "audio_on", "dhcp_address", "bad_firmware", "open_ports",
         "no_mask",
     },
-    1: {"h265_main", "sub_size"},
-    2: {"h265_sub", "blurred"},
+    1: {"sub_size"},
+    2: {"h265_main", "h265_sub", "blurred"},
     3: {"long_gop", "b_frames", "sub_profile"},
     4: {"packet_loss", "frozen", "sub_bitrate"},
     5: {"session_limit", "covered"},
@@ -76,8 +77,8 @@ OWN: Mapping[int, set[str]] = {
 """Faults of each camera beside BASE."""
 FIXED: Mapping[int, set[str]] = {
     0: {"clock_skew", "wrong_zone", "factory_password", "audio_on"},
-    1: {"h265_main", "sub_size"},
-    2: {"h265_sub"},
+    1: {"sub_size"},
+    2: {"h265_main", "h265_sub"},
     3: {"long_gop", "b_frames", "sub_profile"},
     4: {"sub_bitrate"},
 }
