@@ -118,7 +118,7 @@ class Tap:
 
 
 class VisionClient:
-    """Runs the child while `run` is awaited; `still` and `look` answer from memory."""
+    """Runs the child while `run` is awaited; `still` and `sight` answer from memory."""
 
     def __init__(
         self,
@@ -194,12 +194,6 @@ class VisionClient:
         with self._lock:
             eye = self._eyes.get(camera)
             return eye.still.captured_ms if eye is not None and eye.still is not None else None
-
-    def look(self, camera: PublicId) -> Look | None:
-        """Return the figures of the newest key frame."""
-        with self._lock:
-            eye = self._eyes.get(camera)
-            return eye.look if eye is not None else None
 
     def sight(self, camera: PublicId) -> Sight | None:
         """Return how the newest key frame looks, and whether the picture stands still."""
