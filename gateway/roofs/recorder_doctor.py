@@ -7,6 +7,7 @@ ONVIF, is still judged by what was measured; a report carries no address of a st
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -78,8 +79,8 @@ class BoxDoctor:
 
 
 def quoted(name: str) -> str:
-    """Return a camera's name as it is typed after a command."""
-    return name if name and all(c.isalnum() or c in "-_." for c in name) else f'"{name.replace(chr(34), "")}"'
+    """Return a camera's name as it is typed after a command, so that a shell takes it for one word."""
+    return name if name.isalnum() else shlex.quote(name)
 
 
 def measured(seen: Seen, *, sub_streams: bool) -> Measured:
