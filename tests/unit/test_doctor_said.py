@@ -118,7 +118,7 @@ def test_a_clocks_text_is_read(words: str | None, expected: tuple[bool | None, i
 )
 def test_each_word_is_its_fact(changes: dict[str, str], name: str, expected: object) -> None:
     """One changed setting, one changed fact."""
-    assert getattr(facts(**changes), name) == expected
+    assert getattr(facts(WELL, **changes), name) == expected
 
 
 @given(st.dictionaries(st.sampled_from(ORDER), st.text(max_size=30)), st.sampled_from(["ICT-7", "UTC0"]))

@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -40,6 +41,9 @@ class World:
 
     def show(self, camera: PublicId = A, role: StreamRole = StreamRole.SUB, *, key: bool = True) -> None:
         self.feeds[camera, role].publish(unit(self.clock, key=key))
+
+    def looked(self, count: int) -> bool:
+        return self.client.facts().looked == count
 
     async def until(self, check: Callable[[], object]) -> None:
         async with asyncio.timeout(30):
@@ -225,7 +229,7 @@ async def test_the_same_picture_for_too_long_stands_still(shown: int, apart_s: f
         for number in range(shown):
             made.clock.tick(apart_s)
             made.show()
-            await made.until(lambda number=number: made.client.facts().looked == number + 1)
+            await made.until(partial(made.looked, number + 1))
         sight = made.client.sight(A)
         assert sight is not None
         assert sight.frozen is frozen
