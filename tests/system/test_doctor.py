@@ -177,7 +177,10 @@ async def test_twenty_faults_are_named_a_dozen_fixed_the_rest_stays_and_undo_res
 def _settings(camera: Any) -> list[object]:
     """Return what of a camera's settings the doctor may have changed."""
     state = camera.state
-    encoders = [replace(profile.encoder, profile=state.h264_profile(profile.encoder)) for profile in camera.profiles]
+    encoders = [
+        replace(e, profile=state.h264_profile(e) if e.codec is Codec.H264 else "")
+        for e in (profile.encoder for profile in camera.profiles)
+    ]
     return [encoders, state.time_type, state.time_zone, state.ntp_servers, dict(state.osds), sorted(state.muted)]
 
 
