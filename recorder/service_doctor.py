@@ -28,8 +28,6 @@ from recorder.vision.client import Sight, VisionClient
 
 DAY_MS = 86_400_000
 HOUR_NS = 3_600_000_000_000
-STALE_MS = 120_000
-"""A picture older than this says nothing of now; a stretched GOP may have a minute."""
 DOORS = (21, 23, 2323, 8000, 9527, 34567, 37777)
 """FTP, telnet (2323 too), and the makers' own protocols: Hikvision, Xiongmai (two), Dahua."""
 _GONE = frozenset({GapCause.CAMERA, GapCause.NETWORK})
@@ -152,7 +150,7 @@ class DoctorService:
     def _sight(self, task: CameraTask) -> Sight | None:
         """Return how the camera's picture looks now; None if it sends none."""
         sight = self._vision.sight(task.camera.public_id) if self._vision is not None else None
-        return sight if sight is not None and task.state is State.UP and sight.age_ms <= STALE_MS else None
+        return sight if task.state is State.UP else None
 
     async def _outages(self, task: CameraTask) -> int:
         now_ms, stream = self._clock.now_ms(), task.streams[0].stream.id

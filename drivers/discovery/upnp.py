@@ -10,6 +10,7 @@ WANIPConnection:1 §2.4, WANCommonInterfaceConfig:1 §2.4.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import re
 from collections.abc import Callable, Sequence
@@ -166,16 +167,15 @@ class _Visit:
         return xml.parse(reply.content, MOST_BYTES)
 
     def tell(self) -> Told:
-        """Read the forwards of every connection, and the rate of the line."""
+        """Read the forwards of every connection, and the rate of the line; what one service spoils, another tells."""
         forwards: list[Forward] | None = None
         uplink_bps: int | None = None
         for kind, url in self._services():
-            if _CONNECTION.match(kind):
-                found = self._forwards(kind, url)
-                if found is not None:
+            with contextlib.suppress(CameraError, LoginAsked):
+                if _CONNECTION.match(kind) and (found := self._forwards(kind, url)) is not None:
                     forwards = [*(forwards or ()), *found][:MOST_FORWARDS]
-            elif _LINK.match(kind):
-                uplink_bps = self._uplink(kind, url)
+                elif _LINK.match(kind):
+                    uplink_bps = self._uplink(kind, url)
         return Told(None if forwards is None else tuple(forwards), uplink_bps)
 
     def _forwards(self, kind: str, url: str) -> list[Forward] | None:
@@ -191,7 +191,7 @@ class _Visit:
             forward = _forward(answer)
             if forward is not None:
                 found.append(forward)
-        return found
+        return found or None  # the end of the list was not seen: none found is not none there
 
     def _uplink(self, kind: str, url: str) -> int | None:
         answer = self._ask(kind, url, "GetCommonLinkProperties")

@@ -38,6 +38,8 @@ FROZEN_KEYS = 4
 FROZEN_NS = 8_000_000_000
 """So many key frames in a row, over so long, are the same bit for bit only if the camera stands still: a sensor
 has noise."""
+STALE_MS = 120_000
+"""A picture older than this says nothing of now; a stretched GOP may have a minute."""
 BLACK = 2.0
 """A picture with no spread at all (night, lens cap) may well repeat itself: nothing is said of it."""
 
@@ -196,13 +198,13 @@ class VisionClient:
             return eye.still.captured_ms if eye is not None and eye.still is not None else None
 
     def sight(self, camera: PublicId) -> Sight | None:
-        """Return how the newest key frame looks, and whether the picture stands still."""
+        """Return how the newest key frame looks, and whether the picture stands still; None without a fresh one."""
         with self._lock:
             eye = self._eyes.get(camera)
             if eye is None or eye.look is None:
                 return None
             age_ms = (self._clock.mono_ns() - eye.look_ns) // 1_000_000
-            return Sight(eye.look, eye.look_role, age_ms, _stands_still(eye))
+            return Sight(eye.look, eye.look_role, age_ms, _stands_still(eye)) if age_ms <= STALE_MS else None
 
     def facts(self) -> VisionFacts:
         """Return the figures of the child."""

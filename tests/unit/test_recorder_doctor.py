@@ -18,8 +18,8 @@ from recorder.camera import Gate
 from recorder.checklist import ChecklistBook
 from recorder.feed import Feed
 from recorder.registry import Camera
-from recorder.service_doctor import DOORS, HOUR_NS, STALE_MS, DoctorService, Seen
-from recorder.vision.client import VisionClient, _note
+from recorder.service_doctor import DOORS, HOUR_NS, DoctorService, Seen
+from recorder.vision.client import STALE_MS, VisionClient, _note
 from recorder.vision.pipe import Look
 from tests.fakes.clock import FakeClock
 from tests.fakes.recorder_box import RecorderBox, adopt, recorder_box

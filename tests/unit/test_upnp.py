@@ -177,3 +177,10 @@ async def test_an_address_that_went_away_ends_nothing() -> None:
     gone = Address("gone", ipaddress.IPv4Interface("203.0.113.7/24"))
     with igd(entries=[CAMERA]):
         assert len(await find_modems((gone, LOOPBACK), 0.6)) == 1
+
+
+@pytest.mark.anyio
+async def test_a_list_whose_end_was_not_seen_is_not_empty() -> None:
+    """Sixty-four entries that are switched off say nothing of the next one; the line's rate is told all the same."""
+    with igd(mode="endless", entries=[(8000, "TCP", "192.168.1.20", 80, "0")]):
+        assert await ask() == Told(None, 40_000_000)
