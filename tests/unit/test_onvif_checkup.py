@@ -16,7 +16,7 @@ from drivers.doctor.said import Said
 from drivers.gate import GateState, LoginGate
 from drivers.onvif import checkup
 from drivers.onvif.driver import OnvifDriver
-from drivers.onvif.pace import CallPool
+from drivers.onvif.pace import CallPool, Turns
 from drivers.onvif.transport import Limits
 from drivers.simulated.camera import SimulatedCamera
 from drivers.simulated.farm import QUICK, Farm
@@ -40,7 +40,7 @@ async def camera(**quirks: Any) -> AsyncIterator[SimulatedCamera]:
 
 async def look(one: SimulatedCamera, gate: LoginGate | None = None) -> Said:
     gate = gate or LoginGate(Login("admin", Secret(PASSWORD)))
-    pool = CallPool(calls_per_s=200)
+    pool = CallPool(turns=Turns(200))
     driver = OnvifDriver(one.address, one.onvif_port, gate, pool=pool, clock=SystemClock(), limits=Limits(total_s=2.0))
     driver.settle()
     try:
