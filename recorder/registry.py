@@ -42,6 +42,12 @@ def m0003(db: UtilsDatabase) -> None:
     apply_schema(db, files("recorder") / "schema_settings.sql")
 
 
+@MIGRATIONS()
+def m0004(db: UtilsDatabase) -> None:
+    """Add the checklists (`recorder.checklist`)."""
+    apply_schema(db, files("recorder") / "schema_checklist.sql")
+
+
 class LoginState(StrEnum):
     """What is known of the stored password."""
 

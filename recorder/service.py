@@ -40,6 +40,7 @@ from recorder.runs import RunBook
 from recorder.service_activate import ActivateService, Activator
 from recorder.service_cameras import CameraService, Learn
 from recorder.service_discovery import DiscoveryService
+from recorder.service_doctor import Doctor, DoctorService
 from recorder.service_footage import FootageService, OpenTicket
 from recorder.service_holds import HoldService
 from recorder.service_settings import SettingsService
@@ -92,6 +93,8 @@ class Parts:
     """Hears what cameras report; None: nobody listens."""
     settings: tuple[SettingBook, CameraSetter] | None = None
     """The book of settings on cameras and who speaks to them; None: their calls are not offered."""
+    doctor: Doctor | None = None
+    """Judges cameras; None: the doctor's calls are unknown."""
 
 
 class Recorder:
@@ -193,6 +196,8 @@ class Recorder:
         }
         if parts.settings is not None:
             told |= SettingsService(self.cameras, parts.registry, *parts.settings).handlers()
+        if parts.doctor is not None:
+            told |= DoctorService(self.cameras, parts.tools, parts.vision, parts.db, parts.doctor).handlers()
         return told
 
     async def _supervised(self, name: str, run: Callable[[], Any]) -> None:

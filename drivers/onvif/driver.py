@@ -10,6 +10,8 @@ import random
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import ClassVar
 
+from lxml import etree
+
 from drivers.base import (
     CameraEvent,
     CameraSettings,
@@ -27,7 +29,7 @@ from drivers.discovery import multicast as discovery
 from drivers.discovery.wsd import DEFAULT_PATH
 from drivers.gate import LoginGate
 from drivers.onvif import profiles as rules
-from drivers.onvif.client import OnvifClient
+from drivers.onvif.client import DeviceInformation, OnvifClient
 from drivers.onvif.events import Forgetful, PullMemory, Reports
 from drivers.onvif.ownuser import Accounts
 from drivers.onvif.pace import CallPool, Line
@@ -189,6 +191,14 @@ class OnvifDriver:
         check_keys(change.setting for change in changes)
         reader = await self._settings_reader()
         return await SettingsApplier(self._desk, reader, self._accounts, self._clock).apply(changes)
+
+    async def about(self) -> DeviceInformation:
+        """Ask make, model and firmware as they are now."""
+        return await self._desk.run(lambda client: client.device_information())
+
+    async def ask(self, operation: str) -> etree._Element:
+        """Ask the device service one thing without arguments, in the camera's line."""
+        return await self._desk.device(operation)
 
     async def _settings_reader(self) -> SettingsReader:
         if self._reader is None:

@@ -21,48 +21,49 @@ T = TypeVar("T")
 
 ADOPTION_BURST = 10
 THREADS = 8
-_INTERVAL_NS = 1_000_000_000
-"""One call a second."""
+CALLS_PER_S = 1.0
 
 
 class Pace:
-    """Token bucket: `burst` calls at once, then one a second. Pure: time is an argument."""
+    """Token bucket: `burst` calls at once, then one a second or as told. Pure: time is an argument."""
 
-    def __init__(self, burst: int = ADOPTION_BURST) -> None:
-        self._burst = burst
+    def __init__(self, burst: int = ADOPTION_BURST, calls_per_s: float = CALLS_PER_S) -> None:
+        self._burst, self._interval_ns = burst, int(1e9 / calls_per_s)
         self._free_ns: int | None = None
         """Monotonic time at which the bucket would be full again."""
 
     def settle(self) -> None:
-        """End the adoption: from now on no two calls within a second."""
+        """End the adoption: from now on no two calls within the interval (a second)."""
         self._burst = 1
 
     def wait_s(self, now_ns: int) -> float:
         """Take one call and return how long it has to wait before it may be sent."""
         full_ns = max(self._free_ns or now_ns, now_ns)
-        start_ns = max(now_ns, full_ns - (self._burst - 1) * _INTERVAL_NS)
-        self._free_ns = max(full_ns, now_ns) + _INTERVAL_NS
+        start_ns = max(now_ns, full_ns - (self._burst - 1) * self._interval_ns)
+        self._free_ns = max(full_ns, now_ns) + self._interval_ns
         return (start_ns - now_ns) / 1e9
 
 
 class Turn:
     """One camera's lock and pace, shared by all who ask it."""
 
-    def __init__(self) -> None:
-        self.lock, self.pace = anyio.Lock(), Pace()
+    def __init__(self, calls_per_s: float) -> None:
+        self.lock, self.pace = anyio.Lock(), Pace(calls_per_s=calls_per_s)
 
 
 class Turns:
     """The turns of the cameras that somebody asks now, by host; a host that nobody asks begins anew."""
 
-    def __init__(self) -> None:
+    def __init__(self, calls_per_s: float = CALLS_PER_S) -> None:
+        """Let each camera be asked that often once it is ours."""
+        self._calls_per_s = calls_per_s
         self._turns: WeakValueDictionary[str, Turn] = WeakValueDictionary()
 
     def of(self, host: str) -> Turn:
         """Return the host's turn; the caller's reference keeps it."""
         turn = self._turns.get(host)
         if turn is None:
-            turn = self._turns[host] = Turn()
+            turn = self._turns[host] = Turn(self._calls_per_s)
         return turn
 
 

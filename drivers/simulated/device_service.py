@@ -106,11 +106,12 @@ class DeviceService:
         return _NOTHING
 
     def _information(self, _: SoapRequest) -> Xml:
+        quirks = self._state.quirks
         return join(
             [
-                tag("tds:Manufacturer", MANUFACTURER),
-                tag("tds:Model", MODEL),
-                tag("tds:FirmwareVersion", FIRMWARE),
+                tag("tds:Manufacturer", quirks.manufacturer or MANUFACTURER),
+                tag("tds:Model", quirks.model or MODEL),
+                tag("tds:FirmwareVersion", quirks.firmware or FIRMWARE),
                 tag("tds:SerialNumber", self._state.identity.serial),
                 tag("tds:HardwareId", HARDWARE),
             ]
@@ -199,7 +200,7 @@ class DeviceService:
         state = self._state
         info = [tag("tt:Name", "eth0"), tag("tt:HwAddress", state.identity.mac), tag("tt:MTU", 1500)]
         manual = tag("tt:Manual", tag("tt:Address", state.address), tag("tt:PrefixLength", 24))
-        ipv4 = tag("tt:IPv4", tag("tt:Enabled", True), tag("tt:Config", manual, tag("tt:DHCP", False)))
+        ipv4 = tag("tt:IPv4", tag("tt:Enabled", True), tag("tt:Config", manual, tag("tt:DHCP", state.quirks.dhcp)))
         about = [tag("tt:Enabled", True), tag("tt:Info", *info), ipv4]
         return tag("tds:NetworkInterfaces", *about, token="eth0")  # noqa: S106 - an ONVIF token names a thing
 

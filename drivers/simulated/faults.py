@@ -107,6 +107,12 @@ class Quirks:
     wrong_host: str = ""
     """Host named in XAddrs and stream URIs instead of our own."""
     no_get_services: bool = False
+    dhcp: bool = False
+    """Says that its address comes from DHCP."""
+    manufacturer: str = ""
+    """Make, model and firmware it claims; "" = its own."""
+    model: str = ""
+    firmware: str = ""
     ignores_set: tuple[str, ...] = ()
     """Media services (media1, media2) that answer SetVideoEncoderConfiguration and change nothing."""
     refuses_profile: str = ""

@@ -154,7 +154,7 @@ def read_encoder(state: CameraState, configuration: etree._Element, profile: Pro
         quality=number("Quality", old.quality),
         profile=old.profile if codec is Codec.H265 else _profile(state, configuration, old),
     )
-    sizes = {*SIZES[profile.role], (old.width, old.height)}
+    sizes = {*SIZES[profile.role], (old.width, old.height), profile.came_with}
     fits = (
         (wanted.width, wanted.height) in sizes
         and 1 <= wanted.fps <= MOST_FPS

@@ -60,6 +60,11 @@ class Profile:
     path: str
     """RTSP path with query, beginning with a slash."""
     encoder: Encoder
+    came_with: tuple[int, int] = field(init=False)
+    """Size it was built with: always on offer beside `SIZES`, so that a client can take a change back."""
+
+    def __post_init__(self) -> None:
+        self.came_with = (self.encoder.width, self.encoder.height)
 
     @property
     def encoder_token(self) -> str:

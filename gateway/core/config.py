@@ -129,6 +129,7 @@ class Cameras(_Section):
     max_logins: int = Field(default=4, ge=1, le=32)
     max_connects_per_s: int = Field(default=10, ge=1, le=100)
     events: bool = True
+    max_calls_per_s: float = Field(default=1.0, ge=0.1, le=50)
     ntp_server: str = Field(default="", max_length=253)
 
 

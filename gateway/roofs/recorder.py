@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from drivers.adopt import Learned, Means, learn
 from drivers.discovery.vendorsearch import VendorStep
 from drivers.gate import LoginGate
-from drivers.onvif.pace import CallPool
+from drivers.onvif.pace import CallPool, Turns
 from drivers.retry import after_failure
 from drivers.rtsp.network import RtspNetwork
 from drivers.rtsp.source import DEFAULT_PORT, RtspSource
@@ -41,6 +41,7 @@ from gateway.roofs.activation import Activation, doubted
 from gateway.roofs.camera_settings import SettingsDesk, stream_spec
 from gateway.roofs.listening import Ears
 from gateway.roofs.main import run_daemon
+from gateway.roofs.recorder_doctor import BoxDoctor
 from gateway.roofs.searching import Searching
 from recorder.budget import StartBudget, knock
 from recorder.camera import Tools
@@ -218,7 +219,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             registry=registry,
             on_fault=on_fault,
         )
-        pool = CallPool()
+        pool = CallPool(turns=Turns(config.cameras.max_calls_per_s))
         searching = search_of(config, clock, pool)
         async with contained("temporary-address", on_fault):
             await searching.recover()
@@ -244,6 +245,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             clock=clock,
             on_fault=on_fault,
             listen=ears.listen if config.cameras.events else None,
+            doctor=BoxDoctor(config, clock, drivers.pool),
         )
         async with Recorder(parts, settings(config)) as recorder:
             log.info("recorder.ready", cameras=len(recorder.cameras.all()), volumes=len(config.volumes))

@@ -57,6 +57,7 @@ sync_s = 1.0
 interfaces = ["127.0.0.1"]
 loopback = true
 discovery_s = 1.5
+{cameras}
 [clock]
 require_ntp = false
 [vision]
@@ -67,10 +68,10 @@ sandbox = true
 class Recorderd:
     """One box's recorder: start, call, stop, kill, start again."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, cameras: str = "") -> None:
         self.root = root
         self.config = root / "config.toml"
-        self.config.write_text(CONFIG.format(root=root))
+        self.config.write_text(CONFIG.format(root=root, cameras=cameras))
         self.client = ControlClient(root / "run" / "recorder.sock", "recorder")
         self.feed_socket = root / "run" / "feed.sock"
         self.footage = root / "footage"
@@ -162,9 +163,9 @@ class Recorderd:
 
 
 @asynccontextmanager
-async def recorderd(root: Path) -> AsyncIterator[Recorderd]:
-    """Run a daemon in `root`; what is still running at the end is killed."""
-    daemon = Recorderd(root)
+async def recorderd(root: Path, cameras: str = "") -> AsyncIterator[Recorderd]:
+    """Run a daemon in `root`, with more lines for `[cameras]`; what is still running at the end is killed."""
+    daemon = Recorderd(root, cameras)
     try:
         async with daemon.client:
             await daemon.start()

@@ -127,6 +127,15 @@ def test_adoption_may_burst_then_one_a_second() -> None:
     assert pace.wait_s(103_000_000_000) == 0.0
 
 
+def test_the_rate_after_adoption_is_configured() -> None:
+    """A box whose cameras bear more asks more often."""
+    pace = Pace(burst=1, calls_per_s=4.0)
+    assert [pace.wait_s(0) for _ in range(3)] == [0.0, 0.25, 0.5]
+    turn = Turns(4.0).of("10.0.0.9")
+    turn.pace.settle()
+    assert [turn.pace.wait_s(0) for _ in range(2)] == [0.0, 0.25]
+
+
 @given(st.lists(st.integers(0, 3_000), min_size=1, max_size=60))
 def test_pace_never_exceeds_its_rate(gaps_ms: list[int]) -> None:
     """However calls arrive, a settled camera gets no two within a second."""

@@ -265,6 +265,26 @@ async def needs_symbol() -> None:
         assert (await soap(cam, "CreateUsers", "tds", content=user.format("Abcdefgh-1"))).status == 200
 
 
+async def dhcp() -> None:
+    async with camera(dhcp=True) as cam:
+        assert b"<tt:DHCP>true</tt:DHCP>" in (await soap(cam, "GetNetworkInterfaces", "tds")).body
+
+
+async def manufacturer() -> None:
+    async with camera(manufacturer="HIKVISION") as cam:
+        assert b"Manufacturer>HIKVISION<" in (await soap(cam, "GetDeviceInformation", "tds")).body
+
+
+async def model() -> None:
+    async with camera(model="DS-2CD2143G0-I") as cam:
+        assert b"Model>DS-2CD2143G0-I<" in (await soap(cam, "GetDeviceInformation", "tds")).body
+
+
+async def firmware() -> None:
+    async with camera(firmware="V5.5.82 build 190220") as cam:
+        assert b"FirmwareVersion>V5.5.82 build 190220<" in (await soap(cam, "GetDeviceInformation", "tds")).body
+
+
 async def lockout_after() -> None:
     async with camera(lockout_after=2) as cam:
         for _ in range(2):
@@ -291,6 +311,7 @@ QUIRKS: dict[str, Proof] = {
         needs_termination_time, absolute_time_only, unsubscribe_kills_all, sloppy_match, discovery_delay_s,
         lockout_after, lockout_s, vendor, inactive, onvif_off, activation,
         ignores_set, refuses_profile, osd_ascii, needs_symbol,
+        dhcp, manufacturer, model, firmware,
     )
 }  # fmt: skip
 
