@@ -35,7 +35,7 @@ from gateway.core.errors import BadInput, CameraUnreachable, CameraUnsupported, 
 from gateway.core.log import fault_sink, get_logger
 from gateway.core.model import Grant, Login
 from gateway.core.secrets import load_seal_key, load_verify_key
-from gateway.core.supervise import contained
+from gateway.core.supervise import FaultSink, contained
 from gateway.core.ticket import open_ticket
 from gateway.roofs.activation import Activation, doubted
 from gateway.roofs.camera_settings import SettingsDesk, stream_spec
@@ -186,6 +186,20 @@ def search_of(config: Config, clock: Clock, pool: CallPool) -> Searching:
     )
 
 
+async def recovered_search(config: Config, clock: Clock, pool: CallPool, on_fault: FaultSink) -> Searching:
+    """Return what searches, after taking back an address that a killed search may have left."""
+    searching = search_of(config, clock, pool)
+    async with contained("temporary-address", on_fault):
+        await searching.recover()
+    return searching
+
+
+def start_budget(config: Config, clock: Clock) -> StartBudget:
+    """Return the box's own pace of logins and connections."""
+    cameras = config.cameras
+    return StartBudget(clock, max_logins=cameras.max_logins, connects_per_s=cameras.max_connects_per_s)
+
+
 @contextlib.asynccontextmanager
 async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]:
     """Run the recorder while entered."""
@@ -209,9 +223,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             retry=after_failure,
             knock=knock,
             jitter=random.random,
-            budget=StartBudget(
-                clock, max_logins=config.cameras.max_logins, connects_per_s=config.cameras.max_connects_per_s
-            ),
+            budget=start_budget(config, clock),
             footage=store,
             runs=runs,
             ledger=ledger,
@@ -220,9 +232,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             on_fault=on_fault,
         )
         pool = CallPool(turns=Turns(config.cameras.max_calls_per_s))
-        searching = search_of(config, clock, pool)
-        async with contained("temporary-address", on_fault):
-            await searching.recover()
+        searching = await recovered_search(config, clock, pool, on_fault)
         drivers = Drivers(searching, clock, network, pool)
         ears = Ears(config.paths.state / "pullpoints", clock, CallPool(turns=pool.turns))
         parts = Parts(
