@@ -1,8 +1,8 @@
 """Access units and codec configurations: what flows from a camera to disk, viewers and vision.
 
-Owns the media words, those of audio, too (which flows nowhere unless it is asked for). Invariants: an `AccessUnit` is frozen and shared by all readers, nobody
-copies or changes its NAL units; NAL units carry neither start codes nor length prefixes; media
-time is unwrapped 90 kHz ticks (64-bit) that start at 0 for each run.
+Owns the media words, those of audio, too (which flows nowhere unless it is asked for). Invariants: an
+`AccessUnit` is frozen and shared by all readers, nobody copies or changes its NAL units; NAL units carry neither
+start codes nor length prefixes; media time is unwrapped 90 kHz ticks (64-bit) that start at 0 for each run.
 """
 
 from __future__ import annotations
