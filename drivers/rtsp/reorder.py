@@ -13,6 +13,12 @@ LONGEST_NS = 100_000_000
 FAR = 0x8000
 
 
+def _first(packets: list[bytes]) -> int:
+    """Return the lowest sequence number of a stream's first packets, seen from any of them."""
+    numbers = [packet[2] << 8 | packet[3] for packet in packets]
+    return min(numbers, key=lambda number: (number - numbers[0] + FAR) & 0xFFFF)
+
+
 class Reorder:
     """Sorts the packets of one track; each holds at least a sequence number (4 bytes)."""
 
@@ -26,9 +32,11 @@ class Reorder:
     def take(self, packets: list[bytes], now_ns: int) -> list[bytes]:
         """Return what may be handed on now, in order; late and repeated packets come out as they are."""
         out: list[bytes] = []
+        if self._next < 0 and packets:
+            self._next = _first(packets)
         for packet in packets:
             sequence = packet[2] << 8 | packet[3]
-            if sequence == self._next or self._next < 0:
+            if sequence == self._next:
                 out.append(packet)
                 self._next = (sequence + 1) & 0xFFFF
                 if self._held:

@@ -52,11 +52,6 @@ def _with_tls(quirks: Quirks) -> Quirks:
     return replace(quirks, rtsps=True)
 
 
-def _with_basic(quirks: Quirks) -> Quirks:
-    """TLS, and a login in clear inside it as the only one."""
-    return replace(quirks, rtsps=True, rtsp_basic=True, rtsp_digest=())
-
-
 @dataclass(frozen=True)
 class Case:
     """One driver under test."""
@@ -78,5 +73,4 @@ CASES = (
     Case("rtsp", rtsp_only, "rtsp", _garbage),
     Case("rtsp over udp", rtsp_only, "rtsp", _garbage, _udp_only, "rtsp"),
     Case("rtsps", rtsp_only, "rtsp", _garbage, _with_tls, "rtsp"),
-    Case("rtsps with basic", rtsp_only, "rtsp", _garbage, _with_basic, "rtsp"),
 )
