@@ -79,8 +79,10 @@ class AudioDepacketizer:
         self._want = -1
         self._lost_before = 0
         self._parts: list[bytes] = []
-        self._due_bytes = 0
-        """What the frame in the making still lacks."""
+        self._due_bytes = self._whole_bytes = 0
+        """What the frame in the making still lacks, of how much."""
+        self._torn = False
+        """True after a hole: pieces of a frame whose beginning may be missing are left out up to a marker."""
 
     def packet(self, data: bytes, at: int, stop: int, read_ns: int) -> None:
         """Take the RTP packet `data[at:stop]`, whatever it holds."""
@@ -96,7 +98,7 @@ class AudioDepacketizer:
             self.late += 1
             return
         if ahead:
-            self._parts, self._due_bytes = [], 0
+            self._parts, self._due_bytes, self._torn = [], 0, True
             missing = ahead if ahead < MOST_AHEAD else 0
             self.lost += missing
             self._lost_before += missing
@@ -106,7 +108,7 @@ class AudioDepacketizer:
         if not payload:
             return
         if self._form.config.codec is AudioCodec.AAC:
-            self._aac(payload, stamp, read_ns)
+            self._aac(payload, stamp, read_ns, ends=bool(data[at + 1] & 0x80))
         else:
             self._hand_over(payload, stamp, read_ns)
 
@@ -116,16 +118,19 @@ class AudioDepacketizer:
         self.units += 1
         self._deliver(AudioUnit(frame, pts_ticks, read_ns, self._form.config, lost_before))
 
-    def _aac(self, payload: bytes, stamp: int, read_ns: int) -> None:
+    def _aac(self, payload: bytes, stamp: int, read_ns: int, *, ends: bool) -> None:
         """Take apart AU headers and frames (RFC 3640 §3.2); a frame may go over several packets."""
         sizes = self._sizes(payload)
         if not sizes or max(sizes) > MOST_FRAME_BYTES:
             self._break()
             return
         at = 2 + (int.from_bytes(payload[:2], "big") + 7) // 8
-        if (len(sizes) == 1 and sizes[0] > len(payload) - at) or self._due_bytes:
-            self._fragment(sizes, payload[at:], stamp, read_ns)
+        if self._due_bytes and sizes != [self._whole_bytes]:
+            self._break()  # the rest of that frame never came
+        if self._due_bytes or (len(sizes) == 1 and sizes[0] > len(payload) - at):
+            self._fragment(sizes[0], payload[at:], stamp, read_ns, ends=ends)
             return
+        self._torn = False
         for number, size in enumerate(sizes):
             if at + size > len(payload):
                 self._break()
@@ -152,14 +157,17 @@ class AudioDepacketizer:
             sizes.append(field >> extra)
         return sizes
 
-    def _fragment(self, sizes: list[int], piece: bytes, stamp: int, read_ns: int) -> None:
-        """Take a piece of one frame: each repeats the whole frame's length (RFC 3640 §3.2.3)."""
-        due = self._due_bytes or sizes[0]
-        if len(sizes) != 1 or len(piece) > due or not piece:
+    def _fragment(self, whole: int, piece: bytes, stamp: int, read_ns: int, *, ends: bool) -> None:
+        """Take a piece of one frame: each repeats the frame's length, the last has the marker (RFC 3640 §3.2.3)."""
+        if self._torn:
+            self._torn = not ends
+            return
+        due = self._due_bytes or whole
+        if len(piece) > due or not piece:
             self._break()
             return
         self._parts.append(piece)
-        self._due_bytes = due - len(piece)
+        self._whole_bytes, self._due_bytes = whole, due - len(piece)
         if not self._due_bytes:
             frame, self._parts = b"".join(self._parts), []
             self._hand_over(frame, stamp, read_ns)
