@@ -218,14 +218,14 @@ class RtspSession:
     def _watch(self, now_ns: int) -> None:
         media = self.media
         assert media is not None
+        if media.contradicted:
+            raise CameraClosed("the camera changed its codec", was=media.codec.value, **self._names())
         if media.packets != self._packets:
             self._packets, self._media_ns = media.packets, now_ns
         elif now_ns - self._media_ns > self._times.silent_s * _NS:
             raise CameraSilent("the camera sends no video", seconds=self._times.silent_s, **self._names())
         if media.units != self._units:
             self._units, self._picture_ns = media.units, now_ns
-        elif media.contradicted:
-            raise CameraClosed("the camera changed its codec", was=media.codec.value, **self._names())
         elif now_ns - self._picture_ns > self._times.pictureless_s * _NS:
             raise CameraBadReply("the camera's packets make no picture", packets=media.packets, **self._names())
 
