@@ -26,7 +26,10 @@ from drivers.rtsp.tracks import Tracks
 from gateway.core.errors import CameraBadReply, CameraSilent, CameraUnreachable
 from gateway.core.media import AudioUnit, CodecConfig
 
-READ_BYTES = 256 * 1024
+READ_BYTES = 64 * 1024
+"""Asked of the kernel at once. Above 128 KiB the C library maps fresh pages for each read: 16 us instead of 3."""
+MOST_READS = 4
+"""Of one connection at a wake-up: the others wait."""
 MOST_BYTES_PER_S = 16_000_000
 """128 Mbit/s: no camera sends that much."""
 MOST_PACKETS_PER_S = 40_000
@@ -245,34 +248,38 @@ class Link:
         self._pairs.append(pair)
         return pair
 
-    def _decrypt(self, tls: TlsClient, data: bytes, now_ns: int) -> bytes:
-        """Return what came through TLS; the session begins when the certificate is trusted."""
+    def _receive(self, tls: TlsClient, data: bytes, now_ns: int) -> None:
+        """Take bytes through TLS; the session begins when the certificate is trusted."""
         was = tls.established
         plain = tls.receive(data)
         if tls.established and not was:
             assert self.socket is not None
             self._gate.trust(tls.fingerprint)
             self.session.start(now_ns, self.socket.getsockname()[0])
-        return plain
+        if plain:
+            self.session.receive(plain, now_ns)
+        if tls.ended:
+            raise self.session.closed("tls")
 
     def _read(self, now_ns: int) -> None:
         assert self.socket is not None
-        try:
-            data = self.socket.recv(READ_BYTES)
-        except BlockingIOError:
-            return
-        except OSError as error:
-            raise self.session.closed(errno.errorcode.get(error.errno or 0, "")) from error
-        if not data:
-            raise self.session.closed()
-        self._reads += 1
-        self._bytes += len(data)
-        if self._tls is not None:
-            data = self._decrypt(self._tls, data, now_ns)
-        if data:
-            self.session.receive(data, now_ns)
-        if self._tls is not None and self._tls.ended:
-            raise self.session.closed("tls")
+        for _ in range(MOST_READS):
+            try:
+                data = self.socket.recv(READ_BYTES)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                raise self.session.closed(errno.errorcode.get(error.errno or 0, "")) from error
+            if not data:
+                raise self.session.closed()
+            self._reads += 1
+            self._bytes += len(data)
+            if self._tls is None:
+                self.session.receive(data, now_ns)
+            else:
+                self._receive(self._tls, data, now_ns)
+            if len(data) < READ_BYTES:
+                return
 
     def _flush(self) -> None:
         assert self.socket is not None
