@@ -19,6 +19,9 @@ MOST_FRAME_BYTES = 8 * 1024
 """AAC has at most 768 bytes a channel and frame."""
 MOST_FRAMES = 64
 MOST_AHEAD = 10_000
+"""A longer jump of the sequence is a camera that counts anew, not loss."""
+FAR = 0x8000
+"""So far ahead is behind: late or repeated."""
 MOST_CONFIG_BYTES = 64
 SAMPLES = 1_024
 """Of one AAC-LC frame and channel (ISO 14496-3 §4.5.1.1)."""
@@ -76,7 +79,7 @@ class AudioDepacketizer:
         self.packets = self.units = self.lost = self.malformed = self.foreign = self.late = 0
         self._form, self._deliver = form, deliver
         self._clock = Unwrapper(form.config.rate_hz)
-        self._want = -1
+        self._want = self._anew = -1
         self._lost_before = 0
         self._parts: list[bytes] = []
         self._due_bytes = self._whole_bytes = 0
@@ -93,16 +96,8 @@ class AudioDepacketizer:
             self.foreign += 1
             return
         sequence, stamp = _HEAD.unpack_from(data, at + 2)
-        ahead = (sequence - self._want) & 0xFFFF if self._want >= 0 else 0
-        if ahead >= 0x8000:
-            self.late += 1
+        if not self._is_next(sequence):
             return
-        if ahead:
-            self._parts, self._due_bytes, self._torn = [], 0, True
-            missing = ahead if ahead < MOST_AHEAD else 0
-            self.lost += missing
-            self._lost_before += missing
-        self._want = (sequence + 1) & 0xFFFF
         self.packets += 1
         payload = data[bounds[0] : bounds[1]]
         if not payload:
@@ -111,6 +106,21 @@ class AudioDepacketizer:
             self._aac(payload, stamp, read_ns, ends=bool(data[at + 1] & 0x80))
         else:
             self._hand_over(payload, stamp, read_ns)
+
+    def _is_next(self, sequence: int) -> bool:
+        """Account for a sequence number; False if the packet is late or repeated."""
+        ahead = (sequence - self._want) & 0xFFFF if self._want >= 0 else 0
+        anew, self._anew = sequence == self._anew, (sequence + 1) & 0xFFFF
+        if ahead >= FAR and not anew:
+            self.late += 1
+            return False
+        if ahead:
+            self._parts, self._due_bytes, self._torn = [], 0, True
+            missing = ahead if ahead < MOST_AHEAD else 0
+            self.lost += missing
+            self._lost_before += missing
+        self._want = self._anew
+        return True
 
     def _hand_over(self, frame: bytes, stamp: int, read_ns: int) -> None:
         pts_ticks = self._clock.unwrap(stamp & 0xFFFFFFFF, read_ns)

@@ -9,6 +9,7 @@ nothing is ever sent; no call blocks, one reads at most `MOST_READ` packets.
 from __future__ import annotations
 
 import contextlib
+import errno
 import socket
 from collections.abc import Callable
 from typing import TypeAlias
@@ -30,6 +31,10 @@ def _at(where: Where, port: int) -> Where:
     return (where[0], port) if len(where) == 2 else (where[0], port, where[2], where[3])
 
 
+def _failure(error: OSError, peer: Where, what: str) -> CameraUnreachable:
+    return CameraUnreachable(what, address=peer[0], reason=errno.errorcode.get(error.errno or 0, "ports"))
+
+
 class _Ear:
     """One socket: deaf until it is known whom to hear."""
 
@@ -49,23 +54,29 @@ class _Ear:
 
     def _connect(self, port: int) -> None:
         self._port = port
-        if port > 0:
-            self.socket.connect(_at(self._peer, port))
+        try:
+            if port > 0:
+                self.socket.connect(_at(self._peer, port))
+        except OSError as error:
+            raise _failure(error, self._peer, "the camera's UDP port cannot be reached") from error
 
     def read(self, buffer: bytearray) -> list[bytes]:
         """Return the camera's packets that are here."""
         packets: list[bytes] = []
         view = memoryview(buffer)
-        with contextlib.suppress(BlockingIOError):
-            for _ in range(MOST_READ):
-                try:
-                    length, where = self.socket.recvfrom_into(buffer)
-                except ConnectionError:  # an ICMP message of the camera: it says nothing about the next packet
-                    continue
-                if not self._is_camera(where):
-                    self.strangers += 1
-                elif length >= LEAST_BYTES:
-                    packets.append(bytes(view[:length]))
+        for _ in range(MOST_READ):
+            try:
+                length, where = self.socket.recvfrom_into(buffer)
+            except BlockingIOError:
+                break
+            except ConnectionError:  # an ICMP message of the camera: it says nothing about the next packet
+                continue
+            except OSError as error:
+                raise _failure(error, self._peer, "UDP cannot be read") from error
+            if not self._is_camera(where):
+                self.strangers += 1
+            elif length >= LEAST_BYTES:
+                packets.append(bytes(view[:length]))
         return packets
 
     def _is_camera(self, where: Where) -> bool:
@@ -78,17 +89,15 @@ class _Ear:
 def _pair(make: Callable[[], socket.socket], local: Where) -> tuple[socket.socket, socket.socket]:
     """Bind an even port and the next one of our address."""
     for _ in range(PORT_TRIES):
-        first, second = make(), make()
-        try:
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):  # a neighbour is taken: another pair
+            first = stack.enter_context(make())
+            second = stack.enter_context(make())
             first.bind(_at(local, 0))
             port = int(first.getsockname()[1])
             if port % 2 == 0:
                 second.bind(_at(local, port + 1))
+                stack.pop_all()
                 return first, second
-        except OSError:
-            pass  # the odd neighbour is taken: another pair
-        first.close()
-        second.close()
     raise OSError("no free pair of UDP ports")
 
 
@@ -107,13 +116,12 @@ class Datagrams:
         try:
             rtp, rtcp = _pair(make, local)
         except OSError as error:
-            raise CameraUnreachable("no UDP ports are free on the box", address=peer[0], reason="ports") from error
+            raise _failure(error, peer, "no UDP ports are free on the box") from error
         rtp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
         self.port = int(rtp.getsockname()[1])
         """Our even port; the next one is for RTCP."""
         self._rtp, self._rtcp = _Ear(rtp, peer), _Ear(rtcp, peer)
         self._buffer = bytearray(MOST_DATAGRAM_BYTES)
-        self.hearing = False
 
     @property
     def sockets(self) -> tuple[socket.socket, socket.socket]:
@@ -129,7 +137,6 @@ class Datagrams:
         """Begin to hear the camera's ports, 0 = whatever port it sends from."""
         self._rtp.hear(rtp_port)
         self._rtcp.hear(rtcp_port)
-        self.hearing = True
 
     def media(self) -> list[bytes]:
         """Return the RTP packets that are here, each at least a header long."""

@@ -1,9 +1,9 @@
-"""One stream's connection, driven by the network thread: TCP, TLS on it, UDP beside it.
+"""One stream's connection, driven by the network thread: TCP, TLS on it, or UDP beside it.
 
 Owns `Link`: sockets, session, counters. Invariants: no call blocks; every way to the end is one raised
 `CameraError` (or the sink's own error), after which `close()` leaves neither socket nor login claim; a
 camera that floods is cut off before it can slow the others; over TLS nothing is sent before the gate trusts the
-camera's certificate.
+camera's certificate, and no video comes beside it in clear.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class StreamStatistics:
     source: RtspSource
     phase: str
     transport: str
-    """tcp, tls, udp, or udp+tls (only the RTSP messages are encrypted then)."""
+    """tcp, tls or udp."""
     config: CodecConfig | None
     reads: int
     bytes: int
@@ -104,7 +104,7 @@ class Link:
             sink,
             hosts=(address.where[0].lower(),),
             timeouts=timeouts,
-            tracks=Tracks(habit, make_pair=self._open_pair, on_audio=on_audio),
+            tracks=Tracks(habit, make_pair=None if source.tls else self._open_pair, on_audio=on_audio),
         )
         self._gate = gate
         self._tls = TlsClient() if source.tls else None
@@ -197,8 +197,9 @@ class Link:
     @property
     def transport(self) -> str:
         """How the stream comes, in a word."""
-        ways = ["udp"] * self.session.tracks.udp + ["tls"] * self.source.tls
-        return "+".join(ways) or "tcp"
+        if self.source.tls:
+            return "tls"
+        return "udp" if self.session.tracks.udp else "tcp"
 
     def close(self) -> None:
         """Close the socket and give the login back; safe to call twice."""

@@ -17,8 +17,8 @@ _H264_SETS = frozenset({7, 8})
 _H264_KEPT = frozenset({6})
 _H264_BEGINNING = frozenset({1, 2, 5})
 """Slices that carry first_mb_in_slice (partitions B and C do not)."""
-_H265_HEADS = frozenset({b"\x40\x01", b"\x42\x01", b"\x44\x01"})
-"""VPS, SPS and PPS of H.265: no H.264 camera sends types 0, 2 and 4."""
+_H265_HEADS = frozenset({b"\x40\x01", b"\x42\x01", b"\x44\x01", b"\x60\x01", b"\x62\x01"})
+"""VPS, SPS, PPS, AP and FU of H.265: no H.264 camera sends types 0, 2 and 4."""
 
 
 class H264Depacketizer(Depacketizer):

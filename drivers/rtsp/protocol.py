@@ -101,7 +101,7 @@ def failure_of_status(message: Message, method: str) -> CameraError:
         asked = {"retry_after_s": min(int(after), MOST_RETRY_AFTER_S)} if re.fullmatch(r"\d{1,6}", after) else {}
         return CameraOverloaded("the camera has no room for another viewer", status=status, method=method, **asked)
     if status == UNSUPPORTED_TRANSPORT:
-        return CameraUnsupported("the camera streams neither over TCP nor over UDP", status=status, hint="transport")
+        return CameraUnsupported("the camera refuses every transport we ask for", status=status, hint="transport")
     if 300 <= status < 400:
         return CameraBadReply("the camera redirects; we never follow", status=status, method=method)
     return CameraBadReply(f"the camera answered {status} to {method}", status=status, method=method)

@@ -30,7 +30,8 @@ from gateway.core.errors import (
     CameraUnsupported,
 )
 from gateway.core.media import AccessUnit, AudioCodec, AudioUnit, CodecConfig
-from gateway.core.model import Login, Secret, StreamRole
+from gateway.core.model import Login, PublicId, Secret, StreamRole
+from recorder.feed import Feed
 from tests.fakes.encoded import decodes
 from tests.fakes.simulated import until
 
@@ -300,12 +301,12 @@ async def test_tls_to_a_camera_that_speaks_none() -> None:
         assert camera.book.good_logins == 0
 
 
-async def test_udp_beside_tls() -> None:
-    """The messages are encrypted, the media is not: said in the statistics."""
+async def test_no_video_in_clear_beside_tls() -> None:
+    """A camera that refuses to stream inside TLS is refused: UDP would show the class to the whole network."""
     async with running(rtsps=True, udp_only=True) as (camera, network):
-        async with playing(network, source(camera)) as sink:
-            assert network.statistics().streams[0].transport == "udp+tls"
-        assert whole(sink.units)
+        error = await fails(network, source(camera), CameraUnsupported)
+        assert error.fields["hint"] == "transport"
+        assert (camera.calls["rtsp.SETUP"], camera.calls["refused_setups"]) == (1, 1)
 
 
 async def test_sound_is_not_even_asked_for() -> None:
@@ -345,6 +346,18 @@ async def test_sound_nobody_can_take_leaves_the_picture_alone() -> None:
         async with playing(network, source(camera), sound=True) as sink:
             assert whole(sink.units)
         assert camera.calls["rtsp.SETUP"] == 1
+
+
+async def test_b_frames_are_a_fact_of_the_stream() -> None:
+    """Pictures in another order than shown: whole, recorded as they are, and told by the feed."""
+    async with running(b_frames=2) as (camera, network):
+        async with playing(network, source(camera), count=25) as sink:
+            assert whole(sink.units)
+        feed = Feed(PublicId("a" * 16), StreamRole.MAIN)
+        for unit in sink.units:
+            feed.publish(unit)
+        assert feed.facts().b_frames
+        assert (network.statistics().streams, camera.sessions) == ((), 0)
 
 
 async def test_a_full_camera_says_when_to_come_back() -> None:

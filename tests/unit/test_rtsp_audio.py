@@ -128,10 +128,19 @@ def test_other_packets_are_not_ours() -> None:
     made, units = taker(PCMU)
     take(made, b"x", kind=96)
     take(made, b"x", kind=0, first=10)
-    take(made, b"x", kind=0, first=9)
+    take(made, b"x", kind=0, first=8)
     made.packet(b"\x80\0", 0, 2, 1)
     made.packet(b"\x40\0" + bytes(20), 0, 22, 1)
     assert (made.foreign, made.late, made.malformed, len(units)) == (1, 1, 2, 1)
+
+
+def test_a_sound_that_counts_anew_is_followed() -> None:
+    """Two packets in a row far behind: the first is late, from the second on it is the new line."""
+    made, units = taker(PCMU)
+    take(made, b"x", kind=0, first=40_000)
+    take(made, b"a", b"b", b"c", kind=0, first=20_000)
+    assert [unit.data for unit in units] == [b"x", b"b", b"c"]
+    assert (made.late, made.lost) == (1, 0)
 
 
 @given(

@@ -122,3 +122,16 @@ def test_ipv6() -> None:
         right.sendto(rtp(7, 0, b"x"), ("::1", made.port))
         assert [packet[3] for packet in made.media()] == [7]
     made.close()
+
+
+def test_a_socket_that_breaks_ends_this_camera_only() -> None:
+    """What the system says of it is a `CameraError`, whenever it says it."""
+    with pair() as made:
+        made.hear(9, 9)
+        for sock in made.sockets:
+            sock.close()
+        with pytest.raises(CameraUnreachable) as caught:
+            made.media()
+        assert caught.value.fields["reason"] == "EBADF"
+        with pytest.raises(CameraUnreachable):
+            made._rtp._connect(10)
