@@ -115,7 +115,7 @@ async def is_up(address: str) -> bool:
 
 
 def rtsp_place(text: str | None) -> tuple[str | None, int, bool]:
-    """Return path, port and whether it is TLS, of `/path`, `:8554/path`, `rtsps://:322/path` or `:8554` (no path known).
+    """Return path, port and whether it is TLS, of `/path`, `:8554/path`, `rtsps://:322/path` or `:8554`.
 
     BadInput if the port is no number, or TLS has no path: paths are guessed without a login first, in clear only.
     """

@@ -13,11 +13,11 @@ from drivers.base import LoginMode, StreamInfo
 from drivers.gate import GateState
 from drivers.rtsp.source import RtspSource
 from gateway.core.config import Config, parse_config
-from gateway.core.errors import BadInput, ConfigError, NotFound
+from gateway.core.errors import ConfigError, NotFound
 from gateway.core.feedwire import Subscription
 from gateway.core.media import Codec
 from gateway.core.model import Login, PublicId, Secret, StreamRole, new_public_id
-from gateway.roofs.recorder import make_gate, new_camera, rtsp_place, settings, slots, source_of
+from gateway.roofs.recorder import make_gate, new_camera, settings, slots, source_of
 from recorder.gaps import GapCause
 from recorder.holds import read_holds
 from recorder.losses import Losses
@@ -197,27 +197,6 @@ def test_what_drivers_learned_becomes_what_is_stored() -> None:
     secret = replace(learned, streams=(StreamInfo(StreamRole.MAIN, RtspSource("10.0.0.1", 322, "/a", tls=True)),))
     (main,) = new_camera(secret, AdoptOrder("10.0.0.1", None, login, None)).streams
     assert source_of(main) == RtspSource("10.0.0.1", 322, "/a", tls=True)
-
-
-@pytest.mark.parametrize(
-    ("text", "place"),
-    [
-        (None, (None, 554, False)),
-        ("/stream1", ("/stream1", 554, False)),
-        (":8554/a:b", ("/a:b", 8554, False)),
-        ("rtsps:///stream1", ("/stream1", 322, True)),
-        ("rtsps://:8322/a?b=1", ("/a?b=1", 8322, True)),
-    ],
-)
-def test_what_an_installer_writes_is_a_place(text: str | None, place: tuple[str | None, int, bool]) -> None:
-    """Path, port and whether it is TLS."""
-    assert rtsp_place(text) == place
-
-
-def test_a_port_that_is_none() -> None:
-    """The message shows what it looks like."""
-    with pytest.raises(BadInput, match="rtsps://:322/stream1"):
-        rtsp_place("rtsps://:a/b")
 
 
 def test_what_is_known_of_a_login_makes_its_gate() -> None:
