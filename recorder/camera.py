@@ -51,6 +51,8 @@ class Gate(Protocol):
     """The login budget of one camera, shared by all its connections."""
 
     login: Login | None
+    pin: str
+    """The TLS certificate it trusts; empty until one was seen."""
 
 
 class StreamPlayer(Protocol):
@@ -123,6 +125,11 @@ class StreamTask:
         """Set once this stream has played or failed: the login is then known to be good or not."""
         self._again = asyncio.Event()
         self._sink: SessionSink | None = None
+
+    @property
+    def clock_lies(self) -> bool:
+        """Say whether the camera's clock was found wrong in the session that plays."""
+        return self._sink is not None and self._sink.clock_lies
 
     async def run(self) -> None:
         """Keep the stream playing until cancelled."""
@@ -261,6 +268,7 @@ class CameraTask:
     def __init__(self, camera: Camera, tools: Tools) -> None:
         self.camera, self._tools = camera, tools
         self.gate = tools.make_gate(camera.about.login, camera.about.login_state)
+        self.gate.pin = camera.about.tls_pin
         self.streams = tuple(StreamTask(self, stream, tools) for stream in camera.streams)
         self.leaving: GapCause | None = None
         """Why the streams are about to be cancelled, when it is not the end of the recorder."""
@@ -307,8 +315,10 @@ class CameraTask:
         await self._tools.journal.note(event)
 
     async def login_worked(self) -> None:
-        """Remember that the camera took the stored password."""
+        """Remember that the camera took the stored password, and which certificate it showed."""
         await self._note_login(LoginState.ACCEPTED)
+        if self.gate.pin != self.camera.about.tls_pin:
+            self.camera = await self._tools.registry.note_pin(self.camera.public_id, self.gate.pin)
 
     async def login_refused(self) -> None:
         """Remember over restarts that the stored password is wrong."""

@@ -79,6 +79,7 @@ class StreamSpec:
     fps: float = 0.0
     bitrate_bps: int = 0
     token: str = ""
+    tls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,8 @@ class NewCamera:
     login: Login | None = None
     login_mode: str = ""
     login_state: LoginState = LoginState.UNTRIED
+    tls_pin: str = ""
+    """SHA-256 of the certificate it showed first, hex; empty while it was never spoken to over TLS."""
     manufacturer: str = ""
     model: str = ""
     firmware: str = ""
@@ -214,11 +217,16 @@ class Registry:
         """Store another login: the one way out of `refused`."""
         sealed = self._seal.seal(login.password.reveal().encode(), _context(camera))
         columns = {"username": login.username, "password": sealed, "login_state": LoginState.UNTRIED.value}
+        columns["tls_pin"] = ""  # whoever enters a login vouches for the camera that is there now
         return await self._update(camera, columns)
 
     async def note_login(self, camera: PublicId, state: LoginState) -> Camera:
         """Remember what the camera said to the stored password."""
         return await self._update(camera, {"login_state": state.value})
+
+    async def note_pin(self, camera: PublicId, fingerprint: str) -> Camera:
+        """Remember the TLS certificate that the camera showed first."""
+        return await self._update(camera, {"tls_pin": fingerprint})
 
     async def move(self, camera: PublicId, address: str, port: int) -> Camera:
         """Follow a camera whose address changed; its streams move with it."""
@@ -276,6 +284,7 @@ class Registry:
             "password": sealed,
             "login_mode": new.login_mode,
             "login_state": new.login_state.value,
+            "tls_pin": new.tls_pin,
         }
 
     def _load(self, connection: sqlite3.Connection, *, removed: bool) -> tuple[Camera, ...]:
@@ -302,6 +311,7 @@ class Registry:
             login=login,
             login_mode=row["login_mode"],
             login_state=LoginState(row["login_state"]),
+            tls_pin=row["tls_pin"],
             manufacturer=row["manufacturer"],
             model=row["model"],
             firmware=row["firmware"],
@@ -312,6 +322,7 @@ class Registry:
 
 def _stream(row: sqlite3.Row, camera: PublicId) -> Stream:
     named = {item.name: row[item.name] for item in dataclasses.fields(StreamSpec) if item.name != "role"}
+    named["tls"] = bool(named["tls"])
     return Stream(StreamId(row["id"]), camera, StreamSpec(role=StreamRole(row["role"]), **named))
 
 

@@ -19,6 +19,7 @@ from typing import Any, Self
 
 import anyio.to_thread
 
+from drivers.simulated.certificate import SelfSigned
 from drivers.simulated.counters import Counters
 from drivers.simulated.device_service import DeviceService
 from drivers.simulated.discovery import Announced, Responder
@@ -32,6 +33,7 @@ from drivers.simulated.media_parts import codecs
 from drivers.simulated.media_service import MediaService
 from drivers.simulated.onvifd import OnvifServer
 from drivers.simulated.outlet import ByteSink
+from drivers.simulated.paths import Paths
 from drivers.simulated.rtspd import RtspPorts, RtspServer, WriterSink
 from drivers.simulated.scene import SceneSpec, SceneStore, still
 from drivers.simulated.state import MAIN, MOST_GOP, SUB, CameraState, Encoder, Profile, identity_of
@@ -127,6 +129,9 @@ class SimulatedCamera:
         self._announced = Announced(self.state, self.faults, self.counters)
         self.vendor.attach(self.state, self.counters, self._vendor_changed)
         self._rtsp: RtspServer | None = None
+        self._rtsps: RtspServer | None = None
+        self.certificate: SelfSigned | None = None
+        """What it shows over TLS; made when it starts, kept over restarts."""
         self._onvif: OnvifServer | None = None
 
     def _first_encoder(self, encoder: Encoder) -> Encoder:
@@ -153,6 +158,11 @@ class SimulatedCamera:
         return self.state.rtsp_port
 
     @property
+    def rtsps_port(self) -> int:
+        """Return the port of RTSP over TLS; 0 for a camera without it."""
+        return self._rtsps.port if self._rtsps else 0
+
+    @property
     def bad_logins(self) -> int:
         """Return how often a wrong password was sent, over all protocols."""
         return sum(book.bad_logins for book in self.vendor.books)
@@ -165,7 +175,11 @@ class SimulatedCamera:
     @property
     def sessions(self) -> int:
         """Return the number of RTSP sessions at the moment."""
-        return self._rtsp.sessions if self._rtsp else 0
+        return sum(server.sessions for server in self._servers)
+
+    @property
+    def _servers(self) -> list[RtspServer]:
+        return [server for server in (self._rtsp, self._rtsps) if server is not None]
 
     def rtsp_url(self, role: StreamRole = StreamRole.MAIN) -> str:
         """Return the stream's address without a login in it."""
@@ -182,7 +196,7 @@ class SimulatedCamera:
             "good_logins": sum(book.good_logins for book in self.vendor.books),
             "lockouts": sum(book.lockouts for book in self.vendor.books),
             "sessions": self.sessions,
-            "connections": self._rtsp.connections if self._rtsp else 0,
+            "connections": sum(server.connections for server in self._servers),
             "subscriptions": self.events.subscriptions,
         }
 
@@ -234,7 +248,7 @@ class SimulatedCamera:
         options, world = self.options, self._world
         dice = random.Random(os.urandom(16))  # noqa: S311 - RTP numbers and simulated loss, no secrets
         ports = RtspPorts(
-            _Paths(self),
+            Paths(self.state, self.streams),
             self.book,
             self.faults,
             self.quirks,
@@ -243,9 +257,14 @@ class SimulatedCamera:
             world.pacer,
             dice,
             world.make_sink,
+            lambda: self.sessions,
         )
         self._rtsp = await RtspServer(ports, options.address, self.state.rtsp_port).__aenter__()
         self.state.rtsp_port = self._rtsp.port
+        if self.quirks.rtsps:
+            self.certificate = self.certificate or SelfSigned(world.clock)
+            secret = replace(ports, make_sink=WriterSink)  # a paced sink would write past TLS
+            self._rtsps = await RtspServer(secret, options.address, 0, tls=self.certificate.context).__aenter__()
 
     async def _start_onvif(self) -> None:
         services = {
@@ -276,12 +295,13 @@ class SimulatedCamera:
             self._announce()
 
     async def _unplug(self) -> None:
-        rtsp, self._rtsp, onvif, self._onvif = self._rtsp, None, self._onvif, None
+        servers, onvif = self._servers, self._onvif
+        self._rtsp = self._rtsps = self._onvif = None
         if self._world.responder is not None:
             self._world.responder.vanish(self._announced)
         self.vendor.silence()
-        if rtsp is not None:
-            await rtsp.__aexit__(None, None, None)
+        for server in servers:
+            await server.__aexit__(None, None, None)
         if onvif is not None:
             await onvif.__aexit__(None, None, None)
 
@@ -299,20 +319,24 @@ class SimulatedCamera:
 
     async def drop_connections(self) -> None:
         """Reset all RTSP connections; clients may come again at once."""
-        if self._rtsp is not None:
-            await self._rtsp.drop_connections()
+        for server in self._servers:
+            await server.drop_connections()
 
     async def switch(self, name: str, value: object) -> None:
         """Set a fault or a quirk by name and do what follows from it; raises BadInput.
 
-        Beside the fields of `Faults` and `Quirks` there are four acts: `drop_connections`, `motion` (an ONVIF
-        event with this state), `password` and `gop_frames` (somebody changes them on the camera's own page).
+        Beside the fields of `Faults` and `Quirks` there are five acts: `drop_connections`, `motion` (an ONVIF
+        event with this state), `password` and `gop_frames` (somebody changes them on the camera's own page),
+        `certificate` (it makes another one for TLS).
         """
         if name == "drop_connections":
             await self.drop_connections()
             return
         if name == "motion":
             self.events.emit(value="true" if value else "false")
+            return
+        if name == "certificate" and self.certificate is not None:
+            self.certificate.renew()
             return
         if name == "password":
             self.set_password(value)
@@ -358,25 +382,10 @@ class SimulatedCamera:
 
     def _restart_stream(self, profile: Profile) -> None:
         """Show new pictures to new sessions and end the old ones: an encoder was set."""
-        if self._rtsp is not None:
-            self._rtsp.abort_streams(self.streams[profile.role])
+        for server in self._servers:
+            server.abort_streams(self.streams[profile.role])
 
     def _reboot(self) -> None:
         self.events.forget()
-        if self._rtsp is not None:
-            self._rtsp.abort_streams(None)
-
-
-class _Paths(dict[str, LiveStream]):
-    """RTSP paths as they are at the moment of asking: a camera can lose its sub stream while it runs."""
-
-    def __init__(self, camera: SimulatedCamera) -> None:
-        super().__init__()
-        self._camera = camera
-
-    def get(self, path: str, default: Any = None) -> Any:
-        """Return the stream at `path`; tolerant of other query strings, as cameras are."""
-        for profile in self._camera.state.shown_profiles():
-            if path in (profile.path, profile.path.partition("?")[0]):
-                return self._camera.streams[profile.role]
-        return default
+        for server in self._servers:
+            server.abort_streams(None)

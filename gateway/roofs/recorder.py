@@ -13,7 +13,7 @@ import contextlib
 import random
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -26,7 +26,7 @@ from drivers.gate import LoginGate
 from drivers.onvif.pace import CallPool, Turns
 from drivers.retry import after_failure
 from drivers.rtsp.network import RtspNetwork
-from drivers.rtsp.source import DEFAULT_PORT, RtspSource
+from drivers.rtsp.source import DEFAULT_PORT, DEFAULT_TLS_PORT, RtspSource
 from gateway.core.clock import Clock
 from gateway.core.config import Config
 from gateway.core.daemonize import DaemonFacts, Health
@@ -82,16 +82,23 @@ class Drivers:
         means = Means(self.clock, self.pool, self.network)
         gate = LoginGate(order.login, clear_text=order.clear_text)
         found = self.searching.found.get((order.address, order.endpoint))
-        path, rtsp_port = rtsp_place(order.rtsp_path)
+        path, rtsp_port, rtsp_tls = rtsp_place(order.rtsp_path)
         try:
             learned = await learn(
-                order.address, order.port, gate, means, found=found, rtsp_path=path, rtsp_port=rtsp_port
+                order.address,
+                order.port,
+                gate,
+                means,
+                found=found,
+                rtsp_path=path,
+                rtsp_port=rtsp_port,
+                rtsp_tls=rtsp_tls,
             )
         except CameraUnreachable as error:
             if path is None and await is_up(order.address):
                 raise CameraUnsupported("nothing here speaks ONVIF", address=order.address) from error
             raise
-        return new_camera(learned, order)
+        return replace(new_camera(learned, order), tls_pin=gate.pin)
 
 
 async def is_up(address: str) -> bool:
@@ -107,14 +114,20 @@ async def is_up(address: str) -> bool:
     return True
 
 
-def rtsp_place(text: str | None) -> tuple[str | None, int]:
-    """Return path and port of `/path`, `:8554/path` or `:8554` (no path known); BadInput if the port is no number."""
-    if text is None or not text.startswith(":"):
-        return text, DEFAULT_PORT
-    port, slash, path = text[1:].partition("/")
-    if not (port.isascii() and port.isdigit()):
-        raise BadInput("an RTSP path looks like /stream1 or :8554/stream1", key="rtsp_path")
-    return slash + path or None, int(port)
+def rtsp_place(text: str | None) -> tuple[str | None, int, bool]:
+    """Return path, port and whether it is TLS, of `/path`, `:8554/path`, `rtsps://:322/path` or `:8554`.
+
+    BadInput if the port is no number, or TLS has no path: paths are guessed without a login first, in clear only.
+    """
+    tls = text is not None and text.startswith("rtsps://")
+    place = text.removeprefix("rtsps://") if text is not None else None
+    path, port = place, str(DEFAULT_TLS_PORT if tls else DEFAULT_PORT)
+    if place is not None and place.startswith(":"):
+        port, slash, rest = place[1:].partition("/")
+        path = slash + rest or None
+    if not (port.isascii() and port.isdigit()) or (tls and not path):
+        raise BadInput("an RTSP path looks like /stream1, :8554/stream1 or rtsps://:322/stream1", key="rtsp_path")
+    return path, int(port), tls
 
 
 def new_camera(learned: Learned, order: AdoptOrder) -> NewCamera:
@@ -136,7 +149,7 @@ def new_camera(learned: Learned, order: AdoptOrder) -> NewCamera:
 
 def source_of(spec: StreamSpec) -> RtspSource:
     """Return where a stream is fetched."""
-    return RtspSource(spec.host, spec.port, spec.path)
+    return RtspSource(spec.host, spec.port, spec.path, spec.tls)
 
 
 def make_gate(login: Login | None, state: LoginState) -> LoginGate:
