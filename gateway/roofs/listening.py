@@ -17,8 +17,9 @@ from drivers.onvif.driver import OnvifDriver
 from drivers.onvif.memory import PullFile
 from drivers.onvif.pace import CallPool
 from gateway.core.clock import Clock
+from gateway.core.config import Config
 from recorder.camera import Gate
-from recorder.cameraevents import Report
+from recorder.cameraevents import Listen, Report
 from recorder.registry import Camera
 
 
@@ -50,3 +51,10 @@ class Ears:
                     yield event
         finally:
             await driver.close()
+
+
+def listen_of(config: Config, clock: Clock, pool: CallPool) -> Listen | None:
+    """Return what listens to cameras, with threads of its own but the turns of `pool`; None if nobody shall."""
+    if not config.cameras.events:
+        return None
+    return Ears(config.paths.state / "pullpoints", clock, CallPool(turns=pool.turns)).listen

@@ -39,7 +39,7 @@ from gateway.core.supervise import FaultSink, contained
 from gateway.core.ticket import open_ticket
 from gateway.roofs.activation import Activation, doubted
 from gateway.roofs.camera_settings import SettingsDesk, stream_spec
-from gateway.roofs.listening import Ears
+from gateway.roofs.listening import listen_of
 from gateway.roofs.main import run_daemon
 from gateway.roofs.recorder_doctor import BoxDoctor
 from gateway.roofs.searching import Searching
@@ -247,7 +247,6 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
         pool = CallPool(turns=Turns(config.cameras.max_calls_per_s))
         searching = await recovered_search(config, clock, pool, on_fault)
         drivers = Drivers(searching, clock, network, pool)
-        ears = Ears(config.paths.state / "pullpoints", clock, CallPool(turns=pool.turns))
         parts = Parts(
             db=db,
             journal=journal,
@@ -267,7 +266,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             daemon=facts.as_dict,
             clock=clock,
             on_fault=on_fault,
-            listen=ears.listen if config.cameras.events else None,
+            listen=listen_of(config, clock, pool),
             doctor=BoxDoctor(config, clock, drivers.pool),
         )
         async with Recorder(parts, settings(config)) as recorder:

@@ -20,10 +20,11 @@ from lxml import etree
 from drivers import xml
 from drivers.base import Found
 from drivers.onvif import auth, soap
-from drivers.onvif.client import clock_of, device_path, http_date
+from drivers.onvif.client import device_path
 from drivers.onvif.documents import PREWARMED, SHARED, Documents
 from drivers.onvif.pace import ADOPTION_BURST, CallPool, Line, Pace, Turns
 from drivers.onvif.profiles import Profile, choose, from_media1, number
+from drivers.onvif.replies import clock_of, http_date
 from drivers.onvif.transport import LoginAsked, Reply
 from drivers.rtsp.auth import Challenge
 from gateway.core.errors import CameraBadReply, CameraError, CameraOverloaded, CameraUnsupported
