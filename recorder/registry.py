@@ -24,10 +24,13 @@ from gateway.core.errors import BadInput, NotFound
 from gateway.core.events import Event
 from gateway.core.model import CameraId, Login, PublicId, Secret, StreamId, StreamRole, new_public_id
 from gateway.core.secrets import SealKey
+from recorder.identity import Identity, same_camera
 from recorder.journal import Journal
 
 MIGRATIONS = Migrations("cameras")
 MAX_NAME = 80
+CHANNEL_COLUMN = "channel INTEGER NOT NULL DEFAULT 0 CHECK (channel BETWEEN 0 AND 256)"
+"""As in schema.sql."""
 
 
 @MIGRATIONS()
@@ -36,21 +39,19 @@ def m0001(db: UtilsDatabase) -> None:
     apply_schema(db, files("recorder") / "schema.sql")
 
 
+@MIGRATIONS()
+def m0002_channels(db: UtilsDatabase) -> None:
+    """Tell the channels of a recorder apart. schema.sql has the column: only older databases lack it."""
+    if not any(column.name == "channel" for column in db.table("camera").columns):
+        db.conn.execute(f"ALTER TABLE camera ADD COLUMN {CHANNEL_COLUMN}")
+
+
 class LoginState(StrEnum):
     """What is known of the stored password."""
 
     UNTRIED = "untried"
     ACCEPTED = "accepted"
     REFUSED = "refused"
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What makes a camera the same camera; empty strings are unknown."""
-
-    endpoint: str = ""
-    mac: str = ""
-    serial: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +273,7 @@ class Registry:
             driver=row["driver"],
             address=row["address"],
             port=row["port"],
-            identity=Identity(row["endpoint"], row["mac"], row["serial"]),
+            identity=Identity(row["endpoint"], row["mac"], row["serial"], row["channel"]),
             login=login,
             login_mode=row["login_mode"],
             login_state=LoginState(row["login_state"]),
@@ -301,16 +302,3 @@ def _one(cameras: tuple[Camera, ...], public_id: PublicId) -> Camera:
         if camera.public_id == public_id:
             return camera
     raise NotFound("no such camera", key="camera")
-
-
-def same_camera(cameras: tuple[Camera, ...], identity: Identity) -> Camera | None:
-    """Return the camera that two of the three marks agree on, or one if the others are unknown.
-
-    A mark that both sides know and that differs speaks against it: a swapped camera is another one.
-    """
-    for camera in cameras:
-        pairs = zip(dataclasses.astuple(camera.about.identity), dataclasses.astuple(identity), strict=True)
-        known = [ours == theirs for ours, theirs in pairs if ours and theirs]
-        if known and all(known):
-            return camera
-    return None

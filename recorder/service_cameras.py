@@ -16,7 +16,8 @@ from gateway.core.errors import BadInput, CameraUnsupported, NotFound
 from gateway.core.model import Login, PublicId, Secret, StreamRole, is_public_id
 from gateway.core.wire import Handler, Reply, Request
 from recorder.cameras import Cameras, describe
-from recorder.registry import Camera, Identity, LoginState, NewCamera, Registry, same_camera
+from recorder.identity import Identity, same_camera
+from recorder.registry import Camera, LoginState, NewCamera, Registry
 
 MAX_SEARCH_S = 60
 MAX_TEXT = 256

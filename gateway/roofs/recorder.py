@@ -41,9 +41,10 @@ from gateway.roofs.main import run_daemon
 from recorder.budget import StartBudget, knock
 from recorder.camera import Tools
 from recorder.gaps import GapLedger
+from recorder.identity import Identity
 from recorder.journal import Journal
 from recorder.losses import Losses
-from recorder.registry import MIGRATIONS, Identity, LoginState, NewCamera, Registry, StreamSpec
+from recorder.registry import MIGRATIONS, LoginState, NewCamera, Registry, StreamSpec
 from recorder.retention import Rule
 from recorder.runs import RunBook, boot_id
 from recorder.school import SchoolKey, load_school_key

@@ -16,8 +16,9 @@ from gateway.core.media import AccessUnit
 from gateway.core.model import Login, Secret, StreamId, StreamRole
 from gateway.core.secrets import SealKey
 from recorder.gaps import GapCause, GapLedger
+from recorder.identity import Identity
 from recorder.journal import Journal
-from recorder.registry import MIGRATIONS, Camera, Identity, LoginState, NewCamera, Registry, StreamSpec
+from recorder.registry import MIGRATIONS, Camera, LoginState, NewCamera, Registry, StreamSpec
 from recorder.runs import Run, RunBook
 
 BOOT = "0b0b0b0b-0000-4000-8000-000000000001"

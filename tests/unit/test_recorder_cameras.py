@@ -19,8 +19,9 @@ from gateway.core.model import Login, PublicId, Secret, StreamRole, new_public_i
 from gateway.roofs.recorder import make_gate, new_camera, settings, slots, source_of
 from recorder.gaps import GapCause
 from recorder.holds import read_holds
+from recorder.identity import Identity
 from recorder.losses import Losses
-from recorder.registry import Identity, LoginState, StreamSpec
+from recorder.registry import LoginState, StreamSpec
 from recorder.retention import Hold
 from recorder.runs import Anchor, Run, Step, Told
 from recorder.service_cameras import AdoptOrder

@@ -9,7 +9,8 @@ import pytest
 
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import Login, PublicId, Secret, StreamRole
-from recorder.registry import Identity, LoginState, same_camera
+from recorder.identity import Identity, same_camera
+from recorder.registry import LoginState
 from tests.fakes.clock import FakeClock
 from tests.fakes.recording import books, new_camera
 
