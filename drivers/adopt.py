@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from drivers.base import Driver, Found, LoginMode, Probe, StreamInfo
+from drivers.discovery.neighbours import mac_of
 from drivers.discovery.wsd import DEFAULT_PATH
 from drivers.gate import LoginGate
 from drivers.onvif.client import device_path
@@ -95,20 +96,20 @@ async def learn(
     endpoint = found.endpoint if found else ""
     path = device_path(found) if found else DEFAULT_PATH
     try:
-        onvif = await _speaking_onvif(address, port, gate, means, path=path, channel=channel)
+        onvif = await speaking_onvif(address, port, gate, means, path=path, channel=channel)
     except (CameraUnreachable, CameraUnsupported, CameraBadReply):
         if rtsp_path is None:
             raise
     else:
-        return await _read(onvif, endpoint, onvif.port)
+        return await read(onvif, address, endpoint, onvif.port)
     if means.player is None:
         raise CameraUnsupported("RTSP streams cannot be opened here", address=address)
     source = RtspSource(address, rtsp_port, rtsp_path)
     rtsp = RtspOnlyDriver(source, gate, player=means.player, clock=means.clock)
-    return await _read(rtsp, endpoint, rtsp_port)
+    return await read(rtsp, address, endpoint, rtsp_port)
 
 
-async def _speaking_onvif(
+async def speaking_onvif(
     address: str, port: int | None, gate: LoginGate, means: Means, *, path: str, channel: int
 ) -> OnvifDriver:
     """Return a driver whose port answered ONVIF to a call without a login.
@@ -144,19 +145,27 @@ def _candidates(port: int | None, usual: Sequence[int]) -> tuple[int, ...]:
     return tuple(usual) if port is None else (port,)
 
 
-async def _read(driver: Driver, endpoint: str, port: int) -> Learned:
+async def read(driver: Driver, address: str, endpoint: str, port: int) -> Learned:
     """Ask a driver everything and close it."""
     try:
         probe: Probe = await driver.probe()
         streams = await driver.streams()
     finally:
         await driver.close()
+    return learned_of(probe, streams, address=address, endpoint=endpoint, port=port)
+
+
+def learned_of(probe: Probe, streams: tuple[StreamInfo, ...], *, address: str, endpoint: str, port: int) -> Learned:
+    """Put together what adoption stores.
+
+    The MAC on our wire goes before the one the camera tells: only that can be seen again without a login.
+    """
     return Learned(
         driver=probe.driver,
         endpoint=endpoint,
         port=port,
         serial=probe.serial,
-        mac=probe.mac,
+        mac=mac_of(address) or probe.mac,
         manufacturer=probe.manufacturer,
         model=probe.model,
         firmware=probe.firmware,

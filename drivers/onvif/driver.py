@@ -26,10 +26,10 @@ from drivers.discovery.wsd import DEFAULT_PATH
 from drivers.gate import LoginGate
 from drivers.onvif import profiles as rules
 from drivers.onvif.client import OnvifClient
-from drivers.onvif.pace import CallPool, Line
+from drivers.onvif.pace import CallPool
 from drivers.onvif.transport import Limits
 from gateway.core.clock import Clock
-from gateway.core.errors import CameraUnsupported
+from gateway.core.errors import CameraBadReply, CameraUnsupported
 from gateway.core.model import StreamRole
 
 
@@ -53,7 +53,7 @@ class OnvifDriver:
     ) -> None:
         self.host, self.port, self.channel = host, port, channel
         self._client = OnvifClient(host, port, gate, clock=clock, path=path, limits=limits)
-        self._line = Line(pool, clock)
+        self._line = pool.line(host, clock)
         self._clock = clock
         self._channels: tuple[rules.Channel, ...] | None = None
 
@@ -100,7 +100,30 @@ class OnvifDriver:
 
         A sub stream whose address the camera will not tell is left out; main must be there.
         """
-        channel = await self._own_channel()
+        return await self._streams_of(await self._own_channel())
+
+    async def every_channel(self) -> tuple[tuple[str, tuple[StreamInfo, ...]], ...]:
+        """Return the video source and the streams of each channel; none for one that tells no address."""
+        channels = await self._all_channels()
+        self._line.allow(2 * len(channels))
+        found = []
+        for channel in channels:
+            try:
+                streams = await self._streams_of(channel)
+            except (CameraUnsupported, CameraBadReply):
+                streams = ()
+            found.append((channel.source, streams))
+        return tuple(found)
+
+    async def serial(self) -> str:
+        """Log in, once, and return the serial number; "" if the camera tells none."""
+        call = self._line.call
+        await call(self._client.read_clock)
+        if self._client.login_mode is LoginMode.UNKNOWN:
+            await call(self._client.learn_login)
+        return (await call(self._client.device_information)).serial
+
+    async def _streams_of(self, channel: rules.Channel) -> tuple[StreamInfo, ...]:
         found = [await self._stream(StreamRole.MAIN, channel.main)]
         if channel.sub is not None:
             try:

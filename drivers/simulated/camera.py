@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import ipaddress
 import os
 import random
 from collections.abc import Callable
@@ -66,7 +67,10 @@ class CameraOptions:
     loop_s: int = LOOP_S
     grain: int = 0
     mtu_bytes: int = MTU_BYTES
-    paths: tuple[str, str] = ("/Streaming/Channels/101", "/Streaming/Channels/102")
+    paths: tuple[str, str] = ("/Streaming/Channels/{c}01", "/Streaming/Channels/{c}02")
+    """Main and sub; {c} is the channel, from 1."""
+    channels: int = 1
+    """Above 1 it is a recorder: one device, one list of users, and channels that show the same pictures."""
     faults: Faults = field(default_factory=Faults)
     quirks: Quirks = field(default_factory=Quirks)
 
@@ -92,8 +96,7 @@ class SimulatedCamera:
         login = options.login
         self.book = LoginBook({login.username: User(login.password)}, self.quirks, world.clock)
         self.profiles = [
-            Profile(StreamRole.MAIN, "main", options.paths[0], self._first_encoder(options.main)),
-            Profile(StreamRole.SUB, "sub", options.paths[1], options.sub),
+            profile for channel in range(1, options.channels + 1) for profile in self._profiles_of(channel)
         ]
         self.state = CameraState(
             options.name,
@@ -117,12 +120,21 @@ class SimulatedCamera:
                 phase=phase,
                 mtu_bytes=options.mtu_bytes,
             )
-            for profile in self.profiles
+            for profile in self.profiles[:2]
         }
+        """By role: the channels of a recorder share them."""
         self.events = EventService(self.state)
         self._announced = Announced(self.state, self.faults, self.counters)
         self._rtsp: RtspServer | None = None
         self._onvif: OnvifServer | None = None
+
+    def _profiles_of(self, channel: int) -> list[Profile]:
+        main, sub = (path.format(c=channel) for path in self.options.paths)
+        mark = "" if channel == 1 else str(channel)
+        return [
+            Profile(StreamRole.MAIN, f"main{mark}", main, self._first_encoder(self.options.main), channel),
+            Profile(StreamRole.SUB, f"sub{mark}", sub, self.options.sub, channel),
+        ]
 
     def _first_encoder(self, encoder: Encoder) -> Encoder:
         return replace(encoder, codec=Codec.H265) if self.quirks.h265 else encoder
@@ -162,9 +174,9 @@ class SimulatedCamera:
         """Return the number of RTSP sessions at the moment."""
         return self._rtsp.sessions if self._rtsp else 0
 
-    def rtsp_url(self, role: StreamRole = StreamRole.MAIN) -> str:
+    def rtsp_url(self, role: StreamRole = StreamRole.MAIN, channel: int = 1) -> str:
         """Return the stream's address without a login in it."""
-        path = next(profile.path for profile in self.profiles if profile.role is role)
+        path = next(p.path for p in self.profiles if p.role is role and p.channel == channel)
         return f"rtsp://{self.address}:{self.rtsp_port}{path}"
 
     def statistics(self) -> dict[str, Any]:
@@ -219,7 +231,7 @@ class SimulatedCamera:
             self._world.pacer.leave(stream)
 
     async def _plug_in(self) -> None:
-        options, world = self.options, self._world
+        world = self._world
         dice = random.Random(os.urandom(16))  # noqa: S311 - RTP numbers and simulated loss, no secrets
         ports = RtspPorts(
             _Paths(self),
@@ -232,7 +244,7 @@ class SimulatedCamera:
             dice,
             world.make_sink,
         )
-        self._rtsp = await RtspServer(ports, options.address, self.state.rtsp_port).__aenter__()
+        self._rtsp = await RtspServer(ports, self.address, self.state.rtsp_port).__aenter__()
         self.state.rtsp_port = self._rtsp.port
         if self.quirks.onvif:
             services = {
@@ -277,9 +289,13 @@ class SimulatedCamera:
     async def switch(self, name: str, value: object) -> None:
         """Set a fault or a quirk by name and do what follows from it; raises BadInput.
 
-        Beside the fields of `Faults` and `Quirks` there are four acts: `drop_connections`, `motion` (an ONVIF
-        event with this state), `password` and `gop_frames` (somebody changes them on the camera's own page).
+        Beside the fields of `Faults` and `Quirks` there are five acts: `drop_connections`, `motion` (an ONVIF
+        event with this state), `password` and `gop_frames` (somebody changes them on the camera's own page), and
+        `address` (a DHCP server gave it another one).
         """
+        if name == "address":
+            await self._move(value)
+            return
         if name == "drop_connections":
             await self.drop_connections()
             return
@@ -313,6 +329,15 @@ class SimulatedCamera:
         main = self.profiles[0]
         self.state.change_encoder(main, replace(main.encoder, gop_frames=value))
 
+    async def _move(self, value: object) -> None:
+        """Leave one loopback address without a word and answer at another, with the same ports."""
+        if not isinstance(value, str) or not _is_loopback(value):
+            raise BadInput("a simulated camera moves to another loopback address only", value=value)
+        await self._unplug()
+        self.state.address = value
+        if not self.faults.offline:
+            await self._plug_in()
+
     async def _follow(self, name: str) -> None:
         if name == "offline":
             if self.faults.offline:
@@ -336,6 +361,13 @@ class SimulatedCamera:
             self._rtsp.abort_streams(None)
 
 
+def _is_loopback(text: str) -> bool:
+    try:
+        return ipaddress.IPv4Address(text).is_loopback
+    except ValueError:
+        return False
+
+
 class _Paths(dict[str, LiveStream]):
     """RTSP paths as they are at the moment of asking: a camera can lose its sub stream while it runs."""
 
@@ -346,6 +378,8 @@ class _Paths(dict[str, LiveStream]):
     def get(self, path: str, default: Any = None) -> Any:
         """Return the stream at `path`; tolerant of other query strings, as cameras are."""
         for profile in self._camera.state.shown_profiles():
-            if path in (profile.path, profile.path.partition("?")[0]):
+            if str(profile.channel) in self._camera.quirks.channels_off:
+                continue
+            if path == profile.path or (path == profile.path.partition("?")[0] and profile.channel == 1):
                 return self._camera.streams[profile.role]
         return default

@@ -92,6 +92,8 @@ class Quirks:
     b_frames: int = 0
     """Pictures sent out of order (profile Main), from the next key frame after they are encoded."""
     no_sub: bool = False
+    channels_off: tuple[str, ...] = ()
+    """Numbers of a recorder's channels without a camera: ONVIF lists them, RTSP has no picture (404)."""
     onvif: bool = True
     """False = RTSP only: no ONVIF port, no discovery. Decided when the camera starts."""
     onvif_auth: tuple[str, ...] = ("wsse", "digest")

@@ -18,6 +18,7 @@ from drivers.simulated.media_parts import (
     resolution,
     set_encoder,
     source_configuration,
+    source_configurations,
 )
 from drivers.simulated.media_service import SNAPSHOT_PATH
 from drivers.simulated.soap import Operations, SoapRequest, invalid
@@ -40,7 +41,7 @@ class Media2Service:
             "GetProfiles": self._profiles,
             "GetStreamUri": self._stream_uri,
             "GetSnapshotUri": self._snapshot_uri,
-            "GetVideoSourceConfigurations": lambda _: source_configuration(self._state, "tr2:Configurations"),
+            "GetVideoSourceConfigurations": lambda _: source_configurations(self._state, "tr2:Configurations"),
             "GetVideoEncoderConfigurations": self._encoders,
             "GetVideoEncoderConfigurationOptions": self._options,
             "GetVideoEncoderInstances": self._instances,
@@ -76,7 +77,7 @@ class Media2Service:
     def _profile(self, profile: Profile) -> Xml:
         configurations = tag(
             "tr2:Configurations",
-            source_configuration(self._state, "tr2:VideoSource"),
+            source_configuration(self._state, "tr2:VideoSource", profile),
             encoder2(profile, "tr2:VideoEncoder"),
         )
         return tag("tr2:Profiles", tag("tr2:Name", profile.role), configurations, token=profile.token, fixed=True)

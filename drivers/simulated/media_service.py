@@ -15,6 +15,7 @@ from drivers.simulated.media_parts import (
     resolution,
     set_encoder,
     source_configuration,
+    source_configurations,
     source_size,
     span,
 )
@@ -23,7 +24,6 @@ from drivers.simulated.state import (
     MOST_FPS,
     MOST_GOP,
     SIZES,
-    SOURCE_TOKEN,
     CameraState,
     Profile,
 )
@@ -49,9 +49,11 @@ class MediaService:
             "GetStreamUri": lambda r: self._uri(self._stream_uri(profile_of(self._state, r))),
             "GetSnapshotUri": self._snapshot,
             "GetVideoSources": self._sources,
-            "GetVideoSourceConfigurations": lambda _: source_configuration(self._state, "trt:Configurations"),
-            "GetVideoSourceConfiguration": lambda _: source_configuration(self._state, "trt:Configuration"),
-            "GetCompatibleVideoSourceConfigurations": lambda _: source_configuration(self._state, "trt:Configurations"),
+            "GetVideoSourceConfigurations": lambda _: source_configurations(self._state, "trt:Configurations"),
+            "GetVideoSourceConfiguration": self._source_configuration,
+            "GetCompatibleVideoSourceConfigurations": lambda _: source_configurations(
+                self._state, "trt:Configurations"
+            ),
             "GetVideoEncoderConfigurations": self._encoders,
             "GetCompatibleVideoEncoderConfigurations": self._encoders,
             "GetVideoEncoderConfiguration": self._encoder,
@@ -79,7 +81,10 @@ class MediaService:
         return tag("trt:Capabilities", most, streaming, SnapshotUri=True, Rotation=False, OSD=True)
 
     def _profile(self, profile: Profile, name: str) -> Xml:
-        parts = [tag("tt:Name", profile.role), source_configuration(self._state, "tt:VideoSourceConfiguration")]
+        parts = [
+            tag("tt:Name", profile.role),
+            source_configuration(self._state, "tt:VideoSourceConfiguration", profile),
+        ]
         if profile.encoder.codec is Codec.H264:
             parts.append(encoder1(profile, "tt:VideoEncoderConfiguration"))
         return tag(name, *parts, token=profile.token, fixed=True)
@@ -103,7 +108,15 @@ class MediaService:
 
     def _sources(self, _: SoapRequest) -> Xml:
         size = resolution(*source_size(self._state))
-        return tag("trt:VideoSources", tag("tt:Framerate", MOST_FPS), size, token=SOURCE_TOKEN)
+        rate = tag("tt:Framerate", MOST_FPS)
+        return join([tag("trt:VideoSources", rate, size, token=p.source) for p in self._state.sources()])
+
+    def _source_configuration(self, request: SoapRequest) -> Xml:
+        wanted = request.value("ConfigurationToken")
+        found = next((p for p in self._state.sources() if wanted in ("", p.source_configuration)), None)
+        if found is None:
+            raise invalid("NoConfig", "no such video source configuration")
+        return source_configuration(self._state, "trt:Configuration", found)
 
     def _encoders(self, _: SoapRequest) -> Xml:
         shown = [p for p in self._state.shown_profiles() if p.encoder.codec is Codec.H264]

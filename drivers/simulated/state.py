@@ -55,6 +55,18 @@ class Profile:
     path: str
     """RTSP path with query, beginning with a slash."""
     encoder: Encoder
+    channel: int = 1
+    """Of a recorder: from 1."""
+
+    @property
+    def source(self) -> str:
+        """Return the token of its video source."""
+        return SOURCE_TOKEN if self.channel == 1 else f"vs{self.channel - 1}"
+
+    @property
+    def source_configuration(self) -> str:
+        """Return the token of its video source configuration."""
+        return SOURCE_CONFIGURATION if self.channel == 1 else f"vsc{self.channel - 1}"
 
     @property
     def encoder_token(self) -> str:
@@ -133,6 +145,10 @@ class CameraState:
     def shown_profiles(self) -> list[Profile]:
         """Return the profiles clients may see."""
         return [p for p in self.profiles if not (self.quirks.no_sub and p.role is StreamRole.SUB)]
+
+    def sources(self) -> list[Profile]:
+        """Return one profile of each video source, in the order of the channels."""
+        return list({profile.source: profile for profile in reversed(self.shown_profiles())}.values())[::-1]
 
     def scopes(self) -> list[str]:
         """Return WS-Discovery scopes (ONVIF Core 7.3.3), percent-encoded where needed."""
