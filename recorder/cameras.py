@@ -23,7 +23,7 @@ from recorder.camera import CameraTask, StreamTask, Tools
 from recorder.feed import Feed
 from recorder.gaps import GapCause
 from recorder.hosts import Hosts
-from recorder.registry import Camera, LoginState
+from recorder.registry import Camera, LoginState, NewCamera
 from recorder.runs import Step, StepWatch
 from recorder.vision.client import Tap, VisionClient
 
@@ -182,6 +182,13 @@ class Cameras:
             await self._stop(camera)
             self._start(await self._tools.registry.move(camera, address, port), suspect=False)
 
+    async def replace(self, camera: PublicId, new: NewCamera) -> Camera:
+        """Let another device take a camera's place: its recording goes on under the camera's name."""
+        async with self._changing:
+            self.get(camera)
+            await self._stop(camera)
+            return self._start(await self._tools.registry.replace(camera, new), suspect=False).camera
+
     async def _watch_clock(self) -> None:
         while True:
             await self._tools.clock.sleep(LOOK_AT_CLOCK_S)
@@ -225,6 +232,7 @@ def describe(camera: Camera) -> dict[str, Any]:
         "firmware": about.firmware,
         "login": about.login is not None,
         "login_state": about.login_state.value,
+        "channel": about.identity.channel,
         "added_ms": camera.added_ms,
         "streams": [
             {

@@ -221,6 +221,30 @@ class Registry:
 
         return await self._journal.record(follow, event)
 
+    async def replace(self, camera: PublicId, new: NewCamera) -> Camera:
+        """Make a camera another device: name, id and streams stay, all that is known of the device changes.
+
+        `new` has at least the streams the camera has; others are added.
+        """
+        event = self._journal.event("camera.replaced", subject=camera, camera=camera)
+
+        def swap(connection: sqlite3.Connection) -> Camera:
+            known = _one(self._load(connection, removed=False), camera)
+            columns = {name: value for name, value in self._columns(new, camera).items() if name != "name"}
+            assignments = ", ".join(f"{name} = :{name}" for name in columns)
+            connection.execute(
+                f"UPDATE camera SET {assignments} WHERE id = :id",  # noqa: S608 - our own column names
+                {**columns, "id": known.id},
+            )
+            roles = {stream.role: stream.id for stream in known.streams}
+            for spec in new.streams:
+                if spec.role in roles:
+                    _update_stream(connection, roles[spec.role], spec)
+            _insert_streams(connection, known.id, tuple(spec for spec in new.streams if spec.role not in roles))
+            return _one(self._load(connection, removed=False), camera)
+
+        return await self._journal.record(swap, event)
+
     async def _update(
         self, camera: PublicId, columns: Mapping[str, object], *events: Event, removed: bool = False
     ) -> Camera:
@@ -295,6 +319,15 @@ def _insert_streams(connection: sqlite3.Connection, camera: CameraId, streams: t
         row = {**dataclasses.asdict(spec), "role": spec.role.value, "camera_id": camera}
         names, marks = ", ".join(row), ", ".join(f":{name}" for name in row)
         connection.execute(f"INSERT INTO stream ({names}) VALUES ({marks})", row)  # noqa: S608 - our own names
+
+
+def _update_stream(connection: sqlite3.Connection, stream: StreamId, spec: StreamSpec) -> None:
+    row = {name: value for name, value in dataclasses.asdict(spec).items() if name != "role"}
+    assignments = ", ".join(f"{name} = :{name}" for name in row)
+    connection.execute(
+        f"UPDATE stream SET {assignments} WHERE id = :id",  # noqa: S608 - our own column names
+        {**row, "id": stream},
+    )
 
 
 def _one(cameras: tuple[Camera, ...], public_id: PublicId) -> Camera:

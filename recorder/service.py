@@ -28,6 +28,7 @@ from recorder.camera import Tools
 from recorder.cameras import Cameras
 from recorder.cleaner import AgeGate, Cleaner
 from recorder.feedserver import FeedServer
+from recorder.finder import Finder, FindRule
 from recorder.gaps import GapCause, GapLedger
 from recorder.holds import HoldBook
 from recorder.journal import Journal
@@ -55,6 +56,7 @@ class Settings:
     rule: Rule
     search_s: float
     sub_streams: bool
+    find: FindRule = FindRule()
     allowed_uids: frozenset[int] | None = None
 
 
@@ -110,6 +112,8 @@ class Recorder:
             tasks.start_soon(self._supervised, "cleaner", self.cleaner.run)
             tasks.start_soon(self._supervised, "losses", self._keep_telling)
             tasks.start_soon(self._supervised, "journal", self._trim)
+            finder = Finder(self.cameras, parts.search, parts.clock, parts.tools.jitter, settings.find)
+            tasks.start_soon(self._supervised, "finder", finder.run)
             feeds = FeedServer(
                 settings.feed_socket,
                 self.cameras.find_feed,

@@ -9,51 +9,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeAlias
 
-from gateway.core.errors import BadInput, CameraUnsupported, NotFound
-from gateway.core.model import Login, PublicId, Secret, StreamRole, is_public_id
+from gateway.core.errors import BadInput, NotFound
+from gateway.core.model import Login, PublicId, Secret, is_public_id
 from gateway.core.wire import Handler, Reply, Request
+from recorder.adoption import AdoptOrder, Device, FoundCamera, to_adopt, to_replace
 from recorder.cameras import Cameras, describe
-from recorder.identity import Identity, same_camera
-from recorder.registry import Camera, LoginState, NewCamera, Registry
+from recorder.finder import follow
+from recorder.identity import Identity, of_device
+from recorder.registry import Camera, Registry
 
 MAX_SEARCH_S = 60
 MAX_TEXT = 256
 
 
-@dataclass(frozen=True, slots=True)
-class FoundCamera:
-    """A device that answered a search."""
-
-    endpoint: str
-    address: str
-    port: int
-    name: str
-    hardware: str
-    mac: str = ""
-    reachable: bool = True
-    """False: heard, but its address is outside our networks."""
-
-
-@dataclass(frozen=True, slots=True)
-class AdoptOrder:
-    """What a driver needs to learn a camera."""
-
-    address: str
-    port: int | None
-    """None: try the usual ports."""
-    login: Login | None
-    rtsp_path: str | None
-    endpoint: str = ""
-    """What the search said of this address, if it said anything."""
-
-
 Search: TypeAlias = Callable[[float], Awaitable[Sequence[FoundCamera]]]
 """`await search(seconds)`."""
-Learn: TypeAlias = Callable[[AdoptOrder], Awaitable[NewCamera]]
-"""Raises CameraError; sends the login at most once."""
+Learn: TypeAlias = Callable[[AdoptOrder], Awaitable[Device]]
+"""Raises CameraError, BadInput for channels that are no list; sends the login at most once."""
 
 
 def id_param(request: Request, key: str) -> PublicId:
@@ -111,6 +86,7 @@ class CameraService:
             "camera.rename": self.rename,
             "camera.remove": self.remove,
             "camera.login": self.login,
+            "camera.replace": self.replace,
         }
 
     async def discover(self, request: Request) -> Reply:
@@ -123,39 +99,62 @@ class CameraService:
         known = await self._registry.cameras()
         rows = []
         for item in found:
-            ours = same_camera(known, Identity(item.endpoint, item.mac))
-            if ours is not None:
-                await self._follow(ours, item)
+            ours = of_device(known, Identity(item.endpoint, item.mac))
+            await follow(self._cameras, ours, item)
             rows.append(_row(item, ours))
         return Reply({"found": rows})
 
-    async def _follow(self, ours: Camera, item: FoundCamera) -> None:
-        if item.reachable and item.address != ours.about.address:
-            await self._cameras.move(ours.public_id, item.address, item.port)
-
     async def adopt(self, request: Request) -> Reply:
-        """Learn a camera and start recording it."""
-        address = text_param(request, "address")
-        port = request.number("port") if request.params.get("port") is not None else None
-        rtsp_path = text_param(request, "rtsp_path") or None
+        """Learn a camera, or the channels of a recorder, and start recording."""
+        order, name = self._order(request, text_param(request, "address")), text_param(request, "name")
         async with self._adopting:
-            new = await self._ask(address, port, _login(request), rtsp_path)
-            new = replace(new, name=text_param(request, "name") or new.name or address)
-            task = await self._cameras.add(await self._registry.add(new))
-        return Reply({"camera": describe(task.camera)})
+            known = await self._registry.cameras()
+            whole = [camera for camera in of_device(known, self._heard(order)) if not camera.about.identity.channel]
+            if whole:
+                raise BadInput("this camera is adopted already", key="address", camera=whole[0].public_id)
+            device = await self._learn(order)
+            fresh = to_adopt(
+                device, known, name=name, order=order, mac=self._heard(order).mac, sub_streams=self._sub_streams
+            )
+            cameras = [(await self._cameras.add(await self._registry.add(new))).camera for new in fresh]
+        rows = [describe(camera) for camera in cameras]
+        already = len(device.cameras) - len(fresh)
+        return Reply({"camera": rows[0], "cameras": rows, "empty": list(device.empty), "already": already})
 
-    async def _ask(self, address: str, port: int | None, login: Login | None, rtsp_path: str | None) -> NewCamera:
-        item = next((found for key, found in self._found.items() if key[0] == address and port in (None, key[1])), None)
-        known = await self._registry.cameras()
-        if item is not None and (ours := same_camera(known, Identity(item.endpoint, item.mac))) is not None:
-            raise BadInput("this camera is adopted already", key="address", camera=ours.public_id)
-        endpoint = item.endpoint if item is not None else ""
-        new = await self._learn(AdoptOrder(address, port, login, rtsp_path, endpoint))
-        wanted = tuple(spec for spec in new.streams if self._sub_streams or spec.role is StreamRole.MAIN)
-        if not wanted:
-            raise CameraUnsupported("the camera offers no stream", address=address)
-        mac = new.identity.mac or (item.mac if item is not None else "")
-        return replace(new, streams=wanted, identity=replace(new.identity, mac=mac), login_state=LoginState.UNTRIED)
+    async def replace(self, request: Request) -> Reply:
+        """Give the device that took a camera's place that camera's name and footage; a recorder's: all channels'."""
+        camera = await known_camera(self._registry, camera_param(request))
+        order = self._order(request, text_param(request, "address") or camera.about.address)
+        async with self._adopting:
+            known = await self._registry.cameras()
+            old = of_device(known, camera.about.identity) or (camera,)
+            others = [item for item in known if item not in old]
+            device = await self._learn(order)
+            fresh = to_adopt(
+                device, others, name=camera.name, order=order, mac=self._heard(order).mac, sub_streams=self._sub_streams
+            )
+            pairs = to_replace(old, fresh)
+            done = [await self._cameras.replace(item.public_id, new) for item, new in pairs]
+        rows = [describe(item) for item in done]
+        left = [item.public_id for item in old if item.public_id not in {row["id"] for row in rows}]
+        return Reply({"cameras": rows, "left": left})
+
+    def _order(self, request: Request, address: str) -> AdoptOrder:
+        port = request.number("port") if request.params.get("port") is not None else None
+        order = AdoptOrder(
+            address,
+            port,
+            _login(request),
+            text_param(request, "rtsp_path") or None,
+            channels=text_param(request, "channels"),
+        )
+        return replace(order, endpoint=self._heard(order).endpoint)
+
+    def _heard(self, order: AdoptOrder) -> Identity:
+        """Return what the last search told of an address."""
+        fits = (item for key, item in self._found.items() if key[0] == order.address and order.port in (None, key[1]))
+        item = next(fits, None)
+        return Identity(item.endpoint, item.mac) if item is not None else Identity()
 
     async def list_cameras(self, request: Request) -> Reply:
         """Return the adopted cameras; with `removed` also those taken away whose footage may exist."""
@@ -181,7 +180,7 @@ class CameraService:
         return Reply({})
 
 
-def _row(item: FoundCamera, ours: Camera | None) -> dict[str, Any]:
+def _row(item: FoundCamera, ours: Sequence[Camera]) -> dict[str, Any]:
     return {
         "endpoint": item.endpoint,
         "address": item.address,
@@ -190,5 +189,6 @@ def _row(item: FoundCamera, ours: Camera | None) -> dict[str, Any]:
         "hardware": item.hardware,
         "mac": item.mac,
         "reachable": item.reachable,
-        "adopted_as": ours.public_id if ours is not None else None,
+        "adopted_as": ours[0].public_id if ours else None,
+        "channels": [camera.about.identity.channel for camera in ours if camera.about.identity.channel],
     }

@@ -2,7 +2,7 @@
 
 Owns the building of the recorder: the drivers' objects are made here and handed to the recorder, which
 knows them as protocols only. Invariants: the network outlives the cameras that play through it, the disks
-outlive the network; one login gate per camera; the gateway's public key is read when the first ticket
+outlive the network; one login gate per device; the gateway's public key is read when the first ticket
 comes, so that recording never waits for the gateway.
 """
 
@@ -13,17 +13,21 @@ import contextlib
 import random
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from drivers.adopt import Learned, Means, learn
+from drivers.adopt import Learned, Means
 from drivers.base import Found
+from drivers.channels import read_channels
+from drivers.discovery.directed import who_is_at
 from drivers.discovery.multicast import discover_all
 from drivers.gate import LoginGate
+from drivers.manychannels import LearnedDevice, Wish, learn_device
+from drivers.onvif.driver import OnvifDriver
 from drivers.onvif.pace import CallPool
 from drivers.retry import after_failure
 from drivers.rtsp.network import RtspNetwork
@@ -38,18 +42,19 @@ from gateway.core.model import Grant, Login
 from gateway.core.secrets import load_seal_key, load_verify_key
 from gateway.core.ticket import open_ticket
 from gateway.roofs.main import run_daemon
+from recorder.adoption import AdoptOrder, Device, FoundCamera
 from recorder.budget import StartBudget, knock
 from recorder.camera import Tools
+from recorder.finder import FindRule
 from recorder.gaps import GapLedger
 from recorder.identity import Identity
 from recorder.journal import Journal
 from recorder.losses import Losses
-from recorder.registry import MIGRATIONS, LoginState, NewCamera, Registry, StreamSpec
+from recorder.registry import MIGRATIONS, Camera, LoginState, NewCamera, Registry, StreamSpec
 from recorder.retention import Rule
 from recorder.runs import RunBook, boot_id
 from recorder.school import SchoolKey, load_school_key
 from recorder.service import Parts, Recorder, Settings
-from recorder.service_cameras import AdoptOrder, FoundCamera
 from recorder.slot import Slot, SlotOptions
 from recorder.store import Store
 from recorder.vision.client import VisionClient
@@ -84,21 +89,41 @@ class Drivers:
             for item in found
         ]
 
-    async def learn(self, order: AdoptOrder) -> NewCamera:
-        """Ask a camera everything; its login is sent at most once."""
+    async def learn(self, order: AdoptOrder) -> Device:
+        """Ask a camera or recorder everything; its login is sent at most once."""
         means = Means(self.clock, self.pool, self.network)
         gate = LoginGate(order.login)
         found = self.found.get((order.address, order.endpoint))
         path, rtsp_port = rtsp_place(order.rtsp_path)
+        wish = Wish(path, rtsp_port, read_channels(order.channels) if order.channels else None)
         try:
-            learned = await learn(
-                order.address, order.port, gate, means, found=found, rtsp_path=path, rtsp_port=rtsp_port
-            )
+            learned = await learn_device(order.address, order.port, gate, means, wish, found=found)
         except CameraUnreachable as error:
             if path is None and await is_up(order.address):
                 raise CameraUnsupported("nothing here speaks ONVIF", address=order.address) from error
             raise
-        return new_camera(learned, order)
+        if not learned.about.endpoint:  # adopted by address: the mark by which it is known without a login
+            endpoint = (await who_is_at(order.address)).endpoint
+            learned = replace(learned, about=replace(learned.about, endpoint=endpoint))
+        return device_of(learned, order)
+
+    async def look(self, camera: Camera) -> Identity:
+        """Say what the device at a camera's address tells without a login; CameraUnreachable if nobody answers."""
+        spec = camera.streams[0].spec
+        if not await knock(spec.host, spec.port):
+            raise CameraUnreachable("no answer", address=spec.host, port=spec.port)
+        marks = await who_is_at(camera.about.address)
+        return Identity(marks.endpoint, marks.mac)
+
+    async def serial(self, camera: Camera, gate: LoginGate) -> str:
+        """Ask an ONVIF camera its serial number, with its login; "" for any other."""
+        if camera.about.driver != OnvifDriver.name:
+            return ""
+        driver = OnvifDriver(camera.about.address, camera.about.port, gate, pool=self.pool, clock=self.clock)
+        try:
+            return await driver.serial()
+        finally:
+            await driver.close()
 
 
 async def is_up(address: str) -> bool:
@@ -124,14 +149,23 @@ def rtsp_place(text: str | None) -> tuple[str | None, int]:
     return slash + path, int(port)
 
 
-def new_camera(learned: Learned, order: AdoptOrder) -> NewCamera:
+def device_of(learned: LearnedDevice, order: AdoptOrder) -> Device:
+    """Translate a device with its channels."""
+    cameras = [
+        new_camera(replace(learned.about, streams=channel.streams), order, channel.number)
+        for channel in learned.channels
+    ]
+    return Device(tuple(cameras), learned.empty)
+
+
+def new_camera(learned: Learned, order: AdoptOrder, channel: int = 0) -> NewCamera:
     """Translate what the drivers learned into what the registry stores."""
     return NewCamera(
         name=learned.name,
         driver=learned.driver,
         address=order.address,
         port=learned.port,
-        identity=Identity(learned.endpoint, learned.mac or "", learned.serial),
+        identity=Identity(learned.endpoint, learned.mac or "", learned.serial, channel),
         login=order.login,
         login_mode=learned.login_mode.value,
         manufacturer=learned.manufacturer,
@@ -161,7 +195,7 @@ def source_of(spec: StreamSpec) -> RtspSource:
 
 
 def make_gate(login: Login | None, state: LoginState) -> LoginGate:
-    """Return a camera's one login gate, with what is known of the login from before."""
+    """Return a login gate, with what is known of the login from before."""
     return LoginGate(login, refused=state is LoginState.REFUSED, proven=state is LoginState.ACCEPTED)
 
 
@@ -212,6 +246,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
         runs, ledger, losses = RunBook(db, boot_id()), GapLedger(journal), Losses(clock)
         disks = await slots(config, registry, losses, clock)
         store = Store(disks, losses, runs, registry, journal, clock)
+        drivers = Drivers(config, clock, network)
         tools = Tools(
             clock=clock,
             player=network,
@@ -229,8 +264,8 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             journal=journal,
             registry=registry,
             on_fault=on_fault,
+            witness=drivers,
         )
-        drivers = Drivers(config, clock, network)
         parts = Parts(
             db=db,
             journal=journal,
@@ -263,6 +298,7 @@ def settings(config: Config) -> Settings:
         rule=Rule(config.retention.days, config.retention.max_bytes_per_stream),
         search_s=config.cameras.discovery_s,
         sub_streams=config.recording.sub_streams,
+        find=FindRule(config.cameras.away_s, config.cameras.search_every_s, config.cameras.discovery_s),
     )
 
 

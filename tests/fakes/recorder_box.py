@@ -20,13 +20,13 @@ from gateway.core.media import AccessUnit
 from gateway.core.model import Action, Grant, PublicId, Role, StreamRole, new_public_id
 from gateway.core.ticket import open_ticket, sign
 from gateway.core.wire import ControlClient
+from recorder.adoption import AdoptOrder, Device, FoundCamera
 from recorder.budget import StartBudget
 from recorder.camera import Tools
 from recorder.losses import Losses
 from recorder.registry import NewCamera
 from recorder.retention import Rule
 from recorder.service import Parts, Recorder, Settings
-from recorder.service_cameras import AdoptOrder, FoundCamera
 from recorder.slot import Slot, SlotOptions
 from recorder.store import Store
 from recorder.writer import WriterOptions
@@ -49,7 +49,7 @@ class RecorderBox:
         self.clock = SystemClock()
         self.player = FakePlayer()
         self.found: list[FoundCamera] = []
-        self.learnable: dict[str, NewCamera | CameraError] = {}
+        self.learnable: dict[str, NewCamera | Device | CameraError] = {}
         self.orders: list[AdoptOrder] = []
         self.faults: list[BaseException] = []
         self.key = Ed25519PrivateKey.generate()
@@ -62,12 +62,12 @@ class RecorderBox:
     async def search(self, seconds: float) -> Sequence[FoundCamera]:
         return self.found
 
-    async def learn(self, order: AdoptOrder) -> NewCamera:
+    async def learn(self, order: AdoptOrder) -> Device:
         self.orders.append(order)
         learned = self.learnable.get(order.address, CameraUnreachable("nothing there"))
         if isinstance(learned, CameraError):
             raise learned
-        return learned
+        return learned if isinstance(learned, Device) else Device((learned,))
 
     def open_ticket(self, ticket: Mapping[str, Any]) -> Grant:
         return open_ticket(ticket, self.key.public_key(), now_ms=self.clock.now_ms())

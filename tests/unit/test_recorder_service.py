@@ -19,7 +19,7 @@ from gateway.core.errors import (
     CameraUnsupported,
     NotFound,
 )
-from recorder.service_cameras import FoundCamera
+from recorder.adoption import FoundCamera
 from recorder.service_status import day_start_ms
 from tests.fakes.recorder_box import adopt, recorded, recorder_box
 from tests.fakes.recording import books, new_camera

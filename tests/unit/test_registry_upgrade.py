@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,10 @@ def version_1() -> Migrations:
         apply_schema(db, OLD)
 
     return steps
+
+
+def _execute(sql: str, values: dict[str, object], connection: sqlite3.Connection) -> None:
+    connection.execute(sql, values)
 
 
 def shape(connection: sqlite3.Connection) -> dict[str, object]:
@@ -67,9 +72,8 @@ async def test_the_cameras_of_before_are_there_and_whole(tmp_path: Path) -> None
             for row in found:
                 kept = {name: value for name, value in row.items() if name != "channel"}
                 names, marks = ", ".join(kept), ", ".join(f":{name}" for name in kept)
-                await old.write(
-                    lambda db, sql=f"INSERT INTO {table} ({names}) VALUES ({marks})", k=kept: db.execute(sql, k)
-                )
+                sql = f"INSERT INTO {table} ({names}) VALUES ({marks})"
+                await old.write(partial(_execute, sql, kept))
     async with books(folder, FakeClock()) as own:
         (again,) = await own.registry.cameras()
     assert again == camera
