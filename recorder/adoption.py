@@ -1,8 +1,8 @@
 """From what was learned of a device to the cameras we store: names, streams, what is ours already.
 
-Owns what is found and learned (`FoundCamera`, `Device`) and the pure rules of adoption. Invariants: a recorder's channel is named after the recorder and its
-number unless it is one camera; a stream that is not to be recorded is not stored; a login counts as untried until
-RTSP took it too.
+Owns what is found and learned (`FoundCamera`, `Device`) and the pure rules of adoption. Invariants: a recorder's
+channel is named after the recorder and its number unless it is one camera; a stream that is not to be recorded is
+not stored; a login counts as untried until RTSP took it too.
 """
 
 from __future__ import annotations

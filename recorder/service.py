@@ -56,7 +56,8 @@ class Settings:
     rule: Rule
     search_s: float
     sub_streams: bool
-    find: FindRule = FindRule()
+    find: FindRule | None = None
+    """When a camera that is away is searched for; None = the usual rule."""
     allowed_uids: frozenset[int] | None = None
 
 

@@ -49,7 +49,7 @@ _SOURCES = (
         state="up, down, login_refused, silent, swapped",
         why="error code",
     ),
-    _t("camera.replaced", Lane.ALARM, camera="public id"),
+    _t("camera.replaced", Lane.ROUTINE, camera="public id"),
     _t("camera.address", Lane.ROUTINE, camera="public id"),
     _t("recording.started", Lane.ALARM, camera="public id", stream="main or sub", run="run number"),
     _t("recording.stopped", Lane.ALARM, camera="public id", stream="main or sub", why="gap cause"),

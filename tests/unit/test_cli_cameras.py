@@ -24,7 +24,7 @@ LIST: dict[str, Answer] = {
     "camera.list": {"cameras": [{"id": "a" * 16, "name": "Lớp Mầm 1"}, {"id": "b" * 16, "name": "Sân"}]},
     "camera.login": {},
     "camera.remove": {},
-    "adopt": {"camera": {"id": "c" * 16, "name": "Bếp [ăn]", "streams": STREAMS}},
+    "adopt": {"cameras": [{"id": "c" * 16, "name": "Bếp [ăn]", "streams": STREAMS}]},
 }
 
 
