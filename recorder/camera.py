@@ -258,7 +258,7 @@ class StreamTask:
                 tasks.start_soon(self._wake, scope)
                 match str(wait.kind):
                     case _ if isinstance(error, CameraSessionLimit):
-                        await self._owner.host.room()
+                        await self._owner.host.room(self)
                     case "stop":
                         await anyio.sleep_forever()
                     case "knock":

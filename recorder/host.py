@@ -188,8 +188,10 @@ class Host:
         self._room.set()
         self._room = asyncio.Event()
 
-    async def room(self) -> None:
+    async def room(self, member: Member) -> None:
         """Wait until a session may have become free; the pause is bounded by the next try."""
+        if self.sessions.has_room(member.stream.role):
+            return
         room = self._room
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._next_try, tasks.cancel_scope)

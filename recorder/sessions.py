@@ -50,6 +50,18 @@ class SessionBudget:
         """Say whether a stream holds a session, or is about to."""
         return stream in self._open
 
+    def has_room(self, role: StreamRole) -> bool:
+        """Say whether a stream would find a place now: a free one, or for a main stream that of a sub stream."""
+        return self._is_free(role) or (role is StreamRole.MAIN and bool(self._subs()))
+
+    def _is_free(self, role: StreamRole) -> bool:
+        """Say whether a place is free; to a sub stream those kept for main streams are not."""
+        taken = self._open.keys() if role is StreamRole.MAIN else self._open.keys() | self._mains
+        return self.limit is None or len(taken) < self.limit
+
+    def _subs(self) -> list[StreamId]:
+        return [key for key, role in self._open.items() if role is StreamRole.SUB and key not in self._leaving]
+
     def want(self, stream: StreamId, role: StreamRole) -> None:
         """Count a stream of this host: a main stream has its place from now on."""
         if role is StreamRole.MAIN:
@@ -62,22 +74,16 @@ class SessionBudget:
 
     def admit(self, stream: StreamId, role: StreamRole, now_ns: int) -> Admission:
         """Let a stream open a session, if there is room for it."""
-        if self.limit is None or self._taken(role) < self.limit:
+        if self._is_free(role):
             return self._enter(stream, role)
-        if role is StreamRole.MAIN:
-            subs = [key for key, kind in self._open.items() if kind is StreamRole.SUB and key not in self._leaving]
-            if subs:
-                self._leaving.add(subs[-1])
-                return Admission(allowed=False, give_way=subs[-1])
+        if role is StreamRole.MAIN and (subs := self._subs()):
+            self._leaving.add(subs[-1])
+            return Admission(allowed=False, give_way=subs[-1])
         may_try = role is StreamRole.MAIN or self._mains <= self._open.keys()
         if may_try and self._trying is None and now_ns >= self._next_try_ns:
             self._trying = stream
             return self._enter(stream, role)
         return Admission(allowed=False)
-
-    def _taken(self, role: StreamRole) -> int:
-        """Return the places that are not free for a stream: to a sub stream also those kept for main streams."""
-        return len(self._open) if role is StreamRole.MAIN else len(self._open.keys() | self._mains)
 
     def _enter(self, stream: StreamId, role: StreamRole) -> Admission:
         self._open[stream] = role

@@ -23,6 +23,7 @@ from gateway.core.wire import ControlClient
 from recorder.adoption import AdoptOrder, Device, FoundCamera
 from recorder.budget import StartBudget
 from recorder.camera import Tools
+from recorder.host import Witness
 from recorder.losses import Losses
 from recorder.registry import NewCamera
 from recorder.retention import Rule
@@ -57,6 +58,8 @@ class RecorderBox:
         self.recorder: Recorder
         self.books: Books
         self.watched: list[bool] = []
+        self.witness: Witness | None = None
+        """Set before the recorder starts: says who answers at a camera's address."""
         self._shown = 0
 
     async def search(self, seconds: float) -> Sequence[FoundCamera]:
@@ -134,6 +137,7 @@ def parts_of(box: RecorderBox, own: Books) -> Parts:
         journal=own.journal,
         registry=own.registry,
         on_fault=lambda _, error: box.faults.append(error),
+        witness=box.witness,
     )
     return Parts(
         db=own.db,
@@ -159,9 +163,10 @@ async def _nobody(host: str, port: int) -> bool:
 
 
 @asynccontextmanager
-async def recorder_box(root: Path) -> AsyncIterator[RecorderBox]:
+async def recorder_box(root: Path, witness: Witness | None = None) -> AsyncIterator[RecorderBox]:
     """Run a recorder in this process; whatever a part threw away fails the test."""
     box = RecorderBox(root)
+    box.witness = witness
     settings = Settings(
         control_socket=root / "run" / "recorder.sock",
         feed_socket=root / "run" / "feed.sock",
