@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from gateway.core.errors import BadInput, NotFound
+from gateway.core.errors import BadInput, CameraUnreachable, CameraUnsupported, NotFound
 from gateway.core.model import Login, PublicId, Secret, is_public_id
 from gateway.core.wire import Handler, Reply, Request
 from recorder.adoption import AdoptOrder, Device, FoundCamera, to_adopt, to_replace
@@ -129,7 +129,7 @@ class CameraService:
             known = await self._registry.cameras()
             old = of_device(known, camera.about.identity) or (camera,)
             others = [item for item in known if item not in old]
-            device = await self._learn(order)
+            device = await self._learn_in_place(order, camera, old)
             fresh = to_adopt(
                 device, others, name=camera.name, order=order, mac=self._heard(order).mac, sub_streams=self._sub_streams
             )
@@ -138,6 +138,19 @@ class CameraService:
         rows = [describe(item) for item in done]
         left = [item.public_id for item in old if item.public_id not in {row["id"] for row in rows}]
         return Reply({"cameras": rows, "left": left})
+
+    async def _learn_in_place(self, order: AdoptOrder, camera: Camera, old: Sequence[Camera]) -> Device:
+        """Learn what is where a camera was: at the port and path it had, unless the installer says otherwise."""
+        if camera.about.driver == "rtsp" and order.rtsp_path is None:
+            main = camera.streams[0].spec
+            numbers = [item.about.identity.channel for item in old if item.about.identity.channel]
+            order = replace(order, rtsp_path=f":{main.port}{main.path}", channels=",".join(map(str, numbers)))
+        if order.port is not None:
+            return await self._learn(order)
+        try:
+            return await self._learn(replace(order, port=camera.about.port))
+        except (CameraUnreachable, CameraUnsupported):  # no login was sent to what speaks no ONVIF there
+            return await self._learn(order)
 
     def _order(self, request: Request, address: str) -> AdoptOrder:
         port = request.number("port") if request.params.get("port") is not None else None

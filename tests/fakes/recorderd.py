@@ -35,11 +35,15 @@ SMALL = FarmOptions(
 )
 
 
-def small_farm(count: int, root: Path) -> Farm:
-    """Return a farm whose identities and addresses are this test's own: others may run on the same loopback."""
+def own_address(root: Path, last: int = 11) -> str:
+    """Return a loopback address of this test's own: others may run at the same time."""
     number = zlib.crc32(str(root).encode())
-    base = f"127.{number % 200 + 20}.{number // 200 % 250}.11"
-    return Farm(count, password=PASSWORD, options=replace(SMALL, seed=str(root)), base=base)
+    return f"127.{number % 200 + 20}.{number // 200 % 250}.{last}"
+
+
+def small_farm(count: int, root: Path, options: FarmOptions = SMALL) -> Farm:
+    """Return a farm whose identities and addresses are this test's own."""
+    return Farm(count, password=PASSWORD, options=replace(options, seed=str(root)), base=own_address(root))
 
 
 CONFIG = """
@@ -57,6 +61,7 @@ sync_s = 1.0
 interfaces = ["127.0.0.1"]
 loopback = true
 discovery_s = 1.5
+{cameras}
 [clock]
 require_ntp = false
 [vision]
@@ -67,10 +72,11 @@ sandbox = true
 class Recorderd:
     """One box's recorder: start, call, stop, kill, start again."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, cameras: str = "") -> None:
+        """`cameras`: more lines of the configuration's section of that name."""
         self.root = root
         self.config = root / "config.toml"
-        self.config.write_text(CONFIG.format(root=root))
+        self.config.write_text(CONFIG.format(root=root, cameras=cameras))
         self.client = ControlClient(root / "run" / "recorder.sock", "recorder")
         self.feed_socket = root / "run" / "feed.sock"
         self.footage = root / "footage"
@@ -162,9 +168,9 @@ class Recorderd:
 
 
 @asynccontextmanager
-async def recorderd(root: Path) -> AsyncIterator[Recorderd]:
+async def recorderd(root: Path, cameras: str = "") -> AsyncIterator[Recorderd]:
     """Run a daemon in `root`; what is still running at the end is killed."""
-    daemon = Recorderd(root)
+    daemon = Recorderd(root, cameras)
     try:
         async with daemon.client:
             await daemon.start()

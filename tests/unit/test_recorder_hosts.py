@@ -266,14 +266,20 @@ async def test_a_stranger_gets_no_login_and_no_recording(tmp_path: Path) -> None
         await adopt(box, Device((new_camera(1),)))
     witness = Onlooker(Identity("urn:uuid:stranger", "02:ff:ff:ff:ff:ff"))
     async with recorder(tmp_path, witness) as box:
-        (camera,) = await until_state(box, "swapped")
+
+        async def all_stopped() -> list[dict[str, Any]]:
+            cameras = (await box.call("status"))["cameras"]
+            return list(cameras) if {stream["state"] for stream in cameras[0]["streams"]} == {"swapped"} else []
+
+        (camera,) = await box.until(all_stopped)
         assert camera["why"] == "camera_swapped"
         assert camera["connected"] is False
         assert box.player.sessions == []
         assert witness.logins == 0
         witness.seen = Identity(ours.endpoint, ours.mac)
         box.recorder.cameras.all()[0].host._looked = (0, None)  # the pause for strangers is over
-        await poke(box, 2)
+        await poke(box, 1)
+        await has_open(box, 2)
         assert {session.path for session in box.player.sessions} == {"/main", "/sub?a=1"}
         events = (await box.call("journal", after=0))["events"]
         states = [event["data"]["state"] for event in events if event["type"] == "camera.state.v1"]
