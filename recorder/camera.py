@@ -106,7 +106,9 @@ class Tools:
 
     def host(self, *, suspect: bool = True) -> Host:
         """Return what the cameras of one device share (see `Host`)."""
-        return Host(HostTools(self.clock, self.make_gate, self.jitter, self.witness), suspect=suspect)
+        return Host(
+            HostTools(self.clock, self.make_gate, self.jitter, self.budget.connect, self.witness), suspect=suspect
+        )
 
 
 def _state_of(error: CameraError) -> State:

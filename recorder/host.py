@@ -10,7 +10,7 @@ knocked at once for all its streams.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -80,6 +80,8 @@ class HostTools:
     clock: Clock
     make_gate: Callable[[Login | None, LoginState], Gate]
     jitter: Callable[[], float]
+    connect: Callable[[], Awaitable[None]]
+    """Waits for the right to begin a connection (`StartBudget.connect`)."""
     witness: Witness | None = None
     """None: nobody can tell, so that every device is taken for the one we know."""
 
@@ -247,6 +249,7 @@ class Host:
 
     async def _look(self, witness: Witness, camera: Camera, gate: Gate) -> None:
         ours = camera.about.identity
+        await self._tools.connect()
         seen = await witness.look(camera)
         verdict = judge(ours, seen)
         if verdict is Verdict.UNSURE and ours.serial and not seen.serial:

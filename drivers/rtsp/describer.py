@@ -23,7 +23,14 @@ from drivers.rtsp.message import Message, write_request
 from drivers.rtsp.protocol import failure_of_status
 from drivers.rtsp.sdp import VideoTrack, read_sdp
 from drivers.rtsp.source import RtspSource
-from gateway.core.errors import CameraBadReply, CameraClosed, CameraSilent, CameraUnreachable, CameraUnsupported
+from gateway.core.errors import (
+    CameraBadReply,
+    CameraClosed,
+    CameraOverloaded,
+    CameraSilent,
+    CameraUnreachable,
+    CameraUnsupported,
+)
 
 NOTHING_THERE = frozenset({404, 454})
 """Not Found and, from some firmware, Session Not Found: the login is right, the path is not."""
@@ -103,7 +110,7 @@ class Describer:
         Raises:
             CameraLoginRefused: the password is wrong: no other path may be tried with it.
             CameraUnreachable: nobody answers at that port.
-            CameraSilent, CameraClosed: it did not answer the question.
+            CameraSilent, CameraClosed: it did not answer the question; CameraOverloaded: nor the login.
             CameraError: as the reply gives cause.
 
         """
@@ -131,7 +138,10 @@ class Describer:
                     self._connection = await self._connect(source)
                 return await self._connection.ask(source.url())
         except (anyio.EndOfStream, anyio.BrokenResourceError, OSError) as error:
+            trying = self._connection is not None and self._connection.login.trying
             await self._hang_up()
+            if trying:  # it may have been a bad login: never repeated by itself
+                raise CameraOverloaded("the camera did not answer the login", address=source.authority) from error
             if isinstance(error, TimeoutError):
                 raise CameraSilent("the camera did not answer in time", address=source.authority) from error
             raise CameraClosed("the camera closed the connection", address=source.authority) from error

@@ -18,9 +18,11 @@ from lxml import etree
 
 from drivers import xml
 from drivers.base import Found
+from drivers.gate import LoginGate
 from drivers.onvif import auth, soap
 from drivers.onvif.client import clock_of, device_path, http_date
 from drivers.onvif.documents import PREWARMED, SHARED, Documents
+from drivers.onvif.driver import OnvifDriver
 from drivers.onvif.pace import ADOPTION_BURST, CallPool, Line, Pace
 from drivers.onvif.profiles import Profile, choose, from_media1, number
 from drivers.onvif.transport import LoginAsked, Reply
@@ -124,6 +126,28 @@ def test_adoption_may_burst_then_one_a_second() -> None:
     assert pace.wait_s(100_000_000_000) == 0.0
     assert pace.wait_s(100_000_000_000) == 1.0
     assert pace.wait_s(103_000_000_000) == 0.0
+
+
+def test_the_channels_of_a_recorder_are_asked_for_in_one_go() -> None:
+    """So many calls as were allowed, once; then the pace is what it was, and settling takes back the rest."""
+    pace = Pace(burst=1)
+    pace.allow(3)
+    assert [pace.wait_s(0) for _ in range(5)] == [0.0, 0.0, 0.0, 0.0, 1.0]
+    pace.allow(3)
+    pace.settle()
+    assert pace.wait_s(0) == 2.0
+
+
+@pytest.mark.anyio
+async def test_the_drivers_of_one_host_share_its_line() -> None:
+    """Calls of all channels of a recorder go through one lock and one pace; another host has its own."""
+    pool, clock = CallPool(), FakeClock()
+    drivers = [OnvifDriver("127.0.0.1", 80, LoginGate(None), pool=pool, clock=clock, channel=n) for n in range(2)]
+    other = OnvifDriver("127.0.0.2", 80, LoginGate(None), pool=pool, clock=clock)
+    assert drivers[0]._line is drivers[1]._line
+    assert other._line is not drivers[0]._line
+    for driver in (*drivers, other):
+        await driver.close()
 
 
 @given(st.lists(st.integers(0, 3_000), min_size=1, max_size=60))
