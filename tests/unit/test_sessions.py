@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field
 
 from hypothesis import given, settings
@@ -82,10 +83,10 @@ CHANNELS, LIMITS = st.integers(1, 16), st.integers(1, 40)
 
 
 @given(CHANNELS, LIMITS, st.randoms(use_true_random=False))
-def test_main_streams_come_first_and_no_place_is_left_empty(channels: int, limit: int, dice: object) -> None:
+def test_main_streams_come_first_and_no_place_is_left_empty(channels: int, limit: int, dice: random.Random) -> None:
     """Whatever the order of trying: as many mains as fit, then subs, and each place is used."""
     streams = streams_of(channels)
-    dice.shuffle(streams)  # type: ignore[attr-defined]
+    dice.shuffle(streams)
     box = Box(Device(limit), streams)
     for _ in range(60):  # every pause is over, as long as anything changes by it
         box.settle()
