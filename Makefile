@@ -5,7 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 # Tests run in several processes where each can have a network of its own (root, iproute2), else one after another.
-WORKERS ?= $(shell unshare -n ip link add a type veth peer name b 2>/dev/null && echo 3 || echo 0)
+ifndef WORKERS
+WORKERS := $(shell unshare -n ip link add name vuon0 type veth peer name vuon1 2>/dev/null && echo 3 || echo 0)
+endif
 export PYTHONDONTWRITEBYTECODE = 1
 
 .PHONY: help demo test check bench browser soak clean lock

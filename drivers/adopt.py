@@ -1,8 +1,8 @@
 """Learning a camera at adoption: which driver speaks to it, what it is, which streams it has.
 
-Owns the order of attempts. Invariants: nobody sees a password before an ONVIF device or the given
-RTSP path answered; a refused login ends the adoption, nothing else is tried with it; the fallback to
-RTSP only happens without ONVIF, and only with a path that the installer gave.
+Owns the order of attempts. Invariants: nobody sees a password before an ONVIF device or an RTSP
+server answered; a refused login ends the adoption, nothing else is tried with it; the fallback to
+RTSP only happens without ONVIF, with the path that the installer gave or by the rule of `discovery.paths`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from drivers.base import Driver, Found, LoginMode, Probe, StreamInfo
+from drivers.discovery.merging import true_endpoint
 from drivers.discovery.neighbours import mac_of
+from drivers.discovery.paths import candidates, guess
+from drivers.discovery.ports import RTSP_PORTS, Look, ask_rtsp
+from drivers.discovery.vendors import vendor_of
 from drivers.discovery.wsd import DEFAULT_PATH
 from drivers.gate import LoginGate
 from drivers.onvif.client import device_path
@@ -37,6 +41,7 @@ class Means:
     """Opens RTSP streams; without it RTSP-only cameras cannot be adopted."""
     limits: Limits | None = None
     ports: tuple[int, ...] = ONVIF_PORTS
+    rtsp_ports: tuple[int, ...] = RTSP_PORTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +87,8 @@ async def learn(
         gate: the camera's login, sent at most once.
         means: clock, call pool and stream player.
         found: what discovery said of it: gives the endpoint reference and the service's path.
-        rtsp_path: the stream to fall back to when no ONVIF answers.
-        rtsp_port: port of that stream.
+        rtsp_path: the stream to fall back to when no ONVIF answers; None = guess it (`discovery.paths`).
+        rtsp_port: port of that stream; without a path the usual ones are tried after it.
         channel: which video source of a recorder, from 0.
 
     Raises:
@@ -93,20 +98,39 @@ async def learn(
         CameraError: as the reply gives cause.
 
     """
-    endpoint = found.endpoint if found else ""
+    endpoint = true_endpoint(found) if found else ""
     path = device_path(found) if found else DEFAULT_PATH
     try:
         onvif = await speaking_onvif(address, port, gate, means, path=path, channel=channel)
     except (CameraUnreachable, CameraUnsupported, CameraBadReply):
-        if rtsp_path is None:
+        speaking = (rtsp_port, "") if rtsp_path is not None else await _speaking_rtsp(address, rtsp_port, found, means)
+        if speaking is None:
             raise
     else:
         return await read(onvif, address, endpoint, onvif.port)
     if means.player is None:
         raise CameraUnsupported("RTSP streams cannot be opened here", address=address)
-    source = RtspSource(address, rtsp_port, rtsp_path)
-    rtsp = RtspOnlyDriver(source, gate, player=means.player, clock=means.clock)
+    rtsp_port, server = speaking
+    if rtsp_path is None:
+        maker = (found.maker if found else "") or vendor_of(mac_of(address), server)
+        main, sub = await guess(address, rtsp_port, gate, sleep=means.clock.sleep, tries=candidates(maker))
+    else:
+        main, sub = RtspSource(address, rtsp_port, rtsp_path), None
+    rtsp = RtspOnlyDriver(main, gate, player=means.player, clock=means.clock, sub=sub)
     return await read(rtsp, address, endpoint, rtsp_port)
+
+
+async def _speaking_rtsp(address: str, asked: int, found: Found | None, means: Means) -> tuple[int, str] | None:
+    """Return the port where the host answers RTSP without a login, and its Server header.
+
+    None: it does so nowhere, or nobody could play what we found.
+    """
+    known = found.rtsp_port if found else 0
+    usual = means.rtsp_ports if asked == DEFAULT_PORT else ()
+    for port in dict.fromkeys((known or asked, *usual)):
+        if means.player is not None and (server := await ask_rtsp(address, port, "", Look())) is not None:
+            return port, server
+    return None
 
 
 async def speaking_onvif(

@@ -41,6 +41,21 @@ class Capability(StrEnum):
     EVENTS = "events"
 
 
+class DeviceState(StrEnum):
+    """What stands between a found device and its adoption, without a login being tried."""
+
+    UNKNOWN = "unknown"
+    """Heard by ONVIF only, or not to be asked from here."""
+    READY = "ready"
+    """Answers ONVIF, and its vendor's discovery too."""
+    INACTIVE = "inactive"
+    """Hikvision: nobody has given it a password yet; until then it answers neither RTSP nor ONVIF."""
+    UNINITIALISED = "uninitialised"
+    """Dahua: the same, under the maker's own name for it."""
+    NO_ONVIF = "no_onvif"
+    """Answers its vendor's discovery, but no ONVIF call: new firmware comes with ONVIF switched off."""
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
     """One device that answered or announced itself."""
@@ -50,7 +65,7 @@ class Found:
     address: str
     """IPv4 address to reach it at."""
     port: int
-    """TCP port of its ONVIF device service."""
+    """TCP port of its ONVIF device service; 0 when it speaks none."""
     xaddrs: tuple[str, ...]
     """Device service URLs as announced, unusable ones left out."""
     name: str
@@ -63,6 +78,19 @@ class Found:
     """Where its packet came from: differs from `address` on devices with several addresses."""
     on_subnet: bool = True
     """False: heard, but its address is outside our subnet (a factory default, often)."""
+    profiles: tuple[str, ...] = ()
+    """ONVIF profiles it claims in its scopes, as letters: S (streaming), T, G, M; empty when it claims none."""
+    maker: str = ""
+    """Who made it, as far as names, server texts or the MAC tell: a hint, never a driver."""
+    rtsp_port: int = 0
+    """TCP port that answered RTSP; 0 = nobody looked, or none did."""
+    how: tuple[str, ...] = ()
+    """Names of the discovery steps that saw it, first one first."""
+    vendor: str = ""
+    """Whose discovery it answered (`hikvision`, `dahua`); "" if ONVIF's only."""
+    serial: str = ""
+    """As its vendor's discovery tells it."""
+    state: DeviceState = DeviceState.UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from drivers.gate import LoginGate
 from drivers.onvif.client import device_path
 from drivers.onvif.driver import OnvifDriver
 from drivers.rtsp.describer import Describer
-from drivers.rtsp.source import DEFAULT_PORT
+from drivers.rtsp.source import DEFAULT_PORT, RtspSource
 from gateway.core.clock import Clock
 from gateway.core.errors import (
     CameraBadReply,
@@ -69,8 +69,8 @@ async def learn_device(
 ) -> LearnedDevice:
     """Learn a device with all its cameras, or with the channels wished for.
 
-    Args and errors are those of `drivers.adopt.learn`. Without ONVIF a recorder is learned only if channels are
-    named: from the path given, or from the makers' usual ones.
+    Args and errors are those of `drivers.adopt.learn`. Without ONVIF a recorder is learned by its makers' paths; a
+    path that was given without channels is one camera.
     """
     path = device_path(found) if found else DEFAULT_PATH
     endpoint = found.endpoint if found else ""
@@ -82,10 +82,20 @@ async def learn_device(
         learned = await learn(
             address, port, gate, means, found=found, rtsp_path=wish.rtsp_path, rtsp_port=wish.rtsp_port
         )
-        of_path = family_of(wish.rtsp_path or "")
+        main = learned.streams[0].source
+        of_path = family_of(main.path)
+        if wish.rtsp_path is None and of_path is not None and await _has_second(of_path[0], main, gate):
+            wish = Wish(main.path, main.port, frozenset(range(1, MOST_CHANNELS + 1)))
+            return await _by_paths(address, gate, means.clock, wish, endpoint)
         number = of_path[1] if of_path is not None and of_path[1] > 1 else 0
         return LearnedDevice(learned, (LearnedChannel(number, learned.streams),))
     return await _by_onvif(onvif, address, endpoint, gate, wish)
+
+
+async def _has_second(family: Family, main: RtspSource, gate: LoginGate) -> bool:
+    """Say whether a host whose first channel was found has a second one: then it is a recorder."""
+    async with Describer(main.host, main.port, gate) as look:
+        return await _has_picture(look, family.paths(2)[0], unsure=False)
 
 
 async def _by_onvif(onvif: OnvifDriver, address: str, endpoint: str, gate: LoginGate, wish: Wish) -> LearnedDevice:
@@ -130,11 +140,11 @@ async def _with_picture(
     return full, empty
 
 
-async def _has_picture(look: Describer, path: str) -> bool:
+async def _has_picture(look: Describer, path: str, *, unsure: bool = True) -> bool:
     try:
         return await look.video(path) is not None
-    except (CameraOverloaded, CameraBadReply):  # no room to tell just now, or in words of its own: playing decides
-        return True
+    except (CameraOverloaded, CameraBadReply):  # no room to tell just now, or in words of its own
+        return unsure
 
 
 async def _by_paths(address: str, gate: LoginGate, clock: Clock, wish: Wish, endpoint: str) -> LearnedDevice:

@@ -1,6 +1,6 @@
 """From what was learned of a device to the cameras we store: names, streams, what is ours already.
 
-Owns what is found and learned (`FoundCamera`, `Device`) and the pure rules of adoption. Invariants: a recorder's
+Owns what is asked and learned (`AdoptOrder`, `Device`) and the pure rules of adoption. Invariants: a recorder's
 channel is named after the recorder and its number unless it is one camera; a stream that is not to be recorded is
 not stored; a login counts as untried until RTSP took it too.
 """
@@ -17,20 +17,6 @@ from recorder.registry import MAX_NAME, Camera, LoginState, NewCamera
 
 CHANNEL_WORD = "kênh"
 """In the names of a recorder's cameras, which are the school's own and in its language."""
-
-
-@dataclass(frozen=True, slots=True)
-class FoundCamera:
-    """A device that answered a search."""
-
-    endpoint: str
-    address: str
-    port: int
-    name: str
-    hardware: str
-    mac: str = ""
-    reachable: bool = True
-    """False: heard, but its address is outside our networks."""
 
 
 @dataclass(frozen=True, slots=True)

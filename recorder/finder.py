@@ -1,8 +1,8 @@
-"""Cameras that are away are looked for, and followed to where they answer now.
+"""Cameras that are away are looked for.
 
-Owns when the box searches by itself, and whom it follows. Invariants: only a camera that cannot be reached at its
-address (or whose address another device has) is followed, and only to a device with its marks; a search begins when
-the first has been away for a while and then at most once in a few minutes, spread by chance; no login is sent.
+Owns when the box searches by itself; the search (service_discovery.py) follows what it finds. Invariants: a search
+begins when a camera has been out of reach, or its address another device's, for a while, and then at most once in a
+few minutes, spread by chance; while all are where they were nothing is sent; no login is part of a search.
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ from gateway.core.clock import Clock
 from gateway.core.errors import CameraUnreachable
 from gateway.core.log import get_logger
 from gateway.core.model import PublicId
-from recorder.adoption import FoundCamera
 from recorder.camera import State
-from recorder.identity import Identity, of_device
 from recorder.registry import Camera
 
 log = get_logger("recorder.finder")
@@ -55,9 +53,6 @@ class Running(Protocol):
     def all(self) -> Sequence[Seen]:
         """Return them."""
 
-    async def move(self, camera: PublicId, address: str, port: int) -> None:
-        """Follow a camera to another address."""
-
 
 def is_away(state: State, why: str) -> bool:
     """Say whether a camera in this state is not where we look for it."""
@@ -84,26 +79,18 @@ class Absences:
         self._next_ns = now_ns + int(self._rule.every_s * (0.75 + jitter / 2) * 1e9)
 
 
-async def follow(cameras: Running, ours: Sequence[Camera], item: FoundCamera) -> bool:
-    """Move the cameras of a device to where it was found; False if they are there already, or it is out of reach."""
-    moved = [camera for camera in ours if item.reachable and item.address != camera.about.address]
-    for camera in moved:
-        await cameras.move(camera.public_id, item.address, item.port)
-    return bool(moved)
-
-
 class Finder:
     """Searches for the cameras that are away; `run` until cancelled."""
 
     def __init__(
         self,
         cameras: Running,
-        search: Callable[[float], Awaitable[Sequence[FoundCamera]]],
+        search: Callable[[float], Awaitable[None]],
         clock: Clock,
         jitter: Callable[[], float],
         rule: FindRule | None = None,
     ) -> None:
-        """`search(seconds)` is what `discover` does; `jitter` returns a number in [0, 1)."""
+        """`search(seconds)` finds and follows; `jitter` returns a number in [0, 1)."""
         self._cameras, self._search, self._clock, self._jitter = cameras, search, clock, jitter
         self._rule = rule or FindRule()
         self._absences = Absences(self._rule)
@@ -112,15 +99,10 @@ class Finder:
         """Look, and search when it is time."""
         while True:
             await self._clock.sleep(min(LOOK_S, self._rule.away_s))
-            away = [task.camera for task in self._cameras.all() if is_away(task.state, task.why)]
-            wanted = self._absences.look([camera.public_id for camera in away], self._clock.mono_ns())
+            away = [task.camera.public_id for task in self._cameras.all() if is_away(task.state, task.why)]
+            now_ns = self._clock.mono_ns()
+            wanted = self._absences.look(away, now_ns)
             if wanted:
-                await self._find([camera for camera in away if camera.public_id in wanted])
-
-    async def _find(self, away: Sequence[Camera]) -> None:
-        self._absences.searched(self._clock.mono_ns(), self._jitter())
-        found = await self._search(self._rule.search_s)
-        for item in found:
-            ours = of_device(away, Identity(item.endpoint, item.mac))
-            if await follow(self._cameras, ours, item):
-                log.info("camera.followed", cameras=len(ours), address=item.address)
+                self._absences.searched(now_ns, self._jitter())
+                log.info("camera.searched", away=len(wanted))
+                await self._search(self._rule.search_s)

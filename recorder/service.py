@@ -27,15 +27,19 @@ from gateway.core.wire import ControlServer, Handler
 from recorder.camera import Tools
 from recorder.cameras import Cameras
 from recorder.cleaner import AgeGate, Cleaner
+from recorder.discovery import Discovery
 from recorder.feedserver import FeedServer
 from recorder.finder import Finder, FindRule
 from recorder.gaps import GapCause, GapLedger
 from recorder.holds import HoldBook
 from recorder.journal import Journal
+from recorder.pending import PendingLogins
 from recorder.registry import Registry, Stream
 from recorder.retention import Hold, Rule
 from recorder.runs import RunBook
-from recorder.service_cameras import CameraService, Learn, Search
+from recorder.service_activate import ActivateService, Activator
+from recorder.service_cameras import CameraService, Learn
+from recorder.service_discovery import DiscoveryService
 from recorder.service_footage import FootageService, OpenTicket
 from recorder.service_holds import HoldService
 from recorder.service_status import StatusService
@@ -73,8 +77,10 @@ class Parts:
     store: Store
     vision: VisionClient | None
     tools: Tools
-    search: Search
+    discovery: Discovery
     learn: Learn
+    activator: Activator
+    pending: PendingLogins
     open_ticket: OpenTicket
     watched: Callable[[bool], None]
     """Called with whether somebody watches live: pictures may then not wait."""
@@ -89,6 +95,7 @@ class Recorder:
     def __init__(self, parts: Parts, settings: Settings) -> None:
         self._parts, self._settings = parts, settings
         self.cameras = Cameras(parts.tools, parts.vision, parts.store.set_offset)
+        self.finding = DiscoveryService(self.cameras, parts.registry, parts.discovery, search_s=settings.search_s)
         gate = AgeGate(parts.clock)
         self._gate = gate
         self.cleaner = Cleaner(parts.store.slots, self._rules, self._holds, gate, parts.clock)
@@ -113,8 +120,9 @@ class Recorder:
             tasks.start_soon(self._supervised, "cleaner", self.cleaner.run)
             tasks.start_soon(self._supervised, "losses", self._keep_telling)
             tasks.start_soon(self._supervised, "journal", self._trim)
-            finder = Finder(self.cameras, parts.search, parts.clock, parts.tools.jitter, settings.find)
+            finder = Finder(self.cameras, self.finding.quietly, parts.clock, parts.tools.jitter, settings.find)
             tasks.start_soon(self._supervised, "finder", finder.run)
+            tasks.start_soon(self._supervised, "discovery", self.finding.listen)
             feeds = FeedServer(
                 settings.feed_socket,
                 self.cameras.find_feed,
@@ -149,11 +157,12 @@ class Recorder:
         cameras = CameraService(
             self.cameras,
             parts.registry,
-            search=parts.search,
+            last=lambda: self.finding.last,
             learn=parts.learn,
-            search_s=settings.search_s,
+            pending=parts.pending,
             sub_streams=settings.sub_streams,
         )
+        activate = ActivateService(parts.activator, parts.pending, parts.registry)
         footage = FootageService(
             parts.registry, parts.db, parts.store, self.cleaner, parts.vision, parts.open_ticket, parts.clock
         )
@@ -168,7 +177,14 @@ class Recorder:
             daemon=parts.daemon,
         )
         holds = HoldService(parts.registry, self.holds)
-        return {**cameras.handlers(), **footage.handlers(), **holds.handlers(), **status.handlers()}
+        return {
+            **cameras.handlers(),
+            **activate.handlers(),
+            **self.finding.handlers(),
+            **footage.handlers(),
+            **holds.handlers(),
+            **status.handlers(),
+        }
 
     async def _supervised(self, name: str, run: Callable[[], Any]) -> None:
         backoff = Backoff(first_s=1.0, most_s=30.0)

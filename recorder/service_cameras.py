@@ -1,8 +1,8 @@
-"""Control calls about cameras: discover, adopt, list, rename, remove, log in.
+"""Control calls about cameras: adopt, replace, list, rename, remove, log in.
 
 Owns the translation between the control socket and the running cameras. Invariants: a password comes in
 and never goes out; one adoption at a time; a camera is asked everything before anything is stored, so a
-failed adoption leaves nothing behind; a search that finds one of ours at another address moves it there.
+failed adoption leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -10,23 +10,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from gateway.core.errors import BadInput, CameraUnreachable, CameraUnsupported, NotFound
 from gateway.core.model import Login, PublicId, Secret, is_public_id
 from gateway.core.wire import Handler, Reply, Request
-from recorder.adoption import AdoptOrder, Device, FoundCamera, to_adopt, to_replace
+from recorder.adoption import AdoptOrder, Device, to_adopt, to_replace
 from recorder.cameras import Cameras, describe
-from recorder.finder import follow
+from recorder.discovery import FoundCamera
 from recorder.identity import Identity, of_device
+from recorder.pending import PendingLogins
 from recorder.registry import Camera, Registry
 
-MAX_SEARCH_S = 60
 MAX_TEXT = 256
 
 
-Search: TypeAlias = Callable[[float], Awaitable[Sequence[FoundCamera]]]
-"""`await search(seconds)`."""
+Last: TypeAlias = Callable[[], Mapping[tuple[str, int], FoundCamera]]
+"""What the last search found, by address and port."""
 Learn: TypeAlias = Callable[[AdoptOrder], Awaitable[Device]]
 """Raises CameraError, BadInput for channels that are no list; sends the login at most once."""
 
@@ -69,18 +69,22 @@ class CameraService:
     """Handlers of the camera calls."""
 
     def __init__(
-        self, cameras: Cameras, registry: Registry, *, search: Search, learn: Learn, search_s: float, sub_streams: bool
+        self,
+        cameras: Cameras,
+        registry: Registry,
+        *,
+        last: Last,
+        learn: Learn,
+        pending: PendingLogins,
+        sub_streams: bool,
     ) -> None:
-        self._cameras, self._registry = cameras, registry
-        self._search, self._learn = search, learn
-        self._search_s, self._sub_streams = search_s, sub_streams
-        self._found: dict[tuple[str, int], FoundCamera] = {}
+        self._cameras, self._registry, self._pending = cameras, registry, pending
+        self._last, self._learn, self._sub_streams = last, learn, sub_streams
         self._adopting = asyncio.Lock()
 
     def handlers(self) -> Mapping[str, Handler]:
         """Return the calls by name."""
         return {
-            "discover": self.discover,
             "adopt": self.adopt,
             "camera.list": self.list_cameras,
             "camera.rename": self.rename,
@@ -89,34 +93,26 @@ class CameraService:
             "camera.replace": self.replace,
         }
 
-    async def discover(self, request: Request) -> Reply:
-        """Search the chosen interfaces; says of each device whether it is ours."""
-        seconds = request.params.get("seconds", self._search_s)
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= MAX_SEARCH_S:
-            raise BadInput(f"seconds must be above 0 and at most {MAX_SEARCH_S}", key="seconds")
-        found = await self._search(float(seconds))
-        self._found = {(item.address, item.port): item for item in found}
-        known = await self._registry.cameras()
-        rows = []
-        for item in found:
-            ours = of_device(known, Identity(item.endpoint, item.mac))
-            await follow(self._cameras, ours, item)
-            rows.append(_row(item, ours))
-        return Reply({"found": rows})
-
     async def adopt(self, request: Request) -> Reply:
-        """Learn a camera, or the channels of a recorder, and start recording."""
+        """Learn a camera, or the channels of a recorder, and start recording.
+
+        Without a login the one we gave it before adoption is used.
+        """
         order, name = self._order(request, text_param(request, "address")), text_param(request, "name")
         async with self._adopting:
             known = await self._registry.cameras()
             whole = [camera for camera in of_device(known, self._heard(order)) if not camera.about.identity.channel]
             if whole:
                 raise BadInput("this camera is adopted already", key="address", camera=whole[0].public_id)
+            kept = await self._pending.find(order.address)
+            order = replace(order, login=order.login or kept)
             device = await self._learn(order)
             fresh = to_adopt(
                 device, known, name=name, order=order, mac=self._heard(order).mac, sub_streams=self._sub_streams
             )
             cameras = [(await self._cameras.add(await self._registry.add(new))).camera for new in fresh]
+            if order.login is kept:  # another login: what is kept belongs to another camera that was at this address
+                await self._pending.forget(order.address)
         rows = [describe(camera) for camera in cameras]
         already = len(device.cameras) - len(fresh)
         return Reply({"camera": rows[0], "cameras": rows, "empty": list(device.empty), "already": already})
@@ -165,7 +161,7 @@ class CameraService:
 
     def _heard(self, order: AdoptOrder) -> Identity:
         """Return what the last search told of an address."""
-        fits = (item for key, item in self._found.items() if key[0] == order.address and order.port in (None, key[1]))
+        fits = (item for key, item in self._last().items() if key[0] == order.address and order.port in (None, key[1]))
         item = next(fits, None)
         return Identity(item.endpoint, item.mac) if item is not None else Identity()
 
@@ -191,17 +187,3 @@ class CameraService:
             raise BadInput("username must not be empty", key="username")
         await self._cameras.relogin(camera_param(request), login)
         return Reply({})
-
-
-def _row(item: FoundCamera, ours: Sequence[Camera]) -> dict[str, Any]:
-    return {
-        "endpoint": item.endpoint,
-        "address": item.address,
-        "port": item.port,
-        "name": item.name,
-        "hardware": item.hardware,
-        "mac": item.mac,
-        "reachable": item.reachable,
-        "adopted_as": ours[0].public_id if ours else None,
-        "channels": [camera.about.identity.channel for camera in ours if camera.about.identity.channel],
-    }

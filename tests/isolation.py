@@ -13,8 +13,8 @@ import os
 import subprocess
 
 CLONE_NEWNET = 0x40000000
-CARD = ("192.0.2.1/24", "192.0.2.2")
-"""Address and gateway of the one card (RFC 5737): WebRTC uses no machine that has none but loopback."""
+CARD = ("172.31.255.1/30", "172.31.255.2")
+"""Address and gateway of the one card: WebRTC uses no machine that has none but loopback."""
 
 
 def enter_own_network() -> None:

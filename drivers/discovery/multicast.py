@@ -23,6 +23,7 @@ import anyio
 from drivers.base import Found
 from drivers.discovery import interfaces as ifs
 from drivers.discovery import wsd
+from drivers.discovery.merging import Collection, made_up_endpoint
 from drivers.discovery.neighbours import mac_of
 from gateway.core.errors import AddressTaken, CameraBadReply
 
@@ -30,10 +31,10 @@ ROUNDS = 3
 """One probe missed one of four cameras in our trials: the slow ones answer the second or third."""
 MOST_QUEUED = 512
 """Datagrams waiting to be read: 64 cameras answering 6 probes at once, with room."""
-MOST_FOUND = 1024
-"""Devices one search keeps: a liar that invents endpoints fills this, not the memory."""
 LISTENERS_AT_ONCE = 32
 """Addresses one machine may listen on; the kernel allows 20 groups a socket by default, we use one each."""
+REFRESH_S = 30.0
+"""How often a listener looks for addresses that came or went."""
 IP_MULTICAST_ALL = 49
 """Linux ip(7); `socket` has no name for it: 0 = deliver only groups this very socket joined."""
 
@@ -65,10 +66,14 @@ class Heard:
 
     kind: wsd.Kind
     found: Found
+    is_camera: bool = True
+    """It says so; some cameras do not, and neither do printers."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Datagram:
+class Datagram:
+    """What arrived, from where, on which of our addresses."""
+
     data: bytes
     source: str
     ours: ifs.Address
@@ -77,14 +82,14 @@ class _Datagram:
 class _Receiver(asyncio.DatagramProtocol):
     """Puts what arrives on one socket into the shared bounded queue."""
 
-    def __init__(self, ours: ifs.Address, queue: asyncio.Queue[_Datagram], statistics: Statistics) -> None:
+    def __init__(self, ours: ifs.Address, queue: asyncio.Queue[Datagram], statistics: Statistics) -> None:
         self._ours, self._queue, self._statistics = ours, queue, statistics
 
     def datagram_received(self, data: bytes, addr: tuple[str | int, ...]) -> None:
         """Keep the datagram, or count it when the reader is behind."""
         self._statistics.datagrams += 1
         try:
-            self._queue.put_nowait(_Datagram(data, str(addr[0]), self._ours))
+            self._queue.put_nowait(Datagram(data, str(addr[0]), self._ours))
         except asyncio.QueueFull:
             self._statistics.dropped += 1
 
@@ -129,10 +134,10 @@ def listening_socket(ours: ifs.Address) -> socket.socket:
     return sock
 
 
-def _found(datagram: _Datagram, announcement: wsd.Announcement) -> Found:
+def _found(datagram: Datagram, announcement: wsd.Announcement) -> Found:
     where = wsd.place(announcement, datagram.source, datagram.ours.ip)
     return Found(
-        endpoint=announcement.endpoint or f"address:{where.address}:{where.port}",
+        endpoint=announcement.endpoint or made_up_endpoint(where.address, where.port),
         address=where.address,
         port=where.port,
         xaddrs=where.xaddrs,
@@ -142,49 +147,32 @@ def _found(datagram: _Datagram, announcement: wsd.Announcement) -> Found:
         interface=datagram.ours.interface,
         source=datagram.source,
         on_subnet=where.on_subnet,
-    )
-
-
-def merge(old: Found | None, new: Found) -> Found:
-    """Return the better of two answers of one device, with the texts either of them had."""
-    if old is None:
-        return new
-    best = new if new.on_subnet and not old.on_subnet else old
-    return replace(
-        best,
-        name=best.name or new.name,
-        hardware=best.hardware or new.hardware,
-        mac=best.mac or (new.mac if new.address == best.address else None),
-        xaddrs=tuple(dict.fromkeys((*best.xaddrs, *old.xaddrs, *new.xaddrs)))[: wsd.MOST_XADDRS],
+        profiles=announcement.profiles,
+        maker=announcement.maker,
     )
 
 
 @dataclass(slots=True)
 class Gathering:
-    """The devices of one search: merges answers by endpoint, and by MAC where clones share one."""
+    """Turns the datagrams of one search into devices, each once."""
 
     statistics: Statistics = field(default_factory=Statistics)
-    devices: dict[tuple[str, str], Found] = field(default_factory=dict)
+    collection: Collection = field(default_factory=Collection)
 
-    def add(self, datagram: _Datagram) -> list[Found]:
+    def add(self, datagram: Datagram) -> list[Found]:
         """Return the devices this datagram brought to light or told more about."""
         news = []
         for announcement in self.read(datagram):
             if announcement.kind is wsd.Kind.BYE or not (announcement.is_camera or announcement.xaddrs):
                 continue
-            new = _found(datagram, announcement)
-            key = (new.endpoint, new.mac or "")
-            merged = merge(self.devices.get(key), new)
-            if merged == self.devices.get(key):
-                continue
-            if key not in self.devices and len(self.devices) >= MOST_FOUND:
-                self.statistics.dropped += 1
-                continue
-            self.devices[key] = merged
-            news.append(merged)
+            before = self.collection.dropped
+            known = self.collection.add(_found(datagram, announcement))
+            self.statistics.dropped += self.collection.dropped - before
+            if known is not None:
+                news.append(known)
         return news
 
-    def read(self, datagram: _Datagram) -> tuple[wsd.Announcement, ...]:
+    def read(self, datagram: Datagram) -> tuple[wsd.Announcement, ...]:
         """Return the devices a datagram speaks of; garbage is counted."""
         try:
             return wsd.read(datagram.data)
@@ -222,11 +210,11 @@ async def discover(
 
     """
     gathering = Gathering(statistics or Statistics())
-    queue: asyncio.Queue[_Datagram] = asyncio.Queue(MOST_QUEUED)
+    queue: asyncio.Queue[Datagram] = asyncio.Queue(MOST_QUEUED)
     async with AsyncExitStack() as stack:
         senders = []
         for ours in ifs.choose(interfaces, have(), loopback=loopback):
-            transport = await _open(sending_socket, ours, queue, gathering.statistics)
+            transport = await open_address(sending_socket, ours, queue, gathering.statistics)
             if transport is not None:
                 stack.callback(transport.close)
                 senders.append((ours, transport))
@@ -251,16 +239,16 @@ async def discover_all(
     interfaces: Sequence[str], seconds: float, *, loopback: bool = False, message_id: Callable[[], UUID] = uuid4
 ) -> tuple[Found, ...]:
     """Search to the end and return each device once, as last told, in order of address."""
-    last: dict[tuple[str, str], Found] = {}
+    collection = Collection()
     async for found in discover(interfaces, seconds, loopback=loopback, message_id=message_id):
-        last[found.endpoint, found.mac or ""] = found
-    return tuple(sorted(last.values(), key=lambda found: socket.inet_aton(found.address)))
+        collection.add(found)
+    return collection.in_order()
 
 
-async def _open(
+async def open_address(
     opener: Callable[[ifs.Address], socket.socket],
     ours: ifs.Address,
-    queue: asyncio.Queue[_Datagram],
+    queue: asyncio.Queue[Datagram],
     statistics: Statistics,
 ) -> asyncio.DatagramTransport | None:
     """Open one address; None (and counted) when it went away between listing and opening."""
@@ -285,7 +273,7 @@ class Listener:
         have: Callable[[], tuple[ifs.Address, ...]] = ifs.installed,
     ) -> None:
         self._interfaces, self._loopback, self._have = interfaces, loopback, have
-        self._queue: asyncio.Queue[_Datagram] = asyncio.Queue(MOST_QUEUED)
+        self._queue: asyncio.Queue[Datagram] = asyncio.Queue(MOST_QUEUED)
         self._open: dict[ifs.Address, asyncio.DatagramTransport] = {}
         self._gathering = Gathering()
 
@@ -311,7 +299,7 @@ class Listener:
         return tuple(self._open)
 
     async def refresh(self) -> None:
-        """Follow the machine's addresses: join new ones, leave lost ones (call it every minute or so).
+        """Follow the machine's addresses: join new ones, leave lost ones.
 
         Raises:
             ConfigError: a wanted interface does not exist.
@@ -323,16 +311,25 @@ class Listener:
             self._open.pop(lost).close()
         for ours in wanted:
             if ours not in self._open:
-                transport = await _open(listening_socket, ours, self._queue, self._gathering.statistics)
+                transport = await open_address(listening_socket, ours, self._queue, self._gathering.statistics)
                 if transport is not None:
                     self._open[ours] = transport
         if wanted and not self._open:
             raise AddressTaken("the discovery group cannot be listened on", port=wsd.PORT)
 
-    async def heard(self) -> AsyncIterator[Heard]:
-        """Yield announcements as they come; several a device, since cameras repeat themselves."""
+    async def heard(self, refresh_s: float = REFRESH_S) -> AsyncIterator[Heard]:
+        """Yield announcements as they come, several a device, and follow the machine's addresses meanwhile.
+
+        Raises what `refresh` raises.
+        """
+        due = anyio.current_time() + refresh_s
         while True:
-            datagram = await self._queue.get()
+            try:
+                datagram = await asyncio.wait_for(self._queue.get(), max(0.0, due - anyio.current_time()))
+            except TimeoutError:
+                await self.refresh()
+                due = anyio.current_time() + refresh_s
+                continue
             for announcement in self._gathering.read(datagram):
                 if announcement.kind is not wsd.Kind.MATCH:
-                    yield Heard(announcement.kind, _found(datagram, announcement))
+                    yield Heard(announcement.kind, _found(datagram, announcement), announcement.is_camera)

@@ -38,6 +38,7 @@ _NS = (
     'xmlns:dn="http://www.onvif.org/ver10/network/wsdl"'
 )
 _DISCOVERY = "http://schemas.xmlsoap.org/ws/2005/04/discovery"
+_PROFILES = frozenset("ACDGMST")
 _ENDPOINT = re.compile(r"^[\x21-\x7e]{1,200}$")
 
 
@@ -60,6 +61,10 @@ class Announcement:
     hardware: str
     is_camera: bool
     """Types or scopes say ONVIF; False also for the many that fill in neither."""
+    profiles: tuple[str, ...] = ()
+    """Letters of the ONVIF profiles its scopes claim, sorted."""
+    maker: str = ""
+    """Maker named in a scope of its own (`manufacturer`, `mfr`), which only some write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +118,16 @@ def _announcement(kind: Kind, body: etree._Element) -> Announcement:
         name=_scope(scopes, "name"),
         hardware=_scope(scopes, "hardware"),
         is_camera="NetworkVideoTransmitter" in types or any("onvif" in scope.lower() for scope in scopes),
+        profiles=_profiles(scopes),
+        maker=_scope(scopes, "manufacturer") or _scope(scopes, "mfr"),
     )
+
+
+def _profiles(scopes: Iterable[str]) -> tuple[str, ...]:
+    """Return the profiles claimed as `…/Profile/Streaming` (S) or `…/Profile/T` (ONVIF Core §7.3.3.2)."""
+    claimed = {scope.rpartition("/Profile/")[2] for scope in scopes if "onvif" in scope.lower()}
+    letters = {"S" if name == "Streaming" else name for name in claimed}
+    return tuple(sorted(letters & _PROFILES))
 
 
 def _scope(scopes: Iterable[str], key: str) -> str:

@@ -211,6 +211,14 @@ class CameraTransport(Transport):
         del params
         return self._exchange("GET", address, b"", headers or {}, self.limits.snapshot_bytes)
 
+    def request(self, method: str, path: str, data: bytes, headers: Mapping[str, str]) -> Reply:
+        """Send one request of a vendor's own API to this camera; errors as for `post`.
+
+        The body comes back as it is: its reader bounds and cleans it.
+        """
+        url = f"http://{self.host}:{self.port}{path}"
+        return self._exchange(method, url, data, headers, self.limits.reply_bytes)
+
     def load(self, url: str) -> NoReturn:
         """Refuse: a reply wants something fetched."""
         raise CameraBadReply("the reply points to another document", url=url[:200])

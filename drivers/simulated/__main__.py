@@ -47,6 +47,13 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--seed", default="vuon", help="same seed = same serial numbers")
     made.add_argument("--no-discovery", action="store_true", help="do not answer WS-Discovery on loopback")
     made.add_argument("--rtsp-only", action="store_true", help="no ONVIF, no discovery: a video source for benches")
+    made.add_argument(
+        "--odd",
+        action="append",
+        default=[],
+        metavar="VENDOR:LACK",
+        help="the next camera is of hikvision or dahua and inactive, onvif_off or ready; may be repeated",
+    )
     made.add_argument("--lan-paced", action="store_true", help="1460-byte segments 120 us apart instead of bursts")
     made.add_argument("--channels", type=int, default=1, help="above 1: recorders (NVR) with so many channels each")
     made.add_argument("--max-sessions", type=int, default=0, help="RTSP sessions at once of each device; 0 = no limit")
@@ -108,6 +115,7 @@ async def serve(arguments: argparse.Namespace, environ: Mapping[str, str]) -> No
         rtsp_port=arguments.rtsp_port,
         seed=arguments.seed,
         discovery=not arguments.no_discovery,
+        odd=tuple(arguments.odd),
         rtsp_only=arguments.rtsp_only,
         pace=Pace() if arguments.lan_paced else None,
         grain=arguments.grain,

@@ -24,7 +24,7 @@ from drivers.simulated.counters import Counters
 from drivers.simulated.device_service import DeviceService
 from drivers.simulated.discovery import Announced, Responder
 from drivers.simulated.event_service import EventService
-from drivers.simulated.faults import Faults, Look, Quirks, set_by_name
+from drivers.simulated.faults import FIXED, Faults, Look, Quirks, set_by_name
 from drivers.simulated.imaging_service import ImagingService
 from drivers.simulated.live import LiveStream, Pacer
 from drivers.simulated.logins import LoginBook, User
@@ -36,6 +36,8 @@ from drivers.simulated.outlet import ByteSink
 from drivers.simulated.rtspd import RtspPorts, RtspServer, WriterSink
 from drivers.simulated.scene import SceneSpec, SceneStore, still
 from drivers.simulated.state import MAIN, MOST_GOP, SUB, CameraState, Encoder, Profile, identity_of
+from drivers.simulated.vendordoor import VendorPart
+from drivers.simulated.vendorwire import VendorResponder
 from gateway.core.clock import Clock
 from gateway.core.errors import AddressTaken, BadInput, CameraUnsupported
 from gateway.core.media import Codec
@@ -84,6 +86,7 @@ class CameraWorld:
     clock: Clock
     responder: Responder | None
     make_sink: Callable[[asyncio.StreamWriter], ByteSink] = WriterSink
+    vendors: VendorResponder | None = None
 
 
 class SimulatedCamera:
@@ -95,6 +98,7 @@ class SimulatedCamera:
         self.counters = Counters()
         login = options.login
         self.book = LoginBook({login.username: User(login.password)}, self.quirks, world.clock)
+        self.vendor = VendorPart(self.quirks, self.book, world.vendors)
         self.profiles = [
             profile for channel in range(1, options.channels + 1) for profile in self._profiles_of(channel)
         ]
@@ -104,7 +108,7 @@ class SimulatedCamera:
             options.address,
             world.clock,
             self.quirks,
-            self.book,
+            self.vendor.onvif_book,
             self.profiles,
             self._restart_stream,
             onvif_port=options.onvif_port,
@@ -125,6 +129,7 @@ class SimulatedCamera:
         """By role: the channels of a recorder share them."""
         self.events = EventService(self.state)
         self._announced = Announced(self.state, self.faults, self.counters)
+        self.vendor.attach(self.state, self.counters, self._vendor_changed)
         self._rtsp: RtspServer | None = None
         self._onvif: OnvifServer | None = None
 
@@ -162,7 +167,7 @@ class SimulatedCamera:
     @property
     def bad_logins(self) -> int:
         """Return how often a wrong password was sent, over all protocols."""
-        return self.book.bad_logins
+        return sum(book.bad_logins for book in self.vendor.books)
 
     @property
     def calls(self) -> dict[str, int]:
@@ -185,9 +190,9 @@ class SimulatedCamera:
             "name": self.name,
             "address": self.address,
             "calls": self.calls,
-            "bad_logins": self.book.bad_logins,
-            "good_logins": self.book.good_logins,
-            "lockouts": self.book.lockouts,
+            "bad_logins": self.bad_logins,
+            "good_logins": sum(book.good_logins for book in self.vendor.books),
+            "lockouts": sum(book.lockouts for book in self.vendor.books),
             "sessions": self.sessions,
             "connections": self._rtsp.connections if self._rtsp else 0,
             "subscriptions": self.events.subscriptions,
@@ -231,6 +236,13 @@ class SimulatedCamera:
             self._world.pacer.leave(stream)
 
     async def _plug_in(self) -> None:
+        if self.vendor.active:
+            await self._start_rtsp()
+        if self.quirks.onvif:
+            await self._start_onvif()
+            self._announce()
+
+    async def _start_rtsp(self) -> None:
         world = self._world
         dice = random.Random(os.urandom(16))  # noqa: S311 - RTP numbers and simulated loss, no secrets
         ports = RtspPorts(
@@ -246,24 +258,40 @@ class SimulatedCamera:
         )
         self._rtsp = await RtspServer(ports, self.address, self.state.rtsp_port).__aenter__()
         self.state.rtsp_port = self._rtsp.port
-        if self.quirks.onvif:
-            services = {
-                "tds": DeviceService(self.state, self._reboot).operations(),
-                "trt": MediaService(self.state).operations(),
-                "tr2": Media2Service(self.state).operations(),
-                "tev": self.events.operations(),
-                "timg": ImagingService(self.state).operations(),
-            }
-            server = OnvifServer(self.state, self.faults, self.counters, services, self.still)
-            self._onvif = await server.__aenter__()
-            self.state.onvif_port = server.port
-            if world.responder is not None:
-                world.responder.add(self._announced)
+
+    async def _start_onvif(self) -> None:
+        services = {
+            "tds": DeviceService(self.state, self._reboot).operations(),
+            "trt": MediaService(self.state).operations(),
+            "tr2": Media2Service(self.state).operations(),
+            "tev": self.events.operations(),
+            "timg": ImagingService(self.state).operations(),
+        }
+        door = self.vendor.door(self.state)
+        server = OnvifServer(self.state, self.faults, self.counters, services, self.still, door)
+        self._onvif = await server.__aenter__()
+        self.state.onvif_port = server.port
+
+    def _announce(self) -> None:
+        """Answer the discoveries that this camera answers at the moment."""
+        self.vendor.announce()
+        if self._world.responder is not None:
+            self._world.responder.remove(self._announced)
+            if self.vendor.speaks_onvif:
+                self._world.responder.add(self._announced)
+
+    async def _vendor_changed(self) -> None:
+        """Follow its maker's web interface: a first password was given, or ONVIF was switched."""
+        if self._onvif is not None:
+            if self.vendor.active and self._rtsp is None:
+                await self._start_rtsp()
+            self._announce()
 
     async def _unplug(self) -> None:
         rtsp, self._rtsp, onvif, self._onvif = self._rtsp, None, self._onvif, None
         if self._world.responder is not None:
             self._world.responder.vanish(self._announced)
+        self.vendor.silence()
         if rtsp is not None:
             await rtsp.__aexit__(None, None, None)
         if onvif is not None:
@@ -310,8 +338,8 @@ class SimulatedCamera:
             return
         if name == "h265" and value and Codec.H265 not in codecs():
             raise CameraUnsupported("this PyAV has no libx265: the simulated camera cannot send H.265")
-        if name == "onvif":
-            raise BadInput("whether a camera has ONVIF is decided when it starts", name=name)
+        if name in FIXED:
+            raise BadInput(f"{name} is decided when the camera starts", name=name)
         target: Faults | Quirks = self.faults if hasattr(self.faults, name) else self.quirks
         set_by_name(target, name, value)
         await self._follow(name)
@@ -320,7 +348,10 @@ class SimulatedCamera:
         """Change the first user's password, as somebody does on the camera's own page."""
         if not isinstance(value, str) or not value:
             raise BadInput("a password is text")
-        self.book.users[self.options.login.username].password = Secret(value)
+        user = self.book.users.get(self.options.login.username)
+        if user is None:
+            raise BadInput("the camera has no password yet")
+        user.password = Secret(value)
 
     def set_gop(self, value: object) -> None:
         """Set the main stream's key-frame distance, as smart codecs stretch it; the stream restarts."""
@@ -342,7 +373,7 @@ class SimulatedCamera:
         if name == "offline":
             if self.faults.offline:
                 await self._unplug()
-            elif self._rtsp is None:
+            elif self._rtsp is None and self._onvif is None:
                 await self._plug_in()
         elif name == "h265":
             main = self.profiles[0]

@@ -27,6 +27,8 @@ from drivers.simulated.pacing import Pace, PacedSender
 from drivers.simulated.rtspd import WriterSink
 from drivers.simulated.scene import SHARED, SceneSpec, SceneStore
 from drivers.simulated.state import MAIN, SUB, Encoder
+from drivers.simulated.vendor import check_vendor
+from drivers.simulated.vendorwire import VendorResponder
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.errors import BadInput
 from gateway.core.model import Login, Secret
@@ -39,6 +41,8 @@ DISTINCT = 8
 ENCODER_THREADS = 2
 CLASSES = ("Lớp Lá 1", "Lớp Lá 2", "Lớp Chồi 1", "Lớp Chồi 2", "Lớp Mầm 1", "Lớp Mầm 2", "Nhà trẻ 1", "Nhà trẻ 2")
 NEUTRAL_LABEL = "Lớp học"
+ODD = ("ready", "inactive", "onvif_off")
+"""How a vendor's camera may start: as bought (no password, ONVIF off), with a password but without ONVIF, or good."""
 
 QUICK_MAIN = Encoder(width=320, height=180, fps=10, gop_frames=10, bitrate_kbps=256)
 QUICK_SUB = Encoder(width=320, height=180, fps=5, gop_frames=5, bitrate_kbps=128)
@@ -66,6 +70,8 @@ class FarmOptions:
     """Longest RTP payload."""
     pace: Pace | None = None
     """None = each access unit in one burst; else segment after segment, as over a real network."""
+    odd: tuple[str, ...] = ()
+    """What the first cameras lack, one word each (`ODD`); the rest are good ones."""
     rtsp_only: bool = False
     """No ONVIF and no discovery: cameras that only have an RTSP address."""
     channels: int = 1
@@ -115,9 +121,10 @@ class Farm:
         self.options, self._world = options, world
         self._pacer = Pacer(world.clock)
         self._responder = Responder(options.interface) if options.discovery and not options.rtsp_only else None
+        self._vendors = VendorResponder(options.interface) if options.discovery and not options.rtsp_only else None
         self._sender = PacedSender(options.pace) if options.pace else None
         make_sink = self._sender.sink if self._sender else WriterSink
-        shared = CameraWorld(world.store, self._pacer, world.clock, self._responder, make_sink)
+        shared = CameraWorld(world.store, self._pacer, world.clock, self._responder, make_sink, self._vendors)
         first = _loopback(base, count)
         self.cameras: list[SimulatedCamera] = []
         for index in range(count):
@@ -135,6 +142,8 @@ class Farm:
             await stack.enter_async_context(self._pacer)
             if self._responder is not None:
                 await stack.enter_async_context(self._responder)
+            if self._vendors is not None and any(camera.vendor.side is not None for camera in self.cameras):
+                await stack.enter_async_context(self._vendors)
             for camera in self.cameras:
                 await stack.enter_async_context(camera)
             self._stack = stack.pop_all()
@@ -180,8 +189,16 @@ def camera_options(farm: FarmOptions, index: int, name: str, address: str, login
         mtu_bytes=farm.mtu_bytes,
         channels=farm.channels,
         faults=Faults(max_sessions=farm.max_sessions),
-        quirks=Quirks(onvif=not farm.rtsp_only),
+        quirks=odd_quirks(farm.odd[index]) if index < len(farm.odd) else Quirks(onvif=not farm.rtsp_only),
     )
+
+
+def odd_quirks(word: str) -> Quirks:
+    """Return the quirks of a camera that lacks something: `hikvision:inactive`, `dahua:onvif_off` and so on."""
+    vendor, _, lack = word.partition(":")
+    if lack not in ODD:
+        raise BadInput(f"{word!r} is no <vendor>:<{'|'.join(ODD)}>", key="odd", value=word)
+    return Quirks(vendor=check_vendor(vendor), inactive=lack == "inactive", onvif_off=lack != "ready")
 
 
 def _give_back_memory() -> None:

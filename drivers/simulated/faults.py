@@ -116,9 +116,21 @@ class Quirks:
     sloppy_match: bool = False
     """ProbeMatch without the ProbeMatches around it."""
     discovery_delay_s: float = 0.0
+    vendor: str = ""
+    """Also speaks the maker's own discovery and web interface: hikvision, dahua. Decided when the camera starts."""
+    inactive: bool = False
+    """Has no password until it gets its first one (needs `vendor`). Decided when the camera starts."""
+    onvif_off: bool = False
+    """ONVIF is off until somebody switches it on (needs `vendor`). Decided when the camera starts."""
+    activation: int = 0
+    """Generation of Hikvision's activation; 3 = the newer one. Decided when the camera starts."""
     lockout_after: int = 0
     """Bad logins in a row before everything is refused for `lockout_s`; 0 = never."""
     lockout_s: float = 60.0
+
+
+FIXED = frozenset({"onvif", "vendor", "inactive", "onvif_off", "activation"})
+"""Quirks that are read once, when a camera starts."""
 
 
 def set_by_name(target: Faults | Quirks, name: str, value: object) -> None:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from email.utils import formatdate
+from typing import TypeAlias
 
 from drivers.simulated.counters import Call, Counters
 from drivers.simulated.faults import Faults
@@ -21,6 +21,7 @@ from drivers.simulated.markup import Xml, parse
 from drivers.simulated.media_service import SNAPSHOT_PATH
 from drivers.simulated.soap import CONTENT_TYPE, Operations, SoapFault, SoapRequest, fault, read_request, reply
 from drivers.simulated.state import CameraState
+from drivers.simulated.web import HttpReply, HttpRequest
 from drivers.simulated.wsse import TokenGate
 from gateway.core.errors import CameraBadReply
 
@@ -34,24 +35,8 @@ _BROKEN = b"<!DOCTYPE html><html><body><h1>500 Internal Server Error</h1></body>
 _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed"}
 
 
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
-    """One request with its body."""
-
-    method: str
-    path: str
-    headers: Mapping[str, str]
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class HttpReply:
-    """One answer."""
-
-    status: int
-    kind: str = _HTML
-    body: bytes = b""
-    headers: tuple[tuple[str, str], ...] = ()
+Door: TypeAlias = Callable[[HttpRequest], Awaitable[HttpReply | None]]
+"""A vendor's own interface on the same port: answers, or returns None for what ONVIF answers."""
 
 
 class OnvifServer(Listener):
@@ -64,10 +49,11 @@ class OnvifServer(Listener):
         counters: Counters,
         services: Mapping[str, Operations],
         take_still: Callable[[], Awaitable[bytes]],
+        door: Door | None = None,
     ) -> None:
         super().__init__(state.address, state.onvif_port)
         self._state, self._faults, self._counters = state, faults, counters
-        self._services, self._take_still = services, take_still
+        self._services, self._take_still, self._door = services, take_still, door
         self._digest = DigestGate(REALM, state.book, os.urandom(32))
         self._tokens = TokenGate(state.book, state.quirks)
 
@@ -107,6 +93,8 @@ class OnvifServer(Listener):
         return ("\r\n".join(lines) + "\r\n\r\n").encode() + answer.body
 
     async def _answer(self, request: HttpRequest) -> HttpReply:
+        if self._door is not None and (answer := await self._door(request)) is not None:
+            return answer
         if request.method == "GET":
             return await self._still(request)
         if request.method != "POST":

@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from gateway.cli import cameras, demo, footage, hub, people, status
+from gateway.cli import activate, cameras, demo, footage, hub, people, status
 from gateway.cli.context import ConfigOption, Context, DataOption, guarded
 from gateway.cli.status import DAEMONS
 from gateway.core import log as logs
@@ -55,6 +55,7 @@ COMMANDS: tuple[tuple[str, str | None, Callable[..., Any]], ...] = (
     ("run", None, run),
     ("tinh-trang", "status", status.status),
     ("tim", "discover", cameras.discover),
+    ("kich-hoat", "activate", activate.activate),
     ("nhan", "adopt", cameras.adopt),
     ("mat-khau-camera", "camera-password", cameras.camera_password),
     ("go-camera", "remove", cameras.remove),

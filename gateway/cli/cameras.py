@@ -20,16 +20,15 @@ from rich.table import Table
 
 from gateway.cli import show
 from gateway.cli.context import ConfigOption, Context, DataOption, JsonOption, plain_console
+from gateway.cli.searching import WEB_PORT, agreed_ranges, next_command, search, show_steps
 from gateway.core.errors import BadInput
 from gateway.roofs.lookup import only
 
 PASSWORD_ENV = "VUON_CAMERA_PASSWORD"  # noqa: S105 - the name of a variable
-WEB_PORT = 80
-"""Where ONVIF answers unless a camera says otherwise."""
 ADOPT_S = 120
 """A recorder with 64 channels, each asked for its streams and its picture."""
-FIXED = 44
-"""Columns of a found device's mark, address and state."""
+FIXED = 54
+"""Columns of a found device's mark, address, profiles and state."""
 
 UserOption = Annotated[
     str, typer.Option("--user", help="Tên đăng nhập camera, rỗng nếu không cần · camera user, empty for none")
@@ -55,7 +54,7 @@ async def camera_id(context: Context, name: str) -> str:
 
 
 @contextlib.contextmanager
-def _waiting(context: Context, key: str) -> Iterator[None]:
+def waiting(context: Context, key: str) -> Iterator[None]:
     """Say that it takes a while, on a terminal only and never into the output."""
     console = plain_console(stderr=True)
     if not console.is_terminal:
@@ -66,13 +65,27 @@ def _waiting(context: Context, key: str) -> Iterator[None]:
 
 
 def state_of(item: dict[str, Any]) -> str:
-    """Return what a found device is to us: adopted, unreachable or new."""
+    """Return what a found device is to us: adopted, a remedy it needs first, unreachable, new, rtsp or closed."""
     if item.get("adopted_as"):
         return "adopted"
-    return "new" if item.get("reachable", True) else "unreachable"
+    if (remedy := str(item.get("remedy", ""))) in NOT_READY:
+        return remedy
+    if not item.get("reachable", True):
+        return "unreachable"
+    if item.get("port", WEB_PORT):
+        return "new"
+    return "rtsp" if item.get("rtsp_port") else "closed"
 
 
-MARKS = {"adopted": show.GOOD, "new": show.NEW, "unreachable": show.LOOK}
+NOT_READY = ("activate", "onvif_on", "apart")
+"""Remedies of devices that cannot be adopted yet, in the order they are told."""
+MARKS = {
+    "adopted": show.GOOD,
+    "new": show.NEW,
+    "rtsp": show.NEW,
+    "unreachable": show.LOOK,
+    "closed": show.LOOK,
+} | dict.fromkeys(NOT_READY, show.LOOK)
 
 
 def _found(context: Context, found: list[dict[str, Any]]) -> Table:
@@ -81,20 +94,35 @@ def _found(context: Context, found: list[dict[str, Any]]) -> Table:
     table.add_column("")
     table.add_column(words.text("cli.discover.address"), no_wrap=True)
     for key in ("hardware", "name"):
-        room = max(12, (context.console.width - FIXED) // 2)
+        room = max(10, (context.console.width - FIXED) // 2)
         table.add_column(words.text(f"cli.discover.{key}"), overflow="ellipsis", no_wrap=True, max_width=room)
+    table.add_column(words.text("cli.discover.profiles"), no_wrap=True)
     table.add_column(words.text("cli.discover.state"), no_wrap=True)
     for item in found:
         state = state_of(item)
-        port = "" if item.get("port", WEB_PORT) == WEB_PORT else f":{item['port']}"
+        number = item.get("port", WEB_PORT) or item.get("rtsp_port") or WEB_PORT
+        port = "" if number == WEB_PORT else f":{number}"
+        maker, hardware = item.get("maker") or "", item.get("hardware") or ""
+        device = hardware if maker.casefold() in hardware.casefold() else f"{maker} {hardware}".strip()
         table.add_row(
             MARKS[state],
             f"{item['address']}{port}",
-            item.get("hardware") or show.NOTHING,
+            device or show.NOTHING,
             item.get("name") or show.NOTHING,
+            " ".join(item.get("profiles", [])) or show.NOTHING,
             words.text(f"cli.discover.{state}"),
         )
     return table
+
+
+def _next_steps(context: Context, found: list[dict[str, Any]]) -> None:
+    """Say for each kind of obstacle what it is, and the command for each device that has it."""
+    for remedy in (*NOT_READY, "reach"):
+        commands = [item["command"] for item in found if item.get("remedy") == remedy]
+        if commands:
+            context.say(f"cli.discover.step.{remedy}", count=len(commands))
+        for command in dict.fromkeys(commands):
+            context.line(f"  {command}")
 
 
 def discover(
@@ -104,30 +132,54 @@ def discover(
     seconds: Annotated[
         float | None, typer.Option(min=1, max=60, help="Nghe bao nhiêu giây · how long to listen")
     ] = None,
+    sweep: Annotated[
+        bool, typer.Option("--quet", "--sweep", help="Hỏi từng địa chỉ, khi mạng chặn multicast · ask every host")
+    ] = False,
+    ports: Annotated[
+        bool, typer.Option("--cong", "--ports", help="Thử cổng, thấy cả camera tắt ONVIF · try every host's ports")
+    ] = False,
+    temporary: Annotated[
+        str, typer.Option("--dia-chi-tam", "--temporary", help="Thêm địa chỉ tạm cho card mạng này · interface")
+    ] = "",
+    yes: Annotated[bool, typer.Option("--dong-y", "--yes", help="Không hỏi lại · agree beforehand")] = False,
 ) -> None:
-    """Tìm camera trong mạng · find cameras on the network (discover)."""
+    """Tìm camera trong mạng · find cameras on the network (discover).
+
+    Không gửi mật khẩu nào · no password is sent.
+    """
     context = Context(config, data)
-    params = {} if seconds is None else {"seconds": seconds}
-    with _waiting(context, "cli.discover.running"):
-        found = list(context.run(context.ask("recorder", "discover", params, timeout_s=90))["found"])
+    order: dict[str, Any] = {} if seconds is None else {"seconds": seconds}
+    if sweep or ports:
+        ranges = agreed_ranges(context, yes=yes)
+        order |= {name: ranges for name, wanted in (("sweep", sweep), ("ports", ports)) if wanted}
+    if temporary:
+        order["temporary"] = temporary
+    result = context.run(search(context, order))
+    found = [item | {"next": next_command(item)} for item in result["found"]]
     if as_json:
-        context.json({"found": found})
+        context.json(result | {"found": found})
         return
+    show_steps(context, result)
     if not found:
         context.say("cli.discover.none")
         return
     context.console.print(_found(context, found))
     counts = Counter(map(state_of, found))
-    context.say("cli.discover.total", count=len(found), adopted=counts["adopted"], new=counts["new"])
-    if counts["unreachable"]:
-        context.say("cli.discover.elsewhere", count=counts["unreachable"])
-    fresh = next((item for item in found if state_of(item) == "new"), None)
-    if fresh is not None:
-        port = "" if fresh.get("port", WEB_PORT) == WEB_PORT else f" --port {fresh['port']}"
-        context.say("cli.next", cmd=f"vuon nhan {fresh['address']}{port} --user admin")
+    fresh = [item for item in found if MARKS[state_of(item)] == show.NEW]
+    context.say("cli.discover.total", count=len(found), adopted=counts["adopted"], new=len(fresh))
+    for state in ("unreachable", "closed"):
+        if counts[state]:
+            context.say(f"cli.discover.many.{state}", count=counts[state])
+    _next_steps(context, [item for item in found if state_of(item) != "adopted"])
+    plain = [item for item in found if MARKS[state_of(item)] == show.LOOK and not item.get("remedy")]
+    for command in dict.fromkeys(item["next"] for item in plain if item["next"]):
+        context.say("cli.next", cmd=command)
+    if fresh:
+        context.say("cli.next", cmd=fresh[0]["next"])
 
 
-def _address(text: str) -> str:
+def parse_address(text: str) -> str:
+    """Return an IP address as the recorder takes it; BadInput names what is none."""
     try:
         return str(ipaddress.ip_address(text.strip()))
     except ValueError as error:
@@ -140,7 +192,7 @@ def adopt(  # noqa: PLR0913, PLR0917 - one argument for each option
     name: Annotated[str | None, typer.Option(help="Tên camera · its name")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65_535, help="Cổng ONVIF · ONVIF port")] = None,
     rtsp: Annotated[
-        str | None, typer.Option(help="Nếu không có ONVIF: /stream1 hoặc :8554/stream1 · RTSP path")
+        str | None, typer.Option(help="Nếu không có ONVIF: /stream1, :8554/stream1 hoặc :8554 (tự dò) · RTSP path")
     ] = None,
     channels: Annotated[
         str | None, typer.Option("--kenh", "--channels", help="Kênh của đầu ghi: 1,3-5 · channels of a recorder")
@@ -161,22 +213,27 @@ def adopt(  # noqa: PLR0913, PLR0917 - one argument for each option
     context = Context(config, data)
     if address is None and instead_of is None:
         raise BadInput("no address was given", case="adopt_address", key="address")
-    params: dict[str, Any] = {} if address is None else {"address": _address(address)}
+    params: dict[str, Any] = {} if address is None else {"address": parse_address(address)}
     if user:
         params |= {"username": user, "password": read_password(context)}
     given = (("name", name), ("port", port), ("rtsp_path", rtsp), ("channels", channels))
     params |= {key: value for key, value in given if value is not None}
-    with _waiting(context, "cli.adopt.running"):
+    with waiting(context, "cli.adopt.running"):
         answer = context.run(_adopt(context, params, instead_of))
     if as_json:
         context.json(answer["cameras"][0] if len(answer["cameras"]) == 1 else answer["cameras"])
         return
     for camera in answer["cameras"]:
-        context.say("cli.adopt.done" if instead_of is None else "cli.adopt.replaced", name=camera["name"])
-        for stream in camera["streams"]:
-            context.line("  " + describe(context, stream))
+        show_adopted(context, camera, "cli.adopt.done" if instead_of is None else "cli.adopt.replaced")
     _say_the_rest(context, answer)
     context.say("cli.next", cmd="vuon tinh-trang")
+
+
+def show_adopted(context: Context, camera: dict[str, Any], words: str = "cli.adopt.done") -> None:
+    """Say that a camera is ours, and stream by stream what is recorded of it."""
+    context.say(words, name=camera["name"])
+    for stream in camera["streams"]:
+        context.line("  " + describe(context, stream))
 
 
 async def _adopt(context: Context, params: dict[str, Any], instead_of: str | None) -> dict[str, Any]:

@@ -8,6 +8,7 @@
     │   ├── CodeRefused             one-use code: unknown, used, expired or too many tries
     │   └── GrantRefused            a grant's signature, lease, camera or action does not fit
     ├── AddressTaken                a port, socket or data directory is in use
+    ├── NotPermitted                the system denies us a right that this needs
     ├── DaemonUnavailable           a control socket does not answer
     ├── WireError                   the peer speaks another protocol or version
     ├── CameraError                 one camera; never ends anything but its own streams
@@ -96,6 +97,12 @@ class AddressTaken(VuonError):
     """A port, socket or data directory is in use; fields name it."""
 
     code = "address_taken"
+
+
+class NotPermitted(VuonError):
+    """The system denies this process a right (a capability) that what was asked for needs."""
+
+    code = "not_permitted"
 
 
 class DaemonUnavailable(VuonError):

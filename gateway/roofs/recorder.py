@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import random
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -21,10 +21,9 @@ from zoneinfo import ZoneInfo
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from drivers.adopt import Learned, Means
-from drivers.base import Found
 from drivers.channels import read_channels
 from drivers.discovery.directed import who_is_at
-from drivers.discovery.multicast import discover_all
+from drivers.discovery.vendorsearch import VendorStep
 from drivers.gate import LoginGate
 from drivers.manychannels import LearnedDevice, Wish, learn_device
 from drivers.onvif.driver import OnvifDriver
@@ -40,9 +39,12 @@ from gateway.core.errors import BadInput, CameraUnreachable, CameraUnsupported, 
 from gateway.core.log import fault_sink, get_logger
 from gateway.core.model import Grant, Login
 from gateway.core.secrets import load_seal_key, load_verify_key
+from gateway.core.supervise import contained
 from gateway.core.ticket import open_ticket
+from gateway.roofs.activation import Activation, doubted
 from gateway.roofs.main import run_daemon
-from recorder.adoption import AdoptOrder, Device, FoundCamera
+from gateway.roofs.searching import Searching
+from recorder.adoption import AdoptOrder, Device
 from recorder.budget import StartBudget, knock
 from recorder.camera import Tools
 from recorder.finder import FindRule
@@ -50,6 +52,8 @@ from recorder.gaps import GapLedger
 from recorder.identity import Identity
 from recorder.journal import Journal
 from recorder.losses import Losses
+from recorder.pending import MIGRATIONS as PENDING
+from recorder.pending import PendingLogins
 from recorder.registry import MIGRATIONS, Camera, LoginState, NewCamera, Registry, StreamSpec
 from recorder.retention import Rule
 from recorder.runs import RunBook, boot_id
@@ -68,32 +72,18 @@ KNOCK_S = 3.0
 
 @dataclass(slots=True)
 class Drivers:
-    """Searching and learning cameras, in the recorder's words."""
+    """Learning cameras, in the recorder's words."""
 
-    config: Config
+    searching: Searching
     clock: Clock
     network: RtspNetwork
     pool: CallPool = field(default_factory=CallPool)
-    found: dict[tuple[str, str], Found] = field(default_factory=dict)
-    """The last search's answers by address and endpoint: adoption reads the service's path there."""
-
-    async def search(self, seconds: float) -> Sequence[FoundCamera]:
-        """Search the configured interfaces."""
-        cameras = self.config.cameras
-        found = await discover_all(cameras.interfaces, seconds, loopback=cameras.loopback)
-        self.found = {(item.address, item.endpoint): item for item in found}
-        return [
-            FoundCamera(
-                item.endpoint, item.address, item.port, item.name, item.hardware, item.mac or "", item.on_subnet
-            )
-            for item in found
-        ]
 
     async def learn(self, order: AdoptOrder) -> Device:
         """Ask a camera or recorder everything; its login is sent at most once."""
         means = Means(self.clock, self.pool, self.network)
         gate = LoginGate(order.login)
-        found = self.found.get((order.address, order.endpoint))
+        found = self.searching.found.get((order.address, order.endpoint))
         path, rtsp_port = rtsp_place(order.rtsp_path)
         wish = Wish(path, rtsp_port, read_channels(order.channels) if order.channels else None)
         try:
@@ -140,13 +130,13 @@ async def is_up(address: str) -> bool:
 
 
 def rtsp_place(text: str | None) -> tuple[str | None, int]:
-    """Return path and port of `/path` or `:8554/path`; BadInput if the port is no number."""
+    """Return path and port of `/path`, `:8554/path` or `:8554` (no path known); BadInput if the port is no number."""
     if text is None or not text.startswith(":"):
         return text, DEFAULT_PORT
     port, slash, path = text[1:].partition("/")
     if not (port.isascii() and port.isdigit()):
         raise BadInput("an RTSP path looks like /stream1 or :8554/stream1", key="rtsp_path")
-    return slash + path, int(port)
+    return slash + path or None, int(port)
 
 
 def device_of(learned: LearnedDevice, order: AdoptOrder) -> Device:
@@ -231,6 +221,16 @@ def grants(config: Config, clock: Clock) -> Callable[[Mapping[str, Any]], Grant]
     return lambda ticket: open_ticket(ticket, key(), now_ms=clock.now_ms())
 
 
+def search_of(config: Config, clock: Clock, pool: CallPool) -> Searching:
+    """Return the box's search: the ladder with the vendors' own discovery, and a closer look at its result."""
+    return Searching(
+        config,
+        clock,
+        more=lambda seconds: [VendorStep(seconds)],
+        closer=lambda found: doubted(found, clock, pool),
+    )
+
+
 @contextlib.asynccontextmanager
 async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]:
     """Run the recorder while entered."""
@@ -239,14 +239,18 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
     facts = DaemonFacts("vuon-recorder", clock)
     seal = load_seal_key(config.paths.keys / "recorder-seal.key")
 
-    async with Database(config.paths.database("cameras"), [MIGRATIONS]) as db, RtspNetwork(clock) as network:
+    async with Database(config.paths.database("cameras"), [MIGRATIONS, PENDING]) as db, RtspNetwork(clock) as network:
         journal = Journal(db, clock)
         await journal.load()
         registry = Registry(db, seal, journal, clock)
         runs, ledger, losses = RunBook(db, boot_id()), GapLedger(journal), Losses(clock)
         disks = await slots(config, registry, losses, clock)
         store = Store(disks, losses, runs, registry, journal, clock)
-        drivers = Drivers(config, clock, network)
+        pool = CallPool()
+        searching = search_of(config, clock, pool)
+        async with contained("temporary-address", on_fault):
+            await searching.recover()
+        drivers = Drivers(searching, clock, network, pool)
         tools = Tools(
             clock=clock,
             player=network,
@@ -275,8 +279,10 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             store=store,
             vision=VisionClient(clock, sandbox=config.vision.sandbox) if config.vision.enabled else None,
             tools=tools,
-            search=drivers.search,
+            discovery=searching,
             learn=drivers.learn,
+            activator=Activation(clock, pool, searching.found_at),
+            pending=PendingLogins(db, seal, clock),
             open_ticket=grants(config, clock),
             watched=network.fast,
             daemon=facts.as_dict,

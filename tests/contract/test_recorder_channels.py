@@ -151,6 +151,20 @@ async def test_a_recorder_without_onvif_is_learned_by_its_makers_paths(family: o
         assert camera.counters.count("SETUP", "rtsp") == 0
 
 
+@pytest.mark.parametrize(("channels", "numbers_found"), [(1, [0]), (3, [1, 2, 3])], ids=["camera", "recorder"])
+async def test_a_guessed_path_of_a_recorder_brings_all_its_channels(channels: int, numbers_found: list[int]) -> None:
+    """One more question tells a recorder from a camera with the same path."""
+    async with (
+        recorder(options=replace(RECORDER, rtsp_only=True, channels=channels)) as camera,
+        RtspNetwork() as network,
+    ):
+        wish = Wish(None, camera.rtsp_port)
+        means = Means(Hasty(), CallPool(), network)
+        device = await learn_device(camera.address, 1, gate(), means, wish)
+        assert numbers(device) == numbers_found
+        assert camera.bad_logins == 0
+
+
 async def test_a_path_given_says_whose_recorder_it_is() -> None:
     """Its family's channels are listed; a path of no family cannot be counted in."""
     async with recorder(options=replace(RECORDER, rtsp_only=True, channels=3)) as camera:

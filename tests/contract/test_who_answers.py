@@ -19,6 +19,7 @@ from gateway.core.config import parse_config
 from gateway.core.errors import CameraLoginRefused, CameraUnreachable
 from gateway.core.model import CameraId, Login, PublicId, Secret, StreamId
 from gateway.roofs.recorder import Drivers
+from gateway.roofs.searching import Searching
 from recorder.adoption import AdoptOrder
 from recorder.identity import Identity, Verdict, judge
 from recorder.registry import Camera, Stream
@@ -35,7 +36,7 @@ async def adopted(root: Path) -> AsyncIterator[tuple[SimulatedCamera, Drivers, C
     farm = Farm(1, password=PASSWORD, base="127.85.0.1", options=replace(QUICK, seed=uuid4().hex))
     async with farm, RtspNetwork() as network:
         (simulated,) = farm.cameras
-        drivers = Drivers(config, SystemClock(), network)
+        drivers = Drivers(Searching(config, SystemClock()), SystemClock(), network)
         device = await drivers.learn(AdoptOrder(simulated.address, simulated.onvif_port, LOGIN, None))
         (new,) = device.cameras
         public_id = PublicId("a" * 16)

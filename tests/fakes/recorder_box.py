@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,19 +18,24 @@ from gateway.core.clock import SystemClock
 from gateway.core.errors import CameraClosed, CameraError, CameraUnreachable
 from gateway.core.media import AccessUnit
 from gateway.core.model import Action, Grant, PublicId, Role, StreamRole, new_public_id
+from gateway.core.secrets import SealKey
 from gateway.core.ticket import open_ticket, sign
 from gateway.core.wire import ControlClient
-from recorder.adoption import AdoptOrder, Device, FoundCamera
+from recorder.adoption import AdoptOrder, Device
 from recorder.budget import StartBudget
 from recorder.camera import Tools
+from recorder.discovery import FoundCamera
 from recorder.host import Witness
 from recorder.losses import Losses
+from recorder.pending import PendingLogins
 from recorder.registry import NewCamera
 from recorder.retention import Rule
 from recorder.service import Parts, Recorder, Settings
 from recorder.slot import Slot, SlotOptions
 from recorder.store import Store
 from recorder.writer import WriterOptions
+from tests.fakes.activator import FakeActivator
+from tests.fakes.discovery import FakeDiscovery
 from tests.fakes.h264 import clip
 from tests.fakes.recording import Books, FakeGate, FakePlayer, Session, books, new_camera
 
@@ -49,9 +54,10 @@ class RecorderBox:
         self.root = root
         self.clock = SystemClock()
         self.player = FakePlayer()
-        self.found: list[FoundCamera] = []
+        self.discovery = FakeDiscovery()
         self.learnable: dict[str, NewCamera | Device | CameraError] = {}
         self.orders: list[AdoptOrder] = []
+        self.activator = FakeActivator()
         self.faults: list[BaseException] = []
         self.key = Ed25519PrivateKey.generate()
         self.client = ControlClient(root / "run" / "recorder.sock", "recorder")
@@ -62,8 +68,14 @@ class RecorderBox:
         """Set before the recorder starts: says who answers at a camera's address."""
         self._shown = 0
 
-    async def search(self, seconds: float) -> Sequence[FoundCamera]:
-        return self.found
+    @property
+    def found(self) -> list[FoundCamera]:
+        """What a search finds."""
+        return self.discovery.found
+
+    @found.setter
+    def found(self, found: list[FoundCamera]) -> None:
+        self.discovery.found = found
 
     async def learn(self, order: AdoptOrder) -> Device:
         self.orders.append(order)
@@ -148,8 +160,10 @@ def parts_of(box: RecorderBox, own: Books) -> Parts:
         store=store,
         vision=None,
         tools=tools,
-        search=box.search,
+        discovery=box.discovery,
         learn=box.learn,
+        activator=box.activator,
+        pending=PendingLogins(own.db, SealKey(b"k" * 32), box.clock),
         open_ticket=box.open_ticket,
         watched=box.watched.append,
         daemon=lambda: {"name": "vuon-recorder"},

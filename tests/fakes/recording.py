@@ -19,6 +19,7 @@ from recorder.adoption import Device
 from recorder.gaps import GapCause, GapLedger
 from recorder.identity import Identity
 from recorder.journal import Journal
+from recorder.pending import MIGRATIONS as PENDING
 from recorder.registry import MIGRATIONS, Camera, LoginState, NewCamera, Registry, StreamSpec
 from recorder.runs import Run, RunBook
 
@@ -39,7 +40,7 @@ class Books:
 @asynccontextmanager
 async def books(path: Path, clock: Clock, boot: str = BOOT) -> AsyncIterator[Books]:
     """Open cameras.db in a folder."""
-    async with Database(path / "cameras.db", [MIGRATIONS]) as db:
+    async with Database(path / "cameras.db", [MIGRATIONS, PENDING]) as db:
         journal = Journal(db, clock)
         await journal.load()
         registry = Registry(db, SealKey(b"k" * 32), journal, clock)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import anyio
 import pytest
 
 from drivers.adopt import Learned, Means, learn
 from drivers.base import Capability, Driver, Found, LoginMode
+from drivers.discovery.paths import TABLE
 from drivers.gate import GateState, LoginGate
 from drivers.onvif.driver import OnvifDriver
 from drivers.onvif.pace import CallPool
@@ -18,6 +20,7 @@ from drivers.rtsp.protocol import StreamSink
 from drivers.rtsp.source import RtspSource
 from drivers.rtsponly import RtspOnlyDriver, first_look
 from gateway.core.errors import (
+    BadInput,
     CameraClosed,
     CameraError,
     CameraLoginRefused,
@@ -28,8 +31,11 @@ from gateway.core.errors import (
 )
 from gateway.core.media import AccessUnit, Codec, CodecConfig
 from gateway.core.model import Login, Secret, StreamRole
+from gateway.roofs.recorder import rtsp_place
 from tests.fakes.clock import FakeClock
 from tests.fakes.onvif_http import PASSWORD, USER, Answer, FakeOnvif, envelope, media1_profile
+from tests.fakes.rtsp_paths import PathCamera
+from tests.fakes.rtsp_server import serve
 
 pytestmark = pytest.mark.anyio
 CONFIG = CodecConfig(Codec.H264, b"sps", b"pps", width=1280, height=720)
@@ -153,6 +159,43 @@ async def test_rtsp_only_with_a_path() -> None:
     assert (stream.codec, stream.width, stream.source.path) == (Codec.H264, 1280, "/stream1")
 
 
+async def test_rtsp_only_without_a_path() -> None:
+    """The path is guessed, its maker's first, and the streams found are opened with the same one login."""
+    player, clock = Player(), FakeClock()
+    wanted = next(paths for paths in TABLE if "TP-Link" in paths.vendors)
+    camera = PathCamera(password=PASSWORD, paths=(wanted.main, wanted.sub))
+    found = Found("address:127.0.0.1:9", "127.0.0.1", 0, (), "", "", None, "lo", maker="TP-Link")
+    own, learned = gate(), list[Learned]()
+    async with serve(camera) as served, closed_port() as closed, anyio.create_task_group() as group:
+        found = replace(found, rtsp_port=served.port)
+
+        async def adopt() -> None:
+            learned.append(await learn("127.0.0.1", closed, own, replace(means(player), clock=clock), found=found))
+            group.cancel_scope.cancel()
+
+        group.start_soon(adopt)
+        while True:
+            await clock.advance(1)
+            await anyio.sleep(0.01)
+    (camera_learned,) = learned
+    assert [stream.source.path for stream in camera_learned.streams] == [wanted.main, wanted.sub]
+    assert (camera_learned.driver, camera_learned.endpoint, camera_learned.port) == ("rtsp", "", served.port)
+    assert own.state is GateState.PROVEN
+    assert camera.asked[1:] == [wanted.main, wanted.sub]
+    assert len(camera.logins) == 2
+
+
+async def test_a_wrong_password_ends_the_guessing() -> None:
+    """One camera without ONVIF, one wrong password, one bad login; nothing is played."""
+    player = Player()
+    camera = PathCamera(password=PASSWORD)
+    wrong = LoginGate(Login(USER, Secret("wrong")))
+    async with serve(camera) as served, closed_port() as closed:
+        with pytest.raises(CameraLoginRefused):
+            await learn("127.0.0.1", closed, wrong, means(player), rtsp_port=served.port)
+    assert (len(camera.logins), player.played, wrong.state) == (1, [], GateState.REFUSED)
+
+
 async def test_nobody_there() -> None:
     """Nothing answers: unreachable, with and without a path, and the login stays untried."""
     async with closed_port() as closed:
@@ -229,3 +272,25 @@ async def test_drivers_fit_the_protocol() -> None:
         assert isinstance(driver, Driver)
         assert Capability.SETTINGS not in driver.capabilities
         await driver.close()
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (None, (None, 554)),
+        ("/stream1", ("/stream1", 554)),
+        (":8554/a/b?c=1", ("/a/b?c=1", 8554)),
+        (":8554", (None, 8554)),
+        (":8554/", ("/", 8554)),
+    ],
+)
+def test_where_rtsp_is(text: str | None, place: tuple[str | None, int]) -> None:
+    """A path, a port with a path, or a port alone: the path is guessed there."""
+    assert rtsp_place(text) == place
+
+
+@pytest.mark.parametrize("text", [":", ":x/a", ":85 54/a"])
+def test_an_rtsp_port_is_a_number(text: str) -> None:
+    """Anything else is refused."""
+    with pytest.raises(BadInput):
+        rtsp_place(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.cli import searching
 from gateway.cli.cameras import describe, state_of
 from gateway.cli.context import Context
-from gateway.core.errors import BadInput, CameraUnreachable
+from gateway.core.errors import BadInput, CameraUnreachable, NotPermitted
 from gateway.core.model import PublicId
 from gateway.roofs.lookup import only, tidy
 from tests.fakes.cli_box import Answer, cli_box, columns_of
@@ -36,64 +38,174 @@ def found(address: str, **changes: Any) -> dict[str, Any]:
 # discover
 
 
+STEP = {"step": "multicast", "interface": "eth0", "network": "10.0.0.0/24", "done": 3, "every": 3}
+
+
+def searched(rows: list[dict[str, Any]], **more: Any) -> dict[str, Answer]:
+    """A recorder that finds these devices."""
+    result = {"found": rows, "steps": [STEP], "failed": [], "dropped": 0} | more
+    ranges = [{"interface": "eth0", "network": "10.0.0.0/24", "hosts": 253}]
+    return {
+        "discover.run": [json.dumps(item).encode() for item in ({"step": STEP}, result)],
+        "discover.ranges": {"ranges": ranges},
+    }
+
+
 def test_discover_lists_what_is_new_ours_and_elsewhere(tmp_path: Path) -> None:
-    """A table with a mark and a word for each, a sum, and the command that comes next."""
+    """Where was searched, a table with a mark and a word for each, a sum, and the command that comes next."""
     rows = [
         found("10.0.0.21", adopted_as="a" * 16),
-        found("10.0.0.22", name="", hardware="", port=8899),
+        found("10.0.0.22", name="", hardware="", port=8899, maker="Dahua", profiles=["S", "T"]),
+        found("10.0.0.23", name="", hardware="", port=0, rtsp_port=8554),
+        found("10.0.0.24", name="", hardware="", port=0, maker="Hikvision"),
         found("169.254.3.4", reachable=False),
     ]
-    with cli_box(tmp_path, {"recorder": {"discover": {"found": rows}}}) as box:
+    with cli_box(tmp_path, {"recorder": searched(rows)}) as box:
         done = box.vuon("discover", COLUMNS="80")
     assert done.code == 0
     lines = done.out.splitlines()
-    assert [line[0] for line in lines[1:4]] == ["✔", "+", "!"]
-    assert "10.0.0.22:8899" in lines[2]
-    assert "Found 3 cameras: 1 adopted, 1 new" in done.out
+    assert "WS-Discovery" in lines[0]
+    assert "eth0 10.0.0.0/24" in lines[0]
+    assert [line[0] for line in lines[2:7]] == ["✔", "+", "+", "!", "!"]
+    assert "10.0.0.22:8899" in lines[3]
+    assert "Dahua" in lines[3]
+    assert "S T" in lines[3]
+    assert "10.0.0.23:8554" in lines[4]
+    assert "Found 5 cameras: 1 adopted, 2 new" in done.out
     assert "1 cameras are on another network" in done.out
+    assert "1 devices look like cameras" in done.out
     assert "vuon nhan 10.0.0.22 --port 8899 --user admin" in done.out
     assert columns_of(done.out) <= 80
     assert done.err == ""
 
 
 def test_nothing_found_says_what_to_look_at(tmp_path: Path) -> None:
-    """No table; power and cable."""
-    with cli_box(tmp_path, {"recorder": {"discover": {"found": []}}}) as box:
+    """No table; where was searched, then power and cable."""
+    with cli_box(tmp_path, {"recorder": searched([])}) as box:
         done = box.vuon("discover")
     assert done.code == 0
-    assert len(done.out.splitlines()) == 1
+    assert len(done.out.splitlines()) == 2
 
 
 def test_all_ours_needs_no_next_step(tmp_path: Path) -> None:
     """Where every camera is adopted nothing is suggested; the default port is not shown."""
-    rows = [found("10.0.0.21", adopted_as="a" * 16)]
-    with cli_box(tmp_path, {"recorder": {"discover": {"found": rows}}}) as box:
+    with cli_box(tmp_path, {"recorder": searched([found("10.0.0.21", adopted_as="a" * 16)])}) as box:
         out = box.vuon("discover").out
     assert "vuon nhan" not in out
     assert ":80" not in out
 
 
 def test_discover_json_is_what_the_recorder_said(tmp_path: Path) -> None:
-    """`--json` passes the rows on."""
-    rows = [found("10.0.0.21", name="[x]")]
-    with cli_box(tmp_path, {"recorder": {"discover": {"found": rows}}}) as box:
-        assert box.vuon("discover", "--json", "--seconds", "2.5").json() == {"found": rows}
-        assert box.asked("discover") == [{"seconds": 2.5}]
+    """`--json` passes the rows on, each with what comes next; the search is as long as was said."""
+    with cli_box(tmp_path, {"recorder": searched([found("10.0.0.21", name="[x]")])}) as box:
+        result = box.vuon("discover", "--json", "--seconds", "2.5").json()
+        assert box.asked("discover.run") == [{"seconds": 2.5}]
+        assert box.asked("discover.ranges") == []
+    assert result["found"] == [found("10.0.0.21", name="[x]") | {"next": "vuon nhan 10.0.0.21 --user admin"}]
+    assert result["steps"] == [STEP]
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "61", "x"])
 def test_a_search_has_a_sensible_length(tmp_path: Path, seconds: str) -> None:
     """A wrong --seconds is refused here and nothing is sent."""
-    with cli_box(tmp_path, {"recorder": {"discover": {"found": []}}}) as box:
+    with cli_box(tmp_path, {"recorder": searched([])}) as box:
         assert box.vuon("discover", "--seconds", seconds).code == 2
         assert box.calls == []
 
 
-@given(st.booleans(), st.one_of(st.none(), st.just("a" * 16)))
-def test_the_state_of_a_found_device_is_one_of_three(reachable: bool, ours: str | None) -> None:
-    """Ours is ours wherever it is; else it depends on its network."""
-    state = state_of({"reachable": reachable, "adopted_as": ours})
-    assert state == ("adopted" if ours else "new" if reachable else "unreachable")
+@pytest.mark.parametrize("option", ["--quet", "--sweep", "--cong", "--ports"])
+def test_nobody_is_asked_one_by_one_without_agreement(tmp_path: Path, option: str) -> None:
+    """A script that did not agree is told the range and how to agree; nothing is searched."""
+    with cli_box(tmp_path, {"recorder": searched([])}) as box:
+        done = box.vuon("discover", option)
+        assert box.asked("discover.run") == []
+    assert done.code == 1
+    assert "eth0 10.0.0.0/24 (253)" in done.err
+    assert "--yes" in done.err
+
+
+def test_agreed_ranges_are_what_is_asked(tmp_path: Path) -> None:
+    """Exactly the ranges that were named; the interface of a temporary address goes along."""
+    with cli_box(tmp_path, {"recorder": searched([])}) as box:
+        box.vuon("tim", "--quet", "--cong", "--dong-y", "--dia-chi-tam", "eth1")
+        assert box.asked("discover.run") == [{"sweep": ["10.0.0.0/24"], "ports": ["10.0.0.0/24"], "temporary": "eth1"}]
+
+
+@pytest.mark.parametrize(("answer", "searches"), [("y", 1), ("n", 0)])
+def test_a_person_is_asked_with_the_range_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, searches: int
+) -> None:
+    """Yes searches, no does not."""
+    monkeypatch.setattr(searching, "is_a_terminal", lambda: True)
+    with cli_box(tmp_path, {"recorder": searched([])}) as box:
+        done = box.vuon("discover", "--sweep", typed=f"{answer}\n")
+        assert len(box.asked("discover.run")) == searches
+    assert "eth0 10.0.0.0/24 (253)" in done.err
+    assert done.code == 1 - searches
+
+
+def test_a_step_is_one_line_with_all_its_ranges(tmp_path: Path) -> None:
+    """Interface and network of each."""
+    steps = [STEP, STEP | {"interface": "eth1", "network": "10.0.1.0/24"}, STEP | {"step": "sadp"}]
+    with cli_box(tmp_path, {"recorder": searched([], steps=steps)}) as box:
+        lines = box.vuon("discover").out.splitlines()
+    assert [line.split()[-1] for line in lines[:2]] == ["10.0.1.0/24", "10.0.0.0/24"]
+    assert "eth0 10.0.0.0/24, eth1 10.0.1.0/24" in lines[0]
+    assert lines[1].startswith("✔ sadp ")
+
+
+def test_a_step_that_failed_and_what_did_not_fit_are_named(tmp_path: Path) -> None:
+    """Beside what was found; an unknown step by its own name."""
+    answers = searched([], failed=[{"step": "sadp", "code": "address_taken"}], dropped=7)
+    with cli_box(tmp_path, {"recorder": answers}) as box:
+        out = box.vuon("discover").out
+    assert "✘ sadp: A port or directory is in use" in out
+    assert "7 more devices" in out
+
+
+def test_a_missing_right_is_explained(tmp_path: Path) -> None:
+    """With the command that a person can type instead."""
+    fields = {"case": "net_admin", "address": "192.168.1.250/24", "interface": "eth1"}
+    with cli_box(tmp_path, {"recorder": {"discover.run": NotPermitted("no", **fields)}}) as box:
+        done = box.vuon("discover", "--temporary", "eth1")
+    assert done.code == 1
+    assert "sudo ip address add 192.168.1.250/24 dev eth1 valid_lft 600" in " ".join(done.err.split())
+
+
+@pytest.mark.parametrize(
+    ("changes", "command"),
+    [
+        ({}, "vuon nhan 10.0.0.9 --user admin"),
+        ({"port": 2020}, "vuon nhan 10.0.0.9 --port 2020 --user admin"),
+        ({"port": 0, "rtsp_port": 554}, "vuon nhan 10.0.0.9 --user admin"),
+        ({"port": 0, "rtsp_port": 5554}, "vuon nhan 10.0.0.9 --rtsp :5554 --user admin"),
+        ({"port": 0}, ""),
+        ({"adopted_as": "a" * 16}, ""),
+        ({"reachable": False}, ""),
+        (
+            {"address": "192.168.1.64", "reachable": False, "interface": "eth1", "how": ["passive"]},
+            "vuon tim --dia-chi-tam eth1",
+        ),
+        ({"address": "192.168.1.64", "reachable": False, "interface": "eth1", "how": ["passive", "multicast"]}, ""),
+        (
+            {"address": "192.168.1.64", "reachable": False, "interface": "a;b", "how": []},
+            "vuon tim --dia-chi-tam 'a;b'",
+        ),
+    ],
+)
+def test_what_comes_next(changes: dict[str, Any], command: str) -> None:
+    """One command, of addresses and ports only."""
+    assert searching.next_command(found("10.0.0.9", name="$(reboot)") | changes) == command
+
+
+@given(st.booleans(), st.one_of(st.none(), st.just("a" * 16)), st.sampled_from([0, 80]), st.sampled_from([0, 554]))
+def test_the_state_of_a_found_device(reachable: bool, ours: str | None, port: int, rtsp_port: int) -> None:
+    """Ours is ours wherever it is; else its network counts, then what it speaks."""
+    state = state_of({"reachable": reachable, "adopted_as": ours, "port": port, "rtsp_port": rtsp_port})
+    if ours or not reachable:
+        assert state == ("adopted" if ours else "unreachable")
+    else:
+        assert state == ("new" if port else "rtsp" if rtsp_port else "closed")
 
 
 # adopt

@@ -17,6 +17,7 @@ from drivers.base import Found
 from drivers.discovery import interfaces as ifs
 from drivers.discovery import multicast as discovery
 from drivers.discovery import wsd
+from drivers.discovery.merging import MOST_FOUND
 from gateway.core.errors import AddressTaken, ConfigError
 from tests.unit.test_wsd import device, message
 
@@ -201,26 +202,12 @@ def test_rounds_are_spread_and_leave_time() -> None:
     assert discovery.probe_times(4) == (0, 1, 2)
 
 
-FIRST = Found("urn:a", "192.168.1.64", 80, ("http://192.168.1.64/x",), "", "", None, "eth0", on_subnet=False)
-
-
-def test_merging_prefers_our_subnet_and_keeps_texts() -> None:
-    """Of two answers the reachable one wins and inherits what the other knew."""
-    named = Found(endpoint("a"), "192.168.1.64", 80, (), "Lá", "HW", "44:19:b6:00:00:01", "eth0", on_subnet=False)
-    near = Found(endpoint("a"), "10.0.0.9", 8080, ("http://10.0.0.9:8080/x",), "", "", None, "eth1", on_subnet=True)
-    merged = discovery.merge(discovery.merge(FIRST, named), near)
-    assert (merged.address, merged.port, merged.interface) == ("10.0.0.9", 8080, "eth1")
-    assert merged.mac is None  # that MAC was another address's
-    assert set(merged.xaddrs) == {"http://192.168.1.64/x", "http://10.0.0.9:8080/x"}
-    assert discovery.merge(FIRST, named).name == "Lá"
-
-
 def test_a_liar_fills_a_bounded_table() -> None:
     """Invented endpoints beyond the limit are counted, not kept."""
     gathering = discovery.Gathering()
-    for n in range(discovery.MOST_FOUND + 50):
-        gathering.add(discovery._Datagram(match("127.0.1.11", endpoint(str(n))), "127.0.1.11", LO))
-    assert len(gathering.devices) == discovery.MOST_FOUND
+    for n in range(MOST_FOUND + 50):
+        gathering.add(discovery.Datagram(match("127.0.1.11", endpoint(str(n))), "127.0.1.11", LO))
+    assert len(gathering.collection.devices) == MOST_FOUND
     assert gathering.statistics.dropped == 50
 
 
@@ -277,6 +264,28 @@ async def test_listener_follows_the_addresses() -> None:
         await listener.refresh()
         assert not listener.addresses
     assert not listener.addresses
+
+
+async def test_a_listener_follows_the_machine_while_it_hears() -> None:
+    """Addresses that come while nobody speaks are joined."""
+    have: list[ifs.Address] = []
+    looked = asyncio.Event()
+
+    def now() -> tuple[ifs.Address, ...]:
+        looked.set()
+        return tuple(have)
+
+    async with discovery.Listener((), loopback=True, have=now) as listener, anyio.create_task_group() as group:
+        hearing = listener.heard(refresh_s=0.02)
+        group.start_soon(anext, hearing, None)
+        have.append(LO)
+        with anyio.fail_after(20):
+            while not listener.addresses:
+                looked.clear()
+                await looked.wait()
+                await asyncio.sleep(0)
+        assert listener.addresses == (LO,)
+        group.cancel_scope.cancel()
 
 
 async def test_listener_without_a_usable_address_says_so() -> None:

@@ -1,22 +1,24 @@
-"""Searching for cameras that are away: when, for whom, and what is followed."""
+"""Searching for cameras that are away: when, and how often."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.model import CameraId, PublicId
-from recorder.adoption import FoundCamera
 from recorder.camera import State
+from recorder.discovery import FoundCamera
 from recorder.finder import Absences, Finder, FindRule, is_away
 from recorder.registry import Camera
 from tests.fakes.clock import FakeClock
+from tests.fakes.recorder_box import RecorderBox, adopt, recorder_box
 from tests.fakes.recording import new_camera, new_recorder
 
 pytestmark = pytest.mark.anyio
@@ -35,21 +37,13 @@ class Task:
 
 
 class Running:
-    """The running cameras; notes who was moved where."""
+    """The running cameras."""
 
     def __init__(self, *cameras: Camera) -> None:
         self.tasks = [Task(camera) for camera in cameras]
-        self.moved: list[tuple[PublicId, str, int]] = []
 
     def all(self) -> Sequence[Task]:
         return self.tasks
-
-    async def move(self, camera: PublicId, address: str, port: int) -> None:
-        self.moved.append((camera, address, port))
-        for task in self.tasks:
-            if task.camera.public_id == camera:
-                task.camera = replace(task.camera, about=replace(task.camera.about, address=address))
-                task.state, task.why = State.UP, ""
 
     def lose(self, *numbers: int, state: State = State.DOWN, why: str = "camera_unreachable") -> None:
         for number in numbers:
@@ -60,20 +54,14 @@ def adopted(number: int) -> Camera:
     return Camera(CameraId(number), PublicId(f"{number:016d}"), new_camera(number), (), 0)
 
 
-def found(number: int, address: str, *, reachable: bool = True) -> FoundCamera:
-    marks = new_camera(number).identity
-    return FoundCamera(marks.endpoint, address, 8080, "", "", marks.mac, reachable)
-
-
 class Search:
-    """Returns what the test says, and notes how often it was asked."""
+    """Finds nobody, and notes how often it was asked."""
 
-    def __init__(self, *answers: FoundCamera) -> None:
-        self.answers, self.asked = list(answers), list[float]()
+    def __init__(self) -> None:
+        self.asked = list[float]()
 
-    async def __call__(self, seconds: float) -> Sequence[FoundCamera]:
+    async def __call__(self, seconds: float) -> None:
         self.asked.append(seconds)
-        return self.answers
 
 
 async def after(seconds: float, running: Running, search: Search) -> None:
@@ -123,59 +111,19 @@ def test_searches_are_rare(steps: list[tuple[int, set[PublicId]]], jitter: float
     assert all(later - earlier >= 225 * SECOND_NS for earlier, later in itertools.pairwise(searches))
 
 
-# whom
-
-
-async def test_a_camera_that_moved_is_followed() -> None:
-    """To the address where its marks are, once."""
-    running, search = Running(adopted(1), adopted(2)), Search(found(1, "10.0.0.99"), found(2, "10.0.0.2"))
+async def test_a_camera_that_is_away_starts_one_search() -> None:
+    """After a minute, for as long as the configuration says."""
+    running, search = Running(adopted(1), adopted(2)), Search()
     running.lose(0)
+    await after(59, running, search)
+    assert search.asked == []
     await after(120, running, search)
-    assert running.moved == [(adopted(1).public_id, "10.0.0.99", 8080)]
     assert search.asked == [4]
-
-
-async def test_all_channels_of_a_recorder_move_together() -> None:
-    """They are one device."""
-    channels = [Camera(CameraId(n), PublicId(f"{n:016d}"), new, (), 0) for n, new in enumerate(new_recorder(3).cameras)]
-    running = Running(*channels)
-    running.lose(0, 1, 2)
-    await after(70, running, Search(found(1, "10.0.0.99")))
-    assert {address for _, address, _ in running.moved} == {"10.0.0.99"}
-    assert len(running.moved) == 3
-
-
-async def test_cameras_that_exchanged_addresses_find_their_own() -> None:
-    """Each sees a stranger at its address, and the stranger is the other."""
-    running = Running(adopted(1), adopted(2))
-    running.lose(0, 1, state=State.SWAPPED, why="camera_swapped")
-    await after(70, running, Search(found(1, "10.0.0.2"), found(2, "10.0.0.1")))
-    assert {(camera, address) for camera, address, _ in running.moved} == {
-        (adopted(1).public_id, "10.0.0.2"),
-        (adopted(2).public_id, "10.0.0.1"),
-    }
-
-
-@pytest.mark.parametrize("case", ["up", "stranger", "elsewhere", "same place", "marks differ"])
-async def test_nobody_else_is_followed(case: str) -> None:
-    """A camera that is up, a stranger, one on another network, one at its own address, half a match."""
-    item = {
-        "up": found(1, "10.0.0.99"),
-        "stranger": found(9, "10.0.0.99"),
-        "elsewhere": found(1, "192.168.1.64", reachable=False),
-        "same place": found(1, "10.0.0.1"),
-        "marks differ": replace(found(1, "10.0.0.99"), mac="02:ff:ff:ff:ff:ff"),
-    }[case]
-    running, search = Running(adopted(1), adopted(2)), Search(item)
-    running.lose(1 if case == "up" else 0)
-    await after(70, running, search)
-    assert running.moved == []
-    assert search.asked
 
 
 async def test_while_nobody_is_away_nobody_searches() -> None:
     """Not a packet."""
-    search = Search(found(1, "10.0.0.99"))
+    search = Search()
     await after(3600, Running(adopted(1)), search)
     assert search.asked == []
 
@@ -186,3 +134,34 @@ async def test_a_camera_that_stays_away_is_searched_for_again_and_again() -> Non
     running.lose(0)
     await after(60 + 5 + 3 * 305, running, search)
     assert len(search.asked) == 4
+
+
+# whom the search follows
+
+
+async def addresses(box: RecorderBox) -> list[str]:
+    return [row["address"] for row in (await box.call("camera.list"))["cameras"]]
+
+
+async def test_all_channels_of_a_recorder_move_together(tmp_path: Path) -> None:
+    """They are one device, found once; the search names its channels that are ours."""
+    async with recorder_box(tmp_path) as box:
+        box.learnable["10.0.0.1"] = new_recorder(3, streams=1)
+        await box.call("adopt", address="10.0.0.1", port=80, username="admin", password="x")
+        box.found = [FoundCamera("urn:uuid:1", "10.0.0.99", 8080, "", "")]
+        (row,) = (await box.call("discover"))["found"]
+        assert row["channels"] == [1, 2, 3]
+        assert await addresses(box) == ["10.0.0.99"] * 3
+
+
+async def test_cameras_that_exchanged_addresses_find_their_own(tmp_path: Path) -> None:
+    """Each is where the other was, and neither answers at its own address."""
+    async with recorder_box(tmp_path) as box:
+        for number in (1, 2):
+            await adopt(box, number, streams=1)
+        box.found = [
+            FoundCamera("urn:uuid:1", "10.0.0.2", 80, "", ""),
+            FoundCamera("urn:uuid:2", "10.0.0.1", 80, "", ""),
+        ]
+        await box.call("discover")
+        assert await addresses(box) == ["10.0.0.2", "10.0.0.1"]

@@ -26,6 +26,7 @@ from tests.fakes.simulated import (
     probe_message,
 )  # fmt: skip
 from tests.fakes.simulated_client import camera, described, soap, talk
+from tests.fakes.vendor_quirks import activation, inactive, onvif_off, vendor
 
 pytestmark = pytest.mark.anyio
 
@@ -259,7 +260,7 @@ QUIRKS: dict[str, Proof] = {
         wrong_content_base, h265, b_frames, no_sub, channels_off, onvif, onvif_auth, onvif_digest, clock_skew_s, wsse_window_s,
         clock_needs_login, wrong_host, no_get_services, no_media2, media2_crash, max_pull_points,
         needs_termination_time, absolute_time_only, unsubscribe_kills_all, sloppy_match, discovery_delay_s,
-        lockout_after, lockout_s,
+        lockout_after, lockout_s, vendor, inactive, onvif_off, activation,
     )
 }  # fmt: skip
 
