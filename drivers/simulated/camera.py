@@ -20,6 +20,7 @@ from typing import Any, Self
 
 import anyio.to_thread
 
+from drivers.simulated.channelpaths import ChannelPaths
 from drivers.simulated.counters import Counters
 from drivers.simulated.device_service import DeviceService
 from drivers.simulated.discovery import Announced, Responder
@@ -246,7 +247,7 @@ class SimulatedCamera:
         world = self._world
         dice = random.Random(os.urandom(16))  # noqa: S311 - RTP numbers and simulated loss, no secrets
         ports = RtspPorts(
-            _Paths(self),
+            ChannelPaths(self.state, self.streams),
             self.book,
             self.faults,
             self.quirks,
@@ -397,20 +398,3 @@ def _is_loopback(text: str) -> bool:
         return ipaddress.IPv4Address(text).is_loopback
     except ValueError:
         return False
-
-
-class _Paths(dict[str, LiveStream]):
-    """RTSP paths as they are at the moment of asking: a camera can lose its sub stream while it runs."""
-
-    def __init__(self, camera: SimulatedCamera) -> None:
-        super().__init__()
-        self._camera = camera
-
-    def get(self, path: str, default: Any = None) -> Any:
-        """Return the stream at `path`; tolerant of other query strings, as cameras are."""
-        for profile in self._camera.state.shown_profiles():
-            if str(profile.channel) in self._camera.quirks.channels_off:
-                continue
-            if path == profile.path or (path == profile.path.partition("?")[0] and profile.channel == 1):
-                return self._camera.streams[profile.role]
-        return default

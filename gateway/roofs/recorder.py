@@ -39,7 +39,7 @@ from gateway.core.errors import BadInput, CameraUnreachable, CameraUnsupported, 
 from gateway.core.log import fault_sink, get_logger
 from gateway.core.model import Grant, Login
 from gateway.core.secrets import load_seal_key, load_verify_key
-from gateway.core.supervise import contained
+from gateway.core.supervise import FaultSink, contained
 from gateway.core.ticket import open_ticket
 from gateway.roofs.activation import Activation, doubted
 from gateway.roofs.main import run_daemon
@@ -231,6 +231,15 @@ def search_of(config: Config, clock: Clock, pool: CallPool) -> Searching:
     )
 
 
+async def drivers_of(config: Config, clock: Clock, network: RtspNetwork, on_fault: FaultSink) -> Drivers:
+    """Return the drivers' side of the recorder; a temporary address that a crash left behind is gone then."""
+    pool = CallPool()
+    searching = search_of(config, clock, pool)
+    async with contained("temporary-address", on_fault):
+        await searching.recover()
+    return Drivers(searching, clock, network, pool)
+
+
 @contextlib.asynccontextmanager
 async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]:
     """Run the recorder while entered."""
@@ -246,11 +255,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
         runs, ledger, losses = RunBook(db, boot_id()), GapLedger(journal), Losses(clock)
         disks = await slots(config, registry, losses, clock)
         store = Store(disks, losses, runs, registry, journal, clock)
-        pool = CallPool()
-        searching = search_of(config, clock, pool)
-        async with contained("temporary-address", on_fault):
-            await searching.recover()
-        drivers = Drivers(searching, clock, network, pool)
+        drivers = await drivers_of(config, clock, network, on_fault)
         tools = Tools(
             clock=clock,
             player=network,
@@ -279,9 +284,9 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             store=store,
             vision=VisionClient(clock, sandbox=config.vision.sandbox) if config.vision.enabled else None,
             tools=tools,
-            discovery=searching,
+            discovery=drivers.searching,
             learn=drivers.learn,
-            activator=Activation(clock, pool, searching.found_at),
+            activator=Activation(clock, drivers.pool, drivers.searching.found_at),
             pending=PendingLogins(db, seal, clock),
             open_ticket=grants(config, clock),
             watched=network.fast,
