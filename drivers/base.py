@@ -16,7 +16,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 from drivers.rtsp.source import RtspSource
 from gateway.core.media import Codec
-from gateway.core.model import StreamRole
+from gateway.core.model import Login, StreamRole
 
 
 class LoginMode(StrEnum):
@@ -30,6 +30,10 @@ class LoginMode(StrEnum):
     """WS-Security UsernameToken with PasswordDigest."""
     DIGEST = "digest"
     """HTTP Digest (RFC 7616), MD5 or SHA-256."""
+    TEXT = "text"
+    """WS-Security with the password in clear: only where the installer allowed it."""
+    BASIC = "basic"
+    """HTTP Basic (RFC 7617): only over TLS to the certificate that was pinned."""
 
 
 class Capability(StrEnum):
@@ -141,11 +145,14 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One camera-side setting: as it is and as it should be."""
+    """One camera-side setting: as it is and as it should be, in the words of `drivers.settings`."""
 
     setting: str
+    """A key of `drivers.settings.ORDER`, e.g. `main.gop`."""
     before: str
     after: str
+    blocked: str = ""
+    """Why it cannot be made through this driver (a code of `drivers.settings.Block`); "" = it can."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +162,27 @@ class Outcome:
     change: Change
     applied: bool
     now: str
+    why: str = ""
+    """Why it was not applied: a code of `drivers.settings.Why`, or an error's code; "" = it was."""
+
+
+Point = tuple[float, float]
+"""x and y in a picture, -1 to 1 from the lower left corner (ONVIF's normalised coordinates)."""
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderWish:
+    """How one stream should be encoded; None leaves that part alone."""
+
+    codec: Codec | None = None
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    gop_s: float | None = None
+    """Seconds from one key frame to the next, at the rate the stream then has."""
+    bitrate_bps: int | None = None
+    profile: str | None = None
+    """H.264 profile as ONVIF names it: `Baseline` or `Main` (both without B-frames), `Extended`, `High`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +190,56 @@ class CameraSettings:
     """What a camera should be set to; None leaves a setting alone."""
 
     ntp_server: str | None = None
+    """Address of the one time server; wanting one also puts the clock right and on NTP."""
     time_zone: str | None = None
-    gop_s: float | None = None
+    """POSIX zone, e.g. `ICT-7`."""
+    main: EncoderWish | None = None
+    sub: EncoderWish | None = None
+    smart_codec: bool | None = None
+    """H.264+, H.265+, Smart Codec: stretch the key-frame distance as they like."""
+    audio: bool | None = None
+    """Only False can be asked for: the gateway never turns a microphone on."""
     label: str | None = None
+    """Class name drawn into the picture, with the date; "" draws neither."""
+    own_user: bool | None = None
+    """True: the gateway logs in by a user of its own with a random password."""
+    factory_password: bool | None = None
+    """True: the account the camera came with gets a random password, shown once."""
+    masks: tuple[tuple[Point, ...], ...] | None = None
+    """Polygons the camera blackens before it encodes."""
+
+
+class LoginKeeper(Protocol):
+    """What takes over the passwords that `apply` makes; they appear nowhere else."""
+
+    async def keep(self, login: Login) -> None:
+        """Prove the login where the driver cannot (RTSP), then store it as the one in use.
+
+        Raises:
+            CameraError: it does not work there; the driver then goes back to the old one.
+
+        """
+
+    async def show(self, login: Login) -> None:
+        """Show a person the new login of the factory account; it is not stored."""
+
+    async def former(self) -> Login | None:
+        """Return the login that the own user replaced, for an undo; None when it is known no more."""
+
+    async def forget_former(self) -> None:
+        """Drop that login: the camera refused it, and must not see it a second time."""
+
+
+class EventKind(StrEnum):
+    """What a camera's event is about."""
+
+    MOTION = "motion"
+    TAMPER = "tamper"
+    """Covered, turned away, out of focus, too dark or bright: the camera's own view of its picture."""
+    INPUT = "input"
+    """A contact at the camera's terminals."""
+    HARDWARE = "hardware"
+    OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,9 +247,17 @@ class CameraEvent:
     """Something the camera itself reported."""
 
     topic: str
+    """As the camera wrote it, e.g. tns1:VideoSource/MotionAlarm."""
     state: bool | None
+    """Whether it began (True) or ended (False); None: the event has no state, or none we read."""
     camera_ms: int
+    """When it happened by the camera, turned into our UTC ms; `received_ms` if it did not say."""
     received_ms: int
+    kind: EventKind = EventKind.OTHER
+    source: str = ""
+    """Token of what reported it: a video source, an input."""
+    initial: bool = False
+    """It tells how things are at the beginning; nothing happened."""
 
 
 @runtime_checkable

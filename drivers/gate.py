@@ -5,18 +5,20 @@ was refused it is not sent again until somebody builds a gate with another login
 stays proven, because a later 401 mostly means that the camera has no room (CAMERAS: Login). But it may
 also mean that the password was changed on the camera: refusals of a proven login are counted, and after
 `MOST_DOUBTS` within `DOUBT_WINDOW_S` it is not sent, so that no camera counts enough of them to lock its
-account. All methods may be called from any thread and never block.
+account. A camera that says it locked the account gets no login before it said it would take one again. All
+methods may be called from any thread and never block.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
 from enum import StrEnum
 
-from gateway.core.errors import CameraLoginRefused, CameraOverloaded
+from gateway.core.errors import CameraLocked, CameraLoginRefused, CameraOverloaded
 from gateway.core.model import Login
 
 MOST_DOUBTS = 3
@@ -51,14 +53,18 @@ class LoginGate:
         *,
         refused: bool = False,
         proven: bool = False,
+        clear_text: bool = False,
         on_refused: Callable[[], None] = _nobody_to_tell,
         mono_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         """Begin with what is known of the login from before: `refused` or `proven` (not both)."""
         self.login = login
+        self.clear_text = clear_text
+        """Whether the installer allowed ONVIF to send the password as it is, should the camera take no other form."""
         self._state = GateState.REFUSED if refused else GateState.PROVEN if proven else GateState.UNPROVEN
         self._on_refused, self._mono_ns = on_refused, mono_ns
         self._doubts_ns: deque[int] = deque(maxlen=MOST_DOUBTS)
+        self._locked_until_ns = 0
         self._lock = threading.Lock()
 
     @property
@@ -71,13 +77,15 @@ class LoginGate:
 
         CameraLoginRefused: there is no password, or it was refused before. CameraOverloaded: come back
         later, as (field `busy`) another try with the unproven password is on its way, or (field
-        `doubted`) the proven one was refused too often lately.
+        `doubted`) the proven one was refused too often lately. CameraLocked: the camera locked the account.
         """
         with self._lock:
             if self.login is None:
                 raise CameraLoginRefused("the camera asks for a login and none is stored", stored=False)
             if self._state is GateState.REFUSED:
                 raise CameraLoginRefused("the camera refused this login before", repeated=True)
+            if (left_ns := self._locked_until_ns - self._mono_ns()) > 0:
+                raise CameraLocked("the camera locked the account", retry_after_s=math.ceil(left_ns / 1e9))
             if self._state is GateState.TRYING:
                 raise CameraOverloaded("another connection is trying this login", busy=True)
             if self._state is GateState.PROVEN and self._is_doubted():
@@ -108,6 +116,16 @@ class LoginGate:
                 return
             self._state = GateState.REFUSED
         self._on_refused()
+
+    def locked(self, seconds: float) -> None:
+        """Note that the camera locked the account: nobody sends the password for so long.
+
+        It says nothing about the password, so a try that met the lock leaves it as it was.
+        """
+        with self._lock:
+            self._locked_until_ns = max(self._locked_until_ns, self._mono_ns() + int(seconds * 1e9))
+            if self._state is GateState.TRYING:
+                self._state = GateState.UNPROVEN
 
     def abandon(self) -> None:
         """Note that the try ended without an answer: the password is as unproven as before."""

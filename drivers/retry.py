@@ -1,7 +1,8 @@
 """When to speak to a camera again after a failure: a pure rule.
 
 Owns `after_failure`. Invariants: an unreachable camera is only knocked at (a bare TCP connect, no
-login), a refused password stops everything, and every pause is jittered and bounded (CAMERAS: Budget).
+login), a refused password stops everything, a locked account is waited out, and every pause is jittered and
+bounded.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from enum import StrEnum
 from gateway.core.errors import (
     CameraBadReply,
     CameraError,
+    CameraLocked,
     CameraLoginRefused,
     CameraOverloaded,
     CameraSwapped,
@@ -20,6 +22,8 @@ from gateway.core.errors import (
 )
 
 KNOCK_S = 2.0
+LOCKED_S = 1_800.0
+"""A locked account is left alone for this long when the camera does not say."""
 FIRST_PAUSE_S = 1.0
 OVERLOAD_MOST_S = 300.0
 UNSUPPORTED_MOST_S = 300.0
@@ -74,6 +78,9 @@ def after_failure(error: CameraError, failures: int, jitter: float) -> Wait:
         return Wait(WaitKind.STOP, 0.0)
     if isinstance(error, CameraUnreachable):
         return Wait(WaitKind.KNOCK, KNOCK_S)
+    if isinstance(error, CameraLocked):
+        told = error.fields.get("retry_after_s")
+        return Wait(WaitKind.PAUSE, (told if isinstance(told, int | float) else LOCKED_S) * (1.0 + jitter / 10))
     if error.fields.get("doubted"):
         return Wait(WaitKind.PAUSE, DOUBTED_S[failures > 1] * (0.5 + jitter / 2))
     if isinstance(error, CameraSwapped):

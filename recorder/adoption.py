@@ -32,6 +32,8 @@ class AdoptOrder:
     """What the search said of this address, if it said anything."""
     channels: str = ""
     """Of a recorder: `1,3-5`; empty = all."""
+    clear_text: bool = False
+    """The installer allowed the password to be sent as it is."""
 
 
 @dataclass(frozen=True, slots=True)

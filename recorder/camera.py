@@ -34,6 +34,7 @@ from recorder.feed import Feed
 from recorder.gaps import GapCause, GapLedger, cause_of
 from recorder.host import Gate, Host, HostTools, Witness
 from recorder.journal import Journal
+from recorder.meter import StreamMeter
 from recorder.registry import Camera, LoginState, Registry, Stream, StreamSpec
 from recorder.runs import RunBook
 from recorder.session import Footage, Notice, Playing, RunBegan, RunEnded, SessionSink
@@ -125,6 +126,8 @@ class StreamTask:
     def __init__(self, owner: CameraTask, stream: Stream, tools: Tools) -> None:
         self._owner, self.stream, self._tools = owner, stream, tools
         self.feed = Feed(stream.camera, stream.role)
+        self.meter = StreamMeter(tools.clock.mono_ns)
+        self.feed.attach(self.meter)
         self.state, self.why = State.CONNECTING, ""
         self.run_number: int | None = None
         self.tried = asyncio.Event()

@@ -16,6 +16,7 @@ from enum import StrEnum
 
 from gateway.core.errors import (
     CameraError,
+    CameraLocked,
     CameraLoginRefused,
     CameraOverloaded,
     CameraUnreachable,
@@ -45,6 +46,7 @@ class GapCause(StrEnum):
 
 _CAUSES: tuple[tuple[type[VuonError], GapCause], ...] = (
     (CameraLoginRefused, GapCause.LOGIN),
+    (CameraLocked, GapCause.LOGIN),
     (CameraUnreachable, GapCause.NETWORK),
     (CameraOverloaded, GapCause.CAMERA),
     (CameraError, GapCause.CAMERA),

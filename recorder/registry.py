@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib.resources import files
@@ -44,6 +44,18 @@ def m0002_channels(db: UtilsDatabase) -> None:
     """Tell the channels of a recorder apart. schema.sql has the column: only older databases lack it."""
     if not any(column.name == "channel" for column in db.table("camera").columns):
         db.conn.execute(f"ALTER TABLE camera ADD COLUMN {CHANNEL_COLUMN}")
+
+
+@MIGRATIONS()
+def m0003(db: UtilsDatabase) -> None:
+    """Add the book of camera-side settings (`recorder.settingbook`)."""
+    apply_schema(db, files("recorder") / "schema_settings.sql")
+
+
+@MIGRATIONS()
+def m0004(db: UtilsDatabase) -> None:
+    """Add the checklists (`recorder.checklist`)."""
+    apply_schema(db, files("recorder") / "schema_checklist.sql")
 
 
 class LoginState(StrEnum):
@@ -244,6 +256,20 @@ class Registry:
             return _one(self._load(connection, removed=False), camera)
 
         return await self._journal.record(swap, event)
+
+    async def restate(self, camera: PublicId, streams: Sequence[StreamSpec]) -> Camera:
+        """Note what a camera now says of its encodings; where they are fetched stays as it was."""
+
+        def change(connection: sqlite3.Connection) -> Camera:
+            known = _one(self._load(connection, removed=False), camera)
+            connection.executemany(
+                "UPDATE stream SET codec = ?, width = ?, height = ?, fps = ?, bitrate_bps = ?"
+                " WHERE camera_id = ? AND role = ?",
+                [(s.codec, s.width, s.height, s.fps, s.bitrate_bps, known.id, s.role.value) for s in streams],
+            )
+            return _one(self._load(connection, removed=False), camera)
+
+        return await self._db.write(change)
 
     async def _update(
         self, camera: PublicId, columns: Mapping[str, object], *events: Event, removed: bool = False

@@ -25,6 +25,7 @@ from gateway.core.model import StreamId
 from gateway.core.supervise import Backoff, FaultSink, supervise
 from gateway.core.wire import ControlServer, Handler
 from recorder.camera import Tools
+from recorder.cameraevents import CameraEvents, Listen
 from recorder.cameras import Cameras
 from recorder.cleaner import AgeGate, Cleaner
 from recorder.discovery import Discovery
@@ -40,9 +41,13 @@ from recorder.runs import RunBook
 from recorder.service_activate import ActivateService, Activator
 from recorder.service_cameras import CameraService, Learn
 from recorder.service_discovery import DiscoveryService
+from recorder.service_doctor import Doctor, DoctorService
 from recorder.service_footage import FootageService, OpenTicket
 from recorder.service_holds import HoldService
+from recorder.service_settings import SettingsService
 from recorder.service_status import StatusService
+from recorder.settingbook import SettingBook
+from recorder.settings import CameraSetter
 from recorder.store import Store
 from recorder.vision.client import VisionClient
 
@@ -87,6 +92,12 @@ class Parts:
     daemon: Callable[[], dict[str, Any]]
     clock: Clock
     on_fault: FaultSink
+    listen: Listen | None = None
+    """Hears what cameras report; None: nobody listens."""
+    settings: tuple[SettingBook, CameraSetter] | None = None
+    """The book of settings on cameras and who speaks to them; None: their calls are not offered."""
+    doctor: Doctor | None = None
+    """Judges cameras; None: the doctor's calls are unknown."""
 
 
 class Recorder:
@@ -139,6 +150,9 @@ class Recorder:
                 on_fault=parts.on_fault,
             )
             await stack.enter_async_context(control)
+            if parts.listen is not None:  # last: cameras are slower for whoever asks them more
+                events = CameraEvents(self.cameras.all, parts.listen, parts.journal, parts.clock, parts.on_fault)
+                tasks.start_soon(self._supervised, "camera events", events.run)
             self._stack = stack.pop_all()
         return self
 
@@ -177,7 +191,7 @@ class Recorder:
             daemon=parts.daemon,
         )
         holds = HoldService(parts.registry, self.holds)
-        return {
+        told = {
             **cameras.handlers(),
             **activate.handlers(),
             **self.finding.handlers(),
@@ -185,6 +199,11 @@ class Recorder:
             **holds.handlers(),
             **status.handlers(),
         }
+        if parts.settings is not None:
+            told |= SettingsService(self.cameras, parts.registry, *parts.settings).handlers()
+        if parts.doctor is not None:
+            told |= DoctorService(self.cameras, parts.tools, parts.vision, parts.db, parts.doctor).handlers()
+        return told
 
     async def _supervised(self, name: str, run: Callable[[], Any]) -> None:
         backoff = Backoff(first_s=1.0, most_s=30.0)

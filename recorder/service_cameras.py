@@ -156,6 +156,7 @@ class CameraService:
             _login(request),
             text_param(request, "rtsp_path") or None,
             channels=text_param(request, "channels"),
+            clear_text=request.params.get("clear_text") is True,
         )
         return replace(order, endpoint=self._heard(order).endpoint)
 

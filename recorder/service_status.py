@@ -109,7 +109,7 @@ class StatusService:
         # A sub stream that the device has no session for is no fault of the camera: its main stream tells.
         counted = [item for item in streams if item["why"] != CameraSessionLimit.code] or [lead]
         gaps = [sums.get(item.stream.id, _NONE) for item in task.streams]
-        look = self._vision.look(camera.public_id) if self._vision is not None else None
+        sight = self._vision.sight(camera.public_id) if self._vision is not None else None
         return {
             "id": camera.public_id,
             "name": camera.name,
@@ -127,7 +127,8 @@ class StatusService:
             "gaps_today": max((item.count for item in gaps), default=0),
             "gap_seconds_today": max((item.seconds for item in gaps), default=0.0),
             "still_ms": self._vision.still_ms(camera.public_id) if self._vision is not None else None,
-            "motion": look.motion if look is not None else None,
+            "motion": sight.look.motion if sight is not None else None,
+            "frozen": sight is not None and sight.frozen and any(item["connected"] for item in streams),
         }
 
     def _stream(self, task: StreamTask, now_ms: int) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from web.board import Status
 from web.services import ClassDay, KnownCamera, OpenView, Sharing
 
 STATES = frozenset({"up", "connecting", "down", "silent", "login_refused", "swapped"})
-TROUBLE_ORDER = ("swapped", "norec", "down", "login_refused", "silent", "unknown")
+TROUBLE_ORDER = ("swapped", "norec", "down", "login_refused", "frozen", "silent", "unknown")
 """Worst first: a stranger in a camera's place; then not recording is the alarm, whatever the picture does."""
 MAX_TROUBLES = 3
 RESTING = "ok"
@@ -37,6 +37,7 @@ def camera_view(known: KnownCamera, status: Status, watching: Sequence[OpenView]
         "group": known.group,
         "state": state if state in STATES else "unknown",
         "recording": recording,
+        "frozen": bool(cam.get("frozen", False)),
         "sharing": known.sharing,
         "viewers": len(here),
         "guardians": sum(view.role is Role.GUARDIAN for view in here),
@@ -63,7 +64,8 @@ def trouble_of(view: Mapping[str, Any], *, reachable: bool) -> str:
     if not reachable:
         return "unknown"
     if view["state"] == "up":
-        return RESTING if view["recording"] else "norec"
+        standing = "frozen" if view.get("frozen") else RESTING
+        return standing if view["recording"] else "norec"
     return RESTING if view["state"] == "connecting" else str(view["state"])
 
 
@@ -137,17 +139,20 @@ SCREENS: Mapping[str, str] = {
 same screen whoever caused it, so that no family learns of another's answer."""
 
 
-def screen_of(decision: Decision, state: str) -> str:
-    """Return which screen a guardian gets: live, offline, or one without any picture."""
+def screen_of(decision: Decision, state: str, *, frozen: bool = False) -> str:
+    """Return which screen a guardian gets: live, offline, or one without any picture.
+
+    A picture that stands still is not live, though packets go on.
+    """
     if decision.allowed:
-        return "live" if state in {"up", "connecting"} else "offline"
+        return "live" if state in {"up", "connecting"} and not frozen else "offline"
     return SCREENS.get(decision.reason, "closed")
 
 
 def class_view(day: ClassDay, camera: PublicId | None, status: Status) -> dict[str, Any]:
     """Return what a guardian's page shows of a class now; the page is drawn again when `screen` changes."""
     cam: Mapping[str, Any] = status.cameras.get(camera or "", {})
-    screen = screen_of(day.decision, str(cam.get("state", "down")))
+    screen = screen_of(day.decision, str(cam.get("state", "down")), frozen=bool(cam.get("frozen")))
     return {
         "id": day.id,
         "name": day.name,

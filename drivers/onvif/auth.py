@@ -1,9 +1,10 @@
-"""The two logins of ONVIF: WS-Security UsernameToken and HTTP Digest.
+"""The logins of ONVIF: WS-Security UsernameToken, HTTP Digest, and the two that carry the password.
 
 Owns how a password becomes proof. Pure but for randomness and the nonce counter; thread-safe: no
 object is changed while a header is made (the token of onvif-zeep is, and mixes up times between
-threads). Invariants: only digests leave this module, never the password; Basic and PasswordText are
-not spoken at all. Reading challenges and the Digest sum are those of RTSP: `drivers.rtsp.auth`.
+threads). Invariants: the password itself leaves by `clear_header` and `basic` only, and `session` says
+when: PasswordText where the installer allowed it, Basic over TLS. Reading challenges and the Digest sum are
+those of RTSP: `drivers.rtsp.auth`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ _WSS = "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-"
 _WSSE = f"{_WSS}wssecurity-secext-1.0.xsd"
 _WSU = f"{_WSS}wssecurity-utility-1.0.xsd"
 _DIGEST_TYPE = f"{_WSS}username-token-profile-1.0#PasswordDigest"
+_TEXT_TYPE = f"{_WSS}username-token-profile-1.0#PasswordText"
 _BASE64_TYPE = f"{_WSS}soap-message-security-1.0#Base64Binary"
 
 
@@ -49,6 +51,21 @@ def security_header(login: Login, created: str, nonce: bytes) -> etree._Element:
     etree.SubElement(token, f"{{{_WSSE}}}Nonce", {"EncodingType": _BASE64_TYPE}).text = base64.b64encode(nonce).decode()
     etree.SubElement(token, f"{{{_WSU}}}Created").text = created
     return security
+
+
+def clear_header(login: Login) -> etree._Element:
+    """Return a new `wsse:Security` element that carries the password as it is (PasswordText)."""
+    security = etree.Element(f"{{{_WSSE}}}Security", nsmap={"wsse": _WSSE, "wsu": _WSU})
+    security.set(f"{{{_SOAP}}}mustUnderstand", "1")
+    token = etree.SubElement(security, f"{{{_WSSE}}}UsernameToken")
+    etree.SubElement(token, f"{{{_WSSE}}}Username").text = login.username
+    etree.SubElement(token, f"{{{_WSSE}}}Password", {"Type": _TEXT_TYPE}).text = login.password.reveal()
+    return security
+
+
+def basic(login: Login) -> str:
+    """Return the value of `Authorization` that carries the password as it is (RFC 7617 §2)."""
+    return "Basic " + base64.b64encode(f"{login.username}:{login.password.reveal()}".encode()).decode()
 
 
 def add_security(envelope: etree._Element, security: etree._Element) -> None:

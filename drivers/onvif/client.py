@@ -9,10 +9,10 @@ the one we reached; what comes back is bounded and printable.
 from __future__ import annotations
 
 import email.utils
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
 from xml.sax.saxutils import escape
 
@@ -20,21 +20,25 @@ from lxml import etree
 
 from drivers import xml
 from drivers.base import Found, LoginMode
-from drivers.discovery.neighbours import normal_mac
 from drivers.discovery.wsd import DEFAULT_PATH
 from drivers.gate import LoginGate
 from drivers.onvif import profiles as rules
-from drivers.onvif import soap
-from drivers.onvif.documents import SHARED, Documents
-from drivers.onvif.session import OnvifSession
+from drivers.onvif import replies, soap
+from drivers.onvif.documents import MEDIA2_WSDL, SHARED, Documents
+from drivers.onvif.eventcalls import EventCalls
+from drivers.onvif.media1 import Media1
+from drivers.onvif.media2 import Media2
+from drivers.onvif.session import OnvifSession, Unreadable
 from drivers.onvif.shared import SharedCamera
 from drivers.onvif.transport import CameraTransport, Limits, LoginAsked
+from drivers.onvif.written import Ask, written
 from drivers.rtsp.source import DEFAULT_PORT, MOST_URL_CHARS, RtspSource
 from gateway.core.clock import Clock
 from gateway.core.errors import BadInput, CameraBadReply, CameraOverloaded, CameraUnsupported
 
+T = TypeVar("T")
+
 JPEG_MAGIC = b"\xff\xd8\xff"
-MOST_SERVICES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +69,6 @@ def device_path(found: Found) -> str:
         if parts.hostname == found.address and parts.path:
             return parts.path
     return DEFAULT_PATH
-
-
-def entries_of(answer: object, most: int = MOST_SERVICES) -> list[Any]:
-    """Return zeep's list, cut to size; a damaged reply makes it a single thing or nothing: then none."""
-    return answer[:most] if isinstance(answer, list) else []
 
 
 def clock_of(answer: etree._Element) -> datetime | None:
@@ -106,7 +105,7 @@ class OnvifClient:
         limits: Limits | None = None,
         documents: Documents = SHARED,
     ) -> None:
-        self._clock = clock
+        self._clock, self._documents = clock, documents
         self._transport = CameraTransport(host, port, clock, limits)
         self._session = OnvifSession(self._transport, gate, clock)
         self._device_url = self._transport.rewritten(f"http://{host}:{port}{path}")
@@ -117,6 +116,22 @@ class OnvifClient:
     def login_mode(self) -> LoginMode:
         """How the camera wants to be logged in to, as far as it is known."""
         return self._session.mode
+
+    @property
+    def username(self) -> str:
+        """The user it logs in by; "" for none."""
+        login = self._session.login
+        return "" if login is None else login.username
+
+    @property
+    def login_proven(self) -> bool:
+        """Whether the camera took its login."""
+        return self._session.login_proven
+
+    @property
+    def reply_bytes(self) -> int:
+        """Longest reply that is read."""
+        return self._transport.limits.reply_bytes
 
     def close(self) -> None:
         """Close the connection."""
@@ -142,6 +157,10 @@ class OnvifClient:
             skew_ms = int(moment.timestamp() * 1000) - (sent_ms + round_trip_ms // 2)
         self._session.skew_ms = skew_ms or 0
         return CameraClock(skew_ms, round_trip_ms)
+
+    def trust_clock_of(self, other: OnvifClient) -> None:
+        """Sign with the camera time that another client of the same camera has read."""
+        self._session.skew_ms = other._session.skew_ms
 
     def learn_login(self) -> LoginMode:
         """Find out how the camera wants to be logged in to, without sending a password.
@@ -188,16 +207,23 @@ class OnvifClient:
 
     def _listed_services(self) -> dict[str, str]:
         try:
-            listed = entries_of(self._zeep("devicemgmt", "GetServices", IncludeCapability=False))
+            told = self._asked(
+                "devicemgmt", "GetServices", replies.services_told, replies.services_in, IncludeCapability=False
+            )
         except (CameraUnsupported, CameraBadReply):
             return {}
-        told = ((str(rules.path(entry, "Namespace")), rules.path(entry, "XAddr")) for entry in listed)
-        return {namespace: url for namespace, xaddr in told if (url := self._usable(xaddr))}
+        return self._usable_ones(told)
 
     def _services_by_capabilities(self) -> dict[str, str]:
-        """Ask the old way (ONVIF 1.0): the media service is all we need of it."""
-        url = self._usable(rules.path(self._zeep("devicemgmt", "GetCapabilities", Category="All"), "Media", "XAddr"))
-        return {soap.MEDIA_NS: url} if url else {}
+        """Ask the old way (ONVIF 1.0): media and events are all we need of it."""
+        return self._usable_ones(
+            self._asked(
+                "devicemgmt", "GetCapabilities", replies.capabilities_told, replies.capabilities_in, Category="All"
+            )
+        )
+
+    def _usable_ones(self, told: Mapping[str, str]) -> dict[str, str]:
+        return {namespace: url for namespace, xaddr in told.items() if (url := self._usable(xaddr))}
 
     def _usable(self, xaddr: object) -> str:
         """Return an XAddr at the camera we reached; "" for what is none."""
@@ -209,14 +235,10 @@ class OnvifClient:
     def mac(self) -> str | None:
         """Return the MAC of the first enabled interface; None when the camera does not say."""
         try:
-            interfaces = entries_of(self._zeep("devicemgmt", "GetNetworkInterfaces"))
+            addresses = self._asked("devicemgmt", "GetNetworkInterfaces", replies.macs_told, replies.macs_in)
         except (CameraBadReply, CameraUnsupported, CameraOverloaded):  # some tell administrators only
             return None
-        addresses = [
-            (bool(rules.path(entry, "Enabled")), normal_mac(str(rules.path(entry, "Info", "HwAddress"))))
-            for entry in interfaces
-        ]
-        return next((mac for _, mac in sorted(addresses, key=lambda pair: not pair[0]) if mac), None)
+        return next((mac for _, mac in sorted(addresses, key=lambda pair: not pair[0])), None)
 
     def profiles(self) -> tuple[rules.Profile, ...]:
         """Return the video profiles: by Media2 where it works (H.265), else by Media1.
@@ -232,7 +254,7 @@ class OnvifClient:
             except (CameraBadReply, CameraUnsupported, CameraOverloaded):  # some crash here: Media1 decides
                 found = ()
         if not found:
-            found = rules.from_media1(entries_of(self._zeep("media", "GetProfiles"), rules.MOST_PROFILES))
+            found = self._asked("media", "GetProfiles", replies.profiles_told, rules.from_media1_answer)
         if not found:
             raise CameraUnsupported("the camera offers no H.264 or H.265 profile")
         return found
@@ -244,8 +266,10 @@ class OnvifClient:
             inner = f"<m:Protocol>RTSP</m:Protocol><m:ProfileToken>{token}</m:ProfileToken>"
             return self.source_from(xml.text_of(self._media2("GetStreamUri", inner), "Uri", MOST_URL_CHARS))
         setup = {"Stream": "RTP-Unicast", "Transport": {"Protocol": "RTSP"}}
-        answer = self._zeep("media", "GetStreamUri", StreamSetup=setup, ProfileToken=profile.token)
-        return self.source_from(str(rules.path(answer, "Uri") or ""))
+        uri = self._asked(
+            "media", "GetStreamUri", replies.uri_told, replies.uri_in, StreamSetup=setup, ProfileToken=profile.token
+        )
+        return self.source_from(uri)
 
     def source_from(self, uri: str) -> RtspSource:
         """Return an RTSP address without login and foreign host.
@@ -270,8 +294,7 @@ class OnvifClient:
             CameraBadReply: what came is no JPEG.
 
         """
-        answer = self._zeep("media", "GetSnapshotUri", ProfileToken=profile.token)
-        url = str(rules.path(answer, "Uri") or "")
+        url = self._asked("media", "GetSnapshotUri", replies.uri_told, replies.uri_in, ProfileToken=profile.token)
         if not url:
             raise CameraUnsupported("the camera makes no pictures")
         reply = self._session.fetch(lambda: self._transport.get(self._transport.rewritten(url)))
@@ -279,8 +302,60 @@ class OnvifClient:
             raise CameraBadReply("the picture is no JPEG", status=reply.status_code)
         return reply.content
 
-    def _raw_device(self, operation: str) -> etree._Element:
-        return soap.call(self._transport, self._device_url, soap.DEVICE_NS, operation, "", self._session.security())
+    def media1(self) -> Media1:
+        """Return the typed calls of Media1; raises `CameraUnsupported` if the camera has none."""
+        return Media1(self._service(soap.MEDIA_NS, "media.wsdl"))
+
+    def media2(self) -> Media2:
+        """Return the typed calls of Media2; raises `CameraUnsupported` if the camera has none."""
+        return Media2(self._service(soap.MEDIA2_NS, MEDIA2_WSDL))
+
+    def events(self) -> EventCalls:
+        """Return the calls of the event service; whether there is one shows when they are made."""
+        return EventCalls(self._transport, self._session, self._clock, self._event_service)
+
+    def _event_service(self) -> str:
+        """Return its address: flags that say there is none are not believed, a missing address is."""
+        url = self.services().get(soap.EVENTS_NS)
+        if url is None:
+            raise CameraUnsupported("the camera has no event service", service="events")
+        return url
+
+    def _service(self, namespace: str, wsdl: str) -> Ask:
+        url = self.services().get(namespace)
+        if url is None:
+            raise CameraUnsupported("the camera has no such service", namespace=namespace)
+
+        def ask(operation: str, **parameters: object) -> etree._Element:
+            def send() -> etree._Element:
+                message = written(self._documents.get(wsdl), operation, parameters)
+                sealed = soap.sealed(message, self._session.security())
+                return soap.send(self._transport, url, f"{namespace}/{operation}", sealed)
+
+            return self._session.exchange(send)
+
+        return ask
+
+    def ask_device(self, operation: str, inner: str = "") -> etree._Element:
+        """Make one raw call of the device service; `inner` is well-formed XML of ours, prefix `m` its namespace."""
+        return self._session.exchange(lambda: self._raw_device(operation, inner))
+
+    def fetch(self, method: str, target: str, data: bytes = b"", content_type: str = "") -> bytes:
+        """Make one request of a vendor's HTTP interface on the same port and return its body.
+
+        Raises:
+            CameraBadReply: the answer's status is not 200.
+
+        """
+        headers = {"Content-Type": content_type} if content_type else {}
+        reply = self._session.fetch(lambda: self._transport.request(method, target, data, headers))
+        if reply.status_code != 200:
+            raise CameraBadReply("the camera refuses the vendor's request", status=reply.status_code)
+        return reply.content
+
+    def _raw_device(self, operation: str, inner: str = "") -> etree._Element:
+        security = self._session.security()
+        return soap.call(self._transport, self._device_url, soap.DEVICE_NS, operation, inner, security)
 
     def _media2(self, operation: str, inner: str) -> etree._Element:
         url = self.services()[soap.MEDIA2_NS]
@@ -288,8 +363,32 @@ class OnvifClient:
             lambda: soap.call(self._transport, url, soap.MEDIA2_NS, operation, inner, self._session.security())
         )
 
-    def _zeep(self, service: str, operation: str, **parameters: object) -> Any:
+    def _asked(
+        self,
+        service: str,
+        operation: str,
+        told: Callable[[object], T],
+        read: Callable[[etree._Element], T],
+        **parameters: object,
+    ) -> T:
+        """Make one call through zeep; what it made nothing of is read by hand from the same reply.
+
+        Args:
+            service: onvif-zeep's name of the service.
+            operation: the call.
+            told: takes what we need out of zeep's answer; falsy for nothing.
+            read: takes the same out of the answer's element.
+            parameters: of the call.
+
+        """
         if service != "devicemgmt":
             self.services()
         function = self._camera.operation(service, operation)
-        return self._session.exchange(lambda: function(**parameters))
+        try:
+            found = told(self._session.exchange(lambda: function(**parameters)))
+        except Unreadable as broken:
+            return read(broken.answer)
+        last = self._transport.last
+        if found or last is None:
+            return found
+        return read(soap.body_of(last, self._transport.limits.reply_bytes))

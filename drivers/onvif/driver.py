@@ -6,8 +6,11 @@ call pool only; each method makes the fewest calls that answer it; after `close`
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import ClassVar
+
+from lxml import etree
 
 from drivers.base import (
     CameraEvent,
@@ -16,6 +19,7 @@ from drivers.base import (
     Change,
     Found,
     Health,
+    LoginKeeper,
     LoginMode,
     Outcome,
     Probe,
@@ -25,9 +29,15 @@ from drivers.discovery import multicast as discovery
 from drivers.discovery.wsd import DEFAULT_PATH
 from drivers.gate import LoginGate
 from drivers.onvif import profiles as rules
-from drivers.onvif.client import OnvifClient
-from drivers.onvif.pace import CallPool
+from drivers.onvif.client import DeviceInformation, OnvifClient
+from drivers.onvif.events import Forgetful, PullMemory, Reports
+from drivers.onvif.ownuser import Accounts
+from drivers.onvif.pace import CallPool, Line
+from drivers.onvif.settings_apply import SettingsApplier
+from drivers.onvif.settings_read import Desk, SettingsReader
+from drivers.onvif.smartcodec import switch_for
 from drivers.onvif.transport import Limits
+from drivers.settings import ORDER, Reading, check_keys, concerned, differences
 from gateway.core.clock import Clock
 from gateway.core.errors import CameraBadReply, CameraUnsupported
 from gateway.core.model import StreamRole
@@ -37,7 +47,7 @@ class OnvifDriver:
     """One ONVIF camera, or one channel of an ONVIF recorder."""
 
     name: ClassVar[str] = "onvif"
-    capabilities = frozenset({Capability.SNAPSHOT, Capability.HEALTH})
+    capabilities = frozenset({Capability.SNAPSHOT, Capability.HEALTH, Capability.SETTINGS, Capability.EVENTS})
 
     def __init__(
         self,
@@ -52,10 +62,25 @@ class OnvifDriver:
         limits: Limits | None = None,
     ) -> None:
         self.host, self.port, self.channel = host, port, channel
-        self._client = OnvifClient(host, port, gate, clock=clock, path=path, limits=limits)
-        self._line = pool.line(host, clock)
+        self.profile = ""
+        """Token of a profile of the channel, if one is known: names it for sure, whatever the order of the list."""
+
+        def make_client(by: LoginGate) -> OnvifClient:
+            return OnvifClient(host, port, by, clock=clock, path=path, limits=limits)
+
+        self._line = Line(pool, clock, host)
+        self._desk = Desk(make_client(gate), self._line)
+        self._accounts = Accounts(self._desk, self._line, make_client)
         self._clock = clock
         self._channels: tuple[rules.Channel, ...] | None = None
+        self._reader: SettingsReader | None = None
+        self.refused_by_maker: set[str] = set()
+        """Users that the maker's own interface refused; whoever makes drivers for a camera keeps it."""
+
+    @property
+    def _client(self) -> OnvifClient:
+        """The client of the login in use: a change of users exchanges it."""
+        return self._desk.client
 
     @classmethod
     def discover(cls, interfaces: Sequence[str], seconds: float) -> AsyncIterator[Found]:
@@ -152,10 +177,7 @@ class OnvifDriver:
         return self._channels
 
     async def _own_channel(self) -> rules.Channel:
-        channels = await self._all_channels()
-        if self.channel >= len(channels):
-            raise CameraUnsupported("the recorder has no such channel", channel=self.channel, channels=len(channels))
-        return channels[self.channel]
+        return rules.own_channel(await self._all_channels(), self.channel, self.profile)
 
     async def snapshot(self) -> bytes:
         """Fetch one JPEG of the main stream."""
@@ -167,17 +189,58 @@ class OnvifDriver:
         clock = await self._line.call(self._client.read_clock)
         return Health(clock.latency_ms, clock.skew_ms, self._clock.now_ms())
 
+    def hand_logins_to(self, keeper: LoginKeeper | None) -> None:
+        """Let `apply` make passwords, and say who takes them; without a keeper it makes none."""
+        self._accounts.keeper = keeper
+
+    async def settings(self) -> Reading:
+        """Read every setting with its options: the backup before a change."""
+        return await (await self._settings_reader()).read(ORDER)
+
     async def plan(self, want: CameraSettings) -> tuple[Change, ...]:
-        """Refuse: settings are not changed by this version."""
-        raise CameraUnsupported("this driver changes no settings", want=str(want))
+        """Read what the wish concerns and say what would have to change."""
+        reading = await (await self._settings_reader()).read(concerned(want))
+        return differences(reading.now, want, reading.options)
 
     async def apply(self, changes: Sequence[Change]) -> tuple[Outcome, ...]:
-        """Refuse: see `plan`."""
-        raise CameraUnsupported("this driver changes no settings", changes=len(changes))
+        """Make the changes in the safe order, each read back; the first surprise ends it.
 
-    def events(self) -> AsyncIterator[CameraEvent]:
-        """Refuse: events are not subscribed to by this version."""
-        raise CameraUnsupported("this driver takes no events")
+        Raises:
+            BadInput: a change names no setting; nothing was sent.
+            CameraError: the camera could not be asked at all; later trouble is in the outcomes.
+
+        """
+        check_keys(change.setting for change in changes)
+        reader = await self._settings_reader()
+        return await SettingsApplier(self._desk, reader, self._accounts, self._clock).apply(changes)
+
+    async def about(self) -> DeviceInformation:
+        """Ask make, model and firmware as they are now."""
+        return await self._desk.run(lambda client: client.device_information())
+
+    async def ask(self, operation: str) -> etree._Element:
+        """Ask the device service one thing without arguments, in the camera's line."""
+        return await self._desk.device(operation)
+
+    async def _settings_reader(self) -> SettingsReader:
+        if self._reader is None:
+            call, client = self._line.call, self._client
+            await call(client.read_clock)
+            about = await call(client.device_information)
+            switch = switch_for(about.manufacturer, self.channel, client.reply_bytes)
+            own = (self.channel, self.profile)
+            self._reader = SettingsReader(self._desk, self._clock, own, switch, self.refused_by_maker)
+        return self._reader
+
+    async def events(self, memory: PullMemory | None = None) -> AsyncGenerator[CameraEvent, None]:
+        """Deliver what the camera reports; `memory` gives back the pull point of a former life.
+
+        Ends by an error that concerns more than the subscription (see `Reports.stream`).
+        """
+        await self._line.call(self._client.read_clock)  # dates are in camera time
+        calls = self._client.events()
+        async for event in Reports(calls, self._line, self._clock, memory or Forgetful(), random.random).stream():
+            yield event
 
     def settle(self) -> None:
         """End the adoption: from now on at most one call a second."""

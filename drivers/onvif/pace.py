@@ -1,9 +1,10 @@
 """How fast and how parallel cameras are asked.
 
-Owns the token bucket of one host and the thread pool of the box. Invariants: a host is asked one
-thing at a time, by whichever of its channels; at most 10 calls at once while it is being adopted (and once two
-for each channel of a recorder), at most 1 a second afterwards (polling has taken whole recorders off line); at
-most 8 blocking calls on the box; a cancelled call is waited for, and its total time bounds the wait.
+Owns the token bucket and the turn of each camera, and the thread pools of the box. Invariants: a camera is
+asked one thing at a time, whoever asks (events, health, settings; all channels of a recorder); at most 10
+calls at once while it is being adopted (and once two for each channel of a recorder), at most 1 a second
+afterwards (polling has taken whole recorders off line); at most 8 blocking calls a pool; a cancelled call is
+waited for, and its total time bounds the wait.
 """
 
 from __future__ import annotations
@@ -21,21 +22,20 @@ T = TypeVar("T")
 
 ADOPTION_BURST = 10
 THREADS = 8
-_INTERVAL_NS = 1_000_000_000
-"""One call a second."""
+CALLS_PER_S = 1.0
 
 
 class Pace:
-    """Token bucket: `burst` calls at once, then one a second. Pure: time is an argument."""
+    """Token bucket: `burst` calls at once, then one a second or as told. Pure: time is an argument."""
 
-    def __init__(self, burst: int = ADOPTION_BURST) -> None:
-        self._burst = burst
+    def __init__(self, burst: int = ADOPTION_BURST, calls_per_s: float = CALLS_PER_S) -> None:
+        self._burst, self._interval_ns = burst, int(1e9 / calls_per_s)
         self._granted = 0
         self._free_ns: int | None = None
         """Monotonic time at which the bucket would be full again."""
 
     def settle(self) -> None:
-        """End the adoption: from now on no two calls within a second."""
+        """End the adoption: from now on no two calls within the interval (a second)."""
         self._burst, self._granted = 1, 0
 
     def allow(self, calls: int) -> None:
@@ -48,28 +48,44 @@ class Pace:
             self._granted -= 1
             return 0.0
         full_ns = max(self._free_ns or now_ns, now_ns)
-        start_ns = max(now_ns, full_ns - (self._burst - 1) * _INTERVAL_NS)
-        self._free_ns = max(full_ns, now_ns) + _INTERVAL_NS
+        start_ns = max(now_ns, full_ns - (self._burst - 1) * self._interval_ns)
+        self._free_ns = max(full_ns, now_ns) + self._interval_ns
         return (start_ns - now_ns) / 1e9
 
 
-class CallPool:
-    """The box's threads for blocking camera calls; make one, pass it to every driver."""
+class Turn:
+    """One camera's lock and pace, shared by all who ask it."""
 
-    def __init__(self, threads: int = THREADS) -> None:
+    def __init__(self, calls_per_s: float) -> None:
+        self.lock, self.pace = anyio.Lock(), Pace(calls_per_s=calls_per_s)
+
+
+class Turns:
+    """The turns of the cameras that somebody asks now, by host; a host that nobody asks begins anew."""
+
+    def __init__(self, calls_per_s: float = CALLS_PER_S) -> None:
+        """Let each camera be asked that often once it is ours."""
+        self._calls_per_s = calls_per_s
+        self._turns: WeakValueDictionary[str, Turn] = WeakValueDictionary()
+
+    def of(self, host: str) -> Turn:
+        """Return the host's turn; the caller's reference keeps it."""
+        turn = self._turns.get(host)
+        if turn is None:
+            turn = self._turns[host] = Turn(self._calls_per_s)
+        return turn
+
+
+class CallPool:
+    """Threads for blocking camera calls; make few, pass them to every driver, all with the box's `Turns`."""
+
+    def __init__(self, threads: int = THREADS, turns: Turns | None = None) -> None:
         self._limiter = anyio.CapacityLimiter(threads)
-        self._lines: WeakValueDictionary[str, Line] = WeakValueDictionary()
+        self.turns = turns or Turns()
 
     async def run(self, call: Callable[[], T]) -> T:
         """Run `call` in a thread when one is free; cancellation waits for the call to end."""
         return await anyio.to_thread.run_sync(call, limiter=self._limiter)
-
-    def line(self, host: str, clock: Clock) -> Line:
-        """Return the one line of calls to a host, shared by all drivers of its channels while any lives."""
-        line = self._lines.get(host)
-        if line is None:
-            line = self._lines[host] = Line(self, clock)
-        return line
 
     @property
     def busy(self) -> int:
@@ -78,25 +94,23 @@ class CallPool:
 
 
 class Line:
-    """One host's queue of calls: one at a time, paced. Shared by the drivers of its channels."""
+    """A driver's place in its camera's queue of calls: one at a time, paced."""
 
-    def __init__(self, pool: CallPool, clock: Clock, pace: Pace | None = None) -> None:
-        self._pool, self._clock = pool, clock
-        self._pace = pace or Pace()
-        self._lock = anyio.Lock()
+    def __init__(self, pool: CallPool, clock: Clock, host: str) -> None:
+        self._pool, self._clock, self._turn = pool, clock, pool.turns.of(host)
 
     def settle(self) -> None:
         """End the adoption (see `Pace.settle`)."""
-        self._pace.settle()
+        self._turn.pace.settle()
 
     def allow(self, calls: int) -> None:
         """Let so many calls through at once (see `Pace.allow`)."""
-        self._pace.allow(calls)
+        self._turn.pace.allow(calls)
 
     async def call(self, call: Callable[[], T]) -> T:
         """Make one blocking call when it is this camera's turn."""
-        async with self._lock:
-            wait_s = self._pace.wait_s(self._clock.mono_ns())
+        async with self._turn.lock:
+            wait_s = self._turn.pace.wait_s(self._clock.mono_ns())
             if wait_s > 0:
                 await self._clock.sleep(wait_s)
             return await self._pool.run(call)

@@ -16,13 +16,14 @@ from lxml import etree
 
 from drivers import xml
 from drivers.onvif.soap import printable
+from gateway.core.errors import CameraUnsupported
 from gateway.core.media import Codec
 
 LEAST_SUB_WIDTH = 320
 """Below this a face is a few pixels: not worth a guardian's look."""
 MOST_PROFILES = 256
 """A 64-channel recorder has 128-192."""
-_MOST_PIXELS_A_SIDE = 16_384
+MOST_PIXELS_A_SIDE = 16_384
 _CODECS = {"H264": Codec.H264, "H265": Codec.H265, "HEVC": Codec.H265}
 
 
@@ -64,6 +65,8 @@ class Channel:
     source: str
     main: Profile
     sub: Profile | None
+    tokens: frozenset[str] = frozenset()
+    """Of all its profiles, also of those not chosen."""
 
 
 def number(value: object, most: int = 2**31) -> int:
@@ -98,11 +101,36 @@ def from_media1(profiles: Iterable[Any]) -> tuple[Profile, ...]:
                 source=str(path(entry, "VideoSourceConfiguration", "SourceToken") or "")[:128],
                 encoder=str(path(encoder, "token") or "")[:128],
                 codec=_CODECS.get(encoding),
-                width=number(path(encoder, "Resolution", "Width"), _MOST_PIXELS_A_SIDE),
-                height=number(path(encoder, "Resolution", "Height"), _MOST_PIXELS_A_SIDE),
+                width=number(path(encoder, "Resolution", "Width"), MOST_PIXELS_A_SIDE),
+                height=number(path(encoder, "Resolution", "Height"), MOST_PIXELS_A_SIDE),
                 fps=float(number(path(encoder, "RateControl", "FrameRateLimit"), 240)),
                 bitrate_bps=number(path(encoder, "RateControl", "BitrateLimit"), 10**6) * 1000,
                 gop=number(path(kind, "GovLength"), 10**5),
+            )
+        )
+    return tuple(profile for profile in read if profile.token)
+
+
+def from_media1_answer(answer: etree._Element) -> tuple[Profile, ...]:
+    """Read the answer to Media1 GetProfiles by local names: for cameras whose reply zeep cannot read."""
+    read = []
+    for entry in [item for item in answer if xml.local(item) in {"Profiles", "Profile"}][:MOST_PROFILES]:
+        encoder = xml.first(entry, "VideoEncoderConfiguration")
+        encoding = xml.text_of(encoder, "Encoding", 32).upper()
+        if encoder is None or encoding in {"JPEG", "MPEG4"}:
+            continue
+        read.append(
+            Profile(
+                token=entry.get("token", "")[:128],
+                name=printable(xml.text_of(entry, "Name"), 64),
+                source=xml.text_of(xml.first(entry, "VideoSourceConfiguration"), "SourceToken", 128),
+                encoder=encoder.get("token", "")[:128],
+                codec=_CODECS.get(encoding),
+                width=number(xml.text_of(encoder, "Width", 16), MOST_PIXELS_A_SIDE),
+                height=number(xml.text_of(encoder, "Height", 16), MOST_PIXELS_A_SIDE),
+                fps=float(number(xml.text_of(encoder, "FrameRateLimit", 16), 240)),
+                bitrate_bps=number(xml.text_of(encoder, "BitrateLimit", 16), 10**6) * 1000,
+                gop=number(xml.text_of(encoder, "GovLength", 16), 10**5),
             )
         )
     return tuple(profile for profile in read if profile.token)
@@ -123,8 +151,8 @@ def from_media2(answer: etree._Element) -> tuple[Profile, ...]:
                 source=xml.text_of(xml.first(entry, "VideoSource"), "SourceToken", 128),
                 encoder=encoder.get("token", "")[:128],
                 codec=_CODECS[encoding],
-                width=number(xml.text_of(encoder, "Width", 16), _MOST_PIXELS_A_SIDE),
-                height=number(xml.text_of(encoder, "Height", 16), _MOST_PIXELS_A_SIDE),
+                width=number(xml.text_of(encoder, "Width", 16), MOST_PIXELS_A_SIDE),
+                height=number(xml.text_of(encoder, "Height", 16), MOST_PIXELS_A_SIDE),
                 fps=float(number(xml.text_of(encoder, "FrameRateLimit", 16), 240)),
                 bitrate_bps=number(xml.text_of(encoder, "BitrateLimit", 16), 10**6) * 1000,
                 gop=number(encoder.get("GovLength", ""), 10**5),
@@ -144,5 +172,20 @@ def choose(profiles: Sequence[Profile]) -> tuple[Channel, ...]:
         main = max(group, key=lambda profile: (profile.pixels, profile.codec is Codec.H264, profile.bitrate_bps))
         smaller = [p for p in group if p.weight < main.weight and p.width >= LEAST_SUB_WIDTH]
         sub = min(smaller, key=lambda p: (p.pixels, p.codec is not Codec.H264, p.bitrate_bps), default=None)
-        channels.append(Channel(source, main, sub))
+        channels.append(Channel(source, main, sub, frozenset(profile.token for profile in group)))
     return tuple(channels)
+
+
+def own_channel(channels: Sequence[Channel], index: int, token: str = "") -> Channel:
+    """Return the channel that a profile belongs to; without one, or if it is gone, the channel at `index`.
+
+    Raises:
+        CameraUnsupported: there is no such channel.
+
+    """
+    for channel in channels:
+        if token and token in channel.tokens:
+            return channel
+    if index >= len(channels):
+        raise CameraUnsupported("the recorder has no such channel", channel=index, channels=len(channels))
+    return channels[index]

@@ -4,7 +4,9 @@ Owns the login mode, the camera's clock offset and the use of the `LoginGate`. B
 at a time. Invariants: a password is sent only after the camera showed, to a call without one, how it
 wants it; a try the camera refuses is never repeated, except that a Digest nonce may be renewed once
 when the camera says it is stale or when the password is proven; after a login that worked a refusal
-means overload (cameras answer 401 when no connection is left).
+means overload (cameras answer 401 when no connection is left); the password itself goes over the wire only
+where the installer allowed it (`LoginGate.clear_text`) or, by Basic, over TLS; a camera that says it locked the account
+closes the gate for everybody.
 """
 
 from __future__ import annotations
@@ -20,14 +22,15 @@ from lxml import etree
 from drivers.base import LoginMode
 from drivers.gate import GateState, LoginGate
 from drivers.onvif import soap
-from drivers.onvif.auth import DigestLogin, add_security, created_at, security_header
+from drivers.onvif.auth import DigestLogin, add_security, basic, clear_header, created_at, security_header
 from drivers.onvif.documents import ONVIFError
+from drivers.onvif.meaning import LOCKED_S
 from drivers.onvif.transport import CameraTransport, LoginAsked, Reply
 from drivers.rtsp.auth import Challenge, parse_challenges, strongest
 from gateway.core.clock import Clock
 from gateway.core.errors import (
-    CameraBadReply,
     CameraError,
+    CameraLocked,
     CameraLoginRefused,
     CameraOverloaded,
     CameraUnsupported,
@@ -53,6 +56,14 @@ _NOISE_MS = 2_000
 """Clock offsets below this are the call's own resolution (whole seconds) and travel time."""
 
 
+class Unreadable(Exception):
+    """A reply that zeep broke on although it is SOAP and no fault: whoever asked through zeep reads it by hand."""
+
+    def __init__(self, answer: etree._Element) -> None:
+        super().__init__("the reply contradicts the service's description")
+        self.answer = answer
+
+
 class OnvifSession:
     """Sends calls without a login until one is asked for, then with it."""
 
@@ -73,17 +84,33 @@ class OnvifSession:
         transport.authorization = self._authorization
 
     @property
+    def login(self) -> Login | None:
+        """The login it would send."""
+        return self._gate.login
+
+    @property
+    def login_proven(self) -> bool:
+        """Whether the camera took that login."""
+        return self._gate.state is GateState.PROVEN
+
+    @property
     def token(self) -> UsernameToken:
         """What zeep calls to sign an envelope: does so only while a login is being sent."""
         return UsernameToken(self)
 
+    @property
+    def offset_ms(self) -> int:
+        """Camera clock minus ours, 0 if it is no more than the clock call's own resolution."""
+        return self.skew_ms if abs(self.skew_ms) > _NOISE_MS else 0
+
     def security(self) -> etree._Element | None:
         """Return the WS-Security element for the call being sent, if it is to carry one."""
         login = self._gate.login
+        if login is not None and self._armed is LoginMode.TEXT:
+            return clear_header(login)
         if self._armed is not LoginMode.WSSE or login is None:
             return None
-        skew_ms = self.skew_ms if abs(self.skew_ms) > _NOISE_MS else 0
-        return security_header(login, created_at(self._clock.now_ms(), skew_ms), self._random_bytes(16))
+        return security_header(login, created_at(self._clock.now_ms(), self.offset_ms), self._random_bytes(16))
 
     def bare(self, send: Callable[[], T]) -> T:
         """Make a call that never carries a login; `LoginAsked` comes out."""
@@ -97,6 +124,7 @@ class OnvifSession:
                 called again, with the login, after the camera asked for one.
 
         Raises:
+            Unreadable: zeep broke on the answer.
             CameraLoginRefused: refused now, refused before, or no login is stored.
             CameraOverloaded: refused after a login that worked, or another try is under way.
             CameraError: as the transport and the reply give cause.
@@ -116,6 +144,8 @@ class OnvifSession:
                 return self.bare(send)
             except LoginAsked as asked:
                 if not self._take(asked.reply):
+                    if self.mode is LoginMode.BASIC:
+                        return self._logged_in(send, LoginMode.BASIC)
                     raise CameraUnsupported("the camera's pictures want a login we do not send") from None
         return self._logged_in(send, LoginMode.DIGEST)
 
@@ -123,17 +153,23 @@ class OnvifSession:
         """Learn the login mode from a refusal of a call that carried no login.
 
         Raises:
-            CameraUnsupported: only Basic is offered, which would send the password in clear.
+            CameraUnsupported: it forbids the call and asks for no login, or offers nothing but Basic
+                over a connection that others can read.
 
         """
+        if reply.status_code == 403 and not reply.is_soap:
+            raise CameraUnsupported("the camera forbids the call and asks for no login", status=403)
+        token = LoginMode.TEXT if self._gate.clear_text else LoginMode.WSSE
         if reply.status_code != 401:
-            self.mode = LoginMode.WSSE
+            self.mode = token
         elif self._take(reply):
             self.mode = LoginMode.DIGEST
         elif any(challenge.scheme == "basic" for challenge in parse_challenges(reply.challenges)):
-            raise CameraUnsupported("the camera wants the password in clear", scheme="basic")
+            if not self._transport.secure:
+                raise CameraUnsupported("the camera wants the password in clear", scheme="basic")
+            self.mode = LoginMode.BASIC
         else:
-            self.mode = LoginMode.WSSE
+            self.mode = token
 
     def _take(self, reply: Reply) -> Challenge | None:
         challenge = strongest(parse_challenges(reply.challenges))
@@ -164,6 +200,9 @@ class OnvifSession:
         self._gate.claim()
         try:
             yield
+        except Unreadable:  # an answer all the same: the camera took the login
+            self._gate.accepted()
+            raise
         except BaseException:
             self._gate.abandon()
             raise
@@ -173,6 +212,9 @@ class OnvifSession:
         self._gate.refused()
         if proven:
             return CameraOverloaded("the camera refuses a login that worked before", doubted=True)
+        if self.mode is LoginMode.WSSE:  # the password may be right all the same: some cameras read PasswordText only
+            host = self._transport.host
+            return CameraLoginRefused("the camera refused the login", mode="wsse", case="clear_login", address=host)
         return CameraLoginRefused("the camera refused the login", mode=str(self.mode))
 
     def _attempt(self, send: Callable[[], T], mode: LoginMode | None) -> T:
@@ -181,17 +223,33 @@ class OnvifSession:
         self._transport.forget()
         try:
             return send()
+        except CameraLocked as locked:
+            self._note_lock(locked)
+            raise
         except ZEEP_BREAKS_WITH as error:
             last = self._transport.last
             if last is None:  # nothing came back: the mistake is in what we wanted to send
                 raise
-            soap.body_of(last, self._transport.limits.reply_bytes)  # raises what the reply really means
-            raise CameraBadReply("the reply contradicts the service's description") from error
+            raise Unreadable(self._read_again(last)) from error  # or what the reply really means
         finally:
             self._armed = None
 
+    def _read_again(self, last: Reply) -> etree._Element:
+        """Let our own reader say what a reply means that zeep broke on; a lock closes the gate."""
+        try:
+            return soap.body_of(last, self._transport.limits.reply_bytes)
+        except CameraLocked as locked:
+            self._note_lock(locked)
+            raise
+
+    def _note_lock(self, locked: CameraLocked) -> None:
+        told = locked.fields.get("retry_after_s")
+        self._gate.locked(float(told) if isinstance(told, int | float) else LOCKED_S)
+
     def _authorization(self, method: str, uri: str) -> str | None:
         login: Login | None = self._gate.login
+        if login is not None and self._armed is LoginMode.BASIC and self._transport.secure:
+            return basic(login)
         if self._armed is not LoginMode.DIGEST or self._digest is None or login is None:
             return None
         return self._digest.header(login, method, uri)

@@ -1,55 +1,29 @@
 """The small raw SOAP path: envelopes we write, replies we read with our own tolerant parser.
 
-Owns what must survive broken cameras: the clock call, device information, Media2, and the meaning of
-faults (for zeep's calls too). Pure but for the transport it is given. Invariants: names are compared
-without their namespace; SOAP 1.1 faults are understood beside 1.2; a camera's text that enters an
-error is printable and at most 200 characters.
+Owns what must survive broken cameras: the clock call, device information, Media2, and the reading of
+faults (for zeep's calls too; what they mean: `meaning`). Pure but for the transport it is given.
+Invariants: names are compared without their namespace; SOAP 1.1 faults are understood beside 1.2; a
+camera's text that enters an error is printable and at most 200 characters.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import NoReturn
 
 from lxml import etree
 
 from drivers import xml
 from drivers.onvif.auth import add_security
+from drivers.onvif.meaning import MOST_CHARS, Meaning, locked_for_s, of_fault
 from drivers.onvif.transport import CameraTransport, LoginAsked, Reply
-from gateway.core.errors import CameraBadReply, CameraOverloaded, CameraUnsupported
+from gateway.core.errors import CameraBadReply, CameraLocked, CameraOverloaded, CameraUnsupported
 
 DEVICE_NS = "http://www.onvif.org/ver10/device/wsdl"
 MEDIA_NS = "http://www.onvif.org/ver10/media/wsdl"
 MEDIA2_NS = "http://www.onvif.org/ver20/media/wsdl"
+EVENTS_NS = "http://www.onvif.org/ver10/events/wsdl"
 _SOAP_NS = "http://www.w3.org/2003/05/soap-envelope"
-
-
-class FaultKind(StrEnum):
-    """What a SOAP fault means to us."""
-
-    LOGIN = "login"
-    UNSUPPORTED = "unsupported"
-    BUSY = "busy"
-    OTHER = "other"
-
-
-_LOGIN_CODES = frozenset(
-    {
-        "NotAuthorized",
-        "SenderNotAuthorized",
-        "FailedAuthentication",
-        "InvalidSecurity",
-        "InvalidSecurityToken",
-        "FailedCheck",
-        "MessageExpired",
-        "UnsupportedSecurityToken",
-    }
-)
-"""ONVIF Core §5.11.2 and WSS SOAP Message Security §12, with what gSOAP cameras say instead."""
-_UNSUPPORTED_CODES = frozenset({"ActionNotSupported", "NoService", "OptionalActionNotImplemented", "UnknownAction"})
-_BUSY_CODES = frozenset({"OutofMemory", "ConnectionFailure", "MaxSessions", "TooManyUsers"})
-_LOGIN_WORDS = ("not authorized", "unauthorized", "authority failure", "requires authorization")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +33,21 @@ class Fault:
     codes: tuple[str, ...]
     reason: str
 
-    @property
-    def kind(self) -> FaultKind:
-        """What to make of it."""
-        codes = set(self.codes)
-        if codes & _LOGIN_CODES or any(word in self.reason.lower() for word in _LOGIN_WORDS):
-            return FaultKind.LOGIN
-        if codes & _UNSUPPORTED_CODES:
-            return FaultKind.UNSUPPORTED
-        return FaultKind.BUSY if codes & _BUSY_CODES else FaultKind.OTHER
-
 
 def printable(text: str, most_chars: int = 200) -> str:
     """Return a camera's text fit for a log, an error or a page: one line, bounded."""
     return " ".join("".join(c if c.isprintable() else " " for c in text[: 4 * most_chars]).split())[:most_chars]
 
 
-def envelope(body: str, security: etree._Element | None = None) -> bytes:
-    """Return a SOAP 1.2 envelope around `body` (well-formed XML of ours), with the login if given."""
-    root = etree.fromstring(f'<s:Envelope xmlns:s="{_SOAP_NS}"><s:Body>{body}</s:Body></s:Envelope>')
+def envelope(body: str, security: etree._Element | None = None, head: str = "") -> bytes:
+    """Return a SOAP 1.2 envelope around `body` and `head` (well-formed XML of ours), with the login if given."""
+    header = f"<s:Header>{head}</s:Header>" if head else ""
+    text = f'<s:Envelope xmlns:s="{_SOAP_NS}">{header}<s:Body>{body}</s:Body></s:Envelope>'
+    return sealed(etree.fromstring(text), security)
+
+
+def sealed(root: etree._Element, security: etree._Element | None) -> bytes:
+    """Return an envelope as bytes, with the login put into it if given."""
     if security is not None:
         add_security(root, security)
     return etree.tostring(root, xml_declaration=True, encoding="utf-8")
@@ -99,19 +69,23 @@ def raise_fault(fault: Fault, reply: Reply) -> NoReturn:
 
     Raises:
         LoginAsked: the camera wants a login, or another one.
+        CameraLocked: it locked the account.
         CameraUnsupported: it does not know the call.
         CameraOverloaded: it has no room.
         CameraBadReply: anything else.
 
     """
-    match fault.kind:
-        case FaultKind.LOGIN:
+    text = reply.content[:MOST_CHARS].decode("utf-8", "replace")
+    match of_fault(fault.codes, fault.reason, text):
+        case Meaning.LOGIN:
             raise LoginAsked(reply)
-        case FaultKind.UNSUPPORTED:
+        case Meaning.LOCKED:
+            raise CameraLocked("the camera locked the account", retry_after_s=locked_for_s(text))
+        case Meaning.UNSUPPORTED:
             raise CameraUnsupported("the camera does not know this call", codes=fault.codes, reason=fault.reason)
-        case FaultKind.BUSY:
+        case Meaning.BUSY:
             raise CameraOverloaded("the camera has no room", codes=fault.codes, reason=fault.reason)
-        case FaultKind.OTHER:
+        case _:
             raise CameraBadReply("the camera answered with a fault", codes=fault.codes, reason=fault.reason)
 
 
@@ -140,6 +114,10 @@ def call(
 ) -> etree._Element:
     """Make one call and return the element of its answer; raises what `post` and `body_of` raise."""
     body = f'<m:{operation} xmlns:m="{namespace}">{inner}</m:{operation}>'
-    content_type = f'application/soap+xml; charset=utf-8; action="{namespace}/{operation}"'
-    reply = transport.post(url, envelope(body, security), {"Content-Type": content_type})
-    return body_of(reply, transport.limits.reply_bytes)
+    return send(transport, url, f"{namespace}/{operation}", envelope(body, security))
+
+
+def send(transport: CameraTransport, url: str, action: str, message: bytes) -> etree._Element:
+    """Send a whole envelope and return the element of its answer; raises what `post` and `body_of` raise."""
+    headers = {"Content-Type": f'application/soap+xml; charset=utf-8; action="{action}"'}
+    return body_of(transport.post(url, message, headers), transport.limits.reply_bytes)

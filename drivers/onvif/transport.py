@@ -25,8 +25,9 @@ from zeep import Transport
 from zeep.wsdl.utils import etree_to_string
 
 from drivers import xml
+from drivers.onvif.meaning import MOST_CHARS, Meaning, locked_for_s, of_status
 from gateway.core.clock import Clock
-from gateway.core.errors import CameraBadReply, CameraOverloaded, CameraUnreachable, CameraUnsupported
+from gateway.core.errors import CameraBadReply, CameraLocked, CameraOverloaded, CameraUnreachable, CameraUnsupported
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +52,14 @@ class Reply:
     """Values of every WWW-Authenticate header, one by one."""
     encoding: str = "utf-8"
 
+    @property
+    def is_soap(self) -> bool:
+        """Whether the body is worth reading as an answer: it looks like an envelope."""
+        return b"Envelope" in self.content[:MOST_CHARS]
+
 
 class LoginAsked(Exception):
-    """The camera answered 401: a state of the dialogue, turned into a login or an error by `session`."""
+    """The camera answered 401 or 403: a state of the dialogue, turned into a login or an error by `session`."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__("login asked")
@@ -145,6 +151,8 @@ class CameraTransport(Transport):
 
     def __init__(self, host: str, port: int, clock: Clock, limits: Limits | None = None) -> None:
         self.host, self.port = host, port
+        self.secure = False
+        """Whether nobody can read along: TLS to the pinned certificate."""
         self.limits = limits or Limits()
         self._deadline = Deadline(clock)
         super().__init__(  # type: ignore[no-untyped-call]  # zeep is not annotated
@@ -184,9 +192,10 @@ class CameraTransport(Transport):
         """Send one SOAP request.
 
         Raises:
-            LoginAsked: HTTP 401.
+            LoginAsked: HTTP 401, or 403 without a word of SOAP.
+            CameraLocked: the words of a refusal say that the account is locked.
             CameraUnreachable: no connection, or out of time.
-            CameraOverloaded: HTTP 503.
+            CameraOverloaded: HTTP 503 or 429.
             CameraUnsupported: there is no such service (404, 405).
             CameraBadReply: a redirect, a compressed, oversized or multipart reply, a DTD.
 
@@ -269,13 +278,18 @@ class CameraTransport(Transport):
         return bytes(content)
 
     def _judged(self, reply: Reply) -> Reply:
+        """Return a reply that may be read on; a fault inside an error is read by `soap`."""
         status = reply.status_code
-        if status == 401:
-            raise LoginAsked(reply)
+        text = reply.content[:MOST_CHARS].decode("utf-8", "replace")
         if 300 <= status < 400:
             raise CameraBadReply("the camera redirects", status=status)
-        if status == 503:
-            raise CameraOverloaded("the camera has no room", status=status)
-        if status in {404, 405, 501}:
-            raise CameraUnsupported("no such service", status=status)
+        match of_status(status, text):
+            case Meaning.LOGIN if status == 401 or not reply.is_soap:
+                raise LoginAsked(reply)
+            case Meaning.LOCKED:
+                raise CameraLocked("the camera locked the account", status=status, retry_after_s=locked_for_s(text))
+            case Meaning.BUSY:
+                raise CameraOverloaded("the camera has no room", status=status)
+            case Meaning.UNSUPPORTED if not reply.is_soap:
+                raise CameraUnsupported("no such service", status=status)
         return reply

@@ -211,7 +211,7 @@ class SimulatedCamera:
             encoder.gop_frames,
             options.loop_s * encoder.fps,
             encoder.bitrate_kbps * 1000,
-            self.quirks.b_frames,
+            self.state.b_frames(encoder),
             Look.FROZEN if self.faults.freeze else self.faults.look,
             options.grain,
         )

@@ -106,11 +106,12 @@ class DeviceService:
         return _NOTHING
 
     def _information(self, _: SoapRequest) -> Xml:
+        quirks = self._state.quirks
         return join(
             [
-                tag("tds:Manufacturer", MANUFACTURER),
-                tag("tds:Model", MODEL),
-                tag("tds:FirmwareVersion", FIRMWARE),
+                tag("tds:Manufacturer", quirks.manufacturer or MANUFACTURER),
+                tag("tds:Model", quirks.model or MODEL),
+                tag("tds:FirmwareVersion", quirks.firmware or FIRMWARE),
                 tag("tds:SerialNumber", self._state.identity.serial),
                 tag("tds:HardwareId", HARDWARE),
             ]
@@ -150,7 +151,7 @@ class DeviceService:
 
         events = [
             tag("tt:WSSubscriptionPolicySupport", False),
-            tag("tt:WSPullPointSupport", True),
+            tag("tt:WSPullPointSupport", not self._state.quirks.event_flags_lie),
             tag("tt:WSPausableSubscriptionManagerInterfaceSupport", False),
         ]
         streaming = tag(
@@ -199,7 +200,7 @@ class DeviceService:
         state = self._state
         info = [tag("tt:Name", "eth0"), tag("tt:HwAddress", state.identity.mac), tag("tt:MTU", 1500)]
         manual = tag("tt:Manual", tag("tt:Address", state.address), tag("tt:PrefixLength", 24))
-        ipv4 = tag("tt:IPv4", tag("tt:Enabled", True), tag("tt:Config", manual, tag("tt:DHCP", False)))
+        ipv4 = tag("tt:IPv4", tag("tt:Enabled", True), tag("tt:Config", manual, tag("tt:DHCP", state.quirks.dhcp)))
         about = [tag("tt:Enabled", True), tag("tt:Info", *info), ipv4]
         return tag("tds:NetworkInterfaces", *about, token="eth0")  # noqa: S106 - an ONVIF token names a thing
 
@@ -228,7 +229,7 @@ class DeviceService:
         for user in fresh:
             if value_of(user, "Username") in users:
                 raise SoapFault("OperationProhibited", "the user exists", detail="UsernameClash")
-            _check_user(user, password_needed=True)
+            self._check_user(user, password_needed=True)
         for user in fresh:
             users[value_of(user, "Username")] = User(Secret(value_of(user, "Password")), value_of(user, "UserLevel"))
         return _NOTHING
@@ -239,7 +240,7 @@ class DeviceService:
         for user in changed:
             if value_of(user, "Username") not in users:
                 raise invalid("UsernameMissing", "no such user")
-            _check_user(user, password_needed=False)
+            self._check_user(user, password_needed=False)
         for user in changed:
             known = users[value_of(user, "Username")]
             password = value_of(user, "Password")
@@ -247,6 +248,14 @@ class DeviceService:
             if password:
                 known.password = Secret(password)
         return _NOTHING
+
+    def _check_user(self, user: etree._Element, *, password_needed: bool) -> None:
+        password = value_of(user, "Password")
+        short = len(password) < LEAST_PASSWORD
+        if (password_needed or password) and (short or (self._state.quirks.needs_symbol and password.isalnum())):
+            raise SoapFault("OperationProhibited", "the password is too weak", detail="PasswordTooWeak")
+        if value_of(user, "UserLevel", "User") not in _LEVELS:
+            raise invalid("UserLevel", "unknown user level")
 
     def _delete_users(self, request: SoapRequest) -> Xml:
         users = self._state.book.users
@@ -267,14 +276,6 @@ class DeviceService:
 
 def _texts(request: SoapRequest, name: str) -> list[str]:
     return [(item.text or "").strip() for item in find_all(request.element, name)]
-
-
-def _check_user(user: etree._Element, *, password_needed: bool) -> None:
-    password = value_of(user, "Password")
-    if (password_needed or password) and len(password) < LEAST_PASSWORD:
-        raise SoapFault("OperationProhibited", f"a password has {LEAST_PASSWORD} characters", detail="PasswordTooWeak")
-    if value_of(user, "UserLevel", "User") not in _LEVELS:
-        raise invalid("UserLevel", "unknown user level")
 
 
 def _host(name: str, server: str) -> Xml:

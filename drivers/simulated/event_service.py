@@ -100,7 +100,8 @@ class EventService:
 
     def _expire(self) -> None:
         now_ns = self._state.clock.mono_ns()
-        self._points = {key: point for key, point in self._points.items() if point.ends_ns > now_ns}
+        if not self._state.quirks.subscriptions_leak:
+            self._points = {key: point for key, point in self._points.items() if point.ends_ns > now_ns}
 
     def _stamp(self, in_s: float = 0) -> str:
         at = datetime.fromtimestamp(self._state.now_ms() / 1000 + in_s, UTC)
@@ -116,6 +117,8 @@ class EventService:
         life_s = duration_s(text)
         if life_s is not None and quirks.absolute_time_only:
             raise invalid("UnacceptableInitialTerminationTime", "only absolute times")
+        if life_s is None and quirks.z_only and not text.endswith("Z"):
+            raise invalid("UnacceptableInitialTerminationTime", "only UTC with Z")
         if life_s is None:
             try:
                 at = datetime.fromisoformat(text)
@@ -130,7 +133,7 @@ class EventService:
         return tag(
             "tev:Capabilities",
             WSSubscriptionPolicySupport=False,
-            WSPullPointSupport=True,
+            WSPullPointSupport=not self._state.quirks.event_flags_lie,
             MaxPullPoints=self._state.quirks.max_pull_points,
         )
 
@@ -157,17 +160,23 @@ class EventService:
         self._points[key] = PullPoint(self._state.clock.mono_ns() + round(life_s * 1e9))
         return join(
             [
-                tag("tev:SubscriptionReference", tag("wsa:Address", self._state.url(SUBSCRIPTION_PATH + key))),
+                tag("tev:SubscriptionReference", *self._reference(key)),
                 tag("wsnt:CurrentTime", self._stamp()),
                 tag("wsnt:TerminationTime", self._stamp(life_s)),
             ]
         )
 
+    def _reference(self, key: str) -> list[Xml]:
+        if not self._state.quirks.echoed_subscription:
+            return [tag("wsa:Address", self._state.url(SUBSCRIPTION_PATH + key))]
+        address = tag("wsa:Address", self._state.url(SUBSCRIPTION_PATH))
+        return [address, tag("wsa:ReferenceParameters", tag("vuon:SubscriptionId", key))]
+
     def _point(self, request: SoapRequest) -> tuple[str, PullPoint]:
         self._expire()
-        key = request.path.removeprefix(SUBSCRIPTION_PATH)
+        key = request.path.removeprefix(SUBSCRIPTION_PATH) or request.subscription
         found = self._points.get(key)
-        if found is None:
+        if found is None or found.ends_ns <= self._state.clock.mono_ns():
             raise SoapFault("ResourceUnknown", "no such subscription", detail="ResourceUnknown")
         return key, found
 
@@ -175,7 +184,7 @@ class EventService:
         _, point = self._point(request)
         limit = request.value("MessageLimit")
         wait_s = min(duration_s(request.value("Timeout", "PT1S")) or 0.0, MOST_WAIT_S)
-        if not point.waiting and wait_s > 0:
+        if not point.waiting and wait_s > 0 and not self._state.quirks.pull_at_once:
             point.arrived.clear()
             try:
                 async with asyncio.timeout(wait_s):
@@ -190,12 +199,17 @@ class EventService:
 
     def _renew(self, request: SoapRequest) -> Xml:
         _, point = self._point(request)
+        if self._state.quirks.no_renew:
+            raise SoapFault("ActionNotSupported", "Renew is not implemented", receiver=True)
         life_s = self._life_s(request, "TerminationTime")
         point.ends_ns = self._state.clock.mono_ns() + round(life_s * 1e9)
         return join([tag("wsnt:TerminationTime", self._stamp(life_s)), tag("wsnt:CurrentTime", self._stamp())])
 
     def _unsubscribe(self, request: SoapRequest) -> Xml:
-        key, point = self._point(request)
+        key = request.path.removeprefix(SUBSCRIPTION_PATH) or request.subscription
+        point = self._points.get(key)
+        if point is None:
+            raise SoapFault("ResourceUnknown", "no such subscription", detail="ResourceUnknown")
         if self._state.quirks.unsubscribe_kills_all:
             self.forget()
         else:

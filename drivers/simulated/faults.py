@@ -90,10 +90,12 @@ class Quirks:
     h265: bool = False
     """Main stream is H.265; switch it through `SimulatedCamera.switch`, which restarts the stream."""
     b_frames: int = 0
-    """Pictures sent out of order (profile Main), from the next key frame after they are encoded."""
+    """Pictures sent out of order, from the next key frame after they are encoded; not in profiles Main and Baseline."""
     no_sub: bool = False
     channels_off: tuple[str, ...] = ()
     """Numbers of a recorder's channels without a camera: ONVIF lists them, RTSP has no picture (404)."""
+    onvif_audio: bool = False
+    """Profiles carry a G.711 encoder until a client takes it out (RTSP sends no sound either way)."""
     onvif: bool = True
     """False = RTSP only: no ONVIF port, no discovery. Decided when the camera starts."""
     onvif_auth: tuple[str, ...] = ("wsse", "digest")
@@ -107,12 +109,37 @@ class Quirks:
     wrong_host: str = ""
     """Host named in XAddrs and stream URIs instead of our own."""
     no_get_services: bool = False
+    dhcp: bool = False
+    """Says that its address comes from DHCP."""
+    manufacturer: str = ""
+    """Make, model and firmware it claims; "" = its own."""
+    model: str = ""
+    firmware: str = ""
+    ignores_set: tuple[str, ...] = ()
+    """Media services (media1, media2) that answer SetVideoEncoderConfiguration and change nothing."""
+    refuses_profile: str = ""
+    """H.264 profile that is among the options and yet refused."""
+    osd_ascii: str = ""
+    """What happens to a label beyond ASCII: garbled or refused; "" = it is drawn."""
+    needs_symbol: bool = False
+    """A user's password needs a character that is neither letter nor digit."""
     no_media2: bool = False
     media2_crash: bool = False
     max_pull_points: int = 4
     needs_termination_time: bool = False
     absolute_time_only: bool = False
+    z_only: bool = False
+    """Absolute times need a Z; an offset is refused."""
+    no_renew: bool = False
     unsubscribe_kills_all: bool = False
+    subscriptions_leak: bool = False
+    """Subscriptions that ended keep their slot until somebody gives them back or the camera restarts."""
+    echoed_subscription: bool = False
+    """All pull points share one address; which one is meant is told by an echoed reference parameter."""
+    pull_at_once: bool = False
+    """An empty pull is answered at once instead of after its time."""
+    event_flags_lie: bool = False
+    """Capabilities say that there are no pull points."""
     sloppy_match: bool = False
     """ProbeMatch without the ProbeMatches around it."""
     discovery_delay_s: float = 0.0
@@ -127,6 +154,8 @@ class Quirks:
     lockout_after: int = 0
     """Bad logins in a row before everything is refused for `lockout_s`; 0 = never."""
     lockout_s: float = 60.0
+    lockout_told: bool = False
+    """While locked, ONVIF says so to everybody, login or not, as Hikvision does; else it just refuses."""
 
 
 FIXED = frozenset({"onvif", "vendor", "inactive", "onvif_off", "activation"})

@@ -17,12 +17,14 @@ from drivers.simulated.media_parts import (
     profile_of,
     resolution,
     set_encoder,
+    sound,
     source_configuration,
     source_configurations,
+    unmute,
 )
 from drivers.simulated.media_service import SNAPSHOT_PATH
 from drivers.simulated.soap import Operations, SoapRequest, invalid
-from drivers.simulated.state import LEAST_KBPS, MOST_FPS, MOST_GOP, MOST_KBPS, SIZES, CameraState, Profile
+from drivers.simulated.state import LEAST_KBPS, MOST_FPS, MOST_GOP, MOST_KBPS, PROFILES, SIZES, CameraState, Profile
 from gateway.core.media import Codec
 
 
@@ -48,7 +50,9 @@ class Media2Service:
             "SetVideoEncoderConfiguration": lambda r: set_encoder(self._state, r),
             "SetSynchronizationPoint": nothing,
             "GetAudioSourceConfigurations": nothing,
-            "GetAudioEncoderConfigurations": nothing,
+            "GetAudioEncoderConfigurations": self._sounds,
+            "RemoveConfiguration": self._remove,
+            "AddConfiguration": self._add,
             "GetMetadataConfigurations": nothing,
             "GetAnalyticsConfigurations": nothing,
             "GetMasks": self._get_masks,
@@ -57,6 +61,7 @@ class Media2Service:
             "DeleteMask": self._delete_mask,
             "GetMaskOptions": self._mask_options,
             "GetOSDs": self._osds.get,
+            "GetOSDOptions": self._osds.options,
             "CreateOSD": self._osds.create,
             "SetOSD": self._osds.set,
             "DeleteOSD": self._osds.delete,
@@ -78,7 +83,8 @@ class Media2Service:
         configurations = tag(
             "tr2:Configurations",
             source_configuration(self._state, "tr2:VideoSource", profile),
-            encoder2(profile, "tr2:VideoEncoder"),
+            encoder2(self._state, profile, "tr2:VideoEncoder"),
+            *sound(self._state, profile, "tr2:AudioEncoder"),
         )
         return tag("tr2:Profiles", tag("tr2:Name", profile.role), configurations, token=profile.token, fixed=True)
 
@@ -93,7 +99,7 @@ class Media2Service:
     def _encoders(self, request: SoapRequest) -> Xml:
         wanted = request.value("ConfigurationToken")
         shown = [p for p in self._state.shown_profiles() if wanted in ("", p.encoder_token)]
-        return join([encoder2(profile, "tr2:Configurations") for profile in shown])
+        return join([encoder2(self._state, profile, "tr2:Configurations") for profile in shown])
 
     def _options(self, request: SoapRequest) -> Xml:
         token, named = request.value("ConfigurationToken"), request.value("ProfileToken")
@@ -112,12 +118,29 @@ class Media2Service:
                     tag("tt:BitrateRange", tag("tt:Min", LEAST_KBPS), tag("tt:Max", MOST_KBPS)),
                     GovLengthRange=f"1 {MOST_GOP}",
                     FrameRatesSupported=rates,
-                    ProfilesSupported="Main" if codec is Codec.H265 else "Baseline",
+                    ProfilesSupported="Main" if codec is Codec.H265 else " ".join(PROFILES),
                     ConstantBitRateSupported=False,
                 )
                 for codec in codecs()
             ]
         )
+
+    def _sounds(self, _: SoapRequest) -> Xml:
+        shown = self._state.shown_profiles()
+        return join([part for p in shown for part in sound(self._state, p, "tr2:Configurations")])
+
+    def _remove(self, request: SoapRequest) -> Xml:
+        profile = profile_of(self._state, request)
+        if request.value("Type") != "AudioEncoder":
+            raise invalid("ConfigModify", "only sound can be taken out here")
+        self._state.muted.add(profile.token)
+        return Xml("")
+
+    def _add(self, request: SoapRequest) -> Xml:
+        if request.value("Type") != "AudioEncoder":
+            raise invalid("ConfigModify", "only sound can be put in here")
+        unmute(self._state, request, request.value("Token"))
+        return Xml("")
 
     def _instances(self, _: SoapRequest) -> Xml:
         count = len(self._state.shown_profiles())

@@ -18,6 +18,7 @@ from drivers.simulated.state import (
     MOST_FPS,
     MOST_GOP,
     MOST_KBPS,
+    PROFILES,
     SIZES,
     SOURCE_CONFIGURATION,
     CameraState,
@@ -29,6 +30,7 @@ from gateway.core.model import StreamRole
 
 SESSION_TIMEOUT = "PT60S"
 MOST_OSDS = MOST_MASKS = 8
+_SERVICES = {"trt": "media1", "tr2": "media2"}
 
 
 def codecs() -> tuple[Codec, ...]:
@@ -89,7 +91,7 @@ def _multicast() -> Xml:
     return tag("tt:Multicast", address, tag("tt:Port", 0), tag("tt:TTL", 0), tag("tt:AutoStart", False))
 
 
-def encoder1(profile: Profile, name: str) -> Xml:
+def encoder1(state: CameraState, profile: Profile, name: str) -> Xml:
     """Return a Media1 VideoEncoderConfiguration; it has no word for H.265: ask Media2."""
     e = profile.encoder
     rate = tag(
@@ -106,14 +108,14 @@ def encoder1(profile: Profile, name: str) -> Xml:
         resolution(e.width, e.height),
         tag("tt:Quality", e.quality),
         rate,
-        tag("tt:H264", tag("tt:GovLength", e.gop_frames), tag("tt:H264Profile", "Baseline")),
+        tag("tt:H264", tag("tt:GovLength", e.gop_frames), tag("tt:H264Profile", state.h264_profile(e))),
         _multicast(),
         tag("tt:SessionTimeout", SESSION_TIMEOUT),
         token=profile.encoder_token,
     )
 
 
-def encoder2(profile: Profile, name: str) -> Xml:
+def encoder2(state: CameraState, profile: Profile, name: str) -> Xml:
     """Return a Media2 VideoEncoder2Configuration."""
     e = profile.encoder
     rate = tag(
@@ -129,7 +131,7 @@ def encoder2(profile: Profile, name: str) -> Xml:
         tag("tt:Quality", e.quality),
         token=profile.encoder_token,
         GovLength=e.gop_frames,
-        Profile="Main" if e.codec is Codec.H265 else "Baseline",
+        Profile="Main" if e.codec is Codec.H265 else state.h264_profile(e),
     )
 
 
@@ -144,27 +146,40 @@ def read_encoder(state: CameraState, configuration: etree._Element, profile: Pro
         except (ValueError, OverflowError) as error:
             raise invalid("ConfigModify", f"{name} is no number") from error
 
+    codec = _codec(value_of(configuration, "Encoding", old.codec.upper()))
     wanted = replace(
         old,
-        codec=_codec(value_of(configuration, "Encoding", old.codec.upper())),
+        codec=codec,
         width=round(number("Width", old.width)),
         height=round(number("Height", old.height)),
         fps=round(number("FrameRateLimit", old.fps)),
         bitrate_kbps=round(number("BitrateLimit", old.bitrate_kbps)),
         gop_frames=round(number("GovLength", old.gop_frames)),
         quality=number("Quality", old.quality),
+        profile=old.profile if codec is Codec.H265 else _profile(state, configuration, old),
     )
-    sizes = {*SIZES[profile.role], (old.width, old.height)}
+    sizes = {*SIZES[profile.role], (old.width, old.height), profile.came_with}
     fits = (
         (wanted.width, wanted.height) in sizes
         and 1 <= wanted.fps <= MOST_FPS
         and 1 <= wanted.gop_frames <= MOST_GOP
         and LEAST_KBPS <= wanted.bitrate_kbps <= MOST_KBPS
         and not (state.quirks.no_media2 and wanted.codec is Codec.H265)
+        and (wanted.profile == old.profile or wanted.profile != state.quirks.refuses_profile)
     )
     if not fits:
         raise invalid("ConfigModify", "the encoder cannot do that")
     return wanted
+
+
+def _profile(state: CameraState, configuration: etree._Element, old: Encoder) -> str:
+    """Return the H.264 profile asked for; what is shown already is no wish."""
+    named = configuration.get("Profile") or value_of(configuration, "H264Profile")
+    if not named or named == state.h264_profile(old):
+        return old.profile
+    if named not in PROFILES:
+        raise invalid("ConfigModify", "no such profile")
+    return named
 
 
 def _codec(name: str) -> Codec:
@@ -185,8 +200,32 @@ def set_encoder(state: CameraState, request: SoapRequest) -> Xml:
     if configuration is None:
         raise invalid("NoConfig", "no configuration")
     profile = by_encoder_token(state, str(configuration.get("token", "")))
-    state.change_encoder(profile, read_encoder(state, configuration, profile))
+    wanted = read_encoder(state, configuration, profile)
+    if _SERVICES.get(request.prefix) not in state.quirks.ignores_set:
+        state.change_encoder(profile, wanted)
     return Xml("")
+
+
+def sound(state: CameraState, profile: Profile, name: str) -> list[Xml]:
+    """Return a profile's audio encoder configuration called `name`, or nothing."""
+    if not state.has_sound(profile):
+        return []
+    token = f"snd-{profile.token}"
+    named = [tag("tt:Name", token), tag("tt:UseCount", 1)]
+    if name.startswith("tr2:"):
+        return [
+            tag(name, *named, tag("tt:Encoding", "PCMU"), tag("tt:Bitrate", 64), tag("tt:SampleRate", 8), token=token)
+        ]
+    rate = [tag("tt:Encoding", "G711"), tag("tt:Bitrate", 64), tag("tt:SampleRate", 8)]
+    return [tag(name, *named, *rate, _multicast(), tag("tt:SessionTimeout", SESSION_TIMEOUT), token=token)]
+
+
+def unmute(state: CameraState, request: SoapRequest, token: str) -> None:
+    """Put a profile's own audio encoder back; raises the fault for any other."""
+    profile = profile_of(state, request)
+    if token != f"snd-{profile.token}":
+        raise invalid("NoConfig", "no such audio encoder")
+    state.muted.discard(profile.token)
 
 
 def osd(token: str, text: tuple[str, str], name: str) -> Xml:
@@ -217,6 +256,18 @@ class OsdBook:
         shown = {key: value for key, value in self._state.osds.items() if not wanted or key == wanted}
         return join([osd(token, text, f"{self._prefix}:OSDs") for token, text in shown.items()])
 
+    def options(self, _: SoapRequest) -> Xml:
+        """Answer GetOSDOptions."""
+        kinds = [tag("tt:Type", kind) for kind in ("Plain", "Date", "Time", "DateAndTime")]
+        corners = ("UpperLeft", "UpperRight", "LowerLeft", "LowerRight")
+        return tag(
+            f"{self._prefix}:OSDOptions",
+            tag("tt:MaximumNumberOfOSDs", Total=MOST_OSDS),
+            tag("tt:Type", "Text"),
+            *(tag("tt:PositionOption", corner) for corner in corners),
+            tag("tt:TextOption", *kinds),
+        )
+
     def create(self, request: SoapRequest) -> Xml:
         """Answer CreateOSD."""
         if len(self._state.osds) >= MOST_OSDS:
@@ -242,7 +293,11 @@ class OsdBook:
             raise invalid("NoConfig", "no such OSD")
         return token
 
-    @staticmethod
-    def _text(request: SoapRequest) -> tuple[str, str]:
+    def _text(self, request: SoapRequest) -> tuple[str, str]:
         words = find(request.element, "TextString")
-        return value_of(words, "Type", "Plain"), value_of(words, "PlainText")
+        plain, quirk = value_of(words, "PlainText"), self._state.quirks.osd_ascii
+        if quirk == "refused" and not plain.isascii():
+            raise invalid("ConfigModify", "the label cannot be drawn")
+        if quirk == "garbled":
+            plain = plain.encode("ascii", "replace").decode()
+        return value_of(words, "Type", "Plain"), plain

@@ -14,15 +14,18 @@ from drivers.simulated.media_parts import (
     profile_of,
     resolution,
     set_encoder,
+    sound,
     source_configuration,
     source_configurations,
     source_size,
     span,
+    unmute,
 )
 from drivers.simulated.soap import Operations, SoapRequest, invalid
 from drivers.simulated.state import (
     MOST_FPS,
     MOST_GOP,
+    PROFILES,
     SIZES,
     CameraState,
     Profile,
@@ -63,13 +66,16 @@ class MediaService:
             "SetSynchronizationPoint": nothing,
             "GetAudioSources": nothing,
             "GetAudioSourceConfigurations": nothing,
-            "GetAudioEncoderConfigurations": nothing,
+            "GetAudioEncoderConfigurations": self._sounds,
+            "RemoveAudioEncoderConfiguration": self._mute,
+            "AddAudioEncoderConfiguration": self._unmute,
             "GetAudioOutputs": nothing,
             "GetAudioOutputConfigurations": nothing,
             "GetAudioDecoderConfigurations": nothing,
             "GetMetadataConfigurations": nothing,
             "GetVideoAnalyticsConfigurations": nothing,
             "GetOSDs": self._osds.get,
+            "GetOSDOptions": self._osds.options,
             "CreateOSD": self._osds.create,
             "SetOSD": self._osds.set,
             "DeleteOSD": self._osds.delete,
@@ -86,7 +92,8 @@ class MediaService:
             source_configuration(self._state, "tt:VideoSourceConfiguration", profile),
         ]
         if profile.encoder.codec is Codec.H264:
-            parts.append(encoder1(profile, "tt:VideoEncoderConfiguration"))
+            parts.append(encoder1(self._state, profile, "tt:VideoEncoderConfiguration"))
+        parts += sound(self._state, profile, "tt:AudioEncoderConfiguration")
         return tag(name, *parts, token=profile.token, fixed=True)
 
     def _stream_uri(self, profile: Profile) -> str:
@@ -120,13 +127,13 @@ class MediaService:
 
     def _encoders(self, _: SoapRequest) -> Xml:
         shown = [p for p in self._state.shown_profiles() if p.encoder.codec is Codec.H264]
-        return join([encoder1(profile, "trt:Configurations") for profile in shown])
+        return join([encoder1(self._state, profile, "trt:Configurations") for profile in shown])
 
     def _encoder(self, request: SoapRequest) -> Xml:
         profile = by_encoder_token(self._state, request.value("ConfigurationToken"))
         if profile.encoder.codec is not Codec.H264:
             raise invalid("NoConfig", "not an H.264 configuration")
-        return encoder1(profile, "trt:Configuration")
+        return encoder1(self._state, profile, "trt:Configuration")
 
     def _options(self, request: SoapRequest) -> Xml:
         token, named = request.value("ConfigurationToken"), request.value("ProfileToken")
@@ -142,9 +149,21 @@ class MediaService:
             span("tt:GovLengthRange", 1, MOST_GOP),
             span("tt:FrameRateRange", 1, MOST_FPS),
             span("tt:EncodingIntervalRange", 1, 1),
-            tag("tt:H264ProfilesSupported", "Baseline"),
+            *(tag("tt:H264ProfilesSupported", name) for name in PROFILES),
         )
         return tag("trt:Options", span("tt:QualityRange", 1, 5), h264)
+
+    def _sounds(self, _: SoapRequest) -> Xml:
+        shown = self._state.shown_profiles()
+        return join([part for p in shown for part in sound(self._state, p, "trt:Configurations")])
+
+    def _mute(self, request: SoapRequest) -> Xml:
+        self._state.muted.add(profile_of(self._state, request).token)
+        return Xml("")
+
+    def _unmute(self, request: SoapRequest) -> Xml:
+        unmute(self._state, request, request.value("ConfigurationToken"))
+        return Xml("")
 
     def _instances(self, _: SoapRequest) -> Xml:
         count = len(self._state.shown_profiles())

@@ -150,6 +150,8 @@ class OnvifServer(Listener):
         quirks = self._state.quirks
         if call.prefix == "tds" and call.operation in WITHOUT_LOGIN and not quirks.clock_needs_login:
             return None
+        if quirks.lockout_told and self._state.book.locked():
+            return self._locked()
         verdict = self._check(request, call)
         if verdict is Verdict.GOOD:
             return None
@@ -158,6 +160,15 @@ class OnvifServer(Listener):
         if "digest" in quirks.onvif_auth and not came_with_token:
             return self._challenge(stale=verdict is Verdict.STALE)
         refused = SoapFault("NotAuthorized", "Sender not Authorized")
+        return HttpReply(refused.status, CONTENT_TYPE, fault(refused))
+
+    def _locked(self) -> HttpReply:
+        """Return the refusal of a camera that says it locked: words in the 401 of Digest, else in the fault."""
+        if "digest" in self._state.quirks.onvif_auth:
+            left_s = round(self._state.quirks.lockout_s)
+            body = f"<userCheck><lockStatus>lock</lockStatus><unlockTime>{left_s}</unlockTime></userCheck>"
+            return HttpReply(401, "application/xml", body.encode())
+        refused = SoapFault("NotAuthorized", "The account is locked")
         return HttpReply(refused.status, CONTENT_TYPE, fault(refused))
 
     def _challenge(self, *, stale: bool = False) -> HttpReply:

@@ -54,8 +54,8 @@ class SceneSpec:
 
     @property
     def frames(self) -> int:
-        """Frames of the loop: whole GOPs; one GOP is enough for a frozen picture."""
-        gops = 1 if self.look is Look.FROZEN else -(-self.loop_frames // self.gop_frames)
+        """Frames of the loop: whole GOPs, two at least: a live camera's key frames differ; a frozen one's do not."""
+        gops = 1 if self.look is Look.FROZEN else max(2, -(-self.loop_frames // self.gop_frames))
         return gops * self.gop_frames
 
 

@@ -30,6 +30,7 @@ NAMESPACES: Mapping[str, str] = {
     "wstop": "http://docs.oasis-open.org/wsn/t-1",
     "wsa": "http://www.w3.org/2005/08/addressing",
     "tns1": "http://www.onvif.org/ver10/topics",
+    "vuon": "urn:vuon:simulated",
 }
 PREFIXES: Mapping[str, str] = {uri: prefix for prefix, uri in NAMESPACES.items()}
 SERVICE_PATHS: Mapping[str, str] = {
@@ -67,6 +68,8 @@ class SoapRequest:
     """UsernameToken (WS-Security), if any."""
     message_id: str
     path: str
+    subscription: str = ""
+    """The reference parameter that names a subscription, if one was echoed in the header."""
 
     def value(self, name: str, default: str = "") -> str:
         """Return the text of the first element called `name` in the operation."""
@@ -93,6 +96,7 @@ def read_request(root: etree._Element, path: str) -> SoapRequest:
         find(header, "UsernameToken"),
         value_of(header, "MessageID"),
         path,
+        value_of(header, "SubscriptionId"),
     )
 
 

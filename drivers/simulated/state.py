@@ -26,6 +26,9 @@ SIZES: dict[StreamRole, tuple[tuple[int, int], ...]] = {
     StreamRole.MAIN: ((1920, 1080), (1280, 720), (640, 360), (320, 180)),
     StreamRole.SUB: ((1280, 720), (640, 360), (320, 180)),
 }
+PROFILES = ("Baseline", "Main", "High")
+"""H.264 profiles on offer."""
+WITHOUT_B_FRAMES = frozenset({"Baseline", "Main"})
 MOST_FPS, MOST_GOP, LEAST_KBPS, MOST_KBPS = 25, 250, 64, 8192
 
 
@@ -40,6 +43,8 @@ class Encoder:
     gop_frames: int = 30
     bitrate_kbps: int = 2000
     quality: float = 4.0
+    profile: str = ""
+    """H.264 profile a client asked for; "" = as the camera came (see `CameraState.h264_profile`)."""
 
 
 MAIN = Encoder()
@@ -57,6 +62,11 @@ class Profile:
     encoder: Encoder
     channel: int = 1
     """Of a recorder: from 1."""
+    came_with: tuple[int, int] = field(init=False)
+    """Size it was built with: always on offer beside `SIZES`, so that a client can take a change back."""
+
+    def __post_init__(self) -> None:
+        self.came_with = (self.encoder.width, self.encoder.height)
 
     @property
     def source(self) -> str:
@@ -118,6 +128,8 @@ class CameraState:
     """Token -> (kind of text, text)."""
     masks: dict[str, bytes] = field(default_factory=dict)
     """Token -> the mask as the client sent it, canonical XML without its token."""
+    muted: set[str] = field(default_factory=set)
+    """Tokens of the profiles whose audio encoder was taken out."""
     imaging: dict[str, float] = field(
         default_factory=lambda: {"Brightness": 50.0, "ColorSaturation": 50.0, "Contrast": 50.0, "Sharpness": 50.0}
     )
@@ -149,6 +161,18 @@ class CameraState:
     def sources(self) -> list[Profile]:
         """Return one profile of each video source, in the order of the channels."""
         return list({profile.source: profile for profile in reversed(self.shown_profiles())}.values())[::-1]
+
+    def h264_profile(self, encoder: Encoder) -> str:
+        """Return the profile an encoder shows: a camera that came with B-frames came with High."""
+        return encoder.profile or ("High" if self.quirks.b_frames else "Baseline")
+
+    def b_frames(self, encoder: Encoder) -> int:
+        """Return how many pictures are sent out of order: none in profiles Baseline and Main."""
+        return 0 if encoder.codec is Codec.H264 and encoder.profile in WITHOUT_B_FRAMES else self.quirks.b_frames
+
+    def has_sound(self, profile: Profile) -> bool:
+        """Say whether a profile carries an audio encoder."""
+        return self.quirks.onvif_audio and profile.token not in self.muted
 
     def scopes(self) -> list[str]:
         """Return WS-Discovery scopes (ONVIF Core 7.3.3), percent-encoded where needed."""

@@ -26,6 +26,7 @@ from gateway.access.reasons import Reason
 from gateway.access.store import FactStore, refusal
 from gateway.core import ticket
 from gateway.core.errors import Denied, LiveFull
+from gateway.core.finish import to_the_end
 from gateway.core.model import STAFF_ROLES, Action, Decision, Grant, PublicId, Role, StreamRole
 from gateway.core.supervise import FaultSink, contained, supervise
 
@@ -300,10 +301,13 @@ class OpenGrants:
             item.ended = reason
         if not now:
             return
-        with anyio.CancelScope(shield=True):
-            await self._tell([item.grant.id for item in now], reason)
-            async with contained("access.closed", self._on_fault):
-                await self._grants.closed((item.grant for item in now), reason)
+        await to_the_end(self._account(now, reason))
+
+    async def _account(self, ended: Sequence[_Held], reason: str) -> None:
+        """Tell media, then write down what ended."""
+        await self._tell([item.grant.id for item in ended], reason)
+        async with contained("access.closed", self._on_fault):
+            await self._grants.closed((item.grant for item in ended), reason)
 
     async def _tell(self, ids: list[PublicId], reason: str) -> None:
         """Ask the live daemon to end grants; remember those it did not confirm."""

@@ -16,7 +16,6 @@ from importlib.resources import files
 from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
-import anyio
 from sqlite_utils import Migrations
 from sqlite_utils.db import Database as UtilsDatabase
 
@@ -31,6 +30,7 @@ from gateway.core.clock import Clock
 from gateway.core.db import Database, apply_schema
 from gateway.core.errors import BadInput, Denied, NotFound
 from gateway.core.events import Event, make_event
+from gateway.core.finish import to_the_end
 from gateway.core.model import Action, Decision, ObjectRef
 from gateway.core.secrets import SealKey
 
@@ -134,14 +134,20 @@ class FactStore:
                 self.emit(conn, self.event(event[0], subject=need.obj.id, **event[1]))
             return decision, result, self._read(conn)
 
-        with anyio.CancelScope(shield=True):
-            decision, result, facts = await self.db.write(run)
-            if facts is not None:
-                self._announce(facts)
+        decision, result = await to_the_end(self._written(run))
         if not decision.allowed:
             self.refused(actor, need, decision)
             raise refusal(decision)
         return result  # type: ignore[return-value]  # None only together with a refusal, raised above
+
+    async def _written(
+        self, run: Callable[[sqlite3.Connection], tuple[Decision, T | None, Facts | None]]
+    ) -> tuple[Decision, T | None]:
+        """Write a change and tell everybody of it: the two belong together."""
+        decision, result, facts = await self.db.write(run)
+        if facts is not None:
+            self._announce(facts)
+        return decision, result
 
     async def demand(self, actor: Actor, need: Need) -> None:
         """Raise the refusal unless the actor has the right now; it is written, its repeats are counted."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import typer
 
-from gateway.cli import activate, cameras, demo, footage, hub, people, status
+from gateway.cli import activate, camera_settings, cameras, demo, doctor, footage, hub, people, status
 from gateway.cli.context import ConfigOption, Context, DataOption, guarded
 from gateway.cli.status import DAEMONS
 from gateway.core import log as logs
@@ -58,7 +58,9 @@ COMMANDS: tuple[tuple[str, str | None, Callable[..., Any]], ...] = (
     ("kich-hoat", "activate", activate.activate),
     ("nhan", "adopt", cameras.adopt),
     ("mat-khau-camera", "camera-password", cameras.camera_password),
+    ("cai-dat-camera", "camera-settings", camera_settings.camera_settings),
     ("go-camera", "remove", cameras.remove),
+    ("kiem-tra", "doctor", doctor.doctor),
     ("doan", "segments", footage.segments),
     ("trich-xuat", "export", footage.export),
     ("reindex", None, footage.reindex),

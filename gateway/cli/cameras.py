@@ -201,6 +201,14 @@ def adopt(  # noqa: PLR0913, PLR0917 - one argument for each option
         str | None,
         typer.Option("--thay", "--replace", metavar="CAMERA", help="Thay cho camera này · take this camera's place"),
     ] = None,
+    clear: Annotated[
+        bool,
+        typer.Option(
+            "--mat-khau-ro",
+            "--clear-password",
+            help="Cho gửi mật khẩu không mã hóa nếu camera chỉ nhận vậy · may be sent in clear if it must",
+        ),
+    ] = False,
     config: ConfigOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
@@ -218,6 +226,8 @@ def adopt(  # noqa: PLR0913, PLR0917 - one argument for each option
         params |= {"username": user, "password": read_password(context)}
     given = (("name", name), ("port", port), ("rtsp_path", rtsp), ("channels", channels))
     params |= {key: value for key, value in given if value is not None}
+    if clear:
+        params["clear_text"] = True
     with waiting(context, "cli.adopt.running"):
         answer = context.run(_adopt(context, params, instead_of))
     if as_json:
@@ -245,13 +255,17 @@ async def _adopt(context: Context, params: dict[str, Any], instead_of: str | Non
 
 
 def _say_the_rest(context: Context, answer: dict[str, Any]) -> None:
-    """Tell what was not adopted, and why."""
+    """Tell what was not adopted and why, and what comes next."""
     if answer.get("empty"):
         context.say("cli.adopt.empty", channels=", ".join(map(str, answer["empty"])))
     if answer.get("already"):
         context.say("cli.adopt.already", count=answer["already"])
     if answer.get("left"):
         context.say("cli.adopt.left", count=len(answer["left"]))
+    first = answer["cameras"][0]
+    if first.get("driver") == "onvif":
+        context.say("cli.next", cmd=f"vuon cai-dat-camera {first['id']}")
+    context.say("cli.next", cmd="vuon tinh-trang")
 
 
 CODECS = {"h264": "H.264", "h265": "H.265", "hevc": "H.265"}

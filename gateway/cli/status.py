@@ -32,7 +32,7 @@ async def gather(context: Context) -> dict[str, Any]:
     viewers: dict[str, int] = live.get("viewers", {})
     cameras = [camera | {"viewers": viewers.get(camera["id"], 0)} for camera in recorder.get("cameras", [])]
     daemons = {name: answer["daemon"] for name, answer in found.items()}
-    ok = all(d["running"] for d in daemons.values()) and all(c["connected"] and c["recording"] for c in cameras)
+    ok = all(d["running"] for d in daemons.values()) and all(map(is_good, cameras))
     return {
         "ok": ok,
         "site": context.config.site.name,
@@ -56,7 +56,7 @@ async def _ask(context: Context, name: str) -> dict[str, Any]:
 
 def is_good(camera: dict[str, Any]) -> bool:
     """Say whether a camera does what it is for."""
-    return bool(camera["connected"] and camera["recording"])
+    return bool(camera["connected"] and camera["recording"] and not camera.get("frozen"))
 
 
 def _table(context: Context, status: dict[str, Any], now_ms: int) -> Table:
@@ -85,6 +85,8 @@ def _table(context: Context, status: dict[str, Any], now_ms: int) -> Table:
 def why_not(context: Context, camera: dict[str, Any]) -> str:
     """Say in words what is wrong with a camera."""
     texts = context.words.texts
+    if camera.get("frozen") and camera["connected"] and camera["recording"]:
+        return texts["condition.camera.frozen"]
     return texts.get(f"error.{camera.get('why')}") or context.words.text("cli.status.not_recording")
 
 

@@ -14,6 +14,7 @@
     ├── CameraError                 one camera; never ends anything but its own streams
     │   ├── CameraUnreachable       no route, refused, timed out before a session
     │   ├── CameraLoginRefused      the password is wrong: sent once, then never again by itself
+    │   ├── CameraLocked            the camera locked the account for a while: no login until then
     │   ├── CameraOverloaded        453, 503, or 401 after a login that worked: back off
     │   │   └── CameraSessionLimit  the device plays as many streams as it can; this one waits
     │   ├── CameraSwapped           another device answers at the camera's address
@@ -133,6 +134,12 @@ class CameraLoginRefused(CameraError):
     """The password is wrong. It was sent once and is not sent again until it changes."""
 
     code = "camera_login"
+
+
+class CameraLocked(CameraError):
+    """The camera locked the account or our address; `fields["retry_after_s"]` says for how long."""
+
+    code = "camera_locked"
 
 
 class CameraOverloaded(CameraError):

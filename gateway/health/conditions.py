@@ -66,6 +66,7 @@ _TYPES = (
             "volume.full",
         ),
     ),
+    ConditionType("camera.frozen", Severity.RED, 30, ("recorder.down", "camera.down")),
     ConditionType("camera.losing_packets", Severity.YELLOW, 60, ("recorder.down", "camera.down")),
     ConditionType("hub.unreachable", Severity.YELLOW, 120),
     ConditionType("clock.untrusted", Severity.RED, 30),
@@ -121,6 +122,8 @@ def _of_camera(camera: Mapping[str, Any]) -> Iterable[str]:
         yield "camera.down"
     if not camera["recording"]:
         yield "camera.not_recording"
+    if camera.get("frozen"):
+        yield "camera.frozen"
 
 
 class Packets(NamedTuple):

@@ -27,7 +27,7 @@ from drivers.discovery.vendorsearch import VendorStep
 from drivers.gate import LoginGate
 from drivers.manychannels import LearnedDevice, Wish, learn_device
 from drivers.onvif.driver import OnvifDriver
-from drivers.onvif.pace import CallPool
+from drivers.onvif.pace import CallPool, Turns
 from drivers.retry import after_failure
 from drivers.rtsp.network import RtspNetwork
 from drivers.rtsp.source import DEFAULT_PORT, RtspSource
@@ -42,7 +42,11 @@ from gateway.core.secrets import load_seal_key, load_verify_key
 from gateway.core.supervise import FaultSink, contained
 from gateway.core.ticket import open_ticket
 from gateway.roofs.activation import Activation, doubted
+from gateway.roofs.camera_driver import onvif_driver
+from gateway.roofs.camera_settings import SettingsDesk, stream_spec
+from gateway.roofs.listening import Ears
 from gateway.roofs.main import run_daemon
+from gateway.roofs.recorder_doctor import BoxDoctor
 from gateway.roofs.searching import Searching
 from recorder.adoption import AdoptOrder, Device
 from recorder.budget import StartBudget, knock
@@ -59,6 +63,7 @@ from recorder.retention import Rule
 from recorder.runs import RunBook, boot_id
 from recorder.school import SchoolKey, load_school_key
 from recorder.service import Parts, Recorder, Settings
+from recorder.settingbook import SettingBook
 from recorder.slot import Slot, SlotOptions
 from recorder.store import Store
 from recorder.vision.client import VisionClient
@@ -82,7 +87,7 @@ class Drivers:
     async def learn(self, order: AdoptOrder) -> Device:
         """Ask a camera or recorder everything; its login is sent at most once."""
         means = Means(self.clock, self.pool, self.network)
-        gate = LoginGate(order.login)
+        gate = LoginGate(order.login, clear_text=order.clear_text)
         found = self.searching.found.get((order.address, order.endpoint))
         path, rtsp_port = rtsp_place(order.rtsp_path)
         wish = Wish(path, rtsp_port, read_channels(order.channels) if order.channels else None)
@@ -109,7 +114,7 @@ class Drivers:
         """Ask an ONVIF camera its serial number, with its login; "" for any other."""
         if camera.about.driver != OnvifDriver.name:
             return ""
-        driver = OnvifDriver(camera.about.address, camera.about.port, gate, pool=self.pool, clock=self.clock)
+        driver = onvif_driver(camera, gate, self.pool, self.clock)
         try:
             return await driver.serial()
         finally:
@@ -161,21 +166,7 @@ def new_camera(learned: Learned, order: AdoptOrder, channel: int = 0) -> NewCame
         manufacturer=learned.manufacturer,
         model=learned.model,
         firmware=learned.firmware,
-        streams=tuple(
-            StreamSpec(
-                role=item.role,
-                host=item.source.host,
-                port=item.source.port,
-                path=item.source.path,
-                codec=item.codec.value if item.codec is not None else "",
-                width=item.width,
-                height=item.height,
-                fps=item.fps,
-                bitrate_bps=item.bitrate_bps,
-                token=item.token,
-            )
-            for item in learned.streams
-        ),
+        streams=tuple(map(stream_spec, learned.streams)),
     )
 
 
@@ -233,7 +224,7 @@ def search_of(config: Config, clock: Clock, pool: CallPool) -> Searching:
 
 async def drivers_of(config: Config, clock: Clock, network: RtspNetwork, on_fault: FaultSink) -> Drivers:
     """Return the drivers' side of the recorder; a temporary address that a crash left behind is gone then."""
-    pool = CallPool()
+    pool = CallPool(turns=Turns(config.cameras.max_calls_per_s))
     searching = search_of(config, clock, pool)
     async with contained("temporary-address", on_fault):
         await searching.recover()
@@ -256,6 +247,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
         disks = await slots(config, registry, losses, clock)
         store = Store(disks, losses, runs, registry, journal, clock)
         drivers = await drivers_of(config, clock, network, on_fault)
+        ears = Ears(config.paths.state / "pullpoints", clock, CallPool(turns=drivers.pool.turns))
         tools = Tools(
             clock=clock,
             player=network,
@@ -289,10 +281,13 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             activator=Activation(clock, drivers.pool, drivers.searching.found_at),
             pending=PendingLogins(db, seal, clock),
             open_ticket=grants(config, clock),
+            settings=(SettingBook(db, seal, journal, clock), SettingsDesk(config, clock, network, drivers.pool)),
             watched=network.fast,
             daemon=facts.as_dict,
             clock=clock,
             on_fault=on_fault,
+            listen=ears.listen if config.cameras.events else None,
+            doctor=BoxDoctor(config, clock, drivers.pool),
         )
         async with Recorder(parts, settings(config)) as recorder:
             log.info("recorder.ready", cameras=len(recorder.cameras.all()), volumes=len(config.volumes))

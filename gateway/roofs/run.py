@@ -15,7 +15,7 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +23,7 @@ from typing import Self
 
 from gateway.core.clock import Clock
 from gateway.core.errors import DaemonUnavailable
+from gateway.core.finish import to_the_end
 from gateway.core.log import get_logger
 from gateway.core.supervise import Backoff
 
@@ -76,14 +77,14 @@ class Children:
                 await self._start(child)
                 self._tasks.append(asyncio.create_task(self._watch(child), name=child.name))
         except BaseException:
-            await _whatever_comes(self._stop_all())
+            await to_the_end(self._stop_all())
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await _whatever_comes(self._stop_all())
+        await to_the_end(self._stop_all())
 
     async def _start(self, child: Child) -> None:
         with contextlib.ExitStack() as files:
@@ -151,22 +152,6 @@ class Children:
                     words=words or "-",
                     log=str(child.log_file or "-"),
                 )
-
-
-async def _whatever_comes(work: Awaitable[None]) -> None:
-    """Finish `work` although the waiter is cancelled, then let the cancellation pass."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as error:
-            if task.cancelled():
-                raise
-            cancelled = error
-    task.result()
-    if cancelled is not None:
-        raise cancelled
 
 
 def last_words(log_file: Path) -> str:

@@ -23,6 +23,7 @@ ALLOWED: Mapping[str, frozenset[str]] = {
         "camera.removed": "camera",
         "camera.state": "camera state why",
         "camera.address": "camera",
+        "camera.settings": "camera action applied failed",
         "recording.started": "camera stream run",
         "recording.stopped": "camera stream why",
         "recording.gap": "camera stream why seconds",
@@ -65,7 +66,7 @@ _CODE = _matches(r"(?:[a-z][a-z0-9_.]{0,47})?")
 _CODES = ("driver", "state", "why", "stream", "role", "outcome", "action", "reason", "lane", "condition")
 _NUMBERS = (
     *("streams", "run", "seconds", "free_pct", "step_ms", "cameras"),
-    *("recording", "viewers", "sessions", "seq", "documents"),
+    *("recording", "viewers", "sessions", "seq", "documents", "applied", "failed"),
 )
 _SHAPES: Mapping[str, Callable[[object], bool]] = {
     **dict.fromkeys(_CODES, _CODE),

@@ -34,6 +34,14 @@ STILL_EVERY_NS = 10_000_000_000
 """Without anybody asking, a still is encoded that often; it costs more than decoding."""
 WATCHED_FOR_NS = 60_000_000_000
 """After somebody asked for a camera's still, every key frame is encoded for that long."""
+FROZEN_KEYS = 4
+FROZEN_NS = 8_000_000_000
+"""So many key frames in a row, over so long, are the same bit for bit only if the camera stands still: a sensor
+has noise."""
+STALE_MS = 120_000
+"""A picture older than this says nothing of now; a stretched GOP may have a minute."""
+BLACK = 2.0
+"""A picture with no spread at all (night, lens cap) may well repeat itself: nothing is said of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +76,21 @@ class _Eye:
     still_ns: int | None = None
     asked_ns: int | None = None
     look: Look | None = None
+    look_ns: int = 0
+    look_role: StreamRole = StreamRole.SUB
+    same_keys: int = 0
+    """Key frames in a row whose picture is the newest one's."""
+    same_since_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """The figures of a camera's newest key frame, with what they mean in time."""
+
+    look: Look
+    role: StreamRole
+    age_ms: int
+    frozen: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +120,7 @@ class Tap:
 
 
 class VisionClient:
-    """Runs the child while `run` is awaited; `still` and `look` answer from memory."""
+    """Runs the child while `run` is awaited; `still` and `sight` answer from memory."""
 
     def __init__(
         self,
@@ -174,11 +197,14 @@ class VisionClient:
             eye = self._eyes.get(camera)
             return eye.still.captured_ms if eye is not None and eye.still is not None else None
 
-    def look(self, camera: PublicId) -> Look | None:
-        """Return the figures of the newest key frame."""
+    def sight(self, camera: PublicId) -> Sight | None:
+        """Return how the newest key frame looks, and whether the picture stands still; None without a fresh one."""
         with self._lock:
             eye = self._eyes.get(camera)
-            return eye.look if eye is not None else None
+            if eye is None or eye.look is None:
+                return None
+            age_ms = (self._clock.mono_ns() - eye.look_ns) // 1_000_000
+            return Sight(eye.look, eye.look_role, age_ms, _stands_still(eye)) if age_ms <= STALE_MS else None
 
     def facts(self) -> VisionFacts:
         """Return the figures of the child."""
@@ -270,10 +296,25 @@ class VisionClient:
             eye = self._eyes.get(camera)
             if eye is None:
                 return
-            eye.look = look
+            _note(eye, look, role, item.unit.received_mono_ns)
             if stills:
                 eye.still = Still(item.captured_ms, role, stills)
                 eye.still_ns = self._clock.mono_ns()
+
+
+def _note(eye: _Eye, look: Look, role: StreamRole, seen_ns: int) -> None:
+    """Keep the newest figures, and count how often the same picture came again."""
+    if eye.look is not None and (eye.look.crc, eye.look_role) == (look.crc, role):
+        eye.same_keys += 1
+    else:
+        eye.same_keys, eye.same_since_ns = 1, seen_ns
+    eye.look, eye.look_role, eye.look_ns = look, role, seen_ns
+
+
+def _stands_still(eye: _Eye) -> bool:
+    """Say whether the picture is one and the same for too many key frames and too long."""
+    lasted = eye.same_keys >= FROZEN_KEYS and eye.look_ns - eye.same_since_ns >= FROZEN_NS
+    return lasted and eye.look is not None and eye.look.luma_sd >= BLACK
 
 
 def _child_command(*, sandbox: bool) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ MAX_REQUEST_BYTES = 8 << 20
 MAX_REPLY_BYTES = 2 << 20
 MAX_SIDE = 8192
 STILL_WIDTHS = (320, 640)
+OUTLINE = (32, 18)
 
 _DECODE = struct.Struct(">IBB")
 _FORGET = struct.Struct(">I")
@@ -57,6 +58,14 @@ class Look:
     luma_sd: float
     crc: int
     """CRC-32 of the luma plane: identical over many key frames means a frozen camera."""
+    contrast: float
+    """Standard deviation of the coarse luma, 0-128; this and what follows leave out the strips of captions."""
+    detail: float
+    """Share of fine structure in the contrast, 0-1."""
+    clipped: float
+    """Share of burnt-out pixels, 0-1."""
+    outline: bytes
+    """Strength of the edges on a grid of `OUTLINE` cells, row by row: where things stand, whatever the light."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +110,8 @@ def decode_forget(body: bytes) -> int:
 def encode_picture(look: Look, stills: tuple[Jpeg, ...]) -> bytes:
     """Return the PICTURE message: `length:u32` JSON head, then the JPEGs one after the other."""
     sizes = [[still.width, still.height, len(still.data)] for still in stills]
-    head = json.dumps({"look": asdict(look), "stills": sizes}).encode()
+    figures = asdict(look) | {"outline": look.outline.hex()}
+    head = json.dumps({"look": figures, "stills": sizes}).encode()
     return frame(PICTURE, _FORGET.pack(len(head)) + head + b"".join(still.data for still in stills))
 
 
@@ -119,7 +129,13 @@ def decode_picture(body: bytes) -> tuple[Look, tuple[Jpeg, ...]]:
             float(fields["luma_mean"]),
             float(fields["luma_sd"]),
             int(fields["crc"]),
+            float(fields["contrast"]),
+            float(fields["detail"]),
+            float(fields["clipped"]),
+            bytes.fromhex(fields["outline"]),
         )
+        if len(look.outline) != OUTLINE[0] * OUTLINE[1]:
+            raise WireError("an outline of the vision child has another size")
         stills, at = [], 4 + length
         for width, height, size in head["stills"]:
             if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE and 0 < size <= len(body) - at):

@@ -17,13 +17,20 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from recorder.vision.pipe import MAX_SIDE, STILL_WIDTHS, Job, Jpeg, Look
+from recorder.vision.pipe import MAX_SIDE, OUTLINE, STILL_WIDTHS, Job, Jpeg, Look
 
 MAX_STREAMS = 96
 JPEG_QUALITY = 75
 SMALL = (80, 45)
 CHANGED_BY = 12
 """A cell of the small picture changed if its mean luma moved by more than this (sensor noise is below 4)."""
+
+MIDDLE = (320, 180)
+"""Size at which fine structure is measured: the same for every camera, and cheap."""
+CAPTION_SHARE = 0.12
+"""Top and bottom strips where cameras write names and times; they say nothing of lens and light."""
+BURNT = 228
+"""Luma of video white is 235."""
 
 Luma = NDArray[np.uint8]
 
@@ -58,6 +65,7 @@ def look_at(luma: Luma, previous: Luma | None) -> tuple[Look, Luma]:
     small: Luma = np.asarray(cv2.resize(luma, SMALL, interpolation=cv2.INTER_AREA), np.uint8)
     difference = cv2.absdiff(small, previous) if previous is not None else np.zeros_like(small)
     height, width = luma.shape
+    contrast, detail, clipped, outline = _health(luma)
     look = Look(
         width=width,
         height=height,
@@ -66,8 +74,30 @@ def look_at(luma: Luma, previous: Luma | None) -> tuple[Look, Luma]:
         luma_mean=round(float(np.mean(small)), 1),
         luma_sd=round(float(np.std(small)), 1),
         crc=zlib.crc32(np.ascontiguousarray(luma).data),
+        contrast=round(contrast, 2),
+        detail=round(detail, 4),
+        clipped=round(clipped, 4),
+        outline=outline,
     )
     return look, small
+
+
+def _health(luma: Luma) -> tuple[float, float, float, bytes]:
+    """Return contrast, detail, clipped share and outline of the picture between the captions."""
+    strip = round(MIDDLE[1] * CAPTION_SHARE)
+    inner = np.asarray(cv2.resize(luma, MIDDLE, interpolation=cv2.INTER_AREA), np.float32)[strip:-strip]
+    fine = inner - cv2.GaussianBlur(inner, (0, 0), 1.0)
+    coarse = cv2.resize(inner, OUTLINE, interpolation=cv2.INTER_AREA)
+    edges = np.hypot(cv2.Sobel(inner, cv2.CV_32F, 1, 0), cv2.Sobel(inner, cv2.CV_32F, 0, 1))
+    cells = np.sqrt(cv2.resize(np.asarray(edges, np.float32), OUTLINE, interpolation=cv2.INTER_AREA))
+    outline = np.clip(cells * 8, 0, 255).astype(np.uint8)
+    spread = float(np.std(inner))
+    return (
+        float(np.std(coarse)),
+        float(np.std(fine)) / max(spread, 1.0),
+        float(np.mean(inner >= BURNT)),
+        outline.tobytes(),
+    )
 
 
 def stills_of(frame: Any) -> tuple[Jpeg, ...]:

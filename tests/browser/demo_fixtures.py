@@ -14,12 +14,11 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, BrowserContext, Page, Response, expect
 
+from tests.browser.conftest import HANG_MS
 from tests.fakes.demo_box import DemoBox
 
 T = TypeVar("T")
 DESK, PHONE = (1440, 900), (390, 844)
-HANG_MS = 45_000
-"""Hang limit of whatever a page waits for."""
 
 WATCH = """() => {
   globalThis.peers = [];
@@ -98,7 +97,7 @@ class Visit:
     def live(self, index: int = 0) -> None:
         """Wait until a view shows moving pictures."""
         view = self.page.locator("live-view").nth(index)
-        expect(view).to_have_attribute("data-state", "live", timeout=HANG_MS)
+        expect(view).to_have_attribute("data-state", "live")
 
     def shot(self, save: Callable[[str], str], name: str) -> None:
         """Take a screenshot into the test's own folder."""

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Locator, expect
 
 from gateway.core.model import new_public_id
 from tests.browser.conftest import chromium  # noqa: F401 - one browser for this module
-from tests.browser.demo_fixtures import DESK, HANG_MS, PHONE, Street, Visit, away
+from tests.browser.demo_fixtures import DESK, PHONE, Street, Visit, away
 from tests.fakes.box_door import add_guardian, ask
 from tests.fakes.demo_box import DemoBox, demo_box, eventually
 
@@ -252,7 +252,7 @@ def test_outside_hours_no_pixel_reaches_a_guardian(street: Street, save: Callabl
     visit.live()
     try:
         box.vuon("gio-xem", CLASS, "--tu", start, "--den", end, "--thu", "2,3,4,5,6,7,8")
-        expect(visit.page.locator(".msg h1")).to_be_visible(timeout=HANG_MS)
+        expect(visit.page.locator(".msg h1")).to_be_visible()
         expect(visit.page.locator(".msg p")).to_contain_text(start)
         assert visit.page.evaluate("JSON.parse(sessionStorage.getItem('peers'))") == ["closed"]
         assert sessions(box) == []
@@ -290,7 +290,7 @@ def test_the_principal_stops_all_sharing_with_two_taps(street: Street, save: Cal
     button = head.page.locator("#sharing")
     tap(button)
     try:
-        expect(parent.page.locator(".msg h1")).to_be_visible(timeout=HANG_MS)
+        expect(parent.page.locator(".msg h1")).to_be_visible()
         assert parent.page.evaluate("JSON.parse(sessionStorage.getItem('peers'))") == ["closed"]
         eventually(lambda: all(row["camera"] for row in sessions(street.box)), what="the sessions")
         audience = away(ask(street.box, "gateway", "status"))["watching"]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, Page, Request, expect
 
-from tests.browser.conftest import THURSDAY_MS, shoot
+from tests.browser.conftest import HANG_MS, THURSDAY_MS, shoot
 from tests.fakes.clock import FakeClock
 from tests.fakes.hub_fleet import SCHOOLS, UNIT, district
 from tests.fakes.hub_site import HubSite, hub_site
@@ -15,7 +15,6 @@ from tests.fakes.page_audit import audit
 
 pytestmark = pytest.mark.browser
 SIZES = [(1440, 900), (1366, 650), (390, 844), (320, 700)]
-LOOK_MS = 20_000
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +39,7 @@ def visit(chromium: Browser, hub: HubSite) -> Iterator[Open]:
         )
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(LOOK_MS)
+        page.set_default_timeout(HANG_MS)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("request", lambda request: requests.append(request))  # noqa: PLW0108 - it marks handlers
         page.goto(hub.url)

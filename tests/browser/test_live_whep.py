@@ -90,7 +90,7 @@ async def _watch(folder: Path, frames: int) -> tuple[dict[str, Any], dict[str, A
             page = await browser.new_page()
             await page.goto(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
             await page.evaluate("watch()")
-            await page.wait_for_function("seen.first > 0", timeout=20_000)
+            await page.wait_for_function("seen.first > 0", timeout=45_000)
             after = await page.evaluate("figures()")
             async with asyncio.timeout(60):
                 while after.get("framesDecoded", 0) < frames or not after.get("reports"):
@@ -98,7 +98,7 @@ async def _watch(folder: Path, frames: int) -> tuple[dict[str, Any], dict[str, A
                     after = await page.evaluate("figures()")
             facts = box.sessions.facts()[0]
             await box.client.close_grants([grant.id], "pause.class")
-            await page.wait_for_function("seen.told.length > 0", timeout=5_000)
+            await page.wait_for_function("seen.told.length > 0", timeout=45_000)
             await asyncio.sleep(0.2)  # Chromium caches its figures for 50 ms
             stopped = await page.evaluate("figures()")
             await asyncio.sleep(0.5)

@@ -188,9 +188,11 @@ async def test_capabilities_are_the_truth(case: Case) -> None:
                 await driver.snapshot()
         if Capability.SETTINGS not in driver.capabilities:
             with pytest.raises(CameraUnsupported):
-                await driver.plan(CameraSettings(gop_s=2))
+                await driver.plan(CameraSettings(audio=False))
             with pytest.raises(CameraUnsupported):
-                await driver.apply((Change("gop_s", "4", "2"),))
+                await driver.apply((Change("main.gop", "60", "30"),))
+        else:
+            assert [change.setting for change in await driver.plan(CameraSettings(label="Bếp"))] == ["osd.label"]
         if Capability.EVENTS not in driver.capabilities:
             with pytest.raises(CameraUnsupported):
                 driver.events()

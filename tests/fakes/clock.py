@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import time
 
 NOON_MS = 1_795_237_200_000
 """2026-11-21 05:00 UTC = Saturday 12:00 in Việt Nam."""
@@ -63,3 +64,25 @@ class FakeClock:
         """Let every ready task run."""
         for _ in range(20):
             await asyncio.sleep(0)
+
+
+class HastyClock:
+    """Real time, but nobody waits: a sleep moves monotonic time ahead instead. For loops against real sockets."""
+
+    def __init__(self) -> None:
+        self._skipped_ns = 0
+        self.slept: list[float] = []
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def mono_ns(self) -> int:
+        return time.monotonic_ns() + self._skipped_ns
+
+    def trusted(self) -> bool:
+        return True
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self._skipped_ns += int(max(seconds, 0) * 1e9)
+        await asyncio.sleep(0)

@@ -31,10 +31,12 @@ from recorder.pending import PendingLogins
 from recorder.registry import NewCamera
 from recorder.retention import Rule
 from recorder.service import Parts, Recorder, Settings
+from recorder.settingbook import SettingBook
 from recorder.slot import Slot, SlotOptions
 from recorder.store import Store
 from recorder.writer import WriterOptions
 from tests.fakes.activator import FakeActivator
+from tests.fakes.camera_setter import FakeSetter
 from tests.fakes.discovery import FakeDiscovery
 from tests.fakes.h264 import clip
 from tests.fakes.recording import Books, FakeGate, FakePlayer, Session, books, new_camera
@@ -66,6 +68,7 @@ class RecorderBox:
         self.watched: list[bool] = []
         self.witness: Witness | None = None
         """Set before the recorder starts: says who answers at a camera's address."""
+        self.setter = FakeSetter()
         self._shown = 0
 
     @property
@@ -169,6 +172,7 @@ def parts_of(box: RecorderBox, own: Books) -> Parts:
         daemon=lambda: {"name": "vuon-recorder"},
         clock=box.clock,
         on_fault=tools.on_fault,
+        settings=(SettingBook(own.db, SealKey(b"k" * 32), own.journal, box.clock), box.setter),
     )
 
 

@@ -169,7 +169,7 @@ class Recorderd:
 
 @asynccontextmanager
 async def recorderd(root: Path, cameras: str = "") -> AsyncIterator[Recorderd]:
-    """Run a daemon in `root`; what is still running at the end is killed."""
+    """Run a daemon in `root`, with more lines for `[cameras]`; what is still running at the end is killed."""
     daemon = Recorderd(root, cameras)
     try:
         async with daemon.client:

@@ -121,15 +121,15 @@ class FakePlayer:
     def __init__(self) -> None:
         self.sessions: list[Session] = []
         self.left = 0
-        self.accepts = False
-        """Whether the device takes every session at once."""
+        self.plays_at_once = False
+        """PLAY is accepted without the test saying so."""
         self._more = asyncio.Event()
 
     async def play(self, source: Any, gate: Any, sink: Any) -> None:
         session = Session(source.path, gate, sink)
         self.sessions.append(session)
         self._more.set()
-        if self.accepts:
+        if self.plays_at_once:
             sink.playing(None)
         try:
             raise await session.over

@@ -8,7 +8,7 @@ import time
 from recorder.vision import pipe
 from recorder.vision.pipe import Jpeg, Look
 
-LOOK = Look(640, 360, 1.5, 0.25, 100.0, 40.0, 7)
+LOOK = Look(640, 360, 1.5, 0.25, 100.0, 40.0, 7, 38.0, 0.2, 0.01, bytes(576))
 
 
 def main(behaviour: str) -> None:

@@ -104,7 +104,7 @@ def test_after_close_grants_returns_no_packet_arrives(tmp_path: Path) -> None:
             assert await box.client.close_grants([grant.id], "consent.withdrawn") == 1
             sent = box.sessions.facts()
             assert [item["grant"] for item in sent] != [grant.id]
-            await asyncio.sleep(0.2)  # what was on its way arrives
+            await cut.caught_up()
             count, others = len(cut.rtp), len(kept.pictures)
             await kept.seen(others + 10)
             assert len(cut.rtp) == count
@@ -134,7 +134,7 @@ def test_media_ends_with_its_lease(tmp_path: Path) -> None:
                 while not guardian.told:  # noqa: ASYNC110 - arrives on the data channel
                     await asyncio.sleep(0.02)
             assert json.loads(guardian.told[0]) == {"end": "", "code": "live.lease"}
-            await asyncio.sleep(0.2)
+            await guardian.caught_up()
             ended, others = len(guardian.rtp), len(teacher.pictures)
             await teacher.seen(others + 10)
             assert len(guardian.rtp) == ended

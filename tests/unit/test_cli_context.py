@@ -60,7 +60,7 @@ def test_a_demo_here_is_found_only_where_there_is_no_box(tmp_path: Path) -> None
 def test_every_command_explains_a_missing_configuration(tmp_path: Path) -> None:
     """Two lines on stderr, nothing on stdout, status 1: for each command that reads the configuration."""
     arguments = {"nhan": ["10.0.0.1", "--user", ""], "chia-se": ["dung"]}
-    for name in ("mat-khau-camera", "go-camera", "phieu", "gio-xem", "thu-hoi"):
+    for name in ("mat-khau-camera", "cai-dat-camera", "go-camera", "phieu", "gio-xem", "thu-hoi"):
         arguments[name] = ["x"]
     arguments["trich-xuat"] = ["1/2.seg"]
     for name, alias, _ in COMMANDS:

@@ -189,3 +189,12 @@ def test_a_camera_that_never_wrote_shows_no_time(tmp_path: Path) -> None:
         out = box.vuon("status").out
     assert "07:00:00" not in out
     assert "–" in next(line for line in out.splitlines() if line.startswith("✔  A"))
+
+
+def test_a_picture_that_stands_still_is_no_good_camera(tmp_path: Path) -> None:
+    """It is connected and recorded, and still it is trouble: status 1, with the words for it."""
+    with cli_box(tmp_path, all_well(*rooms(frozen=True))) as box:
+        done = box.vuon("status")
+        assert box.vuon("status", "--json").json()["ok"] is False
+    assert done.code == 1
+    assert f"✘ {ROOMS[1]}: The camera's picture stands still" in done.out

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from drivers.gate import DOUBT_WINDOW_S, MOST_DOUBTS, GateState, LoginGate
-from gateway.core.errors import CameraError, CameraLoginRefused, CameraOverloaded
+from gateway.core.errors import CameraError, CameraLocked, CameraLoginRefused, CameraOverloaded
 from gateway.core.model import Login, Secret
 
 LOGIN = Login("admin", Secret("right horse"))
@@ -153,3 +153,28 @@ def test_of_many_threads_one_gets_the_unproven_login() -> None:
     for thread in threads:
         thread.join()
     assert got.count(True) == 1
+
+
+def test_a_locked_account_is_left_alone_until_the_camera_takes_logins_again() -> None:
+    """While the camera says it locked, nobody sends; afterwards the password is what it was before."""
+    now_ns = [0]
+    gate = LoginGate(LOGIN, mono_ns=lambda: now_ns[0])
+    gate.claim()
+    gate.locked(90)
+    gate.locked(30)  # the longer word counts
+    assert state(gate) is GateState.UNPROVEN
+    now_ns[0] = 60 * 10**9
+    with pytest.raises(CameraLocked) as caught:
+        gate.claim()
+    assert caught.value.fields["retry_after_s"] == 30
+    now_ns[0] = 90 * 10**9
+    gate.claim()
+    assert state(gate) is GateState.TRYING
+
+
+def test_a_lock_leaves_a_refusal_and_a_proof_alone() -> None:
+    """A lock says nothing about the password."""
+    for gate in (LoginGate(LOGIN, refused=True), LoginGate(LOGIN, proven=True)):
+        before = gate.state
+        gate.locked(90)
+        assert gate.state is before

@@ -62,6 +62,7 @@ def test_a_healthy_box_has_no_conditions() -> None:
         (status(camera("down", connected=False, recording=False)), {"camera.down", "camera.not_recording"}),
         (status(camera(recording=False)), {"camera.not_recording"}),
         (status(camera(), losing={CAM}), {"camera.losing_packets"}),
+        (status(camera() | {"frozen": True}), {"camera.frozen"}),
         (status(), set()),
     ],
 )

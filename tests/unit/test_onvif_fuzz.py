@@ -21,7 +21,7 @@ from drivers.onvif.transport import Limits
 from drivers.rtsp.auth import parse_challenges, strongest
 from gateway.core.errors import CameraBadReply, CameraError, CameraUnsupported
 from gateway.core.model import Login, Secret, StreamRole
-from tests.fakes.clock import FakeClock
+from tests.fakes.clock import FakeClock, HastyClock
 from tests.fakes.onvif_http import PASSWORD, USER, Answer, FakeOnvif, envelope, fault, media1_profile
 from tests.unit.test_wsd import device, message
 
@@ -185,6 +185,14 @@ async def test_after_adoption_calls_keep_their_distance() -> None:
         clock.tick(1)
         await driver.health()
         assert clock.mono_ns() == 2_000_000_000
+        await driver.close()
+
+
+@pytest.mark.anyio
+async def test_a_camera_without_an_event_service_says_so() -> None:
+    """No address of an event service is the one thing that is believed: the iteration ends with it."""
+    with FakeOnvif(auth="open") as camera:
+        driver = OnvifDriver("127.0.0.1", camera.port, LoginGate(None), pool=CallPool(), clock=HastyClock())
         with pytest.raises(CameraUnsupported):
-            driver.events()
+            await anext(driver.events())
         await driver.close()

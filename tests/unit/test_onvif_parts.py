@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gc
 import itertools
 import logging
 import subprocess
@@ -18,12 +19,10 @@ from lxml import etree
 
 from drivers import xml
 from drivers.base import Found
-from drivers.gate import LoginGate
 from drivers.onvif import auth, soap
 from drivers.onvif.client import clock_of, device_path, http_date
 from drivers.onvif.documents import PREWARMED, SHARED, Documents
-from drivers.onvif.driver import OnvifDriver
-from drivers.onvif.pace import ADOPTION_BURST, CallPool, Line, Pace
+from drivers.onvif.pace import ADOPTION_BURST, CallPool, Line, Pace, Turns
 from drivers.onvif.profiles import Profile, choose, from_media1, number
 from drivers.onvif.transport import LoginAsked, Reply
 from drivers.rtsp.auth import Challenge
@@ -138,16 +137,13 @@ def test_the_channels_of_a_recorder_are_asked_for_in_one_go() -> None:
     assert pace.wait_s(0) == 2.0
 
 
-@pytest.mark.anyio
-async def test_the_drivers_of_one_host_share_its_line() -> None:
-    """Calls of all channels of a recorder go through one lock and one pace; another host has its own."""
-    pool, clock = CallPool(), FakeClock()
-    drivers = [OnvifDriver("127.0.0.1", 80, LoginGate(None), pool=pool, clock=clock, channel=n) for n in range(2)]
-    other = OnvifDriver("127.0.0.2", 80, LoginGate(None), pool=pool, clock=clock)
-    assert drivers[0]._line is drivers[1]._line
-    assert other._line is not drivers[0]._line
-    for driver in (*drivers, other):
-        await driver.close()
+def test_the_rate_after_adoption_is_configured() -> None:
+    """A box whose cameras bear more asks more often."""
+    pace = Pace(burst=1, calls_per_s=4.0)
+    assert [pace.wait_s(0) for _ in range(3)] == [0.0, 0.25, 0.5]
+    turn = Turns(4.0).of("10.0.0.9")
+    turn.pace.settle()
+    assert [turn.pace.wait_s(0) for _ in range(2)] == [0.0, 0.25]
 
 
 @given(st.lists(st.integers(0, 3_000), min_size=1, max_size=60))
@@ -176,7 +172,7 @@ async def test_a_line_is_one_call_at_a_time() -> None:
             running.pop()
 
     pool = CallPool()
-    line = Line(pool, FakeClock())
+    line = Line(pool, FakeClock(), "10.0.0.1")
     async with anyio.create_task_group() as group:
         for _ in range(8):
             group.start_soon(line.call, call)
@@ -196,9 +192,35 @@ async def test_the_pool_bounds_the_box() -> None:
         gate.wait(10)  # needs two at once, and lets no third in
 
     async with anyio.create_task_group() as group:
-        for _ in range(6):
-            group.start_soon(Line(pool, clock).call, call)
+        for number in range(6):
+            group.start_soon(Line(pool, clock, f"10.0.0.{number}").call, call)
     assert max(seen) <= 2
+
+
+@pytest.mark.anyio
+async def test_one_turn_for_all_who_ask_a_camera() -> None:
+    """Events, settings and health of one host share its second, also over different threads; hosts do not."""
+    turns, clock = Turns(), FakeClock()
+    one, two = CallPool(turns=turns), CallPool(turns=turns)
+    lines = [Line(one, clock, "10.0.0.1"), Line(two, clock, "10.0.0.1"), Line(two, clock, "10.0.0.2")]
+    for line in lines:
+        line.settle()
+    starts: dict[int, int] = {}
+
+    async def ask(number: int) -> None:
+        await lines[number].call(lambda: starts.setdefault(number, clock.mono_ns()))
+
+    async with anyio.create_task_group() as group:
+        for number in range(3):
+            group.start_soon(ask, number)
+        while len(starts) < 3:
+            await anyio.sleep(0.001)
+            await clock.advance(0.5)
+    assert abs(starts[0] - starts[1]) >= 1_000_000_000
+    lines.clear()
+    del line
+    gc.collect()
+    assert turns.of("10.0.0.1").pace.wait_s(clock.mono_ns()) == 0
 
 
 # proofs

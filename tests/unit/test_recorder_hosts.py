@@ -69,7 +69,7 @@ async def until_state(box: RecorderBox, *states: str) -> list[dict[str, Any]]:
 async def recorder(root: Path, witness: Onlooker | None = None, *, accepts: bool = True) -> AsyncIterator[RecorderBox]:
     """A recorder whose cameras take every session, until the test says otherwise."""
     async with recorder_box(root, witness) as box:
-        box.player.accepts = accepts
+        box.player.plays_at_once = accepts
         yield box
 
 
@@ -221,7 +221,7 @@ async def test_a_main_stream_takes_the_place_of_a_sub_stream(tmp_path: Path) -> 
     async with recorder(tmp_path) as box:
         await adopt(box, Device(new_recorder(2).cameras[:1]))
         await box.player.wait_for(2)
-        box.player.accepts = False
+        box.player.plays_at_once = False
         await adopt(box, Device(new_recorder(2, streams=1).cameras[1:]))
         await box.player.wait_for(3)
         open_sessions(box)["/main/2"].fail(FULL)
@@ -241,7 +241,7 @@ async def test_a_camera_taken_away_makes_room(tmp_path: Path) -> None:
         first = await adopt(box, new_recorder(2, streams=1))
         await box.player.wait_for(2)
         await box.until(lambda: _plays(box, 2))
-        box.player.accepts = False
+        box.player.plays_at_once = False
         open_sessions(box)["/main/2"].fail(FULL)
         await box.call("camera.remove", camera=first["cameras"][0]["id"])
         await box.player.wait_for(3)

@@ -11,6 +11,7 @@ from gateway.core.errors import (
     CameraBadReply,
     CameraClosed,
     CameraError,
+    CameraLocked,
     CameraLoginRefused,
     CameraOverloaded,
     CameraSilent,
@@ -82,3 +83,11 @@ def test_a_stranger_is_looked_at_again_in_a_minute(failures: int, jitter: float)
     wait = after_failure(CameraSwapped("another"), failures, jitter)
     assert wait.kind is WaitKind.PAUSE
     assert 30 <= wait.seconds <= 60
+
+
+def test_a_locked_account_is_waited_out() -> None:
+    """The camera's own word counts, half an hour without one, and never less than it said."""
+    told = after_failure(CameraLocked("locked", retry_after_s=1_200), 1, 0.5)
+    assert told.kind is WaitKind.PAUSE
+    assert told.seconds == pytest.approx(1_260.0)
+    assert after_failure(CameraLocked("locked"), 7, 0.0).seconds == 1_800.0

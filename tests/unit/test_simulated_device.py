@@ -201,3 +201,22 @@ def test_hostname_is_kept_unless_it_is_empty() -> None:
     bench.ask("tds", "SetHostname", "<tds:Name>l&amp;á-1</tds:Name>")
     bench.ask("tds", "SetHostname", "<tds:Name> </tds:Name>")
     assert texts(bench.ask("tds", "GetHostname"), "Name") == ["l&á-1"]
+
+
+def test_a_camera_may_claim_another_make() -> None:
+    """Maker, model and firmware as switched; each by itself."""
+    bench = Bench()
+    own = bench.ask("tds", "GetDeviceInformation")
+    bench.state.quirks.manufacturer, bench.state.quirks.firmware = "HIKVISION", "V5.5.82 build 190220"
+    answer = bench.ask("tds", "GetDeviceInformation")
+    assert texts(answer, "Manufacturer") == ["HIKVISION"]
+    assert texts(answer, "FirmwareVersion") == ["V5.5.82 build 190220"]
+    assert texts(answer, "Model") == texts(own, "Model")
+
+
+@pytest.mark.parametrize("dhcp", [False, True])
+def test_a_camera_tells_where_its_address_comes_from(dhcp: bool) -> None:
+    """DHCP or fixed."""
+    bench = Bench()
+    bench.state.quirks.dhcp = dhcp
+    assert texts(bench.ask("tds", "GetNetworkInterfaces"), "DHCP") == [str(dhcp).lower()]

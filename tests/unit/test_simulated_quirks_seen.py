@@ -26,6 +26,7 @@ from tests.fakes.simulated import (
     probe_message,
 )  # fmt: skip
 from tests.fakes.simulated_client import camera, described, soap, talk
+from tests.fakes.simulated_onvif_proofs import ONVIF_QUIRKS
 from tests.fakes.vendor_quirks import activation, inactive, onvif_off, vendor
 
 pytestmark = pytest.mark.anyio
@@ -236,6 +237,59 @@ async def discovery_delay_s() -> None:
         assert b"ProbeMatches" in responder.out[0]
 
 
+async def ignores_set() -> None:
+    order = '<{0}:Configuration token="enc-main" GovLength="25"/>'
+    async with camera(ignores_set=("media2",)) as cam:
+        for prefix, gop in (("tr2", cam.profiles[0].encoder.gop_frames), ("trt", 25)):
+            body = order.format(prefix)
+            assert (await soap(cam, "SetVideoEncoderConfiguration", prefix, content=body)).status == 200
+            assert cam.profiles[0].encoder.gop_frames == gop
+
+
+async def refuses_profile() -> None:
+    order = '<tr2:Configuration token="enc-main" Profile="{}"/>'
+    async with camera(refuses_profile="High") as cam:
+        refused = await soap(cam, "SetVideoEncoderConfiguration", "tr2", content=order.format("High"))
+        assert b"ConfigModify" in refused.body
+        assert (await soap(cam, "SetVideoEncoderConfiguration", "tr2", content=order.format("Main"))).status == 200
+
+
+async def osd_ascii() -> None:
+    words = "<tt:TextString><tt:Type>Plain</tt:Type><tt:PlainText>Lớp Lá</tt:PlainText></tt:TextString>"
+    async with camera(osd_ascii="garbled") as cam:
+        assert (await soap(cam, "CreateOSD", "trt", content=f"<trt:OSD>{words}</trt:OSD>")).status == 200
+        assert [text for _, text in cam.state.osds.values()] == ["L?p L?"]
+        await cam.switch("osd_ascii", "refused")
+        assert b"ConfigModify" in (await soap(cam, "CreateOSD", "trt", content=f"<trt:OSD>{words}</trt:OSD>")).body
+
+
+async def needs_symbol() -> None:
+    user = "<tds:User><tt:Username>x</tt:Username><tt:Password>{}</tt:Password><tt:UserLevel>User</tt:UserLevel></tds:User>"
+    async with camera(needs_symbol=True) as cam:
+        assert b"PasswordTooWeak" in (await soap(cam, "CreateUsers", "tds", content=user.format("Abcdefgh12"))).body
+        assert (await soap(cam, "CreateUsers", "tds", content=user.format("Abcdefgh-1"))).status == 200
+
+
+async def dhcp() -> None:
+    async with camera(dhcp=True) as cam:
+        assert b"<tt:DHCP>true</tt:DHCP>" in (await soap(cam, "GetNetworkInterfaces", "tds")).body
+
+
+async def manufacturer() -> None:
+    async with camera(manufacturer="HIKVISION") as cam:
+        assert b"Manufacturer>HIKVISION<" in (await soap(cam, "GetDeviceInformation", "tds")).body
+
+
+async def model() -> None:
+    async with camera(model="DS-2CD2143G0-I") as cam:
+        assert b"Model>DS-2CD2143G0-I<" in (await soap(cam, "GetDeviceInformation", "tds")).body
+
+
+async def firmware() -> None:
+    async with camera(firmware="V5.5.82 build 190220") as cam:
+        assert b"FirmwareVersion>V5.5.82 build 190220<" in (await soap(cam, "GetDeviceInformation", "tds")).body
+
+
 async def lockout_after() -> None:
     async with camera(lockout_after=2) as cam:
         for _ in range(2):
@@ -261,8 +315,13 @@ QUIRKS: dict[str, Proof] = {
         clock_needs_login, wrong_host, no_get_services, no_media2, media2_crash, max_pull_points,
         needs_termination_time, absolute_time_only, unsubscribe_kills_all, sloppy_match, discovery_delay_s,
         lockout_after, lockout_s, vendor, inactive, onvif_off, activation,
+        ignores_set, refuses_profile, osd_ascii, needs_symbol,
+        dhcp, manufacturer, model, firmware,
     )
 }  # fmt: skip
+
+
+QUIRKS.update(ONVIF_QUIRKS)
 
 
 def test_every_quirk_has_its_proof() -> None:

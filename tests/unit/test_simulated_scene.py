@@ -94,10 +94,11 @@ def test_grain_uses_the_bitrate() -> None:
     assert noisy * 8 / 2.0 < SPEC.bitrate_bps * 2.5
 
 
-@pytest.mark.parametrize(("wanted", "frames"), [(20, 20), (21, 30), (1, 10)])
+@pytest.mark.parametrize(("wanted", "frames"), [(20, 20), (21, 30), (1, 20)])
 def test_loops_are_whole_gops(wanted: int, frames: int) -> None:
-    """A loop ends where a GOP ends."""
+    """A loop ends where a GOP ends, and has two at least: key frames of a live camera differ."""
     assert replace(SPEC, loop_frames=wanted).frames == frames
+    assert replace(SPEC, loop_frames=wanted, look=Look.FROZEN).frames == SPEC.gop_frames
 
 
 def test_payloads_are_made_once_and_hold_the_sets() -> None:

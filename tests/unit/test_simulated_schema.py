@@ -31,6 +31,8 @@ ARGUMENTS = {
     ("trt", "GetSnapshotUri"): MAIN,
     ("trt", "GetVideoEncoderConfiguration"): ENCODER,
     ("trt", "SetVideoEncoderConfiguration"): '<trt:Configuration token="enc-main"/>',
+    ("trt", "RemoveAudioEncoderConfiguration"): MAIN,
+    ("trt", "AddAudioEncoderConfiguration"): f"{MAIN}<trt:ConfigurationToken>snd-main</trt:ConfigurationToken>",
     ("trt", "CreateOSD"): OSD,
     ("trt", "SetOSD"): OSD.replace('token=""', 'token="osd0"'),
     ("trt", "DeleteOSD"): "<trt:OSDToken>osd0</trt:OSDToken>",

@@ -123,6 +123,8 @@ GOOD: dict[str, Any] = {
     "camera": CAMERA,
     "driver": "onvif",
     "streams": 2,
+    "applied": 7,
+    "failed": 0,
     "state": "login_refused",
     "why": "camera_login",
     "stream": "main",

@@ -248,7 +248,7 @@ def test_a_picture_of_another_codec_is_bad() -> None:
 
 def test_a_picture_message_survives_the_pipe() -> None:
     """What is encoded is what is decoded."""
-    look = Look(640, 360, 1.5, 0.25, 100.0, 40.0, 7)
+    look = Look(640, 360, 1.5, 0.25, 100.0, 40.0, 7, 38.0, 0.2, 0.01, bytes(576))
     jpegs = (Jpeg(320, 180, b"small"), Jpeg(640, 360, b"larger"))
     message = pipe.encode_picture(look, jpegs)
     assert pipe.decode_picture(message[pipe.HEAD.size :]) == (look, jpegs)
@@ -264,7 +264,7 @@ def test_nonsense_of_a_child_is_an_error_of_ours(body: bytes) -> None:
 @given(cut=st.integers(0, 200), flip=st.integers(0, 255))
 def test_a_damaged_picture_message_is_an_error_or_the_same_shape(cut: int, flip: int) -> None:
     """Cut anywhere, or with one byte changed, it never yields bytes from outside the message."""
-    look = Look(640, 360, 1.5, 0.25, 100.0, 40.0, 7)
+    look = Look(640, 360, 1.5, 0.25, 100.0, 40.0, 7, 38.0, 0.2, 0.01, bytes(576))
     body = bytearray(pipe.encode_picture(look, (Jpeg(320, 180, b"x" * 50),))[pipe.HEAD.size :])
     body[cut % len(body)] = flip
     for candidate in (bytes(body), bytes(body[:cut])):

@@ -6,6 +6,8 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -13,7 +15,7 @@ from gateway.core.errors import ConfigError, WireError
 from gateway.core.media import AccessUnit, Codec, CodecConfig
 from gateway.core.model import PublicId, StreamRole
 from recorder.feed import Feed
-from recorder.vision.client import VisionClient
+from recorder.vision.client import VisionClient, _Eye, _note, _stands_still
 from tests.fakes.clock import NOON_MS, FakeClock
 from tests.fakes.vision_child import LOOK
 
@@ -39,6 +41,9 @@ class World:
 
     def show(self, camera: PublicId = A, role: StreamRole = StreamRole.SUB, *, key: bool = True) -> None:
         self.feeds[camera, role].publish(unit(self.clock, key=key))
+
+    def looked(self, count: int) -> bool:
+        return self.client.facts().looked == count
 
     async def until(self, check: Callable[[], object]) -> None:
         async with asyncio.timeout(30):
@@ -81,7 +86,9 @@ async def test_the_newest_still_is_kept_with_its_time() -> None:
         assert still.role is StreamRole.SUB
         assert (still.at_width(320).width, still.at_width(321).width, still.at_width(5000).width) == (320, 640, 640)
         assert made.client.still_ms(A) == NOON_MS
-        assert made.client.look(A) == LOOK
+        sight = made.client.sight(A)
+        assert sight is not None
+        assert (sight.look, sight.role, sight.age_ms, sight.frozen) == (LOOK, StreamRole.SUB, 3_000, False)
         assert made.client.still(B) is None
 
 
@@ -91,7 +98,7 @@ async def test_only_key_frames_are_looked_at() -> None:
         made.show(key=False)
         made.show(B)
         await made.until(lambda: made.client.facts().looked)
-        assert made.client.look(A) is None
+        assert made.client.sight(A) is None
         assert made.client.facts().looked == 1
 
 
@@ -160,7 +167,7 @@ async def test_a_forgotten_camera_leaves_no_picture() -> None:
         made.show(B)
         await made.until(lambda: made.client.still(B))
         assert made.client.still(A) is None
-        assert made.client.look(A) is None
+        assert made.client.sight(A) is None
 
 
 async def test_bad_pictures_are_counted_and_cost_nothing_else() -> None:
@@ -179,7 +186,7 @@ async def test_a_giant_picture_is_not_sent() -> None:
         made.feeds[A, StreamRole.SUB].publish(unit(made.clock, size=6 << 20))
         made.show(B)
         await made.until(lambda: made.client.facts().looked)
-        assert made.client.look(A) is None
+        assert made.client.sight(A) is None
 
 
 async def test_a_child_that_cannot_be_caged_is_a_matter_of_configuration() -> None:
@@ -210,3 +217,36 @@ async def test_another_run_starts_another_child_and_goes_on() -> None:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
         assert not made.client.facts().running
+
+
+@pytest.mark.parametrize(
+    ("shown", "apart_s", "frozen"),
+    [(4, 3.0, True), (4, 2.0, False), (3, 30.0, False), (12, 1.0, True), (1, 1.0, False)],
+)
+async def test_the_same_picture_for_too_long_stands_still(shown: int, apart_s: float, frozen: bool) -> None:
+    """Four key frames and eight seconds of one and the same picture, bit for bit."""
+    async with world() as made:
+        for number in range(shown):
+            made.clock.tick(apart_s)
+            made.show()
+            await made.until(partial(made.looked, number + 1))
+        sight = made.client.sight(A)
+        assert sight is not None
+        assert sight.frozen is frozen
+
+
+async def test_a_picture_that_changes_is_not_frozen() -> None:
+    """One other picture between them, or another stream, and counting begins anew; black is no picture at all."""
+    eye = _Eye(1)
+    for number in range(9):
+        _note(eye, replace(LOOK, crc=number // 3), StreamRole.SUB, number * 5_000_000_000)
+        assert not _stands_still(eye)
+    for number in range(9):
+        _note(eye, LOOK, StreamRole.SUB if number % 3 else StreamRole.MAIN, number * 5_000_000_000)
+        assert not _stands_still(eye)
+    for number in range(9):
+        _note(eye, replace(LOOK, luma_sd=0.0, crc=77), StreamRole.SUB, number * 5_000_000_000)
+        assert not _stands_still(eye)
+    for number in range(9):
+        _note(eye, replace(LOOK, crc=78), StreamRole.SUB, number * 5_000_000_000)
+    assert _stands_still(eye)

@@ -40,6 +40,8 @@ def status(**camera: object) -> Status:
     [
         ({"state": "up", "recording": True}, True, "ok"),
         ({"state": "up", "recording": False}, True, "norec"),
+        ({"state": "up", "recording": True, "frozen": True}, True, "frozen"),
+        ({"state": "up", "recording": False, "frozen": True}, True, "norec"),
         ({"state": "connecting", "recording": False}, True, "ok"),
         ({"state": "down", "recording": False}, True, "down"),
         ({"state": "silent", "recording": True}, True, "silent"),
@@ -149,6 +151,12 @@ def test_an_allowed_class_is_live_while_its_camera_is(state: str, screen: str) -
     view = class_view(day(ALLOWED), MAM, status(state=state, since_ms=3))
     assert view["screen"] == screen
     assert view["since_ms"] == (3 if screen == "offline" else None)
+
+
+def test_a_picture_that_stands_still_is_not_live() -> None:
+    """Packets go on, but a guardian is not shown an old picture as if it were now."""
+    view = class_view(day(ALLOWED), MAM, status(state="up", frozen=True, since_ms=3))
+    assert (view["screen"], view["since_ms"]) == ("offline", 3)
 
 
 def test_every_reason_a_guardian_can_meet_has_a_screen() -> None:

@@ -1,0 +1,133 @@
+"""The doctor, as the recorder asks for it: measured facts in, a report out.
+
+Owns the translation between the recorder's words and `drivers.doctor`, and the visit to a camera. Invariants: a
+visit goes through the camera's one login gate, one call a second; a camera that does not answer, or has no
+ONVIF, is still judged by what was measured; a report carries no address of a stream and no login.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from drivers.discovery.upnp import ask_modems
+from drivers.doctor.facts import BoxFacts, PictureFacts
+from drivers.doctor.faults import BOX_FAULTS, CAMERA_FAULTS
+from drivers.doctor.passwords import is_factory
+from drivers.doctor.report import as_row, examine
+from drivers.doctor.said import Measured, Said, StreamMeasured, facts_of
+from drivers.gate import LoginGate
+from drivers.onvif import checkup
+from drivers.onvif.driver import OnvifDriver
+from drivers.onvif.pace import CallPool
+from drivers.settings import ORDER
+from gateway.core.clock import Clock
+from gateway.core.config import Config
+from gateway.core.media import Codec
+from gateway.core.model import StreamRole
+from gateway.roofs.camera_driver import onvif_driver
+from gateway.roofs.camera_settings import posix_zone
+from recorder.host import Gate
+from recorder.registry import Camera
+from recorder.service_doctor import Seen, StreamSeen
+
+
+@dataclass(frozen=True, slots=True)
+class BoxDoctor:
+    """Judges the cameras of a box; fulfils `recorder.service_doctor.Doctor`."""
+
+    config: Config
+    clock: Clock
+    pool: CallPool
+
+    async def visit(self, camera: Camera, gate: Gate) -> Said:
+        """Ask an ONVIF camera what it is set to; others have no words for it."""
+        about = camera.about
+        if about.driver != OnvifDriver.name:
+            return Said()
+        assert isinstance(gate, LoginGate)  # the recorder knows the gates it was given by a protocol only
+        driver = onvif_driver(camera, gate, self.pool, self.clock)
+        driver.settle()
+        try:
+            return await checkup.look(driver)
+        finally:
+            await driver.close()
+
+    def judge(self, seen: Seen, said: Said) -> dict[str, Any]:
+        """Judge a camera by what was measured and what it says of itself."""
+        about = seen.camera.about
+        zone = posix_zone(ZoneInfo(self.config.site.timezone), self.clock.now_ms())
+        facts = facts_of(measured(seen, sub_streams=self.config.recording.sub_streams), said, zone)
+        place = {"camera": quoted(about.name), "address": about.address}
+        return as_row(examine(CAMERA_FAULTS.values(), facts, place, self._beyond(about.driver)))
+
+    def _beyond(self, driver: str) -> frozenset[str]:
+        """Return what cannot be set from here: anything of a camera without ONVIF, the time without a server."""
+        if driver != OnvifDriver.name:
+            return frozenset(ORDER)
+        return frozenset() if self.config.cameras.ntp_server else frozenset({"time.ntp", "time.clock"})
+
+    async def box(self, cameras: Sequence[Camera], *, time_trusted: bool) -> dict[str, Any]:
+        """Ask the modems of our networks what they let in, and judge it."""
+        options = self.config.cameras
+        told = await ask_modems(options.interfaces, self.pool, self.clock, loopback=options.loopback)
+        addresses = frozenset(camera.about.address for camera in cameras)
+        facts = BoxFacts(time_trusted, told.forwards, addresses, told.uplink_bps)
+        return as_row(examine(BOX_FAULTS.values(), facts, {}))
+
+
+def quoted(name: str) -> str:
+    """Return a camera's name as it is typed after a command, so that a shell takes it for one word."""
+    return name if name.isalnum() else shlex.quote(name)
+
+
+def measured(seen: Seen, *, sub_streams: bool) -> Measured:
+    """Return what the recorder saw, in the doctor's words; nothing is known of sub streams it was told to leave."""
+    sub = seen.streams.get(StreamRole.SUB)
+    checklist = seen.checklist
+    return Measured(
+        state=seen.state.value,
+        main=_stream(seen.streams[StreamRole.MAIN]),
+        sub=_stream(sub) if sub is not None else None if sub_streams else StreamMeasured(),
+        picture=_picture(seen),
+        factory_password=is_factory(seen.camera.about.login),
+        outages=seen.outages,
+        refusals=seen.refusals,
+        open_ports=seen.doors,
+        needs_mask=checklist.needs_mask,
+        qcvn=checklist.qcvn,
+    )
+
+
+def _stream(seen: StreamSeen) -> StreamMeasured:
+    meter, spec = seen.meter, seen.spec
+    return StreamMeasured(
+        config=meter.config,
+        fps=meter.fps,
+        key_gap_s=meter.key_gap_s,
+        b_frames=meter.b_frames,
+        loss=meter.loss,
+        promised_fps=spec.fps,
+        codec=next((codec for codec in Codec if codec.value == spec.codec), None),
+        width=spec.width,
+        height=spec.height,
+    )
+
+
+def _picture(seen: Seen) -> PictureFacts | None:
+    if seen.sight is None:
+        return None
+    look, view = seen.sight.look, seen.checklist.view
+    usual = view.detail if view is not None and view.role is seen.sight.role else None
+    return PictureFacts(
+        luma_mean=look.luma_mean,
+        contrast=look.contrast,
+        detail=look.detail,
+        clipped=look.clipped,
+        frozen=seen.sight.frozen,
+        usual_detail=usual,
+        likeness=seen.likeness,
+    )
