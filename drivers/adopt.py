@@ -68,7 +68,7 @@ class Learned:
     """Video sources of the device: above 1 it is a recorder, and each is a camera of its own."""
 
 
-async def learn(
+async def learn(  # noqa: PLR0913 - what is given of an RTSP stream are three small facts of one place
     address: str,
     port: int | None,
     gate: LoginGate,
@@ -77,6 +77,7 @@ async def learn(
     found: Found | None = None,
     rtsp_path: str | None = None,
     rtsp_port: int = DEFAULT_PORT,
+    rtsp_tls: bool = False,
     channel: int = 0,
 ) -> Learned:
     """Learn a camera: by ONVIF, or by the RTSP path if it speaks none.
@@ -89,6 +90,7 @@ async def learn(
         found: what discovery said of it: gives the endpoint reference and the service's path.
         rtsp_path: the stream to fall back to when no ONVIF answers; None = guess it (`discovery.paths`).
         rtsp_port: port of that stream; without a path the usual ones are tried after it.
+        rtsp_tls: it speaks RTSP over TLS (only with a path).
         channel: which video source of a recorder, from 0.
 
     Raises:
@@ -115,7 +117,7 @@ async def learn(
         maker = (found.maker if found else "") or vendor_of(mac_of(address), server)
         main, sub = await guess(address, rtsp_port, gate, sleep=means.clock.sleep, tries=candidates(maker))
     else:
-        main, sub = RtspSource(address, rtsp_port, rtsp_path), None
+        main, sub = RtspSource(address, rtsp_port, rtsp_path, rtsp_tls), None
     rtsp = RtspOnlyDriver(main, gate, player=means.player, clock=means.clock, sub=sub)
     return await read(rtsp, address, endpoint, rtsp_port)
 

@@ -5,8 +5,9 @@ was refused it is not sent again until somebody builds a gate with another login
 stays proven, because a later 401 mostly means that the camera has no room (CAMERAS: Login). But it may
 also mean that the password was changed on the camera: refusals of a proven login are counted, and after
 `MOST_DOUBTS` within `DOUBT_WINDOW_S` it is not sent, so that no camera counts enough of them to lock its
-account. A camera that says it locked the account gets no login before it said it would take one again. All
-methods may be called from any thread and never block.
+account. A camera that says it locked the account gets no login before it said it would take one again. Over TLS
+the login goes to one certificate only, the first that was seen. All methods may be called from any thread and never
+block.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections import deque
 from collections.abc import Callable
 from enum import StrEnum
 
-from gateway.core.errors import CameraLocked, CameraLoginRefused, CameraOverloaded
+from gateway.core.errors import CameraCertificate, CameraLocked, CameraLoginRefused, CameraOverloaded
 from gateway.core.model import Login
 
 MOST_DOUBTS = 3
@@ -54,13 +55,16 @@ class LoginGate:
         refused: bool = False,
         proven: bool = False,
         clear_text: bool = False,
+        pin: str = "",
         on_refused: Callable[[], None] = _nobody_to_tell,
         mono_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        """Begin with what is known of the login from before: `refused` or `proven` (not both)."""
+        """Begin with what is known from before: of the login `refused` or `proven` (not both), the TLS `pin`."""
         self.login = login
         self.clear_text = clear_text
         """Whether the installer allowed ONVIF to send the password as it is, should the camera take no other form."""
+        self.pin = pin
+        """SHA-256 of the camera's TLS certificate, hex; empty until it was first seen."""
         self._state = GateState.REFUSED if refused else GateState.PROVEN if proven else GateState.UNPROVEN
         self._on_refused, self._mono_ns = on_refused, mono_ns
         self._doubts_ns: deque[int] = deque(maxlen=MOST_DOUBTS)
@@ -71,6 +75,18 @@ class LoginGate:
     def state(self) -> GateState:
         """What is known about the password at this moment."""
         return self._state
+
+    def trust(self, fingerprint: str) -> None:
+        """Take the certificate of a TLS connection: the first one is kept, every later one must be the same.
+
+        CameraCertificate: it is another. Whoever enters the login again (a new gate) accepts the present one.
+        """
+        with self._lock:
+            self.pin = self.pin or fingerprint
+            if fingerprint != self.pin:
+                raise CameraCertificate(
+                    "the camera shows another certificate than before", known=self.pin[:16], shown=fingerprint[:16]
+                )
 
     def claim(self) -> None:
         """Take the right to send the password once.

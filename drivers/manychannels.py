@@ -62,6 +62,8 @@ class Wish:
     rtsp_port: int = DEFAULT_PORT
     channels: frozenset[int] | None = None
     """None = all of them."""
+    rtsp_tls: bool = False
+    """The path given is spoken to over TLS."""
 
 
 async def learn_device(
@@ -77,10 +79,17 @@ async def learn_device(
     try:
         onvif = await speaking_onvif(address, port, gate, means, path=path, channel=0)
     except (CameraUnreachable, CameraUnsupported, CameraBadReply):
-        if wish.channels is not None:
+        if wish.channels is not None and not wish.rtsp_tls:
             return await _by_paths(address, gate, means.clock, wish, endpoint)
         learned = await learn(
-            address, port, gate, means, found=found, rtsp_path=wish.rtsp_path, rtsp_port=wish.rtsp_port
+            address,
+            port,
+            gate,
+            means,
+            found=found,
+            rtsp_path=wish.rtsp_path,
+            rtsp_port=wish.rtsp_port,
+            rtsp_tls=wish.rtsp_tls,
         )
         main = learned.streams[0].source
         of_path = family_of(main.path)
@@ -131,7 +140,7 @@ async def _with_picture(
     async with Describer(address, port, gate) as look:
         for channel in channels:
             there = bool(channel.streams)
-            if there and channel.streams[0].source.port == port:
+            if there and channel.streams[0].source.port == port and not channel.streams[0].source.tls:
                 there = await _has_picture(look, channel.streams[0].source.path)
             if there:
                 full.append(channel)

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from gateway.core.errors import (
     CameraBadReply,
+    CameraCertificate,
     CameraError,
     CameraLocked,
     CameraLoginRefused,
@@ -60,7 +61,7 @@ def _most_s(error: CameraError) -> float:
     match error:
         case CameraOverloaded():
             return OVERLOAD_MOST_S
-        case CameraUnsupported():
+        case CameraUnsupported() | CameraCertificate():
             return UNSUPPORTED_MOST_S
         case CameraBadReply():
             return BAD_REPLY_MOST_S
@@ -71,8 +72,9 @@ def _most_s(error: CameraError) -> float:
 def after_failure(error: CameraError, failures: int, jitter: float) -> Wait:
     """Return the wait after the `failures`-th failure in a row (from 1); `jitter` is in [0, 1).
 
-    The first pause is short whatever the cause; later ones double up to the cause's bound and are
-    spread over 50-100 %, so that cameras behind one switch do not come back in step.
+    The first pause is short whatever the cause, unless the camera asked for more (`retry_after_s`); later ones
+    double up to the cause's bound and are spread over 50-100 %, so that cameras behind one switch do not come
+    back in step.
     """
     if isinstance(error, CameraLoginRefused):
         return Wait(WaitKind.STOP, 0.0)
@@ -85,5 +87,7 @@ def after_failure(error: CameraError, failures: int, jitter: float) -> Wait:
         return Wait(WaitKind.PAUSE, DOUBTED_S[failures > 1] * (0.5 + jitter / 2))
     if isinstance(error, CameraSwapped):
         return Wait(WaitKind.PAUSE, SWAPPED_S * (0.5 + jitter / 2))
+    asked = error.fields.get("retry_after_s", 0)
+    asked_s = min(float(asked), OVERLOAD_MOST_S) if isinstance(asked, int | float) else 0.0
     longest_s = min(_most_s(error), FIRST_PAUSE_S * 2.0 ** min(max(failures, 1) - 1, 30))
-    return Wait(WaitKind.PAUSE, longest_s * (0.5 + jitter / 2))
+    return Wait(WaitKind.PAUSE, max(asked_s, longest_s * (0.5 + jitter / 2)))

@@ -136,6 +136,11 @@ class StreamTask:
         self._yields = False
         self._sink: SessionSink | None = None
 
+    @property
+    def clock_lies(self) -> bool:
+        """Say whether the camera's clock was found wrong in the session that plays."""
+        return self._sink is not None and self._sink.clock_lies
+
     async def run(self) -> None:
         """Keep the stream playing until cancelled."""
         failures = 0
@@ -354,8 +359,10 @@ class CameraTask:
         await self._tools.journal.note(event)
 
     async def login_worked(self) -> None:
-        """Remember that the camera took the stored password."""
+        """Remember that the camera took the stored password, and which certificate it showed."""
         await self._note_login(LoginState.ACCEPTED)
+        if self.gate.pin != self.camera.about.tls_pin:
+            self.camera = await self._tools.registry.note_pin(self.camera.public_id, self.gate.pin)
 
     async def login_refused(self) -> None:
         """Remember over restarts that the stored password is wrong."""

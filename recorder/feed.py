@@ -23,6 +23,9 @@ KEEP_BYTES = 4 << 20
 READER_BYTES = 8 << 20
 """What one slow socket may keep in memory before it loses pictures; above KEEP_BYTES by design."""
 RATE_WINDOW_S = 5.0
+REORDER_90K = 90_000
+"""A picture shown before the one sent ahead of it, by less than that, is a B-frame; by more, the clock jumped."""
+LEAST_REORDERED = 3
 
 
 class Reader(Protocol):
@@ -50,6 +53,8 @@ class FeedFacts:
     readers: int
     dropped: int
     """Pictures that slow socket readers missed."""
+    b_frames: bool
+    """Pictures are sent in another order than they are shown: recorded as they are, no browser plays them live."""
 
 
 class _Rate:
@@ -89,6 +94,7 @@ class Feed:
         self._code = "camera_unreachable"
         self._units = self._lost = self._last_ns = self._dropped_before = 0
         self._rate = _Rate()
+        self._latest_90k = self._reordered = 0
 
     def publish(self, unit: AccessUnit) -> None:
         """Hand one picture to all readers; called in the network thread."""
@@ -99,9 +105,16 @@ class Feed:
             self._units += 1
             self._lost += unit.lost_before
             self._rate.count(unit.received_mono_ns, size)
+            self._watch_order(unit.pts_90k)
             self._keep(unit, size)
             for reader in self._readers:
                 reader.offer(unit)
+
+    def _watch_order(self, pts_90k: int) -> None:
+        if 0 < self._latest_90k - pts_90k < REORDER_90K:
+            self._reordered += 1
+        else:
+            self._latest_90k = pts_90k
 
     def _keep(self, unit: AccessUnit, size: int) -> None:
         if unit.is_key:
@@ -120,6 +133,7 @@ class Feed:
             self._connected, self._code = False, code
             self._gop, self._gop_bytes = [], 0
             self._rate.clear()
+            self._latest_90k = self._reordered = 0
             for reader in self._readers:
                 reader.ended(code)
 
@@ -152,6 +166,7 @@ class Feed:
                 last_unit_mono_ns=self._last_ns,
                 readers=len(self._readers),
                 dropped=self._dropped_before + sum(map(_dropped, self._readers)),
+                b_frames=self._reordered >= LEAST_REORDERED,
             )
 
 

@@ -47,6 +47,8 @@ class Gate(Protocol):
     """The login budget of one user of a device, shared by all its connections."""
 
     login: Login | None
+    pin: str
+    """The TLS certificate it trusts; empty until one was seen."""
 
 
 class Witness(Protocol):
@@ -129,6 +131,7 @@ class Host:
         gate = next((gate for gate in self._gates if gate.login == login), None)
         if gate is None:
             gate = self._tools.make_gate(login, camera.about.login_state)
+            gate.pin = camera.about.tls_pin
             self._gates.append(gate)
         return gate
 

@@ -29,8 +29,12 @@ from recorder.journal import Journal
 
 MIGRATIONS = Migrations("cameras")
 MAX_NAME = 80
-CHANNEL_COLUMN = "channel INTEGER NOT NULL DEFAULT 0 CHECK (channel BETWEEN 0 AND 256)"
-"""As in schema.sql."""
+LATER_COLUMNS = (
+    ("camera", "tls_pin", "TEXT NOT NULL DEFAULT ''"),
+    ("camera", "channel", "INTEGER NOT NULL DEFAULT 0 CHECK (channel BETWEEN 0 AND 256)"),
+    ("stream", "tls", "INTEGER NOT NULL DEFAULT 0 CHECK (tls IN (0, 1))"),
+)
+"""Columns that databases of version 1 lack, as in schema.sql."""
 
 
 @MIGRATIONS()
@@ -40,10 +44,11 @@ def m0001(db: UtilsDatabase) -> None:
 
 
 @MIGRATIONS()
-def m0002_channels(db: UtilsDatabase) -> None:
-    """Tell the channels of a recorder apart. schema.sql has the column: only older databases lack it."""
-    if not any(column.name == "channel" for column in db.table("camera").columns):
-        db.conn.execute(f"ALTER TABLE camera ADD COLUMN {CHANNEL_COLUMN}")
+def m0002_channels_and_tls(db: UtilsDatabase) -> None:
+    """Tell the channels of a recorder apart, and what came with TLS; a new database has these columns already."""
+    for table, name, kind in LATER_COLUMNS:
+        if not any(column.name == name for column in db.table(table).columns):
+            db.conn.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
 
 
 @MIGRATIONS()
@@ -80,6 +85,7 @@ class StreamSpec:
     fps: float = 0.0
     bitrate_bps: int = 0
     token: str = ""
+    tls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +114,8 @@ class NewCamera:
     login: Login | None = None
     login_mode: str = ""
     login_state: LoginState = LoginState.UNTRIED
+    tls_pin: str = ""
+    """SHA-256 of the certificate it showed first, hex; empty while it was never spoken to over TLS."""
     manufacturer: str = ""
     model: str = ""
     firmware: str = ""
@@ -215,11 +223,16 @@ class Registry:
         """Store another login: the one way out of `refused`."""
         sealed = self._seal.seal(login.password.reveal().encode(), _context(camera))
         columns = {"username": login.username, "password": sealed, "login_state": LoginState.UNTRIED.value}
+        columns["tls_pin"] = ""  # whoever enters a login vouches for the camera that is there now
         return await self._update(camera, columns)
 
     async def note_login(self, camera: PublicId, state: LoginState) -> Camera:
         """Remember what the camera said to the stored password."""
         return await self._update(camera, {"login_state": state.value})
+
+    async def note_pin(self, camera: PublicId, fingerprint: str) -> Camera:
+        """Remember the TLS certificate that the camera showed first."""
+        return await self._update(camera, {"tls_pin": fingerprint})
 
     async def move(self, camera: PublicId, address: str, port: int) -> Camera:
         """Follow a camera whose address changed; its streams move with it."""
@@ -301,6 +314,7 @@ class Registry:
             "password": sealed,
             "login_mode": new.login_mode,
             "login_state": new.login_state.value,
+            "tls_pin": new.tls_pin,
         }
 
     def _load(self, connection: sqlite3.Connection, *, removed: bool) -> tuple[Camera, ...]:
@@ -327,6 +341,7 @@ class Registry:
             login=login,
             login_mode=row["login_mode"],
             login_state=LoginState(row["login_state"]),
+            tls_pin=row["tls_pin"],
             manufacturer=row["manufacturer"],
             model=row["model"],
             firmware=row["firmware"],
@@ -337,6 +352,7 @@ class Registry:
 
 def _stream(row: sqlite3.Row, camera: PublicId) -> Stream:
     named = {item.name: row[item.name] for item in dataclasses.fields(StreamSpec) if item.name != "role"}
+    named["tls"] = bool(named["tls"])
     return Stream(StreamId(row["id"]), camera, StreamSpec(role=StreamRole(row["role"]), **named))
 
 

@@ -35,6 +35,7 @@ CREATE TABLE camera (
   password     BLOB,                        -- sealed with <state>/keys/seal.key, context 'camera:<public id>'
   login_mode   TEXT NOT NULL DEFAULT '',    -- learned: how this camera wants its login
   login_state  TEXT NOT NULL DEFAULT 'untried' CHECK (login_state IN ('untried', 'accepted', 'refused')),
+  tls_pin      TEXT NOT NULL DEFAULT '',    -- SHA-256 (hex) of the certificate it showed first over TLS
   added_ms     INTEGER NOT NULL,
   removed_ms   INTEGER,
   channel      INTEGER NOT NULL DEFAULT 0 CHECK (channel BETWEEN 0 AND 256), -- of a recorder, from 1; 0: has none
@@ -55,6 +56,7 @@ CREATE TABLE stream (
   fps         REAL NOT NULL DEFAULT 0,
   bitrate_bps INTEGER NOT NULL DEFAULT 0,
   token       TEXT NOT NULL DEFAULT '',     -- ONVIF profile token
+  tls         INTEGER NOT NULL DEFAULT 0 CHECK (tls IN (0, 1)), -- RTSP over TLS
   UNIQUE (camera_id, role)
 ) STRICT;
 

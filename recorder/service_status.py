@@ -150,6 +150,8 @@ class StatusService:
             "lost_packets": facts.lost_packets,
             "readers": facts.readers,
             "reader_drops": facts.dropped,
+            "b_frames": facts.b_frames,
+            "clock_lies": task.clock_lies,
             "last_segment_ms": written_ms,
             "run": task.run_number,
         }

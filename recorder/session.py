@@ -76,6 +76,11 @@ class SessionSink:
         self.notices: asyncio.Queue[Notice] = asyncio.Queue()
         """Two per run and one per session: bounded by the clock's steps, not by the camera."""
 
+    @property
+    def clock_lies(self) -> bool:
+        """Say whether the camera's clock is no longer believed in this run (`recorder.timeline`)."""
+        return self._timeline is not None and self._timeline.lies
+
     def playing(self, config: CodecConfig | None) -> None:
         """Note that PLAY was accepted."""
         del config  # every unit carries its own

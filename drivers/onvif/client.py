@@ -32,7 +32,7 @@ from drivers.onvif.session import OnvifSession, Unreadable
 from drivers.onvif.shared import SharedCamera
 from drivers.onvif.transport import CameraTransport, Limits, LoginAsked
 from drivers.onvif.written import Ask, written
-from drivers.rtsp.source import DEFAULT_PORT, MOST_URL_CHARS, RtspSource
+from drivers.rtsp.source import DEFAULT_PORT, DEFAULT_TLS_PORT, MOST_URL_CHARS, RtspSource
 from gateway.core.clock import Clock
 from gateway.core.errors import BadInput, CameraBadReply, CameraOverloaded, CameraUnsupported
 
@@ -280,10 +280,12 @@ class OnvifClient:
         """
         try:
             parts = urlsplit(uri.strip())
-            if parts.scheme.lower() != "rtsp":
+            tls = parts.scheme.lower() == "rtsps"
+            if not tls and parts.scheme.lower() != "rtsp":
                 raise CameraBadReply("the stream address is no RTSP address", scheme=soap.printable(parts.scheme, 20))
             path = urlunsplit(("", "", parts.path or "/", parts.query, ""))
-            return RtspSource(self._transport.host, parts.port or DEFAULT_PORT, path)
+            usual = DEFAULT_TLS_PORT if tls else DEFAULT_PORT
+            return RtspSource(self._transport.host, parts.port or usual, path, tls)
         except (ValueError, BadInput) as error:
             raise CameraBadReply("the stream address cannot be used") from error
 

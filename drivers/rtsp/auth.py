@@ -1,12 +1,13 @@
-"""RTSP Digest login (RFC 7616, RFC 2617, RFC 2326 §16.4): read challenges, answer the strongest.
+"""RTSP login (RFC 7616, RFC 7617, RFC 2617, RFC 2326 §16.4): read challenges, answer the strongest.
 
-Owns challenge parsing and the response. Pure. Invariants: nothing here ever produces a Basic answer,
-since it would carry the password in clear; a challenge with control characters or without a nonce
-is ignored; what we cannot compute (auth-int only, unknown hash) is not chosen.
+Owns challenge parsing and the response. Pure. Invariants: a Basic answer, which carries the password in clear,
+comes only from `basic_authorization`, which is for use inside TLS; a challenge with control characters or
+without a nonce is ignored; what we cannot compute (auth-int only, unknown hash) is not chosen.
 """
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 from collections.abc import Callable, Iterable
@@ -138,3 +139,9 @@ def authorization(challenge: Challenge, login: Login, method: str, uri: str, cno
     if challenge.qop or algorithm.endswith("-sess"):
         parts.append(f'cnonce="{cnonce}"')
     return "Digest " + ", ".join(parts)
+
+
+def basic_authorization(login: Login) -> str:
+    """Return the value of the `Authorization` header that carries the password itself: inside TLS only."""
+    pair = f"{login.username}:{login.password.reveal()}".encode()
+    return "Basic " + base64.b64encode(pair).decode()

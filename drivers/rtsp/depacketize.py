@@ -21,6 +21,8 @@ from gateway.core.media import AccessUnit, Codec
 MOST_UNIT_BYTES = 8 << 20
 MOST_NALS = 512
 MOST_FRAGMENTS = 16_384
+MOST_CONTRADICTIONS = 2
+"""A camera whose codec was changed goes on without a word; its parameter sets tell."""
 MOST_AHEAD = 10_000
 """A longer jump of the sequence is a camera that counts anew, not loss (RFC 3550 §A.1)."""
 
@@ -41,6 +43,9 @@ class Depacketizer(ABC):
     ) -> None:
         self.sets = sets
         self.packets = self.units = self.lost = 0
+        self.contradicted = False
+        """True once the packets showed parameter sets of another codec than was described."""
+        self._contradictions = 0
         self.late = self.malformed = self.foreign = self.damaged = self.unconfigured = 0
         self._deliver = deliver
         self._magic = 0x2400 | channel
@@ -63,6 +68,11 @@ class Depacketizer(ABC):
         self._first_slice = b""
         self._ended_stamp = -1
         """Timestamp and SSRC of the last unit that a marker ended."""
+
+    @property
+    def jumps(self) -> int:
+        """Units whose time jumped and that were stamped by the receive clock."""
+        return self._clock.jumps
 
     def feed(self, data: bytes, at: int, read_ns: int) -> int:
         """Take whole frames of our channel from `at` on; return the offset of the first not taken.
@@ -173,7 +183,7 @@ class Depacketizer(ABC):
         if is_key:
             self.sets.begin_key(self._first_slice)
         config = self.sets.config
-        if config is None:
+        if config is None or self.contradicted:
             self.unconfigured += 1
             return
         pts_90k = self._clock.unwrap(self._stamp >> 32, self._read_ns)
@@ -226,6 +236,11 @@ class Depacketizer(ABC):
             self._hurt()
         elif not self._broken:
             self._nals.append(nal)
+
+    def _contradict(self) -> None:
+        """Note a NAL unit that only another codec has."""
+        self._contradictions += 1
+        self.contradicted = self._contradictions >= MOST_CONTRADICTIONS
 
     @abstractmethod
     def _payload(self, data: bytes, at: int, stop: int) -> None:

@@ -83,7 +83,7 @@ class _Exchange:
         if reply.status in NO_SUCH_PATH:
             return False
         if not 200 <= reply.status < 300:
-            raise failure_of_status(reply.status, "DESCRIBE")
+            raise failure_of_status(reply, "DESCRIBE")
         read_sdp(reply.body)
         return True
 

@@ -125,7 +125,7 @@ class Describer:
         if reply.status in NOTHING_THERE:
             return None
         if not 200 <= reply.status < 300:
-            raise failure_of_status(reply.status, "DESCRIBE")
+            raise failure_of_status(reply, "DESCRIBE")
         try:
             return read_sdp(reply.body).video
         except (CameraUnsupported, CameraBadReply):

@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from drivers.gate import GateState, LoginGate
-from drivers.rtsp.auth import Challenge, authorization, parse_challenges, strongest
+from drivers.rtsp.auth import Challenge, authorization, basic_authorization, parse_challenges, strongest
 from drivers.rtsp.message import Message
-from gateway.core.errors import CameraBadReply, CameraLoginRefused, CameraOverloaded, CameraUnsupported
+from gateway.core.errors import CameraBadReply, CameraInsecure, CameraLoginRefused, CameraOverloaded
 
 _ACCEPTED = frozenset({200, 404})
 """Answers after which the password is known to be right: a camera looks for the path after the login."""
@@ -21,10 +21,13 @@ _FORBIDDEN = 403
 
 
 class SessionLogin:
-    """Answers Digest challenges within one session; `random_bytes(n)` makes client nonces."""
+    """Answers challenges within one session: by Digest, or by Basic if it is `secure` (TLS) and no Digest is offered.
 
-    def __init__(self, gate: LoginGate, random_bytes: Callable[[int], bytes]) -> None:
-        self._gate = gate
+    `random_bytes(n)` makes client nonces.
+    """
+
+    def __init__(self, gate: LoginGate, random_bytes: Callable[[int], bytes], *, secure: bool = False) -> None:
+        self._gate, self._secure = gate, secure
         self._random_bytes = random_bytes
         self._challenge: Challenge | None = None
         self._uses = 0
@@ -41,6 +44,8 @@ class SessionLogin:
         login = self._gate.login
         if self._challenge is None or login is None:
             return {}
+        if self._challenge.scheme == "basic":
+            return {"Authorization": basic_authorization(login)}
         self._uses += 1
         cnonce = self._random_bytes(8).hex()
         return {"Authorization": authorization(self._challenge, login, method, url, cnonce, self._uses)}
@@ -51,7 +56,7 @@ class SessionLogin:
         `authorised` says that the request carried our login, `repeated` that it was sent again once.
         """
         offered = parse_challenges(reply.headers.get("www-authenticate", ()))
-        best = strongest(offered)
+        best = self._best(offered)
         if not authorised:
             self._first(best, [challenge.scheme for challenge in offered])
             return
@@ -68,10 +73,14 @@ class SessionLogin:
             self._gate.refused()
             raise CameraOverloaded("the camera refuses a login that worked before", status=reply.status, doubted=True)
 
+    def _best(self, offered: list[Challenge]) -> Challenge | None:
+        basic = next((challenge for challenge in offered if challenge.scheme == "basic"), None)
+        return strongest(offered) or (basic if self._secure else None)
+
     def _first(self, best: Challenge | None, schemes: list[str]) -> None:
         if best is None:
             if "basic" in schemes and "digest" not in schemes:
-                raise CameraUnsupported("the camera wants the password in clear; turn on Digest", hint="basic_only")
+                raise CameraInsecure("the camera wants the password in clear: it is not sent", hint="basic_only")
             raise CameraBadReply("the camera asks for a login we do not know", schemes=schemes[:4])
         self._gate.claim()
         self._trying = self._gate.state is GateState.TRYING
@@ -82,7 +91,7 @@ class SessionLogin:
 
     def renew(self, reply: Message) -> None:
         """Take a new nonce from a 401 to a keep-alive, without sending that again."""
-        best = strongest(parse_challenges(reply.headers.get("www-authenticate", ())))
+        best = self._best(parse_challenges(reply.headers.get("www-authenticate", ())))
         if best is not None and self._worked:
             self._answer(best)
 

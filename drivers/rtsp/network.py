@@ -3,7 +3,7 @@
 Owns `RtspNetwork`: the thread, its selector and its batching. Invariants: the thread wakes at most
 every 10 ms (2 ms while somebody watches) and then reads everything, so its cost follows the packets and
 not the streams; a stream's failure, also its sink's, ends that stream only; `play()` returns after the
-socket is closed; when the owner is left, the thread has ended.
+sockets are closed; when the owner is left, the thread has ended.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ import anyio
 
 from drivers.gate import LoginGate
 from drivers.rtsp.client import resolve
+from drivers.rtsp.habits import HabitBook
 from drivers.rtsp.link import Link, StreamStatistics
 from drivers.rtsp.protocol import StreamSink, Timeouts
 from drivers.rtsp.source import RtspSource
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.errors import CameraClosed
+from gateway.core.media import AudioUnit
 from gateway.core.supervise import failure_of
 
 __all__ = ["NetworkStatistics", "RtspNetwork", "StreamSink"]
@@ -56,6 +58,7 @@ class RtspNetwork:
         self._batch_s = BATCH_S
         self._orders: deque[Callable[[], None]] = deque()
         self._links: set[Link] = set()
+        self._habits = HabitBook()
         self._selector: selectors.BaseSelector
         self._wake_out: socket.socket
         self._wake_in: socket.socket
@@ -90,8 +93,17 @@ class RtspNetwork:
         """Say whether the network thread runs: without it no camera is heard."""
         return self._thread.is_alive()
 
-    async def play(self, source: RtspSource, gate: LoginGate, sink: StreamSink) -> None:
+    async def play(
+        self,
+        source: RtspSource,
+        gate: LoginGate,
+        sink: StreamSink,
+        *,
+        on_audio: Callable[[AudioUnit], None] | None = None,
+    ) -> None:
         """Play a stream into `sink` until it ends, which is always by an exception.
+
+        Sound is not even asked for, unless `on_audio` takes it (in the network thread, without blocking).
 
         CameraError: why it ended. Anything else: what the sink raised. Cancelled: the session was torn
         down (at most 1 s), and the sink is not called any more.
@@ -102,7 +114,16 @@ class RtspNetwork:
         def on_end() -> None:
             loop.call_soon_threadsafe(ended.set)
 
-        link = Link(source, address, gate, sink, timeouts=self._times, on_end=on_end)
+        link = Link(
+            source,
+            address,
+            gate,
+            sink,
+            timeouts=self._times,
+            on_end=on_end,
+            habit=self._habits.of(source),
+            on_audio=on_audio,
+        )
         if not self._order(lambda: self._open(link)):
             raise CameraClosed("the network is not running", address=source.authority)
         try:
@@ -156,8 +177,12 @@ class RtspNetwork:
                 link: Link | None = key.data
                 if link is None:
                     self._obey()
-                elif link in self._links:
+                elif link not in self._links:
+                    continue
+                elif key.fileobj is link.socket:
                     self._settle(link, failure_of(link.ready, mask, now_ns))
+                else:
+                    self._settle(link, failure_of(link.datagrams, now_ns))
             if now_ns - self._tick_ns >= TICK_S * 1e9:
                 self._tick_ns = now_ns
                 for link in tuple(self._links):
@@ -197,14 +222,26 @@ class RtspNetwork:
         """After any step of a stream: end it, or watch for what it waits for now."""
         if failure is not None or link.left:
             self._end(link, failure)
-        elif link.socket is not None and (wanted := link.wanted()) != link.events:
+            return
+        if link.socket is not None and (wanted := link.wanted()) != link.events:
             link.events = wanted
             self._selector.modify(link.socket, wanted, link)
+        if (sockets := link.datagram_sockets) != link.watched:
+            self._watch(link, sockets)
+
+    def _watch(self, link: Link, sockets: tuple[socket.socket, ...]) -> None:
+        """Watch these UDP sockets of a stream and no others."""
+        for sock in link.watched:
+            self._selector.unregister(sock)
+        for sock in sockets:
+            self._selector.register(sock, selectors.EVENT_READ, link)
+        link.watched = sockets
 
     def _end(self, link: Link, failure: Exception | None) -> None:
         self._links.discard(link)
         if link.socket is not None and link.events:
             self._selector.unregister(link.socket)
+        self._watch(link, ())
         link.close()
         link.outcome = failure
         with contextlib.suppress(RuntimeError):  # its event loop is closed: nobody waits any more

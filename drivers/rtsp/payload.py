@@ -2,7 +2,7 @@
 
 Owns the two `Depacketizer`s. Invariants: parameter sets, delimiters, fillers and ends of sequence
 are left out of units; layers above the base are left out; payload forms no camera should send mark the
-unit as incomplete instead of raising. Network thread only.
+unit as incomplete instead of raising; parameter sets of the other codec are noted. Network thread only.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ _H264_SETS = frozenset({7, 8})
 _H264_KEPT = frozenset({6})
 _H264_BEGINNING = frozenset({1, 2, 5})
 """Slices that carry first_mb_in_slice (partitions B and C do not)."""
+_H265_HEADS = frozenset({b"\x40\x01", b"\x42\x01", b"\x44\x01", b"\x60\x01", b"\x62\x01"})
+"""VPS, SPS, PPS, AP and FU of H.265: no H.264 camera sends types 0, 2 and 4."""
 
 
 class H264Depacketizer(Depacketizer):
@@ -45,7 +47,9 @@ class H264Depacketizer(Depacketizer):
 
     def _unit(self, nal: bytes) -> None:
         kind = nal[0] & 31
-        if 1 <= kind <= 5:
+        if not kind & 1 and nal[:2] in _H265_HEADS:
+            self._contradict()
+        elif 1 <= kind <= 5:
             # first_mb_in_slice is 0, that is a single 1 bit (H.264 §7.3.3)
             begins = kind in _H264_BEGINNING and len(nal) > 1 and nal[1] >= 0x80
             self._picture(nal, begins=begins, is_key=kind == 5)
@@ -53,6 +57,11 @@ class H264Depacketizer(Depacketizer):
             self.sets.take(nal)
         elif kind in _H264_KEPT:
             self._keep(nal)
+
+
+def _is_h264_set(head: int) -> bool:
+    """Say whether a NAL unit's first byte is that of an H.264 SPS or PPS with a reference count."""
+    return head & 0x80 == 0 and head & 0x60 > 0 and head & 31 in _H264_SETS
 
 
 class H265Depacketizer(Depacketizer):
@@ -77,6 +86,8 @@ class H265Depacketizer(Depacketizer):
         elif kind == 48:
             self._aggregate(data, at + 2, stop)
         else:
+            if _is_h264_set(data[at + 3] if head & 31 == 24 and stop - at > 3 else head):
+                self._contradict()
             self.malformed += 1
             self._hurt()
 
@@ -85,6 +96,8 @@ class H265Depacketizer(Depacketizer):
 
     def _unit(self, nal: bytes) -> None:
         if len(nal) < 3 or nal[0] & 1 or nal[1] & 0xF8:
+            if _is_h264_set(nal[0]):
+                self._contradict()
             return  # cut short, or of a layer above the base
         kind = nal[0] >> 1 & 63
         if kind < 32:

@@ -1,9 +1,9 @@
-"""One RTSP session without I/O (RFC 2326 over TCP interleaved): bytes in, bytes and access units out.
+"""One RTSP session without I/O (RFC 2326): bytes in, bytes and access units out.
 
 Owns `RtspSession`. Invariants: nothing is sent but to the peer we reached, whatever its replies say:
 no redirect is followed and every URL carries our own host; the password goes out in at most one unproven
-try, by Digest only; replies, bodies, headers, rubbish and early media are all bounded; time comes in as
-an argument. Any hostile byte ends in a `CameraError`, which ends this session only.
+try, by Digest, or by Basic inside TLS only; replies, bodies, headers, rubbish and early media are all bounded;
+time comes in as an argument. Any hostile byte ends in a `CameraError`, which ends this session only.
 """
 
 from __future__ import annotations
@@ -22,11 +22,9 @@ from drivers.rtsp.framing import Framer
 from drivers.rtsp.keepalive import KeepAlive
 from drivers.rtsp.login import SessionLogin
 from drivers.rtsp.message import Message, write_not_implemented, write_request
-from drivers.rtsp.parametersets import ParameterSets
-from drivers.rtsp.payload import make_depacketizer
-from drivers.rtsp.rtp import SenderReport, sender_report
-from drivers.rtsp.sdp import VideoTrack, read_sdp
+from drivers.rtsp.sdp import read_sdp
 from drivers.rtsp.source import RtspSource, is_plain
+from drivers.rtsp.tracks import UNSUPPORTED_TRANSPORT, Pair, Tracks
 from gateway.core.errors import (
     CameraBadReply,
     CameraClosed,
@@ -39,11 +37,11 @@ from gateway.core.media import AccessUnit, CodecConfig
 
 MOST_STRAYS = 64
 """Replies nobody asked for and requests of the camera, between two keep-alives."""
-MOST_EARLY_BYTES = 2 << 20
-"""Media that arrives before the reply to PLAY."""
+HUNG_UP_S = 3.0
+"""A camera that hangs up so soon after a keep-alive did so because of it."""
+MOST_RETRY_AFTER_S = 300
 
 _NS = 1_000_000_000
-_INTERLEAVED = re.compile(r"interleaved *= *(\d{1,3})(?: *- *(\d{1,3}))?", re.IGNORECASE)
 
 
 class StreamSink(Protocol):
@@ -95,12 +93,15 @@ class _Pending:
     repeated: bool = False
 
 
-def failure_of_status(status: int, method: str) -> CameraError:
+def failure_of_status(message: Message, method: str) -> CameraError:
     """Return what a refusing status means (RFC 2326 §11)."""
+    status = message.status
     if status in (453, 503):
-        return CameraOverloaded("the camera has no room for another viewer", status=status, method=method)
-    if status == 461:
-        return CameraUnsupported("the camera does not stream over TCP", status=status, method=method, hint="tcp")
+        after = message.header("retry-after")
+        asked = {"retry_after_s": min(int(after), MOST_RETRY_AFTER_S)} if re.fullmatch(r"\d{1,6}", after) else {}
+        return CameraOverloaded("the camera has no room for another viewer", status=status, method=method, **asked)
+    if status == UNSUPPORTED_TRANSPORT:
+        return CameraUnsupported("the camera refuses every transport we ask for", status=status, hint="transport")
     if 300 <= status < 400:
         return CameraBadReply("the camera redirects; we never follow", status=status, method=method)
     return CameraBadReply(f"the camera answered {status} to {method}", status=status, method=method)
@@ -109,8 +110,9 @@ def failure_of_status(status: int, method: str) -> CameraError:
 class RtspSession:
     """Drives one session from OPTIONS to TEARDOWN; used by one thread.
 
-    `hosts` are other names of the peer, allowed in its control URLs. After any method, send what
-    `take_output()` returns. `release()` must be called at the end, however it came.
+    `hosts` are other names of the peer, allowed in its control URLs; `tracks` decides over what media comes (none:
+    TCP, no sound). After any method, send what `take_output()` returns. `release()` must be called at the end,
+    however it came.
     """
 
     def __init__(
@@ -121,33 +123,36 @@ class RtspSession:
         *,
         hosts: Collection[str] = (),
         timeouts: Timeouts | None = None,
+        tracks: Tracks | None = None,
         random_bytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self.phase = Phase.NEW
-        self.media: Depacketizer | None = None
-        self.report: SenderReport | None = None
         self._source, self._sink, self._hosts = source, sink, frozenset(hosts)
         self._times = timeouts or Timeouts()
-        self._login = SessionLogin(gate, random_bytes)
+        self._login = SessionLogin(gate, random_bytes, secure=source.tls)
+        self.tracks = tracks or Tracks()
         self.framer = Framer(self._message, self._frame)
-        self._keepalive = KeepAlive()
+        self._keepalive = KeepAlive(avoid=self.tracks.habit.deadly)
         self._output = bytearray()
         self._cseq = self._strays = 0
         self._pending: _Pending | None = None
         self._base = source.url()
         self._aggregate = source.url()
-        self._video: VideoTrack | None = None
-        self._session = ""
-        self._channels = (0, 1)
-        self._early = bytearray()
+        self._session = self._ours = ""
         self._now_ns = self._since_ns = self._media_ns = self._picture_ns = 0
         self._packets = self._units = 0
 
     # what the owner of the connection calls
 
-    def start(self, now_ns: int) -> None:
-        """Begin: the TCP connection stands."""
+    @property
+    def media(self) -> Depacketizer | None:
+        """What takes the video; None before PLAY was accepted."""
+        return self.tracks.media
+
+    def start(self, now_ns: int, ours: str = "") -> None:
+        """Begin: the connection stands; `ours` is our own address on it."""
         self._now_ns = self._since_ns = now_ns
+        self._ours = ours
         self._ask(Phase.OPTIONS, "OPTIONS", self._source.url())
 
     def receive(self, data: bytes, now_ns: int) -> None:
@@ -156,15 +161,21 @@ class RtspSession:
         if self.phase is not Phase.LEFT:
             self.framer.receive(data, now_ns)
 
+    def datagrams(self, pair: Pair, packets: list[bytes], reports: list[bytes], now_ns: int) -> None:
+        """Take the RTP and RTCP packets that one of `tracks.pairs` read; only while playing."""
+        self._now_ns = now_ns
+        if self.phase is Phase.PLAYING:
+            self.tracks.datagrams(pair, packets, reports, now_ns)
+
     def tick(self, now_ns: int) -> None:
         """Look at the clock, a few times a second; raises the CameraError of a time-out."""
         self._now_ns = now_ns
         if self.phase is Phase.PLAYING:
+            self.tracks.look(now_ns)
             self._watch(now_ns)
             if self._keepalive.due(now_ns):
                 self._strays = 0
-                self._ask(Phase.PLAYING, self._keepalive.method, self._aggregate)
-                self._keepalive.sent(now_ns)
+                self._ask(Phase.PLAYING, self._keepalive.ask(now_ns), self._aggregate)
         elif self.phase is Phase.LEAVING:
             if self._past(self._times.teardown_s):
                 self.phase = Phase.LEFT
@@ -184,11 +195,14 @@ class RtspSession:
 
     def closed(self, reason: str = "") -> CameraError:
         """Return what it means that the camera ended the connection now."""
+        if self.phase is Phase.PLAYING and self._keepalive.unanswered(self._now_ns, HUNG_UP_S):
+            self.tracks.habit.deadly = self._keepalive.method
         return self._unanswered(CameraClosed("the camera closed the connection", reason=reason, **self._names()))
 
     def release(self) -> None:
-        """Give back what the session holds outside itself: an unanswered try of the login."""
+        """Give back what the session holds outside itself: an unanswered try of the login, UDP ports."""
         self._login.release()
+        self.tracks.close()
 
     def take_output(self) -> bytes:
         """Return the bytes to send, and forget them."""
@@ -204,6 +218,8 @@ class RtspSession:
     def _watch(self, now_ns: int) -> None:
         media = self.media
         assert media is not None
+        if media.contradicted:
+            raise CameraClosed("the camera changed its codec", was=media.codec.value, **self._names())
         if media.packets != self._packets:
             self._packets, self._media_ns = media.packets, now_ns
         elif now_ns - self._media_ns > self._times.silent_s * _NS:
@@ -273,7 +289,9 @@ class RtspSession:
         elif self.phase is Phase.OPTIONS:
             self._on_options(message)
         elif not 200 <= message.status < 300:
-            raise failure_of_status(message.status, pending.method)
+            if self.phase is not Phase.SETUP or not self.tracks.refused(message.status):
+                raise failure_of_status(message, pending.method)
+            self._set_up()
         elif self.phase is Phase.DESCRIBE:
             self._on_describe(message)
         elif self.phase is Phase.SETUP:
@@ -283,60 +301,51 @@ class RtspSession:
 
     def _on_options(self, message: Message) -> None:
         if 300 <= message.status < 400 or message.status in (453, 503):
-            raise failure_of_status(message.status, "OPTIONS")
+            raise failure_of_status(message, "OPTIONS")
         self._keepalive.offered(message.header("public"))
         self._ask(Phase.DESCRIBE, "DESCRIBE", self._source.url(), {"Accept": "application/sdp"})
 
     def _on_describe(self, message: Message) -> None:
         description = read_sdp(message.body)
-        self._video = description.video
         self._keepalive.offered(message.header("public"))
         stated = message.header("content-base") or message.header("content-location")
         self._base = urls.base_url(self._source, stated)
         self._aggregate = urls.control_url(self._source, self._hosts, self._base, description.control)
-        track = urls.control_url(self._source, self._hosts, self._base, description.video.control)
-        self._ask(Phase.SETUP, "SETUP", track, {"Transport": "RTP/AVP/TCP;unicast;interleaved=0-1"})
+        self.tracks.describe(description.video, self._control(description.video.control))
+        if description.audio is not None and self.tracks.wants_sound:
+            self.tracks.describe_sound(description.audio.form, self._control(description.audio.control))
+        self._set_up()
+
+    def _control(self, control: str) -> str:
+        return urls.control_url(self._source, self._hosts, self._base, control)
+
+    def _set_up(self) -> None:
+        """Ask for the next track, or to play when there is no more."""
+        order = self.tracks.order()
+        if order is not None:
+            self._ask(Phase.SETUP, "SETUP", *order)
+        else:
+            self._ask(Phase.PLAY, "PLAY", self._aggregate, {"Range": "npt=0.000-"})
 
     def _on_setup(self, message: Message) -> None:
         session, *parameters = (part.strip() for part in message.header("session").split(";"))
-        if not session or not is_plain(session):
+        if not (session or self._session) or not is_plain(session):
             raise CameraBadReply("the camera's reply to SETUP names no session")
-        self._session = session
+        self._session = session or self._session
         self._keepalive.timeout(parameters)
-        transport = message.header("transport")
-        if transport and "TCP" not in transport.upper():
-            raise CameraUnsupported("the camera does not stream over TCP", hint="tcp")
-        if found := _INTERLEAVED.search(transport):
-            first = int(found[1])
-            second = int(found[2]) if found[2] else first + 1
-            if max(first, second) > 255:
-                raise CameraBadReply("the camera's channels are out of range")
-            self._channels = (first, second)
-        self._ask(Phase.PLAY, "PLAY", self._aggregate, {"Range": "npt=0.000-"})
+        self.tracks.answered(message.header("transport"), self._ours)
+        self._set_up()
 
     def _on_play(self) -> None:
-        video = self._video
-        assert video is not None
-        sets = ParameterSets(video.codec, video.sets)
-        self.media = make_depacketizer(self._channels[0], video.payload_type, sets, self._sink.unit)
+        sets = self.tracks.begin(self._sink.unit)
         self.phase = Phase.PLAYING
         self._media_ns = self._picture_ns = self._now_ns
-        self._keepalive.sent(self._now_ns)
+        self._keepalive.began(self._now_ns)
         self._sink.playing(sets.config)
-        early, self._early = bytes(self._early), bytearray()
-        at = 0
-        while at < len(early):  # whole frames of our channel only, see _frame
-            stop = at + 4 + (early[at + 2] << 8 | early[at + 3])
-            self.media.packet(early, at + 4, stop, self._now_ns)
-            at = stop
+        self.tracks.replay(self._now_ns)
         self.framer.media = self.media
 
     def _frame(self, channel: int, data: bytes, at: int, stop: int, read_ns: int) -> None:
-        """Take an interleaved frame that the hot loop left: RTCP, early media, very short ones."""
-        if channel == self._channels[1]:
-            self.report = sender_report(data, at, stop, read_ns) or self.report
-        elif channel == self._channels[0]:
-            if self.media is not None and self.phase is Phase.PLAYING:
-                self.media.packet(data, at, stop, read_ns)
-            elif self.phase is Phase.PLAY and len(self._early) < MOST_EARLY_BYTES:
-                self._early += data[at - 4 : stop]
+        """Take an interleaved frame that the hot loop left."""
+        if self.phase is Phase.PLAY or self.phase is Phase.PLAYING:
+            self.tracks.frame(channel, data, at, stop, read_ns)

@@ -1,13 +1,18 @@
 """RTP and RTCP arithmetic (RFC 3550): timestamps without end, payload bounds, sender reports.
 
-Owns the pure pieces around the packet loop. Invariants: media time starts at 0 with the first unit;
-nothing raises for odd bytes.
+Owns the pure pieces around the packet loop. Invariants: media time starts at 0 with the first unit and never
+jumps by a camera's fault (wall time is the recorder's); nothing raises for odd bytes.
 """
 
 from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+
+from gateway.core.media import TICKS_PER_S
+
+JUMP_S = 5
+MOST_ODD = 3
 
 _SR = struct.Struct(">BBHIQI")
 _SENDER_REPORT = 200
@@ -16,25 +21,56 @@ _MASK = (1 << 32) - 1
 
 
 class Unwrapper:
-    """Turns 32-bit RTP timestamps into 64-bit media time that starts at 0."""
+    """Turns 32-bit RTP timestamps into 64-bit media time that starts at 0.
 
-    def __init__(self) -> None:
+    Small steps back (B-frames) are kept as they are. A frame whose time is more than `JUMP_S` from its neighbour's,
+    without the receive clock knowing of it, has jumped: it is stamped by the receive clock, and the line of the
+    frames before it goes on. The `MOST_ODD`-th such frame in a row begins a new line.
+    """
+
+    def __init__(self, rate_hz: int = TICKS_PER_S) -> None:
+        self._rate_hz, self._jump = rate_hz, JUMP_S * rate_hz
         self._last: int | None = None
-        self._pts_90k = 0
-        self._read_ns = 0
+        """Timestamp of the last frame in line; `_line` is its media time, `_line_ns` when it was read."""
+        self._line = self._line_ns = 0
+        self._pts = self._read_ns = 0
+        self._odd = 0
+        self.jumps = 0
+        """Frames that were stamped by the receive clock."""
 
     def unwrap(self, stamp: int, read_ns: int) -> int:
-        """Return media time in 90 kHz ticks; small steps back (B-frames) are kept as they are."""
-        if self._last is not None:
-            self._pts_90k += ((stamp - self._last + _HALF) & _MASK) - _HALF
-        self._last, self._read_ns = stamp, read_ns
-        return self._pts_90k
+        """Return media time in ticks of the track's clock."""
+        if self._last is None:
+            self._last = stamp
+        step = ((stamp - self._last + _HALF) & _MASK) - _HALF
+        if not -self._jump <= step <= self._jump and abs(step - self._ticks(self._line_ns, read_ns)) > self._jump:
+            return self._restamp(stamp, read_ns)
+        self._last, self._line_ns = stamp, read_ns
+        self._line += step
+        # Back in line after a jump: time must not run back to where it was before.
+        self._pts = max(self._line, self._pts + 1) if self._odd else self._line
+        self._odd, self._read_ns = 0, read_ns
+        return self._pts
 
     def restart(self, stamp: int, read_ns: int) -> None:
-        """Begin a new RTP timeline (another SSRC): go on from the last unit by the receive clock."""
+        """Begin a new line (another SSRC): go on from the last frame by the receive clock."""
         if self._last is not None:
-            self._pts_90k += max(1, (read_ns - self._read_ns) * 9 // 100_000)
-            self._last, self._read_ns = stamp, read_ns
+            self._pts += max(1, self._ticks(self._read_ns, read_ns))
+            self._last, self._line, self._line_ns = stamp, self._pts, read_ns
+            self._odd, self._read_ns = 0, read_ns
+
+    def _restamp(self, stamp: int, read_ns: int) -> int:
+        self.jumps += 1
+        self._odd += 1
+        if self._odd == MOST_ODD:
+            self.restart(stamp, read_ns)
+            return self._pts
+        self._pts += max(1, self._ticks(self._read_ns, read_ns))
+        self._read_ns = read_ns
+        return self._pts
+
+    def _ticks(self, from_ns: int, to_ns: int) -> int:
+        return (to_ns - from_ns) * self._rate_hz // 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)

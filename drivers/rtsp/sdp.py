@@ -1,7 +1,8 @@
-"""SDP as cameras write it (RFC 8866, RFC 6184 §8.1, RFC 7798 §7.1): find the one video track we take.
+"""SDP as cameras write it (RFC 8866, RFC 6184 §8.1, RFC 7798 §7.1, RFC 3640 §4.1): find the tracks we take.
 
 Owns `read_sdp`. Pure. Invariants: tolerant of order, case, missing padding and missing parameter
-sets; never keeps more than one track; bounded work (64 KiB come in, at most 2,000 lines are read).
+sets; never keeps more than one video and one audio track; audio never decides about video; bounded work
+(64 KiB come in, at most 2,000 lines are read).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import binascii
 import re
 from dataclasses import dataclass, field
 
+from drivers.rtsp.audio import AudioFormat, audio_format
 from gateway.core.errors import CameraBadReply, CameraUnsupported
 from gateway.core.media import Codec
 
@@ -20,7 +22,7 @@ MOST_SET_BYTES = 4096
 MOST_SETS = 16
 
 _CODECS = {"h264": Codec.H264, "h265": Codec.H265, "hevc": Codec.H265}
-_RTPMAP = re.compile(r"(\d{1,3}) +([\w.+-]+)")
+_RTPMAP = re.compile(r"(\d{1,3}) +([\w.+-]+(?:/\d{1,6}){0,2})")
 _FMTP = re.compile(r"(\d{1,3}) +(.*)")
 
 
@@ -35,11 +37,20 @@ class VideoTrack:
 
 
 @dataclass(frozen=True, slots=True)
+class AudioTrack:
+    """A sound track that could be SETUP, if anybody wants it."""
+
+    form: AudioFormat
+    control: str
+
+
+@dataclass(frozen=True, slots=True)
 class Description:
-    """The session's own control text and the chosen video track."""
+    """The session's own control text, the chosen video track, and an audio track that we could take apart."""
 
     control: str
     video: VideoTrack
+    audio: AudioTrack | None = None
 
 
 @dataclass(slots=True)
@@ -93,7 +104,7 @@ def _attribute(media: _Media, name: str, value: str) -> None:
 def _track(media: _Media) -> VideoTrack | None:
     for payload_type in media.payload_types:
         parameters = media.formats.get(payload_type, {})
-        name = media.names.get(payload_type, "")
+        name = media.names.get(payload_type, "").partition("/")[0]
         if not name and "sprop-parameter-sets" in parameters:
             name = "h264"  # some firmware forgets the rtpmap line
         codec = _CODECS.get(name)
@@ -105,8 +116,17 @@ def _track(media: _Media) -> VideoTrack | None:
     return None
 
 
+def _audio(media: _Media) -> AudioTrack | None:
+    for payload_type in media.payload_types:
+        parameters = media.formats.get(payload_type, {})
+        form = audio_format(payload_type, media.names.get(payload_type, ""), parameters)
+        if form is not None:
+            return AudioTrack(form, media.control)
+    return None
+
+
 def read_sdp(body: bytes) -> Description:
-    """Choose the first H.264 or H.265 track of an SDP.
+    """Choose the first H.264 or H.265 track of an SDP, and the first AAC or G.711 one beside it.
 
     CameraBadReply: no SDP. CameraUnsupported: video in another form only (field `codecs`), or none.
     """
@@ -126,6 +146,8 @@ def read_sdp(body: bytes) -> Description:
         raise CameraBadReply("the camera's description names no media")
     for media in medias:
         if media.kind == "video" and (track := _track(media)) is not None:
-            return Description(session.control, track)
-    codecs = sorted({name for media in medias if media.kind == "video" for name in media.names.values()})
+            sounds = (sound for other in medias if other.kind == "audio" and (sound := _audio(other)) is not None)
+            return Description(session.control, track, next(sounds, None))
+    names = (name for media in medias if media.kind == "video" for name in media.names.values())
+    codecs = sorted({name.partition("/")[0] for name in names})
     raise CameraUnsupported("the camera offers no H.264 or H.265 video", codecs=codecs[:8])

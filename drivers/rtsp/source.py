@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from gateway.core.errors import BadInput
 
-DEFAULT_PORT = 554
+DEFAULT_PORT, DEFAULT_TLS_PORT = 554, 322
 MOST_URL_CHARS = 2048
 
 
@@ -26,6 +26,8 @@ class RtspSource:
     host: str
     port: int
     path: str
+    tls: bool = False
+    """Speak RTSP over TLS (`rtsps`)."""
 
     def __post_init__(self) -> None:
         if not (self.host and is_plain(self.host) and not set(self.host) & set("/@?#")):
@@ -40,6 +42,11 @@ class RtspSource:
         """`host:port`, with brackets around an IPv6 address."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
+    @property
+    def scheme(self) -> str:
+        """`rtsp`, or `rtsps` over TLS."""
+        return "rtsps" if self.tls else "rtsp"
+
     def url(self) -> str:
         """Return the RTSP URL; it never holds a login."""
-        return f"rtsp://{self.authority}{self.path}"
+        return f"{self.scheme}://{self.authority}{self.path}"

@@ -1,7 +1,7 @@
 """URLs of a session: whatever a camera writes, we only ever name the host we reached.
 
 Owns the resolving of Content-Base and `a=control` (RFC 2326 §C.1.1, RFC 8866). Pure. Invariants: every
-URL returned begins with our own `rtsp://host:port/` and is plain ASCII without blanks; a control
+URL returned begins with our own scheme, host and port and is plain ASCII without blanks; a control
 URL that names another host is refused, since a camera that does so is broken or hostile.
 """
 
@@ -20,7 +20,7 @@ _ITSELF = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with what ca
 def _own(source: RtspSource, rest: str | None) -> str:
     """Return our URL with the path and query of another; a missing path becomes /."""
     rest = rest or "/"
-    return f"rtsp://{source.authority}{rest if rest.startswith('/') else '/' + rest}"
+    return f"{source.scheme}://{source.authority}{rest if rest.startswith('/') else '/' + rest}"
 
 
 def base_url(source: RtspSource, stated: str) -> str:
@@ -48,6 +48,6 @@ def control_url(source: RtspSource, hosts: Collection[str], base: str, control: 
         joint = "" if base.endswith("/") or control.startswith(("/", "?")) else "/"
         return (base.removesuffix("/") if control.startswith("/") else base) + joint + control
     host = found[2].strip("[]").lower()
-    if found[1].lower() not in ("rtsp", "rtspu") or host not in _ITSELF | {source.host.lower(), *hosts}:
+    if found[1].lower() not in ("rtsp", "rtspu", "rtsps") or host not in _ITSELF | {source.host.lower(), *hosts}:
         raise CameraBadReply("the camera's control URL leads to another host", host=host[:100])
     return _own(source, found[3])

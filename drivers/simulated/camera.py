@@ -1,16 +1,14 @@
 """One simulated camera: RTSP, ONVIF and stills on an address of its own.
 
-Owns the servers, streams and settings of one camera and the switches that change it while it runs.
-Invariants: entered = it answers; left = nothing of it listens; all its protocols share one list of users
-and one count of bad logins; an encoder change restarts its stream and drops the RTSP connections, as real
-cameras do.
+Owns the servers, streams and settings of one camera and the switches that change it while it runs. Invariants:
+entered = it answers; left = nothing of it listens; all its protocols share one list of users and one count of bad
+logins; an encoder change restarts its stream and drops the RTSP connections, as real cameras do.
 """
 
 from __future__ import annotations
 
 import asyncio
 import functools
-import ipaddress
 import os
 import random
 from collections.abc import Callable
@@ -20,7 +18,7 @@ from typing import Any, Self
 
 import anyio.to_thread
 
-from drivers.simulated.channelpaths import ChannelPaths
+from drivers.simulated.certificate import SelfSigned
 from drivers.simulated.counters import Counters
 from drivers.simulated.device_service import DeviceService
 from drivers.simulated.discovery import Announced, Responder
@@ -34,6 +32,7 @@ from drivers.simulated.media_parts import codecs
 from drivers.simulated.media_service import MediaService
 from drivers.simulated.onvifd import OnvifServer
 from drivers.simulated.outlet import ByteSink
+from drivers.simulated.paths import Paths, channel_profiles, is_loopback
 from drivers.simulated.rtspd import RtspPorts, RtspServer, WriterSink
 from drivers.simulated.scene import SceneSpec, SceneStore, still
 from drivers.simulated.state import MAIN, MOST_GOP, SUB, CameraState, Encoder, Profile, identity_of
@@ -73,7 +72,7 @@ class CameraOptions:
     paths: tuple[str, str] = ("/Streaming/Channels/{c}01", "/Streaming/Channels/{c}02")
     """Main and sub; {c} is the channel, from 1."""
     channels: int = 1
-    """Above 1 it is a recorder: one device, one list of users, and channels that show the same pictures."""
+    """Above 1 it is a recorder: one device whose channels show the same pictures."""
     faults: Faults = field(default_factory=Faults)
     quirks: Quirks = field(default_factory=Quirks)
 
@@ -100,9 +99,8 @@ class SimulatedCamera:
         login = options.login
         self.book = LoginBook({login.username: User(login.password)}, self.quirks, world.clock)
         self.vendor = VendorPart(self.quirks, self.book, world.vendors)
-        self.profiles = [
-            profile for channel in range(1, options.channels + 1) for profile in self._profiles_of(channel)
-        ]
+        main = replace(options.main, codec=Codec.H265) if self.quirks.h265 else options.main
+        self.profiles = channel_profiles(options.paths, main, options.sub, options.channels)
         self.state = CameraState(
             options.name,
             identity_of(options.seed, options.index),
@@ -125,25 +123,16 @@ class SimulatedCamera:
                 phase=phase,
                 mtu_bytes=options.mtu_bytes,
             )
-            for profile in self.profiles[:2]
+            for profile in self.profiles[:2]  # shared by the channels of a recorder
         }
-        """By role: the channels of a recorder share them."""
         self.events = EventService(self.state)
         self._announced = Announced(self.state, self.faults, self.counters)
         self.vendor.attach(self.state, self.counters, self._vendor_changed)
         self._rtsp: RtspServer | None = None
+        self._rtsps: RtspServer | None = None
+        self.certificate: SelfSigned | None = None
+        """What it shows over TLS; made when it starts, kept over restarts."""
         self._onvif: OnvifServer | None = None
-
-    def _profiles_of(self, channel: int) -> list[Profile]:
-        main, sub = (path.format(c=channel) for path in self.options.paths)
-        mark = "" if channel == 1 else str(channel)
-        return [
-            Profile(StreamRole.MAIN, f"main{mark}", main, self._first_encoder(self.options.main), channel),
-            Profile(StreamRole.SUB, f"sub{mark}", sub, self.options.sub, channel),
-        ]
-
-    def _first_encoder(self, encoder: Encoder) -> Encoder:
-        return replace(encoder, codec=Codec.H265) if self.quirks.h265 else encoder
 
     @property
     def name(self) -> str:
@@ -166,6 +155,11 @@ class SimulatedCamera:
         return self.state.rtsp_port
 
     @property
+    def rtsps_port(self) -> int:
+        """Return the port of RTSP over TLS; 0 for a camera without it."""
+        return self._rtsps.port if self._rtsps else 0
+
+    @property
     def bad_logins(self) -> int:
         """Return how often a wrong password was sent, over all protocols."""
         return sum(book.bad_logins for book in self.vendor.books)
@@ -178,7 +172,11 @@ class SimulatedCamera:
     @property
     def sessions(self) -> int:
         """Return the number of RTSP sessions at the moment."""
-        return self._rtsp.sessions if self._rtsp else 0
+        return sum(server.sessions for server in self._servers)
+
+    @property
+    def _servers(self) -> list[RtspServer]:
+        return [server for server in (self._rtsp, self._rtsps) if server is not None]
 
     def rtsp_url(self, role: StreamRole = StreamRole.MAIN, channel: int = 1) -> str:
         """Return the stream's address without a login in it."""
@@ -195,7 +193,7 @@ class SimulatedCamera:
             "good_logins": sum(book.good_logins for book in self.vendor.books),
             "lockouts": sum(book.lockouts for book in self.vendor.books),
             "sessions": self.sessions,
-            "connections": self._rtsp.connections if self._rtsp else 0,
+            "connections": sum(server.connections for server in self._servers),
             "subscriptions": self.events.subscriptions,
         }
 
@@ -247,7 +245,7 @@ class SimulatedCamera:
         world = self._world
         dice = random.Random(os.urandom(16))  # noqa: S311 - RTP numbers and simulated loss, no secrets
         ports = RtspPorts(
-            ChannelPaths(self.state, self.streams),
+            Paths(self.state, self.streams),
             self.book,
             self.faults,
             self.quirks,
@@ -256,9 +254,14 @@ class SimulatedCamera:
             world.pacer,
             dice,
             world.make_sink,
+            lambda: self.sessions,
         )
         self._rtsp = await RtspServer(ports, self.address, self.state.rtsp_port).__aenter__()
         self.state.rtsp_port = self._rtsp.port
+        if self.quirks.rtsps:
+            self.certificate = self.certificate or SelfSigned(world.clock)
+            secret = replace(ports, make_sink=WriterSink)  # a paced sink would write past TLS
+            self._rtsps = await RtspServer(secret, self.address, 0, tls=self.certificate.context).__aenter__()
 
     async def _start_onvif(self) -> None:
         services = {
@@ -289,12 +292,13 @@ class SimulatedCamera:
             self._announce()
 
     async def _unplug(self) -> None:
-        rtsp, self._rtsp, onvif, self._onvif = self._rtsp, None, self._onvif, None
+        servers, onvif = self._servers, self._onvif
+        self._rtsp = self._rtsps = self._onvif = None
         if self._world.responder is not None:
             self._world.responder.vanish(self._announced)
         self.vendor.silence()
-        if rtsp is not None:
-            await rtsp.__aexit__(None, None, None)
+        for server in servers:
+            await server.__aexit__(None, None, None)
         if onvif is not None:
             await onvif.__aexit__(None, None, None)
 
@@ -312,15 +316,15 @@ class SimulatedCamera:
 
     async def drop_connections(self) -> None:
         """Reset all RTSP connections; clients may come again at once."""
-        if self._rtsp is not None:
-            await self._rtsp.drop_connections()
+        for server in self._servers:
+            await server.drop_connections()
 
     async def switch(self, name: str, value: object) -> None:
         """Set a fault or a quirk by name and do what follows from it; raises BadInput.
 
-        Beside the fields of `Faults` and `Quirks` there are five acts: `drop_connections`, `motion` (an ONVIF
-        event with this state), `password` and `gop_frames` (somebody changes them on the camera's own page), and
-        `address` (a DHCP server gave it another one).
+        Beside the fields of `Faults` and `Quirks` there are six acts: `drop_connections`, `motion` (an ONVIF
+        event with this state), `password` and `gop_frames` (somebody changes them on the camera's own page),
+        `certificate` (it makes another one for TLS), `address` (a DHCP server gave it another one).
         """
         if name == "address":
             await self._move(value)
@@ -330,6 +334,9 @@ class SimulatedCamera:
             return
         if name == "motion":
             self.events.emit(value="true" if value else "false")
+            return
+        if name == "certificate" and self.certificate is not None:
+            self.certificate.renew()
             return
         if name == "password":
             self.set_password(value)
@@ -363,7 +370,7 @@ class SimulatedCamera:
 
     async def _move(self, value: object) -> None:
         """Leave one loopback address without a word and answer at another, with the same ports."""
-        if not isinstance(value, str) or not _is_loopback(value):
+        if not isinstance(value, str) or not is_loopback(value):
             raise BadInput("a simulated camera moves to another loopback address only", value=value)
         await self._unplug()
         self.state.address = value
@@ -384,17 +391,10 @@ class SimulatedCamera:
 
     def _restart_stream(self, profile: Profile) -> None:
         """Show new pictures to new sessions and end the old ones: an encoder was set."""
-        if self._rtsp is not None:
-            self._rtsp.abort_streams(self.streams[profile.role])
+        for server in self._servers:
+            server.abort_streams(self.streams[profile.role])
 
     def _reboot(self) -> None:
         self.events.forget()
-        if self._rtsp is not None:
-            self._rtsp.abort_streams(None)
-
-
-def _is_loopback(text: str) -> bool:
-    try:
-        return ipaddress.IPv4Address(text).is_loopback
-    except ValueError:
-        return False
+        for server in self._servers:
+            server.abort_streams(None)

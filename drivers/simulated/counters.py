@@ -31,7 +31,8 @@ class Counters:
 
     calls: deque[Call] = field(default_factory=lambda: deque(maxlen=MOST_CALLS))
     totals: Counter[str] = field(default_factory=Counter)
-    """By "protocol.operation"; beside them connections, rtp_packets, dropped_packets, dropped_units."""
+    """By "protocol.operation"; beside them connections, tls_connections, tcp_setups, udp_setups,
+    sound_setups, refused_setups, rtp_packets, sound_packets, dropped_packets, dropped_units."""
 
     def note(self, call: Call) -> None:
         """Record one request."""

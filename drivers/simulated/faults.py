@@ -28,12 +28,25 @@ class Look(StrEnum):
     """Somebody turned the camera: the scene is shifted and tilted."""
 
 
+class Sound(StrEnum):
+    """What a camera's microphone sends."""
+
+    NONE = "none"
+    AAC = "aac"
+    PCMU = "pcmu"
+    PCMA = "pcma"
+    G726 = "g726"
+    """Nothing that a recorder or a browser can take."""
+
+
 class KeepAlive(StrEnum):
     """Which requests keep an RTSP session, as the Public header tells."""
 
     BOTH = "both"
     GET_PARAMETER = "get_parameter"
     OPTIONS = "options"
+    DEADLY = "deadly"
+    """GET_PARAMETER is offered, and the camera hangs up on it."""
 
 
 @dataclass(slots=True)
@@ -85,6 +98,16 @@ class Quirks:
     session_timeout_s: int = 60
     tcp_only: bool = False
     udp_only: bool = False
+    udp_swaps: bool = False
+    """Over UDP neighbouring packets change places."""
+    udp_no_ports: bool = False
+    """SETUP is answered without `server_port`."""
+    rtsps: bool = False
+    """RTSP over TLS, too, on a port of its own (`SimulatedCamera.rtsps_port`). Decided when the camera starts."""
+    sound: Sound = Sound.NONE
+    """The description has a second track; whoever sets it up gets silence."""
+    retry_after_s: int = 0
+    """Named beside `refuse_status` and 453; 0 = not."""
     wrong_content_base: str = ""
     """Host named in Content-Base instead of our own."""
     h265: bool = False
@@ -158,7 +181,7 @@ class Quirks:
     """While locked, ONVIF says so to everybody, login or not, as Hikvision does; else it just refuses."""
 
 
-FIXED = frozenset({"onvif", "vendor", "inactive", "onvif_off", "activation"})
+FIXED = frozenset({"onvif", "rtsps", "vendor", "inactive", "onvif_off", "activation"})
 """Quirks that are read once, when a camera starts."""
 
 

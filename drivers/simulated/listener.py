@@ -8,6 +8,7 @@ connection and nothing else; at most `MOST_CLIENTS` are served at once, the next
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
@@ -32,15 +33,17 @@ def body_length(headers: Mapping[str, str], most_bytes: int) -> int:
 class Listener:
     """Serves TCP clients while entered; a subclass says how in `_client`."""
 
-    def __init__(self, address: str, port: int) -> None:
+    def __init__(self, address: str, port: int, *, tls: ssl.SSLContext | None = None) -> None:
         """Port 0 = chosen by the system when entered."""
-        self.address, self.port = address, port
+        self.address, self.port, self._tls = address, port, tls
         self._server: asyncio.Server | None = None
         self._tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     async def __aenter__(self) -> Self:
         try:
-            self._server = await asyncio.start_server(self._serve, self.address, self.port, limit=MOST_HEAD_BYTES)
+            self._server = await asyncio.start_server(
+                self._serve, self.address, self.port, limit=MOST_HEAD_BYTES, ssl=self._tls
+            )
         except OSError as error:
             raise AddressTaken(
                 f"{self.address}:{self.port} cannot be used: {error.strerror}", address=self.address, port=self.port

@@ -12,7 +12,7 @@ import socket
 from collections.abc import Callable
 from typing import Protocol
 
-from drivers.simulated.rtp import interleaved, interleaved_rtp, rtp_header
+from drivers.simulated.rtp import VIDEO_PAYLOAD_TYPE, interleaved, interleaved_rtp, rtp_header
 from gateway.core.errors import AddressTaken
 
 MOST_WAITING_BYTES = 2 << 20
@@ -26,7 +26,15 @@ class Outlet(Protocol):
     def full(self) -> bool:
         """Say whether the reader is too far behind to take another access unit."""
 
-    def send(self, payloads: list[tuple[int, bytes]], *, last_seq: int, time_90k: int, ssrc: int) -> None:
+    def send(
+        self,
+        payloads: list[tuple[int, bytes]],
+        *,
+        last_seq: int,
+        time_90k: int,
+        ssrc: int,
+        kind: int = VIDEO_PAYLOAD_TYPE,
+    ) -> None:
         """Send one access unit: (sequence number, payload) pairs; the marker goes on `last_seq`."""
 
     def send_rtcp(self, data: bytes) -> None:
@@ -59,13 +67,23 @@ class InterleavedOutlet:
         """Say whether the connection's buffer is over its bound."""
         return self._sink.waiting_bytes() > MOST_WAITING_BYTES
 
-    def send(self, payloads: list[tuple[int, bytes]], *, last_seq: int, time_90k: int, ssrc: int) -> None:
+    def send(
+        self,
+        payloads: list[tuple[int, bytes]],
+        *,
+        last_seq: int,
+        time_90k: int,
+        ssrc: int,
+        kind: int = VIDEO_PAYLOAD_TYPE,
+    ) -> None:
         """Write the whole access unit at once: one system call, not one a packet."""
         parts: list[bytes] = []
         for seq, payload in payloads:
             marker = seq == last_seq
             size = len(payload)
-            parts.append(interleaved_rtp(self._channel, size, marker=marker, seq=seq, time_90k=time_90k, ssrc=ssrc))
+            parts.append(
+                interleaved_rtp(self._channel, size, marker=marker, seq=seq, time_90k=time_90k, ssrc=ssrc, kind=kind)
+            )
             parts.append(payload)
         self._sink.write(b"".join(parts))
 
@@ -80,7 +98,16 @@ class InterleavedOutlet:
 class UdpOutlet:
     """RTP and RTCP from a pair of ports of the camera's address (RFC 3550 §11)."""
 
-    def __init__(self, local: str, remote: str, remote_port: int, on_rtcp: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        local: str,
+        remote: str,
+        remote_port: int,
+        on_rtcp: Callable[[], None],
+        swaps: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Send to `remote`; while `swaps()` says so, neighbouring packets change places on the way."""
+        self._swaps = swaps
         self._rtp, self._rtcp, self.port = _port_pair(local)
         self._to, self._to_rtcp, self._heard = (remote, remote_port), (remote, remote_port + 1), on_rtcp
         self._open = True
@@ -90,10 +117,20 @@ class UdpOutlet:
         """Never: the network drops what it cannot carry."""
         return False
 
-    def send(self, payloads: list[tuple[int, bytes]], *, last_seq: int, time_90k: int, ssrc: int) -> None:
+    def send(
+        self,
+        payloads: list[tuple[int, bytes]],
+        *,
+        last_seq: int,
+        time_90k: int,
+        ssrc: int,
+        kind: int = VIDEO_PAYLOAD_TYPE,
+    ) -> None:
         """Send each packet; what the kernel has no room for is lost."""
+        if self._swaps():
+            payloads = [pair for at in range(0, len(payloads), 2) for pair in reversed(payloads[at : at + 2])]
         for seq, payload in payloads:
-            head = rtp_header(marker=seq == last_seq, seq=seq, time_90k=time_90k, ssrc=ssrc)
+            head = rtp_header(marker=seq == last_seq, seq=seq, time_90k=time_90k, ssrc=ssrc, kind=kind)
             self._datagram(self._rtp, head + payload, self._to)
 
     def send_rtcp(self, data: bytes) -> None:

@@ -37,17 +37,18 @@ def packetize(nal: bytes, codec: Codec, mtu_bytes: int) -> list[bytes]:
     return parts
 
 
-def rtp_header(*, marker: bool, seq: int, time_90k: int, ssrc: int) -> bytes:
-    """Return the 12 bytes before a payload (RFC 3550 §5.1)."""
-    kind = VIDEO_PAYLOAD_TYPE | (0x80 if marker else 0)
-    return _RTP.pack(0x80, kind, seq & 0xFFFF, time_90k & 0xFFFFFFFF, ssrc)
+def rtp_header(*, marker: bool, seq: int, time_90k: int, ssrc: int, kind: int = VIDEO_PAYLOAD_TYPE) -> bytes:
+    """Return the 12 bytes before a payload of type `kind` (RFC 3550 §5.1)."""
+    return _RTP.pack(0x80, kind | (0x80 if marker else 0), seq & 0xFFFF, time_90k & 0xFFFFFFFF, ssrc)
 
 
-def interleaved_rtp(channel: int, length: int, *, marker: bool, seq: int, time_90k: int, ssrc: int) -> bytes:
+def interleaved_rtp(
+    channel: int, length: int, *, marker: bool, seq: int, time_90k: int, ssrc: int, kind: int = VIDEO_PAYLOAD_TYPE
+) -> bytes:
     """Return RTSP framing and RTP header (RFC 2326 §10.12) for a payload of `length` bytes, in one pack."""
-    kind = VIDEO_PAYLOAD_TYPE | (0x80 if marker else 0)
     size = length + RTP_HEADER_BYTES
-    return _INTERLEAVED_RTP.pack(0x24, channel, size, 0x80, kind, seq & 0xFFFF, time_90k & 0xFFFFFFFF, ssrc)
+    typed = kind | (0x80 if marker else 0)
+    return _INTERLEAVED_RTP.pack(0x24, channel, size, 0x80, typed, seq & 0xFFFF, time_90k & 0xFFFFFFFF, ssrc)
 
 
 def interleaved(channel: int, data: bytes) -> bytes:

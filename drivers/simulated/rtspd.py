@@ -1,4 +1,4 @@
-"""The RTSP server of one simulated camera (RFC 2326): TCP interleaved and UDP, Digest or Basic.
+"""The RTSP server of one simulated camera (RFC 2326): TCP interleaved and UDP, TLS, Digest or Basic.
 
 Owns the connections' sessions. Invariants: a session ends with its connection or when the client is not
 heard for the session time-out; every request is counted before it is answered; what a client sends, sets up
@@ -10,26 +10,30 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from drivers.simulated.counters import Call, Counters
-from drivers.simulated.faults import Faults, KeepAlive, Quirks
+from drivers.simulated.faults import Faults, KeepAlive, Quirks, Sound
 from drivers.simulated.listener import Listener, body_length
 from drivers.simulated.live import LiveStream, Pacer
 from drivers.simulated.logins import DigestGate, LoginBook, Verdict
 from drivers.simulated.outlet import MOST_WAITING_BYTES, ByteSink, InterleavedOutlet, Outlet, UdpOutlet
 from drivers.simulated.rtspmessage import (
     MOST_BODY_BYTES,
+    SOUND_TRACK,
     TRACK,
     RtspReply,
     RtspRequest,
+    Transport,
     describe,
     parse_request,
     parse_transport,
 )
 from drivers.simulated.rtspsession import RtspSession, SessionPorts
+from drivers.simulated.sound import SoundTrack, sound_lines
 from gateway.core.clock import Clock
 from gateway.core.errors import CameraBadReply, CameraUnsupported
 
@@ -55,6 +59,8 @@ class RtspPorts:
     pacer: Pacer
     dice: random.Random
     make_sink: Callable[[asyncio.StreamWriter], ByteSink]
+    sessions: Callable[[], int]
+    """Sessions of the whole camera, over all its servers."""
 
 
 class WriterSink:
@@ -79,8 +85,8 @@ class WriterSink:
 class RtspServer(Listener):
     """Serves one camera's streams while entered."""
 
-    def __init__(self, ports: RtspPorts, address: str, port: int) -> None:
-        super().__init__(address, port)
+    def __init__(self, ports: RtspPorts, address: str, port: int, *, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(address, port, tls=tls)
         self._ports = ports
         self._gate = DigestGate(REALM, ports.book, os.urandom(32))
         self._clients: set[_Connection] = set()
@@ -100,6 +106,7 @@ class RtspServer(Listener):
         connection = _Connection(self, self._ports, self._gate, reader, writer)
         self._clients.add(connection)
         self._ports.counters.totals["connections"] += 1
+        self._ports.counters.totals["tls_connections"] += writer.get_extra_info("ssl_object") is not None
         try:
             await connection.run()
         finally:
@@ -146,6 +153,9 @@ class _Connection:
             if self._ports.faults.garbage:
                 self._sink.write(GARBAGE)
                 continue
+            if request.method == "GET_PARAMETER" and self._ports.quirks.keepalive is KeepAlive.DEADLY:
+                self.abort()
+                return
             reply = await self._answer(request)
             self._sink.write(reply.to_bytes(request.cseq))
             if self._sink.waiting_bytes() > MOST_UNREAD_BYTES:
@@ -229,7 +239,7 @@ class _Connection:
     async def _describe(self, request: RtspRequest) -> RtspReply:
         faults = self._ports.faults
         if faults.refuse_status:
-            return RtspReply(faults.refuse_status)
+            return RtspReply(faults.refuse_status, self._retry_after())
         stream = self._ports.streams.get(request.path)
         if stream is None:
             return RtspReply(404)
@@ -245,35 +255,37 @@ class _Connection:
             address=self._server.address,
             session=str(self._ports.dice.getrandbits(31)),
             params=not faults.no_params_in_sdp,
+            more=sound_lines(self._ports.quirks.sound, SOUND_TRACK),
         )
         base = f"{url.scheme}://{host}{request.path}/"
         return RtspReply(200, (("Content-Base", base), ("Content-Type", "application/sdp")), body)
 
+    def _retry_after(self) -> tuple[tuple[str, str], ...]:
+        seconds = self._ports.quirks.retry_after_s
+        return (("Retry-After", str(seconds)),) if seconds else ()
+
     async def _setup(self, request: RtspRequest) -> RtspReply:
-        quirks, faults = self._ports.quirks, self._ports.faults
+        reply = await self._set_up(request)
+        if reply.status != 200:
+            self._ports.counters.totals["refused_setups"] += 1
+        return reply
+
+    async def _set_up(self, request: RtspRequest) -> RtspReply:
+        quirks, faults, totals = self._ports.quirks, self._ports.faults, self._ports.counters.totals
         stream = self._ports.streams.get(request.path)
         if stream is None:
             return RtspReply(404)
         wish = parse_transport(request.headers.get("transport", ""))
         if wish is None or (quirks.udp_only if wish.tcp else quirks.tcp_only):
             return RtspReply(461)
-        full = faults.max_sessions and self._server.sessions >= faults.max_sessions
+        if request.is_sound:
+            return self._set_up_sound(request, wish)
+        full = faults.max_sessions and self._ports.sessions() >= faults.max_sessions
         if full or len(self.sessions) >= MOST_SESSIONS:
-            return RtspReply(453)
+            return RtspReply(453, self._retry_after())
         await stream.ready()
-        outlet: Outlet
-        if wish.tcp:
-            channel = wish.first if wish.first is not None else 2 * len(self.sessions)
-            outlet, place = (
-                InterleavedOutlet(self._sink, channel),
-                f"RTP/AVP/TCP;unicast;interleaved={channel}-{channel + 1}",
-            )
-        else:
-            assert wish.first is not None
-            peer = self._writer.get_extra_info("peername")[0]
-            udp = UdpOutlet(self._server.address, peer, wish.first, self._touch)
-            ports = f"client_port={wish.first}-{wish.first + 1};server_port={udp.port}-{udp.port + 1}"
-            outlet, place = udp, f"RTP/AVP;unicast;{ports}"
+        outlet, place = self._outlet(wish, 2 * len(self.sessions))
+        totals["tcp_setups" if wish.tcp else "udp_setups"] += 1
         ports_of = self._ports
         session = RtspSession(
             f"{ports_of.dice.getrandbits(64):016X}",
@@ -283,6 +295,29 @@ class _Connection:
         self.sessions[session.id] = session
         ident = f"{session.id};timeout={quirks.session_timeout_s}"
         return RtspReply(200, (("Transport", f"{place};ssrc={session.ssrc:08X}"), ("Session", ident)))
+
+    def _set_up_sound(self, request: RtspRequest, wish: Transport) -> RtspReply:
+        """Add the sound to a session that has its picture."""
+        session, sound = self.sessions.get(request.session), self._ports.quirks.sound
+        if session is None or sound is Sound.NONE or session.sound is not None:
+            return RtspReply(404 if session else 454)
+        outlet, place = self._outlet(wish, 2 * len(self.sessions))
+        session.sound = SoundTrack(sound, outlet, self._ports.dice)
+        self._ports.counters.totals["sound_setups"] += 1
+        return RtspReply(200, (("Transport", f"{place};ssrc={session.sound.ssrc:08X}"), ("Session", session.id)))
+
+    def _outlet(self, wish: Transport, free_channel: int) -> tuple[Outlet, str]:
+        """Return the way out that a client wished for, and the Transport line that says so."""
+        if wish.tcp:
+            channel = wish.first if wish.first is not None else free_channel
+            outlet = InterleavedOutlet(self._sink, channel)
+            return outlet, f"RTP/AVP/TCP;unicast;interleaved={channel}-{channel + 1}"
+        assert wish.first is not None
+        quirks = self._ports.quirks
+        peer = self._writer.get_extra_info("peername")[0]
+        udp = UdpOutlet(self._server.address, peer, wish.first, self._touch, lambda: quirks.udp_swaps)
+        ours = "" if quirks.udp_no_ports else f";server_port={udp.port}-{udp.port + 1}"
+        return udp, f"RTP/AVP;unicast;client_port={wish.first}-{wish.first + 1}{ours}"
 
     def _steer(self, method: str, session: RtspSession, request: RtspRequest) -> RtspReply:
         ident = ("Session", session.id)

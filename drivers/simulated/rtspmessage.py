@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -20,6 +21,7 @@ MOST_CHANNEL, MOST_PORT = 254, 65_534
 """The pair's second one must fit, too."""
 TRACK = "trackID=0"
 """Control name of the video track, as many cameras name it."""
+SOUND_TRACK = "trackID=1"
 
 _REASONS = {
     200: "OK",
@@ -59,10 +61,15 @@ class RtspRequest:
 
     @property
     def path(self) -> str:
-        """Return the path with query, without the track's control name and trailing slashes."""
+        """Return the path with query, without a track's control name and trailing slashes."""
         parts = urlsplit(self.url)
         whole = parts.path + (f"?{parts.query}" if parts.query else "")
-        return whole.removesuffix("/").removesuffix(TRACK).removesuffix("/") or "/"
+        return whole.removesuffix("/").removesuffix(TRACK).removesuffix(SOUND_TRACK).removesuffix("/") or "/"
+
+    @property
+    def is_sound(self) -> bool:
+        """Say whether the sound track is meant."""
+        return self.url.rstrip("/").endswith(SOUND_TRACK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +131,10 @@ def parse_transport(value: str) -> Transport | None:
     return None
 
 
-def describe(config: CodecConfig, *, fps: int, address: str, session: str, params: bool) -> bytes:
-    """Return the SDP of one video track (RFC 8866); `params` = with parameter sets (RFC 6184 §8.1)."""
+def describe(
+    config: CodecConfig, *, fps: int, address: str, session: str, params: bool, more: Sequence[str] = ()
+) -> bytes:
+    """Return the SDP of one video track and `more` lines (RFC 8866); `params` = with parameter sets (RFC 6184 §8.1)."""
 
     def b64(nal: bytes) -> str:
         return base64.b64encode(nal).decode()
@@ -150,5 +159,6 @@ def describe(config: CodecConfig, *, fps: int, address: str, session: str, param
         *([f"a=fmtp:{kind} {fmtp}"] if fmtp else []),
         f"a=framerate:{fps}",
         f"a=control:{TRACK}",
+        *more,
     ]
     return ("\r\n".join(lines) + "\r\n").encode()

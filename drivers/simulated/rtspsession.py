@@ -15,6 +15,7 @@ from drivers.simulated.faults import Faults, Quirks
 from drivers.simulated.live import Due, LiveStream
 from drivers.simulated.outlet import Outlet
 from drivers.simulated.rtp import goodbye, sender_report
+from drivers.simulated.sound import SoundTrack
 from gateway.core.clock import Clock
 from gateway.core.media import TICKS_PER_S
 
@@ -47,6 +48,7 @@ class RtspSession:
         self._started = False
         self._packets = self._bytes = 0
         self._reported_90k: int | None = None
+        self.sound: SoundTrack | None = None
 
     @property
     def stream(self) -> LiveStream:
@@ -70,6 +72,8 @@ class RtspSession:
         if self._started:
             self._outlet.send_rtcp(goodbye(self.ssrc))
         self._outlet.close()
+        if self.sound is not None:
+            self.sound.close()
 
     def _rtp_time(self, time_90k: int) -> int:
         return (self._offset_90k + time_90k + self._ports.faults.jump_90k) & 0xFFFFFFFF
@@ -102,6 +106,8 @@ class RtspSession:
         self._packets += len(numbered)
         self._bytes += sum(len(payload) for _, payload in numbered)
         counters.totals["rtp_packets"] += len(numbered)
+        if self.sound is not None:
+            counters.totals["sound_packets"] += self.sound.send_until(due.time_90k)
 
     def _report(self, due: Due, time_90k: int) -> None:
         """Send SR with the camera's own clock; on key frames, so that a recorder has it before it writes."""

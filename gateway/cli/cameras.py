@@ -192,7 +192,10 @@ def adopt(  # noqa: PLR0913, PLR0917 - one argument for each option
     name: Annotated[str | None, typer.Option(help="Tên camera · its name")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65_535, help="Cổng ONVIF · ONVIF port")] = None,
     rtsp: Annotated[
-        str | None, typer.Option(help="Nếu không có ONVIF: /stream1, :8554/stream1 hoặc :8554 (tự dò) · RTSP path")
+        str | None,
+        typer.Option(
+            help="Không có ONVIF: /stream1, :8554/stream1, rtsps://:322/stream1 hoặc :8554 (tự dò) · RTSP path"
+        ),
     ] = None,
     channels: Annotated[
         str | None, typer.Option("--kenh", "--channels", help="Kênh của đầu ghi: 1,3-5 · channels of a recorder")

@@ -18,7 +18,9 @@
     │   ├── CameraOverloaded        453, 503, or 401 after a login that worked: back off
     │   │   └── CameraSessionLimit  the device plays as many streams as it can; this one waits
     │   ├── CameraSwapped           another device answers at the camera's address
-    │   ├── CameraUnsupported       speaks no ONVIF, no H.264/H.265, no TCP
+    │   ├── CameraUnsupported       speaks no ONVIF, no H.264/H.265, neither TCP nor UDP
+    │   │   └── CameraInsecure      wants the password in clear: it is never sent so
+    │   ├── CameraCertificate       shows another TLS certificate than the first time: nothing is sent
     │   ├── CameraBadReply          garbage, oversized or contradictory replies
     │   ├── CameraSilent            connected, but no media for 10 s
     │   └── CameraClosed            the camera ended the session
@@ -164,6 +166,18 @@ class CameraUnsupported(CameraError):
     """The camera does not offer what we need."""
 
     code = "camera_unsupported"
+
+
+class CameraInsecure(CameraUnsupported):
+    """The camera wants the password in clear (Basic without TLS); it is not sent."""
+
+    code = "camera_insecure"
+
+
+class CameraCertificate(CameraError):
+    """The camera shows another TLS certificate than before; nothing is sent to it, also no password."""
+
+    code = "camera_certificate"
 
 
 class CameraBadReply(CameraError):

@@ -1,8 +1,8 @@
 """Access units and codec configurations: what flows from a camera to disk, viewers and vision.
 
-Owns the media words. Invariants: an `AccessUnit` is frozen and shared by all readers, nobody
-copies or changes its NAL units; NAL units carry neither start codes nor length prefixes; media
-time is unwrapped 90 kHz ticks (64-bit) that start at 0 for each run.
+Owns the media words, those of audio, too (which flows nowhere unless it is asked for). Invariants: an
+`AccessUnit` is frozen and shared by all readers, nobody copies or changes its NAL units; NAL units carry neither
+start codes nor length prefixes; media time is unwrapped 90 kHz ticks (64-bit) that start at 0 for each run.
 """
 
 from __future__ import annotations
@@ -19,6 +19,38 @@ class Codec(StrEnum):
 
     H264 = "h264"
     H265 = "h265"
+
+
+class AudioCodec(StrEnum):
+    """Audio we can take apart; a camera's sound is not even asked for unless somebody wants it."""
+
+    AAC = "aac"
+    PCMA = "pcma"
+    PCMU = "pcmu"
+
+
+@dataclass(frozen=True, slots=True)
+class AudioConfig:
+    """What an audio decoder needs."""
+
+    codec: AudioCodec
+    rate_hz: int
+    channels: int
+    config: bytes = b""
+    """AAC: AudioSpecificConfig (ISO 14496-3 §1.6.2.1); empty for G.711."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioUnit:
+    """One AAC frame, or the G.711 samples of one packet."""
+
+    data: bytes
+    pts_ticks: int
+    """Unwrapped RTP time since the track began, in ticks of `config.rate_hz`."""
+    received_mono_ns: int
+    config: AudioConfig
+    lost_before: int = 0
+    """RTP packets missing since the previous unit, by sequence number."""
 
 
 @dataclass(frozen=True, slots=True)

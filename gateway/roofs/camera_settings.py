@@ -117,7 +117,8 @@ class _Proving:
     async def keep(self, login: Login) -> None:
         """Prove, then keep; raises `CameraError` if the stream does not play."""
         spec = self.camera.streams[0].spec
-        await first_look(self.player, RtspSource(spec.host, spec.port, spec.path), LoginGate(login))
+        gate = LoginGate(login, pin=self.camera.about.tls_pin)
+        await first_look(self.player, RtspSource(spec.host, spec.port, spec.path, spec.tls), gate)
         await self.keeper.keep(login)
 
     async def show(self, login: Login) -> None:
@@ -175,4 +176,5 @@ def stream_spec(info: StreamInfo) -> StreamSpec:
         fps=info.fps,
         bitrate_bps=info.bitrate_bps,
         token=info.token,
+        tls=info.source.tls,
     )

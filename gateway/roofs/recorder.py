@@ -30,7 +30,7 @@ from drivers.onvif.driver import OnvifDriver
 from drivers.onvif.pace import CallPool, Turns
 from drivers.retry import after_failure
 from drivers.rtsp.network import RtspNetwork
-from drivers.rtsp.source import DEFAULT_PORT, RtspSource
+from drivers.rtsp.source import DEFAULT_PORT, DEFAULT_TLS_PORT, RtspSource
 from gateway.core.clock import Clock
 from gateway.core.config import Config
 from gateway.core.daemonize import DaemonFacts, Health
@@ -89,8 +89,8 @@ class Drivers:
         means = Means(self.clock, self.pool, self.network)
         gate = LoginGate(order.login, clear_text=order.clear_text)
         found = self.searching.found.get((order.address, order.endpoint))
-        path, rtsp_port = rtsp_place(order.rtsp_path)
-        wish = Wish(path, rtsp_port, read_channels(order.channels) if order.channels else None)
+        path, rtsp_port, rtsp_tls = rtsp_place(order.rtsp_path)
+        wish = Wish(path, rtsp_port, read_channels(order.channels) if order.channels else None, rtsp_tls)
         try:
             learned = await learn_device(order.address, order.port, gate, means, wish, found=found)
         except CameraUnreachable as error:
@@ -100,7 +100,7 @@ class Drivers:
         if not learned.about.endpoint:  # adopted by address: the mark by which it is known without a login
             endpoint = (await who_is_at(order.address)).endpoint
             learned = replace(learned, about=replace(learned.about, endpoint=endpoint))
-        return device_of(learned, order)
+        return device_of(learned, order, gate.pin)
 
     async def look(self, camera: Camera) -> Identity:
         """Say what the device at a camera's address tells without a login; CameraUnreachable if nobody answers."""
@@ -134,20 +134,26 @@ async def is_up(address: str) -> bool:
     return True
 
 
-def rtsp_place(text: str | None) -> tuple[str | None, int]:
-    """Return path and port of `/path`, `:8554/path` or `:8554` (no path known); BadInput if the port is no number."""
-    if text is None or not text.startswith(":"):
-        return text, DEFAULT_PORT
-    port, slash, path = text[1:].partition("/")
-    if not (port.isascii() and port.isdigit()):
-        raise BadInput("an RTSP path looks like /stream1 or :8554/stream1", key="rtsp_path")
-    return slash + path or None, int(port)
+def rtsp_place(text: str | None) -> tuple[str | None, int, bool]:
+    """Return path, port and whether it is TLS, of `/path`, `:8554/path`, `rtsps://:322/path` or `:8554`.
+
+    BadInput if the port is no number, or TLS has no path: paths are guessed without a login first, in clear only.
+    """
+    tls = text is not None and text.startswith("rtsps://")
+    place = text.removeprefix("rtsps://") if text is not None else None
+    path, port = place, str(DEFAULT_TLS_PORT if tls else DEFAULT_PORT)
+    if place is not None and place.startswith(":"):
+        port, slash, rest = place[1:].partition("/")
+        path = slash + rest or None
+    if not (port.isascii() and port.isdigit()) or (tls and not path):
+        raise BadInput("an RTSP path looks like /stream1, :8554/stream1 or rtsps://:322/stream1", key="rtsp_path")
+    return path, int(port), tls
 
 
-def device_of(learned: LearnedDevice, order: AdoptOrder) -> Device:
-    """Translate a device with its channels."""
+def device_of(learned: LearnedDevice, order: AdoptOrder, pin: str = "") -> Device:
+    """Translate a device with its channels; `pin` is the certificate it showed over TLS."""
     cameras = [
-        new_camera(replace(learned.about, streams=channel.streams), order, channel.number)
+        replace(new_camera(replace(learned.about, streams=channel.streams), order, channel.number), tls_pin=pin)
         for channel in learned.channels
     ]
     return Device(tuple(cameras), learned.empty)
@@ -172,7 +178,7 @@ def new_camera(learned: Learned, order: AdoptOrder, channel: int = 0) -> NewCame
 
 def source_of(spec: StreamSpec) -> RtspSource:
     """Return where a stream is fetched."""
-    return RtspSource(spec.host, spec.port, spec.path)
+    return RtspSource(spec.host, spec.port, spec.path, spec.tls)
 
 
 def make_gate(login: Login | None, state: LoginState) -> LoginGate:
@@ -223,12 +229,18 @@ def search_of(config: Config, clock: Clock, pool: CallPool) -> Searching:
 
 
 async def drivers_of(config: Config, clock: Clock, network: RtspNetwork, on_fault: FaultSink) -> Drivers:
-    """Return the drivers' side of the recorder; a temporary address that a crash left behind is gone then."""
+    """Return the drivers' side of the recorder; a temporary address that a killed search left behind is gone then."""
     pool = CallPool(turns=Turns(config.cameras.max_calls_per_s))
     searching = search_of(config, clock, pool)
     async with contained("temporary-address", on_fault):
         await searching.recover()
     return Drivers(searching, clock, network, pool)
+
+
+def start_budget(config: Config, clock: Clock) -> StartBudget:
+    """Return the box's own pace of logins and connections."""
+    cameras = config.cameras
+    return StartBudget(clock, max_logins=cameras.max_logins, connects_per_s=cameras.max_connects_per_s)
 
 
 @contextlib.asynccontextmanager
@@ -256,9 +268,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             retry=after_failure,
             knock=knock,
             jitter=random.random,
-            budget=StartBudget(
-                clock, max_logins=config.cameras.max_logins, connects_per_s=config.cameras.max_connects_per_s
-            ),
+            budget=start_budget(config, clock),
             footage=store,
             runs=runs,
             ledger=ledger,

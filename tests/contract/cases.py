@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from drivers.base import Driver
 from drivers.gate import LoginGate
@@ -14,7 +14,7 @@ from drivers.rtsp.network import RtspNetwork
 from drivers.rtsp.source import RtspSource
 from drivers.rtsponly import RtspOnlyDriver
 from drivers.simulated.camera import SimulatedCamera
-from drivers.simulated.faults import Faults
+from drivers.simulated.faults import Faults, Quirks
 from gateway.core.clock import SystemClock
 from gateway.core.model import StreamRole
 
@@ -27,9 +27,10 @@ def onvif(camera: SimulatedCamera, gate: LoginGate, network: RtspNetwork) -> Dri
 
 
 def rtsp_only(camera: SimulatedCamera, gate: LoginGate, network: RtspNetwork) -> Driver:
-    """The RTSP-only driver with both paths of a camera."""
+    """The RTSP-only driver with both paths of a camera; over TLS where the camera has it."""
+    port, tls = camera.rtsps_port or camera.rtsp_port, bool(camera.rtsps_port)
     main, sub = (
-        RtspSource(camera.address, camera.rtsp_port, camera.rtsp_url(role).split("/", 3)[3].join(("/", "")))
+        RtspSource(camera.address, port, camera.rtsp_url(role).split("/", 3)[3].join(("/", "")), tls=tls)
         for role in (StreamRole.MAIN, StreamRole.SUB)
     )
     return RtspOnlyDriver(main, gate, player=network, clock=SystemClock(), sub=sub)
@@ -43,6 +44,14 @@ def _garbage(faults: Faults) -> None:
     faults.garbage = True
 
 
+def _udp_only(quirks: Quirks) -> Quirks:
+    return replace(quirks, udp_only=True)
+
+
+def _with_tls(quirks: Quirks) -> Quirks:
+    return replace(quirks, rtsps=True)
+
+
 @dataclass(frozen=True)
 class Case:
     """One driver under test."""
@@ -53,9 +62,15 @@ class Case:
     """The simulated camera's name for what the driver speaks: "onvif" or "rtsp"."""
     break_replies: Callable[[Faults], None]
     """Makes the camera answer this driver with what is no answer."""
+    adjust: Callable[[Quirks], Quirks] = lambda quirks: quirks
+    """How its camera differs, besides what a test asks for."""
+    driver: str = ""
+    """The driver's own name, where the case has another."""
 
 
 CASES = (
     Case("onvif", onvif, "onvif", _html),
     Case("rtsp", rtsp_only, "rtsp", _garbage),
+    Case("rtsp over udp", rtsp_only, "rtsp", _garbage, _udp_only, "rtsp"),
+    Case("rtsps", rtsp_only, "rtsp", _garbage, _with_tls, "rtsp"),
 )

@@ -34,11 +34,11 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 
 @contextlib.asynccontextmanager
-async def one_camera(quirks: Quirks | None = None) -> AsyncIterator[tuple[SimulatedCamera, RtspNetwork]]:
+async def one_camera(case: Case, quirks: Quirks | None = None) -> AsyncIterator[tuple[SimulatedCamera, RtspNetwork]]:
     """A simulated camera and the network thread, both running."""
 
     def adjust(options: CameraOptions) -> CameraOptions:
-        return replace(options, quirks=quirks or Quirks())
+        return replace(options, quirks=case.adjust(quirks or Quirks()))
 
     farm = Farm(
         1,
@@ -65,26 +65,27 @@ def questions(driver: Driver) -> list[Callable[[], Awaitable[object]]]:
 
 async def test_probe_and_streams(case: Case) -> None:
     """The right login is accepted at once, and main comes first, at the camera we reached."""
-    async with one_camera() as (camera, network):
+    async with one_camera(case) as (camera, network):
         key = gate()
         driver = case.make(camera, key, network)
         probe = await driver.probe()
         streams = await driver.streams()
         await driver.close()
+        port = camera.rtsps_port or camera.rtsp_port
         assert camera.bad_logins == 0
         assert key.state is GateState.PROVEN
-    assert probe.driver == driver.name == case.name
+    assert probe.driver == driver.name == (case.driver or case.name)
     assert probe.latency_ms >= 0
     assert [stream.role for stream in streams] == [StreamRole.MAIN, StreamRole.SUB]
     assert [(s.codec, s.width, s.height) for s in streams] == [(Codec.H264, 640, 360), (Codec.H264, 320, 180)]
     for stream in streams:
-        assert (stream.source.host, stream.source.port) == (camera.address, camera.rtsp_port)
+        assert (stream.source.host, stream.source.port) == (camera.address, port)
         assert "@" not in stream.source.url()
 
 
 async def test_streams_can_be_played(case: Case) -> None:
     """What a driver names as a source plays, and is what it said."""
-    async with one_camera() as (camera, network):
+    async with one_camera(case) as (camera, network):
         key = gate()
         driver = case.make(camera, key, network)
         for stream in await driver.streams():
@@ -96,7 +97,7 @@ async def test_streams_can_be_played(case: Case) -> None:
 
 async def test_never_more_than_one_bad_login(case: Case) -> None:
     """However often and wherever one asks, a wrong password reaches the camera once."""
-    async with one_camera() as (camera, network):
+    async with one_camera(case) as (camera, network):
         key = gate("wrong")
         for _ in range(2):
             driver = case.make(camera, key, network)
@@ -110,7 +111,7 @@ async def test_never_more_than_one_bad_login(case: Case) -> None:
 
 async def test_one_bad_login_over_all_protocols(case: Case) -> None:
     """Drivers and streams that start together with one wrong password share one bad login."""
-    async with one_camera() as (camera, network):
+    async with one_camera(case) as (camera, network):
         key = gate("wrong")
         main = case.make(camera, gate(), network)
         sources = [stream.source for stream in await main.streams()]
@@ -132,7 +133,7 @@ async def test_one_bad_login_over_all_protocols(case: Case) -> None:
 
 async def test_a_lockout_is_never_reached(case: Case) -> None:
     """A camera that locks after two bad logins still takes the right password afterwards."""
-    async with one_camera(Quirks(lockout_after=2, lockout_s=3600)) as (camera, network):
+    async with one_camera(case, Quirks(lockout_after=2, lockout_s=3600)) as (camera, network):
         wrong, right = case.make(camera, gate("wrong"), network), case.make(camera, gate(), network)
         for ask in questions(wrong):
             with pytest.raises(CameraLoginRefused):
@@ -144,7 +145,7 @@ async def test_a_lockout_is_never_reached(case: Case) -> None:
 
 async def test_no_login_stored(case: Case) -> None:
     """A camera that wants a login while none is stored sees no bad login."""
-    async with one_camera() as (camera, network):
+    async with one_camera(case) as (camera, network):
         driver = case.make(camera, LoginGate(None), network)
         with pytest.raises(CameraLoginRefused):
             await driver.probe()
@@ -154,7 +155,7 @@ async def test_no_login_stored(case: Case) -> None:
 
 async def test_unreachable(case: Case) -> None:
     """A camera that is off the network is unreachable, and its password stays untried."""
-    async with one_camera() as (camera, network):
+    async with one_camera(case) as (camera, network):
         key = gate()
         driver = case.make(camera, key, network)
         await camera.switch("offline", True)
@@ -167,7 +168,7 @@ async def test_unreachable(case: Case) -> None:
 
 async def test_broken_replies(case: Case) -> None:
     """A camera that answers nonsense raises a camera error and never costs a bad login."""
-    async with one_camera() as (camera, network):
+    async with one_camera(case) as (camera, network):
         case.break_replies(camera.faults)
         driver = case.make(camera, gate("wrong"), network)
         for ask in questions(driver):
@@ -179,7 +180,7 @@ async def test_broken_replies(case: Case) -> None:
 
 async def test_capabilities_are_the_truth(case: Case) -> None:
     """What a driver claims works; what it does not claim raises `CameraUnsupported`."""
-    async with one_camera() as (camera, network):
+    async with one_camera(case) as (camera, network):
         driver = case.make(camera, gate(), network)
         if Capability.SNAPSHOT in driver.capabilities:
             assert (await driver.snapshot()).startswith(b"\xff\xd8\xff")
@@ -202,7 +203,7 @@ async def test_capabilities_are_the_truth(case: Case) -> None:
 
 async def test_health_costs_no_login(case: Case) -> None:
     """A look at the health sends no password, even with a wrong one stored."""
-    async with one_camera() as (camera, network):
+    async with one_camera(case) as (camera, network):
         driver = case.make(camera, gate("wrong"), network)
         health = await driver.health()
         await driver.close()
@@ -212,7 +213,7 @@ async def test_health_costs_no_login(case: Case) -> None:
 
 async def test_adoption_is_frugal(case: Case) -> None:
     """Learning a camera takes at most ten requests of the driver's own protocol for each stream."""
-    async with one_camera() as (camera, network):
+    async with one_camera(case) as (camera, network):
         driver = case.make(camera, gate(), network)
         await driver.probe()
         await driver.streams()
@@ -223,7 +224,7 @@ async def test_adoption_is_frugal(case: Case) -> None:
 
 async def test_closing_twice(case: Case) -> None:
     """Closing is harmless whenever and however often."""
-    async with one_camera() as (camera, network):
+    async with one_camera(case) as (camera, network):
         driver = case.make(camera, gate(), network)
         await driver.close()
         await driver.close()
@@ -261,7 +262,7 @@ async def test_closing_twice(case: Case) -> None:
 )
 async def test_quirks(case: Case, quirks: Quirks) -> None:
     """Every deviation a firmware may have leaves adoption complete, without a bad login."""
-    async with one_camera(quirks) as (camera, network):
+    async with one_camera(case, quirks) as (camera, network):
         driver = case.make(camera, gate(), network)
         await driver.probe()
         streams = await driver.streams()

@@ -152,6 +152,7 @@ class FakeGate:
 
     login: Login | None
     state: LoginState
+    pin: str = ""
 
 
 def camera_of(cameras: tuple[Camera, ...], number: int = 0) -> Camera:

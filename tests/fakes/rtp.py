@@ -41,8 +41,8 @@ def fragments(nal: bytes, codec: Codec, size: int) -> list[bytes]:
 
 
 def aggregate(nals: Sequence[bytes], codec: Codec) -> bytes:
-    """Return a STAP-A or AP payload."""
-    head = bytes([24]) if codec is Codec.H264 else bytes([48 << 1, 1])
+    """Return a STAP-A (as important as its most important unit, RFC 6184 §5.7) or AP payload."""
+    head = bytes([24 | max(nal[0] & 0x60 for nal in nals)]) if codec is Codec.H264 else bytes([48 << 1, 1])
     return head + b"".join(struct.pack(">H", len(nal)) + nal for nal in nals)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from drivers.gate import LoginGate
 from drivers.rtsp.protocol import Phase, RtspSession, Timeouts
 from drivers.rtsp.source import RtspSource
+from drivers.rtsp.tracks import Tracks
 from gateway.core.media import AccessUnit, CodecConfig
 from gateway.core.model import Login, Secret
 from tests.fakes.rtsp_server import FakeCamera
@@ -46,9 +47,10 @@ class Pipe:
         chunk: int = 1 << 20,
         timeouts: Timeouts | None = None,
         source: RtspSource = SOURCE,
+        tracks: Tracks | None = None,
     ) -> None:
         self.camera, self.sink, self.gate = camera, Collected(), login or gate()
-        self.session = RtspSession(source, self.gate, self.sink, timeouts=timeouts, random_bytes=bytes)
+        self.session = RtspSession(source, self.gate, self.sink, timeouts=timeouts, random_bytes=bytes, tracks=tracks)
         self.sent = b""
         """All bytes our side ever sent."""
         self.now_ns = 0
@@ -59,7 +61,7 @@ class Pipe:
         return self.session.phase
 
     def start(self) -> Pipe:
-        self.session.start(self.now_ns)
+        self.session.start(self.now_ns, "10.0.0.2")
         return self.pump()
 
     def pump(self) -> Pipe:

@@ -203,14 +203,6 @@ async def test_a_camera_full_of_sessions() -> None:
         await play(network, source(camera), Collected(bool), login)
 
 
-async def test_a_camera_that_has_no_tcp() -> None:
-    """461 is CameraUnsupported: we never open UDP."""
-    async with running() as ([camera], network):
-        camera.quirks.udp_only = True
-        with pytest.raises(CameraUnsupported):
-            await play(network, source(camera), Collected())
-
-
 async def test_unplugged_and_back() -> None:
     """The stream ends, knocking says no, then yes, and it plays again."""
     async with running() as ([camera], network):
@@ -268,8 +260,8 @@ async def test_h265_main_stream() -> None:
         assert decoded(sink.units) == len(sink.units) - start
 
 
-async def test_a_jump_of_the_cameras_time_is_passed_on() -> None:
-    """Media time follows the camera; what to do about a jump is the recorder's decision."""
+async def test_a_jump_of_the_cameras_time_makes_no_hole_in_ours() -> None:
+    """The camera's clock is set an hour forward: media time goes on by the receive clock."""
     async with running() as ([camera], network):
         sink = Collected(lambda units: len(units) >= 20)
 
@@ -279,10 +271,10 @@ async def test_a_jump_of_the_cameras_time_is_passed_on() -> None:
 
         await asyncio.gather(play(network, source(camera), sink), jump())
         steps = [after.pts_90k - before.pts_90k for before, after in zip(sink.units, sink.units[1:], strict=False)]
-        assert sum(step > 90_000 * 3000 for step in steps) == 1
+        assert all(0 < step < 5 * 90_000 for step in steps)
 
 
-@pytest.mark.parametrize("understood", list(KeepAlive))
+@pytest.mark.parametrize("understood", [KeepAlive.BOTH, KeepAlive.GET_PARAMETER, KeepAlive.OPTIONS])
 async def test_sessions_outlive_their_time_out(understood: KeepAlive) -> None:
     """With a 2 s time-out the session lives on, by whichever request the camera understands."""
     async with running() as ([camera], network):
@@ -304,4 +296,4 @@ async def test_a_content_base_of_another_host_is_rewritten() -> None:
 def test_the_faults_and_quirks_used_here_exist() -> None:
     """Misspelt switches would test nothing."""
     assert {"refuse_logins", "refuse_status", "max_sessions", "drop", "jump_90k"} <= set(Faults.__slots__)
-    assert {"rtsp_digest", "rtsp_qop", "udp_only", "wrong_content_base"} <= set(Quirks.__slots__)
+    assert {"rtsp_digest", "rtsp_qop", "wrong_content_base"} <= set(Quirks.__slots__)

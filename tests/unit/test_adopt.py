@@ -277,20 +277,22 @@ async def test_drivers_fit_the_protocol() -> None:
 @pytest.mark.parametrize(
     ("text", "place"),
     [
-        (None, (None, 554)),
-        ("/stream1", ("/stream1", 554)),
-        (":8554/a/b?c=1", ("/a/b?c=1", 8554)),
-        (":8554", (None, 8554)),
-        (":8554/", ("/", 8554)),
+        (None, (None, 554, False)),
+        ("/stream1", ("/stream1", 554, False)),
+        (":8554/a/b?c=1", ("/a/b?c=1", 8554, False)),
+        (":8554", (None, 8554, False)),
+        (":8554/", ("/", 8554, False)),
+        ("rtsps:///stream1", ("/stream1", 322, True)),
+        ("rtsps://:8322/a?b=1", ("/a?b=1", 8322, True)),
     ],
 )
-def test_where_rtsp_is(text: str | None, place: tuple[str | None, int]) -> None:
-    """A path, a port with a path, or a port alone: the path is guessed there."""
+def test_where_rtsp_is(text: str | None, place: tuple[str | None, int, bool]) -> None:
+    """A path, a port with a path, TLS with a path, or a port alone: the path is guessed there."""
     assert rtsp_place(text) == place
 
 
-@pytest.mark.parametrize("text", [":", ":x/a", ":85 54/a"])
+@pytest.mark.parametrize("text", [":", ":x/a", ":85 54/a", "rtsps://", "rtsps://:322", "rtsps://:a/b"])
 def test_an_rtsp_port_is_a_number(text: str) -> None:
-    """Anything else is refused."""
+    """Anything else is refused, also TLS without a path: nothing is guessed there."""
     with pytest.raises(BadInput):
         rtsp_place(text)

@@ -226,3 +226,17 @@ async def test_facts_of_a_feed_that_ended_show_no_pace() -> None:
     facts = feed.facts()
     assert (facts.connected, facts.fps, facts.bitrate_bps) == (False, 0.0, 0)
     assert facts.units == 160
+
+
+def test_pictures_out_of_order_are_told() -> None:
+    """B-frames: three steps back make it a fact of the stream, until it ends; a jump of the clock is none."""
+    feed = new_feed()
+    for pts in (0, 18_000, 6_000, 12_000, 36_000, 24_000):
+        assert not feed.facts().b_frames
+        feed.publish(AccessUnit((b"x",), pts, False, 1, CONFIG))
+    assert feed.facts().b_frames
+    feed.end("camera_closed")
+    assert not feed.facts().b_frames
+    for pts in (900_000, 6_000, 9_000_000, 12_000, 8_000_000, 1_000):
+        feed.publish(AccessUnit((b"x",), pts, False, 1, CONFIG))
+    assert not feed.facts().b_frames

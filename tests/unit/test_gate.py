@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from drivers.gate import DOUBT_WINDOW_S, MOST_DOUBTS, GateState, LoginGate
-from gateway.core.errors import CameraError, CameraLocked, CameraLoginRefused, CameraOverloaded
+from gateway.core.errors import CameraCertificate, CameraError, CameraLocked, CameraLoginRefused, CameraOverloaded
 from gateway.core.model import Login, Secret
 
 LOGIN = Login("admin", Secret("right horse"))
@@ -178,3 +178,22 @@ def test_a_lock_leaves_a_refusal_and_a_proof_alone() -> None:
         before = gate.state
         gate.locked(90)
         assert gate.state is before
+
+
+def test_the_first_certificate_is_the_only_one() -> None:
+    """TLS: what was seen first is trusted for as long as this gate lives, nothing else is."""
+    gate = LoginGate(LOGIN)
+    gate.trust("ab" * 32)
+    gate.trust("ab" * 32)
+    assert gate.pin == "ab" * 32
+    with pytest.raises(CameraCertificate) as caught:
+        gate.trust("cd" * 32)
+    assert caught.value.fields == {"known": "ab" * 8, "shown": "cd" * 8}
+    assert state(gate) is GateState.UNPROVEN
+
+
+def test_a_certificate_that_was_stored_is_trusted_from_the_start() -> None:
+    """After a restart no other one gets in first."""
+    gate = LoginGate(LOGIN, pin="ab" * 32)
+    with pytest.raises(CameraCertificate):
+        gate.trust("cd" * 32)

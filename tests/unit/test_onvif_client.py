@@ -219,6 +219,17 @@ def test_streams_are_at_the_camera_we_reached() -> None:
         assert source.url() == "rtsp://127.0.0.1:8554/live/small?x=1&y=2"
 
 
+@pytest.mark.parametrize(
+    ("uri", "url"), [("rtsps://10.9.9.9/x", "rtsps://127.0.0.1:322/x"), ("RTSPS://a:7/", "rtsps://127.0.0.1:7/")]
+)
+def test_streams_over_tls(uri: str, url: str) -> None:
+    """What a camera names `rtsps` is spoken to so, at the host we reached."""
+    with FakeOnvif() as camera:
+        client, _ = client_of(camera)
+        assert client.source_from(uri).url() == url
+        client.close()
+
+
 @pytest.mark.parametrize("uri", ["", "http://1.2.3.4/x", "rtsp://1.2.3.4:99999/x", "rtsp://1.2.3.4/a b", "rtsp://[x/"])
 def test_unusable_stream_addresses(uri: str) -> None:
     """What is no RTSP address is a bad reply, never a request to somewhere."""

@@ -258,6 +258,17 @@ async def test_what_was_known_of_a_login_before_the_restart_is_known_to_its_gate
         assert session.gate is made.gates[0]
 
 
+async def test_the_certificate_a_camera_showed_is_remembered(tmp_path: Path) -> None:
+    """With the first picture; another login begins without it."""
+    async with world(tmp_path) as made:
+        session, made.gates[0].pin = await made.player.wait_for(1), "ab" * 32
+        await made.feed(session)
+        await made.until(lambda: made.task.camera.about.tls_pin == "ab" * 32)
+        assert CameraTask(made.task.camera, made.tools()).gate.pin == "ab" * 32
+        made.task.relogin(await made.own.registry.set_login(made.task.camera.public_id, Login("a", Secret("b"))))
+        assert made.task.gate.pin == ""
+
+
 async def test_another_login_is_tried_at_once(tmp_path: Path) -> None:
     """A new gate, no waiting, and the state recovers."""
     async with world(tmp_path) as made:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -194,6 +195,9 @@ def test_what_drivers_learned_becomes_what_is_stored() -> None:
     assert main == StreamSpec(StreamRole.MAIN, "10.0.0.1", 554, "/a?b=1", "h265", 2560, 1440, 12.5, 9, "t")
     assert sub == StreamSpec(StreamRole.SUB, "10.0.0.1", 554, "/s")
     assert source_of(main) == RtspSource("10.0.0.1", 554, "/a?b=1")
+    secret = replace(learned, streams=(StreamInfo(StreamRole.MAIN, RtspSource("10.0.0.1", 322, "/a", tls=True)),))
+    (main,) = new_camera(secret, AdoptOrder("10.0.0.1", None, login, None)).streams
+    assert source_of(main) == RtspSource("10.0.0.1", 322, "/a", tls=True)
 
 
 def test_what_is_known_of_a_login_makes_its_gate() -> None:

@@ -201,3 +201,19 @@ async def test_the_channels_of_a_recorder_are_stored_side_by_side(tmp_path: Path
             await own.registry.add(dataclasses.replace(second, name="Kênh"))
     assert refusal.value.fields["camera"] == added[1].public_id
     assert [camera.about.identity.channel for camera in added] == [1, 2]
+
+
+async def test_a_certificate_is_kept_until_another_login(tmp_path: Path) -> None:
+    """What a camera showed first over TLS survives a restart; whoever enters the login again forgets it."""
+    async with books(tmp_path, FakeClock()) as own:
+        new = new_camera()
+        main = dataclasses.replace(new.streams[0], tls=True)
+        camera = await own.registry.add(dataclasses.replace(new, streams=(main, new.streams[1])))
+        assert (camera.about.tls_pin, [stream.spec.tls for stream in camera.streams]) == ("", [True, False])
+        await own.registry.note_pin(camera.public_id, "ab" * 32)
+    async with books(tmp_path, FakeClock()) as own:
+        (again,) = await own.registry.cameras()
+        assert again.about.tls_pin == "ab" * 32
+        assert again.streams[0].spec == main
+        changed = await own.registry.set_login(again.public_id, Login("admin", Secret("y")))
+        assert changed.about.tls_pin == ""

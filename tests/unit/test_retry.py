@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from drivers.retry import BAD_REPLY_MOST_S, ENDED_MOST_S, OVERLOAD_MOST_S, Wait, WaitKind, after_failure
 from gateway.core.errors import (
     CameraBadReply,
+    CameraCertificate,
     CameraClosed,
     CameraError,
     CameraLocked,
@@ -91,3 +92,16 @@ def test_a_locked_account_is_waited_out() -> None:
     assert told.kind is WaitKind.PAUSE
     assert told.seconds == pytest.approx(1_260.0)
     assert after_failure(CameraLocked("locked"), 7, 0.0).seconds == 1_800.0
+
+
+@pytest.mark.parametrize(("asked", "seconds"), [(40, 40.0), (9_999, 300.0), (0, 0.5), ("soon", 0.5), (0.1, 0.5)])
+def test_a_camera_may_ask_for_more_patience(asked: object, seconds: float) -> None:
+    """Its `Retry-After` is the least pause, up to five minutes; less than ours changes nothing."""
+    assert after_failure(CameraOverloaded("full", retry_after_s=asked), 1, 0.0).seconds == seconds
+
+
+def test_another_certificate_is_looked_at_now_and_then() -> None:
+    """Nothing is sent to it, so it may be asked; it heals by itself when the right camera is back."""
+    waits = [after_failure(CameraCertificate("other"), failures, 0.9) for failures in (1, 5, 50)]
+    assert [wait.kind for wait in waits] == [WaitKind.PAUSE] * 3
+    assert 200 < waits[-1].seconds <= 300

@@ -243,3 +243,28 @@ def test_flipped_bytes_never_raise() -> None:
                     raw[dice.randrange(4, len(raw))] ^= 1 << dice.randrange(8)
                 feed(depacketizer, bytes(raw))
         assert len(units) <= 2 * len(pictures)
+
+
+@pytest.mark.parametrize("codec", list(Codec))
+@pytest.mark.parametrize("join", [False, True])
+def test_the_other_codecs_stream_is_noticed_and_not_delivered(codec: Codec, *, join: bool) -> None:
+    """After its first parameter sets, one by one or joined, nothing comes out any more."""
+    other = Codec.H265 if codec is Codec.H264 else Codec.H264
+    depacketizer, units = maker(codec)
+    packetizer = Packetizer(other, size=200, join=join)
+    for number, nals in enumerate(encode(other) * 3):
+        feed(depacketizer, *packetizer.packets(nals, number * 6000))
+    assert depacketizer.contradicted
+    assert units == []
+
+
+@BOTH
+def test_its_own_stream_never_contradicts(codec: Codec) -> None:
+    """A whole clip, in single packets, fragments and aggregates."""
+    depacketizer, units = maker(codec)
+    for join in (False, True):
+        packetizer = Packetizer(codec, size=150, join=join, ssrc=7 + join)
+        for number, nals in enumerate(encode(codec)):
+            feed(depacketizer, *packetizer.packets(nals, number * 6000))
+    assert len(units) == 2 * len(encode(codec))
+    assert not depacketizer.contradicted

@@ -46,12 +46,12 @@ def test_half_the_timeout(parameter: str, interval_s: float) -> None:
 
 
 def test_due_at_the_interval() -> None:
-    """Not before, then until it was sent."""
+    """Not before, then until the camera was asked."""
     keepalive = KeepAlive()
-    keepalive.sent(1_000)
+    keepalive.began(1_000)
     assert not keepalive.due(29_999_999_999)
     assert keepalive.due(30_000_001_000)
-    keepalive.sent(30_000_001_000)
+    assert keepalive.ask(30_000_001_000) == "OPTIONS"
     assert not keepalive.due(30_000_001_001)
 
 
@@ -63,3 +63,24 @@ def test_a_refusal_exchanges_the_method() -> None:
         keepalive.answered(status)
         methods.append(keepalive.method)
     assert methods == ["OPTIONS", "GET_PARAMETER", "GET_PARAMETER", "OPTIONS", "GET_PARAMETER"]
+
+
+@pytest.mark.parametrize(("deadly", "taken"), [("GET_PARAMETER", "OPTIONS"), ("OPTIONS", "GET_PARAMETER")])
+def test_what_a_camera_hangs_up_on_is_avoided(deadly: str, taken: str) -> None:
+    """Neither `Public:` nor a refusal of the other one brings it back."""
+    keepalive = KeepAlive(avoid=deadly)
+    keepalive.offered("OPTIONS, GET_PARAMETER")
+    assert keepalive.ask(1) == taken
+    keepalive.answered(405)
+    assert keepalive.ask(2) == taken
+
+
+def test_a_question_is_open_until_it_is_answered() -> None:
+    """Within the seconds given, and any answer settles it."""
+    keepalive = KeepAlive()
+    assert not keepalive.unanswered(0, 3)
+    keepalive.ask(1_000_000_000)
+    assert keepalive.unanswered(4_000_000_000, 3)
+    assert not keepalive.unanswered(4_000_000_001, 3)
+    keepalive.answered(405)
+    assert not keepalive.unanswered(2_000_000_000, 3)

@@ -109,7 +109,7 @@ def test_a_camera_that_does_not_read_blocks_nobody(line: Line) -> None:
     """What cannot be sent waits for the socket; the clock decides."""
     assert line.link.socket is not None
     line.link.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
-    line.link._unsent = b"x" * 10_000_000
+    line.link._unsent = b"x" * 1_000_000
     line.link.ready(READ, 1)
     line.link.ready(WRITE, 1)
     assert line.link.wanted() == READ | WRITE

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.rtsp.sdp import MOST_SET_BYTES, parameter_set, read_sdp
+from drivers.rtsp.audio import AudioFormat
+from drivers.rtsp.sdp import MOST_SET_BYTES, AudioTrack, parameter_set, read_sdp
 from gateway.core.errors import CameraBadReply, CameraUnsupported
-from gateway.core.media import Codec
+from gateway.core.media import AudioCodec, AudioConfig, Codec
 
 HIKVISION = b"""v=0
 o=- 1109162014219182 1109162014219192 IN IP4 192.168.1.64
@@ -69,6 +70,40 @@ def test_a_dahua_h265_stream() -> None:
 
 def body(*lines: str, media: str = "m=video 0 RTP/AVP 96") -> bytes:
     return "\r\n".join(["v=0", media, *lines]).encode()
+
+
+AAC_HBR = b"streamtype=5; mode=AAC-hbr; config=1408; SizeLength=13; IndexLength=3; IndexDeltaLength=3;"
+VIDEO = b"m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "codec"),
+    [
+        (b"m=audio 0 RTP/AVP 0\r\na=control:a", AudioCodec.PCMU),
+        (b"m=audio 0 RTP/AVP 97 8\r\na=rtpmap:97 G726-32/8000\r\na=control:a", AudioCodec.PCMA),
+        (
+            b"m=audio 0 RTP/AVP 97\r\na=rtpmap:97 MPEG4-GENERIC/16000/1\r\na=control:a\r\na=fmtp:97 " + AAC_HBR,
+            AudioCodec.AAC,
+        ),
+        (b"m=audio 0 RTP/AVP 97\r\na=rtpmap:97 MP4A-LATM/16000/1", None),
+        (b"m=audio 0 RTP/AVP 97\r\na=rtpmap:97 G726-16/8000", None),
+        (b"m=audio 0 RTP/AVP", None),
+        (b"m=application 0 RTP/AVP 0", None),
+    ],
+)
+def test_the_first_sound_we_can_take_apart(text: bytes, codec: AudioCodec | None) -> None:
+    """Before or behind the video; what we cannot take leaves the video as it is."""
+    for body in (VIDEO + text, text + b"\r\n" + VIDEO):
+        found = read_sdp(body)
+        assert found.video.codec is Codec.H264
+        assert (found.audio.form.config.codec if found.audio else None) is codec
+        assert found.audio is None or found.audio.control == "a"
+
+
+def test_sound_of_a_hikvision() -> None:
+    """G.711 A-law of payload type 8, as most classrooms have it."""
+    form = AudioFormat(AudioConfig(AudioCodec.PCMA, 8_000, 1), 8)
+    assert read_sdp(HIKVISION).audio == AudioTrack(form, "rtsp://192.168.1.64:554/Streaming/Channels/101/trackID=2")
 
 
 def test_missing_parameter_sets_are_no_fault() -> None:

@@ -48,7 +48,9 @@ class Outlet:
     def full(self) -> bool:
         return self.is_full
 
-    def send(self, payloads: list[tuple[int, bytes]], *, last_seq: int, time_90k: int, ssrc: int) -> None:
+    def send(
+        self, payloads: list[tuple[int, bytes]], *, last_seq: int, time_90k: int, ssrc: int, kind: int = 96
+    ) -> None:
         self.units.append((payloads, last_seq, time_90k))
 
     def send_rtcp(self, data: bytes) -> None:

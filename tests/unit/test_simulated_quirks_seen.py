@@ -27,6 +27,7 @@ from tests.fakes.simulated import (
 )  # fmt: skip
 from tests.fakes.simulated_client import camera, described, soap, talk
 from tests.fakes.simulated_onvif_proofs import ONVIF_QUIRKS
+from tests.fakes.simulated_rtsp_proofs import TRANSPORT_QUIRKS
 from tests.fakes.vendor_quirks import activation, inactive, onvif_off, vendor
 
 pytestmark = pytest.mark.anyio
@@ -307,7 +308,7 @@ async def lockout_s() -> None:
         assert (await talk(cam, described)).status == 200
 
 
-QUIRKS: dict[str, Proof] = {
+OWN_QUIRKS: dict[str, Proof] = {
     proof.__name__: proof
     for proof in (
         rtsp_digest, rtsp_basic, rtsp_qop, rtsp_anonymous, keepalive, session_timeout_s, tcp_only, udp_only,
@@ -319,9 +320,7 @@ QUIRKS: dict[str, Proof] = {
         dhcp, manufacturer, model, firmware,
     )
 }  # fmt: skip
-
-
-QUIRKS.update(ONVIF_QUIRKS)
+QUIRKS: dict[str, Proof] = {**OWN_QUIRKS, **ONVIF_QUIRKS, **TRANSPORT_QUIRKS}
 
 
 def test_every_quirk_has_its_proof() -> None:

@@ -116,7 +116,7 @@ async def old_device(protocol: vendordevice.VendorProtocol, answers: list[bytes]
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("to", [sadp.GROUP, str(LO.ip.ip)])
+@pytest.mark.parametrize("to", [sadp.GROUP, str(LO.ip.ip)], ids=["group", "port"])
 async def test_an_answer_to_the_group_or_the_port_is_heard(to: str) -> None:
     """Firmware that does not answer to where the question came from is found all the same; garbage is counted."""
     serial, statistics = uuid4().hex, Statistics()
