@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import SplitResult, urlsplit
 
 from drivers.base import Driver, Found, LoginMode, Probe, StreamInfo
 from drivers.discovery.merging import true_endpoint
@@ -21,14 +22,15 @@ from drivers.gate import LoginGate
 from drivers.onvif.client import device_path
 from drivers.onvif.driver import OnvifDriver
 from drivers.onvif.pace import CallPool
+from drivers.onvif.tls import TLS_PORTS
 from drivers.onvif.transport import Limits
 from drivers.rtsp.source import DEFAULT_PORT, RtspSource
 from drivers.rtsponly import RtspOnlyDriver, StreamPlayer
 from gateway.core.clock import Clock
 from gateway.core.errors import CameraBadReply, CameraError, CameraUnreachable, CameraUnsupported
 
-ONVIF_PORTS = (80, 2020, 8000, 8080, 8899)
-"""Where ONVIF lives when nobody said: the standard, TP-Link, Dahua OEMs, Xiongmai."""
+ONVIF_PORTS = (80, 2020, 8000, 8080, 8899, 443)
+"""Where ONVIF lives when nobody said: the standard, TP-Link, Dahua OEMs, Xiongmai, and cameras with HTTPS only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,22 @@ class Learned:
     """Video sources of the device: above 1 it is a recorder, and each is a camera of its own."""
 
 
+def speaks_tls(port: int, found: Found | None = None) -> bool:
+    """Say whether a camera's ONVIF port wants TLS: as discovery said, else by the port's number."""
+    for xaddr in found.xaddrs if found else ():
+        parts = urlsplit(xaddr)
+        if found and parts.hostname == found.address and _port_of(parts) == port:
+            return parts.scheme == "https"
+    return port in TLS_PORTS
+
+
+def _port_of(parts: SplitResult) -> int:
+    try:
+        return parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        return 0
+
+
 async def learn(  # noqa: PLR0913 - what is given of an RTSP stream are three small facts of one place
     address: str,
     port: int | None,
@@ -101,9 +119,8 @@ async def learn(  # noqa: PLR0913 - what is given of an RTSP stream are three sm
 
     """
     endpoint = true_endpoint(found) if found else ""
-    path = device_path(found) if found else DEFAULT_PATH
     try:
-        onvif = await speaking_onvif(address, port, gate, means, path=path, channel=channel)
+        onvif = await speaking_onvif(address, port, gate, means, found=found, channel=channel)
     except (CameraUnreachable, CameraUnsupported, CameraBadReply):
         speaking = (rtsp_port, "") if rtsp_path is not None else await _speaking_rtsp(address, rtsp_port, found, means)
         if speaking is None:
@@ -136,12 +153,13 @@ async def _speaking_rtsp(address: str, asked: int, found: Found | None, means: M
 
 
 async def speaking_onvif(
-    address: str, port: int | None, gate: LoginGate, means: Means, *, path: str, channel: int
+    address: str, port: int | None, gate: LoginGate, means: Means, *, found: Found | None, channel: int
 ) -> OnvifDriver:
     """Return a driver whose port answered ONVIF to a call without a login.
 
     Raises the error of the last port tried that was more than unreachable, else `CameraUnreachable`.
     """
+    path = device_path(found) if found else DEFAULT_PATH
     failure: CameraError = CameraUnreachable("no answer", address=address)
     for candidate in _candidates(port, means.ports):
         driver = OnvifDriver(
@@ -153,6 +171,7 @@ async def speaking_onvif(
             path=path,
             channel=channel,
             limits=means.limits,
+            tls=speaks_tls(candidate, found),
         )
         try:
             await driver.knock()

@@ -14,10 +14,9 @@ from dataclasses import dataclass, replace
 from drivers.adopt import Learned, Means, learn, learned_of, speaking_onvif
 from drivers.base import Found, LoginMode, StreamInfo
 from drivers.channels import FAMILIES, MOST_CHANNELS, Family, family_of, number_channels, sources
+from drivers.discovery.merging import true_endpoint
 from drivers.discovery.neighbours import mac_of
-from drivers.discovery.wsd import DEFAULT_PATH
 from drivers.gate import LoginGate
-from drivers.onvif.client import device_path
 from drivers.onvif.driver import OnvifDriver
 from drivers.rtsp.describer import Describer
 from drivers.rtsp.source import DEFAULT_PORT, RtspSource
@@ -74,10 +73,9 @@ async def learn_device(
     Args and errors are those of `drivers.adopt.learn`. Without ONVIF a recorder is learned by its makers' paths; a
     path that was given without channels is one camera.
     """
-    path = device_path(found) if found else DEFAULT_PATH
-    endpoint = found.endpoint if found else ""
+    endpoint = true_endpoint(found) if found else ""
     try:
-        onvif = await speaking_onvif(address, port, gate, means, path=path, channel=0)
+        onvif = await speaking_onvif(address, port, gate, means, found=found, channel=0)
     except (CameraUnreachable, CameraUnsupported, CameraBadReply):
         if wish.channels is not None and not wish.rtsp_tls:
             return await _by_paths(address, gate, means.clock, wish, endpoint)

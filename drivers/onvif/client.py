@@ -8,10 +8,9 @@ the one we reached; what comes back is bounded and printable.
 
 from __future__ import annotations
 
-import email.utils
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
 from xml.sax.saxutils import escape
@@ -71,26 +70,6 @@ def device_path(found: Found) -> str:
     return DEFAULT_PATH
 
 
-def clock_of(answer: etree._Element) -> datetime | None:
-    """Read the UTC time of GetSystemDateAndTime; None when it is missing or no time at all."""
-    utc = xml.first(answer, "UTCDateTime")
-    try:
-        year, month, day, hour, minute, second = (
-            int(xml.text_of(utc, name, 8)) for name in ("Year", "Month", "Day", "Hour", "Minute", "Second")
-        )
-        return datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC)
-    except ValueError:
-        return None
-
-
-def http_date(headers: Mapping[str, str]) -> datetime | None:
-    """Read the Date header of a reply; None when it is missing or broken."""
-    try:
-        return email.utils.parsedate_to_datetime(headers.get("Date", "")).astimezone(UTC)
-    except (ValueError, TypeError, OverflowError):
-        return None
-
-
 class OnvifClient:
     """One camera, asked question by question; every method raises `CameraError`."""
 
@@ -104,9 +83,11 @@ class OnvifClient:
         path: str = DEFAULT_PATH,
         limits: Limits | None = None,
         documents: Documents = SHARED,
+        tls: bool = False,
     ) -> None:
-        self._clock, self._documents = clock, documents
-        self._transport = CameraTransport(host, port, clock, limits)
+        """With `tls` the camera is spoken to over HTTPS, to the certificate that the gate trusts."""
+        self._clock, self._documents, self._gate = clock, documents, gate
+        self._transport = CameraTransport(host, port, clock, limits, gate.trust if tls else None)
         self._session = OnvifSession(self._transport, gate, clock)
         self._device_url = self._transport.rewritten(f"http://{host}:{port}{path}")
         self._camera = SharedCamera(self._transport, self._session.token, documents, self._device_url)
@@ -133,6 +114,11 @@ class OnvifClient:
         """Longest reply that is read."""
         return self._transport.limits.reply_bytes
 
+    @property
+    def pin(self) -> str:
+        """SHA-256 of the certificate this camera is known by; empty for one without TLS."""
+        return self._gate.pin
+
     def close(self) -> None:
         """Close the connection."""
         self._transport.close()
@@ -145,13 +131,13 @@ class OnvifClient:
         sent_ms, sent_ns = self._clock.now_ms(), self._clock.mono_ns()
         moment: datetime | None = None
         try:
-            moment = clock_of(self._session.bare(lambda: self._raw_device("GetSystemDateAndTime")))
+            moment = replies.clock_of(self._session.bare(lambda: self._raw_device("GetSystemDateAndTime")))
         except (LoginAsked, CameraUnsupported, CameraBadReply):
             if self._transport.last is None:  # not even HTTP came back
                 raise
         round_trip_ms = (self._clock.mono_ns() - sent_ns) // 1_000_000
         if moment is None and self._transport.last is not None:
-            moment = http_date(self._transport.last.headers)
+            moment = replies.http_date(self._transport.last.headers)
         skew_ms = None
         if moment is not None:
             skew_ms = int(moment.timestamp() * 1000) - (sent_ms + round_trip_ms // 2)

@@ -36,6 +36,7 @@ from drivers.onvif.pace import CallPool, Line
 from drivers.onvif.settings_apply import SettingsApplier
 from drivers.onvif.settings_read import Desk, SettingsReader
 from drivers.onvif.smartcodec import switch_for
+from drivers.onvif.tls import TLS_PORTS
 from drivers.onvif.transport import Limits
 from drivers.settings import ORDER, Reading, check_keys, concerned, differences
 from gateway.core.clock import Clock
@@ -49,7 +50,7 @@ class OnvifDriver:
     name: ClassVar[str] = "onvif"
     capabilities = frozenset({Capability.SNAPSHOT, Capability.HEALTH, Capability.SETTINGS, Capability.EVENTS})
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - where a camera is and what it is asked with
         self,
         host: str,
         port: int,
@@ -60,13 +61,17 @@ class OnvifDriver:
         path: str = DEFAULT_PATH,
         channel: int = 0,
         limits: Limits | None = None,
+        tls: bool | None = None,
     ) -> None:
+        """`tls` None: as the port's number says."""
         self.host, self.port, self.channel = host, port, channel
         self.profile = ""
         """Token of a profile of the channel, if one is known: names it for sure, whatever the order of the list."""
 
+        secure = port in TLS_PORTS if tls is None else tls
+
         def make_client(by: LoginGate) -> OnvifClient:
-            return OnvifClient(host, port, by, clock=clock, path=path, limits=limits)
+            return OnvifClient(host, port, by, clock=clock, path=path, limits=limits, tls=secure)
 
         self._line = Line(pool, clock, host)
         self._desk = Desk(make_client(gate), self._line)

@@ -137,7 +137,7 @@ class Accounts:
             CameraBadReply: it asks nobody for a login, so that nothing is proven.
 
         """
-        gate = LoginGate(login)
+        gate = LoginGate(login, pin=self._desk.client.pin)
         client = self._make_client(gate)
         try:
             client.trust_clock_of(self._desk.client)

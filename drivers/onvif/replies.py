@@ -7,7 +7,9 @@ that wrong namespaces, missing elements and strangers between them do no harm; b
 
 from __future__ import annotations
 
+import email.utils
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from lxml import etree
@@ -80,3 +82,23 @@ def uri_told(answer: object) -> str:
 def uri_in(answer: etree._Element) -> str:
     """Return the same, by hand."""
     return xml.text_of(answer, "Uri", MOST_URL_CHARS)
+
+
+def clock_of(answer: etree._Element) -> datetime | None:
+    """Read the UTC time of GetSystemDateAndTime; None when it is missing or no time at all."""
+    utc = xml.first(answer, "UTCDateTime")
+    try:
+        year, month, day, hour, minute, second = (
+            int(xml.text_of(utc, name, 8)) for name in ("Year", "Month", "Day", "Hour", "Minute", "Second")
+        )
+        return datetime(year, month, day, hour, minute, min(second, 59), tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def http_date(headers: Mapping[str, str]) -> datetime | None:
+    """Read the Date header of a reply; None when it is missing or broken."""
+    try:
+        return email.utils.parsedate_to_datetime(headers.get("Date", "")).astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):
+        return None

@@ -18,10 +18,11 @@ from drivers.onvif import devicewords as words
 from drivers.onvif import drawings, encoders
 from drivers.onvif import mediatypes as types
 from drivers.onvif import profiles as rules
-from drivers.onvif.client import OnvifClient, clock_of
+from drivers.onvif.client import OnvifClient
 from drivers.onvif.media1 import Media1
 from drivers.onvif.media2 import Media2
 from drivers.onvif.pace import Line
+from drivers.onvif.replies import clock_of
 from drivers.onvif.smartcodec import Dahua, Hikvision
 from drivers.settings import ORDER, EncoderOptions, Options, Reading
 from gateway.core.clock import Clock

@@ -26,6 +26,7 @@ from zeep.wsdl.utils import etree_to_string
 
 from drivers import xml
 from drivers.onvif.meaning import MOST_CHARS, Meaning, locked_for_s, of_status
+from drivers.onvif.tls import PinnedPool, Trust, context_until
 from gateway.core.clock import Clock
 from gateway.core.errors import CameraBadReply, CameraLocked, CameraOverloaded, CameraUnreachable, CameraUnsupported
 
@@ -122,25 +123,28 @@ class _Pool(HTTPConnectionPool):
 
 
 class _Adapter(HTTPAdapter):
-    """Speaks plain HTTP only, over connections that keep the deadline."""
+    """Speaks HTTP, or HTTPS to a pinned certificate, over connections that keep the deadline."""
 
-    def __init__(self, deadline: Deadline) -> None:
-        self._deadline = deadline
+    def __init__(self, deadline: Deadline, trust: Trust | None) -> None:
+        self._deadline, self._trust = deadline, trust
         super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         pools: Any = {"http": partial(_Pool, deadline=self._deadline)}
+        if self._trust is not None:
+            context = context_until(self._deadline)
+            pools = {"https": partial(PinnedPool, deadline=self._deadline, trust=self._trust, context=context)}
         self.poolmanager.pool_classes_by_scheme = pools
 
 
-def quiet_session(deadline: Deadline) -> requests.Session:
-    """Return a session that takes nothing from the environment and keeps no cookie."""
+def quiet_session(deadline: Deadline, trust: Trust | None = None) -> requests.Session:
+    """Return a session that takes nothing from the environment and keeps no cookie; with `trust` it speaks TLS only."""
     session = requests.Session()
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     session.adapters.clear()
-    session.mount("http://", _Adapter(deadline))
+    session.mount("http://" if trust is None else "https://", _Adapter(deadline, trust))
     session.headers.clear()
     session.headers.update({"User-Agent": "vuon", "Accept-Encoding": "identity"})
     return session
@@ -149,16 +153,20 @@ def quiet_session(deadline: Deadline) -> requests.Session:
 class CameraTransport(Transport):
     """zeep's way to one camera. Blocking; never used by two threads at once (the driver's lock)."""
 
-    def __init__(self, host: str, port: int, clock: Clock, limits: Limits | None = None) -> None:
+    def __init__(
+        self, host: str, port: int, clock: Clock, limits: Limits | None = None, trust: Trust | None = None
+    ) -> None:
+        """With `trust` the camera is spoken to over TLS, and only to the certificate that it lets pass."""
         self.host, self.port = host, port
-        self.secure = False
+        self.secure = trust is not None
         """Whether nobody can read along: TLS to the pinned certificate."""
+        self.scheme = "https" if self.secure else "http"
         self.limits = limits or Limits()
         self._deadline = Deadline(clock)
         super().__init__(  # type: ignore[no-untyped-call]  # zeep is not annotated
             timeout=self.limits.total_s,
             operation_timeout=self.limits.total_s,
-            session=quiet_session(self._deadline),
+            session=quiet_session(self._deadline, trust),
         )
         self._close_session = False
         self.authorization: Callable[[str, str], str | None] = lambda _method, _uri: None
@@ -183,10 +191,10 @@ class CameraTransport(Transport):
         """
         try:
             parts = urlsplit(url)
-            port = parts.port if parts.hostname == self.host and parts.scheme == "http" else self.port
+            port = parts.port if parts.hostname == self.host and parts.scheme == self.scheme else self.port
         except ValueError as error:
             raise CameraBadReply("the camera names an impossible address") from error
-        return urlunsplit(("http", f"{self.host}:{port or self.port}", parts.path or "/", parts.query, ""))
+        return urlunsplit((self.scheme, f"{self.host}:{port or self.port}", parts.path or "/", parts.query, ""))
 
     def post(self, address: str, message: bytes | str, headers: Mapping[str, str]) -> Reply:
         """Send one SOAP request.
@@ -234,7 +242,7 @@ class CameraTransport(Transport):
 
     def _exchange(self, method: str, url: str, data: bytes, headers: Mapping[str, str], most_bytes: int) -> Reply:
         parts = urlsplit(url)
-        if parts.hostname != self.host or parts.scheme != "http":
+        if parts.hostname != self.host or parts.scheme != self.scheme:
             raise CameraBadReply("the camera names another host", host=str(parts.hostname)[:100])
         sent = dict(headers)
         uri = urlunsplit(("", "", parts.path or "/", parts.query, ""))
@@ -259,6 +267,8 @@ class CameraTransport(Transport):
                     content,
                     tuple(response.raw.headers.getlist("WWW-Authenticate")),
                 )
+        except requests.exceptions.SSLError as error:
+            raise CameraUnsupported("no TLS that we speak", address=self.host, port=self.port) from error
         except (requests.exceptions.InvalidHeader, requests.exceptions.InvalidURL) as error:
             raise CameraBadReply("the camera's URL cannot be used") from error
         except (requests.ConnectionError, requests.Timeout, TimeoutError, urllib3.exceptions.TimeoutError) as error:

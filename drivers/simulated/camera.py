@@ -273,6 +273,9 @@ class SimulatedCamera:
         }
         door = self.vendor.door(self.state)
         server = OnvifServer(self.state, self.faults, self.counters, services, self.still, door)
+        if self.quirks.https:
+            self.certificate = self.certificate or SelfSigned(self._world.clock)
+            server.secure(self.certificate.context)
         self._onvif = await server.__aenter__()
         self.state.onvif_port = server.port
 

@@ -121,8 +121,10 @@ class Quirks:
     """Profiles carry a G.711 encoder until a client takes it out (RTSP sends no sound either way)."""
     onvif: bool = True
     """False = RTSP only: no ONVIF port, no discovery. Decided when the camera starts."""
+    https: bool = False
+    """ONVIF and stills over TLS only. Decided when the camera starts."""
     onvif_auth: tuple[str, ...] = ("wsse", "digest")
-    """Accepted on ONVIF: wsse (PasswordDigest), text (PasswordText), digest (HTTP), none."""
+    """Accepted on ONVIF: wsse (PasswordDigest), text (PasswordText), digest and basic (HTTP), none."""
     onvif_digest: tuple[str, ...] = ("MD5",)
     clock_skew_s: float = 0.0
     """How far the camera's clock is ahead of true time."""
@@ -181,7 +183,7 @@ class Quirks:
     """While locked, ONVIF says so to everybody, login or not, as Hikvision does; else it just refuses."""
 
 
-FIXED = frozenset({"onvif", "rtsps", "vendor", "inactive", "onvif_off", "activation"})
+FIXED = frozenset({"onvif", "rtsps", "https", "vendor", "inactive", "onvif_off", "activation"})
 """Quirks that are read once, when a camera starts."""
 
 

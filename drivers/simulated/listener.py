@@ -39,6 +39,10 @@ class Listener:
         self._server: asyncio.Server | None = None
         self._tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
+    def secure(self, tls: ssl.SSLContext) -> None:
+        """Serve over TLS; before it is entered."""
+        self._tls = tls
+
     async def __aenter__(self) -> Self:
         try:
             self._server = await asyncio.start_server(

@@ -133,8 +133,9 @@ class OnvifServer(Listener):
         if "none" in quirks.onvif_auth:
             return Verdict.GOOD
         token = self._tokens.check(call.token if call else None, self._state.now_ms())
-        header = request.headers.get("authorization", "") if "digest" in quirks.onvif_auth else ""
-        digest = self._digest.check(header, request.method, quirks.onvif_digest)
+        basic = "basic" in quirks.onvif_auth
+        header = request.headers.get("authorization", "") if basic or "digest" in quirks.onvif_auth else ""
+        digest = self._digest.check(header, request.method, self._algorithms(), basic=basic)
         if Verdict.GOOD in (token, digest):
             return book.judge(Verdict.GOOD)
         if Verdict.BAD in (token, digest):
@@ -157,10 +158,16 @@ class OnvifServer(Listener):
             return None
         reads_tokens = bool({"wsse", "text"} & set(quirks.onvif_auth))
         came_with_token = call.token is not None and reads_tokens and "authorization" not in request.headers
-        if "digest" in quirks.onvif_auth and not came_with_token:
+        if {"digest", "basic"} & set(quirks.onvif_auth) and not came_with_token:
             return self._challenge(stale=verdict is Verdict.STALE)
         refused = SoapFault("NotAuthorized", "Sender not Authorized")
         return HttpReply(refused.status, CONTENT_TYPE, fault(refused))
+
+    def _algorithms(self) -> tuple[str, ...]:
+        """Return the Digest algorithms offered; a camera without HTTP logins still shows its stills by digest."""
+        quirks = self._state.quirks
+        only_basic = "basic" in quirks.onvif_auth and "digest" not in quirks.onvif_auth
+        return () if only_basic else quirks.onvif_digest
 
     def _locked(self) -> HttpReply:
         """Return the refusal of a camera that says it locked: words in the 401 of Digest, else in the fault."""
@@ -172,7 +179,8 @@ class OnvifServer(Listener):
         return HttpReply(refused.status, CONTENT_TYPE, fault(refused))
 
     def _challenge(self, *, stale: bool = False) -> HttpReply:
-        lines = self._digest.challenges(self._state.quirks.onvif_digest, stale=stale)
+        basic = "basic" in self._state.quirks.onvif_auth
+        lines = self._digest.challenges(self._algorithms(), basic=basic, stale=stale)
         headers = tuple(("WWW-Authenticate", line) for line in lines)
         return HttpReply(401, _HTML, b"<html><body>401 Unauthorized</body></html>", headers)
 

@@ -152,7 +152,8 @@ class CameraState:
 
     def url(self, path: str) -> str:
         """Return an ONVIF address of this camera."""
-        return f"http://{self.host}:{self.onvif_port}{path}"
+        scheme = "https" if self.quirks.https else "http"
+        return f"{scheme}://{self.host}:{self.onvif_port}{path}"
 
     def shown_profiles(self) -> list[Profile]:
         """Return the profiles clients may see."""

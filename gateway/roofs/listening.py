@@ -17,8 +17,9 @@ from drivers.onvif.driver import OnvifDriver
 from drivers.onvif.memory import PullFile
 from drivers.onvif.pace import CallPool
 from gateway.core.clock import Clock
+from gateway.core.config import Config
 from gateway.roofs.camera_driver import onvif_driver
-from recorder.cameraevents import Report
+from recorder.cameraevents import Listen, Report
 from recorder.host import Gate
 from recorder.registry import Camera
 
@@ -52,3 +53,10 @@ class Ears:
                     yield event
         finally:
             await driver.close()
+
+
+def listen_of(config: Config, clock: Clock, pool: CallPool) -> Listen | None:
+    """Return what listens to cameras, with threads of its own but the turns of `pool`; None if nobody shall."""
+    if not config.cameras.events:
+        return None
+    return Ears(config.paths.state / "pullpoints", clock, CallPool(turns=pool.turns)).listen

@@ -44,7 +44,7 @@ from gateway.core.ticket import open_ticket
 from gateway.roofs.activation import Activation, doubted
 from gateway.roofs.camera_driver import onvif_driver
 from gateway.roofs.camera_settings import SettingsDesk, stream_spec
-from gateway.roofs.listening import Ears
+from gateway.roofs.listening import listen_of
 from gateway.roofs.main import run_daemon
 from gateway.roofs.recorder_doctor import BoxDoctor
 from gateway.roofs.searching import Searching
@@ -259,7 +259,6 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
         disks = await slots(config, registry, losses, clock)
         store = Store(disks, losses, runs, registry, journal, clock)
         drivers = await drivers_of(config, clock, network, on_fault)
-        ears = Ears(config.paths.state / "pullpoints", clock, CallPool(turns=drivers.pool.turns))
         tools = Tools(
             clock=clock,
             player=network,
@@ -296,7 +295,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             daemon=facts.as_dict,
             clock=clock,
             on_fault=on_fault,
-            listen=ears.listen if config.cameras.events else None,
+            listen=listen_of(config, clock, drivers.pool),
             doctor=BoxDoctor(config, clock, drivers.pool),
         )
         async with Recorder(parts, settings(config)) as recorder:

@@ -303,8 +303,8 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def raw_server(script: Callable[[socket.socket], None]) -> Iterator[int]:
-    """Listen on loopback; each connection's request is read up to its end, then `script` answers it."""
+def raw_server(script: Callable[[socket.socket], None], *, wait_for_request: bool = True) -> Iterator[int]:
+    """Listen on loopback; each connection's request is read up to its end (if there is one), then `script` answers."""
     listener = socket.create_server(("127.0.0.1", 0))
     stop = threading.Event()
 
@@ -317,7 +317,7 @@ def raw_server(script: Callable[[socket.socket], None]) -> Iterator[int]:
             with peer, contextlib.suppress(OSError):
                 peer.settimeout(5)
                 data = b""
-                while b"\r\n\r\n" not in data:
+                while wait_for_request and b"\r\n\r\n" not in data:
                     data += peer.recv(65_536)
                 script(peer)
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 from drivers.simulated.faults import Quirks
 from tests.fakes.simulated import SoapAnswer
 from tests.fakes.simulated_client import camera, described, soap, talk
+from tests.fakes.simulated_rtsp_proofs import shown_certificate
 
 AT_ONCE = "<tev:Timeout>PT30S</tev:Timeout><tev:MessageLimit>1</tev:MessageLimit>"
 
@@ -82,6 +84,14 @@ async def lockout_told() -> None:
         assert b"locked" in (await soap(cam, header="")).body
 
 
+async def https() -> None:
+    async with camera(https=True) as cam:
+        assert cam.certificate is not None
+        shown = await asyncio.to_thread(shown_certificate, cam.address, cam.onvif_port)
+        assert shown == cam.certificate.fingerprint
+        assert cam.state.url("/").startswith("https://")
+
+
 ONVIF_QUIRKS = {
     proof.__name__: proof
     for proof in (
@@ -93,6 +103,7 @@ ONVIF_QUIRKS = {
         pull_at_once,
         event_flags_lie,
         lockout_told,
+        https,
     )
 }
 assert set(ONVIF_QUIRKS) <= set(Quirks.__slots__)

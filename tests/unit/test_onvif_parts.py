@@ -20,10 +20,11 @@ from lxml import etree
 from drivers import xml
 from drivers.base import Found
 from drivers.onvif import auth, soap
-from drivers.onvif.client import clock_of, device_path, http_date
+from drivers.onvif.client import device_path
 from drivers.onvif.documents import PREWARMED, SHARED, Documents
 from drivers.onvif.pace import ADOPTION_BURST, CallPool, Line, Pace, Turns
-from drivers.onvif.profiles import Profile, choose, from_media1, number
+from drivers.onvif.profiles import Profile, choose, from_media1, number, own_channel
+from drivers.onvif.replies import clock_of, http_date
 from drivers.onvif.transport import LoginAsked, Reply
 from drivers.rtsp.auth import Challenge
 from gateway.core.errors import CameraBadReply, CameraError, CameraOverloaded, CameraUnsupported
@@ -356,3 +357,15 @@ def test_the_import_leaves_logging_alone() -> None:
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert result.stdout.split() == ["0", str(logging.WARNING)]
+
+
+def test_a_channel_is_known_by_its_profile_before_its_place() -> None:
+    """A recorder that lost its first channel lists the others earlier; what is set must not go to a neighbour."""
+    one, two, three = choose([profile("a", 640, 480, source="A"), profile("b", 640, 480, source="B"),
+                              profile("c", 640, 480, source="C")])  # fmt: skip
+    assert own_channel((one, two, three), 0, "c") is three
+    assert own_channel((two, three), 1, "b") is two
+    assert own_channel((two, three), 1, "gone") is three
+    assert own_channel((two, three), 1) is three
+    with pytest.raises(CameraUnsupported):
+        own_channel((two, three), 2, "gone")
