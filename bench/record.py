@@ -30,8 +30,9 @@ from gateway.core.db import Database
 from gateway.core.model import StreamRole
 from gateway.core.secrets import load_seal_key
 from gateway.core.wire import ControlClient
+from recorder.identity import Identity
 from recorder.journal import Journal
-from recorder.registry import MIGRATIONS, Identity, NewCamera, Registry, StreamSpec
+from recorder.registry import MIGRATIONS, NewCamera, Registry, StreamSpec
 
 Counts: TypeAlias = dict[tuple[int, str], int]
 """Pictures by camera and stream."""

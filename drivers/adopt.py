@@ -120,13 +120,13 @@ async def learn(  # noqa: PLR0913 - what is given of an RTSP stream are three sm
     """
     endpoint = true_endpoint(found) if found else ""
     try:
-        onvif = await _speaking_onvif(address, port, gate, means, found=found, channel=channel)
+        onvif = await speaking_onvif(address, port, gate, means, found=found, channel=channel)
     except (CameraUnreachable, CameraUnsupported, CameraBadReply):
         speaking = (rtsp_port, "") if rtsp_path is not None else await _speaking_rtsp(address, rtsp_port, found, means)
         if speaking is None:
             raise
     else:
-        return await _read(onvif, endpoint, onvif.port)
+        return await read(onvif, address, endpoint, onvif.port)
     if means.player is None:
         raise CameraUnsupported("RTSP streams cannot be opened here", address=address)
     rtsp_port, server = speaking
@@ -136,7 +136,7 @@ async def learn(  # noqa: PLR0913 - what is given of an RTSP stream are three sm
     else:
         main, sub = RtspSource(address, rtsp_port, rtsp_path, rtsp_tls), None
     rtsp = RtspOnlyDriver(main, gate, player=means.player, clock=means.clock, sub=sub)
-    return await _read(rtsp, endpoint, rtsp_port)
+    return await read(rtsp, address, endpoint, rtsp_port)
 
 
 async def _speaking_rtsp(address: str, asked: int, found: Found | None, means: Means) -> tuple[int, str] | None:
@@ -152,7 +152,7 @@ async def _speaking_rtsp(address: str, asked: int, found: Found | None, means: M
     return None
 
 
-async def _speaking_onvif(
+async def speaking_onvif(
     address: str, port: int | None, gate: LoginGate, means: Means, *, found: Found | None, channel: int
 ) -> OnvifDriver:
     """Return a driver whose port answered ONVIF to a call without a login.
@@ -190,19 +190,27 @@ def _candidates(port: int | None, usual: Sequence[int]) -> tuple[int, ...]:
     return tuple(usual) if port is None else (port,)
 
 
-async def _read(driver: Driver, endpoint: str, port: int) -> Learned:
+async def read(driver: Driver, address: str, endpoint: str, port: int) -> Learned:
     """Ask a driver everything and close it."""
     try:
         probe: Probe = await driver.probe()
         streams = await driver.streams()
     finally:
         await driver.close()
+    return learned_of(probe, streams, address=address, endpoint=endpoint, port=port)
+
+
+def learned_of(probe: Probe, streams: tuple[StreamInfo, ...], *, address: str, endpoint: str, port: int) -> Learned:
+    """Put together what adoption stores.
+
+    The MAC on our wire goes before the one the camera tells: only that can be seen again without a login.
+    """
     return Learned(
         driver=probe.driver,
         endpoint=endpoint,
         port=port,
         serial=probe.serial,
-        mac=probe.mac,
+        mac=mac_of(address) or probe.mac,
         manufacturer=probe.manufacturer,
         model=probe.model,
         firmware=probe.firmware,

@@ -17,6 +17,7 @@ from gateway.core.errors import (
     CameraLocked,
     CameraLoginRefused,
     CameraOverloaded,
+    CameraSwapped,
     CameraUnreachable,
     CameraUnsupported,
 )
@@ -31,6 +32,8 @@ BAD_REPLY_MOST_S = 60.0
 DOUBTED_S = (120.0, 2_400.0)
 """First and further pauses of a proven login that was refused: no room, or another password. Each try may be
 a bad login to the camera; with these of one stream there is room for another's below the gate's bound."""
+SWAPPED_S = 60.0
+"""A stranger at the camera's address is looked at again, without a login: the old camera may come back."""
 ENDED_MOST_S = 15.0
 """Closed or silent: usually a reboot, which must not cost more than a few seconds of footage."""
 
@@ -82,6 +85,8 @@ def after_failure(error: CameraError, failures: int, jitter: float) -> Wait:
         return Wait(WaitKind.PAUSE, (told if isinstance(told, int | float) else LOCKED_S) * (1.0 + jitter / 10))
     if error.fields.get("doubted"):
         return Wait(WaitKind.PAUSE, DOUBTED_S[failures > 1] * (0.5 + jitter / 2))
+    if isinstance(error, CameraSwapped):
+        return Wait(WaitKind.PAUSE, SWAPPED_S * (0.5 + jitter / 2))
     asked = error.fields.get("retry_after_s", 0)
     asked_s = min(float(asked), OVERLOAD_MOST_S) if isinstance(asked, int | float) else 0.0
     longest_s = min(_most_s(error), FIRST_PAUSE_S * 2.0 ** min(max(failures, 1) - 1, 30))

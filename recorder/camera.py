@@ -2,9 +2,9 @@
 
 Owns the loop connect - play - fail - wait of each stream and the camera's state machine. Invariants: a
 refused login stops all streams of the camera until it is changed, also over restarts; the main stream
-logs in before the sub stream; every failure becomes a gap cause and a state, never a silent retry; the
-state is journalled when it changes and not otherwise; when `run` returns, the run is closed, the segment
-ordered to close, and the gap opened.
+logs in before the sub stream; nothing plays before the host (host.py) says that the device is ours and has room;
+every failure becomes a gap cause and a state, never a silent retry; the state is journalled when it changes and
+not otherwise; when `run` returns, the run is closed, the segment ordered to close, and the gap opened.
 """
 
 from __future__ import annotations
@@ -18,13 +18,21 @@ from typing import Any, Protocol
 import anyio
 
 from gateway.core.clock import Clock
-from gateway.core.errors import CameraClosed, CameraError, CameraLoginRefused, CameraSilent
+from gateway.core.errors import (
+    CameraClosed,
+    CameraError,
+    CameraLoginRefused,
+    CameraSessionLimit,
+    CameraSilent,
+    CameraSwapped,
+)
 from gateway.core.media import AccessUnit, CodecConfig
-from gateway.core.model import Login, StreamRole
+from gateway.core.model import Login
 from gateway.core.supervise import FaultSink, supervise
 from recorder.budget import StartBudget
 from recorder.feed import Feed
 from recorder.gaps import GapCause, GapLedger, cause_of
+from recorder.host import Gate, Host, HostTools, Witness
 from recorder.journal import Journal
 from recorder.meter import StreamMeter
 from recorder.registry import Camera, LoginState, Registry, Stream, StreamSpec
@@ -33,8 +41,6 @@ from recorder.session import Footage, Notice, Playing, RunBegan, RunEnded, Sessi
 
 HEALTHY_NS = 60_000_000_000
 """A session that delivered for a minute was fine: the next failure counts as the first again."""
-MAIN_FIRST_S = 8.0
-"""How long the sub stream lets the main stream try the login before it goes on its own."""
 
 
 class StreamSink(Protocol):
@@ -45,14 +51,6 @@ class StreamSink(Protocol):
 
     def unit(self, unit: AccessUnit) -> None:
         """One picture."""
-
-
-class Gate(Protocol):
-    """The login budget of one camera, shared by all its connections."""
-
-    login: Login | None
-    pin: str
-    """The TLS certificate it trusts; empty until one was seen."""
 
 
 class StreamPlayer(Protocol):
@@ -82,6 +80,7 @@ class State(StrEnum):
     DOWN = "down"
     SILENT = "silent"
     LOGIN_REFUSED = "login_refused"
+    SWAPPED = "swapped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,11 +102,21 @@ class Tools:
     journal: Journal
     registry: Registry
     on_fault: FaultSink
+    witness: Witness | None = None
+    """Says who answers at a camera's address; None: nobody can tell."""
+
+    def host(self, *, suspect: bool = True) -> Host:
+        """Return what the cameras of one device share (see `Host`)."""
+        return Host(
+            HostTools(self.clock, self.make_gate, self.jitter, self.budget.connect, self.witness), suspect=suspect
+        )
 
 
 def _state_of(error: CameraError) -> State:
     if isinstance(error, CameraLoginRefused):
         return State.LOGIN_REFUSED
+    if isinstance(error, CameraSwapped):
+        return State.SWAPPED
     return State.SILENT if isinstance(error, CameraSilent) else State.DOWN
 
 
@@ -124,6 +133,7 @@ class StreamTask:
         self.tried = asyncio.Event()
         """Set once this stream has played or failed: the login is then known to be good or not."""
         self._again = asyncio.Event()
+        self._yields = False
         self._sink: SessionSink | None = None
 
     @property
@@ -143,12 +153,30 @@ class StreamTask:
             lasted = self._tools.clock.mono_ns() - began_ns
             failures = 1 if lasted >= HEALTHY_NS else failures + 1
             await self._fail(error)
-            await self._wait(self._tools.retry(error, failures, self._tools.jitter()))
+            await self._wait(error, failures)
 
     async def _session(self) -> CameraError | None:
-        """Play once; returns why it ended, None if a person changed the login meanwhile."""
+        """Play once, if the host lets us; returns why it ended, None if a person changed the login meanwhile."""
+        owner, tools = self._owner, self._tools
+        await owner.host.turn(self)
+        self._yields = False
+        try:
+            await owner.host.verify(owner.camera, owner.gate)
+            await owner.host.open(self)
+        except CameraError as error:
+            owner.host.closed(self, error)
+            sure = tools.clock.trusted()
+            await tools.ledger.open(self.stream, tools.clock.now_ms(), cause_of(error), sure=sure)
+            return error
+        ended: CameraError | None = None
+        try:
+            ended = await self._play()
+        finally:
+            ended = owner.host.closed(self, ended)
+        return ended
+
+    async def _play(self) -> CameraError | None:
         tools = self._tools
-        await self._owner.turn(self)
         began_ms = tools.clock.now_ms()
         sink = SessionSink(
             self.stream.id, await tools.runs.reserve(), feed=self.feed, footage=tools.footage, clock=tools.clock
@@ -159,20 +187,21 @@ class StreamTask:
         try:
             async with await tools.budget.place() as place, anyio.create_task_group() as tasks:
                 tasks.start_soon(self._follow, sink, place.give_back)
-                self._again.clear()  # a login changed before now is the one this session uses
+                if not self._yields:
+                    self._again.clear()  # a login changed before now is the one this session uses
                 tasks.start_soon(self._wake, tasks.cancel_scope)
                 try:
                     await tools.player.play(tools.make_source(self.stream.spec), self._owner.gate, sink)
                 except CameraError as failure:
                     error = failure
                 except asyncio.CancelledError:
-                    changed = GapCause.LOGIN if self._again.is_set() else GapCause.RECORDER_STOPPED
+                    changed = self._changed if self._again.is_set() else GapCause.RECORDER_STOPPED
                     ended = self._owner.leaving or changed
                     raise
                 tasks.cancel_scope.cancel()
             if self._again.is_set():  # whatever the old login met does not concern the new one
-                ended = GapCause.LOGIN
-                return None
+                ended = self._changed
+                return CameraSessionLimit("it gave way to a main stream") if self._yields else None
             error = error or CameraClosed("the stream ended")
             ended = cause_of(error)
         finally:
@@ -180,6 +209,11 @@ class StreamTask:
                 self._sink = None
                 await self._settle(sink, ended, error.code if error is not None else "daemon_unavailable", began_ms)
         return error
+
+    @property
+    def _changed(self) -> GapCause:
+        """Why `_again` ended what played."""
+        return GapCause.CAMERA if self._yields else GapCause.LOGIN
 
     async def _settle(self, sink: SessionSink, cause: GapCause, code: str, began_ms: int) -> None:
         """Close the run and account for the time from its end on."""
@@ -203,6 +237,7 @@ class StreamTask:
         match notice:
             case Playing():
                 self.tried.set()
+                self._owner.host.plays(self)
             case RunBegan(run):
                 self.tried.set()
                 self.run_number = run.id
@@ -225,12 +260,15 @@ class StreamTask:
         self.state, self.why = state, why
         await self._owner.note_state()
 
-    async def _wait(self, wait: Wait) -> None:
+    async def _wait(self, error: CameraError, failures: int) -> None:
+        wait = self._tools.retry(error, failures, self._tools.jitter())
         self._again.clear()
         with anyio.CancelScope() as scope:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._wake, scope)
                 match str(wait.kind):
+                    case _ if isinstance(error, CameraSessionLimit):
+                        await self._owner.host.room(self)
                     case "stop":
                         await anyio.sleep_forever()
                     case "knock":
@@ -247,13 +285,21 @@ class StreamTask:
         spec = self.stream.spec
         while True:
             await self._tools.clock.sleep(every_s)
-            await self._tools.budget.connect()
-            if await self._tools.knock(spec.host, spec.port):
+            if await self._owner.host.knock(lambda: self._knock_once(spec), every_s):
                 return
+
+    async def _knock_once(self, spec: StreamSpec) -> bool:
+        await self._tools.budget.connect()
+        return await self._tools.knock(spec.host, spec.port)
 
     def again(self) -> None:
         """End a wait, or what plays with the old login, at once: a person changed it."""
         self.tried.clear()
+        self._again.set()
+
+    def give_way(self) -> None:
+        """End the session: a main stream of the same host needs its place."""
+        self._yields = True
         self._again.set()
 
     async def cut(self, cause: GapCause) -> None:
@@ -265,14 +311,20 @@ class StreamTask:
 class CameraTask:
     """All streams of one camera and its state; `run` until cancelled."""
 
-    def __init__(self, camera: Camera, tools: Tools) -> None:
+    def __init__(self, camera: Camera, tools: Tools, host: Host | None = None) -> None:
+        """Make the tasks of a camera; `host` is shared with the other cameras of its device."""
         self.camera, self._tools = camera, tools
-        self.gate = tools.make_gate(camera.about.login, camera.about.login_state)
-        self.gate.pin = camera.about.tls_pin
+        self.host = host or tools.host()
         self.streams = tuple(StreamTask(self, stream, tools) for stream in camera.streams)
+        self.host.join(self.streams)
         self.leaving: GapCause | None = None
         """Why the streams are about to be cancelled, when it is not the end of the recorder."""
         self._journalled: tuple[State, str] | None = None
+
+    @property
+    def gate(self) -> Gate:
+        """The login budget of this camera's user on its device."""
+        return self.host.gate(self.camera)
 
     @property
     def state(self) -> State:
@@ -295,14 +347,6 @@ class CameraTask:
     async def _stream(self, task: StreamTask) -> None:
         name = f"camera {task.stream.camera} {task.stream.role}"
         await supervise(name, task.run, clock=self._tools.clock, on_fault=self._tools.on_fault)
-
-    async def turn(self, task: StreamTask) -> None:
-        """Let the main stream try the login before the others."""
-        leader = self.streams[0]
-        if task is leader or task.stream.role is StreamRole.MAIN:
-            return
-        with anyio.move_on_after(MAIN_FIRST_S):
-            await leader.tried.wait()
 
     async def note_state(self) -> None:
         """Journal the camera's state if it changed."""
@@ -329,10 +373,9 @@ class CameraTask:
         if about.login is not None and about.login_state is not state:
             self.camera = await self._tools.registry.note_login(self.camera.public_id, state)
 
-    async def relogin(self, camera: Camera) -> None:
-        """Take another login and try again at once."""
+    def relogin(self, camera: Camera) -> None:
+        """Take another login and try again at once; the host knows nothing of that login yet."""
         self.camera = camera
-        self.gate = self._tools.make_gate(camera.about.login, LoginState.UNTRIED)
         for task in self.streams:
             task.again()
 

@@ -21,8 +21,9 @@ from gateway.core.clock import Clock
 from gateway.core.errors import CameraError, CameraLocked, CameraLoginRefused, CameraUnsupported
 from gateway.core.model import PublicId
 from gateway.core.supervise import Backoff, FaultSink, supervise
-from recorder.camera import Gate, State
+from recorder.camera import State
 from recorder.episodes import Episodes, Told
+from recorder.host import Gate
 from recorder.journal import Journal
 from recorder.registry import Camera
 
@@ -67,8 +68,9 @@ class Listened(Protocol):
     def state(self) -> State:
         """How its video is."""
 
-    gate: Gate
-    """Its login budget; another object once the login was changed."""
+    @property
+    def gate(self) -> Gate:
+        """Its login budget; another object once the login was changed."""
 
 
 Listen: TypeAlias = Callable[[Camera, Gate], "AsyncGenerator[Report, None] | None"]

@@ -22,7 +22,8 @@ from gateway.core.model import Login, PublicId, RunId, StreamId
 from recorder.camera import CameraTask, StreamTask, Tools
 from recorder.feed import Feed
 from recorder.gaps import GapCause
-from recorder.registry import Camera
+from recorder.hosts import Hosts
+from recorder.registry import Camera, LoginState, NewCamera
 from recorder.runs import Step, StepWatch
 from recorder.vision.client import Tap, VisionClient
 
@@ -48,6 +49,7 @@ class Cameras:
     def __init__(self, tools: Tools, vision: VisionClient | None, set_offset: SetOffset) -> None:
         self._tools, self._vision, self._set_offset = tools, vision, set_offset
         self._running: dict[PublicId, _Running] = {}
+        self._hosts = Hosts(lambda suspect: tools.host(suspect=suspect))
         self._tasks: TaskGroup | None = None
         self._watch = StepWatch(tools.clock)
         self._changing = asyncio.Lock()
@@ -67,9 +69,9 @@ class Cameras:
         self._tasks.cancel_scope.cancel()
         await self._tasks.__aexit__(None, None, None)
 
-    def _start(self, camera: Camera) -> CameraTask:
+    def _start(self, camera: Camera, *, suspect: bool = True) -> CameraTask:
         assert self._tasks is not None
-        running = _Running(CameraTask(camera, self._tools))
+        running = _Running(CameraTask(camera, self._tools, self._hosts.of(camera, suspect=suspect)))
         self._running[camera.public_id] = running
         if self._vision is not None:
             for task in running.task.streams:
@@ -109,7 +111,17 @@ class Cameras:
     async def add(self, camera: Camera) -> CameraTask:
         """Start a camera that was just adopted."""
         async with self._changing:
-            return self._start(camera)
+            task = self._start(camera, suspect=False)
+            login = camera.about.login
+            if login is not None:  # the device took it a moment ago: what the others have of this user is past
+                stale = [
+                    other
+                    for other in self._of_user(task, login.username)
+                    if other.camera.about.login != login or other.camera.about.login_state is LoginState.REFUSED
+                ]
+                if stale:
+                    await self._renew([*stale, task], login)
+            return task
 
     async def remove(self, camera: PublicId) -> None:
         """Stop a camera for good; its footage stays until retention takes it."""
@@ -127,6 +139,8 @@ class Cameras:
         running.task.leaving = GapCause.PAUSED
         running.scope.cancel()
         await running.stopped.wait()
+        running.task.host.leave(running.task.streams)
+        self._hosts.forget_empty()
         for feed, tap in running.taps:
             feed.detach(tap)
 
@@ -137,16 +151,43 @@ class Cameras:
         return task.camera
 
     async def relogin(self, camera: PublicId, login: Login) -> None:
-        """Store another login and try it at once."""
+        """Store another login for all cameras of the device that log in as this one does, and try it at once."""
         task = self.get(camera)
-        await task.relogin(await self._tools.registry.set_login(camera, login))
+        old = task.camera.about.login
+        user = old.username if old is not None else login.username
+        await self._renew([*self._of_user(task, user), task], login)
+
+    def _of_user(self, task: CameraTask, username: str) -> list[CameraTask]:
+        """Return the other cameras of a task's device that log in as this user."""
+        return [
+            other
+            for other in self.all()
+            if other.host is task.host
+            and other is not task
+            and (known := other.camera.about.login) is not None
+            and known.username == username
+        ]
+
+    async def _renew(self, tasks: Sequence[CameraTask], login: Login) -> None:
+        """Give cameras of one device another login, all in one turn of the loop: one gate tries it."""
+        changed = [await self._tools.registry.set_login(task.camera.public_id, login) for task in tasks]
+        tasks[0].host.renew(login.username)
+        for task, camera in zip(tasks, changed, strict=True):
+            task.relogin(camera)
 
     async def move(self, camera: PublicId, address: str, port: int) -> None:
         """Follow a camera to another address: stop it there, start it here."""
         async with self._changing:
             self.get(camera)
             await self._stop(camera)
-            self._start(await self._tools.registry.move(camera, address, port))
+            self._start(await self._tools.registry.move(camera, address, port), suspect=False)
+
+    async def replace(self, camera: PublicId, new: NewCamera) -> Camera:
+        """Let another device take a camera's place: its recording goes on under the camera's name."""
+        async with self._changing:
+            self.get(camera)
+            await self._stop(camera)
+            return self._start(await self._tools.registry.replace(camera, new), suspect=False).camera
 
     async def _watch_clock(self) -> None:
         while True:
@@ -191,6 +232,7 @@ def describe(camera: Camera) -> dict[str, Any]:
         "firmware": about.firmware,
         "login": about.login is not None,
         "login_state": about.login_state.value,
+        "channel": about.identity.channel,
         "added_ms": camera.added_ms,
         "streams": [
             {

@@ -24,16 +24,31 @@ from gateway.core.errors import BadInput, NotFound
 from gateway.core.events import Event
 from gateway.core.model import CameraId, Login, PublicId, Secret, StreamId, StreamRole, new_public_id
 from gateway.core.secrets import SealKey
+from recorder.identity import Identity, same_camera
 from recorder.journal import Journal
 
 MIGRATIONS = Migrations("cameras")
 MAX_NAME = 80
+LATER_COLUMNS = (
+    ("camera", "tls_pin", "TEXT NOT NULL DEFAULT ''"),
+    ("camera", "channel", "INTEGER NOT NULL DEFAULT 0 CHECK (channel BETWEEN 0 AND 256)"),
+    ("stream", "tls", "INTEGER NOT NULL DEFAULT 0 CHECK (tls IN (0, 1))"),
+)
+"""Columns that databases of version 1 lack, as in schema.sql."""
 
 
 @MIGRATIONS()
 def m0001(db: UtilsDatabase) -> None:
     """Create the schema of version 1."""
     apply_schema(db, files("recorder") / "schema.sql")
+
+
+@MIGRATIONS()
+def m0002_channels_and_tls(db: UtilsDatabase) -> None:
+    """Tell the channels of a recorder apart, and what came with TLS; a new database has these columns already."""
+    for table, name, kind in LATER_COLUMNS:
+        if not any(column.name == name for column in db.table(table).columns):
+            db.conn.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
 
 
 @MIGRATIONS()
@@ -54,15 +69,6 @@ class LoginState(StrEnum):
     UNTRIED = "untried"
     ACCEPTED = "accepted"
     REFUSED = "refused"
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What makes a camera the same camera; empty strings are unknown."""
-
-    endpoint: str = ""
-    mac: str = ""
-    serial: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +246,30 @@ class Registry:
 
         return await self._journal.record(follow, event)
 
+    async def replace(self, camera: PublicId, new: NewCamera) -> Camera:
+        """Make a camera another device: name, id and streams stay, all that is known of the device changes.
+
+        `new` has at least the streams the camera has; others are added.
+        """
+        event = self._journal.event("camera.replaced", subject=camera, camera=camera)
+
+        def swap(connection: sqlite3.Connection) -> Camera:
+            known = _one(self._load(connection, removed=False), camera)
+            columns = {name: value for name, value in self._columns(new, camera).items() if name != "name"}
+            assignments = ", ".join(f"{name} = :{name}" for name in columns)
+            connection.execute(
+                f"UPDATE camera SET {assignments} WHERE id = :id",  # noqa: S608 - our own column names
+                {**columns, "id": known.id},
+            )
+            roles = {stream.role: stream.id for stream in known.streams}
+            for spec in new.streams:
+                if spec.role in roles:
+                    _update_stream(connection, roles[spec.role], spec)
+            _insert_streams(connection, known.id, tuple(spec for spec in new.streams if spec.role not in roles))
+            return _one(self._load(connection, removed=False), camera)
+
+        return await self._journal.record(swap, event)
+
     async def restate(self, camera: PublicId, streams: Sequence[StreamSpec]) -> Camera:
         """Note what a camera now says of its encodings; where they are fetched stays as it was."""
 
@@ -307,7 +337,7 @@ class Registry:
             driver=row["driver"],
             address=row["address"],
             port=row["port"],
-            identity=Identity(row["endpoint"], row["mac"], row["serial"]),
+            identity=Identity(row["endpoint"], row["mac"], row["serial"], row["channel"]),
             login=login,
             login_mode=row["login_mode"],
             login_state=LoginState(row["login_state"]),
@@ -333,21 +363,17 @@ def _insert_streams(connection: sqlite3.Connection, camera: CameraId, streams: t
         connection.execute(f"INSERT INTO stream ({names}) VALUES ({marks})", row)  # noqa: S608 - our own names
 
 
+def _update_stream(connection: sqlite3.Connection, stream: StreamId, spec: StreamSpec) -> None:
+    row = {name: value for name, value in dataclasses.asdict(spec).items() if name != "role"}
+    assignments = ", ".join(f"{name} = :{name}" for name in row)
+    connection.execute(
+        f"UPDATE stream SET {assignments} WHERE id = :id",  # noqa: S608 - our own column names
+        {**row, "id": stream},
+    )
+
+
 def _one(cameras: tuple[Camera, ...], public_id: PublicId) -> Camera:
     for camera in cameras:
         if camera.public_id == public_id:
             return camera
     raise NotFound("no such camera", key="camera")
-
-
-def same_camera(cameras: tuple[Camera, ...], identity: Identity) -> Camera | None:
-    """Return the camera that two of the three marks agree on, or one if the others are unknown.
-
-    A mark that both sides know and that differs speaks against it: a swapped camera is another one.
-    """
-    for camera in cameras:
-        pairs = zip(dataclasses.astuple(camera.about.identity), dataclasses.astuple(identity), strict=True)
-        known = [ours == theirs for ours, theirs in pairs if ours and theirs]
-        if known and all(known):
-            return camera
-    return None

@@ -23,7 +23,8 @@ CREATE TABLE camera (
   driver       TEXT NOT NULL,               -- onvif, rtsp, simulated, file
   address      TEXT NOT NULL,               -- where it answered last
   port         INTEGER NOT NULL CHECK (port BETWEEN 1 AND 65535),
-  -- Identity: never one of the three alone (a swapped camera keeps its address, a moved one its serial).
+  -- Identity: these three, never one alone (a swapped camera keeps its address, a moved one its serial), and the
+  -- channel below.
   endpoint     TEXT NOT NULL DEFAULT '',    -- WS-Discovery endpoint reference
   mac          TEXT NOT NULL DEFAULT '',
   serial       TEXT NOT NULL DEFAULT '',
@@ -37,6 +38,7 @@ CREATE TABLE camera (
   tls_pin      TEXT NOT NULL DEFAULT '',    -- SHA-256 (hex) of the certificate it showed first over TLS
   added_ms     INTEGER NOT NULL,
   removed_ms   INTEGER,
+  channel      INTEGER NOT NULL DEFAULT 0 CHECK (channel BETWEEN 0 AND 256), -- of a recorder, from 1; 0: has none
   CHECK ((username IS NULL) = (password IS NULL))
 ) STRICT;
 

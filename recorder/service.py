@@ -30,6 +30,7 @@ from recorder.cameras import Cameras
 from recorder.cleaner import AgeGate, Cleaner
 from recorder.discovery import Discovery
 from recorder.feedserver import FeedServer
+from recorder.finder import Finder, FindRule
 from recorder.gaps import GapCause, GapLedger
 from recorder.holds import HoldBook
 from recorder.journal import Journal
@@ -64,6 +65,8 @@ class Settings:
     rule: Rule
     search_s: float
     sub_streams: bool
+    find: FindRule | None = None
+    """When a camera that is away is searched for; None = the usual rule."""
     allowed_uids: frozenset[int] | None = None
 
 
@@ -128,6 +131,8 @@ class Recorder:
             tasks.start_soon(self._supervised, "cleaner", self.cleaner.run)
             tasks.start_soon(self._supervised, "losses", self._keep_telling)
             tasks.start_soon(self._supervised, "journal", self._trim)
+            finder = Finder(self.cameras, self.finding.quietly, parts.clock, parts.tools.jitter, settings.find)
+            tasks.start_soon(self._supervised, "finder", finder.run)
             tasks.start_soon(self._supervised, "discovery", self.finding.listen)
             feeds = FeedServer(
                 settings.feed_socket,

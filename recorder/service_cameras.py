@@ -1,4 +1,4 @@
-"""Control calls about cameras: adopt, list, rename, remove, log in.
+"""Control calls about cameras: adopt, replace, list, rename, remove, log in.
 
 Owns the translation between the control socket and the running cameras. Invariants: a password comes in
 and never goes out; one adoption at a time; a camera is asked everything before anything is stored, so a
@@ -8,40 +8,27 @@ failed adoption leaves nothing behind.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
-from gateway.core.errors import BadInput, CameraUnsupported, NotFound
-from gateway.core.model import Login, PublicId, Secret, StreamRole, is_public_id
+from gateway.core.errors import BadInput, CameraUnreachable, CameraUnsupported, NotFound
+from gateway.core.model import Login, PublicId, Secret, is_public_id
 from gateway.core.wire import Handler, Reply, Request
+from recorder.adoption import AdoptOrder, Device, to_adopt, to_replace
 from recorder.cameras import Cameras, describe
 from recorder.discovery import FoundCamera
+from recorder.identity import Identity, of_device
 from recorder.pending import PendingLogins
-from recorder.registry import Camera, Identity, LoginState, NewCamera, Registry, same_camera
+from recorder.registry import Camera, Registry
 
 MAX_TEXT = 256
 
 
-@dataclass(frozen=True, slots=True)
-class AdoptOrder:
-    """What a driver needs to learn a camera."""
-
-    address: str
-    port: int | None
-    """None: try the usual ports."""
-    login: Login | None
-    rtsp_path: str | None
-    endpoint: str = ""
-    """What the search said of this address, if it said anything."""
-    clear_text: bool = False
-    """The installer allowed the password to be sent as it is."""
-
-
 Last: TypeAlias = Callable[[], Mapping[tuple[str, int], FoundCamera]]
 """What the last search found, by address and port."""
-Learn: TypeAlias = Callable[[AdoptOrder], Awaitable[NewCamera]]
-"""Raises CameraError; sends the login at most once."""
+Learn: TypeAlias = Callable[[AdoptOrder], Awaitable[Device]]
+"""Raises CameraError, BadInput for channels that are no list; sends the login at most once."""
 
 
 def id_param(request: Request, key: str) -> PublicId:
@@ -103,39 +90,81 @@ class CameraService:
             "camera.rename": self.rename,
             "camera.remove": self.remove,
             "camera.login": self.login,
+            "camera.replace": self.replace,
         }
 
     async def adopt(self, request: Request) -> Reply:
-        """Learn a camera and start recording it; without a login the one we gave it before adoption is used."""
-        address = text_param(request, "address")
-        port = request.number("port") if request.params.get("port") is not None else None
-        rtsp_path = text_param(request, "rtsp_path") or None
-        async with self._adopting:
-            kept = await self._pending.find(address)
-            login = _login(request) or kept
-            clear_text = request.params.get("clear_text") is True
-            new = await self._ask(AdoptOrder(address, port, login, rtsp_path, clear_text=clear_text))
-            new = replace(new, name=text_param(request, "name") or new.name or address)
-            task = await self._cameras.add(await self._registry.add(new))
-            if login is kept:  # another login: what is kept belongs to another camera that was at this address
-                await self._pending.forget(address)
-        return Reply({"camera": describe(task.camera)})
+        """Learn a camera, or the channels of a recorder, and start recording.
 
-    async def _ask(self, order: AdoptOrder) -> NewCamera:
-        address, port = order.address, order.port
-        item = next(
-            (found for key, found in self._last().items() if key[0] == address and port in (None, key[1])), None
+        Without a login the one we gave it before adoption is used.
+        """
+        order, name = self._order(request, text_param(request, "address")), text_param(request, "name")
+        async with self._adopting:
+            known = await self._registry.cameras()
+            whole = [camera for camera in of_device(known, self._heard(order)) if not camera.about.identity.channel]
+            if whole:
+                raise BadInput("this camera is adopted already", key="address", camera=whole[0].public_id)
+            kept = await self._pending.find(order.address)
+            order = replace(order, login=order.login or kept)
+            device = await self._learn(order)
+            fresh = to_adopt(
+                device, known, name=name, order=order, mac=self._heard(order).mac, sub_streams=self._sub_streams
+            )
+            cameras = [(await self._cameras.add(await self._registry.add(new))).camera for new in fresh]
+            if order.login is kept:  # another login: what is kept belongs to another camera that was at this address
+                await self._pending.forget(order.address)
+        rows = [describe(camera) for camera in cameras]
+        already = len(device.cameras) - len(fresh)
+        return Reply({"camera": rows[0], "cameras": rows, "empty": list(device.empty), "already": already})
+
+    async def replace(self, request: Request) -> Reply:
+        """Give the device that took a camera's place that camera's name and footage; a recorder's: all channels'."""
+        camera = await known_camera(self._registry, camera_param(request))
+        order = self._order(request, text_param(request, "address") or camera.about.address)
+        async with self._adopting:
+            known = await self._registry.cameras()
+            old = of_device(known, camera.about.identity) or (camera,)
+            others = [item for item in known if item not in old]
+            device = await self._learn_in_place(order, camera, old)
+            fresh = to_adopt(
+                device, others, name=camera.name, order=order, mac=self._heard(order).mac, sub_streams=self._sub_streams
+            )
+            pairs = to_replace(old, fresh)
+            done = [await self._cameras.replace(item.public_id, new) for item, new in pairs]
+        rows = [describe(item) for item in done]
+        left = [item.public_id for item in old if item.public_id not in {row["id"] for row in rows}]
+        return Reply({"cameras": rows, "left": left})
+
+    async def _learn_in_place(self, order: AdoptOrder, camera: Camera, old: Sequence[Camera]) -> Device:
+        """Learn what is where a camera was: at the port and path it had, unless the installer says otherwise."""
+        if camera.about.driver == "rtsp" and order.rtsp_path is None:
+            main = camera.streams[0].spec
+            numbers = [item.about.identity.channel for item in old if item.about.identity.channel]
+            order = replace(order, rtsp_path=f":{main.port}{main.path}", channels=",".join(map(str, numbers)))
+        if order.port is not None:
+            return await self._learn(order)
+        try:
+            return await self._learn(replace(order, port=camera.about.port))
+        except (CameraUnreachable, CameraUnsupported):  # no login was sent to what speaks no ONVIF there
+            return await self._learn(order)
+
+    def _order(self, request: Request, address: str) -> AdoptOrder:
+        port = request.number("port") if request.params.get("port") is not None else None
+        order = AdoptOrder(
+            address,
+            port,
+            _login(request),
+            text_param(request, "rtsp_path") or None,
+            channels=text_param(request, "channels"),
+            clear_text=request.params.get("clear_text") is True,
         )
-        known = await self._registry.cameras()
-        if item is not None and (ours := same_camera(known, Identity(item.endpoint, item.mac))) is not None:
-            raise BadInput("this camera is adopted already", key="address", camera=ours.public_id)
-        endpoint = item.endpoint if item is not None else ""
-        new = await self._learn(replace(order, endpoint=endpoint))
-        wanted = tuple(spec for spec in new.streams if self._sub_streams or spec.role is StreamRole.MAIN)
-        if not wanted:
-            raise CameraUnsupported("the camera offers no stream", address=address)
-        mac = new.identity.mac or (item.mac if item is not None else "")
-        return replace(new, streams=wanted, identity=replace(new.identity, mac=mac), login_state=LoginState.UNTRIED)
+        return replace(order, endpoint=self._heard(order).endpoint)
+
+    def _heard(self, order: AdoptOrder) -> Identity:
+        """Return what the last search told of an address."""
+        fits = (item for key, item in self._last().items() if key[0] == order.address and order.port in (None, key[1]))
+        item = next(fits, None)
+        return Identity(item.endpoint, item.mac) if item is not None else Identity()
 
     async def list_cameras(self, request: Request) -> Reply:
         """Return the adopted cameras; with `removed` also those taken away whose footage may exist."""

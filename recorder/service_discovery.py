@@ -19,7 +19,8 @@ from gateway.core.errors import BadInput
 from gateway.core.wire import Handler, Reply, Request
 from recorder.cameras import Cameras
 from recorder.discovery import Discovery, Explored, FoundCamera, SearchOrder, SearchStep, Tell
-from recorder.registry import Camera, Identity, Registry, same_camera
+from recorder.identity import Identity, of_device
+from recorder.registry import Camera, Registry
 
 MAX_SEARCH_S = 60
 MOST_RANGES = 16
@@ -92,21 +93,27 @@ class DiscoveryService:
     async def _rows(self, found: Sequence[FoundCamera]) -> list[dict[str, Any]]:
         known, rows = await self._registry.cameras(), []
         for item in found:
-            ours = same_camera(known, identity_among(item, found))
-            if ours is not None:
-                await self._follow(ours, item)
-            rows.append(asdict(item) | {"adopted_as": ours.public_id if ours is not None else None})
+            ours = of_device(known, identity_among(item, found))
+            await self._follow(ours, item)
+            channels = [camera.about.identity.channel for camera in ours if camera.about.identity.channel]
+            rows.append(asdict(item) | {"adopted_as": ours[0].public_id if ours else None, "channels": channels})
         return rows
+
+    async def quietly(self, seconds: float) -> None:
+        """Search by passive news and multicast for nobody: what moved is followed."""
+        await self._result(SearchOrder(seconds), _to_nobody)
 
     async def heard(self, item: FoundCamera) -> None:
         """Follow a camera of ours that announced itself from another address."""
-        ours = same_camera(await self._registry.cameras(), Identity(item.endpoint, item.mac))
-        if ours is not None:
-            await self._follow(ours, item)
+        await self._follow(of_device(await self._registry.cameras(), Identity(item.endpoint, item.mac)), item)
 
-    async def _follow(self, ours: Camera, item: FoundCamera) -> None:
-        if item.reachable and item.address != ours.about.address and not await self._is_at_home(ours):
-            await self._cameras.move(ours.public_id, item.address, item.port or ours.about.port)
+    async def _follow(self, ours: Sequence[Camera], item: FoundCamera) -> None:
+        """Move the cameras of a device, all its channels, to where it answers now."""
+        if not item.reachable or all(camera.about.address == item.address for camera in ours):
+            return
+        for camera in ours:
+            if item.address != camera.about.address and not await self._is_at_home(camera):
+                await self._cameras.move(camera.public_id, item.address, item.port or camera.about.port)
 
     async def _is_at_home(self, ours: Camera) -> bool:
         """Say whether a camera is where it was, whoever claims to be it elsewhere (it may have two cards)."""

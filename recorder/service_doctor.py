@@ -17,10 +17,11 @@ from gateway.core.db import Database
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import PublicId, StreamRole
 from gateway.core.wire import Handler, Reply, Request
-from recorder.camera import CameraTask, Gate, State, Tools
+from recorder.camera import CameraTask, State, Tools
 from recorder.cameras import Cameras
 from recorder.checklist import Checklist, ChecklistBook, View, likeness
 from recorder.gaps import GapCause, gaps_between
+from recorder.host import Gate
 from recorder.meter import MeterFacts
 from recorder.registry import Camera, StreamSpec
 from recorder.service_cameras import camera_param, text_param

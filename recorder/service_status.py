@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.core.clock import Clock
 from gateway.core.db import Database
+from gateway.core.errors import CameraSessionLimit
 from gateway.core.model import StreamId
 from gateway.core.wire import Handler, Reply, Request
 from recorder.camera import CameraTask, State, StreamTask
@@ -105,17 +106,20 @@ class StatusService:
         camera: Camera = task.camera
         streams = [self._stream(item, now_ms) for item in task.streams]
         lead = streams[0]
+        # A sub stream that the device has no session for is no fault of the camera: its main stream tells.
+        counted = [item for item in streams if item["why"] != CameraSessionLimit.code] or [lead]
         gaps = [sums.get(item.stream.id, _NONE) for item in task.streams]
         sight = self._vision.sight(camera.public_id) if self._vision is not None else None
         return {
             "id": camera.public_id,
             "name": camera.name,
             "address": camera.about.address,
+            "channel": camera.about.identity.channel,
             "driver": camera.about.driver,
             "state": task.state.value,
             "why": task.why,
-            "connected": all(item["connected"] for item in streams),
-            "recording": all(item["recording"] for item in streams),
+            "connected": all(item["connected"] for item in counted),
+            "recording": all(item["recording"] for item in counted),
             "streams": streams,
             "fps": lead["fps"],
             "bitrate_bps": sum(item["bitrate_bps"] for item in streams),

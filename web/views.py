@@ -15,9 +15,9 @@ from gateway.core.model import Decision, PublicId, Role, StreamRole
 from web.board import Status
 from web.services import ClassDay, KnownCamera, OpenView, Sharing
 
-STATES = frozenset({"up", "connecting", "down", "silent", "login_refused"})
-TROUBLE_ORDER = ("norec", "down", "login_refused", "frozen", "silent", "unknown")
-"""Worst first: not recording is the alarm, whatever the picture does."""
+STATES = frozenset({"up", "connecting", "down", "silent", "login_refused", "swapped"})
+TROUBLE_ORDER = ("swapped", "norec", "down", "login_refused", "frozen", "silent", "unknown")
+"""Worst first: a stranger in a camera's place; then not recording is the alarm, whatever the picture does."""
 MAX_TROUBLES = 3
 RESTING = "ok"
 CAMERA_FIGURES = ("fps", "bitrate_bps", "last_segment_ms", "gaps_today", "gap_seconds_today")

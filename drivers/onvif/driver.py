@@ -40,7 +40,7 @@ from drivers.onvif.tls import TLS_PORTS
 from drivers.onvif.transport import Limits
 from drivers.settings import ORDER, Reading, check_keys, concerned, differences
 from gateway.core.clock import Clock
-from gateway.core.errors import CameraUnsupported
+from gateway.core.errors import CameraBadReply, CameraUnsupported
 from gateway.core.model import StreamRole
 
 
@@ -65,6 +65,8 @@ class OnvifDriver:
     ) -> None:
         """`tls` None: as the port's number says."""
         self.host, self.port, self.channel = host, port, channel
+        self.profile = ""
+        """Token of a profile of the channel, if one is known: names it for sure, whatever the order of the list."""
 
         secure = port in TLS_PORTS if tls is None else tls
 
@@ -128,7 +130,30 @@ class OnvifDriver:
 
         A sub stream whose address the camera will not tell is left out; main must be there.
         """
-        channel = await self._own_channel()
+        return await self._streams_of(await self._own_channel())
+
+    async def every_channel(self) -> tuple[tuple[str, tuple[StreamInfo, ...]], ...]:
+        """Return the video source and the streams of each channel; none for one that tells no address."""
+        channels = await self._all_channels()
+        self._line.allow(2 * len(channels))
+        found = []
+        for channel in channels:
+            try:
+                streams = await self._streams_of(channel)
+            except (CameraUnsupported, CameraBadReply):
+                streams = ()
+            found.append((channel.source, streams))
+        return tuple(found)
+
+    async def serial(self) -> str:
+        """Log in, once, and return the serial number; "" if the camera tells none."""
+        call = self._line.call
+        await call(self._client.read_clock)
+        if self._client.login_mode is LoginMode.UNKNOWN:
+            await call(self._client.learn_login)
+        return (await call(self._client.device_information)).serial
+
+    async def _streams_of(self, channel: rules.Channel) -> tuple[StreamInfo, ...]:
         found = [await self._stream(StreamRole.MAIN, channel.main)]
         if channel.sub is not None:
             try:
@@ -157,10 +182,7 @@ class OnvifDriver:
         return self._channels
 
     async def _own_channel(self) -> rules.Channel:
-        channels = await self._all_channels()
-        if self.channel >= len(channels):
-            raise CameraUnsupported("the recorder has no such channel", channel=self.channel, channels=len(channels))
-        return channels[self.channel]
+        return rules.own_channel(await self._all_channels(), self.channel, self.profile)
 
     async def snapshot(self) -> bytes:
         """Fetch one JPEG of the main stream."""
@@ -211,7 +233,8 @@ class OnvifDriver:
             await call(client.read_clock)
             about = await call(client.device_information)
             switch = switch_for(about.manufacturer, self.channel, client.reply_bytes)
-            self._reader = SettingsReader(self._desk, self._clock, self.channel, switch, self.refused_by_maker)
+            own = (self.channel, self.profile)
+            self._reader = SettingsReader(self._desk, self._clock, own, switch, self.refused_by_maker)
         return self._reader
 
     async def events(self, memory: PullMemory | None = None) -> AsyncGenerator[CameraEvent, None]:

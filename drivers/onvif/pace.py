@@ -2,8 +2,9 @@
 
 Owns the token bucket and the turn of each camera, and the thread pools of the box. Invariants: a camera is
 asked one thing at a time, whoever asks (events, health, settings; all channels of a recorder); at most 10
-calls at once while it is being adopted, at most 1 a second afterwards (polling has taken whole recorders
-off line); at most 8 blocking calls a pool; a cancelled call is waited for, and its total time bounds the wait.
+calls at once while it is being adopted (and once two for each channel of a recorder), at most 1 a second
+afterwards (polling has taken whole recorders off line); at most 8 blocking calls a pool; a cancelled call is
+waited for, and its total time bounds the wait.
 """
 
 from __future__ import annotations
@@ -29,15 +30,23 @@ class Pace:
 
     def __init__(self, burst: int = ADOPTION_BURST, calls_per_s: float = CALLS_PER_S) -> None:
         self._burst, self._interval_ns = burst, int(1e9 / calls_per_s)
+        self._granted = 0
         self._free_ns: int | None = None
         """Monotonic time at which the bucket would be full again."""
 
     def settle(self) -> None:
         """End the adoption: from now on no two calls within the interval (a second)."""
-        self._burst = 1
+        self._burst, self._granted = 1, 0
+
+    def allow(self, calls: int) -> None:
+        """Let so many calls through at once, once: a recorder's channels are asked for at adoption."""
+        self._granted = calls
 
     def wait_s(self, now_ns: int) -> float:
         """Take one call and return how long it has to wait before it may be sent."""
+        if self._granted > 0:
+            self._granted -= 1
+            return 0.0
         full_ns = max(self._free_ns or now_ns, now_ns)
         start_ns = max(now_ns, full_ns - (self._burst - 1) * self._interval_ns)
         self._free_ns = max(full_ns, now_ns) + self._interval_ns
@@ -93,6 +102,10 @@ class Line:
     def settle(self) -> None:
         """End the adoption (see `Pace.settle`)."""
         self._turn.pace.settle()
+
+    def allow(self, calls: int) -> None:
+        """Let so many calls through at once (see `Pace.allow`)."""
+        self._turn.pace.allow(calls)
 
     async def call(self, call: Callable[[], T]) -> T:
         """Make one blocking call when it is this camera's turn."""

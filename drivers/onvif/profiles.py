@@ -16,6 +16,7 @@ from lxml import etree
 
 from drivers import xml
 from drivers.onvif.soap import printable
+from gateway.core.errors import CameraUnsupported
 from gateway.core.media import Codec
 
 LEAST_SUB_WIDTH = 320
@@ -64,6 +65,8 @@ class Channel:
     source: str
     main: Profile
     sub: Profile | None
+    tokens: frozenset[str] = frozenset()
+    """Of all its profiles, also of those not chosen."""
 
 
 def number(value: object, most: int = 2**31) -> int:
@@ -169,5 +172,20 @@ def choose(profiles: Sequence[Profile]) -> tuple[Channel, ...]:
         main = max(group, key=lambda profile: (profile.pixels, profile.codec is Codec.H264, profile.bitrate_bps))
         smaller = [p for p in group if p.weight < main.weight and p.width >= LEAST_SUB_WIDTH]
         sub = min(smaller, key=lambda p: (p.pixels, p.codec is not Codec.H264, p.bitrate_bps), default=None)
-        channels.append(Channel(source, main, sub))
+        channels.append(Channel(source, main, sub, frozenset(profile.token for profile in group)))
     return tuple(channels)
+
+
+def own_channel(channels: Sequence[Channel], index: int, token: str = "") -> Channel:
+    """Return the channel that a profile belongs to; without one, or if it is gone, the channel at `index`.
+
+    Raises:
+        CameraUnsupported: there is no such channel.
+
+    """
+    for channel in channels:
+        if token and token in channel.tokens:
+            return channel
+    if index >= len(channels):
+        raise CameraUnsupported("the recorder has no such channel", channel=index, channels=len(channels))
+    return channels[index]

@@ -72,8 +72,14 @@ class SettingsReader:
     """Reads one channel's settings; remembers what the last look showed, for those who change it."""
 
     def __init__(
-        self, desk: Desk, clock: Clock, channel: int, switch: Hikvision | Dahua | None, refused_by_maker: set[str]
+        self,
+        desk: Desk,
+        clock: Clock,
+        channel: tuple[int, str],
+        switch: Hikvision | Dahua | None,
+        refused_by_maker: set[str],
     ) -> None:
+        """`channel`: its place in the recorder's list, from 0, and the token of one of its profiles."""
         self._desk, self._clock, self._channel = desk, clock, channel
         self._refused_by_maker = refused_by_maker
         self.switch = switch
@@ -167,9 +173,7 @@ class SettingsReader:
     async def _own(self) -> rules.Channel:
         if not self._channels:
             self._channels = rules.choose(await self._desk.run(lambda client: client.profiles()))
-        if self._channel >= len(self._channels):
-            raise CameraUnsupported("the recorder has no such channel", channel=self._channel)
-        return self._channels[self._channel]
+        return rules.own_channel(self._channels, *self._channel)
 
     async def profiles(self) -> dict[str, rules.Profile]:
         """Return the profiles of main and sub; a sub stream that shares main's encoder cannot be set by itself."""

@@ -55,6 +55,8 @@ def parser() -> argparse.ArgumentParser:
         help="the next camera is of hikvision or dahua and inactive, onvif_off or ready; may be repeated",
     )
     made.add_argument("--lan-paced", action="store_true", help="1460-byte segments 120 us apart instead of bursts")
+    made.add_argument("--channels", type=int, default=1, help="above 1: recorders (NVR) with so many channels each")
+    made.add_argument("--max-sessions", type=int, default=0, help="RTSP sessions at once of each device; 0 = no limit")
     made.add_argument("--grain", type=int, default=0, help="sensor noise (0-40): fills the bitrate")
     made.add_argument("--quick", action="store_true", help="small pictures: ready at once, for tests")
     return made
@@ -117,6 +119,8 @@ async def serve(arguments: argparse.Namespace, environ: Mapping[str, str]) -> No
         rtsp_only=arguments.rtsp_only,
         pace=Pace() if arguments.lan_paced else None,
         grain=arguments.grain,
+        channels=arguments.channels,
+        max_sessions=arguments.max_sessions,
     )
     farm = Farm(
         arguments.cameras,

@@ -1,9 +1,8 @@
 """One simulated camera: RTSP, ONVIF and stills on an address of its own.
 
-Owns the servers, streams and settings of one camera and the switches that change it while it runs.
-Invariants: entered = it answers; left = nothing of it listens; all its protocols share one list of users
-and one count of bad logins; an encoder change restarts its stream and drops the RTSP connections, as real
-cameras do.
+Owns the servers, streams and settings of one camera and the switches that change it while it runs. Invariants:
+entered = it answers; left = nothing of it listens; all its protocols share one list of users and one count of bad
+logins; an encoder change restarts its stream and drops the RTSP connections, as real cameras do.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ from drivers.simulated.media_parts import codecs
 from drivers.simulated.media_service import MediaService
 from drivers.simulated.onvifd import OnvifServer
 from drivers.simulated.outlet import ByteSink
-from drivers.simulated.paths import Paths
+from drivers.simulated.paths import Paths, channel_profiles, is_loopback
 from drivers.simulated.rtspd import RtspPorts, RtspServer, WriterSink
 from drivers.simulated.scene import SceneSpec, SceneStore, still
 from drivers.simulated.state import MAIN, MOST_GOP, SUB, CameraState, Encoder, Profile, identity_of
@@ -70,7 +69,10 @@ class CameraOptions:
     loop_s: int = LOOP_S
     grain: int = 0
     mtu_bytes: int = MTU_BYTES
-    paths: tuple[str, str] = ("/Streaming/Channels/101", "/Streaming/Channels/102")
+    paths: tuple[str, str] = ("/Streaming/Channels/{c}01", "/Streaming/Channels/{c}02")
+    """Main and sub; {c} is the channel, from 1."""
+    channels: int = 1
+    """Above 1 it is a recorder: one device whose channels show the same pictures."""
     faults: Faults = field(default_factory=Faults)
     quirks: Quirks = field(default_factory=Quirks)
 
@@ -97,10 +99,8 @@ class SimulatedCamera:
         login = options.login
         self.book = LoginBook({login.username: User(login.password)}, self.quirks, world.clock)
         self.vendor = VendorPart(self.quirks, self.book, world.vendors)
-        self.profiles = [
-            Profile(StreamRole.MAIN, "main", options.paths[0], self._first_encoder(options.main)),
-            Profile(StreamRole.SUB, "sub", options.paths[1], options.sub),
-        ]
+        main = replace(options.main, codec=Codec.H265) if self.quirks.h265 else options.main
+        self.profiles = channel_profiles(options.paths, main, options.sub, options.channels)
         self.state = CameraState(
             options.name,
             identity_of(options.seed, options.index),
@@ -123,7 +123,7 @@ class SimulatedCamera:
                 phase=phase,
                 mtu_bytes=options.mtu_bytes,
             )
-            for profile in self.profiles
+            for profile in self.profiles[:2]  # shared by the channels of a recorder
         }
         self.events = EventService(self.state)
         self._announced = Announced(self.state, self.faults, self.counters)
@@ -133,9 +133,6 @@ class SimulatedCamera:
         self.certificate: SelfSigned | None = None
         """What it shows over TLS; made when it starts, kept over restarts."""
         self._onvif: OnvifServer | None = None
-
-    def _first_encoder(self, encoder: Encoder) -> Encoder:
-        return replace(encoder, codec=Codec.H265) if self.quirks.h265 else encoder
 
     @property
     def name(self) -> str:
@@ -181,9 +178,9 @@ class SimulatedCamera:
     def _servers(self) -> list[RtspServer]:
         return [server for server in (self._rtsp, self._rtsps) if server is not None]
 
-    def rtsp_url(self, role: StreamRole = StreamRole.MAIN) -> str:
+    def rtsp_url(self, role: StreamRole = StreamRole.MAIN, channel: int = 1) -> str:
         """Return the stream's address without a login in it."""
-        path = next(profile.path for profile in self.profiles if profile.role is role)
+        path = next(p.path for p in self.profiles if p.role is role and p.channel == channel)
         return f"rtsp://{self.address}:{self.rtsp_port}{path}"
 
     def statistics(self) -> dict[str, Any]:
@@ -245,7 +242,7 @@ class SimulatedCamera:
             self._announce()
 
     async def _start_rtsp(self) -> None:
-        options, world = self.options, self._world
+        world = self._world
         dice = random.Random(os.urandom(16))  # noqa: S311 - RTP numbers and simulated loss, no secrets
         ports = RtspPorts(
             Paths(self.state, self.streams),
@@ -259,12 +256,12 @@ class SimulatedCamera:
             world.make_sink,
             lambda: self.sessions,
         )
-        self._rtsp = await RtspServer(ports, options.address, self.state.rtsp_port).__aenter__()
+        self._rtsp = await RtspServer(ports, self.address, self.state.rtsp_port).__aenter__()
         self.state.rtsp_port = self._rtsp.port
         if self.quirks.rtsps:
             self.certificate = self.certificate or SelfSigned(world.clock)
             secret = replace(ports, make_sink=WriterSink)  # a paced sink would write past TLS
-            self._rtsps = await RtspServer(secret, options.address, 0, tls=self.certificate.context).__aenter__()
+            self._rtsps = await RtspServer(secret, self.address, 0, tls=self.certificate.context).__aenter__()
 
     async def _start_onvif(self) -> None:
         services = {
@@ -328,10 +325,13 @@ class SimulatedCamera:
     async def switch(self, name: str, value: object) -> None:
         """Set a fault or a quirk by name and do what follows from it; raises BadInput.
 
-        Beside the fields of `Faults` and `Quirks` there are five acts: `drop_connections`, `motion` (an ONVIF
+        Beside the fields of `Faults` and `Quirks` there are six acts: `drop_connections`, `motion` (an ONVIF
         event with this state), `password` and `gop_frames` (somebody changes them on the camera's own page),
-        `certificate` (it makes another one for TLS).
+        `certificate` (it makes another one for TLS), `address` (a DHCP server gave it another one).
         """
+        if name == "address":
+            await self._move(value)
+            return
         if name == "drop_connections":
             await self.drop_connections()
             return
@@ -370,6 +370,15 @@ class SimulatedCamera:
             raise BadInput(f"a GOP has 1 to {MOST_GOP} frames")
         main = self.profiles[0]
         self.state.change_encoder(main, replace(main.encoder, gop_frames=value))
+
+    async def _move(self, value: object) -> None:
+        """Leave one loopback address without a word and answer at another, with the same ports."""
+        if not isinstance(value, str) or not is_loopback(value):
+            raise BadInput("a simulated camera moves to another loopback address only", value=value)
+        await self._unplug()
+        self.state.address = value
+        if not self.faults.offline:
+            await self._plug_in()
 
     async def _follow(self, name: str) -> None:
         if name == "offline":

@@ -11,7 +11,7 @@ import contextlib
 import ctypes
 import ipaddress
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Self
 
@@ -21,7 +21,7 @@ import anyio.to_thread
 from drivers.simulated.art import VARIANTS
 from drivers.simulated.camera import LOOP_S, MTU_BYTES, CameraOptions, CameraWorld, SimulatedCamera
 from drivers.simulated.discovery import Responder
-from drivers.simulated.faults import Quirks
+from drivers.simulated.faults import Faults, Quirks
 from drivers.simulated.live import Pacer
 from drivers.simulated.pacing import Pace, PacedSender
 from drivers.simulated.rtspd import WriterSink
@@ -35,6 +35,7 @@ from gateway.core.model import Login, Secret
 
 BASE_ADDRESS = "127.0.1.11"
 MOST_CAMERAS = 200
+MOST_CHANNELS = 64
 DISTINCT = 8
 """Cameras with pictures of their own: encoding eight takes a few seconds and about 20 MB."""
 ENCODER_THREADS = 2
@@ -73,12 +74,18 @@ class FarmOptions:
     """What the first cameras lack, one word each (`ODD`); the rest are good ones."""
     rtsp_only: bool = False
     """No ONVIF and no discovery: cameras that only have an RTSP address."""
+    channels: int = 1
+    """Above 1 each device is a recorder with so many cameras, which share its pictures."""
+    max_sessions: int = 0
+    """RTSP sessions a device serves at once; 0 = no limit."""
     warm: bool = True
     """Encode before the farm counts as entered."""
 
 
 QUICK = FarmOptions(main=QUICK_MAIN, sub=QUICK_SUB, loop_s=2, distinct=0)
 """For tests: `Farm(4, password="...", options=QUICK)`."""
+RECORDER = replace(QUICK, channels=16, max_sessions=16)
+"""A 16-channel recorder that has room for one viewer of each channel and refuses the 17th session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +115,8 @@ class Farm:
         """Prepare `count` cameras on addresses from `base` upwards; more than MOST_CAMERAS raises BadInput."""
         if not 0 <= count <= MOST_CAMERAS:
             raise BadInput(f"a farm has at most {MOST_CAMERAS} cameras", count=count)
+        if not 1 <= options.channels <= MOST_CHANNELS:
+            raise BadInput(f"a recorder has 1 to {MOST_CHANNELS} channels", channels=options.channels)
         login = Login(username, password if isinstance(password, Secret) else Secret(password))
         self.options, self._world = options, world
         self._pacer = Pacer(world.clock)
@@ -178,6 +187,8 @@ def camera_options(farm: FarmOptions, index: int, name: str, address: str, login
         loop_s=farm.loop_s,
         grain=farm.grain,
         mtu_bytes=farm.mtu_bytes,
+        channels=farm.channels,
+        faults=Faults(max_sessions=farm.max_sessions),
         quirks=odd_quirks(farm.odd[index]) if index < len(farm.odd) else Quirks(onvif=not farm.rtsp_only),
     )
 

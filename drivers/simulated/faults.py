@@ -115,6 +115,8 @@ class Quirks:
     b_frames: int = 0
     """Pictures sent out of order, from the next key frame after they are encoded; not in profiles Main and Baseline."""
     no_sub: bool = False
+    channels_off: tuple[str, ...] = ()
+    """Numbers of a recorder's channels without a camera: ONVIF lists them, RTSP has no picture (404)."""
     onvif_audio: bool = False
     """Profiles carry a G.711 encoder until a client takes it out (RTSP sends no sound either way)."""
     onvif: bool = True

@@ -19,6 +19,7 @@ from drivers.simulated.media_parts import (
     set_encoder,
     sound,
     source_configuration,
+    source_configurations,
     unmute,
 )
 from drivers.simulated.media_service import SNAPSHOT_PATH
@@ -42,7 +43,7 @@ class Media2Service:
             "GetProfiles": self._profiles,
             "GetStreamUri": self._stream_uri,
             "GetSnapshotUri": self._snapshot_uri,
-            "GetVideoSourceConfigurations": lambda _: source_configuration(self._state, "tr2:Configurations"),
+            "GetVideoSourceConfigurations": lambda _: source_configurations(self._state, "tr2:Configurations"),
             "GetVideoEncoderConfigurations": self._encoders,
             "GetVideoEncoderConfigurationOptions": self._options,
             "GetVideoEncoderInstances": self._instances,
@@ -81,7 +82,7 @@ class Media2Service:
     def _profile(self, profile: Profile) -> Xml:
         configurations = tag(
             "tr2:Configurations",
-            source_configuration(self._state, "tr2:VideoSource"),
+            source_configuration(self._state, "tr2:VideoSource", profile),
             encoder2(self._state, profile, "tr2:VideoEncoder"),
             *sound(self._state, profile, "tr2:AudioEncoder"),
         )

@@ -21,7 +21,6 @@ from drivers.simulated.state import (
     PROFILES,
     SIZES,
     SOURCE_CONFIGURATION,
-    SOURCE_TOKEN,
     CameraState,
     Encoder,
     Profile,
@@ -64,17 +63,22 @@ def source_size(state: CameraState) -> tuple[int, int]:
     )
 
 
-def source_configuration(state: CameraState, name: str) -> Xml:
-    """Return a VideoSourceConfiguration called `name`."""
+def source_configuration(state: CameraState, name: str, profile: Profile) -> Xml:
+    """Return the VideoSourceConfiguration of a profile, called `name`."""
     width, height = source_size(state)
     return tag(
         name,
         tag("tt:Name", "Source"),
-        tag("tt:UseCount", len(state.shown_profiles())),
-        tag("tt:SourceToken", SOURCE_TOKEN),
+        tag("tt:UseCount", sum(other.source == profile.source for other in state.shown_profiles())),
+        tag("tt:SourceToken", profile.source),
         tag("tt:Bounds", x=0, y=0, width=width, height=height),
-        token=SOURCE_CONFIGURATION,
+        token=profile.source_configuration,
     )
+
+
+def source_configurations(state: CameraState, name: str) -> Xml:
+    """Return the VideoSourceConfigurations of all channels."""
+    return join([source_configuration(state, name, profile) for profile in state.sources()])
 
 
 def resolution(width: int, height: int, name: str = "tt:Resolution") -> Xml:

@@ -16,6 +16,7 @@ from drivers.simulated.media_parts import (
     set_encoder,
     sound,
     source_configuration,
+    source_configurations,
     source_size,
     span,
     unmute,
@@ -26,7 +27,6 @@ from drivers.simulated.state import (
     MOST_GOP,
     PROFILES,
     SIZES,
-    SOURCE_TOKEN,
     CameraState,
     Profile,
 )
@@ -52,9 +52,11 @@ class MediaService:
             "GetStreamUri": lambda r: self._uri(self._stream_uri(profile_of(self._state, r))),
             "GetSnapshotUri": self._snapshot,
             "GetVideoSources": self._sources,
-            "GetVideoSourceConfigurations": lambda _: source_configuration(self._state, "trt:Configurations"),
-            "GetVideoSourceConfiguration": lambda _: source_configuration(self._state, "trt:Configuration"),
-            "GetCompatibleVideoSourceConfigurations": lambda _: source_configuration(self._state, "trt:Configurations"),
+            "GetVideoSourceConfigurations": lambda _: source_configurations(self._state, "trt:Configurations"),
+            "GetVideoSourceConfiguration": self._source_configuration,
+            "GetCompatibleVideoSourceConfigurations": lambda _: source_configurations(
+                self._state, "trt:Configurations"
+            ),
             "GetVideoEncoderConfigurations": self._encoders,
             "GetCompatibleVideoEncoderConfigurations": self._encoders,
             "GetVideoEncoderConfiguration": self._encoder,
@@ -85,7 +87,10 @@ class MediaService:
         return tag("trt:Capabilities", most, streaming, SnapshotUri=True, Rotation=False, OSD=True)
 
     def _profile(self, profile: Profile, name: str) -> Xml:
-        parts = [tag("tt:Name", profile.role), source_configuration(self._state, "tt:VideoSourceConfiguration")]
+        parts = [
+            tag("tt:Name", profile.role),
+            source_configuration(self._state, "tt:VideoSourceConfiguration", profile),
+        ]
         if profile.encoder.codec is Codec.H264:
             parts.append(encoder1(self._state, profile, "tt:VideoEncoderConfiguration"))
         parts += sound(self._state, profile, "tt:AudioEncoderConfiguration")
@@ -110,7 +115,15 @@ class MediaService:
 
     def _sources(self, _: SoapRequest) -> Xml:
         size = resolution(*source_size(self._state))
-        return tag("trt:VideoSources", tag("tt:Framerate", MOST_FPS), size, token=SOURCE_TOKEN)
+        rate = tag("tt:Framerate", MOST_FPS)
+        return join([tag("trt:VideoSources", rate, size, token=p.source) for p in self._state.sources()])
+
+    def _source_configuration(self, request: SoapRequest) -> Xml:
+        wanted = request.value("ConfigurationToken")
+        found = next((p for p in self._state.sources() if wanted in ("", p.source_configuration)), None)
+        if found is None:
+            raise invalid("NoConfig", "no such video source configuration")
+        return source_configuration(self._state, "trt:Configuration", found)
 
     def _encoders(self, _: SoapRequest) -> Xml:
         shown = [p for p in self._state.shown_profiles() if p.encoder.codec is Codec.H264]

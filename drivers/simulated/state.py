@@ -60,11 +60,23 @@ class Profile:
     path: str
     """RTSP path with query, beginning with a slash."""
     encoder: Encoder
+    channel: int = 1
+    """Of a recorder: from 1."""
     came_with: tuple[int, int] = field(init=False)
     """Size it was built with: always on offer beside `SIZES`, so that a client can take a change back."""
 
     def __post_init__(self) -> None:
         self.came_with = (self.encoder.width, self.encoder.height)
+
+    @property
+    def source(self) -> str:
+        """Return the token of its video source."""
+        return SOURCE_TOKEN if self.channel == 1 else f"vs{self.channel - 1}"
+
+    @property
+    def source_configuration(self) -> str:
+        """Return the token of its video source configuration."""
+        return SOURCE_CONFIGURATION if self.channel == 1 else f"vsc{self.channel - 1}"
 
     @property
     def encoder_token(self) -> str:
@@ -146,6 +158,10 @@ class CameraState:
     def shown_profiles(self) -> list[Profile]:
         """Return the profiles clients may see."""
         return [p for p in self.profiles if not (self.quirks.no_sub and p.role is StreamRole.SUB)]
+
+    def sources(self) -> list[Profile]:
+        """Return one profile of each video source, in the order of the channels."""
+        return list({profile.source: profile for profile in reversed(self.shown_profiles())}.values())[::-1]
 
     def h264_profile(self, encoder: Encoder) -> str:
         """Return the profile an encoder shows: a camera that came with B-frames came with High."""

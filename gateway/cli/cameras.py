@@ -25,6 +25,8 @@ from gateway.core.errors import BadInput
 from gateway.roofs.lookup import only
 
 PASSWORD_ENV = "VUON_CAMERA_PASSWORD"  # noqa: S105 - the name of a variable
+ADOPT_S = 120
+"""A recorder with 64 channels, each asked for its streams and its picture."""
 FIXED = 54
 """Columns of a found device's mark, address, profiles and state."""
 
@@ -185,7 +187,7 @@ def parse_address(text: str) -> str:
 
 
 def adopt(  # noqa: PLR0913, PLR0917 - one argument for each option
-    address: Annotated[str, typer.Argument(help="Địa chỉ IP · IP address")],
+    address: Annotated[str | None, typer.Argument(help="Địa chỉ IP · IP address")] = None,
     user: UserOption = "admin",
     name: Annotated[str | None, typer.Option(help="Tên camera · its name")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65_535, help="Cổng ONVIF · ONVIF port")] = None,
@@ -194,6 +196,13 @@ def adopt(  # noqa: PLR0913, PLR0917 - one argument for each option
         typer.Option(
             help="Không có ONVIF: /stream1, :8554/stream1, rtsps://:322/stream1 hoặc :8554 (tự dò) · RTSP path"
         ),
+    ] = None,
+    channels: Annotated[
+        str | None, typer.Option("--kenh", "--channels", help="Kênh của đầu ghi: 1,3-5 · channels of a recorder")
+    ] = None,
+    instead_of: Annotated[
+        str | None,
+        typer.Option("--thay", "--replace", metavar="CAMERA", help="Thay cho camera này · take this camera's place"),
     ] = None,
     clear: Annotated[
         bool,
@@ -207,33 +216,58 @@ def adopt(  # noqa: PLR0913, PLR0917 - one argument for each option
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Nhận camera vào hộp và bắt đầu ghi · adopt a camera and start recording (adopt).
+    """Nhận camera, hoặc mọi kênh của đầu ghi, và bắt đầu ghi · adopt a camera or a recorder's channels (adopt).
 
     Mật khẩu được hỏi tại chỗ, hoặc đọc từ ống dẫn hay $VUON_CAMERA_PASSWORD; hộp thử đúng một lần ·
     the password is asked for, or read from a pipe or $VUON_CAMERA_PASSWORD; it is tried once.
     """
     context = Context(config, data)
-    params: dict[str, Any] = {"address": parse_address(address)}
+    if address is None and instead_of is None:
+        raise BadInput("no address was given", case="adopt_address", key="address")
+    params: dict[str, Any] = {} if address is None else {"address": parse_address(address)}
     if user:
         params |= {"username": user, "password": read_password(context)}
-    params |= {key: value for key, value in (("name", name), ("port", port), ("rtsp_path", rtsp)) if value is not None}
+    given = (("name", name), ("port", port), ("rtsp_path", rtsp), ("channels", channels))
+    params |= {key: value for key, value in given if value is not None}
     if clear:
         params["clear_text"] = True
     with waiting(context, "cli.adopt.running"):
-        camera = context.run(context.ask("recorder", "adopt", params, timeout_s=60))["camera"]
+        answer = context.run(_adopt(context, params, instead_of))
     if as_json:
-        context.json(camera)
+        context.json(answer["cameras"][0] if len(answer["cameras"]) == 1 else answer["cameras"])
         return
-    show_adopted(context, camera)
+    for camera in answer["cameras"]:
+        show_adopted(context, camera, "cli.adopt.done" if instead_of is None else "cli.adopt.replaced")
+    _say_the_rest(context, answer)
+    context.say("cli.next", cmd="vuon tinh-trang")
 
 
-def show_adopted(context: Context, camera: dict[str, Any]) -> None:
+def show_adopted(context: Context, camera: dict[str, Any], words: str = "cli.adopt.done") -> None:
     """Say that a camera is ours, and stream by stream what is recorded of it."""
-    context.say("cli.adopt.done", name=camera["name"])
+    context.say(words, name=camera["name"])
     for stream in camera["streams"]:
         context.line("  " + describe(context, stream))
-    if camera.get("driver") == "onvif":
-        context.say("cli.next", cmd=f"vuon cai-dat-camera {camera['id']}")
+
+
+async def _adopt(context: Context, params: dict[str, Any], instead_of: str | None) -> dict[str, Any]:
+    """Adopt, or put what answers in a camera's place; a recorder with many channels takes its time."""
+    if instead_of is None:
+        return await context.ask("recorder", "adopt", params, timeout_s=ADOPT_S)
+    params = {**params, "camera": await camera_id(context, instead_of)}
+    return await context.ask("recorder", "camera.replace", params, timeout_s=ADOPT_S)
+
+
+def _say_the_rest(context: Context, answer: dict[str, Any]) -> None:
+    """Tell what was not adopted and why, and what comes next."""
+    if answer.get("empty"):
+        context.say("cli.adopt.empty", channels=", ".join(map(str, answer["empty"])))
+    if answer.get("already"):
+        context.say("cli.adopt.already", count=answer["already"])
+    if answer.get("left"):
+        context.say("cli.adopt.left", count=len(answer["left"]))
+    first = answer["cameras"][0]
+    if first.get("driver") == "onvif":
+        context.say("cli.next", cmd=f"vuon cai-dat-camera {first['id']}")
     context.say("cli.next", cmd="vuon tinh-trang")
 
 

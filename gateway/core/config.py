@@ -128,6 +128,8 @@ class Cameras(_Section):
     discovery_s: float = Field(default=4.0, ge=1, le=60)
     max_logins: int = Field(default=4, ge=1, le=32)
     max_connects_per_s: int = Field(default=10, ge=1, le=100)
+    away_s: float = Field(default=60.0, ge=2, le=3600)
+    search_every_s: float = Field(default=300.0, ge=2, le=86_400)
     events: bool = True
     max_calls_per_s: float = Field(default=1.0, ge=0.1, le=50)
     ntp_server: str = Field(default="", max_length=253)

@@ -16,6 +16,8 @@
     │   ├── CameraLoginRefused      the password is wrong: sent once, then never again by itself
     │   ├── CameraLocked            the camera locked the account for a while: no login until then
     │   ├── CameraOverloaded        453, 503, or 401 after a login that worked: back off
+    │   │   └── CameraSessionLimit  the device plays as many streams as it can; this one waits
+    │   ├── CameraSwapped           another device answers at the camera's address
     │   ├── CameraUnsupported       speaks no ONVIF, no H.264/H.265, neither TCP nor UDP
     │   │   └── CameraInsecure      wants the password in clear: it is never sent so
     │   ├── CameraCertificate       shows another TLS certificate than the first time: nothing is sent
@@ -146,6 +148,18 @@ class CameraOverloaded(CameraError):
     """453, 503, or 401 after a login that worked: the camera has no room; back off."""
 
     code = "camera_overloaded"
+
+
+class CameraSessionLimit(CameraOverloaded):
+    """The device serves no more sessions: main streams have them, this one waits for a place."""
+
+    code = "camera_session_limit"
+
+
+class CameraSwapped(CameraError):
+    """Another device answers at the camera's address: nothing is recorded under the old name."""
+
+    code = "camera_swapped"
 
 
 class CameraUnsupported(CameraError):

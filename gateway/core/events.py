@@ -42,7 +42,14 @@ _SOURCES = (
     # what the hub folds into a camera's state shares one lane, because lanes overtake each other
     _t("camera.adopted", Lane.ALARM, camera="public id", driver="onvif, rtsp, simulated", streams="number of streams"),
     _t("camera.removed", Lane.ALARM, camera="public id"),
-    _t("camera.state", Lane.ALARM, camera="public id", state="up, down, login_refused, silent", why="error code"),
+    _t(
+        "camera.state",
+        Lane.ALARM,
+        camera="public id",
+        state="up, down, login_refused, silent, swapped",
+        why="error code",
+    ),
+    _t("camera.replaced", Lane.ROUTINE, camera="public id"),
     _t("camera.address", Lane.ROUTINE, camera="public id"),
     _t(
         "camera.reported",

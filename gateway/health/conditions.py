@@ -50,7 +50,8 @@ _TYPES = (
     ConditionType("volume.read_only", Severity.RED, 5, ("recorder.down",)),
     ConditionType("volume.full", Severity.RED, 5, ("recorder.down",)),
     ConditionType("camera.login_refused", Severity.RED, 0, ("recorder.down",)),
-    ConditionType("camera.down", Severity.RED, 15, ("recorder.down", "camera.login_refused")),
+    ConditionType("camera.swapped", Severity.RED, 0, ("recorder.down",)),
+    ConditionType("camera.down", Severity.RED, 15, ("recorder.down", "camera.login_refused", "camera.swapped")),
     ConditionType(
         "camera.not_recording",
         Severity.RED,
@@ -58,6 +59,7 @@ _TYPES = (
         (
             "recorder.down",
             "camera.login_refused",
+            "camera.swapped",
             "camera.down",
             "volume.missing",
             "volume.read_only",
@@ -114,6 +116,8 @@ def read_status(status: Mapping[str, Any], before: AbstractSet[Raised] = frozens
 def _of_camera(camera: Mapping[str, Any]) -> Iterable[str]:
     if camera["state"] == "login_refused":
         yield "camera.login_refused"
+    if camera["state"] == "swapped":
+        yield "camera.swapped"
     if not camera["connected"]:
         yield "camera.down"
     if not camera["recording"]:

@@ -109,6 +109,8 @@ def _after(camera: CameraState, kind: str, data: Mapping[str, object]) -> Camera
         case "vn.vuon.camera.state.v1" if state == "up":
             # Connected again says nothing about footage; the cause of a gap that goes on stays unknown.
             return replace(camera, state=state, why="" if camera.state != "up" else camera.why)
+        case "vn.vuon.camera.state.v1" if state == "swapped":  # to the fleet it is lost; the cause says how
+            return replace(camera, state="down", why=why)
         case "vn.vuon.camera.state.v1" if state in STATES:
             return replace(camera, state=state, why=why)
         case "vn.vuon.recording.started.v1" if main:

@@ -26,6 +26,7 @@ from gateway.core.clock import Clock
 from gateway.core.config import Config
 from gateway.core.errors import CameraUnsupported
 from gateway.core.model import Login, PublicId
+from gateway.roofs.camera_driver import onvif_driver
 from recorder.registry import Camera, StreamSpec
 from recorder.settings import Keeper, SettingChange, SettingOutcome, SettingsWish, Settled
 
@@ -97,8 +98,7 @@ class SettingsDesk:
     async def _driver(self, camera: Camera, gate: LoginGate) -> AsyncIterator[OnvifDriver]:
         if camera.about.driver != OnvifDriver.name:
             raise CameraUnsupported("this camera is known by its stream only", driver=camera.about.driver)
-        about = camera.about
-        driver = OnvifDriver(about.address, about.port, gate, pool=self.pool, clock=self.clock)
+        driver = onvif_driver(camera, gate, self.pool, self.clock)
         driver.refused_by_maker = self.refused.setdefault(camera.public_id, set())
         try:
             yield driver

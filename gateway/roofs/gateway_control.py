@@ -255,7 +255,7 @@ def _weekday(text: str) -> int:
     """Return Monday = 0 from the Vietnamese count, where Monday is 2 and Sunday 8."""
     if text.strip() not in {"2", "3", "4", "5", "6", "7", "8"}:
         raise BadInput(f"{text!r} is no weekday; 2 is Monday, 8 is Sunday", case="weekday", key="days", value=text)
-    return int(text) - 2
+    return int(text.strip()) - 2
 
 
 def _choice(kind: type[E], text: str, key: str) -> E:

@@ -2,7 +2,7 @@
 
 Owns the building of the recorder: the drivers' objects are made here and handed to the recorder, which
 knows them as protocols only. Invariants: the network outlives the cameras that play through it, the disks
-outlive the network; one login gate per camera; the gateway's public key is read when the first ticket
+outlive the network; one login gate per device; the gateway's public key is read when the first ticket
 comes, so that recording never waits for the gateway.
 """
 
@@ -20,9 +20,13 @@ from zoneinfo import ZoneInfo
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from drivers.adopt import Learned, Means, learn
+from drivers.adopt import Learned, Means
+from drivers.channels import read_channels
+from drivers.discovery.directed import who_is_at
 from drivers.discovery.vendorsearch import VendorStep
 from drivers.gate import LoginGate
+from drivers.manychannels import LearnedDevice, Wish, learn_device
+from drivers.onvif.driver import OnvifDriver
 from drivers.onvif.pace import CallPool, Turns
 from drivers.retry import after_failure
 from drivers.rtsp.network import RtspNetwork
@@ -38,24 +42,27 @@ from gateway.core.secrets import load_seal_key, load_verify_key
 from gateway.core.supervise import FaultSink, contained
 from gateway.core.ticket import open_ticket
 from gateway.roofs.activation import Activation, doubted
+from gateway.roofs.camera_driver import onvif_driver
 from gateway.roofs.camera_settings import SettingsDesk, stream_spec
 from gateway.roofs.listening import listen_of
 from gateway.roofs.main import run_daemon
 from gateway.roofs.recorder_doctor import BoxDoctor
 from gateway.roofs.searching import Searching
+from recorder.adoption import AdoptOrder, Device
 from recorder.budget import StartBudget, knock
 from recorder.camera import Tools
+from recorder.finder import FindRule
 from recorder.gaps import GapLedger
+from recorder.identity import Identity
 from recorder.journal import Journal
 from recorder.losses import Losses
 from recorder.pending import MIGRATIONS as PENDING
 from recorder.pending import PendingLogins
-from recorder.registry import MIGRATIONS, Identity, LoginState, NewCamera, Registry, StreamSpec
+from recorder.registry import MIGRATIONS, Camera, LoginState, NewCamera, Registry, StreamSpec
 from recorder.retention import Rule
 from recorder.runs import RunBook, boot_id
 from recorder.school import SchoolKey, load_school_key
 from recorder.service import Parts, Recorder, Settings
-from recorder.service_cameras import AdoptOrder
 from recorder.settingbook import SettingBook
 from recorder.slot import Slot, SlotOptions
 from recorder.store import Store
@@ -77,28 +84,41 @@ class Drivers:
     network: RtspNetwork
     pool: CallPool = field(default_factory=CallPool)
 
-    async def learn(self, order: AdoptOrder) -> NewCamera:
-        """Ask a camera everything; its login is sent at most once."""
+    async def learn(self, order: AdoptOrder) -> Device:
+        """Ask a camera or recorder everything; its login is sent at most once."""
         means = Means(self.clock, self.pool, self.network)
         gate = LoginGate(order.login, clear_text=order.clear_text)
         found = self.searching.found.get((order.address, order.endpoint))
         path, rtsp_port, rtsp_tls = rtsp_place(order.rtsp_path)
+        wish = Wish(path, rtsp_port, read_channels(order.channels) if order.channels else None, rtsp_tls)
         try:
-            learned = await learn(
-                order.address,
-                order.port,
-                gate,
-                means,
-                found=found,
-                rtsp_path=path,
-                rtsp_port=rtsp_port,
-                rtsp_tls=rtsp_tls,
-            )
+            learned = await learn_device(order.address, order.port, gate, means, wish, found=found)
         except CameraUnreachable as error:
             if path is None and await is_up(order.address):
                 raise CameraUnsupported("nothing here speaks ONVIF", address=order.address) from error
             raise
-        return replace(new_camera(learned, order), tls_pin=gate.pin)
+        if not learned.about.endpoint:  # adopted by address: the mark by which it is known without a login
+            endpoint = (await who_is_at(order.address)).endpoint
+            learned = replace(learned, about=replace(learned.about, endpoint=endpoint))
+        return device_of(learned, order, gate.pin)
+
+    async def look(self, camera: Camera) -> Identity:
+        """Say what the device at a camera's address tells without a login; CameraUnreachable if nobody answers."""
+        spec = camera.streams[0].spec
+        if not await knock(spec.host, spec.port):
+            raise CameraUnreachable("no answer", address=spec.host, port=spec.port)
+        marks = await who_is_at(camera.about.address)
+        return Identity(marks.endpoint, marks.mac)
+
+    async def serial(self, camera: Camera, gate: LoginGate) -> str:
+        """Ask an ONVIF camera its serial number, with its login; "" for any other."""
+        if camera.about.driver != OnvifDriver.name:
+            return ""
+        driver = onvif_driver(camera, gate, self.pool, self.clock)
+        try:
+            return await driver.serial()
+        finally:
+            await driver.close()
 
 
 async def is_up(address: str) -> bool:
@@ -130,14 +150,23 @@ def rtsp_place(text: str | None) -> tuple[str | None, int, bool]:
     return path, int(port), tls
 
 
-def new_camera(learned: Learned, order: AdoptOrder) -> NewCamera:
+def device_of(learned: LearnedDevice, order: AdoptOrder, pin: str = "") -> Device:
+    """Translate a device with its channels; `pin` is the certificate it showed over TLS."""
+    cameras = [
+        replace(new_camera(replace(learned.about, streams=channel.streams), order, channel.number), tls_pin=pin)
+        for channel in learned.channels
+    ]
+    return Device(tuple(cameras), learned.empty)
+
+
+def new_camera(learned: Learned, order: AdoptOrder, channel: int = 0) -> NewCamera:
     """Translate what the drivers learned into what the registry stores."""
     return NewCamera(
         name=learned.name,
         driver=learned.driver,
         address=order.address,
         port=learned.port,
-        identity=Identity(learned.endpoint, learned.mac or "", learned.serial),
+        identity=Identity(learned.endpoint, learned.mac or "", learned.serial, channel),
         login=order.login,
         login_mode=learned.login_mode.value,
         manufacturer=learned.manufacturer,
@@ -153,7 +182,7 @@ def source_of(spec: StreamSpec) -> RtspSource:
 
 
 def make_gate(login: Login | None, state: LoginState) -> LoginGate:
-    """Return a camera's one login gate, with what is known of the login from before."""
+    """Return a login gate, with what is known of the login from before."""
     return LoginGate(login, refused=state is LoginState.REFUSED, proven=state is LoginState.ACCEPTED)
 
 
@@ -199,12 +228,13 @@ def search_of(config: Config, clock: Clock, pool: CallPool) -> Searching:
     )
 
 
-async def recovered_search(config: Config, clock: Clock, pool: CallPool, on_fault: FaultSink) -> Searching:
-    """Return what searches, after taking back an address that a killed search may have left."""
+async def drivers_of(config: Config, clock: Clock, network: RtspNetwork, on_fault: FaultSink) -> Drivers:
+    """Return the drivers' side of the recorder; a temporary address that a killed search left behind is gone then."""
+    pool = CallPool(turns=Turns(config.cameras.max_calls_per_s))
     searching = search_of(config, clock, pool)
     async with contained("temporary-address", on_fault):
         await searching.recover()
-    return searching
+    return Drivers(searching, clock, network, pool)
 
 
 def start_budget(config: Config, clock: Clock) -> StartBudget:
@@ -228,6 +258,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
         runs, ledger, losses = RunBook(db, boot_id()), GapLedger(journal), Losses(clock)
         disks = await slots(config, registry, losses, clock)
         store = Store(disks, losses, runs, registry, journal, clock)
+        drivers = await drivers_of(config, clock, network, on_fault)
         tools = Tools(
             clock=clock,
             player=network,
@@ -243,10 +274,8 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             journal=journal,
             registry=registry,
             on_fault=on_fault,
+            witness=drivers,
         )
-        pool = CallPool(turns=Turns(config.cameras.max_calls_per_s))
-        searching = await recovered_search(config, clock, pool, on_fault)
-        drivers = Drivers(searching, clock, network, pool)
         parts = Parts(
             db=db,
             journal=journal,
@@ -256,9 +285,9 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             store=store,
             vision=VisionClient(clock, sandbox=config.vision.sandbox) if config.vision.enabled else None,
             tools=tools,
-            discovery=searching,
+            discovery=drivers.searching,
             learn=drivers.learn,
-            activator=Activation(clock, pool, searching.found_at),
+            activator=Activation(clock, drivers.pool, drivers.searching.found_at),
             pending=PendingLogins(db, seal, clock),
             open_ticket=grants(config, clock),
             settings=(SettingBook(db, seal, journal, clock), SettingsDesk(config, clock, network, drivers.pool)),
@@ -266,7 +295,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             daemon=facts.as_dict,
             clock=clock,
             on_fault=on_fault,
-            listen=listen_of(config, clock, pool),
+            listen=listen_of(config, clock, drivers.pool),
             doctor=BoxDoctor(config, clock, drivers.pool),
         )
         async with Recorder(parts, settings(config)) as recorder:
@@ -284,6 +313,7 @@ def settings(config: Config) -> Settings:
         rule=Rule(config.retention.days, config.retention.max_bytes_per_stream),
         search_s=config.cameras.discovery_s,
         sub_streams=config.recording.sub_streams,
+        find=FindRule(config.cameras.away_s, config.cameras.search_every_s, config.cameras.discovery_s),
     )
 
 

@@ -28,8 +28,9 @@ from gateway.core.clock import Clock
 from gateway.core.config import Config
 from gateway.core.media import Codec
 from gateway.core.model import StreamRole
+from gateway.roofs.camera_driver import onvif_driver
 from gateway.roofs.camera_settings import posix_zone
-from recorder.camera import Gate
+from recorder.host import Gate
 from recorder.registry import Camera
 from recorder.service_doctor import Seen, StreamSeen
 
@@ -48,7 +49,7 @@ class BoxDoctor:
         if about.driver != OnvifDriver.name:
             return Said()
         assert isinstance(gate, LoginGate)  # the recorder knows the gates it was given by a protocol only
-        driver = OnvifDriver(about.address, about.port, gate, pool=self.pool, clock=self.clock)
+        driver = onvif_driver(camera, gate, self.pool, self.clock)
         driver.settle()
         try:
             return await checkup.look(driver)

@@ -21,15 +21,16 @@ from gateway.core.model import Action, Grant, PublicId, Role, StreamRole, new_pu
 from gateway.core.secrets import SealKey
 from gateway.core.ticket import open_ticket, sign
 from gateway.core.wire import ControlClient
+from recorder.adoption import AdoptOrder, Device
 from recorder.budget import StartBudget
 from recorder.camera import Tools
 from recorder.discovery import FoundCamera
+from recorder.host import Witness
 from recorder.losses import Losses
 from recorder.pending import PendingLogins
 from recorder.registry import NewCamera
 from recorder.retention import Rule
 from recorder.service import Parts, Recorder, Settings
-from recorder.service_cameras import AdoptOrder
 from recorder.settingbook import SettingBook
 from recorder.slot import Slot, SlotOptions
 from recorder.store import Store
@@ -56,7 +57,7 @@ class RecorderBox:
         self.clock = SystemClock()
         self.player = FakePlayer()
         self.discovery = FakeDiscovery()
-        self.learnable: dict[str, NewCamera | CameraError] = {}
+        self.learnable: dict[str, NewCamera | Device | CameraError] = {}
         self.orders: list[AdoptOrder] = []
         self.activator = FakeActivator()
         self.faults: list[BaseException] = []
@@ -65,6 +66,8 @@ class RecorderBox:
         self.recorder: Recorder
         self.books: Books
         self.watched: list[bool] = []
+        self.witness: Witness | None = None
+        """Set before the recorder starts: says who answers at a camera's address."""
         self.setter = FakeSetter()
         self._shown = 0
 
@@ -77,12 +80,12 @@ class RecorderBox:
     def found(self, found: list[FoundCamera]) -> None:
         self.discovery.found = found
 
-    async def learn(self, order: AdoptOrder) -> NewCamera:
+    async def learn(self, order: AdoptOrder) -> Device:
         self.orders.append(order)
         learned = self.learnable.get(order.address, CameraUnreachable("nothing there"))
         if isinstance(learned, CameraError):
             raise learned
-        return learned
+        return learned if isinstance(learned, Device) else Device((learned,))
 
     def open_ticket(self, ticket: Mapping[str, Any]) -> Grant:
         return open_ticket(ticket, self.key.public_key(), now_ms=self.clock.now_ms())
@@ -149,6 +152,7 @@ def parts_of(box: RecorderBox, own: Books) -> Parts:
         journal=own.journal,
         registry=own.registry,
         on_fault=lambda _, error: box.faults.append(error),
+        witness=box.witness,
     )
     return Parts(
         db=own.db,
@@ -177,9 +181,10 @@ async def _nobody(host: str, port: int) -> bool:
 
 
 @asynccontextmanager
-async def recorder_box(root: Path) -> AsyncIterator[RecorderBox]:
+async def recorder_box(root: Path, witness: Witness | None = None) -> AsyncIterator[RecorderBox]:
     """Run a recorder in this process; whatever a part threw away fails the test."""
     box = RecorderBox(root)
+    box.witness = witness
     settings = Settings(
         control_socket=root / "run" / "recorder.sock",
         feed_socket=root / "run" / "feed.sock",

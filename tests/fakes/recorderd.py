@@ -35,11 +35,15 @@ SMALL = FarmOptions(
 )
 
 
-def small_farm(count: int, root: Path) -> Farm:
-    """Return a farm whose identities and addresses are this test's own: others may run on the same loopback."""
+def own_address(root: Path, last: int = 11) -> str:
+    """Return a loopback address of this test's own: others may run at the same time."""
     number = zlib.crc32(str(root).encode())
-    base = f"127.{number % 200 + 20}.{number // 200 % 250}.11"
-    return Farm(count, password=PASSWORD, options=replace(SMALL, seed=str(root)), base=base)
+    return f"127.{number % 200 + 20}.{number // 200 % 250}.{last}"
+
+
+def small_farm(count: int, root: Path, options: FarmOptions = SMALL) -> Farm:
+    """Return a farm whose identities and addresses are this test's own."""
+    return Farm(count, password=PASSWORD, options=replace(options, seed=str(root)), base=own_address(root))
 
 
 CONFIG = """
@@ -69,6 +73,7 @@ class Recorderd:
     """One box's recorder: start, call, stop, kill, start again."""
 
     def __init__(self, root: Path, cameras: str = "") -> None:
+        """`cameras`: more lines of the configuration's section of that name."""
         self.root = root
         self.config = root / "config.toml"
         self.config.write_text(CONFIG.format(root=root, cameras=cameras))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,12 @@ from gateway.core.errors import CameraError
 from gateway.core.media import AccessUnit
 from gateway.core.model import Login, Secret, StreamId, StreamRole
 from gateway.core.secrets import SealKey
+from recorder.adoption import Device
 from recorder.gaps import GapCause, GapLedger
+from recorder.identity import Identity
 from recorder.journal import Journal
 from recorder.pending import MIGRATIONS as PENDING
-from recorder.registry import MIGRATIONS, Camera, Identity, LoginState, NewCamera, Registry, StreamSpec
+from recorder.registry import MIGRATIONS, Camera, LoginState, NewCamera, Registry, StreamSpec
 from recorder.runs import Run, RunBook
 
 BOOT = "0b0b0b0b-0000-4000-8000-000000000001"
@@ -62,6 +64,22 @@ def new_camera(number: int = 1, *, streams: int = 2, login: bool = True) -> NewC
     )
 
 
+def new_recorder(channels: int, *, number: int = 1, streams: int = 2) -> Device:
+    """Return what adoption would have learned of a recorder: one device, a camera for each channel."""
+    one = new_camera(number, streams=streams)
+    return Device(
+        tuple(
+            replace(
+                one,
+                name="",
+                identity=replace(one.identity, channel=channel),
+                streams=tuple(replace(spec, path=f"{spec.path}/{channel}") for spec in one.streams),
+            )
+            for channel in range(1, channels + 1)
+        )
+    )
+
+
 class FakeFootage:
     """Keeps runs and pictures instead of a disk."""
 
@@ -91,6 +109,8 @@ class Session:
     sink: Any
     over: asyncio.Future[CameraError] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
+    ended: bool = False
+
     def fail(self, error: CameraError) -> None:
         self.over.set_result(error)
 
@@ -114,6 +134,7 @@ class FakePlayer:
         try:
             raise await session.over
         finally:
+            session.ended = True
             self.left += 1
 
     async def wait_for(self, count: int) -> Session:

@@ -26,7 +26,7 @@ LIST: dict[str, Answer] = {
     "camera.list": {"cameras": [{"id": "a" * 16, "name": "Lớp Mầm 1"}, {"id": "b" * 16, "name": "Sân"}]},
     "camera.login": {},
     "camera.remove": {},
-    "adopt": {"camera": {"id": "c" * 16, "name": "Bếp [ăn]", "streams": STREAMS}},
+    "adopt": {"cameras": [{"id": "c" * 16, "name": "Bếp [ăn]", "streams": STREAMS}]},
 }
 
 
@@ -258,6 +258,47 @@ def test_what_is_no_address_is_refused_before_the_password(tmp_path: Path, addre
         assert box.calls == []
     assert done.code == 1
     assert "IP" in done.err
+
+
+def test_the_channels_of_a_recorder_are_told_one_by_one(tmp_path: Path) -> None:
+    """What was adopted, what was ours already, and which channels have no picture."""
+    cameras = [{"id": f"{n:016d}", "name": f"Đầu ghi kênh {n}", "streams": STREAMS} for n in (1, 2)]
+    answer = {"cameras": cameras, "empty": [5, 6], "already": 3}
+    with cli_box(tmp_path, {"recorder": {"adopt": answer}}) as box:
+        done = box.vuon("adopt", "10.0.0.9", "--channels", "1-6", typed="pw\n")
+        assert box.asked("adopt")[0]["channels"] == "1-6"
+        as_json = box.vuon("nhan", "10.0.0.9", "--kenh", "1-6", "--json", typed="pw\n")
+    assert done.code == 0
+    assert "Đầu ghi kênh 1" in done.out
+    assert "Đầu ghi kênh 2" in done.out
+    assert "5, 6" in done.out
+    assert "3 channels" in done.out
+    assert as_json.json() == cameras
+
+
+def test_a_camera_takes_the_place_of_another(tmp_path: Path) -> None:
+    """By name, with or without a new address; channels left over are told."""
+    answer = {"cameras": [{"id": "c" * 16, "name": "Sân", "streams": []}], "left": ["d" * 16]}
+    with cli_box(tmp_path, {"recorder": LIST | {"camera.replace": answer}}) as box:
+        done = box.vuon("adopt", "--replace", "Sân", typed="pw\n")
+        assert box.vuon("nhan", "10.0.0.9", "--thay", "Sân", typed="pw\n").code == 0
+        first, second = box.asked("camera.replace")
+        assert "address" not in first
+        assert second["address"] == "10.0.0.9"
+        assert first["camera"] == second["camera"]
+        assert box.asked("adopt") == []
+    assert done.code == 0
+    assert "Sân is the new camera now" in done.out
+    assert "1 cameras of the old recorder" in done.out
+
+
+def test_without_an_address_nothing_is_asked(tmp_path: Path) -> None:
+    """Neither a password nor a daemon."""
+    with cli_box(tmp_path, {"recorder": LIST}) as box:
+        done = box.vuon("adopt", typed="pw\n")
+        assert box.calls == []
+    assert done.code == 1
+    assert "--replace" in done.err
 
 
 def test_a_camera_that_does_not_answer_is_an_error_with_a_remedy(tmp_path: Path) -> None:

@@ -178,3 +178,11 @@ class TestLosingPackets:
         streams = [{"stream": "main", "lost_packets": 3, "bitrate_bps": 5}, {"stream": "sub", "lost_packets": None}]
         found = packets_of({"cameras": [{"id": CAM, "streams": streams}, {"id": "b" * 16}]})
         assert found == {(CAM, "main"): (3, 5), (CAM, "sub"): (0, 0)}
+
+
+def test_a_swapped_camera_is_one_alarm_at_once() -> None:
+    """Its lost picture and footage are hidden behind it, and nobody waits to tell."""
+    found = read_status(status(camera("swapped", connected=False, recording=False)))
+    assert codes(found) == {"camera.swapped", "camera.down", "camera.not_recording"}
+    assert codes(visible(dict.fromkeys(found, 0.0))) == {"camera.swapped"}
+    assert codes(visible(dict.fromkeys(found, 3600.0))) == {"camera.swapped"}

@@ -209,3 +209,10 @@ class TestTroubles:
             expected = [] if whole else [camera.number for camera in item.cameras if camera.kind is not Kind.GOOD]
             assert sorted(named) == expected
             assert bool(lines) is (item.lost or item.troubles > 0)
+
+
+def test_a_swapped_camera_is_lost_to_the_fleet() -> None:
+    """The board knows it as down, with the cause that says how."""
+    after = state(UP, "swapped", "camera_swapped")
+    assert (after.state, after.why, after.kind) == ("down", "camera_swapped", Kind.LOST)
+    assert state(after, "up").kind is Kind.GOOD

@@ -23,7 +23,7 @@ from drivers.onvif import auth, soap
 from drivers.onvif.client import device_path
 from drivers.onvif.documents import PREWARMED, SHARED, Documents
 from drivers.onvif.pace import ADOPTION_BURST, CallPool, Line, Pace, Turns
-from drivers.onvif.profiles import Profile, choose, from_media1, number
+from drivers.onvif.profiles import Profile, choose, from_media1, number, own_channel
 from drivers.onvif.replies import clock_of, http_date
 from drivers.onvif.transport import LoginAsked, Reply
 from drivers.rtsp.auth import Challenge
@@ -126,6 +126,16 @@ def test_adoption_may_burst_then_one_a_second() -> None:
     assert pace.wait_s(100_000_000_000) == 0.0
     assert pace.wait_s(100_000_000_000) == 1.0
     assert pace.wait_s(103_000_000_000) == 0.0
+
+
+def test_the_channels_of_a_recorder_are_asked_for_in_one_go() -> None:
+    """So many calls as were allowed, once; then the pace is what it was, and settling takes back the rest."""
+    pace = Pace(burst=1)
+    pace.allow(3)
+    assert [pace.wait_s(0) for _ in range(5)] == [0.0, 0.0, 0.0, 0.0, 1.0]
+    pace.allow(3)
+    pace.settle()
+    assert pace.wait_s(0) == 2.0
 
 
 def test_the_rate_after_adoption_is_configured() -> None:
@@ -347,3 +357,15 @@ def test_the_import_leaves_logging_alone() -> None:
     )
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert result.stdout.split() == ["0", str(logging.WARNING)]
+
+
+def test_a_channel_is_known_by_its_profile_before_its_place() -> None:
+    """A recorder that lost its first channel lists the others earlier; what is set must not go to a neighbour."""
+    one, two, three = choose([profile("a", 640, 480, source="A"), profile("b", 640, 480, source="B"),
+                              profile("c", 640, 480, source="C")])  # fmt: skip
+    assert own_channel((one, two, three), 0, "c") is three
+    assert own_channel((two, three), 1, "b") is two
+    assert own_channel((two, three), 1, "gone") is three
+    assert own_channel((two, three), 1) is three
+    with pytest.raises(CameraUnsupported):
+        own_channel((two, three), 2, "gone")

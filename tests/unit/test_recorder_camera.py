@@ -265,7 +265,7 @@ async def test_the_certificate_a_camera_showed_is_remembered(tmp_path: Path) -> 
         await made.feed(session)
         await made.until(lambda: made.task.camera.about.tls_pin == "ab" * 32)
         assert CameraTask(made.task.camera, made.tools()).gate.pin == "ab" * 32
-        await made.task.relogin(await made.own.registry.set_login(made.task.camera.public_id, Login("a", Secret("b"))))
+        made.task.relogin(await made.own.registry.set_login(made.task.camera.public_id, Login("a", Secret("b"))))
         assert made.task.gate.pin == ""
 
 
@@ -275,7 +275,7 @@ async def test_another_login_is_tried_at_once(tmp_path: Path) -> None:
         (await made.player.wait_for(1)).fail(CameraLoginRefused("x"))
         await made.until(lambda: len(made.retries) == 1)
         login = Login("admin", Secret("richtig"))
-        await made.task.relogin(await made.own.registry.set_login(made.task.camera.public_id, login))
+        made.task.relogin(await made.own.registry.set_login(made.task.camera.public_id, login))
         session = await made.player.wait_for(2)
         assert session.gate is made.gates[1]
         assert made.gates[1] == FakeGate(login, LoginState.UNTRIED)
@@ -292,7 +292,7 @@ async def test_another_login_replaces_what_plays_with_the_old_one(tmp_path: Path
         await made.feed(session)
         await made.until(lambda: made.task.state is State.UP)
         login = Login("admin", Secret("anders"))
-        await made.task.relogin(await made.own.registry.set_login(made.task.camera.public_id, login))
+        made.task.relogin(await made.own.registry.set_login(made.task.camera.public_id, login))
         other = await made.player.wait_for(2)
         assert other.gate is made.gates[1]
         assert made.retries == []
@@ -308,7 +308,7 @@ async def test_a_late_refusal_of_the_old_login_does_not_touch_the_new_one(tmp_pa
     async with world(tmp_path) as made:
         first = await made.player.wait_for(1)
         login = Login("admin", Secret("richtig"))
-        await made.task.relogin(await made.own.registry.set_login(made.task.camera.public_id, login))
+        made.task.relogin(await made.own.registry.set_login(made.task.camera.public_id, login))
         first.fail(CameraLoginRefused("x"))
         session = await made.player.wait_for(2)
         assert session.gate is made.gates[1]

@@ -24,7 +24,7 @@ from gateway.core.errors import (
     CameraUnsupported,
 )
 from gateway.core.model import Login
-from recorder.camera import Gate, State
+from recorder.camera import State
 from recorder.cameraevents import (
     AGAIN_S,
     DOUBTED_S,
@@ -37,6 +37,7 @@ from recorder.cameraevents import (
     pause_s,
 )
 from recorder.episodes import MOST_SOURCES, QUIET_S, STALE_S, Episodes, Told
+from recorder.host import Gate
 from recorder.registry import Camera
 from tests.fakes.clock import FakeClock
 from tests.fakes.recording import Books, books, new_camera

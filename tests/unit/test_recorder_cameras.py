@@ -18,13 +18,14 @@ from gateway.core.feedwire import Subscription
 from gateway.core.media import Codec
 from gateway.core.model import Login, PublicId, Secret, StreamRole, new_public_id
 from gateway.roofs.recorder import make_gate, new_camera, settings, slots, source_of
+from recorder.adoption import AdoptOrder
 from recorder.gaps import GapCause
 from recorder.holds import read_holds
+from recorder.identity import Identity
 from recorder.losses import Losses
-from recorder.registry import Identity, LoginState, StreamSpec
+from recorder.registry import LoginState, StreamSpec
 from recorder.retention import Hold
 from recorder.runs import Anchor, Run, Step, Told
-from recorder.service_cameras import AdoptOrder
 from tests.fakes.clock import FakeClock
 from tests.fakes.recorder_box import RecorderBox, recorder_box
 from tests.fakes.recording import books

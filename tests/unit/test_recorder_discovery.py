@@ -14,7 +14,7 @@ import pytest
 
 from gateway.core.errors import BadInput, CameraUnreachable, NotPermitted
 from recorder.discovery import FoundCamera, SearchOrder, SearchStep
-from recorder.registry import Identity
+from recorder.identity import Identity
 from recorder.service_discovery import MOST_TOLD, identity_among
 from tests.fakes.recorder_box import RecorderBox, adopt, recorder_box
 from tests.fakes.recording import new_camera

@@ -14,9 +14,9 @@ import pytest
 from gateway.core.errors import BadInput, CameraClosed, CameraOverloaded, NotFound
 from gateway.core.model import PublicId, StreamRole
 from gateway.core.wire import Peer, Request
-from recorder.camera import Gate
 from recorder.checklist import ChecklistBook
 from recorder.feed import Feed
+from recorder.host import Gate
 from recorder.registry import Camera
 from recorder.service_doctor import DOORS, HOUR_NS, DoctorService, Seen
 from recorder.vision.client import STALE_MS, VisionClient, _note

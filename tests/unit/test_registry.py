@@ -9,9 +9,10 @@ import pytest
 
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import Login, PublicId, Secret, StreamRole
-from recorder.registry import Identity, LoginState, same_camera
+from recorder.identity import Identity, same_camera
+from recorder.registry import LoginState
 from tests.fakes.clock import FakeClock
-from tests.fakes.recording import books, new_camera
+from tests.fakes.recording import books, new_camera, new_recorder
 
 pytestmark = pytest.mark.anyio
 
@@ -172,6 +173,34 @@ async def test_identity_needs_every_known_mark_to_agree(tmp_path: Path, identity
     async with books(tmp_path, FakeClock()) as own:
         await own.registry.add(new_camera())
         assert (same_camera(await own.registry.cameras(), identity) is not None) is same
+
+
+async def test_a_replaced_camera_keeps_its_name_and_streams(tmp_path: Path) -> None:
+    """The device is another, its password sealed for this camera; a stream it has more is added."""
+    async with books(tmp_path, FakeClock()) as own:
+        old = await own.registry.add(new_camera(1, streams=1))
+        new = dataclasses.replace(new_camera(7), name="khác", login=Login("u", Secret("p2")))
+        after = await own.registry.replace(old.public_id, new)
+        (again,) = await own.registry.cameras()
+        events = await own.journal.read(0, 10)
+    assert again == after
+    assert (after.public_id, after.name, after.added_ms) == (old.public_id, old.name, old.added_ms)
+    assert after.about.identity == new.identity
+    assert after.about.login == Login("u", Secret("p2"))
+    assert after.streams[0].id == old.streams[0].id
+    assert [stream.spec for stream in after.streams] == list(new.streams)
+    assert [event["type"] for event in events] == ["camera.adopted.v1", "camera.replaced.v1"]
+
+
+async def test_the_channels_of_a_recorder_are_stored_side_by_side(tmp_path: Path) -> None:
+    """One device, two cameras; the same channel again is refused."""
+    async with books(tmp_path, FakeClock()) as own:
+        first, second = new_recorder(2).cameras
+        added = [await own.registry.add(dataclasses.replace(new, name="Kênh")) for new in (first, second)]
+        with pytest.raises(BadInput) as refusal:
+            await own.registry.add(dataclasses.replace(second, name="Kênh"))
+    assert refusal.value.fields["camera"] == added[1].public_id
+    assert [camera.about.identity.channel for camera in added] == [1, 2]
 
 
 async def test_a_certificate_is_kept_until_another_login(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from gateway.core.errors import (
     CameraLoginRefused,
     CameraOverloaded,
     CameraSilent,
+    CameraSwapped,
     CameraUnreachable,
     CameraUnsupported,
 )
@@ -26,6 +27,7 @@ ALL = [
     CameraLoginRefused,
     CameraOverloaded,
     CameraSilent,
+    CameraSwapped,
     CameraUnreachable,
     CameraUnsupported,
 ]
@@ -74,6 +76,14 @@ def test_every_wait_is_bounded_and_jittered(kind: type[CameraError], failures: i
     if wait.kind is WaitKind.PAUSE:
         whole = after_failure(kind("x"), failures, 1.0).seconds
         assert whole / 2 <= wait.seconds <= whole
+
+
+@given(st.integers(1, 10_000), st.floats(0, 0.999))
+def test_a_stranger_is_looked_at_again_in_a_minute(failures: int, jitter: float) -> None:
+    """However long it stays: the old camera may come back, and looking costs no login."""
+    wait = after_failure(CameraSwapped("another"), failures, jitter)
+    assert wait.kind is WaitKind.PAUSE
+    assert 30 <= wait.seconds <= 60
 
 
 def test_a_locked_account_is_waited_out() -> None:

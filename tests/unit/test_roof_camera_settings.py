@@ -16,7 +16,8 @@ from gateway.core.config import Config
 from gateway.core.errors import BadInput, CameraClosed, CameraUnsupported
 from gateway.core.model import CameraId, Login, PublicId, Secret, StreamId, StreamRole
 from gateway.roofs.camera_settings import SettingsDesk, own_address, posix_zone, restated
-from recorder.registry import Camera, Identity, NewCamera, Stream, StreamSpec
+from recorder.identity import Identity
+from recorder.registry import Camera, NewCamera, Stream, StreamSpec
 from recorder.settings import SettingChange, SettingOutcome, SettingsWish
 from tests.fakes.camera_settings import PASSWORD, USER, Bench, FakeKeeper, Hurry, settings_bench
 from tests.fakes.clock import NOON_MS

@@ -12,20 +12,31 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lxml import etree
 from onvif import ONVIFCamera
 
 from drivers.simulated import __main__ as command
 from drivers.simulated.art import VARIANTS
 from drivers.simulated.camera import SimulatedCamera
 from drivers.simulated.control import handlers
-from drivers.simulated.farm import CLASSES, NEUTRAL_LABEL, QUICK, Farm, FarmOptions, camera_options, class_name
+from drivers.simulated.farm import (
+    CLASSES,
+    NEUTRAL_LABEL,
+    QUICK,
+    RECORDER,
+    Farm,
+    FarmOptions,
+    camera_options,
+    class_name,
+)
 from drivers.simulated.faults import Look
+from drivers.simulated.markup import local
 from drivers.simulated.scene import SceneStore
 from gateway.core.errors import BadInput, ConfigError, NotFound
 from gateway.core.media import Codec
 from gateway.core.model import Login, Secret, StreamRole
 from gateway.core.wire import ControlClient, Peer, Reply, Request
-from tests.fakes.simulated import PASSWORD, RtspClient, until
+from tests.fakes.simulated import PASSWORD, RtspClient, call, until
 
 pytestmark = pytest.mark.anyio
 
@@ -273,3 +284,50 @@ async def test_process_with_control_socket(tmp_path: Path) -> None:
         _, errors = await child.communicate()
     assert (child.returncode, errors) == (0, b"")
     assert not control.exists()
+
+
+async def test_a_moved_camera_answers_at_its_new_address_only() -> None:
+    """With the same ports and identity; only loopback addresses are taken."""
+    async with Farm(1, password=PASSWORD, base="127.84.0.1", options=PLAIN) as farm:
+        (camera,) = farm.cameras
+        ports, identity = (camera.rtsp_port, camera.onvif_port), camera.state.identity
+        await camera.switch("address", "127.84.0.9")
+        assert (camera.rtsp_port, camera.onvif_port, camera.state.identity) == (*ports, identity)
+        assert camera.rtsp_url().startswith("rtsp://127.84.0.9:")
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.84.0.1", ports[0])
+        answer = await asyncio.to_thread(_options, camera)
+        assert answer == 200
+        for wrong in ("192.168.1.1", "here", 5):
+            with pytest.raises(BadInput):
+                await camera.switch("address", wrong)
+
+
+def _options(camera: SimulatedCamera) -> int:
+    with RtspClient(camera) as client:
+        return client.once("OPTIONS", "*").status
+
+
+async def test_a_recorder_has_many_sources_and_one_of_everything_else() -> None:
+    """16 channels with two profiles each, 16 video sources, one pair of encoded scenes."""
+    async with Farm(1, password=PASSWORD, base="127.84.0.1", options=replace(RECORDER, discovery=False)) as farm:
+        (device,) = farm.cameras
+        assert len(device.state.shown_profiles()) == 32
+        assert [profile.source for profile in device.state.sources()] == [f"vs{n}" for n in range(16)]
+        assert len(device.streams) == 2
+        sources = await asyncio.to_thread(call, device, "trt", "GetVideoSources")
+        assert [e.get("token") for e in etree.fromstring(sources.body).iter() if local(e) == "VideoSources"] == [
+            f"vs{n}" for n in range(16)
+        ]
+        one = "<trt:ConfigurationToken>vsc3</trt:ConfigurationToken>"
+        found = await asyncio.to_thread(call, device, "trt", "GetVideoSourceConfiguration", one)
+        assert found.text("SourceToken") == "vs3"
+        none = "<trt:ConfigurationToken>vsc99</trt:ConfigurationToken>"
+        assert (await asyncio.to_thread(call, device, "trt", "GetVideoSourceConfiguration", none)).status == 400
+
+
+@pytest.mark.parametrize("channels", [0, 65])
+def test_a_recorder_has_a_sensible_number_of_channels(channels: int) -> None:
+    """As those on the market."""
+    with pytest.raises(BadInput):
+        Farm(1, password=PASSWORD, options=replace(PLAIN, channels=channels))

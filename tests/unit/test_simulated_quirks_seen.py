@@ -109,6 +109,11 @@ async def no_sub() -> None:
         assert (await talk(cam, lambda client: client.ask("DESCRIBE", url))).status == 404
 
 
+async def channels_off() -> None:
+    async with camera(channels_off=("1",)) as cam:
+        assert (await talk(cam, described)).status == 404
+
+
 async def onvif() -> None:
     async with camera(onvif=False) as cam:
         assert cam.onvif_port == 0
@@ -307,7 +312,7 @@ OWN_QUIRKS: dict[str, Proof] = {
     proof.__name__: proof
     for proof in (
         rtsp_digest, rtsp_basic, rtsp_qop, rtsp_anonymous, keepalive, session_timeout_s, tcp_only, udp_only,
-        wrong_content_base, h265, b_frames, no_sub, onvif, onvif_auth, onvif_digest, clock_skew_s, wsse_window_s,
+        wrong_content_base, h265, b_frames, no_sub, channels_off, onvif, onvif_auth, onvif_digest, clock_skew_s, wsse_window_s,
         clock_needs_login, wrong_host, no_get_services, no_media2, media2_crash, max_pull_points,
         needs_termination_time, absolute_time_only, unsubscribe_kills_all, sloppy_match, discovery_delay_s,
         lockout_after, lockout_s, vendor, inactive, onvif_off, activation,

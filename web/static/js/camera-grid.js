@@ -13,12 +13,13 @@ const PHONE_PX = 760;
 const RELOAD_AFTER_MS = 30000;
 const SURE_MS = 6000;
 /** What the box says of a camera that it has no picture of. */
-const LOST = ['down', 'login_refused', 'frozen', 'silent'];
+const LOST = ['down', 'login_refused', 'frozen', 'silent', 'swapped'];
 /** Colour and icon of each trouble; "norec" is the alarm. */
 const TROUBLE = {
   norec: ['bad', 'disk-off'],
   down: ['bad', 'video-off'],
   login_refused: ['bad', 'lock'],
+  swapped: ['bad', 'alert'],
   frozen: ['bad', 'image'],
   silent: ['warn', 'gauge'],
   unknown: ['warn', 'alert'],

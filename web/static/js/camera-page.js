@@ -7,7 +7,7 @@ import './clock.js';
 import './live-view.js';
 
 const EVERY_MS = 4000;
-const LOST = ['down', 'login_refused', 'frozen', 'silent'];
+const LOST = ['down', 'login_refused', 'frozen', 'silent', 'swapped'];
 let trouble = 'ok';
 const number = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 1 });
 const stage = /** @type {import('./live-view.js').LiveView} */ (document.querySelector('.stage live-view'));

@@ -1,0 +1,110 @@
+"""From what was learned of a device to the cameras we store: names, streams, what is ours already.
+
+Owns what is asked and learned (`AdoptOrder`, `Device`) and the pure rules of adoption. Invariants: a recorder's
+channel is named after the recorder and its number unless it is one camera; a stream that is not to be recorded is
+not stored; a login counts as untried until RTSP took it too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from gateway.core.errors import BadInput, CameraUnsupported
+from gateway.core.model import Login, StreamRole
+from recorder.identity import same_camera, same_channel
+from recorder.registry import MAX_NAME, Camera, LoginState, NewCamera
+
+CHANNEL_WORD = "kênh"
+"""In the names of a recorder's cameras, which are the school's own and in its language."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptOrder:
+    """What a driver needs to learn a camera."""
+
+    address: str
+    port: int | None
+    """None: try the usual ports."""
+    login: Login | None
+    rtsp_path: str | None
+    endpoint: str = ""
+    """What the search said of this address, if it said anything."""
+    channels: str = ""
+    """Of a recorder: `1,3-5`; empty = all."""
+    clear_text: bool = False
+    """The installer allowed the password to be sent as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """What was learned at one address: the cameras it has, and the channels that have no picture."""
+
+    cameras: tuple[NewCamera, ...]
+    empty: tuple[int, ...] = ()
+
+
+def channel_name(name: str, channel: int) -> str:
+    """Return `<name> kênh <n>`, cut to the length of a camera's name; channel 0 is the name alone."""
+    end = f" {CHANNEL_WORD} {channel}" if channel else ""
+    return name[: MAX_NAME - len(end)].rstrip() + end
+
+
+def to_adopt(
+    device: Device, known: Sequence[Camera], *, name: str, order: AdoptOrder, mac: str, sub_streams: bool
+) -> tuple[NewCamera, ...]:
+    """Return the cameras to store, those that are ours already left out.
+
+    Raises:
+        BadInput: all of them are (field `camera`: one of ours).
+        CameraUnsupported: a camera offers no stream.
+
+    """
+    found = [_made_ready(new, name, order.address, mac, sub_streams=sub_streams) for new in device.cameras]
+    ours = [same_camera(known, new.identity) for new in found]
+    fresh = tuple(new for new, camera in zip(found, ours, strict=True) if camera is None)
+    if not fresh:
+        camera = next((camera.public_id for camera in ours if camera is not None), "")
+        raise BadInput("this camera is adopted already", key="address", camera=camera)
+    return fresh
+
+
+def _made_ready(new: NewCamera, name: str, address: str, mac: str, *, sub_streams: bool) -> NewCamera:
+    wanted = tuple(spec for spec in new.streams if sub_streams or spec.role is StreamRole.MAIN)
+    if not wanted:
+        raise CameraUnsupported("the camera offers no stream", address=address)
+    identity = replace(new.identity, mac=new.identity.mac or mac)
+    base = name or new.name or address
+    return replace(
+        new,
+        name=channel_name(base, identity.channel),
+        streams=wanted,
+        identity=identity,
+        login_state=LoginState.UNTRIED,
+    )
+
+
+def to_replace(old: Sequence[Camera], fresh: Sequence[NewCamera]) -> list[tuple[Camera, NewCamera]]:
+    """Pair the cameras of a device with those of the one that took its place, channel by channel.
+
+    A camera keeps its name. A stream that the old one had and the new one lacks ends it: its footage would stop
+    without a word.
+
+    Raises:
+        CameraUnsupported: no channel fits, or one has fewer streams than before.
+
+    """
+    pairs = []
+    for camera in old:
+        new = next((item for item in fresh if same_channel(item.identity, camera.about.identity)), None)
+        if new is None:
+            continue
+        missing = {stream.role for stream in camera.streams} - {spec.role for spec in new.streams}
+        if missing:
+            raise CameraUnsupported(
+                "the new camera has fewer streams than the old one", address=new.address, missing=min(missing).value
+            )
+        pairs.append((camera, replace(new, name=camera.name)))
+    if not pairs:
+        raise CameraUnsupported("the new device has none of the old one's channels", channels=len(fresh))
+    return pairs
