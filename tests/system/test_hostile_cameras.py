@@ -1,0 +1,127 @@
+"""A hostile camera among good ones, against the real recorder: it learns nothing, reaches nobody, harms nobody."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from gateway.core.errors import BadInput, CameraError
+from tests.fakes.frames import Shown, contains_run, plain_text_of, recorded
+from tests.fakes.hostile import CANARY, SECRETS, Hostile, hostile
+from tests.fakes.hostile_rtsp import attacks
+from tests.fakes.hostile_soap import ASKED, RAW, lies
+from tests.fakes.recorderd import Recorderd, recorderd, small_farm
+from tests.fakes.third_host import ThirdHost
+from tests.fakes.watched_process import WatchedProcess
+
+pytestmark = [pytest.mark.anyio, pytest.mark.system]
+
+MOST_BYTES = 64 << 20
+"""How much more memory the recorder may take while it is attacked."""
+GOOD = 3
+
+
+@dataclass
+class Scene:
+    """A recorder with good cameras, the hostile one, and the host nobody may speak to."""
+
+    daemon: Recorderd
+    hostile: Hostile
+    third: ThirdHost
+    good: list[str]
+    shown: list[Shown]
+    watched: WatchedProcess
+
+    async def adopt_hostile(self, port: int = 8899, name: str = "x") -> str:
+        answer = await self.daemon.call(
+            "adopt", address=self.hostile.address, port=port, username="admin", password=CANARY, name=name
+        )
+        return str(answer["camera"]["id"])
+
+    async def check_neighbours(self) -> None:
+        """The good cameras have no gap, one run, and on disk exactly the pictures that were shown, each once."""
+
+        async def two_closed() -> bool:
+            counts = [
+                len((await self.daemon.call("segments", camera=c, stream="main", closed_only=True))["segments"])
+                for c in self.good
+            ]
+            return min(counts) >= 2
+
+        await self.daemon.until(two_closed)
+        for camera, shown in zip(self.good, self.shown, strict=True):
+            assert (await self.daemon.call("gaps", camera=camera))["gaps"] == []
+            pictures = await recorded(self.daemon, camera)
+            assert len(pictures) >= 50
+            assert contains_run(shown.pictures, pictures), camera
+
+    async def check_secrets(self) -> None:
+        """The password stands in no file, log, command line, nor in anything anybody was sent."""
+        assert plain_text_of(self.daemon.root, SECRETS) == []
+        seen = self.watched.command_lines() + bytes(self.third.data)
+        assert not [secret for secret in SECRETS if secret in seen]
+        assert (await self.hostile.tell())["secrets_seen"] == 0
+
+
+@asynccontextmanager
+async def scene(root: Path) -> AsyncIterator[Scene]:
+    farm = small_farm(GOOD, root)
+    first = farm.cameras[0].address.rsplit(".", 1)[0]
+    with ThirdHost(f"{first}.99") as third:
+        async with farm, hostile(f"{first}.66", third.address) as attacker, recorderd(root) as daemon:
+            shown = [Shown(camera) for camera in farm.cameras]
+            good = await daemon.adopt_all(farm)
+            await daemon.until_recording(GOOD)
+            yield Scene(daemon, attacker, third, good, shown, WatchedProcess(daemon.pid))
+
+
+async def attack_by_rtsp(stage: Scene) -> dict[str, int]:
+    """Let the adopted camera attack in every way; return by how much memory grew at most, by attack."""
+    camera = await stage.adopt_hostile()
+    await stage.daemon.until_recording(GOOD + 1)
+    grown, before, told = {}, stage.watched.resident_bytes(), await stage.hostile.tell()
+    for name in attacks(stage.third.address):
+        told = await stage.hostile.tell(rtsp=name)
+        stage.watched.reset_peak()
+        await stage.daemon.call("camera.login", camera=camera, username="admin", password=CANARY)
+        told = await stage.hostile.until_done(name, told["done"].get(name, 0), stage.daemon.log)
+        grown[name] = stage.watched.peak_bytes() - before
+    assert told["logins"]["basic login"] == 0
+    assert told["logins"]["login loop"] == 1
+    assert told["logins"]["stale loop"] == 2
+    await stage.hostile.tell(rtsp="")
+    await stage.daemon.call("camera.login", camera=camera, username="admin", password=CANARY)
+    await stage.daemon.until_recording(GOOD + 1)  # one that mends its ways is recorded again
+    return grown
+
+
+async def attack_by_soap(stage: Scene) -> dict[str, int]:
+    """Try to adopt the camera while it answers with lies and rubbish; return as `attack_by_rtsp` does."""
+    told = await stage.hostile.tell()
+    grown, before = {}, stage.watched.resident_bytes()
+    orders = [(told["port"], {"lie": name, "to": operation}) for name in lies("") for operation in ASKED]
+    orders += [(told["raw_port"], {"lie": "", "raw": name}) for name in RAW]
+    for port, order in orders:
+        await stage.hostile.tell(**order)
+        stage.watched.reset_peak()
+        with pytest.raises((BadInput, CameraError)):  # BadInput: the lie did no harm, and it is ours already
+            await stage.adopt_hostile(port)
+        grown[str(order)] = stage.watched.peak_bytes() - before
+    assert (await stage.hostile.tell())["bad_logins"] == 0
+    return grown
+
+
+async def test_a_hostile_camera_learns_nothing_reaches_nobody_and_harms_nobody(tmp_path: Path) -> None:
+    """By RTSP and SOAP: no packet to a third host, no secret out, +64 MB at most, every neighbour's picture kept."""
+    async with scene(tmp_path) as stage:
+        grown = await attack_by_rtsp(stage)
+        grown |= await attack_by_soap(stage)
+        assert {name: size for name, size in grown.items() if size > MOST_BYTES} == {}
+        assert stage.third.heard == []
+        assert "Traceback" not in stage.daemon.log()
+        await stage.check_secrets()
+        await stage.check_neighbours()
