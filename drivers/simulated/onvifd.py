@@ -2,7 +2,8 @@
 
 Owns the reading of requests and the choice of their answers (HTTP/1.1, keep-alive). Invariants: heads and bodies are
 bounded; every call is counted before it is answered; the clock and where the services are is told without a login
-unless a quirk says otherwise (ONVIF Core 5.9.4); head and body leave in one write, because two cost 40 ms a call (delayed ACK).
+unless a quirk says otherwise (ONVIF Core 5.9.4); head and body leave in one write, because two cost 40 ms a call
+(delayed ACK).
 """
 
 from __future__ import annotations

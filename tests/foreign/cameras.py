@@ -11,13 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import av
-import numpy as np
-
+from tests.fakes.films import FPS, film
 from tests.foreign.places import HANG_S, HERE, PYTHON, environment, need, program
 
 USER, PASSWORD = "admin", "Mat-khau-1"
-FPS = 10
 DEBIAN = "gir1.2-gst-rtsp-server-1.0 python3-gi gstreamer1.0-plugins-good gstreamer1.0-plugins-ugly"
 
 
@@ -60,25 +57,13 @@ def started(command: list[str], ready: str, log: Path, cwd: Path) -> Iterator[su
             process.communicate(timeout=HANG_S)
 
 
-def film(path: Path) -> None:
-    """Write three seconds of moving stripes for a camera that plays files."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=FPS)
-        stream.width, stream.height, stream.pix_fmt = 640, 360, "yuv420p"
-        for number in range(3 * FPS):
-            picture = np.zeros((360, 640, 3), dtype=np.uint8)
-            picture[:, :, 1] = (np.arange(640)[None, :] + 16 * number) % 256
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
-        container.mux(stream.encode(None))
-
-
 @contextlib.contextmanager
 def ipycam(root: Path) -> Iterator[Foreign]:
     """Run ipycam: WS-Discovery, ONVIF with WS-Security even for the clock, RTSP without a login."""
     need((PYTHON / "ipycam").exists(), "ipycam")
     program("ffmpeg")
     root.mkdir()
-    film(root / "film.mp4")
+    film(root / "film.mp4", pictures=30, size=(640, 360))
     onvif, rtsp = free_port(), free_port()
     settings = {
         "name": "La", "local_ip": "127.0.0.1", "username": USER, "password": PASSWORD, "hw_accel": "cpu",

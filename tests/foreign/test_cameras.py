@@ -16,8 +16,9 @@ from drivers.rtsponly import first_look
 from gateway.core.errors import CameraError, CameraLoginRefused
 from gateway.core.media import Codec
 from gateway.core.model import Action, Login, Secret
+from tests.fakes.films import FPS
 from tests.fakes.recorderd import Recorderd, recorderd
-from tests.foreign.cameras import FPS, PASSWORD, USER, Foreign, gstreamer, ipycam
+from tests.foreign.cameras import PASSWORD, USER, Foreign, gstreamer, ipycam
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 GST = "127.64.10.1"
