@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tests.fakes.recorderd import HANG_S, ROOT
@@ -26,14 +26,16 @@ class Hostile:
 
     address: str
     process: subprocess.Popen[str]
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def tell(self, **order: object) -> dict[str, Any]:
         """Give an order; returns what the camera counted."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps(order) + "\n")
-        self.process.stdin.flush()
-        return dict(json.loads(await asyncio.to_thread(self.process.stdout.readline)))
+        async with self._turn:
+            self.process.stdin.write(json.dumps(order) + "\n")
+            self.process.stdin.flush()
+            return dict(json.loads(await asyncio.to_thread(self.process.stdout.readline)))
 
     async def until_done(self, attack: str, before: int, log: Callable[[], str]) -> dict[str, Any]:
         """Wait until an attack came to its end more often than before; fails with `log` if it never does."""

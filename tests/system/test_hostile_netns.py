@@ -128,15 +128,15 @@ async def test_no_packet_leaves_for_a_third_host(names: dict[str, str], tmp_path
             with pytest.raises((BadInput, CameraError)):
                 await adopt(daemon, EVIL)
 
-        async def closed() -> bool:
-            return min([len(await daemon.segments(camera)) for camera in good]) >= 6  # two and one open, main and sub
+        async def closed() -> bool:  # one closed and one open, main and sub
+            return min([len(await daemon.segments(camera)) for camera in good]) >= 4
 
         await daemon.until(closed)
         loop = [slices(nals) for nals in UNITS]
         for camera in good:
             assert (await daemon.call("gaps", camera=camera))["gaps"] == []
             pictures = await recorded(daemon, camera)
-            assert len(pictures) >= 50
+            assert len(pictures) >= len(loop) / 2
             assert contains_run(loop * (len(pictures) // len(loop) + 2), pictures)
         assert (await attacker.tell())["secrets_seen"] == 0
         assert plain_text_of(tmp_path, SECRETS) == []
