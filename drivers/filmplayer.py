@@ -28,6 +28,8 @@ FILM_HOST = "film.invalid"
 """Host of the sources that are files: a name that no name server knows (RFC 6761 §6.4)."""
 BATCH = 32
 STALL_NS = 1_000_000_000
+LEAST_ROUND_90K = TICKS_PER_S
+"""A film of two pictures in a millisecond would otherwise be opened a thousand times a second."""
 
 
 def film_source(name: str) -> RtspSource:
@@ -77,7 +79,7 @@ class FilmPlayer:
                 await self._close(reader)
             if last_90k < 0:
                 raise CameraClosed("the film has no picture", address=path.name)
-            offset_90k, sets = offset_90k + last_90k + step_90k, reader.sets
+            offset_90k, sets = offset_90k + max(last_90k + step_90k, LEAST_ROUND_90K), reader.sets
 
     async def _show(self, picture: Picture, offset_90k: int, start_ns: int, sink: StreamSink) -> int:
         """Deliver a picture when it is due; returns the film's start, moved if we are late by a stall."""

@@ -17,9 +17,10 @@ ONVIF_PORT = 80
 
 
 def onvif(place: Place, gate: LoginGate, kit: Kit) -> OnvifDriver:
-    """Speak ONVIF to a host."""
+    """Speak ONVIF to a host; BadInput for what is none."""
     port = ONVIF_PORT if place.port is None else place.port
-    return OnvifDriver(place.text, port, gate, pool=kit.pool, clock=kit.clock, limits=kit.limits)
+    host = RtspSource(place.text, port, "/").host  # one rule for what a host is
+    return OnvifDriver(host, port, gate, pool=kit.pool, clock=kit.clock, limits=kit.limits)
 
 
 def rtsp(place: Place, gate: LoginGate, kit: Kit) -> RtspOnlyDriver:

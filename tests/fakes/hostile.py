@@ -20,6 +20,10 @@ SECRETS = [CANARY.encode(), base64.b64encode(CANARY.encode()), base64.b64encode(
 """The password as it is, and as Basic and sloppy clients would send it."""
 
 
+LOGINS = {"login loop": 1, "stale loop": 2}
+"""Attacks on the login, and how many answers they get: a session begun with an older login gives them none."""
+
+
 @dataclass
 class Hostile:
     """One hostile camera (or, never told to attack, a good one)."""
@@ -38,11 +42,14 @@ class Hostile:
             return dict(json.loads(await asyncio.to_thread(self.process.stdout.readline)))
 
     async def until_done(self, attack: str, before: int, log: Callable[[], str]) -> dict[str, Any]:
-        """Wait until an attack came to its end more often than before; fails with `log` if it never does."""
+        """Wait until an attack came to its end more often than before, and got the logins it draws out.
+
+        Fails with `log` if it never does.
+        """
         deadline = time.monotonic() + HANG_S
         while time.monotonic() < deadline:
             told = await self.tell()
-            if told["done"].get(attack, 0) > before:
+            if told["done"].get(attack, 0) > before and told["logins"].get(attack, 0) >= LOGINS.get(attack, 0):
                 return told
             await asyncio.sleep(0.05)
         raise AssertionError(f"{attack} never ended\n{log()}")

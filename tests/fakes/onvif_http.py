@@ -127,7 +127,7 @@ class FakeOnvif:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
                 pass
 
-        self._server = _Server((self.address, self.port), Handler)
+        self._server = QuietServer((self.address, self.port), Handler)
         self.port = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
@@ -301,7 +301,9 @@ def media2_profile(token: str, size: tuple[int, int], encoding: str) -> str:
     )
 
 
-class _Server(ThreadingHTTPServer):
+class QuietServer(ThreadingHTTPServer):
+    """Complains of nobody and asks no name server."""
+
     daemon_threads = True
     block_on_close = False
 

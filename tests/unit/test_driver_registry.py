@@ -68,6 +68,8 @@ def test_ports_nobody_named_are_the_usual_ones() -> None:
 @pytest.mark.parametrize(
     ("name", "place"),
     [
+        ("onvif", Place("192.168.1.64/x")),
+        ("onvif", Place("admin@192.168.1.64")),
         ("rtsp", Place("192.168.1.64")),
         ("rtsp", Place("192.168.1.64", path="stream1")),
         ("simulated", Place("192.168.1.64")),

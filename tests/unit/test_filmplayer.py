@@ -79,6 +79,15 @@ async def test_a_film_goes_round_at_its_own_pace(tmp_path: Path) -> None:
     assert [unit.nals for unit in sink.units[:25]] == [unit.nals for unit in sink.units[25:50]]
 
 
+async def test_a_very_short_film_goes_round_once_a_second(tmp_path: Path) -> None:
+    """However short it is, it is opened at most once a second."""
+    film(tmp_path / "la.mp4", pictures=3)
+    sink = Sink(7)
+    with pytest.raises(CameraClosed, match="enough"):
+        await FilmPlayer(Network(), tmp_path, Racing()).play(film_source("la.mp4"), GATE, sink)
+    assert [unit.pts_90k for unit in sink.units] == [0, 9000, 18_000, 90_000, 99_000, 108_000, 180_000]
+
+
 async def test_a_stall_is_not_caught_up_with(tmp_path: Path) -> None:
     """After ten minutes asleep the film goes on at its pace, not in a burst."""
     film(tmp_path / "la.mp4")
