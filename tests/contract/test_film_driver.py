@@ -101,7 +101,7 @@ async def test_capabilities_are_the_truth(tmp_path: Path) -> None:
     assert (health.latency_ms >= 0, health.clock_skew_ms) == (True, None)
     for ask in (
         made.snapshot,
-        lambda: made.plan(CameraSettings(gop_s=2)),
+        lambda: made.plan(CameraSettings(audio=False)),
         lambda: made.apply((Change("g", "4", "2"),)),
     ):
         with pytest.raises(CameraUnsupported):

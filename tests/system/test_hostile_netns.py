@@ -104,7 +104,7 @@ async def network(names: dict[str, str], root: Path) -> AsyncIterator[tuple[Reco
     async with AsyncExitStack() as stack:
         wire = stack.enter_context(watch(names[BOX]))
         cameras = [await stack.enter_async_context(hostile(at, THIRD, inside(names[at]))) for at in (*GOOD, EVIL)]
-        daemon = await stack.enter_async_context(recorderd(root, inside(names[BOX])))
+        daemon = await stack.enter_async_context(recorderd(root, "max_calls_per_s = 50", inside(names[BOX])))
         yield daemon, cameras, wire
 
 
