@@ -10,11 +10,12 @@ WORKERS := $(shell unshare -n ip link add name vuon0 type veth peer name vuon1 2
 endif
 export PYTHONDONTWRITEBYTECODE = 1
 
-.PHONY: help demo test check bench browser soak clean lock
+.PHONY: help demo test check bench browser soak foreign clean lock
 
 help:
 	@echo "make demo    a sample school on this machine (ARGS=\"--cameras 8 --port 9000\")"
 	@echo "make test    all tests but the soak"
+	@echo "make foreign only the cameras and clients of others, against ours"
 	@echo "make check   lint, types, import order, docs"
 	@echo "make browser only the tests in a real browser"
 	@echo "make bench   the benches, with their controls (PEERS=... for other programs)"
@@ -41,17 +42,32 @@ $(VENV)/.dev: $(BIN)/python constraints-dev.lock pyproject.toml
 	$(call install,constraints-dev.lock,what the gateway and its tests need)
 	@touch $(VENV)/.runtime
 
+# Cameras and clients of others, which only the tests run: beside the environment, never in it (two are called `onvif`).
+$(VENV)/.foreign: $(VENV)/.dev tests/foreign/requirements.txt tests/foreign/package.json tests/foreign/package-lock.json
+	@echo "==> installing foreign cameras and clients in $(VENV)/foreign (checked by hash)"
+	@rm -rf $(VENV)/foreign && mkdir -p $(VENV)/foreign/node
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+		--target $(VENV)/foreign/python -r tests/foreign/requirements.txt
+	@cp tests/foreign/package.json tests/foreign/package-lock.json $(VENV)/foreign/node
+	@if command -v npm > $(VENV)/npm.txt; then cd $(VENV)/foreign/node && npm ci --silent --ignore-scripts --no-audit --no-fund; \
+		else echo "    npm is missing (apt-get install npm): the test of its client will be skipped"; fi
+	@touch $@
+
 demo: $(VENV)/.runtime
 	@echo "==> starting the sample school (Ctrl+C stops it)"
 	@$(BIN)/vuon demo $(ARGS)
 
-test: $(VENV)/.dev
+test: $(VENV)/.foreign
 	@echo "==> running the tests ($(if $(filter 0,$(WORKERS)),one after another,$(WORKERS) processes))"
 	@$(BIN)/python -m pytest -m "not soak" -n $(WORKERS) --dist loadfile --max-worker-restart 0 $(ARGS)
 
 browser: $(VENV)/.dev
 	@echo "==> running the tests in a real browser"
 	@$(BIN)/python -m pytest tests/browser $(ARGS)
+
+foreign: $(VENV)/.foreign
+	@echo "==> running the tests with foreign cameras and clients"
+	@$(BIN)/python -m pytest tests/foreign $(ARGS)
 
 soak: $(VENV)/.dev
 	@echo "==> running the long tests"

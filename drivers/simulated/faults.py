@@ -130,6 +130,8 @@ class Quirks:
     """How far the camera's clock is ahead of true time."""
     wsse_window_s: float = 300.0
     """UsernameToken Created further off than this is refused."""
+    takes_old_tokens: bool = False
+    """A UsernameToken is good again and again within the window: libonvif sends one for a whole second."""
     clock_needs_login: bool = False
     wrong_host: str = ""
     """Host named in XAddrs and stream URIs instead of our own."""

@@ -1,8 +1,9 @@
 """The HTTP side of a simulated camera: SOAP services and stills, with two kinds of login.
 
 Owns the reading of requests and the choice of their answers (HTTP/1.1, keep-alive). Invariants: heads and bodies are
-bounded; every call is counted before it is answered; the clock is told without a login unless a quirk says
-otherwise (ONVIF Core 5.9.2); head and body leave in one write, because two cost 40 ms a call (delayed ACK).
+bounded; every call is counted before it is answered; the clock and what there is are told without a login
+unless a quirk says otherwise (ONVIF Core 5.9.4); head and body leave in one write, because two cost 40 ms a call
+(delayed ACK).
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ REALM = "vuon-sim"
 MOST_BODY_BYTES = 1 << 18
 IDLE_S = 60.0
 """A connection without a whole request, or whose answer is not read, is closed after this long."""
-WITHOUT_LOGIN = frozenset({"GetSystemDateAndTime"})
+WITHOUT_LOGIN = frozenset({"GetCapabilities", "GetEndpointReference", "GetServiceCapabilities", "GetSystemDateAndTime"})
+"""Of the class PRE_AUTH (ONVIF Core 5.9.4.3); host name and services are told after a login, as many cameras do."""
 _HTML = "text/html"
 _BROKEN = b"<!DOCTYPE html><html><body><h1>500 Internal Server Error</h1></body></html>"
 _REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 405: "Method Not Allowed"}

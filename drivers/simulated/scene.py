@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
 
+from drivers.annexb import split_annex_b
 from drivers.simulated.art import Classroom
 from drivers.simulated.faults import Look
 from drivers.simulated.rtp import packetize
@@ -93,18 +94,6 @@ class Loop:
                 for unit in self.units
             )
         return self._packets[key]
-
-
-def split_annex_b(data: bytes) -> list[bytes]:
-    """Split an Annex B byte stream into NAL units without start codes (H.264 Annex B.1)."""
-    nals: list[bytes] = []
-    start = data.find(b"\0\0\1")
-    while start >= 0:
-        end = data.find(b"\0\0\1", start + 3)
-        nal = data[start + 3 : end if end >= 0 else len(data)]
-        nals.append(nal.rstrip(b"\0") if end >= 0 else nal)
-        start = end
-    return [nal for nal in nals if nal]
 
 
 def nal_type(nal: bytes, codec: Codec) -> int:

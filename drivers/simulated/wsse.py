@@ -1,6 +1,6 @@
 """WS-UsernameToken as a camera checks it (OASIS UsernameToken Profile 1.0, ONVIF Core 5.9.3).
 
-Owns the clock window and the memory of used nonces. Invariants: a nonce is good once; the memory of
+Owns the clock window and the memory of used nonces. Invariants: a nonce is good once, but for a quirk; the memory of
 nonces is bounded; counts nothing (see `LoginBook.judge`).
 """
 
@@ -61,7 +61,8 @@ class TokenGate:
         except (binascii.Error, ValueError):
             return False
         at_ms = round((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1000)
-        fresh = abs(at_ms - now_ms) <= self._quirks.wsse_window_s * 1000 and encoded not in self._used
+        known = encoded in self._used and not self._quirks.takes_old_tokens
+        fresh = abs(at_ms - now_ms) <= self._quirks.wsse_window_s * 1000 and not known
         self._used[encoded] = None
         while len(self._used) > MOST_NONCES:
             self._used.popitem(last=False)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -186,6 +187,11 @@ def parse_address(text: str) -> str:
         raise BadInput(f"{text!r} is no IP address", case="address", key="address", value=text) from error
 
 
+def _place(text: str) -> str:
+    """Return what the recorder adopts: an IP address, or `driver:place` (`file:la.mp4`)."""
+    return text if re.fullmatch(r"[a-z][a-z0-9_-]*:[^:/][^:]*", text) else parse_address(text)
+
+
 def adopt(  # noqa: PLR0913, PLR0917 - one argument for each option
     address: Annotated[str | None, typer.Argument(help="Địa chỉ IP · IP address")] = None,
     user: UserOption = "admin",
@@ -224,8 +230,8 @@ def adopt(  # noqa: PLR0913, PLR0917 - one argument for each option
     context = Context(config, data)
     if address is None and instead_of is None:
         raise BadInput("no address was given", case="adopt_address", key="address")
-    params: dict[str, Any] = {} if address is None else {"address": parse_address(address)}
-    if user:
+    params: dict[str, Any] = {} if address is None else {"address": _place(address)}
+    if user and not (address or "").startswith("file:"):
         params |= {"username": user, "password": read_password(context)}
     given = (("name", name), ("port", port), ("rtsp_path", rtsp), ("channels", channels))
     params |= {key: value for key, value in given if value is not None}

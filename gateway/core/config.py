@@ -133,6 +133,8 @@ class Cameras(_Section):
     events: bool = True
     max_calls_per_s: float = Field(default=1.0, ge=0.1, le=50)
     ntp_server: str = Field(default="", max_length=253)
+    files: str = ""
+    """Folder of films that may be played as cameras (`file:NAME.mp4`); empty = none."""
 
 
 class Vision(_Section):

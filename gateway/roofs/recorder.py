@@ -15,6 +15,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -24,10 +25,12 @@ from drivers.adopt import Learned, Means
 from drivers.channels import read_channels
 from drivers.discovery.directed import who_is_at
 from drivers.discovery.vendorsearch import VendorStep
+from drivers.filmplayer import FILM_HOST, FilmPlayer
 from drivers.gate import LoginGate
 from drivers.manychannels import LearnedDevice, Wish, learn_device
 from drivers.onvif.driver import OnvifDriver
 from drivers.onvif.pace import CallPool, Turns
+from drivers.registry import Kit
 from drivers.retry import after_failure
 from drivers.rtsp.network import RtspNetwork
 from drivers.rtsp.source import DEFAULT_PORT, DEFAULT_TLS_PORT, RtspSource
@@ -46,6 +49,7 @@ from gateway.roofs.camera_driver import onvif_driver
 from gateway.roofs.camera_settings import SettingsDesk, stream_spec
 from gateway.roofs.listening import listen_of
 from gateway.roofs.main import run_daemon
+from gateway.roofs.named_drivers import films, learn_named
 from gateway.roofs.recorder_doctor import BoxDoctor
 from gateway.roofs.searching import Searching
 from recorder.adoption import AdoptOrder, Device
@@ -83,6 +87,7 @@ class Drivers:
     clock: Clock
     network: RtspNetwork
     pool: CallPool = field(default_factory=CallPool)
+    films: Path | None = None
 
     async def learn(self, order: AdoptOrder) -> Device:
         """Ask a camera or recorder everything; its login is sent at most once."""
@@ -91,6 +96,9 @@ class Drivers:
         found = self.searching.found.get((order.address, order.endpoint))
         path, rtsp_port, rtsp_tls = rtsp_place(order.rtsp_path)
         wish = Wish(path, rtsp_port, read_channels(order.channels) if order.channels else None, rtsp_tls)
+        kit = Kit(self.clock, self.pool, self.network, self.films)
+        if (known := await learn_named(order, wish, gate, kit)) is not None:
+            return device_of(known, order)
         try:
             learned = await learn_device(order.address, order.port, gate, means, wish, found=found)
         except CameraUnreachable as error:
@@ -105,6 +113,8 @@ class Drivers:
     async def look(self, camera: Camera) -> Identity:
         """Say what the device at a camera's address tells without a login; CameraUnreachable if nobody answers."""
         spec = camera.streams[0].spec
+        if spec.host == FILM_HOST:  # a film has nobody to ask
+            return camera.about.identity
         if not await knock(spec.host, spec.port):
             raise CameraUnreachable("no answer", address=spec.host, port=spec.port)
         marks = await who_is_at(camera.about.address)
@@ -234,7 +244,7 @@ async def drivers_of(config: Config, clock: Clock, network: RtspNetwork, on_faul
     searching = search_of(config, clock, pool)
     async with contained("temporary-address", on_fault):
         await searching.recover()
-    return Drivers(searching, clock, network, pool)
+    return Drivers(searching, clock, network, pool, films(config))
 
 
 def start_budget(config: Config, clock: Clock) -> StartBudget:
@@ -261,7 +271,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
         drivers = await drivers_of(config, clock, network, on_fault)
         tools = Tools(
             clock=clock,
-            player=network,
+            player=FilmPlayer(network, films(config), clock),
             make_gate=make_gate,
             make_source=source_of,
             retry=after_failure,

@@ -1,4 +1,7 @@
-"""How the conformance suite makes each driver: against one simulated camera, with one gate."""
+"""How the conformance suite makes each driver: against one simulated camera, with one gate.
+
+Films have neither: `test_film_driver.py` asks the same of their driver.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from drivers.gate import LoginGate
 from drivers.onvif.driver import OnvifDriver
 from drivers.onvif.pace import CallPool
 from drivers.onvif.transport import Limits
+from drivers.registry import Kit, Place, open_driver
 from drivers.rtsp.network import RtspNetwork
 from drivers.rtsp.source import RtspSource
 from drivers.rtsponly import RtspOnlyDriver
@@ -34,6 +38,12 @@ def rtsp_only(camera: SimulatedCamera, gate: LoginGate, network: RtspNetwork) ->
         for role in (StreamRole.MAIN, StreamRole.SUB)
     )
     return RtspOnlyDriver(main, gate, player=network, clock=SystemClock(), sub=sub)
+
+
+def simulated(camera: SimulatedCamera, gate: LoginGate, network: RtspNetwork) -> Driver:
+    """The simulated camera's driver, made by its entry point."""
+    kit = Kit(SystemClock(), CallPool(), network, limits=LIMITS)
+    return open_driver("simulated", Place(camera.address, camera.onvif_port), gate, kit)
 
 
 def _html(faults: Faults) -> None:
@@ -73,4 +83,5 @@ CASES = (
     Case("rtsp", rtsp_only, "rtsp", _garbage),
     Case("rtsp over udp", rtsp_only, "rtsp", _garbage, _udp_only, "rtsp"),
     Case("rtsps", rtsp_only, "rtsp", _garbage, _with_tls, "rtsp"),
+    Case("simulated", simulated, "onvif", _html),
 )

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 from typing import Self
 
 SOAP = "http://www.w3.org/2003/05/soap-envelope"
@@ -74,8 +75,9 @@ def media1_profile(token: str, source: str, size: tuple[int, int], encoding: str
 
 @dataclass
 class FakeOnvif:
-    """An ONVIF camera whose every trait is a field; entered = listening on 127.0.0.1."""
+    """An ONVIF camera whose every trait is a field; entered = listening on `address`."""
 
+    address: str = "127.0.0.1"
     auth: str = "wsse"
     """wsse, digest, basic, open."""
     algorithms: tuple[str, ...] = ("MD5",)
@@ -88,6 +90,7 @@ class FakeOnvif:
     advertised_host: str = ""
     advertised_port: int = 0
     media2: bool = False
+    serial: str = "SN7"
     scripted: dict[str, Answer] = field(default_factory=dict)
     """Answers by operation ("GET" for pictures), given instead of the true one after the login."""
     password: str = PASSWORD
@@ -96,6 +99,8 @@ class FakeOnvif:
     authorised: list[str] = field(default_factory=list)
     bad_logins: int = 0
     bodies: list[bytes] = field(default_factory=list)
+    headers: list[bytes] = field(default_factory=list)
+    """Request lines and headers, as they came."""
     _nonces: set[str] = field(default_factory=set)
     port: int = 0
 
@@ -122,7 +127,7 @@ class FakeOnvif:
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
                 pass
 
-        self._server = _Server(("127.0.0.1", self.port), Handler)
+        self._server = QuietServer((self.address, self.port), Handler)
         self.port = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
         self._thread.start()
@@ -138,6 +143,7 @@ class FakeOnvif:
     def _serve(self, request: BaseHTTPRequestHandler) -> None:
         body = request.rfile.read(int(request.headers.get("Content-Length", 0)))
         self.bodies.append(body)
+        self.headers.append(f"{request.requestline}\n{request.headers}".encode())
         found = re.search(rb"<(?:[\w-]+:)?Body>\s*<(?:[\w-]+:)?(\w+)", body)
         operation = found.group(1).decode() if found else request.command
         self.calls.append(operation)
@@ -214,7 +220,7 @@ class FakeOnvif:
     # what the camera says
 
     def _base(self) -> str:
-        return f"http://{self.advertised_host or '127.0.0.1'}:{self.advertised_port or self.port}/onvif"
+        return f"http://{self.advertised_host or self.address}:{self.advertised_port or self.port}/onvif"
 
     def _getsystemdateandtime(self, _: str) -> str:
         t = NOW + self.skew
@@ -229,7 +235,8 @@ class FakeOnvif:
     def _getdeviceinformation(self, _: str) -> str:
         return (
             "<tds:GetDeviceInformationResponse><tds:Manufacturer>Vườn</tds:Manufacturer><tds:Model>Mầm</tds:Model>"
-            "<tds:FirmwareVersion>1.2</tds:FirmwareVersion><tds:SerialNumber>SN7</tds:SerialNumber>"
+            "<tds:FirmwareVersion>1.2</tds:FirmwareVersion>"
+            f"<tds:SerialNumber>{self.serial}</tds:SerialNumber>"
             "<tds:HardwareId>H</tds:HardwareId></tds:GetDeviceInformationResponse>"
         )
 
@@ -294,9 +301,16 @@ def media2_profile(token: str, size: tuple[int, int], encoding: str) -> str:
     )
 
 
-class _Server(ThreadingHTTPServer):
+class QuietServer(ThreadingHTTPServer):
+    """Complains of nobody and asks no name server."""
+
     daemon_threads = True
     block_on_close = False
+
+    def server_bind(self) -> None:
+        """Bind without asking a name server who we are: inside a namespace nobody answers it."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = "camera", int(self.server_address[1])
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that hangs up is no news."""

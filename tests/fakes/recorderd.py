@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import zlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -72,9 +72,9 @@ sandbox = true
 class Recorderd:
     """One box's recorder: start, call, stop, kill, start again."""
 
-    def __init__(self, root: Path, cameras: str = "") -> None:
-        """`cameras`: more lines of the configuration's section of that name."""
-        self.root = root
+    def __init__(self, root: Path, cameras: str = "", within: Sequence[str] = ()) -> None:
+        """`cameras`: more lines of that section; `within`: what it runs through, such as `ip netns exec NAME`."""
+        self.root, self._within = root, within
         self.config = root / "config.toml"
         self.config.write_text(CONFIG.format(root=root, cameras=cameras))
         self.client = ControlClient(root / "run" / "recorder.sock", "recorder")
@@ -90,9 +90,14 @@ class Recorderd:
     def _spawn(self) -> subprocess.Popen[bytes]:
         with (self.root / "recorder.log").open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-m", "gateway.roofs.recorder", "--config", str(self.config)],
+                [*self._within, sys.executable, "-m", "gateway.roofs.recorder", "--config", str(self.config)],
                 cwd=ROOT, stderr=log, env={**os.environ, "PYTHONPATH": str(ROOT)},
             )  # fmt: skip
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
 
     async def answers(self) -> bool:
         try:
@@ -168,9 +173,9 @@ class Recorderd:
 
 
 @asynccontextmanager
-async def recorderd(root: Path, cameras: str = "") -> AsyncIterator[Recorderd]:
+async def recorderd(root: Path, cameras: str = "", within: Sequence[str] = ()) -> AsyncIterator[Recorderd]:
     """Run a daemon in `root`, with more lines for `[cameras]`; what is still running at the end is killed."""
-    daemon = Recorderd(root, cameras)
+    daemon = Recorderd(root, cameras, within)
     try:
         async with daemon.client:
             await daemon.start()

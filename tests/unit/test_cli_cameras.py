@@ -224,6 +224,15 @@ def test_adopting_sends_the_password_from_the_pipe(tmp_path: Path) -> None:
     assert "s3cret" not in done.out + done.err
 
 
+def test_an_address_may_name_its_driver(tmp_path: Path) -> None:
+    """A film is adopted by its name and asked for no password; other drivers' cameras have one."""
+    with cli_box(tmp_path, {"recorder": LIST}) as box:
+        assert box.vuon("nhan", "file:lop-la.mp4").code == 0
+        assert box.vuon("nhan", "simulated:127.0.1.11", typed="s3cret\n").code == 0
+        login = {"username": "admin", "password": "s3cret"}
+        assert box.asked("adopt") == [{"address": "file:lop-la.mp4"}, {"address": "simulated:127.0.1.11"} | login]
+
+
 def test_the_environment_comes_before_the_pipe(tmp_path: Path) -> None:
     """$VUON_CAMERA_PASSWORD wins, and JSON is the camera alone."""
     with cli_box(tmp_path, {"recorder": LIST}) as box:

@@ -24,7 +24,7 @@ from gateway.core.errors import (
 )
 from gateway.core.model import Login, Secret
 from tests.fakes.clock import FakeClock
-from tests.fakes.onvif_http import PASSWORD, USER, Answer, FakeOnvif, envelope, raw_server
+from tests.fakes.onvif_http import PASSWORD, USER, Answer, FakeOnvif, QuietServer, envelope, raw_server
 
 TINY = Limits(total_s=0.4, reply_bytes=64 << 10, snapshot_bytes=128 << 10)
 
@@ -63,7 +63,7 @@ def third_host() -> Iterator[tuple[int, list[str]]]:
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
             pass
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.2", 0), Handler)
+    server = QuietServer(("127.0.0.2", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:

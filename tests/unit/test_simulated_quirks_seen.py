@@ -24,6 +24,7 @@ from tests.fakes.simulated import (
     get,
     post,
     probe_message,
+    username_token,
 )  # fmt: skip
 from tests.fakes.simulated_client import camera, described, soap, talk
 from tests.fakes.simulated_onvif_proofs import ONVIF_QUIRKS
@@ -151,6 +152,14 @@ async def wsse_window_s() -> None:
         assert (await soap(cam)).status == 200
         await cam.switch("wsse_window_s", 30)
         assert (await soap(cam)).status == 400
+
+
+async def takes_old_tokens() -> None:
+    async with camera() as cam:
+        token = username_token()
+        assert [(await soap(cam, header=token)).status for _ in range(2)] == [200, 400]
+        await cam.switch("takes_old_tokens", True)
+        assert (await soap(cam, header=token)).status == 200
 
 
 async def clock_needs_login() -> None:
@@ -313,7 +322,7 @@ OWN_QUIRKS: dict[str, Proof] = {
     for proof in (
         rtsp_digest, rtsp_basic, rtsp_qop, rtsp_anonymous, keepalive, session_timeout_s, tcp_only, udp_only,
         wrong_content_base, h265, b_frames, no_sub, channels_off, onvif, onvif_auth, onvif_digest, clock_skew_s, wsse_window_s,
-        clock_needs_login, wrong_host, no_get_services, no_media2, media2_crash, max_pull_points,
+        takes_old_tokens, clock_needs_login, wrong_host, no_get_services, no_media2, media2_crash, max_pull_points,
         needs_termination_time, absolute_time_only, unsubscribe_kills_all, sloppy_match, discovery_delay_s,
         lockout_after, lockout_s, vendor, inactive, onvif_off, activation,
         ignores_set, refuses_profile, osd_ascii, needs_symbol,

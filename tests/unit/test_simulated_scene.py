@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from av.video.codeccontext import VideoCodecContext
 
+from drivers.annexb import split_annex_b
 from drivers.simulated.faults import Look
-from drivers.simulated.scene import Loop, SceneSpec, SceneStore, encode, nal_type, split_annex_b, still
+from drivers.simulated.scene import Loop, SceneSpec, SceneStore, encode, nal_type, still
 from gateway.core.media import Codec
 
 SPEC = SceneSpec("Lớp Lá 1", 0, 320, 180, 10, gop_frames=10, loop_frames=20, bitrate_bps=256_000)
