@@ -7,12 +7,10 @@ logins; an encoder change restarts its stream and drops the RTSP connections, as
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import os
 import random
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -21,72 +19,28 @@ import anyio.to_thread
 from drivers.simulated.certificate import SelfSigned
 from drivers.simulated.counters import Counters
 from drivers.simulated.device_service import DeviceService
-from drivers.simulated.discovery import Announced, Responder
+from drivers.simulated.discovery import Announced
 from drivers.simulated.event_service import EventService
 from drivers.simulated.faults import FIXED, Faults, Look, Quirks, set_by_name
 from drivers.simulated.imaging_service import ImagingService
-from drivers.simulated.live import LiveStream, Pacer
+from drivers.simulated.live import LiveStream
 from drivers.simulated.logins import LoginBook, User
 from drivers.simulated.media2_service import Media2Service
 from drivers.simulated.media_parts import codecs
 from drivers.simulated.media_service import MediaService
 from drivers.simulated.onvifd import OnvifServer
-from drivers.simulated.outlet import ByteSink
+from drivers.simulated.options import CameraOptions, CameraWorld
 from drivers.simulated.paths import Paths, channel_profiles, is_loopback
 from drivers.simulated.rtspd import RtspPorts, RtspServer, WriterSink
-from drivers.simulated.scene import SceneSpec, SceneStore, still
-from drivers.simulated.state import MAIN, MOST_GOP, SUB, CameraState, Encoder, Profile, identity_of
+from drivers.simulated.scene import SceneSpec, still
+from drivers.simulated.state import MOST_GOP, CameraState, Profile, identity_of
 from drivers.simulated.vendordoor import VendorPart
-from drivers.simulated.vendorwire import VendorResponder
-from gateway.core.clock import Clock
 from gateway.core.errors import AddressTaken, BadInput, CameraUnsupported
 from gateway.core.media import Codec
-from gateway.core.model import Login, Secret, StreamRole
+from gateway.core.model import Secret, StreamRole
 
-LOOP_S = 8
-"""Length of a scene's loop: both streams of a camera show the same instant."""
-MTU_BYTES = 1400
 _GOP_STAGGER = 7
 """Frames between the key frames of neighbours: not all cameras send their largest picture at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class CameraOptions:
-    """How one camera is set up; everything a farm decides for it."""
-
-    index: int
-    name: str
-    address: str
-    login: Login
-    label: str = ""
-    """Drawn on the picture; cameras with equal label and variant share their encodings. Empty = name."""
-    variant: int = 0
-    onvif_port: int = 0
-    rtsp_port: int = 0
-    seed: str = "vuon"
-    main: Encoder = MAIN
-    sub: Encoder = SUB
-    loop_s: int = LOOP_S
-    grain: int = 0
-    mtu_bytes: int = MTU_BYTES
-    paths: tuple[str, str] = ("/Streaming/Channels/{c}01", "/Streaming/Channels/{c}02")
-    """Main and sub; {c} is the channel, from 1."""
-    channels: int = 1
-    """Above 1 it is a recorder: one device whose channels show the same pictures."""
-    faults: Faults = field(default_factory=Faults)
-    quirks: Quirks = field(default_factory=Quirks)
-
-
-@dataclass(frozen=True, slots=True)
-class CameraWorld:
-    """What the cameras of a process share."""
-
-    store: SceneStore
-    pacer: Pacer
-    clock: Clock
-    responder: Responder | None
-    make_sink: Callable[[asyncio.StreamWriter], ByteSink] = WriterSink
-    vendors: VendorResponder | None = None
 
 
 class SimulatedCamera:

@@ -19,10 +19,11 @@ import anyio
 import anyio.to_thread
 
 from drivers.simulated.art import VARIANTS
-from drivers.simulated.camera import LOOP_S, MTU_BYTES, CameraOptions, CameraWorld, SimulatedCamera
+from drivers.simulated.camera import SimulatedCamera
 from drivers.simulated.discovery import Responder
 from drivers.simulated.faults import Faults, Quirks
 from drivers.simulated.live import Pacer
+from drivers.simulated.options import LOOP_S, MTU_BYTES, CameraOptions, CameraWorld
 from drivers.simulated.pacing import Pace, PacedSender
 from drivers.simulated.rtspd import WriterSink
 from drivers.simulated.scene import SHARED, SceneSpec, SceneStore

@@ -14,9 +14,10 @@ from drivers.base import CameraSettings, Capability, Change, Driver
 from drivers.gate import GateState, LoginGate
 from drivers.rtsp.network import RtspNetwork
 from drivers.rtsponly import first_look
-from drivers.simulated.camera import CameraOptions, SimulatedCamera
+from drivers.simulated.camera import SimulatedCamera
 from drivers.simulated.farm import QUICK, QUICK_MAIN, Farm, FarmWorld
 from drivers.simulated.faults import Quirks
+from drivers.simulated.options import CameraOptions
 from gateway.core.errors import CameraError, CameraLoginRefused, CameraUnreachable, CameraUnsupported
 from gateway.core.media import Codec
 from gateway.core.model import Login, Secret, StreamRole

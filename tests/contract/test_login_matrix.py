@@ -19,9 +19,10 @@ from drivers.onvif.driver import OnvifDriver
 from drivers.onvif.meaning import LOCKED_S
 from drivers.onvif.pace import CallPool
 from drivers.onvif.transport import Limits
-from drivers.simulated.camera import CameraOptions, SimulatedCamera
+from drivers.simulated.camera import SimulatedCamera
 from drivers.simulated.farm import QUICK, Farm, FarmWorld
 from drivers.simulated.faults import Quirks
+from drivers.simulated.options import CameraOptions
 from gateway.core.clock import SystemClock
 from gateway.core.errors import CameraLocked, CameraLoginRefused
 from gateway.core.model import Login, Secret, StreamRole

@@ -18,9 +18,10 @@ from drivers.onvif.pace import CallPool
 from drivers.rtsp.network import RtspNetwork
 from drivers.rtsp.source import RtspSource
 from drivers.rtsponly import first_look
-from drivers.simulated.camera import CameraOptions, SimulatedCamera
+from drivers.simulated.camera import SimulatedCamera
 from drivers.simulated.farm import RECORDER, Farm, FarmOptions, FarmWorld
 from drivers.simulated.faults import Quirks
+from drivers.simulated.options import CameraOptions
 from gateway.core.clock import SystemClock
 from gateway.core.errors import (
     CameraError,

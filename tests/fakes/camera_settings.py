@@ -13,9 +13,10 @@ from drivers.gate import LoginGate
 from drivers.onvif.driver import OnvifDriver
 from drivers.onvif.pace import CallPool
 from drivers.onvif.transport import Limits
-from drivers.simulated.camera import CameraOptions, SimulatedCamera
+from drivers.simulated.camera import SimulatedCamera
 from drivers.simulated.farm import QUICK, QUICK_MAIN, Farm, FarmWorld
 from drivers.simulated.faults import Quirks
+from drivers.simulated.options import CameraOptions
 from gateway.core.clock import SystemClock
 from gateway.core.errors import CameraError
 from gateway.core.model import Login, Secret

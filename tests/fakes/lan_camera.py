@@ -14,11 +14,12 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from drivers.simulated.camera import CameraOptions, CameraWorld, SimulatedCamera
+from drivers.simulated.camera import SimulatedCamera
 from drivers.simulated.discovery import Responder
 from drivers.simulated.farm import QUICK_MAIN, QUICK_SUB
 from drivers.simulated.faults import Quirks
 from drivers.simulated.live import Pacer
+from drivers.simulated.options import CameraOptions, CameraWorld
 from drivers.simulated.scene import SHARED
 from gateway.core.clock import SystemClock
 from gateway.core.model import Login, Secret

@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TypeVar
 
-from drivers.simulated.camera import CameraOptions, SimulatedCamera
+from drivers.simulated.camera import SimulatedCamera
 from drivers.simulated.farm import QUICK, Farm, FarmWorld
 from drivers.simulated.faults import Faults, Quirks
+from drivers.simulated.options import CameraOptions
 from tests.fakes.clock import FakeClock
 from tests.fakes.simulated import (
     PASSWORD,

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from drivers.simulated.camera import CameraOptions
 from drivers.simulated.farm import Farm, FarmOptions, FarmWorld
 from drivers.simulated.faults import Faults, Look, Quirks
 from drivers.simulated.media_parts import codecs
+from drivers.simulated.options import CameraOptions
 from drivers.simulated.state import Encoder
 from gateway.core.media import Codec
 from gateway.core.model import Login, Secret

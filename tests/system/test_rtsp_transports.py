@@ -16,9 +16,10 @@ from drivers.retry import WaitKind, after_failure
 from drivers.rtsp.network import RtspNetwork
 from drivers.rtsp.protocol import Timeouts
 from drivers.rtsp.source import RtspSource
-from drivers.simulated.camera import CameraOptions, SimulatedCamera
+from drivers.simulated.camera import SimulatedCamera
 from drivers.simulated.farm import QUICK, QUICK_MAIN, Farm, FarmWorld
 from drivers.simulated.faults import KeepAlive, Quirks, Sound
+from drivers.simulated.options import CameraOptions
 from gateway.core.errors import (
     CameraBadReply,
     CameraCertificate,

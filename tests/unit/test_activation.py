@@ -13,8 +13,9 @@ from drivers.adopt import Means as AdoptMeans
 from drivers.adopt import learn
 from drivers.gate import LoginGate
 from drivers.onvif.pace import CallPool
-from drivers.simulated.camera import CameraOptions, SimulatedCamera
+from drivers.simulated.camera import SimulatedCamera
 from drivers.simulated.farm import QUICK, Farm, FarmWorld
+from drivers.simulated.options import CameraOptions
 from drivers.vendors import activation
 from drivers.vendors.activation import Step
 from drivers.vendors.password import new_password

@@ -11,11 +11,11 @@ from dataclasses import replace
 import pytest
 from lxml import etree
 
-from drivers.simulated.camera import CameraOptions
 from drivers.simulated.discovery import GROUP, PORT, Announced, Responder, matches
 from drivers.simulated.farm import QUICK, Farm, FarmWorld
 from drivers.simulated.faults import Faults, Quirks
 from drivers.simulated.markup import find, parse, value_of
+from drivers.simulated.options import CameraOptions
 from tests.fakes.simulated import PASSWORD, probe_message
 
 pytestmark = pytest.mark.anyio

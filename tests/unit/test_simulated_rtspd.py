@@ -11,9 +11,10 @@ from typing import TypeVar
 
 import pytest
 
-from drivers.simulated.camera import CameraOptions, SimulatedCamera
+from drivers.simulated.camera import SimulatedCamera
 from drivers.simulated.farm import QUICK, Farm, FarmOptions, FarmWorld
 from drivers.simulated.faults import KeepAlive, Quirks
+from drivers.simulated.options import CameraOptions
 from drivers.simulated.outlet import MOST_WAITING_BYTES, InterleavedOutlet
 from drivers.simulated.rtspd import GARBAGE
 from gateway.core.errors import AddressTaken

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from drivers.simulated.camera import CameraOptions, SimulatedCamera
+from drivers.simulated.camera import SimulatedCamera
 from drivers.simulated.farm import QUICK, Farm, FarmWorld
 from drivers.simulated.faults import Faults, Quirks
+from drivers.simulated.options import CameraOptions
 from drivers.simulated.soap import SERVICE_PATHS
 from gateway.core.media import Codec
 from gateway.core.model import StreamRole
