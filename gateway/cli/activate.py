@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.cameras import UserOption, parse_address, read_password, show_adopted, waiting
+from gateway.cli.cameras import UserOption, parse_address, read_password, show_adopted, show_next, waiting
 from gateway.cli.context import ConfigOption, Context, DataOption, JsonOption, fail
 from gateway.core.errors import BadInput, by_code
 
@@ -99,6 +99,7 @@ def _carry_out(context: Context, params: dict[str, Any], login: dict[str, Any], 
         context.json(told)
     elif adopt:
         show_adopted(context, told["camera"])
+        show_next(context, told["camera"])
     else:
         context.say("cli.next", cmd=f"vuon nhan {told['address']} --port {told['port']} --user ''")
 

@@ -245,7 +245,7 @@ def adopt(  # noqa: PLR0913, PLR0917 - one argument for each option
     for camera in answer["cameras"]:
         show_adopted(context, camera, "cli.adopt.done" if instead_of is None else "cli.adopt.replaced")
     _say_the_rest(context, answer)
-    context.say("cli.next", cmd="vuon tinh-trang")
+    show_next(context, answer["cameras"][0])
 
 
 def show_adopted(context: Context, camera: dict[str, Any], words: str = "cli.adopt.done") -> None:
@@ -264,16 +264,19 @@ async def _adopt(context: Context, params: dict[str, Any], instead_of: str | Non
 
 
 def _say_the_rest(context: Context, answer: dict[str, Any]) -> None:
-    """Tell what was not adopted and why, and what comes next."""
+    """Tell what was not adopted, and why."""
     if answer.get("empty"):
         context.say("cli.adopt.empty", channels=", ".join(map(str, answer["empty"])))
     if answer.get("already"):
         context.say("cli.adopt.already", count=answer["already"])
     if answer.get("left"):
         context.say("cli.adopt.left", count=len(answer["left"]))
-    first = answer["cameras"][0]
-    if first.get("driver") == "onvif":
-        context.say("cli.next", cmd=f"vuon cai-dat-camera {first['id']}")
+
+
+def show_next(context: Context, camera: dict[str, Any]) -> None:
+    """Say what comes after an adoption."""
+    if camera.get("driver") == "onvif":
+        context.say("cli.next", cmd=f"vuon cai-dat-camera {camera['id']}")
     context.say("cli.next", cmd="vuon tinh-trang")
 
 

@@ -155,7 +155,7 @@ def test_json_is_what_the_recorder_said(tmp_path: Path) -> None:
 
 def test_adoption_suggests_it(tmp_path: Path) -> None:
     """For cameras that can be set."""
-    adopted: Answer = {"camera": {"id": CAMERA, "name": "Bếp", "driver": "onvif", "streams": []}}
+    adopted: Answer = {"cameras": [{"id": CAMERA, "name": "Bếp", "driver": "onvif", "streams": []}]}
     with cli_box(tmp_path, {"recorder": {"adopt": adopted}}) as box:
         out = box.vuon("nhan", "10.0.0.9", "--user", "").out
     assert f"vuon cai-dat-camera {CAMERA}" in out
