@@ -61,7 +61,7 @@ def merge(old: Found | None, new: Found) -> Found:
         **filled
         | {
             "endpoint": true_endpoint(best) or true_endpoint(rest) or best.endpoint,
-            "port": best.port or rest.port,
+            "port": _onvif_port(best, rest),
             "name": best.name or rest.name,
             "hardware": best.hardware or rest.hardware,
             "mac": best.mac or (rest.mac if rest.address == best.address else None),
@@ -71,6 +71,11 @@ def merge(old: Found | None, new: Found) -> Found:
             "how": _joined(old.how, new.how),
         },
     )
+
+
+def _onvif_port(best: Found, rest: Found) -> int:
+    """Return the port of the answer that named an ONVIF service: a vendor's discovery names the web page's."""
+    return next((one.port for one in (best, rest) if one.xaddrs and one.port), best.port or rest.port)
 
 
 def _joined(one: tuple[T, ...], other: tuple[T, ...]) -> tuple[T, ...]:
