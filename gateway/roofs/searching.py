@@ -120,7 +120,7 @@ class Searching:
             closer = await self._closer(outcome.found)
         found = tuple(_as_it_stays(item, temporary) for item in closer)
         self.found = {(item.address, true_endpoint(item)): item for item in found}
-        steps = next_steps(found, {str(ours.ip.ip) for ours in self._have()})
+        steps = next_steps(found, [ours.ip for ours in self._have()])
         return Explored(
             tuple(map(found_camera, found, steps)),
             tuple(map(_step, outcome.steps)),
