@@ -9,6 +9,7 @@ answer knew is not lost in another; memory is bounded, what does not fit is coun
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterable
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import TypeVar
 
@@ -82,6 +83,11 @@ def _joined(one: tuple[T, ...], other: tuple[T, ...]) -> tuple[T, ...]:
     return tuple(dict.fromkeys((*one, *other)))
 
 
+def in_order(devices: Iterable[Found]) -> tuple[Found, ...]:
+    """Return devices by address, as people look for them in a list."""
+    return tuple(sorted(devices, key=lambda found: (socket.inet_aton(found.address), found.endpoint)))
+
+
 @dataclass(slots=True)
 class Collection:
     """The devices of one search, each once."""
@@ -107,4 +113,4 @@ class Collection:
 
     def in_order(self) -> tuple[Found, ...]:
         """Return the devices by address."""
-        return tuple(sorted(self.devices, key=lambda found: (socket.inet_aton(found.address), found.endpoint)))
+        return in_order(self.devices)
