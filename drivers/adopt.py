@@ -145,8 +145,8 @@ async def _speaking_rtsp(address: str, asked: int, found: Found | None, means: M
     None: it does so nowhere, or nobody could play what we found.
     """
     known = found.rtsp_port if found else 0
-    usual = means.rtsp_ports if asked == DEFAULT_PORT else ()
-    for port in dict.fromkeys((known or asked, *usual)):
+    ports = (asked,) if asked != DEFAULT_PORT else (known or asked, *means.rtsp_ports)
+    for port in dict.fromkeys(ports):
         if means.player is not None and (server := await ask_rtsp(address, port, "", Look())) is not None:
             return port, server
     return None

@@ -64,9 +64,20 @@ def to_adopt(
     ours = [same_camera(known, new.identity) for new in found]
     fresh = tuple(new for new, camera in zip(found, ours, strict=True) if camera is None)
     if not fresh:
-        camera = next((camera.public_id for camera in ours if camera is not None), "")
-        raise BadInput("this camera is adopted already", key="address", camera=camera)
+        raise adopted_already(next(camera for camera in ours if camera is not None))
     return fresh
+
+
+def adopted_already(camera: Camera) -> BadInput:
+    """Return the error of an order to adopt or prepare a camera that is ours."""
+    return BadInput(
+        "this camera is adopted already",
+        case="adopted",
+        key="address",
+        camera=camera.public_id,
+        address=camera.about.address,
+        name=camera.name,
+    )
 
 
 def _made_ready(new: NewCamera, name: str, address: str, mac: str, *, sub_streams: bool) -> NewCamera:

@@ -1,6 +1,7 @@
 """Passwords we gave to cameras that are not adopted yet.
 
-Owns the table `pending_login` of `cameras.db` (pending.sql). Invariants: a password is stored, sealed and on
+Owns the table `pending_login` of `cameras.db` (pending.sql) and the error of a login that such a camera
+refuses. Invariants: a password is stored, sealed and on
 disk, before a camera is told it, so that no power cut leaves a camera whose password nobody knows; it
 stays until the camera is adopted; one an address: a camera that has no password yet gets the one kept for
 its address, since an earlier try may have reached it.
@@ -16,6 +17,7 @@ from sqlite_utils.db import Database as UtilsDatabase
 
 from gateway.core.clock import Clock
 from gateway.core.db import Database, apply_schema
+from gateway.core.errors import CameraLoginRefused
 from gateway.core.model import Login, Secret
 from gateway.core.secrets import SealKey
 
@@ -69,3 +71,11 @@ class PendingLogins:
             connection.execute("DELETE FROM pending_login WHERE address = ?", (address,))
 
         await self._db.write(drop)
+
+
+def refused_first(
+    error: CameraLoginRefused, address: str, login: Login | None, kept: Login | None
+) -> CameraLoginRefused:
+    """Return the error of a camera that is not ours yet: nothing of it can be set, another login has to be given."""
+    case = "login_wanted" if login is None else "login_kept" if login is kept else "login_first"
+    return CameraLoginRefused(error.message, **error.fields | {"address": address, "case": case})

@@ -13,10 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from gateway.core.errors import BadInput, CameraError, CameraUnsupported
+from gateway.core.errors import BadInput, CameraError, CameraLoginRefused, CameraUnsupported
 from gateway.core.model import Login, Secret
 from gateway.core.wire import Handler, Reply, Request
-from recorder.pending import PendingLogins
+from recorder.adoption import adopted_already
+from recorder.pending import PendingLogins, refused_first
 from recorder.registry import Registry
 
 PASSWORD, ONVIF = "password", "onvif"
@@ -79,7 +80,7 @@ class ActivateService:
         address, port = _address(request), request.number("port") if request.params.get("port") is not None else None
         for known in await self._registry.cameras():
             if known.about.address == address:
-                raise BadInput("this camera is adopted already", key="address", camera=known.public_id)
+                raise adopted_already(known)
         async with self._busy:
             needs = await self._activator.look(address, port)
             kept = await self._pending.find(address)
@@ -90,8 +91,9 @@ class ActivateService:
             return Reply(told | await self._make_ready(needs, kept, _login(request)))
 
     async def _make_ready(self, needs: Needs, kept: Login | None, given: Login | None) -> dict[str, Any]:
+        done: tuple[str, ...] = ()
         if needs.active:
-            done: tuple[str, ...] = ()
+            kept = kept if given is None else None  # what is kept may be of another camera that was at this address
         else:
             kept, done = await self._give_password(needs)
             given = kept
@@ -103,6 +105,8 @@ class ActivateService:
             raise BadInput("the device has a password: it is needed to switch ONVIF on", key="password")
         try:
             done += await self._activator.switch_onvif_on(needs, login)
+        except CameraLoginRefused as error:
+            raise refused_first(error, needs.address, login, kept) from error
         except CameraError as error:
             if not ours:
                 raise

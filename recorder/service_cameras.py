@@ -12,14 +12,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from gateway.core.errors import BadInput, CameraUnreachable, CameraUnsupported, NotFound
+from gateway.core.errors import BadInput, CameraLoginRefused, CameraUnreachable, CameraUnsupported, NotFound
 from gateway.core.model import Login, PublicId, Secret, is_public_id
 from gateway.core.wire import Handler, Reply, Request
-from recorder.adoption import AdoptOrder, Device, to_adopt, to_replace
+from recorder.adoption import AdoptOrder, Device, adopted_already, to_adopt, to_replace
 from recorder.cameras import Cameras, describe
 from recorder.discovery import FoundCamera
 from recorder.identity import Identity, of_device
-from recorder.pending import PendingLogins
+from recorder.pending import PendingLogins, refused_first
 from recorder.registry import Camera, Registry
 
 MAX_TEXT = 256
@@ -103,10 +103,13 @@ class CameraService:
             known = await self._registry.cameras()
             whole = [camera for camera in of_device(known, self._heard(order)) if not camera.about.identity.channel]
             if whole:
-                raise BadInput("this camera is adopted already", key="address", camera=whole[0].public_id)
+                raise adopted_already(whole[0])
             kept = await self._pending.find(order.address)
             order = replace(order, login=order.login or kept)
-            device = await self._learn(order)
+            try:
+                device = await self._learn(order)
+            except CameraLoginRefused as error:
+                raise refused_first(error, order.address, order.login, kept) from error
             fresh = to_adopt(
                 device, known, name=name, order=order, mac=self._heard(order).mac, sub_streams=self._sub_streams
             )

@@ -63,7 +63,7 @@ def read(data: bytes, source: str, ours: ifs.Address) -> VendorDevice | None:
         return None
     info = _part(_part(told, "params"), "deviceInfo")
     place = _part(info, "IPv4Address")
-    address = facts.host(place.get("IPAddress")) or source
+    address = facts.place(facts.host(place.get("IPAddress")), source, ours)
     return VendorDevice(
         vendor=VENDOR,
         address=address,
@@ -122,7 +122,7 @@ def old_read(data: bytes, source: str, ours: ifs.Address) -> VendorDevice | None
     third = data[_OLD_FIRST_BYTES + data[2] :][: struct.unpack_from("<H", data, 0x14)[0]]
     lines = [line.partition(":") for line in _text(third).splitlines()[:64]]
     told = {key.strip(): value.strip() for key, _, value in lines}
-    address = facts.host(str(IPv4Address(data[0x38:0x3C]))) or source
+    address = facts.place(facts.host(str(IPv4Address(data[0x38:0x3C]))), source, ours)
     return VendorDevice(
         vendor=VENDOR,
         address=address,

@@ -9,6 +9,7 @@ answer knew is not lost in another; memory is bounded, what does not fit is coun
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterable
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import TypeVar
 
@@ -61,7 +62,7 @@ def merge(old: Found | None, new: Found) -> Found:
         **filled
         | {
             "endpoint": true_endpoint(best) or true_endpoint(rest) or best.endpoint,
-            "port": best.port or rest.port,
+            "port": _onvif_port(best, rest),
             "name": best.name or rest.name,
             "hardware": best.hardware or rest.hardware,
             "mac": best.mac or (rest.mac if rest.address == best.address else None),
@@ -73,8 +74,18 @@ def merge(old: Found | None, new: Found) -> Found:
     )
 
 
+def _onvif_port(best: Found, rest: Found) -> int:
+    """Return the port of the answer that named an ONVIF service: a vendor's discovery names the web page's."""
+    return next((one.port for one in (best, rest) if one.xaddrs and one.port), best.port or rest.port)
+
+
 def _joined(one: tuple[T, ...], other: tuple[T, ...]) -> tuple[T, ...]:
     return tuple(dict.fromkeys((*one, *other)))
+
+
+def in_order(devices: Iterable[Found]) -> tuple[Found, ...]:
+    """Return devices by address, as people look for them in a list."""
+    return tuple(sorted(devices, key=lambda found: (socket.inet_aton(found.address), found.endpoint)))
 
 
 @dataclass(slots=True)
@@ -102,4 +113,4 @@ class Collection:
 
     def in_order(self) -> tuple[Found, ...]:
         """Return the devices by address."""
-        return tuple(sorted(self.devices, key=lambda found: (socket.inet_aton(found.address), found.endpoint)))
+        return in_order(self.devices)

@@ -235,16 +235,6 @@ async def discover(
                     yield found
 
 
-async def discover_all(
-    interfaces: Sequence[str], seconds: float, *, loopback: bool = False, message_id: Callable[[], UUID] = uuid4
-) -> tuple[Found, ...]:
-    """Search to the end and return each device once, as last told, in order of address."""
-    collection = Collection()
-    async for found in discover(interfaces, seconds, loopback=loopback, message_id=message_id):
-        collection.add(found)
-    return collection.in_order()
-
-
 async def open_address(
     opener: Callable[[ifs.Address], socket.socket],
     ours: ifs.Address,

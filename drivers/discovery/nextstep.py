@@ -3,7 +3,7 @@
 Owns the joining of what ONVIF and the vendors' discovery said of one device, and the rule of the next
 step. Pure. Invariants: each device comes out once; a device that needs nothing has no step; a command
 names only addresses and interfaces, never a text a device sent; no step makes this machine part of a
-network that is not private.
+network that is not private, or a second time of one that it is in.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from drivers.base import DeviceState, Found
 from drivers.discovery.merging import true_endpoint
@@ -21,6 +21,8 @@ from drivers.discovery.vendordevice import WEB_PORT
 
 _SPARE = range(250, 1, -1)
 """Last numbers of addresses we take for a while, the least likely to be somebody's first."""
+REACH_S = 3600
+"""The kernel takes such an address back: time enough to give a few cameras addresses of the school's network."""
 _ONVIF_STEPS = frozenset({"passive", "multicast", "sweep"})
 _PASSWORDLESS = frozenset({DeviceState.INACTIVE, DeviceState.UNINITIALISED})
 
@@ -104,36 +106,39 @@ def alone(vendor: Found) -> Found:
     return replace(vendor, state=DeviceState.NO_ONVIF)
 
 
-def next_steps(found: Sequence[Found], taken: Collection[str] = ()) -> tuple[NextStep | None, ...]:
-    """Return each device's next step, in order; `taken` are addresses of ours.
+def next_steps(found: Sequence[Found], ours: Sequence[IPv4Interface] = ()) -> tuple[NextStep | None, ...]:
+    """Return each device's next step, in order; `ours` are the addresses this machine has.
 
     New cameras share their factory address: what is sent there reaches one of them or the other, so that
     they have to be taken one at a time.
     """
-    used = {item.address for item in found} | set(taken)
+    used = {item.address for item in found} | {str(address.ip) for address in ours}
+    networks = tuple(address.network for address in ours)
     shared = Counter(item.address for item in found)
     steps = []
     for item in found:
-        step = next_step(item, used)
+        step = next_step(item, used, networks)
         if step is not None and shared[item.address] > 1:
             step = NextStep(Remedy.APART, item.address, "vuon tim")
         steps.append(step)
     return tuple(steps)
 
 
-def next_step(found: Found, taken: Collection[str] = ()) -> NextStep | None:
+def next_step(found: Found, taken: Collection[str] = (), networks: Collection[IPv4Network] = ()) -> NextStep | None:
     """Return what to do next with a device; None when it can be adopted, or nothing is known against that.
 
     Args:
         found: as `settle` returns it.
         taken: addresses that are somebody's, as far as known.
+        networks: those this machine is in; none is joined a second time, by another card.
 
     """
     if not found.on_subnet:
-        address = spare_address(found.address, taken)
+        address = spare_address(found.address, taken, networks)
         if address is None or not found.vendor:
             return None
-        command = f"sudo ip address add {address} dev {shlex.quote(found.interface)}"
+        lifetime = f"valid_lft {REACH_S} preferred_lft {REACH_S}"
+        command = f"sudo ip address add {address} dev {shlex.quote(found.interface)} {lifetime}"
         return NextStep(Remedy.REACH, found.address, command)
     port = "" if found.port == WEB_PORT else f" --port {found.port}"
     command = f"vuon kich-hoat {found.address}{port}"
@@ -144,13 +149,15 @@ def next_step(found: Found, taken: Collection[str] = ()) -> NextStep | None:
     return None
 
 
-def spare_address(device: str, taken: Collection[str]) -> IPv4Interface | None:
+def spare_address(device: str, taken: Collection[str], networks: Collection[IPv4Network] = ()) -> IPv4Interface | None:
     """Return a free address beside a device's (in its /24) with its prefix; None unless its network is private.
 
-    A lying answer could name anybody's network, and an address in it would lead our packets astray.
+    A lying answer could name anybody's network, and an address in it would lead our packets astray; so would
+    one in a network (`networks`) that another card of ours is in.
     """
     there = IPv4Address(device)
-    if not there.is_private or there.is_loopback:
+    beside = IPv4Network(f"{device}/24", strict=False)
+    if not there.is_private or there.is_loopback or any(beside.overlaps(network) for network in networks):
         return None
     base = int(there) & 0xFFFFFF00
     used = {device, *taken}

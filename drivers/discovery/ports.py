@@ -115,7 +115,11 @@ async def probe_ports(
         first = [(port, host) for port in how.ports for host in hosts]  # no host gets all at once
         tell = partial(on_step, part) if on_step is not None else _to_nobody
         await _try_all(first, how, how.connect_s, counts, tell)
-        again = [(port, host) for host in hosts if host.is_there(how) for port in host.undecided(how)]
+        again = list[tuple[int, _Host]]()
+        for host in hosts:
+            await asyncio.sleep(0)  # with a thousand neighbours one look into their table takes a millisecond
+            if host.is_there(how):
+                again += [(port, host) for port in host.undecided(how)]
         await _try_all(again, how, how.again_s, counts, _to_nobody)
         for host in hosts:
             if host.open and (found := await _identify(host, how)) is not None:

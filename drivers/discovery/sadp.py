@@ -44,7 +44,7 @@ def read(data: bytes, source: str, ours: ifs.Address) -> VendorDevice | None:
     if xml.local(root).lower() != "probematch":
         return None
     told = _facts(root)
-    address = facts.host(told.get("ipv4address")) or source
+    address = facts.place(facts.host(told.get("ipv4address")), source, ours)
     return VendorDevice(
         vendor=VENDOR,
         address=address,

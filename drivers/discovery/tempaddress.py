@@ -26,7 +26,7 @@ import anyio
 
 from drivers.discovery.interfaces import Address, installed
 from drivers.discovery.ranges import Range
-from gateway.core.errors import BadInput, ConfigError, NotPermitted
+from gateway.core.errors import BadInput, ConfigError, NotPermitted, VuonError
 
 NETWORK = IPv4Network("192.168.1.0/24")
 """Where most cameras sold here are born."""
@@ -36,7 +36,8 @@ BORN_AT = (64, 108, 13, 10, 100, 2)
 """Last numbers of factory addresses: Hikvision, Dahua, Uniview, Xiongmai, Hanwha, Tiandy (by their manuals)."""
 LIFETIME_S = 300
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,14}")
-_GONE = "Cannot assign requested address"
+_GONE = ("Cannot assign requested address", "Address not found", "Cannot find device")
+"""What iproute2 says of an address that is not there, by older and newer kernels, and of a card that is gone."""
 _DENIED = "Operation not permitted"
 
 
@@ -44,7 +45,10 @@ class System(Protocol):
     """What only the operating system can do."""
 
     async def is_held(self, address: IPv4Address, interface: str) -> bool:
-        """Ask the wire whether somebody has this address; NotPermitted without the right to ask."""
+        """Ask the wire whether somebody has this address.
+
+        NotPermitted without the right to ask; ConfigError when the interface is down or gone.
+        """
 
     async def add(self, address: IPv4Interface, interface: str, lifetime_s: int) -> None:
         """Add an address that the kernel removes after its lifetime; NotPermitted, ConfigError."""
@@ -92,7 +96,12 @@ class TemporaryAddress:
         self._marker.write_text(json.dumps({"interface": self._interface, "address": str(address)}), encoding="utf-8")
         try:
             await self._system.add(address, self._interface, LIFETIME_S)
-        except BaseException:
+        except VuonError:  # refused: nothing was added
+            self._marker.unlink(missing_ok=True)
+            raise
+        except BaseException:  # cancelled in the middle of it: it may be there
+            with anyio.CancelScope(shield=True):
+                await self._system.remove(address, self._interface)
             self._marker.unlink(missing_ok=True)
             raise
         self._address = address
@@ -178,19 +187,21 @@ class Linux:
     async def is_held(self, address: IPv4Address, interface: str) -> bool:
         """Send ARP probes and listen; see `System`."""
         try:
-            sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_ARP))
+            with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_ETH_P_ARP)) as sock:
+                sock.setblocking(False)
+                sock.bind((interface, _ETH_P_ARP))
+                everyone = (interface, _ETH_P_ARP, 0, 0, b"\xff" * 6)
+                for _ in range(ARP_TIMES):
+                    sock.sendto(arp_probe(sock.getsockname()[4][:6], address), everyone)
+                    if await _hears(sock, address, ARP_GAP_S):
+                        return True
+                return await _hears(sock, address, self.wait_s)
         except OSError as error:
-            if error.errno not in _NO_PACKETS:
-                raise
-            raise _not_permitted(address, interface) from error
-        with sock:
-            sock.setblocking(False)
-            sock.bind((interface, _ETH_P_ARP))
-            for _ in range(ARP_TIMES):
-                sock.sendto(arp_probe(sock.getsockname()[4][:6], address), (interface, _ETH_P_ARP, 0, 0, b"\xff" * 6))
-                if await _hears(sock, address, ARP_GAP_S):
-                    return True
-            return await _hears(sock, address, self.wait_s)
+            if error.errno in _NO_PACKETS:
+                raise _not_permitted(address, interface) from error
+            raise ConfigError(
+                f"{interface} cannot be used: {error.strerror}", case="no_link", key="temporary", value=interface
+            ) from error
 
     async def add(self, address: IPv4Interface, interface: str, lifetime_s: int) -> None:
         """See `System`."""
@@ -228,7 +239,7 @@ async def _ip(address: IPv4Interface, interface: str, verb: str, *options: str) 
         [tool, "address", verb, str(address), "dev", interface, *options], check=False, env={"LC_ALL": "C"}
     )
     said = done.stderr.decode("utf-8", "replace")
-    if done.returncode == 0 or (verb == "del" and _GONE in said):
+    if done.returncode == 0 or (verb == "del" and any(text in said for text in _GONE)):
         return
     if _DENIED in said:
         raise _not_permitted(address.ip, interface)

@@ -171,6 +171,8 @@ class _Visit:
         forwards: list[Forward] | None = None
         uplink_bps: int | None = None
         for kind, url in self._services():
+            if self._clock.mono_ns() > self._until_ns:
+                break
             with contextlib.suppress(CameraError, LoginAsked):
                 if _CONNECTION.match(kind) and (found := self._forwards(kind, url)) is not None:
                     forwards = [*(forwards or ()), *found][:MOST_FORWARDS]

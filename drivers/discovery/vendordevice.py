@@ -1,7 +1,8 @@
 """What a vendor's own discovery says of a device, and how a stranger's words become values.
 
 Owns the record that SADP and Dahua's discovery share, and the description of such a protocol. Pure.
-Invariants: every text is printable and cut to size; an address is a usable IPv4 unicast address; what
+Invariants: every text is printable and cut to size; an address is a usable IPv4 unicast address and never
+one of this machine itself, unless it was heard there; what
 a device does not say is None or "", never a guess.
 """
 
@@ -133,6 +134,17 @@ def yes_no(value: object) -> bool | None:
         return value
     text = str(value).strip().lower() if isinstance(value, str | int) else ""
     return {"true": True, "1": True, "false": False, "0": False}.get(text)
+
+
+def place(claimed: str, source: str, ours: ifs.Address) -> str:
+    """Return where a device is: what it says, unless that is no address of a device out there; then its sender's.
+
+    Loopback would be ourselves; and where only the sender is in reach, the sender is what answers (a device
+    that got its address by DHCP may still name the one it had).
+    """
+    if not claimed or IPv4Address(claimed).is_loopback != ours.ip.ip.is_loopback:
+        return source
+    return source if near(source, ours) and not near(claimed, ours) else claimed
 
 
 def near(address: str, ours: ifs.Address) -> bool:

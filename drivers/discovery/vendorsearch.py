@@ -22,7 +22,7 @@ from drivers.base import Found
 from drivers.discovery import interfaces as ifs
 from drivers.discovery.dahua import DHIP, OLD
 from drivers.discovery.merging import MOST_FOUND
-from drivers.discovery.multicast import IP_MULTICAST_ALL, MOST_QUEUED, Statistics, probe_times
+from drivers.discovery.multicast import IP_MULTICAST_ALL, MOST_QUEUED, Statistics, probe_times, sending_socket
 from drivers.discovery.sadp import SADP
 from drivers.discovery.vendordevice import VendorDevice, VendorProtocol
 from gateway.core.errors import CameraBadReply
@@ -67,17 +67,8 @@ def asking_socket(protocol: VendorProtocol, ours: ifs.Address) -> socket.socket:
     A limited broadcast leaves by the interface of the address the socket is bound to (Linux), so that no
     other network hears it.
     """
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    try:
-        sock.setblocking(False)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, int(protocol.broadcast))
-        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, ours.ip.ip.packed)
-        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 1)
-        sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, int(ours.ip.ip.is_loopback))
-        sock.bind((str(ours.ip.ip), 0))
-    except OSError:
-        sock.close()
-        raise
+    sock = sending_socket(ours)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, int(protocol.broadcast))
     return sock
 
 

@@ -80,7 +80,9 @@ async def look(address: str, port: int, means: Means) -> Look:
     try:
         vendor, active = await means.pool.run(ask)
     except (CameraUnsupported, CameraBadReply) as error:
-        raise CameraUnsupported("neither a Hikvision nor a Dahua camera answers here", address=address) from error
+        raise CameraUnsupported(
+            "neither a Hikvision nor a Dahua camera answers here", case="not_vendor", address=address
+        ) from error
     return Look(vendor, address, port, active, active and await onvif_answers(address, port, means))
 
 

@@ -60,7 +60,7 @@ def initialise(http: VendorHttp, login: Login, *, digit: Callable[[str], str] = 
     Returns whether it also agreed to leave the maker's cloud off and not to look for firmware by itself.
 
     Raises:
-        CameraUnsupported: it has a password already, or refuses ours.
+        CameraUnsupported: it has a password already, or refuses ours; it did not take it.
         CameraError: as the transport and the replies give cause; it may have taken the password all the same.
 
     """
@@ -69,7 +69,9 @@ def initialise(http: VendorHttp, login: Login, *, digit: Callable[[str], str] = 
     _rpc(http, "DevInit.setProtocolAgree", {"ProtocolEnable": True}, session=True)  # some firmware has no such step
     account = {"name": login.username, "pwd": login.password.reveal(), "CellPhone": "", "Mail": ""}
     answer = _sealed(http, "DevInit.account", account, digit)
-    if not status(http).active:  # the answer itself may have been a notice
+    if not status(http).active:
+        if answer.get("result") is not False:  # a yes, or a notice in place of a no: never told as a refusal
+            raise CameraBadReply("the camera may have taken the password but shows none", address=http.host)
         raise CameraUnsupported(
             "the camera refused: its first password", address=http.host, why=part_of(answer, "error").get("code", "")
         )

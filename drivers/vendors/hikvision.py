@@ -35,8 +35,9 @@ ACTIVATE_V3 = "/ISAPI/System/activate/StartActivateV3?format=json"
 INTEGRATE, ONVIF_USERS = "/ISAPI/System/Network/Integrate", "/ISAPI/Security/ONVIF/users"
 NAMESPACE = 'version="2.0" xmlns="http://www.isapi.org/ver20/XMLSchema"'
 _HEAD = '<?xml version="1.0" encoding="UTF-8"?>'
-_ONVIF = re.compile(rb"<(?:\w{1,20}:)?ONVIF\b[^>]{0,200}>.*?</(?:\w{1,20}:)?ONVIF\s*>", re.DOTALL)
-_ENABLE = re.compile(rb"(<(?:\w{1,20}:)?enabled?\s*>)\s*(true|false)\s*(</)")
+_ONVIF, _ONVIF_END = (re.compile(rb"<(?:\w{1,20}:)?ONVIF\b[^>]{0,200}>"), re.compile(rb"</(?:\w{1,20}:)?ONVIF\s*>"))
+"""Two patterns, each used once: one for both would look from every opening to the end of a hostile text."""
+_ENABLE = re.compile(rb"(<(?:\w{1,20}:)?enabled?\s{0,9}>)\s{0,99}(true|false)\s{0,99}(</)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +76,7 @@ def activate(
     """Give an inactive camera its first password, of the user `admin`; cannot be taken back from here.
 
     Raises:
-        CameraUnsupported: it has one already, or refuses ours.
+        CameraUnsupported: it has one already, or refuses ours; it did not take it.
         CameraError: as the transport and the replies give cause; it may have taken the password all the same.
 
     """
@@ -86,8 +87,8 @@ def activate(
         _activate_new(http, password, new_key(hikcrypto.NEW_BITS), random_bytes(hikcrypto.BLOCK_BYTES))
     else:
         _activate_old(http, password, new_key(hikcrypto.OLD_BITS))
-    if not status(http).active:
-        raise CameraUnsupported("the camera took the password but is still inactive", address=http.host)
+    if not status(http).active:  # it said yes, and may need a moment: never told as a refusal
+        raise CameraBadReply("the camera took the password but is still inactive", address=http.host)
 
 
 def _activate_old(http: VendorHttp, password: Secret, key: rsa.RSAPrivateKey) -> None:
@@ -119,21 +120,27 @@ def enable_onvif(http: VendorHttp) -> bool:
     old = _accepted(http.call("GET", INTEGRATE), "to show its protocols").content
     if _onvif_is_on(old):
         return False
-    block = _ONVIF.search(old)
-    assert block is not None  # `_onvif_is_on` found it
-    on = _ENABLE.sub(rb"\g<1>true\g<3>", block.group(), count=1)
-    _accepted(http.call("PUT", INTEGRATE, old[: block.start()] + on + old[block.end() :]), "to switch ONVIF on")
+    switch = _switch(old)
+    _accepted(
+        http.call("PUT", INTEGRATE, old[: switch.start(2)] + b"true" + old[switch.end(2) :]), "to switch ONVIF on"
+    )
     if not _onvif_is_on(_accepted(http.call("GET", INTEGRATE), "to show its protocols").content):
         raise CameraUnsupported("ONVIF did not stay on", address=http.host)
     return True
 
 
 def _onvif_is_on(data: bytes) -> bool:
-    block = _ONVIF.search(data)
-    switch = _ENABLE.search(block.group()) if block else None
+    return _switch(data).group(2) == b"true"
+
+
+def _switch(data: bytes) -> re.Match[bytes]:
+    """Return where ONVIF's part of a description is switched; raises CameraUnsupported if it is nowhere."""
+    start = _ONVIF.search(data)
+    end = _ONVIF_END.search(data, start.end()) if start else None
+    switch = _ENABLE.search(data, start.end(), end.start()) if start and end else None
     if switch is None:
         raise CameraUnsupported("the camera has no switch for ONVIF")
-    return switch.group(2) == b"true"
+    return switch
 
 
 def ensure_onvif_user(http: VendorHttp, login: Login) -> bool:

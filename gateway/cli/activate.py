@@ -7,13 +7,14 @@ standard output only; a password a person knows is read as `vuon nhan` reads it.
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, Any
 
 import typer
 
+from gateway.cli.asking import agrees
 from gateway.cli.cameras import UserOption, parse_address, read_password, show_adopted, show_next, waiting
 from gateway.cli.context import ConfigOption, Context, DataOption, JsonOption, fail
+from gateway.cli.searching import is_a_terminal
 from gateway.core.errors import BadInput, by_code
 
 YES = "--dong-y"
@@ -29,20 +30,28 @@ def explain(context: Context, told: dict[str, Any]) -> None:
         context.say(f"cli.activate.need.{need}")
 
 
-def agreed(context: Context, *, yes: bool) -> bool:
-    """Ask for a yes; without a terminal only the option counts."""
+def agreed(context: Context, *, yes: bool, as_json: bool) -> bool:
+    """Ask for a yes; without a person who reads what will be done only the option counts."""
     if yes:
         return True
-    if not sys.stdin.isatty():
+    if as_json or not is_a_terminal():
         raise BadInput("nobody is there to agree", case="activate_agree", key="yes", option=YES)
-    return typer.confirm(context.words.text("cli.activate.ask"), default=False, err=True)
+    return agrees(context, "cli.activate.ask")
 
 
-def activate(
+def activate(  # noqa: PLR0913, PLR0917 - one argument for each option
     address: Annotated[str, typer.Argument(help="Địa chỉ IP · IP address")],
     user: UserOption = "admin",
     port: Annotated[int | None, typer.Option(min=1, max=65_535, help="Cổng web · its web port")] = None,
     yes: Annotated[bool, typer.Option(YES, "--yes", help="Đồng ý trước · do it without asking")] = False,
+    other: Annotated[
+        bool,
+        typer.Option(
+            "--mat-khau-khac",
+            "--other-password",
+            help="Hỏi mật khẩu dù hộp đang giữ một cái cho địa chỉ này · ask for it though the box keeps one",
+        ),
+    ] = False,
     adopt: Annotated[
         bool, typer.Option("--nhan/--khong-nhan", help="Sau đó nhận camera và ghi · then adopt it and record")
     ] = True,
@@ -64,11 +73,11 @@ def activate(
     if not told["needs"] and not told["kept"]:
         _nothing_to_do(context, told, as_json=as_json)
         return
-    if not agreed(context, yes=yes):
+    if not agreed(context, yes=yes, as_json=as_json):
         context.say("cli.activate.nothing_changed")
         raise typer.Exit(1)
     login: dict[str, Any] = {}
-    if "password" not in told["needs"] and not told["kept"]:
+    if "password" not in told["needs"] and (other or not told["kept"]):
         login = {"username": user, "password": read_password(context)}
     _carry_out(context, params, login, adopt=adopt, as_json=as_json)
 

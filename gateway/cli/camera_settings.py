@@ -15,6 +15,7 @@ import typer
 from rich.table import Table
 
 from gateway.cli import show
+from gateway.cli.asking import agrees
 from gateway.cli.cameras import CODECS, camera_id
 from gateway.cli.context import ConfigOption, Context, DataOption, JsonOption
 from gateway.core.errors import BadInput
@@ -97,7 +98,7 @@ def _plan_and_apply(
 def _agrees(context: Context) -> bool:
     if not sys.stdin.isatty():
         raise BadInput("nobody is here to agree", case="agree", key="yes")
-    return bool(typer.confirm(context.words.text("cli.settings.ask"), err=True))
+    return agrees(context, "cli.settings.ask")
 
 
 def _quoted(name: str) -> str:

@@ -180,11 +180,11 @@ def discover(
 
 
 def parse_address(text: str) -> str:
-    """Return an IP address as the recorder takes it; BadInput names what is none."""
+    """Return an IPv4 address as the recorder takes it; BadInput names what is none."""
     try:
-        return str(ipaddress.ip_address(text.strip()))
+        return str(ipaddress.IPv4Address(text.strip()))
     except ValueError as error:
-        raise BadInput(f"{text!r} is no IP address", case="address", key="address", value=text) from error
+        raise BadInput(f"{text!r} is no IPv4 address", case="address", key="address", value=text) from error
 
 
 def _place(text: str) -> str:

@@ -19,6 +19,7 @@ from typing import Any, cast
 import typer
 
 from gateway.cli import show
+from gateway.cli.asking import agrees
 from gateway.cli.context import Context, plain_console
 from gateway.core.errors import BadInput
 from gateway.core.i18n import Catalogue
@@ -34,14 +35,16 @@ FACTORY_PREFIX = "192.168.1."
 def agreed_ranges(context: Context, *, yes: bool) -> list[str]:
     """Return the networks whose hosts may be asked one by one; names them and asks, unless `yes`.
 
-    Raises BadInput when nobody is there to agree, and typer.Abort when the answer is no.
+    Raises BadInput when nobody is there to agree, and typer.Exit when the answer is no.
     """
     ranges = context.run(context.ask("recorder", "discover.ranges", {}))["ranges"]
     if not yes and ranges:
         shown = ", ".join(f"{item['interface']} {item['network']} ({item['hosts']})" for item in ranges)
         if not is_a_terminal():
             raise BadInput("nobody is there to agree", case="search_agree", key="sweep", ranges=shown)
-        typer.confirm(context.words.text("cli.discover.agree", ranges=shown), abort=True, err=True)
+        if not agrees(context, "cli.discover.agree", ranges=shown):
+            typer.echo(context.words.text("cli.discover.not_agreed"), err=True)
+            raise typer.Exit(1)
     return [item["network"] for item in ranges]
 
 

@@ -40,7 +40,7 @@ class Activation:
     async def look(self, address: str, port: int | None) -> Needs:
         """Find out what a device lacks; changes nothing and sends no login."""
         found = self._found_at(address)
-        seen = await activation.look(address, port or (found.port if found else WEB_PORT), self._means)
+        seen = await activation.look(address, port or (found.port if found else 0) or WEB_PORT, self._means)
         return Needs(seen.vendor, seen.address, seen.port, seen.active, seen.onvif)
 
     def new_login(self) -> Login:

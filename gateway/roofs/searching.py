@@ -17,7 +17,7 @@ from drivers.base import Found
 from drivers.discovery import ladder
 from drivers.discovery.interfaces import Address, choose, installed
 from drivers.discovery.ladder import Progress, Step, climb
-from drivers.discovery.merging import true_endpoint
+from drivers.discovery.merging import in_order, true_endpoint
 from drivers.discovery.multicast import Listener
 from drivers.discovery.nextstep import NextStep, next_steps
 from drivers.discovery.passive import Presence
@@ -118,9 +118,9 @@ class Searching:
             ]
             outcome = await climb(rungs, addresses, log)
             closer = await self._closer(outcome.found)
-        found = tuple(_as_it_stays(item, temporary) for item in closer)
+        found = in_order(_as_it_stays(item, temporary) for item in closer)
         self.found = {(item.address, true_endpoint(item)): item for item in found}
-        steps = next_steps(found, {str(ours.ip.ip) for ours in self._have()})
+        steps = next_steps(found, [ours.ip for ours in self._have()])
         return Explored(
             tuple(map(found_camera, found, steps)),
             tuple(map(_step, outcome.steps)),

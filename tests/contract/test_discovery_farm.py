@@ -17,6 +17,7 @@ from drivers.onvif.pace import CallPool
 from drivers.simulated.farm import QUICK, Farm
 from gateway.core.clock import SystemClock
 from gateway.core.model import Login, Secret
+from tests.fakes.searched import discover_all
 
 pytestmark = pytest.mark.anyio
 PASSWORD = "Mầm-non-2026"
@@ -32,9 +33,7 @@ async def test_all_are_found_and_learned() -> None:
     """Every camera of a farm is found once, where it is, and adopted with one login and no bad one."""
     async with farm() as cameras:
         wanted = {camera.address: camera.onvif_port for camera in cameras.cameras}
-        found = [
-            one for one in await discovery.discover_all(("127.0.0.1",), 1.5) if wanted.get(one.address) == one.port
-        ]
+        found = [one for one in await discover_all(("127.0.0.1",), 1.5) if wanted.get(one.address) == one.port]
         assert [one.address for one in found] == sorted(wanted)
         assert len({one.endpoint for one in found}) == COUNT
         means = Means(SystemClock(), CallPool())

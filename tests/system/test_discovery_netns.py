@@ -17,9 +17,9 @@ pytestmark = [pytest.mark.system, pytest.mark.netns]
 
 SEARCH = """
 import asyncio, json, sys
-from drivers.discovery import multicast as discovery
+from tests.fakes.searched import discover_all
 async def main():
-    found = await discovery.discover_all(sys.argv[1:], 1.0)
+    found = await discover_all(sys.argv[1:], 1.0)
     print(json.dumps([[f.endpoint, f.address, f.interface, f.on_subnet, bool(f.mac)] for f in found]))
 asyncio.run(main())
 """

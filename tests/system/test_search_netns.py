@@ -167,7 +167,7 @@ def test_all_cameras_are_found_once_and_none_by_a_password(box: Box) -> None:
     assert rows[BORN]["next"] == "vuon tim --dia-chi-tam eth1"
     assert {(step["step"], step["interface"], step["network"]) for step in result["steps"]} == {
         (name, interface, network)
-        for name in ("passive", "multicast", "sweep", "ports")
+        for name in ("passive", "multicast", "vendor", "sweep", "ports")
         for interface, network in (("eth0", "10.78.0.32/28"), ("eth1", "192.168.10.16/28"))
     }
     assert result["failed"] == []

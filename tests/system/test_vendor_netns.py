@@ -49,6 +49,9 @@ def camera(lab: Lab, interface: str, *arguments: str) -> subprocess.Popen[str]:
     return process
 
 
+ADD = "sudo ip address add 192.168.55.250/24 dev eth1"
+
+
 def test_a_factory_default_camera_is_seen_and_its_step_named(lab: Lab) -> None:
     """On a foreign subnet, through the card that is not the default route, answering to the group only: it is found
     on that card, and the step gives this box an address beside it; nothing is sent through the other card.
@@ -57,7 +60,7 @@ def test_a_factory_default_camera_is_seen_and_its_step_named(lab: Lab) -> None:
     ip("-n", lab.ends["eth1"], "addr", "add", "192.168.55.64/24", "dev", "eth0")
     camera(lab, "eth1", "192.168.55.64", "group")
     outside = camera(lab, "eth0", "10.78.0.9")
-    assert search(lab, "eth1") == [["192.168.55.64", "eth1", False, "sudo ip address add 192.168.55.250/24 dev eth1"]]
+    assert search(lab, "eth1") == [["192.168.55.64", "eth1", False, f"{ADD} valid_lft 3600 preferred_lft 3600"]]
     heard, _ = outside.communicate(timeout=20)
     lab.cameras.remove(outside)
     assert heard.split() == ["0"]

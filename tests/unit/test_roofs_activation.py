@@ -11,9 +11,11 @@ import pytest
 
 from drivers.base import DeviceState
 from drivers.discovery.nextstep import next_steps
+from drivers.discovery.vendordevice import WEB_PORT
 from drivers.onvif.pace import CallPool
 from drivers.simulated.farm import QUICK, Farm
 from gateway.core.clock import SystemClock
+from gateway.core.errors import CameraUnreachable
 from gateway.roofs.activation import MOST_DOUBTED, Activation, doubted
 from gateway.roofs.searching import found_camera
 from tests.fakes.clock import FakeClock
@@ -86,6 +88,10 @@ async def test_a_port_comes_from_the_search() -> None:
         activation = Activation(SystemClock(), CallPool(), lambda _: known)
         needs = await activation.look(camera.address, None)
         assert (needs.vendor, needs.port, needs.steps) == ("dahua", camera.onvif_port, ("password", "onvif"))
+        only_rtsp = Activation(SystemClock(), CallPool(), lambda _: replace(known, port=0))
+        with pytest.raises(CameraUnreachable) as refusal:  # ports alone were seen: then the usual web port is asked
+            await only_rtsp.look(camera.address, None)
+        assert refusal.value.fields["port"] == WEB_PORT
         assert activation.new_login() != activation.new_login()
         login = activation.new_login()
         assert await activation.give_password(needs, login) == ("password", "cloud_off")

@@ -46,6 +46,24 @@ def one(text: str | bytes, source: str = SOURCE, ours: ifs.Address = OURS) -> Ve
     return device
 
 
+@pytest.mark.parametrize(
+    ("claimed", "source", "address", "near"),
+    [
+        ("192.168.1.64", "192.168.1.64", "192.168.1.64", True),
+        ("192.168.1.64", "192.168.1.77", "192.168.1.64", True),  # two cards of a recorder: both are in reach
+        ("10.9.9.9", "192.168.1.77", "192.168.1.77", True),  # only the sender is in reach, and it did answer
+        ("10.9.9.9", "10.9.9.9", "10.9.9.9", False),
+        ("127.0.0.1", "192.168.1.77", "192.168.1.77", True),
+        ("127.0.0.1", "10.9.9.9", "10.9.9.9", False),
+        ("0.0.0.0", "192.168.1.77", "192.168.1.77", True),
+    ],
+)
+def test_where_a_device_is(claimed: str, source: str, address: str, near: bool) -> None:
+    """Where it says, but never at this machine itself, and where it answered from if only that is in reach."""
+    device = one(ANSWER.replace("<IPv4Address>192.168.1.64", f"<IPv4Address>{claimed}"), source)
+    assert (device.address, device.on_subnet) == (address, near)
+
+
 def test_an_answer_is_read_whole() -> None:
     """Every fact the record has is taken from where real firmware writes it."""
     assert one(ANSWER) == VendorDevice(

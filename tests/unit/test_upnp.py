@@ -143,6 +143,15 @@ async def test_a_dripping_modem_ends_by_time() -> None:
 
 
 @pytest.mark.anyio
+async def test_a_visit_ends_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing more is asked once the visit's time is over, however many services a modem claims to have."""
+    monkeypatch.setattr(upnp, "VISIT_S", 0.0)
+    with igd(entries=[CAMERA]) as modem:
+        assert await ask() == Told(None, None)
+    assert modem.asked == ["GET /desc.xml?a=1"]
+
+
+@pytest.mark.anyio
 async def test_an_endless_list_is_cut() -> None:
     """A modem that always has one more entry is asked a bounded number of times."""
     with igd(mode="endless", entries=[CAMERA]) as modem:

@@ -129,6 +129,15 @@ def test_a_refusal_is_told_with_the_cameras_code() -> None:
     assert "DevInit.access" not in device.methods
 
 
+@pytest.mark.parametrize("said", [{"result": True}, NOTICE])
+def test_a_yes_without_a_password_is_no_refusal(said: dict[str, Any]) -> None:
+    """A camera that says yes, or nothing, and shows none yet may have taken it: whoever calls must keep it."""
+    device = Device(takes=False)
+    device.override["DevInit.account"] = said
+    with camera(device.script()) as (_, http, _), pytest.raises(CameraBadReply):
+        dahua.initialise(http, LOGIN)
+
+
 def test_a_camera_with_a_password_is_not_initialised_again() -> None:
     """Asked right before."""
     device = Device()

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from drivers import xml as xmltree
 from drivers.gate import GateState, LoginGate
 from drivers.vendors import hikvision
 from drivers.vendors.http import VendorHttp
 from gateway.core.clock import SystemClock
 from gateway.core.errors import CameraBadReply, CameraError, CameraLoginRefused, CameraUnsupported
 from gateway.core.model import Login, Secret
-from tests.fakes.vendor_http import Answer, Script, VendorWeb, verdict, xml
+from tests.fakes.vendor_http import Answer, Asked, Script, VendorWeb, verdict, xml
 
 PASSWORD = "A1b2C3d4E5f6G7h8"
 LOGIN = Login("admin", Secret(PASSWORD))
@@ -100,6 +103,23 @@ def test_a_camera_that_refuses_the_key_is_told_no_password() -> None:
         assert [asked.method for asked in web.asked] == ["GET", "POST"]
 
 
+def test_a_yes_without_a_password_is_no_refusal() -> None:
+    """A camera that says yes and shows none yet may have taken it: whoever calls must keep it."""
+
+    def challenge(asked: Asked) -> Answer:
+        modulus = int(base64.b64decode(xmltree.text_of(xmltree.parse(asked.body, 8192), "key", 8192)), 16)
+        cipher = rsa.RSAPublicNumbers(65_537, modulus).public_key().encrypt(b"0" * 32, padding.PKCS1v15()).hex()
+        return xml(f"<Challenge><key>{base64.b64encode(cipher.encode()).decode()}</key></Challenge>")
+
+    answers: dict[str, Script] = {
+        "GET /SDK/activateStatus": INACTIVE,
+        "POST /ISAPI/Security/challenge": challenge,
+        "PUT /ISAPI/System/activate": verdict(1),
+    }
+    with camera(answers) as (_, http, _), pytest.raises(CameraBadReply, match="still inactive"):
+        hikvision.activate(http, LOGIN.password, random_bytes=os.urandom)
+
+
 @pytest.mark.parametrize("key", ["", "AAAA", "!!"])
 def test_a_challenge_of_garbage_ends_it(key: str) -> None:
     """A key we cannot open is no key: the password stays here."""
@@ -124,6 +144,14 @@ def test_one_word_of_the_description_is_changed() -> None:
         (put,) = [asked for asked in web.asked if asked.method == "PUT"]
         assert put.body == xml(ON).body
         assert gate.state is GateState.PROVEN
+
+
+def test_a_hostile_description_is_read_once() -> None:
+    """64 KiB of openings that nothing closes are not read to the end for each of them (8 s of a busy processor)."""
+    text = f"<Integrate>{'<ONVIF/>' * 8_000}</Integrate>"
+    answers: dict[str, Script] = {"GET /ISAPI/System/Network/Integrate": xml(text)}
+    with camera(answers) as (_, http, _), pytest.raises(CameraUnsupported):
+        hikvision.enable_onvif(http)
 
 
 def test_onvif_that_is_on_is_left_alone() -> None:

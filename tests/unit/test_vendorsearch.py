@@ -123,7 +123,7 @@ async def test_an_answer_to_the_group_or_the_port_is_heard(to: str) -> None:
     text = ANSWER.replace("DS-2CD2143G2-I20260101AAWRK12345678", serial)
     async with old_device(sadp.SADP, [b"garbage", text.encode()], to):
         devices = await heard(lambda item: item.serial == serial, (sadp.SADP,), statistics)
-    assert not devices[-1].on_subnet
+    assert (devices[-1].address, devices[-1].on_subnet) == (devices[-1].source, True)  # it names a place out of reach
     assert statistics.unreadable > 0
 
 
