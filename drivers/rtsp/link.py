@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from drivers.gate import LoginGate
 from drivers.rtsp.datagrams import Datagrams, Where
 from drivers.rtsp.habits import Habit
+from drivers.rtsp.payload import MakeMedia, make_depacketizer
 from drivers.rtsp.protocol import Phase, RtspSession, StreamSink, Timeouts
 from drivers.rtsp.rtp import SenderReport
 from drivers.rtsp.source import RtspSource
@@ -96,6 +97,7 @@ class Link:
         on_end: Callable[[], None],
         habit: Habit | None = None,
         on_audio: Callable[[AudioUnit], None] | None = None,
+        make_media: MakeMedia = make_depacketizer,
     ) -> None:
         self.source = source
         self.session = RtspSession(
@@ -104,7 +106,12 @@ class Link:
             sink,
             hosts=(address.where[0].lower(),),
             timeouts=timeouts,
-            tracks=Tracks(habit, make_pair=None if source.tls else self._open_pair, on_audio=on_audio),
+            tracks=Tracks(
+                habit,
+                make_pair=None if source.tls else self._open_pair,
+                on_audio=on_audio,
+                make_media=make_media,
+            ),
         )
         self._gate = gate
         self._tls = TlsClient() if source.tls else None

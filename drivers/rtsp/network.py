@@ -26,6 +26,7 @@ from drivers.gate import LoginGate
 from drivers.rtsp.client import resolve
 from drivers.rtsp.habits import HabitBook
 from drivers.rtsp.link import Link, StreamStatistics
+from drivers.rtsp.payload import MakeMedia, make_depacketizer
 from drivers.rtsp.protocol import StreamSink, Timeouts
 from drivers.rtsp.source import RtspSource
 from gateway.core.clock import Clock, SystemClock
@@ -100,6 +101,7 @@ class RtspNetwork:
         sink: StreamSink,
         *,
         on_audio: Callable[[AudioUnit], None] | None = None,
+        make_media: MakeMedia = make_depacketizer,
     ) -> None:
         """Play a stream into `sink` until it ends, which is always by an exception.
 
@@ -123,6 +125,7 @@ class RtspNetwork:
             on_end=on_end,
             habit=self._habits.of(source),
             on_audio=on_audio,
+            make_media=make_media,
         )
         if not self._order(lambda: self._open(link)):
             raise CameraClosed("the network is not running", address=source.authority)
