@@ -12,7 +12,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import av
 import av.error
@@ -86,7 +86,7 @@ def pictures(order: Order) -> Iterator[tuple[int | None, bytes]]:
                 yield ticks(packet), bytes(packet)
 
 
-def ticks(packet: av.Packet) -> int | None:
+def ticks(packet: av.Packet[Any]) -> int | None:
     """Return a packet's time in 90 kHz ticks; None without one."""
     if packet.pts is None or packet.time_base is None:
         return None

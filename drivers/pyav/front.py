@@ -35,6 +35,8 @@ class Described:
     payload_type: int
     config: CodecConfig | None
     """The parameter sets of the camera's description; None if it had none."""
+    channel: int = 0
+    """Of the video frames, as the camera sends them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,18 +78,18 @@ def description(about: Described) -> str:
     return "\r\n".join(lines) + "\r\n"
 
 
-def answer(request: Request, about: Described | None, channel: int = 0) -> bytes:
-    """Return the reply to a request; `about` is needed for DESCRIBE only."""
+def answer(request: Request, about: Described) -> bytes:
+    """Return the reply to a request."""
     lines, body = ["RTSP/1.0 200 OK", f"CSeq: {request.cseq}"], ""
     if request.method == "OPTIONS":
         lines.append("Public: OPTIONS, DESCRIBE, SETUP, PLAY")
-    elif request.method == "DESCRIBE" and about is not None:
+    elif request.method == "DESCRIBE":
         body = description(about)
         lines += ["Content-Type: application/sdp", f"Content-Length: {len(body)}"]
-    elif request.method in ("SETUP", "PLAY"):
+    else:
         lines.append(f"Session: 1;timeout={_FOREVER_S}")
         if request.method == "SETUP":
-            lines.append(f"Transport: RTP/AVP/TCP;unicast;interleaved={channel}-{channel ^ 1}")
+            lines.append(f"Transport: RTP/AVP/TCP;unicast;interleaved={about.channel}-{about.channel ^ 1}")
     return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
 
 

@@ -8,6 +8,7 @@ network thread, `picture` in the event loop, and what they share is one dictiona
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import struct
@@ -45,10 +46,10 @@ class RelayedMedia(Depacketizer):
     ) -> None:
         super().__init__(channel, payload_type, sets, deliver)
         self.payload_type = payload_type
-        self._channel = channel
+        self.channel = channel
         self._arrivals: dict[int, Arrival] = {}
         self._first = self._sequence = self._rtp = -1
-        self._whole = True
+        self._closed = True
         """The last packet ended its picture."""
         self._waiting = bytearray()
         self._child: socket.socket | None = None
@@ -58,7 +59,7 @@ class RelayedMedia(Depacketizer):
     def feed(self, data: bytes, at: int, read_ns: int) -> int:
         """Take whole frames of our channel from `at` on; return the offset of the first not taken."""
         begun, last = at, len(data) - 4
-        while at <= last and data[at] == 0x24 and data[at + 1] == self._channel:
+        while at <= last and data[at] == 0x24 and data[at + 1] == self.channel:
             stop = at + 4 + (data[at + 2] << 8 | data[at + 3])
             if stop > last + 4 or stop - at < 16:
                 break
@@ -74,7 +75,7 @@ class RelayedMedia(Depacketizer):
             self.malformed += 1
             return
         self._note(data, at, read_ns)
-        self._send(struct.pack(">BBH", 0x24, self._channel, stop - at) + data[at:stop])
+        self._send(struct.pack(">BBH", 0x24, self.channel, stop - at) + data[at:stop])
 
     def _note(self, data: bytes, at: int, read_ns: int) -> None:
         """Keep account of one packet: sequence, time, and what is missing before it."""
@@ -98,9 +99,9 @@ class RelayedMedia(Depacketizer):
             self.lost += missing
             arrival.lost += missing
             arrival.broken = True
-            if not self._whole and (before := self._arrivals.get(self._rtp)) is not None:
+            if not self._closed and (before := self._arrivals.get(self._rtp)) is not None:
                 before.broken = True
-        arrival.read_ns, self._rtp, self._whole = read_ns, stamp, bool(kind & 0x80)
+        arrival.read_ns, self._rtp, self._closed = read_ns, stamp, bool(kind & 0x80)
 
     def _send(self, data: bytes) -> None:
         """Send to the child what it takes now; CameraClosed if it is too far behind, or gone."""
@@ -123,13 +124,14 @@ class RelayedMedia(Depacketizer):
         """Send to the child from now on, in the network thread; it has been told that PLAY was accepted."""
         self._child = child
 
-    def finish(self) -> None:
-        """The camera's side has ended, and so has the network thread's part: let the child read to the end."""
-        if self._child is not None:
-            with contextlib.suppress(OSError):
-                self._child.send(self._waiting)
-            with contextlib.suppress(OSError):
-                self._child.shutdown(socket.SHUT_WR)
+    async def drain(self) -> None:
+        """Send the rest and the end of the stream; the camera's side, and with it the network thread, is done."""
+        child = self._child
+        if child is None:
+            return
+        with contextlib.suppress(OSError):
+            await asyncio.get_running_loop().sock_sendall(child, bytes(self._waiting))
+            child.shutdown(socket.SHUT_WR)
 
     def picture(self, pts_90k: int | None, annex_b: bytes, now_ns: int) -> None:
         """Deliver one picture as FFmpeg framed it, by the rules of the native engine."""

@@ -13,7 +13,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+import anyio
 
 from drivers.gate import LoginGate
 from drivers.pyav.front import Described, Front, Request, answer
@@ -57,7 +60,7 @@ class _Relay:
         media = self.media
         assert media is not None
         self._sink.playing(config)
-        about = Described(media.codec, media.payload_type, config)
+        about = Described(media.codec, media.payload_type, config, media.channel)
         with contextlib.suppress(RuntimeError):  # its event loop is closed: nobody waits any more
             self._loop.call_soon_threadsafe(self._tell, about)
 
@@ -88,80 +91,99 @@ class PyavPlayer:
     async def play(self, source: RtspSource, gate: LoginGate, sink: StreamSink) -> None:
         """Play a stream into `sink` until it ends, which is always by an exception; as `RtspNetwork.play`.
 
-        The sink's `playing` is called in the network thread, its `unit` in the event loop.
+        The sink's `playing` is called in the network thread, its `unit` in the event loop. A child is started
+        once the camera plays; what comes meanwhile waits for it.
 
         Raises:
             CameraError: why it ended; CameraClosed also for a child that died.
             ConfigError: this machine cannot lock a child up.
 
         """
-        word = self._new_word()
+        relay = _Relay(sink)
+        camera = asyncio.ensure_future(self._network.play(source, gate, relay, make_media=relay.make))
+        framing = asyncio.ensure_future(self._frame(source, relay))
+        try:
+            await asyncio.wait({camera, framing}, return_when=asyncio.FIRST_COMPLETED)
+            if not framing.done() and relay.media is not None:
+                async with _at_most(DRAIN_S):
+                    await relay.media.drain()
+                    await asyncio.wait({framing})
+            for task in (camera, framing):
+                if task.done():
+                    task.result()
+        finally:
+            await _stop(framing)
+            await _stop(camera)
+
+    async def _frame(self, source: RtspSource, relay: _Relay) -> None:
+        """Have a child frame the pictures, from PLAY on; ends by an exception."""
+        about, word = await relay.described, self._new_word()
         async with Front(word) as front:
             order = Order(front.port, word, SILENT_S, sandbox=self._sandbox)
             async with Child(order, source.authority, self._command) as child:
                 try:
                     async with asyncio.timeout(START_S):
-                        greeting = await self._greeted(front, child)
+                        greeting = await _greeting(front, child)
                         await child.lock()
                 except TimeoutError as error:
                     raise CameraClosed("the second engine does not start", address=source.authority) from error
-                await self._play(source, gate, _Relay(sink), front, child, greeting)
-
-    async def _greeted(self, front: Front, child: Child) -> Request:
-        """Wait for the child's greeting, or for its death."""
-        waiting = asyncio.ensure_future(front.greeted())
-        dying = asyncio.ensure_future(child.picture())
-        try:
-            await asyncio.wait({waiting, dying}, return_when=asyncio.FIRST_COMPLETED)
-            if dying.done():
-                dying.result()
-            return await waiting
-        finally:
-            await _stop(waiting, dying)
-
-    async def _play(
-        self, source: RtspSource, gate: LoginGate, relay: _Relay, front: Front, child: Child, greeting: Request
-    ) -> None:
-        camera = asyncio.ensure_future(self._network.play(source, gate, relay, make_media=relay.make))
-        serving = asyncio.ensure_future(self._serve(front, relay, greeting))
-        taking = asyncio.ensure_future(self._take(child, relay))
-        try:
-            await asyncio.wait({camera, serving, taking}, return_when=asyncio.FIRST_COMPLETED)
-            if relay.media is not None:
-                if camera.done():
-                    relay.media.finish()
-                await asyncio.wait({taking}, timeout=DRAIN_S)
-            for task in (camera, taking, serving):
-                if task.done():
-                    task.result()
-        finally:
-            await _stop(serving, taking)
-            await _stop(camera)
-
-    async def _serve(self, front: Front, relay: _Relay, greeting: Request) -> None:
-        """Answer the child until it plays, then connect it with the camera's media."""
-        request, about = greeting, None
-        while request.method != "PLAY":
-            if request.method == "DESCRIBE":
-                about = await asyncio.shield(relay.described)
-            await front.reply(answer(request, about))
-            request = await front.request()
-        await front.reply(answer(request, about))
-        assert relay.media is not None
-        assert front.client is not None
-        relay.media.attach(front.client)
-        await front.ignore()
+                serving = asyncio.ensure_future(_serve(front, relay, about, greeting))
+                taking = asyncio.ensure_future(self._take(child, relay))
+                try:
+                    await asyncio.wait({serving, taking}, return_when=asyncio.FIRST_COMPLETED)
+                    async with _at_most(DRAIN_S):  # it hung up: what it says last tells why
+                        await asyncio.wait({taking})
+                    for task in (taking, serving):
+                        if task.done():
+                            task.result()
+                finally:
+                    await _stop(serving, taking)
 
     async def _take(self, child: Child, relay: _Relay) -> None:
         """Deliver the pictures that FFmpeg framed."""
+        media = relay.media
+        assert media is not None
         while True:
             pts_90k, annex_b = await child.picture()
-            if relay.media is not None:
-                relay.media.picture(pts_90k, annex_b, self._clock.mono_ns())
+            media.picture(pts_90k, annex_b, self._clock.mono_ns())
 
 
-async def _stop(*tasks: asyncio.Future[object]) -> None:
+async def _greeting(front: Front, child: Child) -> Request:
+    """Wait for the child's greeting, or for its death."""
+    waiting = asyncio.ensure_future(front.greeted())
+    dying = asyncio.ensure_future(child.picture())
+    try:
+        await asyncio.wait({waiting, dying}, return_when=asyncio.FIRST_COMPLETED)
+        if dying.done():
+            dying.result()
+        return await waiting
+    finally:
+        await _stop(waiting, dying)
+
+
+async def _serve(front: Front, relay: _Relay, about: Described, request: Request) -> None:
+    """Answer the child until it plays, then connect it with the camera's media."""
+    while request.method != "PLAY":
+        await front.reply(answer(request, about))
+        request = await front.request()
+    await front.reply(answer(request, about))
+    assert relay.media is not None
+    assert front.client is not None
+    relay.media.attach(front.client)
+    await front.ignore()
+
+
+@contextlib.asynccontextmanager
+async def _at_most(seconds: float) -> AsyncIterator[None]:
+    """Give up waiting in silence: the caller looks at what is done."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            yield
+
+
+async def _stop(*tasks: asyncio.Future[Any]) -> None:
     """Cancel tasks and wait for their end; what they raise then is of no interest any more."""
     for task in tasks:
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    with anyio.CancelScope(shield=True):
+        await asyncio.gather(*tasks, return_exceptions=True)
