@@ -25,7 +25,22 @@ MOST_WAITING_BYTES = 16 << 20
 """What a child may be behind: eight seconds of the fastest camera."""
 MOST_ARRIVALS = 512
 _PACKET = struct.Struct(">xBHI")
+_STAMP = struct.Struct(">I")
 _MASK = 0xFFFFFFFF
+_SHIFT = 90_000
+
+
+def shifted(frames: bytes) -> bytearray:
+    """Return whole frames with other timestamps.
+
+    FFmpeg takes a first timestamp of 0 for none at all, and counts from the second picture's instead.
+    """
+    moved, at = bytearray(frames), 0
+    while at < len(moved):
+        (stamp,) = _STAMP.unpack_from(moved, at + 8)
+        _STAMP.pack_into(moved, at + 8, (stamp + _SHIFT) & _MASK)
+        at += 4 + (moved[at + 2] << 8 | moved[at + 3])
+    return moved
 
 
 @dataclass(slots=True)
@@ -53,6 +68,7 @@ class RelayedMedia(Depacketizer):
         """The last packet ended its picture."""
         self._waiting = bytearray()
         self._child: socket.socket | None = None
+        self._attached = asyncio.Event()
 
     # in the network thread
 
@@ -104,8 +120,11 @@ class RelayedMedia(Depacketizer):
         arrival.read_ns, self._rtp, self._closed = read_ns, stamp, bool(kind & 0x80)
 
     def _send(self, data: bytes) -> None:
-        """Send to the child what it takes now; CameraClosed if it is too far behind, or gone."""
-        self._waiting += data
+        """Send to the child what it takes now; CameraClosed if it is too far behind.
+
+        That it is gone is seen in the event loop, which then says goodbye to the camera.
+        """
+        self._waiting += data if self._first else shifted(data)
         if len(self._waiting) > MOST_WAITING_BYTES:
             raise CameraClosed("the second engine does not keep up", waiting_bytes=len(self._waiting), engine="pyav")
         if self._child is None:
@@ -114,8 +133,8 @@ class RelayedMedia(Depacketizer):
             sent = self._child.send(self._waiting)
         except BlockingIOError:
             return
-        except OSError as error:
-            raise CameraClosed("the second engine's process ended", engine="pyav") from error
+        except OSError:
+            sent = len(self._waiting)
         del self._waiting[:sent]
 
     # in the event loop
@@ -123,12 +142,16 @@ class RelayedMedia(Depacketizer):
     def attach(self, child: socket.socket) -> None:
         """Send to the child from now on, in the network thread; it has been told that PLAY was accepted."""
         self._child = child
+        self._attached.set()
 
     async def drain(self) -> None:
-        """Send the rest and the end of the stream; the camera's side, and with it the network thread, is done."""
+        """Send the rest and the end of the stream, to a child that may still be starting.
+
+        The camera's side, and with it the network thread's part, is done.
+        """
+        await self._attached.wait()
         child = self._child
-        if child is None:
-            return
+        assert child is not None
         with contextlib.suppress(OSError):
             await asyncio.get_running_loop().sock_sendall(child, bytes(self._waiting))
             child.shutdown(socket.SHUT_WR)

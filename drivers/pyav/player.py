@@ -106,7 +106,8 @@ class PyavPlayer:
             await asyncio.wait({camera, framing}, return_when=asyncio.FIRST_COMPLETED)
             if not framing.done() and relay.media is not None:
                 async with _at_most(DRAIN_S):
-                    await relay.media.drain()
+                    if camera.done():
+                        await relay.media.drain()
                     await asyncio.wait({framing})
             for task in (camera, framing):
                 if task.done():
