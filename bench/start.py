@@ -11,6 +11,7 @@ import asyncio
 import json
 import os
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -60,6 +61,7 @@ async def start(cameras: int) -> Reading:
     async with Farm(cameras, password=SECRET, base=FIRST, options=options) as farm:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "bench.start_client", "--cameras", str(cameras), "--range", RANGE),
+            *("--began-ns", str(time.monotonic_ns())),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env={**os.environ, PASSWORD: SECRET},

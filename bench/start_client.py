@@ -9,30 +9,27 @@ start each was reached; it then plays until stdin ends.
 
 from __future__ import annotations
 
+import argparse
+import asyncio
+import json
+import os
+import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network
 
-BEGAN_NS = time.monotonic_ns()
-
-import argparse  # noqa: E402 - loading the libraries is a part of the time from nothing
-import asyncio  # noqa: E402
-import json  # noqa: E402
-import os  # noqa: E402
-import sys  # noqa: E402
-from collections.abc import Callable  # noqa: E402
-from dataclasses import dataclass, field  # noqa: E402
-from ipaddress import IPv4Address, IPv4Network  # noqa: E402
-
-from drivers.adopt import Learned, Means, learn  # noqa: E402
-from drivers.base import Found  # noqa: E402
-from drivers.discovery.multicast import discover  # noqa: E402
-from drivers.gate import LoginGate  # noqa: E402
-from drivers.onvif.pace import CallPool  # noqa: E402
-from drivers.rtsp.network import RtspNetwork  # noqa: E402
-from drivers.rtsp.source import RtspSource  # noqa: E402
-from gateway.core.clock import SystemClock  # noqa: E402
-from gateway.core.media import AccessUnit, CodecConfig  # noqa: E402
-from gateway.core.model import Login, Secret, StreamRole  # noqa: E402
-from recorder.budget import StartBudget  # noqa: E402
+from drivers.adopt import Learned, Means, learn
+from drivers.base import Found
+from drivers.discovery.multicast import discover
+from drivers.gate import LoginGate
+from drivers.onvif.pace import CallPool
+from drivers.rtsp.network import RtspNetwork
+from drivers.rtsp.source import RtspSource
+from gateway.core.clock import SystemClock
+from gateway.core.media import AccessUnit, CodecConfig
+from gateway.core.model import Login, Secret, StreamRole
+from recorder.budget import StartBudget
 
 PASSWORD = "VUON_SIM_PASSWORD"
 SEARCH_S = 20.0
@@ -42,14 +39,15 @@ SEARCH_S = 20.0
 class Reached:
     """Milliseconds after the start of the process at which each camera was found, learned, and seen."""
 
+    began_ns: int
+    """On the monotonic clock, which all processes share."""
     found: list[float] = field(default_factory=list)
     learned: list[float] = field(default_factory=list)
     main: list[float] = field(default_factory=list)
     sub: list[float] = field(default_factory=list)
 
-    @staticmethod
-    def now_ms() -> float:
-        return (time.monotonic_ns() - BEGAN_NS) / 1e6
+    def now_ms(self) -> float:
+        return (time.monotonic_ns() - self.began_ns) / 1e6
 
 
 class FirstPicture:
@@ -73,12 +71,12 @@ class FirstPicture:
 class Starter:
     """Brings cameras up, `logins` at once."""
 
-    def __init__(self, network: RtspNetwork, logins: int, connects_per_s: int) -> None:
+    def __init__(self, network: RtspNetwork, began_ns: int, logins: int, connects_per_s: int) -> None:
         self._network, self._clock = network, SystemClock()
         self._means = Means(self._clock, CallPool(), network)
         self._budget = StartBudget(self._clock, max_logins=logins, connects_per_s=connects_per_s)
         self._learning = asyncio.Semaphore(logins)
-        self.reached = Reached()
+        self.reached = Reached(began_ns)
         self.playing: list[asyncio.Task[None]] = []
 
     async def bring_up(self, found: Found, login: Login) -> None:
@@ -86,7 +84,7 @@ class Starter:
         gate, host, port = LoginGate(login), found.address, found.port
         async with self._learning:
             learned: Learned = await learn(host, port, gate, self._means, found=found)
-        self.reached.learned.append(Reached.now_ms())
+        self.reached.learned.append(self.reached.now_ms())
         tried = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             for stream in learned.streams:
@@ -106,25 +104,25 @@ class Starter:
             self.playing.append(asyncio.ensure_future(self._network.play(source, gate, first)))
             await first.seen.wait()
         marks = self.reached.main if role is StreamRole.MAIN else self.reached.sub
-        marks.append(Reached.now_ms())
+        marks.append(self.reached.now_ms())
 
 
-async def start(cameras: int, logins: int, connects_per_s: int, wanted: IPv4Network) -> None:
+async def start(cameras: int, began_ns: int, logins: int, connects_per_s: int, wanted: IPv4Network) -> None:
     """Bring up as many cameras as asked for, say how long it took, and play on until stdin ends."""
     login = Login("admin", Secret(os.environ[PASSWORD]))
     async with RtspNetwork() as network:
-        starter = Starter(network, logins, connects_per_s)
+        starter = Starter(network, began_ns, logins, connects_per_s)
         tasks: dict[str, asyncio.Task[None]] = {}
         search = discover((), SEARCH_S, loopback=True)
         async for found in search:
             if found.address not in tasks and IPv4Address(found.address) in wanted:
-                starter.reached.found.append(Reached.now_ms())
+                starter.reached.found.append(starter.reached.now_ms())
                 tasks[found.address] = asyncio.ensure_future(starter.bring_up(found, login))
             if len(tasks) == cameras:
                 break
         await asyncio.gather(*tasks.values())
         reached = starter.reached
-        print(json.dumps({key: sorted(value) for key, value in vars(reached).items()}), flush=True)
+        print(json.dumps({key: getattr(reached, key) for key in ("found", "learned", "main", "sub")}), flush=True)
         await asyncio.to_thread(sys.stdin.readline)
         for task in starter.playing:
             task.cancel()
@@ -134,11 +132,12 @@ async def start(cameras: int, logins: int, connects_per_s: int, wanted: IPv4Netw
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.start_client")
     parser.add_argument("--cameras", type=int, default=32)
+    parser.add_argument("--began-ns", type=int, default=time.monotonic_ns(), help="when it was started")
     parser.add_argument("--logins", type=int, default=4)
     parser.add_argument("--connects", type=int, default=10)
     parser.add_argument("--range", type=IPv4Network, default=IPv4Network("127.0.0.0/8"), help="whose cameras to take")
     chosen = parser.parse_args()
-    asyncio.run(start(chosen.cameras, chosen.logins, chosen.connects, chosen.range))
+    asyncio.run(start(chosen.cameras, chosen.began_ns, chosen.logins, chosen.connects, chosen.range))
 
 
 if __name__ == "__main__":

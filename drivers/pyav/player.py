@@ -33,6 +33,8 @@ from gateway.core.media import AccessUnit, CodecConfig
 
 START_S = 30.0
 """A child loads FFmpeg and opens our port: half a second, more on a busy box."""
+STARTS_AT_ONCE = 2
+"""Loading FFmpeg is work for a core; what a camera sends meanwhile waits in the relay."""
 SILENT_S = 30.0
 """FFmpeg's own patience; the relay's ends much earlier and says more."""
 DRAIN_S = 2.0
@@ -87,6 +89,7 @@ class PyavPlayer:
     ) -> None:
         self._network, self._clock, self._sandbox = network, clock, sandbox
         self._command, self._new_word = tuple(command), new_word
+        self._starts = asyncio.Semaphore(STARTS_AT_ONCE)
 
     async def play(self, source: RtspSource, gate: LoginGate, sink: StreamSink) -> None:
         """Play a stream into `sink` until it ends, which is always by an exception; as `RtspNetwork.play`.
@@ -119,26 +122,28 @@ class PyavPlayer:
     async def _frame(self, source: RtspSource, relay: _Relay) -> None:
         """Have a child frame the pictures, from PLAY on; ends by an exception."""
         about, word = await relay.described, self._new_word()
-        async with Front(word) as front:
+        async with contextlib.AsyncExitStack() as stack:
+            front = await stack.enter_async_context(Front(word))
             order = Order(front.port, word, SILENT_S, sandbox=self._sandbox)
-            async with Child(order, source.authority, self._command) as child:
+            async with self._starts:
+                child = await stack.enter_async_context(Child(order, source.authority, self._command))
                 try:
                     async with asyncio.timeout(START_S):
                         greeting = await _greeting(front, child)
                         await child.lock()
                 except TimeoutError as error:
                     raise CameraClosed("the second engine does not start", address=source.authority) from error
-                serving = asyncio.ensure_future(_serve(front, relay, about, greeting))
-                taking = asyncio.ensure_future(self._take(child, relay))
-                try:
-                    await asyncio.wait({serving, taking}, return_when=asyncio.FIRST_COMPLETED)
-                    async with _at_most(DRAIN_S):  # it hung up: what it says last tells why
-                        await asyncio.wait({taking})
-                    for task in (taking, serving):
-                        if task.done():
-                            task.result()
-                finally:
-                    await _stop(serving, taking)
+            serving = asyncio.ensure_future(_serve(front, relay, about, greeting))
+            taking = asyncio.ensure_future(self._take(child, relay))
+            try:
+                await asyncio.wait({serving, taking}, return_when=asyncio.FIRST_COMPLETED)
+                async with _at_most(DRAIN_S):  # it hung up: what it says last tells why
+                    await asyncio.wait({taking})
+                for task in (taking, serving):
+                    if task.done():
+                        task.result()
+            finally:
+                await _stop(serving, taking)
 
     async def _take(self, child: Child, relay: _Relay) -> None:
         """Deliver the pictures that FFmpeg framed."""

@@ -29,6 +29,7 @@ from drivers.rtsp.link import Link, StreamStatistics
 from drivers.rtsp.payload import MakeMedia, make_depacketizer
 from drivers.rtsp.protocol import StreamSink, Timeouts
 from drivers.rtsp.source import RtspSource
+from drivers.rtsp.tracks import Takers
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.errors import CameraClosed
 from gateway.core.media import AudioUnit
@@ -124,8 +125,7 @@ class RtspNetwork:
             timeouts=self._times,
             on_end=on_end,
             habit=self._habits.of(source),
-            on_audio=on_audio,
-            make_media=make_media,
+            takers=Takers(on_audio, make_media),
         )
         if not self._order(lambda: self._open(link)):
             raise CameraClosed("the network is not running", address=source.authority)

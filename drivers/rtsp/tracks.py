@@ -53,6 +53,16 @@ class _Track:
     lane: Lane | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Takers:
+    """Who takes what a stream's packets hold, besides the sink."""
+
+    on_audio: Callable[[AudioUnit], None] | None = None
+    """Gets the sound; None: none is asked for."""
+    make_media: MakeMedia = make_depacketizer
+    """Makes what eats the video."""
+
+
 class Tracks:
     """Used by one session, in one thread."""
 
@@ -61,16 +71,14 @@ class Tracks:
         habit: Habit | None = None,
         *,
         make_pair: Callable[[], Pair] | None = None,
-        on_audio: Callable[[AudioUnit], None] | None = None,
-        make_media: MakeMedia = make_depacketizer,
+        takers: Takers = Takers(),
     ) -> None:
         """Begin; `habit` is what was learned of the stream before, and is written to.
 
-        `make_pair` opens UDP for a track, None: TCP only; `on_audio` gets the sound, None: none is asked for;
-        `make_media` makes what eats the video.
+        `make_pair` opens UDP for a track, None: TCP only.
         """
-        self.habit, self._make_pair, self._on_audio = habit or Habit(), make_pair, on_audio
-        self._make_media = make_media
+        self.habit, self._make_pair = habit or Habit(), make_pair
+        self._on_audio, self._make_media = takers.on_audio, takers.make_media
         self.udp = self.habit.udp and make_pair is not None
         self.media: Depacketizer | None = None
         self.audio: AudioDepacketizer | None = None
