@@ -63,7 +63,9 @@ async def settle(
     return Settled(learned, Engine.PYAV, f"{failed.code}: {failed.message}")
 
 
-async def _seen(learn: Callable[[StreamPlayer], Awaitable[LearnedDevice]], gate: LoginGate, player: StreamPlayer) -> LearnedDevice:
+async def _seen(
+    learn: Callable[[StreamPlayer], Awaitable[LearnedDevice]], gate: LoginGate, player: StreamPlayer
+) -> LearnedDevice:
     learned = await learn(player)
     await first_look(player, learned.about.streams[0].source, gate, picture=True)
     return learned

@@ -8,6 +8,7 @@ from drivers.adopt import Learned
 from drivers.base import LoginMode, StreamInfo
 from drivers.engines import AUTO, Engine, settle
 from drivers.gate import LoginGate
+from drivers.manychannels import LearnedChannel, LearnedDevice
 from drivers.rtsp.source import RtspSource
 from drivers.rtsponly import StreamPlayer
 from gateway.core.errors import (
@@ -22,25 +23,26 @@ from gateway.core.errors import (
     ConfigError,
 )
 from gateway.core.model import StreamRole
-from recorder.service_cameras import ENGINES
+from recorder.adoption import ENGINES
 from tests.unit.test_adopt import Player
 
 pytestmark = pytest.mark.anyio
 SOURCE = RtspSource("192.0.2.7", 554, "/main")
-LEARNED = Learned(
+ABOUT = Learned(
     driver="onvif", endpoint="", port=80, serial="", mac=None, manufacturer="", model="", firmware="", name="",
     streams=(StreamInfo(StreamRole.MAIN, SOURCE),), clock_skew_ms=None, login_mode=LoginMode.UNKNOWN,
 )  # fmt: skip
+LEARNED = LearnedDevice(ABOUT, (LearnedChannel(0, ABOUT.streams),))
 
 
 class Adoption:
     """Learns with any player, and remembers with which."""
 
     def __init__(self, native: Player, pyav: Player) -> None:
-        self.players: dict[Engine, StreamPlayer] = {Engine.NATIVE: native, Engine.PYAV: pyav}
+        self.players: dict[str, StreamPlayer] = {Engine.NATIVE.value: native, Engine.PYAV.value: pyav}
         self.by: list[StreamPlayer] = []
 
-    async def learn(self, player: StreamPlayer) -> Learned:
+    async def learn(self, player: StreamPlayer) -> LearnedDevice:
         self.by.append(player)
         return LEARNED
 
