@@ -30,7 +30,7 @@ from drivers.gate import LoginGate
 from drivers.rtsp.protocol import StreamSink
 from drivers.rtsp.source import RtspSource
 from gateway.core.clock import Clock
-from gateway.core.errors import CameraError, CameraSilent, CameraUnreachable, CameraUnsupported
+from gateway.core.errors import CameraSilent, CameraUnreachable, CameraUnsupported, VuonError
 from gateway.core.media import AccessUnit, CodecConfig
 from gateway.core.model import StreamRole
 
@@ -47,9 +47,10 @@ class StreamPlayer(Protocol):
 
 
 class _FirstLook:
-    """A sink that waits for the first codec configuration."""
+    """A sink that waits for the first codec configuration, or the first picture."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, picture: bool) -> None:
+        self._picture = picture
         self._loop = asyncio.get_running_loop()
         self.seen = asyncio.Event()
         self.accepted = False
@@ -57,7 +58,7 @@ class _FirstLook:
 
     def playing(self, config: CodecConfig | None) -> None:
         self.accepted = True
-        if config is not None:
+        if config is not None and not self._picture:
             self._keep(config)
 
     def unit(self, unit: AccessUnit) -> None:
@@ -69,21 +70,24 @@ class _FirstLook:
         self._loop.call_soon_threadsafe(self.seen.set)
 
 
-async def first_look(player: StreamPlayer, source: RtspSource, gate: LoginGate, seconds: float = LOOK_S) -> CodecConfig:
-    """Open a stream, learn its codec configuration, and close it again.
+async def first_look(
+    player: StreamPlayer, source: RtspSource, gate: LoginGate, seconds: float = LOOK_S, *, picture: bool = False
+) -> CodecConfig:
+    """Open a stream, learn its codec configuration, and close it again; with `picture` not before it showed one.
 
     Raises:
         CameraSilent: the camera plays nothing we can decode within `seconds`.
         CameraError: whatever ended the session before that.
+        ConfigError: this machine cannot run the engine.
 
     """
-    look = _FirstLook()
-    failure: list[CameraError] = []
+    look = _FirstLook(picture=picture)
+    failure: list[VuonError] = []
 
     async def play() -> None:
         try:
             await player.play(source, gate, look)
-        except CameraError as error:
+        except VuonError as error:
             failure.append(error)
             look.seen.set()
 

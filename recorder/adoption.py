@@ -13,10 +13,12 @@ from dataclasses import dataclass, replace
 from gateway.core.errors import BadInput, CameraUnsupported
 from gateway.core.model import Login, StreamRole
 from recorder.identity import same_camera, same_channel
-from recorder.registry import MAX_NAME, Camera, LoginState, NewCamera
+from recorder.registry import MAX_NAME, NATIVE, Camera, LoginState, NewCamera
 
 CHANNEL_WORD = "kênh"
 """In the names of a recorder's cameras, which are the school's own and in its language."""
+ENGINES = (NATIVE, "pyav", "auto")
+"""`auto`: the second one only if ours shows no picture now; what was found is stored and does not change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,8 @@ class AdoptOrder:
     """Of a recorder: `1,3-5`; empty = all."""
     clear_text: bool = False
     """The installer allowed the password to be sent as it is."""
+    engine: str = NATIVE
+    """What is to play it, one of `ENGINES`."""
 
 
 @dataclass(frozen=True, slots=True)

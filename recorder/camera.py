@@ -10,8 +10,8 @@ not otherwise; when `run` returns, the run is closed, the segment ordered to clo
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -35,7 +35,7 @@ from recorder.gaps import GapCause, GapLedger, cause_of
 from recorder.host import Gate, Host, HostTools, Witness
 from recorder.journal import Journal
 from recorder.meter import StreamMeter
-from recorder.registry import Camera, LoginState, Registry, Stream, StreamSpec
+from recorder.registry import NATIVE, Camera, LoginState, Registry, Stream, StreamSpec
 from recorder.runs import RunBook
 from recorder.session import Footage, Notice, Playing, RunBegan, RunEnded, SessionSink
 
@@ -104,12 +104,18 @@ class Tools:
     on_fault: FaultSink
     witness: Witness | None = None
     """Says who answers at a camera's address; None: nobody can tell."""
+    pinned: Mapping[str, StreamPlayer] = field(default_factory=dict)
+    """The other engines by name, for cameras that are pinned to one."""
 
     def host(self, *, suspect: bool = True) -> Host:
         """Return what the cameras of one device share (see `Host`)."""
         return Host(
             HostTools(self.clock, self.make_gate, self.jitter, self.budget.connect, self.witness), suspect=suspect
         )
+
+    def player_of(self, camera: Camera) -> StreamPlayer:
+        """Return what plays this camera: what is stored decides, never a failure."""
+        return self.player if camera.about.engine == NATIVE else self.pinned[camera.about.engine]
 
 
 def _state_of(error: CameraError) -> State:
@@ -191,7 +197,8 @@ class StreamTask:
                     self._again.clear()  # a login changed before now is the one this session uses
                 tasks.start_soon(self._wake, tasks.cancel_scope)
                 try:
-                    await tools.player.play(tools.make_source(self.stream.spec), self._owner.gate, sink)
+                    player = tools.player_of(self._owner.camera)
+                    await player.play(tools.make_source(self.stream.spec), self._owner.gate, sink)
                 except CameraError as failure:
                     error = failure
                 except asyncio.CancelledError:

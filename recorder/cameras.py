@@ -233,6 +233,8 @@ def describe(camera: Camera) -> dict[str, Any]:
         "login": about.login is not None,
         "login_state": about.login_state.value,
         "channel": about.identity.channel,
+        "engine": about.engine,
+        "engine_why": about.engine_why,
         "added_ms": camera.added_ms,
         "streams": [
             {

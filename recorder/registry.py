@@ -35,6 +35,8 @@ LATER_COLUMNS = (
     ("stream", "tls", "INTEGER NOT NULL DEFAULT 0 CHECK (tls IN (0, 1))"),
 )
 """Columns that databases of version 1 lack, as in schema.sql."""
+NATIVE = "native"
+"""The engine of a camera to which no other was pinned."""
 
 
 @MIGRATIONS()
@@ -61,6 +63,12 @@ def m0003(db: UtilsDatabase) -> None:
 def m0004(db: UtilsDatabase) -> None:
     """Add the checklists (`recorder.checklist`)."""
     apply_schema(db, files("recorder") / "schema_checklist.sql")
+
+
+@MIGRATIONS()
+def pinned_engine(db: UtilsDatabase) -> None:
+    """Remember which engine plays a camera, and why; it needs `m0001` only."""
+    apply_schema(db, files("recorder") / "schema_engine.sql")
 
 
 class LoginState(StrEnum):
@@ -120,6 +128,10 @@ class NewCamera:
     model: str = ""
     firmware: str = ""
     streams: tuple[StreamSpec, ...] = field(default=())
+    engine: str = NATIVE
+    """What plays its streams: ours, or the one pinned at adoption; nothing else ever changes it."""
+    engine_why: str = ""
+    """Why the probe at adoption pinned another engine; empty if a person did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,6 +327,8 @@ class Registry:
             "login_mode": new.login_mode,
             "login_state": new.login_state.value,
             "tls_pin": new.tls_pin,
+            "engine": new.engine,
+            "engine_why": new.engine_why,
         }
 
     def _load(self, connection: sqlite3.Connection, *, removed: bool) -> tuple[Camera, ...]:
@@ -345,6 +359,8 @@ class Registry:
             manufacturer=row["manufacturer"],
             model=row["model"],
             firmware=row["firmware"],
+            engine=row["engine"],
+            engine_why=row["engine_why"],
             streams=tuple(item.spec for item in specs),
         )
         return Camera(CameraId(row["id"]), public_id, about, specs, row["added_ms"], row["removed_ms"])

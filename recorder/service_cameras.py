@@ -15,12 +15,12 @@ from typing import TypeAlias
 from gateway.core.errors import BadInput, CameraLoginRefused, CameraUnreachable, CameraUnsupported, NotFound
 from gateway.core.model import Login, PublicId, Secret, is_public_id
 from gateway.core.wire import Handler, Reply, Request
-from recorder.adoption import AdoptOrder, Device, adopted_already, to_adopt, to_replace
+from recorder.adoption import ENGINES, AdoptOrder, Device, adopted_already, to_adopt, to_replace
 from recorder.cameras import Cameras, describe
 from recorder.discovery import FoundCamera
 from recorder.identity import Identity, of_device
 from recorder.pending import PendingLogins, refused_first
-from recorder.registry import Camera, Registry
+from recorder.registry import NATIVE, Camera, Registry
 
 MAX_TEXT = 256
 
@@ -63,6 +63,13 @@ def text_param(request: Request, key: str, default: str = "") -> str:
 def _login(request: Request) -> Login | None:
     username = text_param(request, "username")
     return Login(username, Secret(text_param(request, "password"))) if username else None
+
+
+def _engine(request: Request) -> str:
+    engine = text_param(request, "engine", NATIVE)
+    if engine not in ENGINES:
+        raise BadInput(f"{engine!r} is no engine", case="engine", key="engine", value=engine, known=", ".join(ENGINES))
+    return engine
 
 
 class CameraService:
@@ -160,6 +167,7 @@ class CameraService:
             text_param(request, "rtsp_path") or None,
             channels=text_param(request, "channels"),
             clear_text=request.params.get("clear_text") is True,
+            engine=_engine(request),
         )
         return replace(order, endpoint=self._heard(order).endpoint)
 

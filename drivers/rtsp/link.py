@@ -22,9 +22,9 @@ from drivers.rtsp.protocol import Phase, RtspSession, StreamSink, Timeouts
 from drivers.rtsp.rtp import SenderReport
 from drivers.rtsp.source import RtspSource
 from drivers.rtsp.tls import TlsClient
-from drivers.rtsp.tracks import Tracks
+from drivers.rtsp.tracks import Takers, Tracks
 from gateway.core.errors import CameraBadReply, CameraSilent, CameraUnreachable
-from gateway.core.media import AudioUnit, CodecConfig
+from gateway.core.media import CodecConfig
 
 READ_BYTES = 64 * 1024
 """Asked of the kernel at once. Above 128 KiB the C library maps fresh pages for each read: 16 us instead of 3."""
@@ -95,7 +95,7 @@ class Link:
         timeouts: Timeouts,
         on_end: Callable[[], None],
         habit: Habit | None = None,
-        on_audio: Callable[[AudioUnit], None] | None = None,
+        takers: Takers | None = None,
     ) -> None:
         self.source = source
         self.session = RtspSession(
@@ -104,7 +104,7 @@ class Link:
             sink,
             hosts=(address.where[0].lower(),),
             timeouts=timeouts,
-            tracks=Tracks(habit, make_pair=None if source.tls else self._open_pair, on_audio=on_audio),
+            tracks=Tracks(habit, make_pair=None if source.tls else self._open_pair, takers=takers or Takers()),
         )
         self._gate = gate
         self._tls = TlsClient() if source.tls else None

@@ -26,8 +26,10 @@ from drivers.gate import LoginGate
 from drivers.rtsp.client import resolve
 from drivers.rtsp.habits import HabitBook
 from drivers.rtsp.link import Link, StreamStatistics
+from drivers.rtsp.payload import MakeMedia, make_depacketizer
 from drivers.rtsp.protocol import StreamSink, Timeouts
 from drivers.rtsp.source import RtspSource
+from drivers.rtsp.tracks import Takers
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.errors import CameraClosed
 from gateway.core.media import AudioUnit
@@ -100,6 +102,7 @@ class RtspNetwork:
         sink: StreamSink,
         *,
         on_audio: Callable[[AudioUnit], None] | None = None,
+        make_media: MakeMedia = make_depacketizer,
     ) -> None:
         """Play a stream into `sink` until it ends, which is always by an exception.
 
@@ -122,7 +125,7 @@ class RtspNetwork:
             timeouts=self._times,
             on_end=on_end,
             habit=self._habits.of(source),
-            on_audio=on_audio,
+            takers=Takers(on_audio, make_media),
         )
         if not self._order(lambda: self._open(link)):
             raise CameraClosed("the network is not running", address=source.authority)

@@ -8,6 +8,7 @@ unit as incomplete instead of raising; parameter sets of the other codec are not
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeAlias
 
 from drivers.rtsp.depacketize import Depacketizer
 from drivers.rtsp.parametersets import ParameterSets
@@ -106,6 +107,10 @@ class H265Depacketizer(Depacketizer):
             self.sets.take(nal)
         elif kind in (39, 40):
             self._keep(nal)
+
+
+MakeMedia: TypeAlias = Callable[[int, int, ParameterSets, Callable[[AccessUnit], None]], Depacketizer]
+"""Makes what eats a session's media, from channel, payload type, parameter sets and where units go."""
 
 
 def make_depacketizer(

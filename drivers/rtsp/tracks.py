@@ -17,7 +17,7 @@ from drivers.rtsp.depacketize import Depacketizer
 from drivers.rtsp.habits import Habit
 from drivers.rtsp.lane import Lane, granted, wish
 from drivers.rtsp.parametersets import ParameterSets
-from drivers.rtsp.payload import make_depacketizer
+from drivers.rtsp.payload import MakeMedia, make_depacketizer
 from drivers.rtsp.reorder import Reorder
 from drivers.rtsp.rtp import SenderReport, sender_report
 from drivers.rtsp.sdp import VideoTrack
@@ -53,6 +53,16 @@ class _Track:
     lane: Lane | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Takers:
+    """Who takes what a stream's packets hold, besides the sink."""
+
+    on_audio: Callable[[AudioUnit], None] | None = None
+    """Gets the sound; None: none is asked for."""
+    make_media: MakeMedia = make_depacketizer
+    """Makes what eats the video."""
+
+
 class Tracks:
     """Used by one session, in one thread."""
 
@@ -61,13 +71,14 @@ class Tracks:
         habit: Habit | None = None,
         *,
         make_pair: Callable[[], Pair] | None = None,
-        on_audio: Callable[[AudioUnit], None] | None = None,
+        takers: Takers = Takers(),
     ) -> None:
         """Begin; `habit` is what was learned of the stream before, and is written to.
 
-        `make_pair` opens UDP for a track, None: TCP only; `on_audio` gets the sound, None: none is asked for.
+        `make_pair` opens UDP for a track, None: TCP only.
         """
-        self.habit, self._make_pair, self._on_audio = habit or Habit(), make_pair, on_audio
+        self.habit, self._make_pair = habit or Habit(), make_pair
+        self._on_audio, self._make_media = takers.on_audio, takers.make_media
         self.udp = self.habit.udp and make_pair is not None
         self.media: Depacketizer | None = None
         self.audio: AudioDepacketizer | None = None
@@ -168,7 +179,7 @@ class Tracks:
         assert video.lane is not None
         sets = ParameterSets(described.codec, described.sets)
         channel = VIDEO_CHANNEL if video.lane.udp else video.lane.rtp
-        self.media = make_depacketizer(channel, described.payload_type, sets, deliver)
+        self.media = self._make_media(channel, described.payload_type, sets, deliver)
         if sound is not None and self._form is not None and self._on_audio is not None:
             self.audio = AudioDepacketizer(self._form, self._on_audio)
         return sets

@@ -218,6 +218,9 @@ def adopt(  # noqa: PLR0913, PLR0917 - one argument for each option
             help="Cho gửi mật khẩu không mã hóa nếu camera chỉ nhận vậy · may be sent in clear if it must",
         ),
     ] = False,
+    engine: Annotated[
+        str | None, typer.Option(help="native; pyav: FFmpeg; auto: thử rồi ghim · what plays it, tried now and pinned")
+    ] = None,
     config: ConfigOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
@@ -233,7 +236,7 @@ def adopt(  # noqa: PLR0913, PLR0917 - one argument for each option
     params: dict[str, Any] = {} if address is None else {"address": _place(address)}
     if user and not (address or "").startswith("file:"):
         params |= {"username": user, "password": read_password(context)}
-    given = (("name", name), ("port", port), ("rtsp_path", rtsp), ("channels", channels))
+    given = (("name", name), ("port", port), ("rtsp_path", rtsp), ("channels", channels), ("engine", engine))
     params |= {key: value for key, value in given if value is not None}
     if clear:
         params["clear_text"] = True
@@ -253,6 +256,9 @@ def show_adopted(context: Context, camera: dict[str, Any], words: str = "cli.ado
     context.say(words, name=camera["name"])
     for stream in camera["streams"]:
         context.line("  " + describe(context, stream))
+    if camera.get("engine") == "pyav":
+        why = camera.get("engine_why")
+        context.say("cli.adopt.engine.probed" if why else "cli.adopt.engine.pinned", why=why)
 
 
 async def _adopt(context: Context, params: dict[str, Any], instead_of: str | None) -> dict[str, Any]:

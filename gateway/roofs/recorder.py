@@ -25,15 +25,18 @@ from drivers.adopt import Learned, Means
 from drivers.channels import read_channels
 from drivers.discovery.directed import who_is_at
 from drivers.discovery.vendorsearch import VendorStep
+from drivers.engines import Engine, settle
 from drivers.filmplayer import FILM_HOST, FilmPlayer
 from drivers.gate import LoginGate
 from drivers.manychannels import LearnedDevice, Wish, learn_device
 from drivers.onvif.driver import OnvifDriver
 from drivers.onvif.pace import CallPool, Turns
+from drivers.pyav.player import PyavPlayer
 from drivers.registry import Kit
 from drivers.retry import after_failure
 from drivers.rtsp.network import RtspNetwork
 from drivers.rtsp.source import DEFAULT_PORT, DEFAULT_TLS_PORT, RtspSource
+from drivers.rtsponly import StreamPlayer
 from gateway.core.clock import Clock
 from gateway.core.config import Config
 from gateway.core.daemonize import DaemonFacts, Health
@@ -88,10 +91,11 @@ class Drivers:
     network: RtspNetwork
     pool: CallPool = field(default_factory=CallPool)
     films: Path | None = None
+    pinned: Mapping[str, StreamPlayer] = field(default_factory=dict)
+    """The engines besides ours, by name."""
 
     async def learn(self, order: AdoptOrder) -> Device:
         """Ask a camera or recorder everything; its login is sent at most once."""
-        means = Means(self.clock, self.pool, self.network)
         gate = LoginGate(order.login, clear_text=order.clear_text)
         found = self.searching.found.get((order.address, order.endpoint))
         path, rtsp_port, rtsp_tls = rtsp_place(order.rtsp_path)
@@ -99,16 +103,24 @@ class Drivers:
         kit = Kit(self.clock, self.pool, self.network, self.films)
         if (known := await learn_named(order, wish, gate, kit)) is not None:
             return device_of(known, order)
+
+        async def by(player: StreamPlayer) -> LearnedDevice:
+            means = Means(self.clock, self.pool, player)
+            return await learn_device(order.address, order.port, gate, means, wish, found=found)
+
         try:
-            learned = await learn_device(order.address, order.port, gate, means, wish, found=found)
+            settled = await settle(order.engine, by, gate, {Engine.NATIVE.value: self.network, **self.pinned})
         except CameraUnreachable as error:
             if path is None and await is_up(order.address):
                 raise CameraUnsupported("nothing here speaks ONVIF", address=order.address) from error
             raise
+        learned = settled.learned
         if not learned.about.endpoint:  # adopted by address: the mark by which it is known without a login
             endpoint = (await who_is_at(order.address)).endpoint
             learned = replace(learned, about=replace(learned.about, endpoint=endpoint))
-        return device_of(learned, order, gate.pin)
+        device = device_of(learned, order, gate.pin)
+        cameras = [replace(item, engine=settled.engine.value, engine_why=settled.why) for item in device.cameras]
+        return replace(device, cameras=tuple(cameras))
 
     async def look(self, camera: Camera) -> Identity:
         """Say what the device at a camera's address tells without a login; CameraUnreachable if nobody answers."""
@@ -244,7 +256,8 @@ async def drivers_of(config: Config, clock: Clock, network: RtspNetwork, on_faul
     searching = search_of(config, clock, pool)
     async with contained("temporary-address", on_fault):
         await searching.recover()
-    return Drivers(searching, clock, network, pool, films(config))
+    pinned = {Engine.PYAV.value: PyavPlayer(network, clock, sandbox=config.vision.sandbox)}
+    return Drivers(searching, clock, network, pool, films(config), pinned)
 
 
 def start_budget(config: Config, clock: Clock) -> StartBudget:
@@ -266,12 +279,12 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
         await journal.load()
         registry = Registry(db, seal, journal, clock)
         runs, ledger, losses = RunBook(db, boot_id()), GapLedger(journal), Losses(clock)
-        disks = await slots(config, registry, losses, clock)
-        store = Store(disks, losses, runs, registry, journal, clock)
+        store = Store(await slots(config, registry, losses, clock), losses, runs, registry, journal, clock)
         drivers = await drivers_of(config, clock, network, on_fault)
         tools = Tools(
             clock=clock,
             player=FilmPlayer(network, films(config), clock),
+            pinned=drivers.pinned,
             make_gate=make_gate,
             make_source=source_of,
             retry=after_failure,

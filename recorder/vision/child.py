@@ -9,23 +9,13 @@ the process lives on; a picture that kills it kills nothing else.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from typing import BinaryIO
 
-from recorder.vision import pipe, sandbox
+from gateway.core import cage
+from recorder.vision import pipe
 from recorder.vision.stills import BadPicture, Looker
 
 EXIT_REFUSED = 3
-
-
-def cage(lock: Callable[[], None] = sandbox.lock, escapes: Callable[[], list[str]] = sandbox.escapes) -> str:
-    """Lock this process up; returns why that failed, empty on success."""
-    try:
-        lock()
-    except (ImportError, OSError, RuntimeError, ValueError) as error:
-        return f"{type(error).__name__}: {error}"
-    possible = escapes()
-    return f"still possible: {', '.join(possible)}" if possible else ""
 
 
 def answer(looker: Looker, requests: BinaryIO, replies: BinaryIO) -> None:
@@ -51,8 +41,8 @@ def main(arguments: list[str]) -> int:
     requests, replies = sys.stdin.buffer, sys.stdout.buffer
     looker = Looker()
     looker.warm()
-    sandbox.limit_resources()
-    why = "" if "--no-sandbox" in arguments else cage()
+    cage.limit_resources()
+    why = "" if "--no-sandbox" in arguments else cage.enter()
     replies.write(pipe.frame(pipe.REFUSED if why else pipe.READY, why.encode()))
     replies.flush()
     if why:

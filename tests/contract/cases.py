@@ -13,10 +13,11 @@ from drivers.gate import LoginGate
 from drivers.onvif.driver import OnvifDriver
 from drivers.onvif.pace import CallPool
 from drivers.onvif.transport import Limits
+from drivers.pyav.player import PyavPlayer
 from drivers.registry import Kit, Place, open_driver
 from drivers.rtsp.network import RtspNetwork
 from drivers.rtsp.source import RtspSource
-from drivers.rtsponly import RtspOnlyDriver
+from drivers.rtsponly import RtspOnlyDriver, StreamPlayer
 from drivers.simulated.camera import SimulatedCamera
 from drivers.simulated.faults import Faults, Quirks
 from gateway.core.clock import SystemClock
@@ -32,12 +33,31 @@ def onvif(camera: SimulatedCamera, gate: LoginGate, network: RtspNetwork) -> Dri
 
 def rtsp_only(camera: SimulatedCamera, gate: LoginGate, network: RtspNetwork) -> Driver:
     """The RTSP-only driver with both paths of a camera; over TLS where the camera has it."""
+    return _rtsp_driver(camera, gate, network)
+
+
+def _rtsp_driver(camera: SimulatedCamera, gate: LoginGate, player: StreamPlayer) -> Driver:
     port, tls = camera.rtsps_port or camera.rtsp_port, bool(camera.rtsps_port)
     main, sub = (
         RtspSource(camera.address, port, camera.rtsp_url(role).split("/", 3)[3].join(("/", "")), tls=tls)
         for role in (StreamRole.MAIN, StreamRole.SUB)
     )
-    return RtspOnlyDriver(main, gate, player=network, clock=SystemClock(), sub=sub)
+    return RtspOnlyDriver(main, gate, player=player, clock=SystemClock(), sub=sub)
+
+
+def by_pyav(camera: SimulatedCamera, gate: LoginGate, network: RtspNetwork) -> Driver:
+    """The RTSP-only driver of a camera that is pinned to the second engine."""
+    return _rtsp_driver(camera, gate, pyav(network))
+
+
+def ours(network: RtspNetwork) -> StreamPlayer:
+    """The engine of a camera that is pinned to none."""
+    return network
+
+
+def pyav(network: RtspNetwork) -> StreamPlayer:
+    """The second engine, its children caged as in the product."""
+    return PyavPlayer(network, SystemClock())
 
 
 def simulated(camera: SimulatedCamera, gate: LoginGate, network: RtspNetwork) -> Driver:
@@ -76,6 +96,8 @@ class Case:
     """How its camera differs, besides what a test asks for."""
     driver: str = ""
     """The driver's own name, where the case has another."""
+    player: Callable[[RtspNetwork], StreamPlayer] = ours
+    """What plays the streams it names."""
 
 
 CASES = (
@@ -83,5 +105,6 @@ CASES = (
     Case("rtsp", rtsp_only, "rtsp", _garbage),
     Case("rtsp over udp", rtsp_only, "rtsp", _garbage, _udp_only, "rtsp"),
     Case("rtsps", rtsp_only, "rtsp", _garbage, _with_tls, "rtsp"),
+    Case("rtsp by pyav", by_pyav, "rtsp", _garbage, driver="rtsp", player=pyav),
     Case("simulated", simulated, "onvif", _html),
 )

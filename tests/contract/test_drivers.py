@@ -90,7 +90,7 @@ async def test_streams_can_be_played(case: Case) -> None:
         key = gate()
         driver = case.make(camera, key, network)
         for stream in await driver.streams():
-            config = await first_look(network, stream.source, key)
+            config = await first_look(case.player(network), stream.source, key, picture=True)
             assert (config.codec, config.width, config.height) == (stream.codec, stream.width, stream.height)
         await driver.close()
         assert camera.bad_logins == 0
@@ -127,7 +127,7 @@ async def test_one_bad_login_over_all_protocols(case: Case) -> None:
             for question in questions(driver):
                 group.start_soon(ask, question)
             for source in sources:
-                group.start_soon(ask, lambda source=source: first_look(network, source, key))
+                group.start_soon(ask, lambda source=source: first_look(case.player(network), source, key))
         await driver.close()
         assert camera.bad_logins == 1
 

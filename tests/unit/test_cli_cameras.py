@@ -260,6 +260,19 @@ def test_a_camera_without_a_login_is_asked_without_one(tmp_path: Path) -> None:
         assert box.asked("adopt") == [{"address": "10.0.0.9", "rtsp_path": "/live"}]
 
 
+def test_an_engine_is_asked_for_and_what_was_pinned_is_told(tmp_path: Path) -> None:
+    """With the reason, if the probe found one; without the option nothing of it is said."""
+    for why in ("", "camera_silent"):
+        camera = {"id": "c" * 16, "name": "Sân", "streams": STREAMS, "engine": "pyav", "engine_why": why}
+        with cli_box(tmp_path, {"recorder": LIST | {"adopt": {"camera": camera}}}) as box:
+            done = box.vuon("adopt", "10.0.0.9", "--user", "", "--engine", "auto")
+            assert box.asked("adopt") == [{"address": "10.0.0.9", "engine": "auto"}]
+        assert "FFmpeg" in done.out
+        assert ("camera_silent" in done.out) == bool(why)
+    with cli_box(tmp_path, {"recorder": LIST}) as box:
+        assert "FFmpeg" not in box.vuon("adopt", "10.0.0.9", "--user", "").out
+
+
 @pytest.mark.parametrize("address", ["abc", "10.0.0", "10.0.0.256", "", "http://10.0.0.9"])
 def test_what_is_no_address_is_refused_before_the_password(tmp_path: Path, address: str) -> None:
     """A name or half an address is told so; nothing is asked or sent."""

@@ -133,7 +133,7 @@ async def test_many_streams_share_one_thread() -> None:
         ]
         for sink in sinks:
             await sink.enough.wait()
-        assert threading.active_count() == before
+        assert threading.active_count() <= before  # those of tests before may be ending
         statistics = network.statistics()
         assert len(statistics.streams) == 16
         assert sum(stream.lost + stream.damaged for stream in statistics.streams) == 0

@@ -12,7 +12,7 @@ from drivers.gate import GateState
 from drivers.rtsp.habits import MOST_HABITS, Habit, HabitBook
 from drivers.rtsp.protocol import Phase
 from drivers.rtsp.source import RtspSource
-from drivers.rtsp.tracks import Tracks
+from drivers.rtsp.tracks import Takers, Tracks
 from gateway.core.errors import (
     CameraBadReply,
     CameraClosed,
@@ -63,7 +63,7 @@ class Way:
         return self.pairs[-1]
 
     def tracks(self, *, sound: bool = False) -> Tracks:
-        return Tracks(self.habit, make_pair=self.open, on_audio=self.sounds.append if sound else None)
+        return Tracks(self.habit, make_pair=self.open, takers=Takers(self.sounds.append if sound else None))
 
 
 def only_udp(made: FakeCamera) -> FakeCamera:

@@ -15,9 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.core import cage
 from gateway.core.errors import WireError
 from gateway.core.media import AccessUnit, Codec
-from recorder.vision import child, pipe, sandbox
+from recorder.vision import child, pipe
 from recorder.vision.client import VisionClient
 from recorder.vision.pipe import Jpeg, Look
 from recorder.vision.stills import BadPicture, Looker, look_at
@@ -81,15 +82,15 @@ def test_the_caged_child_decodes_what_it_must_and_can_do_nothing_else() -> None:
         assert finish(process) == 0
 
 
-@pytest.mark.parametrize("name", sorted(sandbox.TRIES))
+@pytest.mark.parametrize("name", sorted(cage.TRIES))
 def test_each_escape_is_refused(name: str) -> None:
     """In a process of its own: locked up, this one try fails; unlocked the self-test would find it."""
     program = (
         "import os, sys\n"
-        "from recorder.vision import sandbox\n"
-        f"tries = {{{name!r}: sandbox.TRIES[{name!r}]}}\n"
-        "sandbox.lock()\n"
-        "os.write(1, repr(sandbox.escapes(tries)).encode())\n"
+        "from gateway.core import cage\n"
+        f"tries = {{{name!r}: cage.TRIES[{name!r}]}}\n"
+        "cage.lock()\n"
+        "os.write(1, repr(cage.escapes(tries)).encode())\n"
         "os._exit(0)\n"
     )
     done = subprocess.run(
@@ -102,8 +103,8 @@ def test_code_cannot_be_made_at_run_time() -> None:
     """Memory that is mapped or changed to be executable is refused."""
     program = (
         "import mmap, os\n"
-        "from recorder.vision import sandbox\n"
-        "sandbox.lock()\n"
+        "from gateway.core import cage\n"
+        "cage.lock()\n"
         "out = []\n"
         "for flags in (mmap.PROT_READ | mmap.PROT_WRITE, mmap.PROT_READ | mmap.PROT_EXEC):\n"
         "    try:\n"
@@ -121,7 +122,7 @@ def test_code_cannot_be_made_at_run_time() -> None:
 
 def test_the_self_test_finds_a_cage_that_is_open() -> None:
     """What is possible is named."""
-    assert sandbox.escapes({"look": Path("/").stat, "fail": Path("/does/not/exist").stat}) == ["look"]
+    assert cage.escapes({"look": Path("/").stat, "fail": Path("/does/not/exist").stat}) == ["look"]
 
 
 def test_a_cage_that_cannot_be_locked_or_leaks_has_a_reason() -> None:
@@ -130,9 +131,9 @@ def test_a_cage_that_cannot_be_locked_or_leaks_has_a_reason() -> None:
     def no_library() -> None:
         raise ImportError("libseccomp is missing")
 
-    assert child.cage(lock=no_library) == "ImportError: libseccomp is missing"
-    assert child.cage(lambda: None, lambda: ["open a file"]) == "still possible: open a file"
-    assert child.cage(lambda: None, list) == ""
+    assert cage.enter(lock=no_library) == "ImportError: libseccomp is missing"
+    assert cage.enter(lambda: None, lambda: ["open a file"]) == "still possible: open a file"
+    assert cage.enter(lambda: None, list) == ""
 
 
 def test_without_the_cage_the_child_runs_only_when_told() -> None:
