@@ -160,7 +160,7 @@ async def speaking_onvif(
     Raises the error of the last port tried that was more than unreachable, else `CameraUnreachable`.
     """
     path = device_path(found) if found else DEFAULT_PATH
-    failure: CameraError = CameraUnreachable("no answer", address=address)
+    failure: CameraError = CameraUnreachable("no answer", case="no_answer", address=address)
     for candidate in _candidates(port, means.ports):
         driver = OnvifDriver(
             address,

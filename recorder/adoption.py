@@ -61,12 +61,14 @@ def to_adopt(
 
     Raises:
         BadInput: all of them are (field `camera`: one of ours).
-        CameraUnsupported: a camera offers no stream.
+        CameraUnsupported: a camera offers no stream, or there is no camera.
 
     """
     found = [_made_ready(new, name, order.address, mac, sub_streams=sub_streams) for new in device.cameras]
     ours = [same_camera(known, new.identity) for new in found]
     fresh = tuple(new for new, camera in zip(found, ours, strict=True) if camera is None)
+    if not found:
+        raise CameraUnsupported("no channel of it has a picture", address=order.address)
     if not fresh:
         raise adopted_already(next(camera for camera in ours if camera is not None))
     return fresh

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from gateway.core.errors import BadInput
+from gateway.core.errors import BadInput, NotFound
 from gateway.core.wire import Handler, Reply, Request
 from recorder.cameras import Cameras
 from recorder.discovery import Discovery, Explored, FoundCamera, SearchOrder, SearchStep, Tell
@@ -112,8 +112,13 @@ class DiscoveryService:
         if not item.reachable or all(camera.about.address == item.address for camera in ours):
             return
         for camera in ours:
-            if item.address != camera.about.address and not await self._is_at_home(camera):
-                await self._cameras.move(camera.public_id, item.address, item.port or camera.about.port)
+            if item.address == camera.about.address:
+                continue
+            try:
+                if not await self._is_at_home(camera):
+                    await self._cameras.move(camera.public_id, item.address, port_of(camera, item))
+            except NotFound:  # somebody took it away meanwhile: there is nothing to follow
+                continue
 
     async def _is_at_home(self, ours: Camera) -> bool:
         """Say whether a camera is where it was, whoever claims to be it elsewhere (it may have two cards)."""
@@ -127,6 +132,14 @@ class DiscoveryService:
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds <= MAX_SEARCH_S:
             raise BadInput(f"seconds must be above 0 and at most {MAX_SEARCH_S}", key="seconds")
         return float(seconds)
+
+
+def port_of(camera: Camera, item: FoundCamera) -> int:
+    """Return the port at which a camera that moved is spoken to: the one it announced by ONVIF, else its old one.
+
+    A maker's own discovery names the web page's port, and a camera that is spoken to by RTSP has another.
+    """
+    return (item.port if item.endpoint and camera.about.driver != "rtsp" else 0) or camera.about.port
 
 
 def identity_among(item: FoundCamera, found: Sequence[FoundCamera]) -> Identity:

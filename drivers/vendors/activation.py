@@ -79,6 +79,8 @@ async def look(address: str, port: int, means: Means) -> Look:
 
     try:
         vendor, active = await means.pool.run(ask)
+    except CameraUnreachable as error:
+        raise CameraUnreachable(error.message, case="no_answer", address=address, port=port) from error
     except (CameraUnsupported, CameraBadReply) as error:
         raise CameraUnsupported(
             "neither a Hikvision nor a Dahua camera answers here", case="not_vendor", address=address

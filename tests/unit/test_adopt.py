@@ -214,8 +214,10 @@ async def test_nobody_there() -> None:
     async with closed_port() as closed:
         for path in (None, "/x"):
             free = gate()
-            with pytest.raises(CameraUnreachable):
+            with pytest.raises(CameraUnreachable) as nobody:
                 await learn("127.0.0.1", closed, free, means(Player()), rtsp_path=path, rtsp_port=closed)
+            if path is None:
+                assert (nobody.value.fields["case"], nobody.value.fields["address"]) == ("no_answer", "127.0.0.1")
             assert free.state is GateState.UNPROVEN
 
 

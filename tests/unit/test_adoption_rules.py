@@ -91,3 +91,9 @@ def test_a_replacement_that_does_not_fit_is_refused() -> None:
         to_replace(old, new_recorder(3, number=7).cameras[1:])
     more = to_replace([adopted(new_camera(1, streams=1))], (new_camera(7),))
     assert len(more[0][1].streams) == 2
+
+
+def test_a_device_without_a_picture_is_no_camera_of_ours() -> None:
+    """A recorder whose channels are all empty is told so, not taken for one that is adopted already."""
+    with pytest.raises(CameraUnsupported):
+        ready(Device((), empty=(1, 2)))

@@ -59,6 +59,7 @@ def test_a_new_camera_is_activated_adopted_and_its_password_told_once(tmp_path: 
     assert done.code == 0
     assert done.out.count(PASSWORD) == 1
     assert "main  1920×1080" in done.out
+    assert done.out.count("vuon tinh-trang") == 1
     assert PASSWORD not in done.err
 
 

@@ -223,6 +223,7 @@ def test_adopting_sends_the_password_from_the_pipe(tmp_path: Path) -> None:
     assert "main  1920×1080  15 fps  H.264" in done.out
     assert "sub  H.265" in done.out
     assert "s3cret" not in done.out + done.err
+    assert done.out.count("vuon tinh-trang") == 1
 
 
 def test_an_address_may_name_its_driver(tmp_path: Path) -> None:

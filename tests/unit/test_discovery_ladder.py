@@ -246,6 +246,18 @@ def searching(tmp_path: Path, system: FakeSystem | None = None, **more: object) 
     return Searching(config, FakeClock(), system=system or FakeSystem(), have=lambda: (LO,), look=look, **more)  # type: ignore[arg-type]  # options of one test
 
 
+async def test_what_is_found_comes_in_the_order_of_addresses(tmp_path: Path) -> None:
+    """Also where a closer look put those at the end that only their makers' discovery told of."""
+    rows = [replace(CAM, endpoint=f"urn:{last}", address=f"10.0.0.{last}") for last in (9, 30, 4)]
+
+    async def closer(found: Sequence[Found]) -> tuple[Found, ...]:
+        return (*found, *rows)
+
+    explored = await searching(tmp_path, closer=closer).explore(SearchOrder(0.05), lambda _: None)
+    ours = [item.address for item in explored.found if item.address.startswith("10.")]
+    assert ours == ["10.0.0.4", "10.0.0.9", "10.0.0.30"]
+
+
 async def test_a_search_in_the_recorders_words(tmp_path: Path) -> None:
     """Passive news, multicast, more steps, and the sweep that was ordered; adoption can look it up."""
     camera = Camera("127.0.8.3", f"urn:{uuid4().hex}")

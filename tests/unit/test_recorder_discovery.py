@@ -55,6 +55,39 @@ async def test_a_camera_of_ours_at_another_address_is_followed(tmp_path: Path) -
         assert (row["id"], row["address"], row["port"]) == (camera, "10.0.0.99", 8080)
 
 
+@pytest.mark.parametrize(
+    ("driver", "endpoint", "mac", "port"),
+    [("onvif", "urn:uuid:1", "", 8080), ("onvif", "", "02:00:00:00:00:01", 80), ("rtsp", "urn:uuid:1", "", 80)],
+)
+async def test_a_moved_camera_keeps_its_port_unless_onvif_names_another(
+    tmp_path: Path, driver: str, endpoint: str, mac: str, port: int
+) -> None:
+    """What a maker's own discovery calls the port is the web page's; RTSP has its own."""
+    async with recorder_box(tmp_path) as box:
+        box.learnable["10.0.0.1"] = replace(new_camera(1, streams=1), driver=driver)
+        await box.call("adopt", address="10.0.0.1", port=80, username="admin", password="x")
+        box.found = [FoundCamera(endpoint, "10.0.0.99", 8080, "", "", mac)]
+        await box.call("discover")
+        (row,) = (await box.call("camera.list"))["cameras"]
+        assert (row["address"], row["port"]) == ("10.0.0.99", port)
+
+
+async def test_a_camera_that_is_taken_away_while_it_is_followed_ends_no_search(tmp_path: Path) -> None:
+    """The question whether it is at home takes a while: by then it may be nobody's."""
+    async with recorder_box(tmp_path) as box:
+        camera = await adopt(box, streams=1)
+
+        async def taken_away(address: str, endpoint: str) -> bool:
+            del address, endpoint
+            await box.call("camera.remove", camera=camera)
+            return False
+
+        box.discovery.is_at = taken_away  # type: ignore[method-assign]  # what happens while the camera is asked
+        box.found = [MOVED]
+        assert len((await box.call("discover"))["found"]) == 1
+        assert (await box.call("camera.list"))["cameras"] == []
+
+
 @pytest.mark.parametrize("seconds", [0, -1, 61, "long", True])
 async def test_a_search_has_a_sensible_length(tmp_path: Path, seconds: object) -> None:
     """Anything else is refused by name."""

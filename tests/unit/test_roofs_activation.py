@@ -91,7 +91,7 @@ async def test_a_port_comes_from_the_search() -> None:
         only_rtsp = Activation(SystemClock(), CallPool(), lambda _: replace(known, port=0))
         with pytest.raises(CameraUnreachable) as refusal:  # ports alone were seen: then the usual web port is asked
             await only_rtsp.look(camera.address, None)
-        assert refusal.value.fields["port"] == WEB_PORT
+        assert refusal.value.fields == {"case": "no_answer", "address": camera.address, "port": WEB_PORT}
         assert activation.new_login() != activation.new_login()
         login = activation.new_login()
         assert await activation.give_password(needs, login) == ("password", "cloud_off")
