@@ -19,7 +19,9 @@ from drivers.simulated.faults import Quirks
 from drivers.simulated.options import CameraOptions
 from gateway.core.clock import SystemClock
 from gateway.core.errors import CameraError
-from gateway.core.model import Login, Secret
+from gateway.core.model import CameraId, Login, PublicId, Secret, StreamId, StreamRole
+from recorder.identity import Identity
+from recorder.registry import Camera, NewCamera, Stream, StreamSpec
 
 USER, PASSWORD = "admin", "Mat-khau-2026"
 OPTIONS = replace(QUICK, main=replace(QUICK_MAIN, width=1280, height=720), discovery=False, warm=False)
@@ -108,6 +110,16 @@ async def settings_bench(**quirks: object) -> AsyncIterator[Bench]:
             yield Bench(camera, driver, keeper)
         finally:
             await driver.close()
+
+
+def adopted(bench: Bench, driver: str = "onvif") -> Camera:
+    """The bench's camera as the registry has it."""
+    cam = bench.camera
+    spec = StreamSpec(StreamRole.MAIN, cam.address, cam.rtsp_port, "/Streaming/Channels/101")
+    login = Login(USER, Secret(PASSWORD))
+    about = NewCamera("Lớp Lá 1", driver, cam.address, cam.onvif_port, Identity(), login, streams=(spec,))
+    stream = Stream(StreamId(1), PublicId("c" * 16), spec)
+    return Camera(CameraId(1), PublicId("c" * 16), about, (stream,), 0)
 
 
 def by_setting(outcomes: Sequence[Outcome]) -> dict[str, tuple[bool, str, str]]:

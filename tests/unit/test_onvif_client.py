@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -156,15 +157,16 @@ def test_a_changed_password_is_sent_once_in_a_connection(changes: bool) -> None:
     with FakeOnvif(auth="digest", changes_nonce=changes) as camera:
         camera.password = "changed on the camera"
         gate = LoginGate(GOOD, proven=True)
-        client = OnvifClient("127.0.0.1", camera.port, gate, clock=FakeClock(), limits=QUICK)
-        for ask in (client.device_information, lambda: client.fetch("GET", "/ISAPI/x")):
-            before = camera.bad_logins
-            client.close()
+        asks: list[Callable[[OnvifClient], object]] = [
+            OnvifClient.device_information,
+            lambda client: client.fetch("GET", "/ISAPI/x"),
+        ]
+        for number, ask in enumerate(asks, start=1):
             client = OnvifClient("127.0.0.1", camera.port, gate, clock=FakeClock(), limits=QUICK)
             with pytest.raises(CameraOverloaded):
-                ask()
-            assert camera.bad_logins == before + 1
-        client.close()
+                ask(client)
+            client.close()
+            assert camera.bad_logins == number
 
 
 def test_each_refusal_of_a_known_login_is_counted() -> None:

@@ -9,10 +9,10 @@ import pytest
 
 from drivers.doctor.said import Said
 from drivers.gate import LoginGate
-from drivers.onvif.pace import CallPool
 from gateway.core.config import Config, parse_config
 from gateway.core.media import Codec, CodecConfig
 from gateway.core.model import CameraId, Login, PublicId, Secret, StreamId, StreamRole
+from gateway.roofs.onvifvisits import OnvifVisits
 from gateway.roofs.recorder_doctor import BoxDoctor, measured, quoted
 from recorder.camera import State
 from recorder.checklist import Checklist, View
@@ -47,7 +47,7 @@ def seen(**changes: object) -> Seen:
 
 
 def doctor(text: str = "") -> BoxDoctor:
-    return BoxDoctor(parse_config(text) if text else Config(), FakeClock(), CallPool())
+    return BoxDoctor(parse_config(text) if text else Config(), FakeClock(), OnvifVisits(FakeClock()))
 
 
 def test_figures_become_the_doctors_words() -> None:
@@ -112,7 +112,7 @@ async def test_a_camera_without_onvif_is_not_visited() -> None:
 async def test_the_boxs_network_is_judged_with_the_modems_words(tmp_path: Path) -> None:
     """An open door to one of our cameras is named; the line as the modem tells it."""
     box = BoxDoctor(
-        parse_config('[cameras]\ninterfaces = ["127.0.0.1"]\nloopback = true'), FakeClock(), CallPool()
+        parse_config('[cameras]\ninterfaces = ["127.0.0.1"]\nloopback = true'), FakeClock(), OnvifVisits(FakeClock())
     )  # fmt: skip
     with igd(entries=[(9000, "TCP", "10.0.0.1", 80, "1")], uplink="4100000"):
         report = await box.box([seen().camera], time_trusted=True)
