@@ -105,6 +105,10 @@ class _Proving:
         await first_look(self.player, RtspSource(spec.host, spec.port, spec.path, spec.tls), gate)
         await self.keeper.keep(login)
 
+    async def let_go(self) -> None:
+        """Pass on."""
+        await self.keeper.let_go()
+
     async def show(self, login: Login) -> None:
         """Pass on."""
         await self.keeper.show(login)

@@ -42,11 +42,21 @@ class FakeKeeper:
     shown: list[Login] = field(default_factory=list)
     before: Login | None = None
     refuses: CameraError | None = None
+    lets_go: int = 0
+    writes: asyncio.Event | None = None
+    """`keep` has begun, and lasts until somebody sets this."""
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def keep(self, login: Login) -> None:
         if self.refuses is not None:
             raise self.refuses
+        self.begun.set()
+        if self.writes is not None:
+            await self.writes.wait()
         self.kept.append(login)
+
+    async def let_go(self) -> None:
+        self.lets_go += 1
 
     async def show(self, login: Login) -> None:
         self.shown.append(login)
@@ -85,8 +95,8 @@ class Bench:
 
 
 def driver_of(camera: SimulatedCamera, keeper: FakeKeeper) -> OnvifDriver:
-    """A driver that logs in as the installer would."""
-    gate = LoginGate(Login(USER, Secret(PASSWORD)))
+    """A driver that logs in as the installer would, who allowed what this camera needs."""
+    gate = LoginGate(Login(USER, Secret(PASSWORD)), clear_text="text" in camera.quirks.onvif_auth)
     limits = Limits(total_s=20.0)
     driver = OnvifDriver(camera.address, camera.onvif_port, gate, pool=CallPool(), clock=Hurry(), limits=limits)
     driver.hand_logins_to(keeper)

@@ -178,6 +178,36 @@ async def test_our_own_login_is_stored_used_and_given_back(tmp_path: Path) -> No
         assert await own_book(box.books).former(known) is None
 
 
+async def test_the_login_of_before_is_sent_no_more(tmp_path: Path) -> None:
+    """Whoever was asking the camera by it (events, the doctor) would cost bad logins once its user is gone."""
+    async with recorder_box(tmp_path) as box:
+        box.player.plays_at_once = True
+        camera = await adopt(box, streams=1)
+        old = (await box.player.wait_for(1)).gate
+        box.setter.plans, box.setter.makes = [OWN], OURS
+        await box.call("camera.apply", camera=camera)
+        new = (await box.player.wait_for(2)).gate
+        assert (old.retired, new.retired) == (True, False)
+
+
+async def test_a_lost_login_does_not_stand_in_the_way_of_an_undo(tmp_path: Path) -> None:
+    """Nobody knows the login of before: that is told once, and everything else is taken back."""
+    async with recorder_box(tmp_path) as box:
+        box.player.plays_at_once = True
+        camera = await adopt(box)
+        (known,) = await box.books.registry.cameras()
+        box.setter.plans, box.setter.makes = [OWN, GOP], OURS
+        await box.call("camera.apply", camera=camera)
+        await own_book(box.books).forget_former(known)
+        undone = await box.call("camera.undo", camera=camera)
+        assert [(o["setting"], o["before"], o["after"], o["why"]) for o in undone["outcomes"]] == [
+            ("main.gop", "30", "100", ""),
+            ("user.own", "vuon", "admin", "no_former_login"),
+        ]
+        with pytest.raises(NotFound):
+            await box.client.call("camera.undo", {"camera": camera})
+
+
 def own_book(own: Books) -> SettingBook:
     return SettingBook(own.db, SealKey(b"k" * 32), own.journal, SystemClock())
 
