@@ -85,7 +85,7 @@ class SettingsService:
         async with self._turn(task):
             done = await self._book.last(task.camera)
             if done is None:
-                raise NotFound("nothing was set on this camera that could be taken back", case="undo", key="camera")
+                raise NotFound("nothing was set on this camera", case="undo_none", key="camera")
             final = [item for item in done.changes if await self._is_final(task, item)]
             back = [SettingChange(c.setting, c.after, c.before) for c in done.changes if c not in final]
             settled = await self._setter.apply(task.camera, task.gate, back, keeper)
@@ -137,7 +137,7 @@ class _Keeper:
         if old is not None and login != former:
             await self._book.keep_former(camera, old)
         self._left.append(self._task.gate)
-        await self._cameras.relogin(camera.public_id, login)
+        await self._cameras.relogin(camera.public_id, login, by_hand=False)
         if login == former:
             await self._book.forget_former(camera)
 

@@ -7,7 +7,6 @@ ONVIF, is still judged by what was measured; a report carries no address of a st
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +26,7 @@ from gateway.core.clock import Clock
 from gateway.core.config import Config
 from gateway.core.media import Codec
 from gateway.core.model import StreamRole
+from gateway.core.typed import quoted
 from gateway.roofs.camera_settings import posix_zone
 from gateway.roofs.onvifvisits import OnvifVisits
 from recorder.host import Gate
@@ -71,11 +71,6 @@ class BoxDoctor:
         addresses = frozenset(camera.about.address for camera in cameras)
         facts = BoxFacts(time_trusted, told.forwards, addresses, told.uplink_bps)
         return as_row(examine(BOX_FAULTS.values(), facts, {}))
-
-
-def quoted(name: str) -> str:
-    """Return a camera's name as it is typed after a command, so that a shell takes it for one word."""
-    return name if name.isalnum() else shlex.quote(name)
 
 
 def measured(seen: Seen, *, sub_streams: bool) -> Measured:

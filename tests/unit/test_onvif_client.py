@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
 from drivers.base import LoginMode
-from drivers.gate import MOST_DOUBTS, GateState, LoginGate
+from drivers.gate import GateState, LoginGate
 from drivers.onvif.client import OnvifClient
 from drivers.onvif.transport import Limits
 from gateway.core.errors import (
@@ -149,38 +148,6 @@ def test_a_stale_nonce_is_renewed() -> None:
         assert client.device_information().serial == "SN7"
         client.close()
         assert gate.state is GateState.PROVEN
-
-
-@pytest.mark.parametrize("changes", [False, True], ids=["one nonce", "a nonce for each challenge"])
-def test_a_changed_password_is_sent_once_in_a_connection(changes: bool) -> None:
-    """A login known to be good answers a challenge of the same moment: no nonce is to blame for the refusal."""
-    with FakeOnvif(auth="digest", changes_nonce=changes) as camera:
-        camera.password = "changed on the camera"
-        gate = LoginGate(GOOD, proven=True)
-        asks: list[Callable[[OnvifClient], object]] = [
-            OnvifClient.device_information,
-            lambda client: client.fetch("GET", "/ISAPI/x"),
-        ]
-        for number, ask in enumerate(asks, start=1):
-            client = OnvifClient("127.0.0.1", camera.port, gate, clock=FakeClock(), limits=QUICK)
-            with pytest.raises(CameraOverloaded):
-                ask(client)
-            client.close()
-            assert camera.bad_logins == number
-
-
-def test_each_refusal_of_a_known_login_is_counted() -> None:
-    """Of an older nonce, too: after three the gate is closed, before the camera has seen five."""
-    with FakeOnvif(auth="digest", changes_nonce=True) as camera:
-        client, gate = client_of(camera)
-        client.device_information()
-        camera.password = "changed on the camera"
-        for _ in range(4):
-            with pytest.raises(CameraOverloaded):
-                client.device_information()
-        client.close()
-        assert gate.state is GateState.PROVEN
-        assert camera.bad_logins == MOST_DOUBTS
 
 
 def test_clock_offset_is_measured() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.core.clock import SystemClock
 from gateway.core.errors import BadInput, CameraUnreachable, NotFound
-from gateway.core.model import Login, Secret
+from gateway.core.model import Login, PublicId, Secret
 from gateway.core.secrets import SealKey
 from recorder.registry import StreamSpec
 from recorder.settingbook import KEEP_ORDERS, SettingBook
@@ -184,10 +184,12 @@ async def test_the_login_of_before_is_sent_no_more(tmp_path: Path) -> None:
         box.player.plays_at_once = True
         camera = await adopt(box, streams=1)
         old = (await box.player.wait_for(1)).gate
+        old.pin = (await box.books.registry.note_pin(PublicId(camera), "a" * 64)).about.tls_pin
         box.setter.plans, box.setter.makes = [OWN], OURS
         await box.call("camera.apply", camera=camera)
         new = (await box.player.wait_for(2)).gate
         assert (old.retired, new.retired) == (True, False)
+        assert new.pin == "a" * 64, "no person vouched for another camera"
 
 
 async def test_a_lost_login_does_not_stand_in_the_way_of_an_undo(tmp_path: Path) -> None:

@@ -12,8 +12,9 @@ from drivers.gate import LoginGate
 from gateway.core.config import Config, parse_config
 from gateway.core.media import Codec, CodecConfig
 from gateway.core.model import CameraId, Login, PublicId, Secret, StreamId, StreamRole
+from gateway.core.typed import quoted
 from gateway.roofs.onvifvisits import OnvifVisits
-from gateway.roofs.recorder_doctor import BoxDoctor, measured, quoted
+from gateway.roofs.recorder_doctor import BoxDoctor, measured
 from recorder.camera import State
 from recorder.checklist import Checklist, View
 from recorder.meter import MeterFacts
@@ -87,6 +88,8 @@ def test_what_cannot_be_set_from_here_is_no_offer() -> None:
 
     without = fixable(doctor(), seen(camera=at))
     served = fixable(doctor('[cameras]\nntp_server = "box"'), seen(camera=at))
+    commands = {item["code"]: item["command"] for item in doctor().judge(seen(camera=at), words)["faults"]}
+    assert commands == {"audio_on": "vuon kiem-tra 'Lớp 1' --sua-loi", "clock_skew": "", "no_ntp": ""}
     assert without == {"audio_on": True, "clock_skew": False, "no_ntp": False}
     assert served == {"audio_on": True, "clock_skew": True, "no_ntp": True}
     rtsp = replace(seen().camera, about=replace(onvif, driver="rtsp"))
