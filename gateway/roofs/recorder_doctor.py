@@ -69,7 +69,7 @@ class BoxDoctor:
         options = self.config.cameras
         told = await ask_modems(options.interfaces, self.visits.pool, self.clock, loopback=options.loopback)
         addresses = frozenset(camera.about.address for camera in cameras)
-        facts = BoxFacts(time_trusted, told.forwards, addresses, told.uplink_bps)
+        facts = BoxFacts(time_trusted, told.forwards, addresses, told.uplink_bps, told.whole)
         return as_row(examine(BOX_FAULTS.values(), facts, {}))
 
 
