@@ -220,6 +220,9 @@ class LoginKeeper(Protocol):
 
         """
 
+    async def let_go(self) -> None:
+        """Wait, not for ever, until nobody logs in by the former login any more: a goodbye could be a bad login."""
+
     async def show(self, login: Login) -> None:
         """Show a person the new login of the factory account; it is not stored."""
 

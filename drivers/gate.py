@@ -69,6 +69,7 @@ class LoginGate:
         self._on_refused, self._mono_ns = on_refused, mono_ns
         self._doubts_ns: deque[int] = deque(maxlen=MOST_DOUBTS)
         self._locked_until_ns = 0
+        self._retired = False
         self._lock = threading.Lock()
 
     @property
@@ -92,10 +93,13 @@ class LoginGate:
         """Take the right to send the password once.
 
         CameraLoginRefused: there is no password, or it was refused before. CameraOverloaded: come back
-        later, as (field `busy`) another try with the unproven password is on its way, or (field
-        `doubted`) the proven one was refused too often lately. CameraLocked: the camera locked the account.
+        later, as (field `busy`) another try with the unproven password is on its way, or (field `doubted`)
+        the proven one was refused too often lately; or never, as (field `replaced`) it is in use no more.
+        CameraLocked: the camera locked the account.
         """
         with self._lock:
+            if self._retired:
+                raise CameraOverloaded("another login took the place of this one", replaced=True)
             if self.login is None:
                 raise CameraLoginRefused("the camera asks for a login and none is stored", stored=False)
             if self._state is GateState.REFUSED:
@@ -142,6 +146,11 @@ class LoginGate:
             self._locked_until_ns = max(self._locked_until_ns, self._mono_ns() + int(seconds * 1e9))
             if self._state is GateState.TRYING:
                 self._state = GateState.UNPROVEN
+
+    def retire(self) -> None:
+        """Send the login no more: another one took its place, and its user may be gone."""
+        with self._lock:
+            self._retired = True
 
     def abandon(self) -> None:
         """Note that the try ended without an answer: the password is as unproven as before."""

@@ -143,7 +143,9 @@ def check_keys(keys: Iterable[str]) -> frozenset[str]:
     """Return the keys as a set; BadInput names one that is no setting."""
     chosen = frozenset(keys)
     for key in sorted(chosen - set(ORDER)):
-        raise BadInput(f"there is no setting {key!r}", key="settings", value=key, remedy=", ".join(ORDER))
+        raise BadInput(
+            f"there is no setting {key!r}", case="setting", key="settings", value=key, settings=", ".join(ORDER)
+        )
     return chosen
 
 
@@ -210,7 +212,18 @@ def agrees(setting: str, now: str, want: str) -> bool:
 def undone(changes: Sequence[Change]) -> tuple[Change, ...]:
     """Return what takes applied changes back, in the safe order of settings."""
     back = [Change(change.setting, change.after, change.before) for change in changes]
-    return tuple(sorted(back, key=lambda change: ORDER.index(change.setting)))
+    return tuple(sorted(back, key=place_of))
+
+
+def place_of(change: Change) -> tuple[int, int]:
+    """Return where a change stands in the safe order: that of `ORDER`, with one exception.
+
+    The way back to the login of before comes ahead of the smart codec, as the way to our own user comes after it:
+    only the factory login may switch it on some cameras.
+    """
+    if change.setting == "user.own" and not agrees("user.own", change.after, text.OWN_USER):
+        return ORDER.index("codec.smart"), 0
+    return ORDER.index(change.setting), 1
 
 
 def _blocked(key: str, target: str, options: Options) -> str:

@@ -150,12 +150,15 @@ class Cameras:
         task.camera = await self._tools.registry.rename(camera, name)
         return task.camera
 
-    async def relogin(self, camera: PublicId, login: Login) -> None:
-        """Store another login for all cameras of the device that log in as this one does, and try it at once."""
+    async def relogin(self, camera: PublicId, login: Login, *, by_hand: bool = True) -> None:
+        """Store another login for all cameras of the device that log in as this one does, and try it at once.
+
+        Only a person's login (`by_hand`) accepts the certificate that is shown now.
+        """
         task = self.get(camera)
         old = task.camera.about.login
         user = old.username if old is not None else login.username
-        await self._renew([*self._of_user(task, user), task], login)
+        await self._renew([*self._of_user(task, user), task], login, keep_pin=not by_hand)
 
     def _of_user(self, task: CameraTask, username: str) -> list[CameraTask]:
         """Return the other cameras of a task's device that log in as this user."""
@@ -168,9 +171,10 @@ class Cameras:
             and known.username == username
         ]
 
-    async def _renew(self, tasks: Sequence[CameraTask], login: Login) -> None:
+    async def _renew(self, tasks: Sequence[CameraTask], login: Login, *, keep_pin: bool = False) -> None:
         """Give cameras of one device another login, all in one turn of the loop: one gate tries it."""
-        changed = [await self._tools.registry.set_login(task.camera.public_id, login) for task in tasks]
+        set_login = self._tools.registry.set_login
+        changed = [await set_login(task.camera.public_id, login, keep_pin=keep_pin) for task in tasks]
         tasks[0].host.renew(login.username)
         for task, camera in zip(tasks, changed, strict=True):
             task.relogin(camera)

@@ -50,6 +50,9 @@ class Gate(Protocol):
     pin: str
     """The TLS certificate it trusts; empty until one was seen."""
 
+    def retire(self) -> None:
+        """Send the login no more: another one took its place."""
+
 
 class Witness(Protocol):
     """Says who answers at a camera's address; the roof gives it."""
@@ -138,6 +141,11 @@ class Host:
     def renew(self, username: str) -> None:
         """Forget what is known of a user's logins: a person changed the password."""
         self._gates = [gate for gate in self._gates if gate.login is None or gate.login.username != username]
+
+    def retire(self, gate: Gate) -> None:
+        """See that nobody sends a login that was replaced; who comes with it later, begins anew."""
+        self._gates = [item for item in self._gates if item is not gate]
+        gate.retire()
 
     async def turn(self, member: Member) -> None:
         """Let the streams before this one try the login first: the leader, then all mains, then the subs."""

@@ -231,11 +231,12 @@ class Registry:
         event = self._journal.event("camera.removed", subject=camera, camera=camera)
         return await self._update(camera, gone, event, removed=True)
 
-    async def set_login(self, camera: PublicId, login: Login) -> Camera:
-        """Store another login: the one way out of `refused`."""
+    async def set_login(self, camera: PublicId, login: Login, *, keep_pin: bool = False) -> Camera:
+        """Store another login: the one way out of `refused`; `keep_pin`: no person vouches for the camera."""
         sealed = self._seal.seal(login.password.reveal().encode(), _context(camera))
         columns = {"username": login.username, "password": sealed, "login_state": LoginState.UNTRIED.value}
-        columns["tls_pin"] = ""  # whoever enters a login vouches for the camera that is there now
+        if not keep_pin:
+            columns["tls_pin"] = ""  # whoever enters a login vouches for the camera that is there now
         return await self._update(camera, columns)
 
     async def note_login(self, camera: PublicId, state: LoginState) -> Camera:

@@ -19,6 +19,7 @@ from gateway.core.model import Login, PublicId
 from gateway.core.wire import Handler, Reply, Request
 from recorder.camera import CameraTask
 from recorder.cameras import Cameras
+from recorder.host import Gate
 from recorder.registry import Registry
 from recorder.service_cameras import camera_param, known_camera, text_param
 from recorder.settingbook import SettingBook
@@ -26,6 +27,7 @@ from recorder.settings import CameraSetter, SettingChange, SettingOutcome, Setti
 
 FINAL = "user.factory"
 """The one setting that cannot be taken back: nobody kept the password of before."""
+OWN = "user.own"
 NOT_KEPT = "no_former_login"
 LET_GO_S = 15.0
 """How long the streams get to come back by a new login before the old one's user may be deleted."""
@@ -83,15 +85,26 @@ class SettingsService:
         async with self._turn(task):
             done = await self._book.last(task.camera)
             if done is None:
-                raise NotFound("nothing was set on this camera that could be taken back", key="camera")
-            final = [item for item in done.changes if item.setting == FINAL]
-            back = [SettingChange(c.setting, c.after, c.before) for c in done.changes if c.setting != FINAL]
+                raise NotFound("nothing was set on this camera", case="undo_none", key="camera")
+            final = [item for item in done.changes if await self._is_final(task, item)]
+            back = [SettingChange(c.setting, c.after, c.before) for c in done.changes if c not in final]
             settled = await self._setter.apply(task.camera, task.gate, back, keeper)
             given_up = [item.setting for item in final]
             await self._book.undone(task.camera, done.order, settled.outcomes, given_up)
             await self._note_streams(task, settled)
-        lost = [SettingOutcome(item, applied=False, now=item.after, why=NOT_KEPT) for item in final]
+        lost = [
+            SettingOutcome(SettingChange(c.setting, c.after, c.before), applied=False, now=c.after, why=NOT_KEPT)
+            for c in final
+        ]
         return Reply({"outcomes": [_told(item) for item in (*settled.outcomes, *lost)]})
+
+    async def _is_final(self, task: CameraTask, change: SettingChange) -> bool:
+        """Say whether a change cannot be taken back, so that it does not stand in the way of the others."""
+        if change.setting != OWN:
+            return change.setting == FINAL
+        login = task.camera.about.login
+        left = login is not None and login.username != change.before
+        return left and await self._book.former(task.camera) is None
 
     async def history(self, request: Request) -> Reply:
         """List what was changed on a camera, newest first."""
@@ -114,6 +127,7 @@ class _Keeper:
 
     def __init__(self, task: CameraTask, cameras: Cameras, book: SettingBook) -> None:
         self._task, self._cameras, self._book = task, cameras, book
+        self._left: list[Gate] = []
         self.shown: Login | None = None
 
     async def keep(self, login: Login) -> None:
@@ -122,12 +136,22 @@ class _Keeper:
         old, former = camera.about.login, await self._book.former(camera)
         if old is not None and login != former:
             await self._book.keep_former(camera, old)
-        await self._cameras.relogin(camera.public_id, login)
+        self._left.append(self._task.gate)
+        await self._cameras.relogin(camera.public_id, login, by_hand=False)
         if login == former:
             await self._book.forget_former(camera)
-        with anyio.move_on_after(LET_GO_S):  # a session's goodbye by a user that is gone would be a bad login
+
+    async def let_go(self) -> None:
+        """Wait for the streams to come back by the new login, then see that nobody sends the one of before.
+
+        A session's goodbye by a user that is gone would be a bad login, and so would a question of whoever was
+        asking the camera meanwhile (events, the doctor).
+        """
+        with anyio.move_on_after(LET_GO_S):
             for stream in self._task.streams:
                 await stream.tried.wait()
+        for gate in self._left:
+            self._task.host.retire(gate)
 
     async def show(self, login: Login) -> None:
         """Hold the factory account's new login for the answer; the stored one of before is worthless now."""

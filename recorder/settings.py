@@ -60,6 +60,9 @@ class Keeper(Protocol):
     async def keep(self, login: Login) -> None:
         """Use this login from now on; it is proven."""
 
+    async def let_go(self) -> None:
+        """Wait, not for ever, until nobody logs in by the login of before."""
+
     async def show(self, login: Login) -> None:
         """Hand this login to the person who asked; it is not stored."""
 

@@ -66,9 +66,11 @@ class Told:
     forwards: tuple[Forward, ...] | None
     """None: no modem answered, or none would list its forwards."""
     uplink_bps: int | None
+    whole: bool = True
+    """Whether the end of every list was seen; what is missing may be open all the same."""
 
 
-NOTHING = Told(None, None)
+NOTHING = Told(None, None, whole=False)
 
 
 def search_message(target: str) -> bytes:
@@ -168,32 +170,38 @@ class _Visit:
 
     def tell(self) -> Told:
         """Read the forwards of every connection, and the rate of the line; what one service spoils, another tells."""
-        forwards: list[Forward] | None = None
+        forwards: list[Forward] = []
+        ends: list[bool] = []
         uplink_bps: int | None = None
         for kind, url in self._services():
             if self._clock.mono_ns() > self._until_ns:
+                ends.append(False)
                 break
-            with contextlib.suppress(CameraError, LoginAsked):
-                if _CONNECTION.match(kind) and (found := self._forwards(kind, url)) is not None:
-                    forwards = [*(forwards or ()), *found][:MOST_FORWARDS]
-                elif _LINK.match(kind):
+            if _CONNECTION.match(kind):
+                ends.append(self._forwards(kind, url, forwards))
+            elif _LINK.match(kind):
+                with contextlib.suppress(CameraError, LoginAsked):
                     uplink_bps = self._uplink(kind, url)
-        return Told(None if forwards is None else tuple(forwards), uplink_bps)
+        whole = bool(ends) and all(ends)
+        return Told(tuple(forwards) if forwards or any(ends) else None, uplink_bps, whole)
 
-    def _forwards(self, kind: str, url: str) -> list[Forward] | None:
-        found: list[Forward] = []
+    def _forwards(self, kind: str, url: str, found: list[Forward]) -> bool:
+        """Add the forwards of one connection; returns whether the end of its list was seen."""
         for index in range(MOST_FORWARDS):
-            if self._clock.mono_ns() > self._until_ns:
+            if self._clock.mono_ns() > self._until_ns or len(found) >= MOST_FORWARDS:
                 break
             inner = f"<NewPortMappingIndex>{index}</NewPortMappingIndex>"
-            answer = self._ask(kind, url, "GetGenericPortMappingEntry", inner)
+            try:
+                answer = self._ask(kind, url, "GetGenericPortMappingEntry", inner)
+            except (CameraError, LoginAsked):
+                break
             code = xml.text_of(answer, "errorCode", 8)
             if code or xml.first(answer, "Fault") is not None:
-                return found if found or code in _NO_MORE else None
+                return code in _NO_MORE or index > 0  # some end the list with an error of their own
             forward = _forward(answer)
             if forward is not None:
                 found.append(forward)
-        return found or None  # the end of the list was not seen: none found is not none there
+        return False
 
     def _uplink(self, kind: str, url: str) -> int | None:
         answer = self._ask(kind, url, "GetCommonLinkProperties")
@@ -246,4 +254,5 @@ async def ask_modems(
     told = [await pool.run(partial(_visit, modem, clock, limits)) for modem in modems]
     lists = [item.forwards for item in told if item.forwards is not None]
     rates = [item.uplink_bps for item in told if item.uplink_bps is not None]
-    return Told(tuple(door for doors in lists for door in doors) if lists else None, min(rates, default=None))
+    doors = tuple(door for doors in lists for door in doors) if lists else None
+    return Told(doors, min(rates, default=None), whole=bool(told) and all(item.whole for item in told))

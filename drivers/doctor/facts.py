@@ -116,3 +116,5 @@ class BoxFacts:
     """Addresses of our cameras."""
     uplink_bps: int | None = None
     """What the modem may send, as it says."""
+    forwards_whole: bool = True
+    """Whether the modems' lists were seen to their end."""

@@ -147,6 +147,13 @@ def exposed(facts: BoxFacts) -> tuple[Forward, ...]:
     return tuple(item for item in facts.forwards or () if item.client in facts.cameras or item.port in CAMERA_PORTS)
 
 
+def _is_exposed(facts: BoxFacts) -> bool | None:
+    """Say whether a door leads to a camera; None if none is known to, but not all doors were told."""
+    if facts.forwards is None:
+        return None
+    return True if exposed(facts) else None if not facts.forwards_whole else False
+
+
 def _worst(facts: CameraFacts, figure: Callable[[StreamFacts], float | None], *, least: bool = False) -> float:
     values = [value for stream in _streams(facts) if (value := figure(stream)) is not None]
     return (min(values) if least else max(values)) if values else 0.0
@@ -218,7 +225,7 @@ _CAMERA: tuple[Fault[CameraFacts], ...] = (
 
 _B: type[Fault[BoxFacts]] = Fault
 _BOX: tuple[Fault[BoxFacts], ...] = (
-    _B("exposed", _RED, lambda f: None if f.forwards is None else bool(exposed(f)), command="vuon kiem-tra",
+    _B("exposed", _RED, _is_exposed, command="vuon kiem-tra",
        figures=lambda f: {"doors": ", ".join(f"{d.external_port} → {d.client}:{d.port}" for d in exposed(f))}),
     _B("box_clock", _RED, lambda f: None if f.time_trusted is None else not f.time_trusted,
        command="vuon tinh-trang"),

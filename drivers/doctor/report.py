@@ -24,6 +24,7 @@ class Finding:
     keys: tuple[str, ...]
     """Settings that put it right; empty: a person has to."""
     command: str
+    """What to type; "" where the settings that put it right cannot be set from here."""
     figures: Mapping[str, str | float]
 
 
@@ -56,8 +57,8 @@ def examine(
             unknown.append(fault.code)
         elif answer:
             figures = {name: round(n, 2) if isinstance(n, float) else n for name, n in fault.figures(facts).items()}
-            command = fault.command.format(**place)
             keys = tuple(key for key in fault.keys if key not in beyond)
+            command = fault.command.format(**place) if keys or not fault.keys else ""
             findings.append(Finding(fault.code, fault.severity, keys, command, figures))
         else:
             fine.append(fault.code)

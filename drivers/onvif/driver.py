@@ -71,6 +71,7 @@ class OnvifDriver:
         secure = port in TLS_PORTS if tls is None else tls
 
         def make_client(by: LoginGate) -> OnvifClient:
+            by.clear_text = gate.clear_text  # of this camera, whoever logs in
             return OnvifClient(host, port, by, clock=clock, path=path, limits=limits, tls=secure)
 
         self._line = Line(pool, clock, host)

@@ -3,16 +3,14 @@
 Owns the three moves: to a user of our own, back to the login of before, and a random password for the
 account the camera came with. Invariants: a new login is proven by one call before the old one is
 forgotten, and a login that is not kept is taken off the camera again; a move that has begun is not
-cancelled half way; the factory account is only changed while we log in by another one; passwords go to
-the `LoginKeeper` and nowhere else.
+cancelled half way, and before a user is deleted whoever logs in by it has let go; the factory account
+is only changed while we log in by another one; passwords go to the `LoginKeeper` and nowhere else.
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-
-import anyio
 
 from drivers.base import LoginKeeper
 from drivers.gate import GateState, LoginGate
@@ -30,6 +28,7 @@ from gateway.core.errors import (
     CameraUnreachable,
     CameraUnsupported,
 )
+from gateway.core.finish import to_the_end
 from gateway.core.model import Login, Secret
 
 
@@ -56,11 +55,12 @@ class Accounts:
             CameraError: the camera refuses the user or its login; the old login is still in use then.
 
         """
-        with anyio.CancelScope(shield=True):
-            if agrees("user.own", target, OWN_USER):
-                await self._to_own()
-            else:
-                await self._back_to(target)
+        keeper, left = self._kept_by(), self._desk.client.username
+        back = not agrees("user.own", target, OWN_USER)
+        await to_the_end(self._back_to(target) if back else self._to_own())
+        await keeper.let_go()
+        if back and agrees("user.own", left, OWN_USER):
+            await self._desk.device("DeleteUsers", words.delete_user(left))
 
     async def _to_own(self) -> None:
         keeper = self._kept_by()
@@ -70,15 +70,21 @@ class Accounts:
             raise CameraUnsupported("the camera has too many users of ours", user=OWN_USER)
         login = Login(name, self._password())
         await self._desk.device("CreateUsers", words.user(login))
-        kept = False
         try:
-            client = await self._proven(login)
+            await self._go_on_by(login, keeper)
+        except BaseException:
+            with contextlib.suppress(CameraError):
+                await self._desk.device("DeleteUsers", words.delete_user(name))
+            raise
+
+    async def _go_on_by(self, login: Login, keeper: LoginKeeper) -> None:
+        """Prove a login, have it kept, and ask by it from now on."""
+        client = await self._proven(login)
+        try:
             await keeper.keep(login)
-            kept = True
-        finally:
-            if not kept:
-                with contextlib.suppress(CameraError):
-                    await self._desk.device("DeleteUsers", words.delete_user(name))
+        except BaseException:
+            client.close()
+            raise
         self._desk.exchange(client)
 
     async def _back_to(self, username: str) -> None:
@@ -86,16 +92,11 @@ class Accounts:
         former = await keeper.former()
         if former is None or former.username != username:
             raise CameraUnsupported("the login of before is not known", why=Why.NO_FORMER_LOGIN)
-        own = self._desk.client.username
         try:
-            client = await self._proven(former)
+            await self._go_on_by(former, keeper)
         except CameraLoginRefused:
             await keeper.forget_former()
             raise
-        await keeper.keep(former)
-        self._desk.exchange(client)
-        if agrees("user.own", own, OWN_USER):
-            await self._desk.device("DeleteUsers", words.delete_user(own))
 
     async def set_factory_password(self) -> None:
         """Give the account the camera came with a random password, and show it.
@@ -115,14 +116,16 @@ class Accounts:
         if name is None:
             raise CameraUnsupported("the camera's own account cannot be told from others", users=len(users))
         login = Login(name, self._password())
-        with anyio.CancelScope(shield=True):
-            try:
-                await self._desk.device("SetUser", words.user(login))
-            except CameraUnreachable:
-                await keeper.show(login)
-                raise
+        await to_the_end(self._set_password(login, keeper))
+        (await self._proven(login)).close()
+
+    async def _set_password(self, login: Login, keeper: LoginKeeper) -> None:
+        try:
+            await self._desk.device("SetUser", words.user(login))
+        except CameraUnreachable:
             await keeper.show(login)
-            (await self._proven(login)).close()
+            raise
+        await keeper.show(login)
 
     def _kept_by(self) -> LoginKeeper:
         if self.keeper is None:

@@ -23,15 +23,20 @@ T = TypeVar("T")
 ADOPTION_BURST = 10
 THREADS = 8
 CALLS_PER_S = 1.0
+MOST_HOSTS = 256
+"""More than one box records."""
 
 
 class Pace:
     """Token bucket: `burst` calls at once, then one a second or as told. Pure: time is an argument."""
 
-    def __init__(self, burst: int = ADOPTION_BURST, calls_per_s: float = CALLS_PER_S) -> None:
+    def __init__(
+        self, burst: int = ADOPTION_BURST, calls_per_s: float = CALLS_PER_S, before: Pace | None = None
+    ) -> None:
+        """Begin with a full bucket, or with what `before`, of the same camera, left of it."""
         self._burst, self._interval_ns = burst, int(1e9 / calls_per_s)
         self._granted = 0
-        self._free_ns: int | None = None
+        self._free_ns: int | None = None if before is None else before._free_ns
         """Monotonic time at which the bucket would be full again."""
 
     def settle(self) -> None:
@@ -56,23 +61,32 @@ class Pace:
 class Turn:
     """One camera's lock and pace, shared by all who ask it."""
 
-    def __init__(self, calls_per_s: float) -> None:
-        self.lock, self.pace = anyio.Lock(), Pace(calls_per_s=calls_per_s)
+    def __init__(self, pace: Pace) -> None:
+        self.lock, self.pace = anyio.Lock(), pace
 
 
 class Turns:
-    """The turns of the cameras that somebody asks now, by host; a host that nobody asks begins anew."""
+    """The turns of the cameras that somebody asks now, by host.
+
+    A host that nobody asks begins anew, but what it was asked a moment ago still counts: visits follow each other.
+    """
 
     def __init__(self, calls_per_s: float = CALLS_PER_S) -> None:
         """Let each camera be asked that often once it is ours."""
         self._calls_per_s = calls_per_s
         self._turns: WeakValueDictionary[str, Turn] = WeakValueDictionary()
+        self._latest: dict[str, Pace] = {}
+        """Of the hosts asked last, the newest at the end."""
 
     def of(self, host: str) -> Turn:
         """Return the host's turn; the caller's reference keeps it."""
         turn = self._turns.get(host)
         if turn is None:
-            turn = self._turns[host] = Turn(self._calls_per_s)
+            pace = Pace(calls_per_s=self._calls_per_s, before=self._latest.pop(host, None))
+            turn = self._turns[host] = Turn(pace)
+            self._latest[host] = pace
+            if len(self._latest) > MOST_HOSTS:
+                del self._latest[next(iter(self._latest))]
         return turn
 
 

@@ -3,7 +3,8 @@
 Owns the login mode, the camera's clock offset and the use of the `LoginGate`. Blocking; one thread
 at a time. Invariants: a password is sent only after the camera showed, to a call without one, how it
 wants it; a try the camera refuses is never repeated, except that a Digest nonce may be renewed once
-when the camera says it is stale or when the password is proven; after a login that worked a refusal
+when the camera says it is stale, or when the password is proven and the nonce is of an earlier call: the
+first refusal is then counted as a doubt; after a login that worked a refusal
 means overload (cameras answer 401 when no connection is left); the password itself goes over the wire only
 where the installer allowed it (`LoginGate.clear_text`) or, by Basic, over TLS; a camera that says it locked the account
 closes the gate for everybody.
@@ -135,6 +136,7 @@ class OnvifSession:
                 return self.bare(send)
             except LoginAsked as asked:
                 self.learn(asked.reply)
+                return self._logged_in(send, self.mode, answers=asked.reply)
         return self._logged_in(send, self.mode)
 
     def fetch(self, send: Callable[[], T]) -> T:
@@ -147,6 +149,7 @@ class OnvifSession:
                     if self.mode is LoginMode.BASIC:
                         return self._logged_in(send, LoginMode.BASIC)
                     raise CameraUnsupported("the camera's pictures want a login we do not send") from None
+                return self._logged_in(send, LoginMode.DIGEST, answers=asked.reply)
         return self._logged_in(send, LoginMode.DIGEST)
 
     def learn(self, reply: Reply) -> None:
@@ -178,7 +181,8 @@ class OnvifSession:
             self._digest_nonce = challenge.nonce
         return challenge
 
-    def _logged_in(self, send: Callable[[], T], mode: LoginMode) -> T:
+    def _logged_in(self, send: Callable[[], T], mode: LoginMode, *, answers: Reply | None = None) -> T:
+        """Send the login; `answers` is the challenge of this very call, whose nonce cannot have grown old."""
         proven = self._gate.state is GateState.PROVEN
         try:
             with self._claimed():
@@ -186,8 +190,11 @@ class OnvifSession:
         except LoginAsked as asked:
             old = self._digest_nonce
             fresh = self._take(asked.reply) if mode is LoginMode.DIGEST else None
-            if fresh is None or not (fresh.stale or (proven and fresh.nonce != old)):
+            aged = proven and answers is None and fresh is not None and fresh.nonce != old
+            if fresh is None or not (fresh.stale or aged):
                 raise self._refusal(proven) from None
+            if not fresh.stale:  # an old nonce, or another password: the camera may have counted it
+                self._gate.refused()
         try:
             with self._claimed():
                 return self._attempt(send, mode)

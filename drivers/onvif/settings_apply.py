@@ -22,7 +22,7 @@ from drivers.onvif import profiles as rules
 from drivers.onvif.client import OnvifClient
 from drivers.onvif.ownuser import Accounts
 from drivers.onvif.settings_read import ROLES, Desk, SettingsReader, service_of
-from drivers.settings import ORDER, Why, agrees
+from drivers.settings import Why, agrees, place_of
 from gateway.core.clock import Clock
 from gateway.core.errors import CameraBadReply, CameraError, CameraUnsupported
 from gateway.core.media import Codec
@@ -38,7 +38,7 @@ class SettingsApplier:
 
     async def apply(self, changes: Sequence[Change]) -> tuple[Outcome, ...]:
         """Make the changes in the safe order and say what became of each; each names a setting of `ORDER`."""
-        ordered = sorted(changes, key=lambda change: ORDER.index(change.setting))
+        ordered = sorted(changes, key=place_of)
         outcomes = [Outcome(item, applied=False, now=item.before, why=Why.BLOCKED) for item in ordered if item.blocked]
         surprised = False
         for _, group in groupby((item for item in ordered if not item.blocked), key=_encoder_or_key):
@@ -49,7 +49,7 @@ class SettingsApplier:
             made = await self._make_group(members)
             outcomes += made
             surprised = not all(outcome.applied for outcome in made)
-        return tuple(sorted(outcomes, key=lambda outcome: ORDER.index(outcome.change.setting)))
+        return tuple(sorted(outcomes, key=lambda outcome: place_of(outcome.change)))
 
     async def _make_group(self, members: list[Change]) -> list[Outcome]:
         if _encoder_or_key(members[0]) not in ROLES:
@@ -128,10 +128,7 @@ class SettingsApplier:
         await self._desk.run(lambda client: client.read_clock())  # the next login is signed with the new time
 
     async def _set_smart(self, on: bool) -> None:
-        switch = self._reader.switch
-        if switch is None:
-            raise CameraUnsupported("no way to switch this maker's smart codec is known")
-        await self._desk.run(lambda client: switch.write(client.fetch, on))
+        await self._reader.by_maker(lambda switch, fetch: switch.write(fetch, on))
 
     async def _set_audio(self, wanted: Mapping[str, str]) -> None:
         reader = self._reader

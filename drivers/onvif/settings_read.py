@@ -23,7 +23,7 @@ from drivers.onvif.media1 import Media1
 from drivers.onvif.media2 import Media2
 from drivers.onvif.pace import Line
 from drivers.onvif.replies import clock_of
-from drivers.onvif.smartcodec import Dahua, Hikvision
+from drivers.onvif.smartcodec import Dahua, Fetch, Hikvision
 from drivers.settings import ORDER, EncoderOptions, Options, Reading
 from gateway.core.clock import Clock
 from gateway.core.errors import BadInput, CameraBadReply, CameraOverloaded, CameraUnsupported
@@ -152,17 +152,29 @@ class SettingsReader:
         return {"time.ntp": words.ntp_of(await self._desk.device("GetNTP"))}
 
     async def _smart(self) -> Texts:
-        """Ask the maker's interface, with a login that ONVIF has proven and that was not refused there before."""
+        try:
+            on = await self.by_maker(lambda switch, fetch: switch.read(fetch))
+        except (CameraOverloaded, CameraUnsupported):
+            return {}
+        return {} if on is None else {"codec.smart": text.switch_text(on)}
+
+    async def by_maker(self, ask: Callable[[Hikvision | Dahua, Fetch], T]) -> T:
+        """Ask the maker's interface, with a login that ONVIF has proven and that was not refused there before.
+
+        Raises:
+            CameraUnsupported: we know none of this maker, or it would refuse this login.
+            CameraError: as the interface gives cause.
+
+        """
         switch, client = self.switch, self._desk.client
         if switch is None or not client.login_proven or client.username in self._refused_by_maker:
-            return {}
+            raise CameraUnsupported("the maker's interface is not known, or not for this user")
         try:
-            on = await self._desk.run(lambda client: switch.read(client.fetch))
+            return await self._desk.run(lambda client: ask(switch, client.fetch))
         except CameraOverloaded as error:
             if error.fields.get("doubted"):  # a user made by ONVIF has no rights there on some cameras
                 self._refused_by_maker.add(client.username)
-            return {}
-        return {} if on is None else {"codec.smart": text.switch_text(on)}
+            raise
 
     async def _users(self) -> Texts:
         with contextlib.suppress(CameraUnsupported):  # without streams it has no channels to share a login

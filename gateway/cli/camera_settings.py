@@ -8,7 +8,7 @@ printed once and kept nowhere; the exit status is 1 when something was tried and
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -20,9 +20,14 @@ from gateway.cli.cameras import CODECS, camera_id
 from gateway.cli.context import ConfigOption, Context, DataOption, JsonOption
 from gateway.core.errors import BadInput
 from gateway.core.i18n import Catalogue
+from gateway.core.typed import quoted
 
 ANSWER_S = 300.0
 """A camera is asked once a second at most; thirty settings with a look after each take minutes."""
+
+
+FINAL = "user.factory"
+"""Cannot be taken back: nobody kept the password of before."""
 
 
 def camera_settings(
@@ -79,7 +84,7 @@ def _plan_and_apply(
             context.json(plan)
         if not apply:
             if open_changes and not as_json:
-                context.say("cli.next", cmd=f"vuon cai-dat-camera {_quoted(camera)} --ap-dung")
+                context.say("cli.next", cmd=f"vuon cai-dat-camera {quoted(camera)} --ap-dung")
             return
         if not open_changes:
             return
@@ -99,10 +104,6 @@ def _agrees(context: Context) -> bool:
     if not sys.stdin.isatty():
         raise BadInput("nobody is here to agree", case="agree", key="yes")
     return agrees(context, "cli.settings.ask")
-
-
-def _quoted(name: str) -> str:
-    return f'"{name}"' if " " in name else name
 
 
 def _show_plan(
@@ -133,8 +134,13 @@ def _show_applied(context: Context, camera: str, answer: dict[str, Any]) -> None
     context.say("cli.settings.applied", name=camera, count=sum(item["applied"] for item in outcomes))
     if login := answer.get("factory_login"):
         context.say("cli.settings.factory", user=login["username"], password=login["password"])
-    if any(item["applied"] for item in outcomes):
-        context.say("cli.settings.back", cmd=f"vuon cai-dat-camera {_quoted(camera)} --hoan-tac")
+    if can_go_back(outcomes):
+        context.say("cli.settings.back", cmd=f"vuon cai-dat-camera {quoted(camera)} --hoan-tac")
+
+
+def can_go_back(outcomes: Iterable[Mapping[str, Any]]) -> bool:
+    """Say whether anything of an order can be taken back."""
+    return any(item["applied"] and item["setting"] != FINAL for item in outcomes)
 
 
 def _end(outcomes: list[dict[str, Any]]) -> None:

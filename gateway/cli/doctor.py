@@ -16,9 +16,11 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli import show
+from gateway.cli.camera_settings import can_go_back
 from gateway.cli.cameras import camera_id, waiting
 from gateway.cli.context import ConfigOption, Context, DataOption, JsonOption
-from gateway.core.errors import VuonError
+from gateway.core.errors import BadInput, VuonError
+from gateway.core.typed import quoted
 
 AT_ONCE = 8
 LOOK_S = 180.0
@@ -29,6 +31,8 @@ MORE_LOOKS, PAUSE_S = 8, 1.0
 WHO = "vuon kiem-tra --sua-loi"
 COULD_NOT_RUN = 2
 GONE = "not_answering"
+TIME_FAULTS = frozenset({"clock_skew", "no_ntp"})
+"""Beyond the box only while it has no time server to name."""
 MARKS = {"red": show.BAD, "yellow": show.LOOK}
 Row = dict[str, Any]
 
@@ -66,7 +70,7 @@ def keys_of(row: Row) -> list[str]:
 async def _apply(context: Context, row: Row) -> Row:
     """Apply what puts a camera right; returns the recorder's answer, or `{failure: code}`."""
     keys = keys_of(row)
-    params = {"camera": row["camera"], "settings": keys, "factory_password": "user.factory" in keys, "who": WHO}
+    params = {"camera": row["camera"], "settings": keys, "who": WHO}
     try:
         return await context.ask("recorder", "camera.apply", params, timeout_s=FIX_S)
     except VuonError as error:
@@ -140,7 +144,7 @@ def _print(context: Context, title: str, row: Row) -> None:
         context.line(f"  {MARKS[fault['severity']]} " + filled(context, words.texts[key], fault["figures"]))
         context.line("      " + words.texts[f"{key}.why"])
         context.line("      " + words.texts[f"{key}.do"])
-        context.line("      " + fault["command"])
+        context.line("      " + (fault["command"] or _beyond(context, fault["code"])))
     if row.get("fixed"):
         context.line(f"  {show.GOOD} " + words.text("cli.doctor.fixed", what=_topics(context, row["fixed"])))
     if row.get("left"):
@@ -157,11 +161,16 @@ def _print(context: Context, title: str, row: Row) -> None:
         context.line("  ? " + words.text("cli.doctor.unknown", what=_topics(context, row["unknown"])))
 
 
+def _beyond(context: Context, code: str) -> str:
+    """Return what is left to do where the box cannot set what a fault names."""
+    return context.words.text("cli.doctor.beyond_time" if code in TIME_FAULTS else "cli.doctor.beyond")
+
+
 def _topics(context: Context, codes: Sequence[str]) -> str:
     return ", ".join(context.words.text(f"fault.{code}.topic") for code in codes)
 
 
-def _sum(context: Context, rows: Sequence[Row]) -> None:
+def _sum(context: Context, chosen: str | None, rows: Sequence[Row]) -> None:
     faults = [fault for row in rows for fault in row["faults"]]
     unknown = sum(len(row["unknown"]) for row in rows)
     if not faults:
@@ -171,7 +180,7 @@ def _sum(context: Context, rows: Sequence[Row]) -> None:
     fixable = sum(fault["fixable"] for fault in faults)
     context.say("cli.doctor.total", red=red, yellow=len(faults) - red, unknown=unknown, fixable=fixable)
     if fixable:
-        context.say("cli.next", cmd="vuon kiem-tra --sua-loi")
+        context.say("cli.next", cmd=" ".join(["vuon kiem-tra", *([quoted(chosen)] if chosen else []), "--sua-loi"]))
 
 
 @contextlib.contextmanager
@@ -183,7 +192,9 @@ def _or_two() -> Iterator[None]:
         raise typer.Exit(COULD_NOT_RUN) from ended
 
 
-async def _note(context: Context, camera: str, what: Mapping[str, object]) -> None:
+async def _note(context: Context, camera: str | None, what: Mapping[str, object]) -> None:
+    if camera is None:
+        raise BadInput("a note needs a camera", case="which_camera", key="camera")
     await context.ask("recorder", "doctor.note", {"camera": await camera_id(context, camera), **what})
 
 
@@ -205,10 +216,8 @@ def doctor(
     given = {key: value for key, value in notes.items() if value is not None}
     with _or_two():
         if given:
-            if camera is None:
-                raise typer.BadParameter(context.words.text("cli.doctor.which"))
             context.run(_note(context, camera, given))
-            context.say("cli.doctor.noted", name=camera)
+            context.say("cli.doctor.noted", name=camera or "")
             return
         with waiting(context, "cli.doctor.running"):
             found = context.run(_everything(context, camera, fix=fix))
@@ -221,8 +230,9 @@ def doctor(
             _print(context, context.words.text("cli.doctor.box"), found["box"])
         for row in found["cameras"]:
             _print(context, row["name"], row)
-        _sum(context, rows)
-        if any(row.get("fixed") for row in rows):
-            context.say("cli.doctor.undo", cmd="vuon cai-dat-camera CAMERA --hoan-tac")
+        _sum(context, camera, rows)
+        for row in rows:
+            if can_go_back(row.get("outcomes", ())):
+                context.say("cli.doctor.undo", cmd=f"vuon cai-dat-camera {quoted(row['name'])} --hoan-tac")
     if failed or faults:
         raise typer.Exit(COULD_NOT_RUN if failed else 1)

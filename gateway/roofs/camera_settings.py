@@ -7,11 +7,10 @@ before it is stored; the connection is closed when the order has ended.
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import socket
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 from drivers import settings as rules
@@ -19,14 +18,12 @@ from drivers import settingtext as text
 from drivers.base import CameraSettings, Change, LoginMode, Outcome, Probe, StreamInfo
 from drivers.gate import LoginGate
 from drivers.onvif.driver import OnvifDriver
-from drivers.onvif.pace import CallPool
 from drivers.rtsp.source import RtspSource
 from drivers.rtsponly import StreamPlayer, first_look
 from gateway.core.clock import Clock
 from gateway.core.config import Config
-from gateway.core.errors import CameraUnsupported
-from gateway.core.model import Login, PublicId
-from gateway.roofs.camera_driver import onvif_driver
+from gateway.core.model import Login
+from gateway.roofs.onvifvisits import OnvifVisits
 from recorder.registry import Camera, StreamSpec
 from recorder.settings import Keeper, SettingChange, SettingOutcome, SettingsWish, Settled
 
@@ -63,14 +60,12 @@ class SettingsDesk:
     config: Config
     clock: Clock
     player: StreamPlayer
-    pool: CallPool = field(default_factory=CallPool)
-    refused: dict[PublicId, set[str]] = field(default_factory=dict)
-    """Camera -> users its maker's interface refused: none of them is sent there again."""
+    visits: OnvifVisits
 
     async def plan(self, camera: Camera, gate: LoginGate, wish: SettingsWish) -> Sequence[SettingChange]:
         """Say what differs from what this box wants of the camera."""
         keys = rules.check_keys(wish.keys)
-        async with self._driver(camera, gate) as driver:
+        async with self.visits.to(camera, gate) as driver:
             changes = await driver.plan(self._wanted(camera, wish, keys))
         return [_to_recorder(item) for item in changes if not keys or item.setting in keys]
 
@@ -88,22 +83,11 @@ class SettingsDesk:
 
     async def apply(self, camera: Camera, gate: LoginGate, changes: Sequence[SettingChange], keeper: Keeper) -> Settled:
         """Make the changes; what was read back of encoders says what the streams are now."""
-        async with self._driver(camera, gate) as driver:
+        async with self.visits.to(camera, gate) as driver:
             driver.hand_logins_to(_Proving(keeper, camera, self.player))
             outcomes = await driver.apply([Change(c.setting, c.before, c.after, c.blocked) for c in changes])
         told = tuple(map(_outcome, outcomes))
         return Settled(told, restated((stream.spec for stream in camera.streams), told))
-
-    @contextlib.asynccontextmanager
-    async def _driver(self, camera: Camera, gate: LoginGate) -> AsyncIterator[OnvifDriver]:
-        if camera.about.driver != OnvifDriver.name:
-            raise CameraUnsupported("this camera is known by its stream only", driver=camera.about.driver)
-        driver = onvif_driver(camera, gate, self.pool, self.clock)
-        driver.refused_by_maker = self.refused.setdefault(camera.public_id, set())
-        try:
-            yield driver
-        finally:
-            await driver.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +104,10 @@ class _Proving:
         gate = LoginGate(login, pin=self.camera.about.tls_pin)
         await first_look(self.player, RtspSource(spec.host, spec.port, spec.path, spec.tls), gate)
         await self.keeper.keep(login)
+
+    async def let_go(self) -> None:
+        """Pass on."""
+        await self.keeper.let_go()
 
     async def show(self, login: Login) -> None:
         """Pass on."""

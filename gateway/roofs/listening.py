@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from drivers.base import LoginMode
 from drivers.gate import LoginGate
 from drivers.onvif.driver import OnvifDriver
 from drivers.onvif.memory import PullFile
 from drivers.onvif.pace import CallPool
 from gateway.core.clock import Clock
 from gateway.core.config import Config
-from gateway.roofs.camera_driver import onvif_driver
+from gateway.roofs.onvifvisits import OnvifVisits
 from recorder.cameraevents import Listen, Report
 from recorder.host import Gate
 from recorder.registry import Camera
@@ -30,33 +29,30 @@ class Ears:
 
     folder: Path
     """Where pull points are remembered over a crash."""
-    clock: Clock
-    pool: CallPool = field(default_factory=CallPool)
-    """Its own threads, since pulls wait; the turns of the cameras are those of all who ask them."""
+    visits: OnvifVisits
+    """With its own threads, since pulls wait; the turns of the cameras are those of all who ask them."""
 
     def listen(self, camera: Camera, gate: Gate) -> AsyncGenerator[Report, None] | None:
         """Return the camera's events; None if its driver has none."""
-        about = camera.about
-        if about.driver != OnvifDriver.name or not isinstance(gate, LoginGate):
+        if camera.about.driver != OnvifDriver.name or not isinstance(gate, LoginGate):
             return None
-        if about.identity.channel:  # a recorder reports of all channels at once: whose it is, is not sorted out yet
+        if (
+            camera.about.identity.channel
+        ):  # a recorder reports of all channels at once: whose it is, is not sorted out yet
             return None
-        gate.clear_text = about.login_mode == LoginMode.TEXT  # the installer allowed it when the camera was adopted
         return self._heard(camera, gate)
 
     async def _heard(self, camera: Camera, gate: LoginGate) -> AsyncGenerator[Report, None]:
-        driver = onvif_driver(camera, gate, self.pool, self.clock)
-        driver.settle()
-        try:
-            async with contextlib.aclosing(driver.events(PullFile(self.folder / camera.public_id))) as events:
-                async for event in events:
-                    yield event
-        finally:
-            await driver.close()
+        async with (
+            self.visits.to(camera, gate) as driver,
+            contextlib.aclosing(driver.events(PullFile(self.folder / camera.public_id))) as events,
+        ):
+            async for event in events:
+                yield event
 
 
 def listen_of(config: Config, clock: Clock, pool: CallPool) -> Listen | None:
     """Return what listens to cameras, with threads of its own but the turns of `pool`; None if nobody shall."""
     if not config.cameras.events:
         return None
-    return Ears(config.paths.state / "pullpoints", clock, CallPool(turns=pool.turns)).listen
+    return Ears(config.paths.state / "pullpoints", OnvifVisits(clock, CallPool(turns=pool.turns))).listen

@@ -53,6 +53,7 @@ from gateway.roofs.camera_settings import SettingsDesk, stream_spec
 from gateway.roofs.listening import listen_of
 from gateway.roofs.main import run_daemon
 from gateway.roofs.named_drivers import films, learn_named
+from gateway.roofs.onvifvisits import OnvifVisits
 from gateway.roofs.recorder_doctor import BoxDoctor
 from gateway.roofs.searching import Searching
 from recorder.adoption import AdoptOrder, Device
@@ -299,6 +300,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             on_fault=on_fault,
             witness=drivers,
         )
+        visits = OnvifVisits(clock, drivers.pool)
         parts = Parts(
             db=db,
             journal=journal,
@@ -313,13 +315,13 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             activator=Activation(clock, drivers.pool, drivers.searching.found_at),
             pending=PendingLogins(db, seal, clock),
             open_ticket=grants(config, clock),
-            settings=(SettingBook(db, seal, journal, clock), SettingsDesk(config, clock, network, drivers.pool)),
+            settings=(SettingBook(db, seal, journal, clock), SettingsDesk(config, clock, network, visits)),
             watched=network.fast,
             daemon=facts.as_dict,
             clock=clock,
             on_fault=on_fault,
             listen=listen_of(config, clock, drivers.pool),
-            doctor=BoxDoctor(config, clock, drivers.pool),
+            doctor=BoxDoctor(config, clock, visits),
         )
         async with Recorder(parts, settings(config)) as recorder:
             log.info("recorder.ready", cameras=len(recorder.cameras.all()), volumes=len(config.volumes))

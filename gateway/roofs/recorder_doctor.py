@@ -7,7 +7,6 @@ ONVIF, is still judged by what was measured; a report carries no address of a st
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,14 +21,14 @@ from drivers.doctor.said import Measured, Said, StreamMeasured, facts_of
 from drivers.gate import LoginGate
 from drivers.onvif import checkup
 from drivers.onvif.driver import OnvifDriver
-from drivers.onvif.pace import CallPool
 from drivers.settings import ORDER
 from gateway.core.clock import Clock
 from gateway.core.config import Config
 from gateway.core.media import Codec
 from gateway.core.model import StreamRole
-from gateway.roofs.camera_driver import onvif_driver
+from gateway.core.typed import quoted
 from gateway.roofs.camera_settings import posix_zone
+from gateway.roofs.onvifvisits import OnvifVisits
 from recorder.host import Gate
 from recorder.registry import Camera
 from recorder.service_doctor import Seen, StreamSeen
@@ -41,20 +40,15 @@ class BoxDoctor:
 
     config: Config
     clock: Clock
-    pool: CallPool
+    visits: OnvifVisits
 
     async def visit(self, camera: Camera, gate: Gate) -> Said:
         """Ask an ONVIF camera what it is set to; others have no words for it."""
-        about = camera.about
-        if about.driver != OnvifDriver.name:
+        if camera.about.driver != OnvifDriver.name:
             return Said()
         assert isinstance(gate, LoginGate)  # the recorder knows the gates it was given by a protocol only
-        driver = onvif_driver(camera, gate, self.pool, self.clock)
-        driver.settle()
-        try:
+        async with self.visits.to(camera, gate) as driver:
             return await checkup.look(driver)
-        finally:
-            await driver.close()
 
     def judge(self, seen: Seen, said: Said) -> dict[str, Any]:
         """Judge a camera by what was measured and what it says of itself."""
@@ -73,15 +67,10 @@ class BoxDoctor:
     async def box(self, cameras: Sequence[Camera], *, time_trusted: bool) -> dict[str, Any]:
         """Ask the modems of our networks what they let in, and judge it."""
         options = self.config.cameras
-        told = await ask_modems(options.interfaces, self.pool, self.clock, loopback=options.loopback)
+        told = await ask_modems(options.interfaces, self.visits.pool, self.clock, loopback=options.loopback)
         addresses = frozenset(camera.about.address for camera in cameras)
-        facts = BoxFacts(time_trusted, told.forwards, addresses, told.uplink_bps)
+        facts = BoxFacts(time_trusted, told.forwards, addresses, told.uplink_bps, told.whole)
         return as_row(examine(BOX_FAULTS.values(), facts, {}))
-
-
-def quoted(name: str) -> str:
-    """Return a camera's name as it is typed after a command, so that a shell takes it for one word."""
-    return name if name.isalnum() else shlex.quote(name)
 
 
 def measured(seen: Seen, *, sub_streams: bool) -> Measured:

@@ -25,6 +25,7 @@ from gateway.core.clock import SystemClock
 from gateway.core.errors import CameraLoginRefused, CameraOverloaded
 from gateway.core.model import Login, Secret
 from gateway.roofs.listening import Ears
+from gateway.roofs.onvifvisits import OnvifVisits
 from tests.fakes.clock import HastyClock
 from tests.fakes.recording import books, new_camera
 from tests.fakes.simulated import until
@@ -226,7 +227,7 @@ async def test_a_refused_login_ends_it_with_one_try() -> None:
 async def test_the_recorders_ear(tmp_path: Path) -> None:
     """A recorded ONVIF camera is heard through the shared gate, its pull point is on disk; others have no events."""
     async with one_camera() as camera, books(tmp_path, SystemClock()) as own:
-        ears = Ears(tmp_path / "pullpoints", HastyClock())
+        ears = Ears(tmp_path / "pullpoints", OnvifVisits(HastyClock()))
         new = replace(new_camera(), driver="onvif", address=camera.address, port=camera.onvif_port)
         ours = await own.registry.add(new)
         heard = ears.listen(ours, gate())

@@ -39,6 +39,7 @@ class FakeSetter:
                 self.formers.append(former)
             if self.makes is not None:
                 await keeper.keep(self.makes)
+                await keeper.let_go()
         if self.shows is not None:
             await keeper.show(self.shows)
         return Settled(tuple(map(self._outcome, changes)), self.streams)

@@ -19,7 +19,9 @@ from drivers.simulated.faults import Quirks
 from drivers.simulated.options import CameraOptions
 from gateway.core.clock import SystemClock
 from gateway.core.errors import CameraError
-from gateway.core.model import Login, Secret
+from gateway.core.model import CameraId, Login, PublicId, Secret, StreamId, StreamRole
+from recorder.identity import Identity
+from recorder.registry import Camera, NewCamera, Stream, StreamSpec
 
 USER, PASSWORD = "admin", "Mat-khau-2026"
 OPTIONS = replace(QUICK, main=replace(QUICK_MAIN, width=1280, height=720), discovery=False, warm=False)
@@ -40,11 +42,21 @@ class FakeKeeper:
     shown: list[Login] = field(default_factory=list)
     before: Login | None = None
     refuses: CameraError | None = None
+    lets_go: int = 0
+    writes: asyncio.Event | None = None
+    """`keep` has begun, and lasts until somebody sets this."""
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def keep(self, login: Login) -> None:
         if self.refuses is not None:
             raise self.refuses
+        self.begun.set()
+        if self.writes is not None:
+            await self.writes.wait()
         self.kept.append(login)
+
+    async def let_go(self) -> None:
+        self.lets_go += 1
 
     async def show(self, login: Login) -> None:
         self.shown.append(login)
@@ -83,8 +95,8 @@ class Bench:
 
 
 def driver_of(camera: SimulatedCamera, keeper: FakeKeeper) -> OnvifDriver:
-    """A driver that logs in as the installer would."""
-    gate = LoginGate(Login(USER, Secret(PASSWORD)))
+    """A driver that logs in as the installer would, who allowed what this camera needs."""
+    gate = LoginGate(Login(USER, Secret(PASSWORD)), clear_text="text" in camera.quirks.onvif_auth)
     limits = Limits(total_s=20.0)
     driver = OnvifDriver(camera.address, camera.onvif_port, gate, pool=CallPool(), clock=Hurry(), limits=limits)
     driver.hand_logins_to(keeper)
@@ -108,6 +120,16 @@ async def settings_bench(**quirks: object) -> AsyncIterator[Bench]:
             yield Bench(camera, driver, keeper)
         finally:
             await driver.close()
+
+
+def adopted(bench: Bench, driver: str = "onvif") -> Camera:
+    """The bench's camera as the registry has it."""
+    cam = bench.camera
+    spec = StreamSpec(StreamRole.MAIN, cam.address, cam.rtsp_port, "/Streaming/Channels/101")
+    login = Login(USER, Secret(PASSWORD))
+    about = NewCamera("Lớp Lá 1", driver, cam.address, cam.onvif_port, Identity(), login, streams=(spec,))
+    stream = Stream(StreamId(1), PublicId("c" * 16), spec)
+    return Camera(CameraId(1), PublicId("c" * 16), about, (stream,), 0)
 
 
 def by_setting(outcomes: Sequence[Outcome]) -> dict[str, tuple[bool, str, str]]:

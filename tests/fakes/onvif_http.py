@@ -95,6 +95,8 @@ class FakeOnvif:
     """Answers by operation ("GET" for pictures), given instead of the true one after the login."""
     password: str = PASSWORD
     nonce: str = "n0nce"
+    changes_nonce: bool = False
+    """Every challenge names a new nonce, and only the newest is good."""
     calls: list[str] = field(default_factory=list)
     authorised: list[str] = field(default_factory=list)
     bad_logins: int = 0
@@ -184,6 +186,8 @@ class FakeOnvif:
         if self.auth == "basic":
             return Answer(401, b"", (("WWW-Authenticate", 'Basic realm="cam"'),))
         if wants_http:
+            if self.changes_nonce:
+                self.nonce = f"n{len(self.calls)}"
             offers = tuple(
                 ("WWW-Authenticate", f'Digest realm="cam", qop="auth", nonce="{self.nonce}", algorithm={name}')
                 for name in self.algorithms

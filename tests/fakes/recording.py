@@ -153,6 +153,10 @@ class FakeGate:
     login: Login | None
     state: LoginState
     pin: str = ""
+    retired: bool = False
+
+    def retire(self) -> None:
+        self.retired = True
 
 
 def camera_of(cameras: tuple[Camera, ...], number: int = 0) -> Camera:

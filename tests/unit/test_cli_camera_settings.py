@@ -53,7 +53,7 @@ def test_without_apply_it_is_a_dry_run(tmp_path: Path) -> None:
     assert "100 pictures" in lines[2]
     assert "30 pictures" in lines[2]
     assert lines[3].startswith("! smart codec")
-    assert 'vuon cai-dat-camera "Lớp Mầm 1" --ap-dung' in done.out
+    assert "vuon cai-dat-camera 'Lớp Mầm 1' --ap-dung" in done.out
     assert columns_of(done.out) <= 100
     assert box.asked("camera.apply") == []
     assert box.asked("camera.plan") == [{"camera": CAMERA, "who": "console"}]
@@ -128,6 +128,7 @@ def test_the_factory_password_is_printed_once(tmp_path: Path) -> None:
     with cli_box(tmp_path, answers(**{"camera.apply": done})) as box:
         out = run(box, "--only", "user.factory", "--ap-dung", "--co").out
     assert out.count("Abcdefgh12345678") == 1
+    assert "--hoan-tac" not in out, "nobody can take that back"
     assert "admin" in out
 
 

@@ -59,7 +59,8 @@ class School:
     def apply(self, params: Mapping[str, Any]) -> dict[str, Any]:
         self.fixed = True
         login = {"username": "admin", "password": "Zx81[b]"}
-        return {"outcomes": []} | ({"factory_login": login} if "user.factory" in params["settings"] else {})
+        outcomes = [{"setting": key, "applied": True} for key in params["settings"]]
+        return {"outcomes": outcomes} | ({"factory_login": login} if "user.factory" in params["settings"] else {})
 
     def answers(self, **changes: Answer) -> dict[str, dict[str, Answer]]:
         calls: dict[str, Answer] = {
@@ -127,7 +128,8 @@ def test_fixing_applies_the_keys_and_looks_again(tmp_path: Path) -> None:
     assert [call["fresh"] for call in looks] == [False, True]
     assert "✔ fixed: factory password, clock, time server" in done.out
     assert "new password of account admin, shown only now, write it down: Zx81[b]" in done.out
-    assert "vuon cai-dat-camera CAMERA --hoan-tac" in done.out
+    assert "vuon cai-dat-camera Mầm --hoan-tac" in done.out
+    assert set(order) == {"camera", "settings", "who"}
     assert "number of its conformity certificate is not entered" in done.out
     assert done.code == 1
 
@@ -154,6 +156,24 @@ def test_a_fix_that_fails_is_not_called_fixed(tmp_path: Path) -> None:
     assert done.code == 1
     assert "✘ not fixed: sound" in done.out
     assert "fixed: sound" not in done.out.replace("not fixed: sound", "")
+
+
+def test_what_the_box_cannot_set_has_no_command_that_fixes_it(tmp_path: Path) -> None:
+    """A clock without a time server, a camera without ONVIF: what is left to do is said instead."""
+    beyond = {"keys": [], "fixable": False, "command": ""}
+    school = School(fault("no_ntp") | beyond, fault("audio_on") | beyond)
+    with cli_box(tmp_path, school.answers()) as box:
+        out = box.vuon("doctor").out
+    assert "--sua-loi" not in out
+    assert "cameras.ntp_server" in out
+    assert "on the camera's own page" in out
+
+
+def test_the_next_command_is_for_the_camera_that_was_examined(tmp_path: Path) -> None:
+    """Who examined one camera is not sent to change all of them."""
+    with cli_box(tmp_path, School(fault("audio_on")).answers()) as box:
+        assert "Next: vuon kiem-tra Mầm --sua-loi" in box.vuon("doctor", "Mầm").out
+        assert "Next: vuon kiem-tra --sua-loi" in box.vuon("doctor").out
 
 
 def test_without_anything_fixable_nothing_is_applied(tmp_path: Path) -> None:
@@ -216,4 +236,4 @@ def test_a_note_needs_its_camera(tmp_path: Path) -> None:
         done = box.vuon("doctor", "--can-che")
         assert box.calls == []
     assert done.code == 2
-    assert "Which camera?" in done.err
+    assert "none is named" in done.err

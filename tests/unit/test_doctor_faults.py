@@ -113,6 +113,14 @@ def test_only_doors_to_cameras_and_recorders_are_named(forward: Forward, open_: 
 # words and remedies
 
 
+def test_doors_that_were_not_all_told_are_no_good_news() -> None:
+    """An open one is named all the same."""
+    partly = replace(HEALTHY_BOX, forwards_whole=False)
+    assert "exposed" in examine(BOX_FAULTS.values(), partly, {}).unknown
+    found = examine(BOX_FAULTS.values(), replace(BOX_BREAKS["exposed"], forwards_whole=False), {}).findings
+    assert [item.code for item in found] == ["exposed"]
+
+
 @pytest.mark.parametrize("language", ["vi", "en"])
 def test_every_fault_has_its_words_and_none_is_left_over(language: str) -> None:
     """What, why, what to do, and a short name, in both languages."""

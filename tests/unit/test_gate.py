@@ -197,3 +197,16 @@ def test_a_certificate_that_was_stored_is_trusted_from_the_start() -> None:
     gate = LoginGate(LOGIN, pin="ab" * 32)
     with pytest.raises(CameraCertificate):
         gate.trust("cd" * 32)
+
+
+def test_a_login_that_was_replaced_is_sent_no_more() -> None:
+    """Whoever still asks by it learns that, and its refusal would tell nobody anything."""
+    told: list[int] = []
+    gate = LoginGate(LOGIN, proven=True, on_refused=lambda: told.append(1))
+    gate.claim()
+    gate.retire()
+    gate.accepted()
+    with pytest.raises(CameraOverloaded) as caught:
+        gate.claim()
+    assert caught.value.fields == {"replaced": True}
+    assert told == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import string
 
@@ -96,6 +97,30 @@ async def test_a_broken_keeper_leaves_no_user_either() -> None:
         assert list(bench.users()) == [USER]
 
 
+async def test_a_stop_while_the_login_is_stored_loses_neither() -> None:
+    """The box is stopped between the camera's yes and the end of the writing: stored login and camera agree."""
+    async with settings_bench() as bench:
+        changes = await bench.driver.plan(OWN)
+        bench.keeper.writes = asyncio.Event()
+        order = asyncio.create_task(bench.driver.apply(changes))
+        async with asyncio.timeout(30):  # a test must fail, not hang
+            await bench.keeper.begun.wait()
+        order.cancel()
+        await asyncio.sleep(0)
+        bench.keeper.writes.set()
+        with pytest.raises(asyncio.CancelledError):
+            await order
+        (login,) = bench.keeper.kept
+        assert bench.users() == {USER: PASSWORD, "vuon": login.password.reveal()}
+
+
+async def test_a_camera_that_takes_passwords_in_clear_gets_our_user_too() -> None:
+    """What the installer allowed for this camera holds for every login of it."""
+    async with settings_bench(onvif_auth=("text",)) as bench:
+        assert by_setting(await bench.driver.apply(await bench.driver.plan(OWN))) == {"user.own": (True, "vuon", "")}
+        assert bench.camera.bad_logins == 0
+
+
 async def test_the_factory_password_is_changed_last_and_shown_once() -> None:
     """After our own user is in use; the new password works, is shown, and is in no outcome."""
     async with settings_bench() as bench:
@@ -138,6 +163,7 @@ async def test_back_to_the_login_of_before() -> None:
         assert by_setting(await bench.driver.apply(undone(changes))) == {"user.own": (True, USER, "")}
         assert bench.users() == {USER: PASSWORD}
         assert bench.keeper.kept[-1] == bench.keeper.before
+        assert bench.keeper.lets_go == 2, "before a user is deleted, whoever logs in by it has let go"
         assert bench.camera.bad_logins == 0
 
 

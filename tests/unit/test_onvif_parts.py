@@ -22,7 +22,7 @@ from drivers.base import Found
 from drivers.onvif import auth, soap
 from drivers.onvif.client import device_path
 from drivers.onvif.documents import PREWARMED, SHARED, Documents
-from drivers.onvif.pace import ADOPTION_BURST, CallPool, Line, Pace, Turns
+from drivers.onvif.pace import ADOPTION_BURST, MOST_HOSTS, CallPool, Line, Pace, Turns
 from drivers.onvif.profiles import Profile, choose, from_media1, number, own_channel
 from drivers.onvif.replies import clock_of, http_date
 from drivers.onvif.transport import LoginAsked, Reply
@@ -136,6 +136,22 @@ def test_the_channels_of_a_recorder_are_asked_for_in_one_go() -> None:
     pace.allow(3)
     pace.settle()
     assert pace.wait_s(0) == 2.0
+
+
+def test_one_visit_after_another_keeps_the_pace() -> None:
+    """Whoever asked a camera last may be gone: its calls still count, and an adoption still has its burst."""
+    turns, second = Turns(), 1_000_000_000
+    for visit in range(3):
+        turn = turns.of("10.0.0.9")
+        turn.pace.settle()
+        waited_s = turn.pace.wait_s(5 * second)
+        assert waited_s == visit
+        del turn
+    assert turns.of("10.0.0.8").pace.wait_s(5 * second) == 0
+    assert [turns.of("10.0.0.7").pace.wait_s(5 * second) for _ in range(ADOPTION_BURST)] == [0] * ADOPTION_BURST
+    for host in range(MOST_HOSTS + 50):
+        turns.of(f"10.1.{host // 256}.{host % 256}")
+    assert len(turns._latest) == MOST_HOSTS
 
 
 def test_the_rate_after_adoption_is_configured() -> None:

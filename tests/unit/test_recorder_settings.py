@@ -10,7 +10,7 @@ import pytest
 
 from gateway.core.clock import SystemClock
 from gateway.core.errors import BadInput, CameraUnreachable, NotFound
-from gateway.core.model import Login, Secret
+from gateway.core.model import Login, PublicId, Secret
 from gateway.core.secrets import SealKey
 from recorder.registry import StreamSpec
 from recorder.settingbook import KEEP_ORDERS, SettingBook
@@ -176,6 +176,38 @@ async def test_our_own_login_is_stored_used_and_given_back(tmp_path: Path) -> No
         assert await own_book(box.books).former(known) == back, "the fake gave no login back"
         await box.call("camera.remove", camera=camera)
         assert await own_book(box.books).former(known) is None
+
+
+async def test_the_login_of_before_is_sent_no_more(tmp_path: Path) -> None:
+    """Whoever was asking the camera by it (events, the doctor) would cost bad logins once its user is gone."""
+    async with recorder_box(tmp_path) as box:
+        box.player.plays_at_once = True
+        camera = await adopt(box, streams=1)
+        old = (await box.player.wait_for(1)).gate
+        old.pin = (await box.books.registry.note_pin(PublicId(camera), "a" * 64)).about.tls_pin
+        box.setter.plans, box.setter.makes = [OWN], OURS
+        await box.call("camera.apply", camera=camera)
+        new = (await box.player.wait_for(2)).gate
+        assert (old.retired, new.retired) == (True, False)
+        assert new.pin == "a" * 64, "no person vouched for another camera"
+
+
+async def test_a_lost_login_does_not_stand_in_the_way_of_an_undo(tmp_path: Path) -> None:
+    """Nobody knows the login of before: that is told once, and everything else is taken back."""
+    async with recorder_box(tmp_path) as box:
+        box.player.plays_at_once = True
+        camera = await adopt(box)
+        (known,) = await box.books.registry.cameras()
+        box.setter.plans, box.setter.makes = [OWN, GOP], OURS
+        await box.call("camera.apply", camera=camera)
+        await own_book(box.books).forget_former(known)
+        undone = await box.call("camera.undo", camera=camera)
+        assert [(o["setting"], o["before"], o["after"], o["why"]) for o in undone["outcomes"]] == [
+            ("main.gop", "30", "100", ""),
+            ("user.own", "vuon", "admin", "no_former_login"),
+        ]
+        with pytest.raises(NotFound):
+            await box.client.call("camera.undo", {"camera": camera})
 
 
 def own_book(own: Books) -> SettingBook:

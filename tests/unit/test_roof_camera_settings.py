@@ -14,12 +14,12 @@ from drivers.gate import LoginGate
 from drivers.rtsp.network import RtspNetwork
 from gateway.core.config import Config
 from gateway.core.errors import BadInput, CameraClosed, CameraUnsupported
-from gateway.core.model import CameraId, Login, PublicId, Secret, StreamId, StreamRole
+from gateway.core.model import Login, Secret, StreamRole
 from gateway.roofs.camera_settings import SettingsDesk, own_address, posix_zone, restated
-from recorder.identity import Identity
-from recorder.registry import Camera, NewCamera, Stream, StreamSpec
+from gateway.roofs.onvifvisits import OnvifVisits
+from recorder.registry import StreamSpec
 from recorder.settings import SettingChange, SettingOutcome, SettingsWish
-from tests.fakes.camera_settings import PASSWORD, USER, Bench, FakeKeeper, Hurry, settings_bench
+from tests.fakes.camera_settings import PASSWORD, USER, Bench, FakeKeeper, Hurry, adopted, settings_bench
 from tests.fakes.clock import NOON_MS
 
 pytestmark = pytest.mark.anyio
@@ -36,18 +36,8 @@ class Player:
         raise CameraClosed("no stream for this user")
 
 
-def adopted(bench: Bench, driver: str = "onvif") -> Camera:
-    """The bench's camera as the registry has it."""
-    cam = bench.camera
-    spec = StreamSpec(StreamRole.MAIN, cam.address, cam.rtsp_port, "/Streaming/Channels/101")
-    login = Login(USER, Secret(PASSWORD))
-    about = NewCamera("Lớp Lá 1", driver, cam.address, cam.onvif_port, Identity(), login, streams=(spec,))
-    stream = Stream(StreamId(1), PublicId("c" * 16), spec)
-    return Camera(CameraId(1), PublicId("c" * 16), about, (stream,), 0)
-
-
 def desk(player: Any, **cameras: str) -> SettingsDesk:
-    return SettingsDesk(Config.model_validate({"cameras": cameras}), Hurry(), player)
+    return SettingsDesk(Config.model_validate({"cameras": cameras}), Hurry(), player, OnvifVisits(Hurry()))
 
 
 def gate() -> LoginGate:

@@ -9,11 +9,12 @@ import pytest
 
 from drivers.doctor.said import Said
 from drivers.gate import LoginGate
-from drivers.onvif.pace import CallPool
 from gateway.core.config import Config, parse_config
 from gateway.core.media import Codec, CodecConfig
 from gateway.core.model import CameraId, Login, PublicId, Secret, StreamId, StreamRole
-from gateway.roofs.recorder_doctor import BoxDoctor, measured, quoted
+from gateway.core.typed import quoted
+from gateway.roofs.onvifvisits import OnvifVisits
+from gateway.roofs.recorder_doctor import BoxDoctor, measured
 from recorder.camera import State
 from recorder.checklist import Checklist, View
 from recorder.meter import MeterFacts
@@ -47,7 +48,7 @@ def seen(**changes: object) -> Seen:
 
 
 def doctor(text: str = "") -> BoxDoctor:
-    return BoxDoctor(parse_config(text) if text else Config(), FakeClock(), CallPool())
+    return BoxDoctor(parse_config(text) if text else Config(), FakeClock(), OnvifVisits(FakeClock()))
 
 
 def test_figures_become_the_doctors_words() -> None:
@@ -87,6 +88,8 @@ def test_what_cannot_be_set_from_here_is_no_offer() -> None:
 
     without = fixable(doctor(), seen(camera=at))
     served = fixable(doctor('[cameras]\nntp_server = "box"'), seen(camera=at))
+    commands = {item["code"]: item["command"] for item in doctor().judge(seen(camera=at), words)["faults"]}
+    assert commands == {"audio_on": "vuon kiem-tra 'Lớp 1' --sua-loi", "clock_skew": "", "no_ntp": ""}
     assert without == {"audio_on": True, "clock_skew": False, "no_ntp": False}
     assert served == {"audio_on": True, "clock_skew": True, "no_ntp": True}
     rtsp = replace(seen().camera, about=replace(onvif, driver="rtsp"))
@@ -112,7 +115,7 @@ async def test_a_camera_without_onvif_is_not_visited() -> None:
 async def test_the_boxs_network_is_judged_with_the_modems_words(tmp_path: Path) -> None:
     """An open door to one of our cameras is named; the line as the modem tells it."""
     box = BoxDoctor(
-        parse_config('[cameras]\ninterfaces = ["127.0.0.1"]\nloopback = true'), FakeClock(), CallPool()
+        parse_config('[cameras]\ninterfaces = ["127.0.0.1"]\nloopback = true'), FakeClock(), OnvifVisits(FakeClock())
     )  # fmt: skip
     with igd(entries=[(9000, "TCP", "10.0.0.1", 80, "1")], uplink="4100000"):
         report = await box.box([seen().camera], time_trusted=True)

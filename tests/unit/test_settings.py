@@ -315,7 +315,7 @@ def test_a_key_that_is_no_setting_is_named() -> None:
     with pytest.raises(BadInput) as refused:
         rules.check_keys(["main.gop", "main.colour"])
     assert refused.value.fields["value"] == "main.colour"
-    assert "main.gop" in str(refused.value.fields["remedy"])
+    assert "main.gop" in str(refused.value.fields["settings"])
 
 
 def test_every_setting_belongs_to_a_wish() -> None:

@@ -12,9 +12,10 @@ from drivers import settingtext as text
 from drivers import xml
 from drivers.base import CameraSettings
 from drivers.onvif.smartcodec import Dahua, Hikvision, switch_for
-from drivers.settings import Why
+from drivers.settings import Why, undone
 from gateway.core.errors import CameraBadReply, CameraError, CameraOverloaded
-from tests.fakes.camera_settings import by_setting, settings_bench
+from gateway.core.model import Login, Secret
+from tests.fakes.camera_settings import PASSWORD, USER, by_setting, settings_bench
 
 MOST = 1 << 20
 CHANNEL = """<?xml version="1.0" encoding="UTF-8"?>
@@ -195,3 +196,58 @@ async def test_a_user_that_the_maker_refuses_is_sent_there_once() -> None:
                 assert change.blocked == "not_offered"
         await driver.close()
     assert (Refusing.tries, refused) == (1, {"admin"})
+
+
+@pytest.mark.anyio
+async def test_an_undo_switches_it_by_the_login_that_may() -> None:
+    """Our own user has no rights there on some cameras: the login of before is back in use first."""
+    web = HikvisionWeb(NESTED.format("true"))
+    asked: list[str] = []
+    async with settings_bench() as bench:
+
+        class Switch(Hikvision):
+            def _by(self) -> None:
+                asked.append(bench.driver._client.username)
+                if asked[-1] != USER:
+                    raise CameraOverloaded("refused", doubted=True)
+
+            def read(self, fetch: object) -> bool | None:
+                self._by()
+                return super().read(web.fetch)
+
+            def write(self, fetch: object, on: bool) -> None:
+                self._by()
+                super().write(web.fetch, on)
+
+        want = CameraSettings(smart_codec=False, own_user=True)
+        await bench.driver.plan(want)
+        assert bench.driver._reader is not None
+        bench.driver._reader.switch = Switch(0, MOST)
+        changes = await bench.driver.plan(want)
+        assert [change.setting for change in changes] == ["codec.smart", "user.own"]
+        await bench.driver.apply(changes)
+        bench.keeper.before = Login(USER, Secret(PASSWORD))
+        assert by_setting(await bench.driver.apply(undone(changes))) == {
+            "user.own": (True, USER, ""),
+            "codec.smart": (True, text.ON, ""),
+        }
+        assert set(asked) == {USER}, "our own user was not even tried"
+
+
+@pytest.mark.anyio
+async def test_a_refused_user_does_not_switch_either() -> None:
+    """What was refused for the reading is not sent for the writing."""
+    writes: list[bool] = []
+
+    class Switch(Hikvision):
+        def write(self, fetch: object, on: bool) -> None:
+            writes.append(on)
+
+    async with settings_bench() as bench:
+        want = CameraSettings(smart_codec=False)
+        (change,) = await bench.driver.plan(want)
+        assert bench.driver._reader is not None
+        bench.driver._reader.switch = Switch(0, MOST)
+        bench.driver.refused_by_maker.add(USER)
+        (outcome,) = await bench.driver.apply([replace(change, blocked="")])
+        assert (outcome.applied, outcome.why, writes) == (False, "camera_unsupported", [])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from drivers.discovery import upnp
 from drivers.discovery.interfaces import Address
-from drivers.discovery.upnp import LIMITS, Modem, Told, ask_modems, find_modems, read_answer, search_message
+from drivers.discovery.upnp import LIMITS, NOTHING, Modem, Told, ask_modems, find_modems, read_answer, search_message
 from drivers.doctor.facts import Forward
 from drivers.onvif.pace import CallPool
 from drivers.onvif.transport import Limits
@@ -114,14 +114,14 @@ async def test_no_forwards_is_known(code: str) -> None:
 async def test_a_modem_that_will_not_say_is_unknown() -> None:
     """An error that is not the end of the list leaves the forwards unknown."""
     with igd(end_code="606"):
-        assert await ask() == Told(None, 40_000_000)
+        assert await ask() == Told(None, 40_000_000, whole=False)
 
 
 @pytest.mark.anyio
 async def test_without_a_modem_nothing_is_known() -> None:
     """No answer is no statement about doors."""
     with igd(mode="silent") as modem:
-        assert await ask() == Told(None, None)
+        assert await ask() == NOTHING
         assert modem.searched >= 2
         assert modem.asked == []
 
@@ -131,7 +131,7 @@ async def test_without_a_modem_nothing_is_known() -> None:
 async def test_a_hostile_modem_tells_nothing(mode: str) -> None:
     """Redirects, floods, entities, garbage and logins end the visit; nothing is followed and nobody is named."""
     with igd(mode=mode, entries=[CAMERA]) as modem:
-        assert await ask() == Told(None, None)
+        assert await ask() == NOTHING
     assert modem.asked == ["GET /desc.xml?a=1"]
 
 
@@ -139,7 +139,7 @@ async def test_a_hostile_modem_tells_nothing(mode: str) -> None:
 async def test_a_dripping_modem_ends_by_time() -> None:
     """A body that never comes costs one exchange's time."""
     with igd(mode="drip"):
-        assert await ask(limits=replace(LIMITS, total_s=0.5)) == Told(None, None)
+        assert await ask(limits=replace(LIMITS, total_s=0.5)) == NOTHING
 
 
 @pytest.mark.anyio
@@ -192,4 +192,13 @@ async def test_an_address_that_went_away_ends_nothing() -> None:
 async def test_a_list_whose_end_was_not_seen_is_not_empty() -> None:
     """Sixty-four entries that are switched off say nothing of the next one; the line's rate is told all the same."""
     with igd(mode="endless", entries=[(8000, "TCP", "192.168.1.20", 80, "0")]):
-        assert await ask() == Told(None, 40_000_000)
+        assert await ask() == Told(None, 40_000_000, whole=False)
+
+
+@pytest.mark.anyio
+async def test_doors_before_an_end_that_was_not_seen_are_told_as_such() -> None:
+    """The first ones are known, and that there may be more."""
+    with igd(mode="endless", entries=[(8443, "TCP", "192.168.1.2", 443, "1")]):
+        told = await ask()
+    assert told.forwards is not None
+    assert (told.forwards[0].port, told.whole) == (443, False)
