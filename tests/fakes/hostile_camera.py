@@ -1,4 +1,4 @@
-"""A hostile camera as a process of its own: RTSP on 8554, ONVIF on 8899, and a port with raw attacks.
+"""A hostile camera as a process of its own: RTSP on 8554, ONVIF on 8899, a port with raw attacks, WS-Discovery.
 
 `python -m tests.fakes.hostile_camera`, orders as JSON lines on its input, one answer a line:
 {"address", "third", "password", "secrets"} first, answered by its ports; then {"rtsp": attack},
@@ -16,13 +16,14 @@ from typing import Any
 
 from tests.fakes.hostile_rtsp import HostileRtsp, attacks
 from tests.fakes.hostile_soap import RawServer, lies
+from tests.fakes.hostile_wsd import HostileWsd
 from tests.fakes.onvif_http import FakeOnvif
 
 RTSP_PORT, ONVIF_PORT = 8554, 8899
 
 
 class Process:
-    """The three servers and what they are told."""
+    """The servers and what they are told."""
 
     def __init__(self, first: dict[str, Any]) -> None:
         address, third = str(first["address"]), str(first["third"])
@@ -38,6 +39,7 @@ class Process:
             port=ONVIF_PORT,
         )
         self.raw = RawServer(address)
+        self.wsd = HostileWsd(address, third)
 
     def told(self, order: dict[str, str]) -> dict[str, Any]:
         """Follow an order; returns what is to be said."""
@@ -63,7 +65,7 @@ async def main() -> None:
     lines = iter(sys.stdin.readline, "")
     process = Process(json.loads(next(lines)))
     with process.onvif:
-        async with process.rtsp.running(), process.raw.running():
+        async with process.rtsp.running(), process.raw.running(), process.wsd.running():
             order: dict[str, str] | None = {}
             while order is not None:
                 sys.stdout.write(json.dumps(process.told(order)) + "\n")
