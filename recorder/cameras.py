@@ -234,6 +234,8 @@ def describe(camera: Camera) -> dict[str, Any]:
         "manufacturer": about.manufacturer,
         "model": about.model,
         "firmware": about.firmware,
+        "serial": about.identity.serial,
+        "mac": about.identity.mac,
         "login": about.login is not None,
         "login_state": about.login_state.value,
         "channel": about.identity.channel,

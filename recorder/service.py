@@ -98,6 +98,8 @@ class Parts:
     """The book of settings on cameras and who speaks to them; None: their calls are not offered."""
     doctor: Doctor | None = None
     """Judges cameras; None: the doctor's calls are unknown."""
+    lan: Callable[[], dict[str, Any]] | None = None
+    """What the box serves on the cameras' network, for the status."""
 
 
 class Recorder:
@@ -188,7 +190,7 @@ class Recorder:
             (parts.db, parts.journal),
             parts.clock,
             zone=settings.zone,
-            daemon=parts.daemon,
+            beside=lambda: {"daemon": parts.daemon(), "lan": parts.lan() if parts.lan is not None else None},
         )
         holds = HoldService(parts.registry, self.holds)
         told = {

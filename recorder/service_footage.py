@@ -115,7 +115,7 @@ class FootageService:
     async def still(self, request: Request) -> Reply:
         """Return the newest still of the grant's camera."""
         grant = self._grant(request)
-        action = Action.LIVE if grant.action is Action.LIVE else Action.SNAPSHOT
+        action = grant.action if grant.action in {Action.LIVE, Action.AIM} else Action.SNAPSHOT
         require(grant, action, grant.camera)
         still = self._vision.still(grant.camera) if self._vision is not None else None
         if still is None:

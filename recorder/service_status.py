@@ -50,11 +50,12 @@ class StatusService:
         clock: Clock,
         *,
         zone: ZoneInfo,
-        daemon: Callable[[], dict[str, Any]],
+        beside: Callable[[], dict[str, Any]],
     ) -> None:
+        """`beside()` is what else a status says: `daemon`, and `lan`, what is served to cameras."""
         self._cameras, self._store, self._cleaner, self._vision = cameras, store, cleaner, vision
         (self._db, self._journal), self._clock = books, clock
-        self._zone, self._daemon = zone, daemon
+        self._zone, self._beside = zone, beside
 
     def handlers(self) -> Mapping[str, Handler]:
         """Return the calls by name."""
@@ -75,7 +76,7 @@ class StatusService:
         sums = await self._db.read(lambda connection: gap_sums(connection, start_ms, now_ms))
         cameras = [self._camera(task, sums, now_ms) for task in self._cameras.all()]
         result = {
-            "daemon": self._daemon(),
+            **self._beside(),
             "time_trusted": self._clock.trusted(),
             "cameras": cameras,
             "volumes": [_volume(slot) for slot in self._store.slots],

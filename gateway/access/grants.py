@@ -2,7 +2,7 @@
 
 Owns issuing, re-deciding and renewing grants, and the table `open_grant`. Invariants: a person's grant
 exists only after an allowing decision, and its audit row is in the same transaction as that decision
-(only the console's needs none, and its row says so); refusals are written too (repeats of a minute are
+(only an export at the console needs none, and its row says so); refusals are written too (repeats of a minute are
 counted); guardians get the sub stream and a short lease; `Grant(...)` is called in this module only (a
 test reads the whole repository for other callers).
 """
@@ -18,7 +18,7 @@ from typing import TypeAlias
 from gateway.access import audit
 from gateway.access.audit import CONSOLE, Actor
 from gateway.access.facts import Facts
-from gateway.access.policy import decide
+from gateway.access.policy import decide, decide_at_console
 from gateway.access.reasons import Reason
 from gateway.access.rows import KEEP_MS
 from gateway.access.store import FactStore, Need
@@ -136,40 +136,60 @@ class Grants:
         store, need = self._store, Need(Action.EXPORT, ObjectRef(ObjectKind.CAMERA, camera))
         if camera not in store.current.cameras:
             raise NotFound("there is no such camera")
-        grant_id = new_public_id()
+        return await store.db.write(lambda conn: self._at_console(conn, need, {"from_ms": from_ms, "to_ms": to_ms}))
 
-        def run(conn: sqlite3.Connection) -> Grant:
+    async def issue_console_look(self, camera: PublicId, *, knowingly: bool) -> tuple[Decision, Grant | None]:
+        """Decide whether the console may see a camera's newest still; the grant is None exactly if it may not.
+
+        Each look is an audit row that families see among the looks at their class, and an event; so is a refusal.
+        """
+        store, need = self._store, Need(Action.AIM, ObjectRef(ObjectKind.CAMERA, camera))
+        early = decide_at_console(store.current, camera, store.clock.now_ms(), knowingly=knowingly)
+        if store.refused_before(CONSOLE, need, early):
+            return early, None
+
+        def run(conn: sqlite3.Connection) -> tuple[Decision, Grant | None]:
             now_ms = store.clock.now_ms()
-            detail = {
-                "grant": grant_id,
-                "role": CONSOLE.device,
-                "camera": camera,
-                "classes": _classes_of(store.snapshot(conn), camera, now_ms),
-                "reason": Reason.CONSOLE,
-                "from_ms": from_ms,
-                "to_ms": to_ms,
-            }
-            seq = audit.append(conn, store.body(CONSOLE, "granted", now_ms, need, **detail))
-            role, action = CONSOLE.device, Action.EXPORT
-            store.emit(conn, store.event("access.granted", subject=camera, role=role, action=action, camera=camera))
-            return Grant(
-                id=grant_id,
-                person=PublicId("console"),
-                role=Role.INSTALLER,
-                device=CONSOLE.device,
-                action=Action.EXPORT,
-                camera=camera,
-                streams=frozenset(StreamRole),
-                issued_ms=now_ms,
-                until_ms=now_ms + CONSOLE_MS,
-                lease_ms=CONSOLE_MS,
-                facts_version=store.current.version,
-                audit_seq=seq,
-                from_ms=from_ms,
-                to_ms=to_ms,
-            )
+            decision = decide_at_console(store.snapshot(conn), camera, now_ms, knowingly=knowingly)
+            if not decision.allowed:
+                store.write_denied(conn, CONSOLE, need, decision, now_ms)
+                return decision, None
+            return decision, self._at_console(conn, need, {})
 
-        return await store.db.write(run)
+        decision, grant = await store.db.write(run)
+        if grant is None:
+            store.refused(CONSOLE, need, decision)
+        return decision, grant
+
+    def _at_console(self, conn: sqlite3.Connection, need: Need, span: dict[str, int]) -> Grant:
+        """Write the audit row of a right of the console and make the grant it stands for."""
+        store, grant_id, camera, now_ms = self._store, new_public_id(), need.obj.id, self._store.clock.now_ms()
+        detail = {
+            "grant": grant_id,
+            "role": CONSOLE.device,
+            "camera": camera,
+            "classes": _classes_of(store.snapshot(conn), camera, now_ms),
+            "reason": Reason.CONSOLE,
+        }
+        seq = audit.append(conn, store.body(CONSOLE, "granted", now_ms, need, **detail, **span))
+        role, action = CONSOLE.device, need.action
+        store.emit(conn, store.event("access.granted", subject=camera, role=role, action=action, camera=camera))
+        return Grant(
+            id=grant_id,
+            person=PublicId("console"),
+            role=Role.INSTALLER,
+            device=CONSOLE.device,
+            action=action,
+            camera=camera,
+            streams=frozenset(StreamRole),
+            issued_ms=now_ms,
+            until_ms=now_ms + CONSOLE_MS,
+            lease_ms=CONSOLE_MS,
+            facts_version=store.current.version,
+            audit_seq=seq,
+            from_ms=span.get("from_ms"),
+            to_ms=span.get("to_ms"),
+        )
 
     def redecide(self, grant: Grant) -> Decision:
         """Decide again about a grant that is open, from the current facts; pure but for the clock."""

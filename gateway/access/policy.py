@@ -115,6 +115,22 @@ def decide(facts: Facts, person: PublicId, action: Action, obj: ObjectRef, now_m
     return Decision(answer.allowed, answer.reason, until_ms, next_ms)
 
 
+def decide_at_console(facts: Facts, camera: PublicId, now_ms: int, *, knowingly: bool) -> Decision:
+    """Answer whether whoever holds the box's control socket may see what a camera sees now.
+
+    As for an installer: until the box is accepted. Afterwards only `knowingly`, for a repair, and a camera that
+    is hidden for privacy is hidden from the console too.
+    """
+    picture = ObjectRef(ObjectKind.CAMERA, camera)
+    if not _known(facts, picture):
+        return Decision(False, Reason.NOT_FOUND)
+    if _private(facts, picture, now_ms):
+        return Decision(False, Reason.CAMERA_PRIVATE)
+    if facts.accepted and not knowingly:
+        return Decision(False, Reason.ACCEPTED)
+    return Decision(True, Reason.CONSOLE)
+
+
 def _search(ask: _Ask, answer: _Answer, now_ms: int) -> tuple[int | None, int | None]:
     """Walk forward through the instants at which the answer can change."""
     until_ms: int | None = None

@@ -213,7 +213,7 @@ class FactStore:
     def write_denied(self, conn: sqlite3.Connection, actor: Actor, need: Need, decision: Decision, now_ms: int) -> int:
         """Write a refusal and its event inside the caller's transaction; returns the row's number."""
         person = self.current.index.persons.get(actor.person) if actor.person is not None else None
-        role = person.role if person else "unknown"
+        role = person.role if person else ("unknown" if actor.person else actor.device)
         self.emit(conn, self.event("access.denied", role=role, action=need.action, reason=decision.reason))
         return audit.append(conn, self.body(actor, "denied", now_ms, need, reason=decision.reason))
 

@@ -13,7 +13,19 @@ from typing import Any
 
 import typer
 
-from gateway.cli import activate, camera_settings, cameras, demo, doctor, footage, hub, people, status
+from gateway.cli import (
+    activate,
+    camera_settings,
+    cameras,
+    demo,
+    doctor,
+    footage,
+    handover,
+    hub,
+    people,
+    preview,
+    status,
+)
 from gateway.cli.context import ConfigOption, Context, DataOption, guarded
 from gateway.cli.status import DAEMONS
 from gateway.core import log as logs
@@ -57,6 +69,8 @@ COMMANDS: tuple[tuple[str, str | None, Callable[..., Any]], ...] = (
     ("tim", "discover", cameras.discover),
     ("kich-hoat", "activate", activate.activate),
     ("nhan", "adopt", cameras.adopt),
+    ("xem", "preview", preview.preview),
+    ("ban-giao", "handover", handover.handover),
     ("mat-khau-camera", "camera-password", cameras.camera_password),
     ("cai-dat-camera", "camera-settings", camera_settings.camera_settings),
     ("go-camera", "remove", cameras.remove),

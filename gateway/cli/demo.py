@@ -57,6 +57,7 @@ create = true
 interfaces = ["127.0.0.1"]
 loopback = true
 discovery_s = 3.0
+serve_time = false
 
 [live]
 addresses = ["127.0.0.1"]

@@ -154,7 +154,7 @@ def _iso(at_ms: int, zone: str) -> str:
     return at.isoformat(timespec="milliseconds")
 
 
-def _free(target: Path, *, over: bool) -> None:
+def check_place(target: Path, *, over: bool) -> None:
     """Raise BadInput unless a file may be written there."""
     if target.is_dir() or not target.absolute().parent.is_dir():
         raise BadInput(f"{target} is no place for a file", case="place", path=str(target))
@@ -181,7 +181,7 @@ def export(  # noqa: PLR0913, PLR0917 - one argument for each option
     each export at the box is written into the audit, which families can see, and reported to the authority.
     """
     context = Context(config, data)
-    _free(out, over=over)
+    check_place(out, over=over)
 
     async def work() -> tuple[int, dict[str, Any], list[dict[str, Any]]]:
         params = await _export_params(context, segment, camera, start, end, stream.value)

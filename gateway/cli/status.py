@@ -16,7 +16,8 @@ from rich.table import Table
 from gateway.cli import show
 from gateway.cli.context import ConfigOption, Context, DataOption, JsonOption
 from gateway.core.clock import SystemClock
-from gateway.core.errors import VuonError
+from gateway.core.daemonize import explain
+from gateway.core.errors import VuonError, by_code
 
 DAEMONS = ("recorder", "live", "gateway")
 ASK_S = 5.0
@@ -41,6 +42,7 @@ async def gather(context: Context) -> dict[str, Any]:
         "volumes": recorder.get("volumes", []),
         "conditions": gateway.get("conditions", []),
         "upstream": gateway.get("upstream"),
+        "lan": recorder.get("lan"),
     }
 
 
@@ -132,10 +134,28 @@ def _places(context: Context, status: dict[str, Any]) -> None:
         used = 1 - volume["free_bytes"] / (volume["total_bytes"] or 1)
         free = show.number(volume["free_bytes"] / show.GIB, language, 1)
         context.say("cli.status.volume", bar=show.bar(used), pct=f"{used:.0%}", free=free, path=volume["path"])
+    for line in lan_lines(context, status["lan"] or {}):
+        context.line(line)
     upstream = status["upstream"]
     if upstream and upstream["configured"]:
         key = "cli.status.hub_up" if upstream["connected"] else "cli.status.hub_down"
         context.say(key, waiting=sum(upstream["waiting"].values()))
+
+
+def lan_lines(context: Context, lan: dict[str, Any]) -> list[str]:
+    """Say what the box serves on the cameras' network, and why not where it should."""
+    words, lines = context.words, []
+    time, addresses = lan.get("time") or {}, lan.get("addresses") or {}
+    if time.get("served"):
+        lines.append(words.text("cli.status.time", addresses=", ".join(time["served"])))
+    if addresses.get("serving"):
+        key = "cli.status.leases_full" if addresses["full"] else "cli.status.leases"
+        lines.append(words.text(key, count=addresses["leases"], interface=addresses["interface"]))
+    for part in (time, addresses):
+        for error in part.get("errors", []):
+            kind = by_code(error["code"])(error["message"], **error["fields"])
+            lines.append(explain(kind, words.language).replace(show.BAD, show.LOOK, 1))
+    return lines
 
 
 def _print(context: Context, status: dict[str, Any], now_ms: int) -> None:

@@ -23,6 +23,8 @@ from gateway.core.errors import ConfigError
 GIB = 1 << 30
 MOST_SOCKET_PATH_BYTES = 107
 """unix(7): `sun_path` less its zero byte."""
+MOST_LEASES = 1_000
+"""Addresses the box gives out: a school has tens of cameras."""
 Port = Annotated[int, Field(ge=0, le=65_535)]
 
 
@@ -135,6 +137,44 @@ class Cameras(_Section):
     ntp_server: str = Field(default="", max_length=253)
     files: str = ""
     """Folder of films that may be played as cameras (`file:NAME.mp4`); empty = none."""
+    serve_time: bool = True
+    time_port: Port = 123
+
+
+class CameraLan(_Section):
+    """A network of cameras alone, where the box gives the addresses; empty = it gives none."""
+
+    interface: str = Field(default="", max_length=15)
+    range: str = ""
+
+    @field_validator("range")
+    @classmethod
+    def _is_range(cls, value: str) -> str:
+        if value:
+            _addresses(value)
+        return value
+
+    @model_validator(mode="after")
+    def _both_or_none(self) -> Self:
+        if bool(self.interface) != bool(self.range):
+            raise ValueError("interface and range belong together; set both, or neither")
+        return self
+
+    @property
+    def addresses(self) -> tuple[ipaddress.IPv4Address, ipaddress.IPv4Address]:
+        """The first and the last address that may be given; ValueError without a range."""
+        return _addresses(self.range)
+
+
+def _addresses(text: str) -> tuple[ipaddress.IPv4Address, ipaddress.IPv4Address]:
+    first, dash, last = text.partition("-")
+    try:
+        pair = ipaddress.IPv4Address(first.strip()), ipaddress.IPv4Address(last.strip())
+    except ValueError as error:
+        raise ValueError("is no range; write it as 192.168.10.100-192.168.10.199") from error
+    if not dash or not 0 <= int(pair[1]) - int(pair[0]) < MOST_LEASES or not pair[0].is_private:
+        raise ValueError(f"is no range of 1 to {MOST_LEASES} private addresses, the lower one first")
+    return pair
 
 
 class Vision(_Section):
@@ -240,6 +280,7 @@ class Config(_Section):
     recording: Recording = Recording()
     retention: Retention = Retention()
     cameras: Cameras = Cameras()
+    camera_lan: CameraLan = CameraLan()
     vision: Vision = Vision()
     live: Live = Live()
     web: Web = Web()

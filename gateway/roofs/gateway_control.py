@@ -24,11 +24,12 @@ from gateway.access.facts import EVERY_DAY, MINUTES_PER_DAY, BlockKind
 from gateway.access.grants import Grants
 from gateway.access.invitations import Invitations
 from gateway.access.people import People
+from gateway.access.reasons import Reason
 from gateway.access.sharing import Sharing
 from gateway.access.store import clean_name
 from gateway.core.db import Database
-from gateway.core.errors import BadInput
-from gateway.core.model import PublicId, Role, StreamRole
+from gateway.core.errors import BadInput, Denied, NotFound
+from gateway.core.model import Decision, PublicId, Role, StreamRole
 from gateway.core.ticket import sign
 from gateway.core.wire import ControlClient, Handler, Reply, Request
 from gateway.health.tracker import Tracker
@@ -68,6 +69,7 @@ def handlers(desk: Desk) -> dict[str, Handler]:
         "people.list": desk_methods.list_all,
         "person.add": desk_methods.add_person,
         "class.add": desk_methods.add_class,
+        "camera.assign": desk_methods.assign,
         "guardian.add": desk_methods.add_guardian,
         "hours.set": desk_methods.set_hours,
         "accept": desk_methods.accept,
@@ -77,6 +79,7 @@ def handlers(desk: Desk) -> dict[str, Handler]:
         "slip.new": desk_methods.new_slip,
         "audit.verify": footage.verify_audit,
         "export": footage.export,
+        "still": footage.still,
     }
 
 
@@ -121,8 +124,7 @@ class _People:
 
     async def add_class(self, request: Request) -> Reply:
         plan, wanted = _plan(request.text("plan", "usual")), _ids(request, "cameras")
-        cameras = (await self._desk.recorder.call("camera.list")).result["cameras"]
-        known = {PublicId(row["id"]) for row in cameras}
+        known = await self._cameras()
         if strange := [camera for camera in wanted if camera not in known]:
             raise BadInput(f"there is no camera {strange[0]!r}", key="cameras")
         class_id = await self._desk.classes.add(CONSOLE, request.text("name"))
@@ -131,6 +133,17 @@ class _People:
             await self._desk.classes.assign(CONSOLE, camera, class_id)
         await self._desk.classes.set_plan(CONSOLE, class_id, plan)
         return Reply({"class": class_id})
+
+    async def assign(self, request: Request) -> Reply:
+        camera, name = PublicId(request.text("camera")), request.text("class", "")
+        class_id = await self._class(name) if name else None
+        await self._desk.classes.sync_cameras(CONSOLE, await self._cameras())
+        await self._desk.classes.assign(CONSOLE, camera, class_id)
+        return Reply({"class": class_id})
+
+    async def _cameras(self) -> set[PublicId]:
+        cameras = (await self._desk.recorder.call("camera.list")).result["cameras"]
+        return {PublicId(row["id"]) for row in cameras}
 
     async def add_guardian(self, request: Request) -> Reply:
         # Everything that can be wrong is looked at before the first row is written.
@@ -228,6 +241,17 @@ class _Footage:
             params["segment"] = request.text("segment")
         return self._desk.recorder.stream("export", params)
 
+    async def still(self, request: Request) -> Reply:
+        """Return the newest still of a camera: decided and written into the audit first."""
+        knowingly = request.params.get("after_acceptance") is True
+        decision, grant = await self._desk.grants.issue_console_look(
+            PublicId(request.text("camera")), knowingly=knowingly
+        )
+        if grant is None:
+            raise _no_look(decision)
+        params = {"ticket": sign(grant, self._desk.key), "width": request.number("width", 320)}
+        return await self._desk.recorder.call("still", params)
+
     async def _segment(self, path: str) -> dict[str, Any]:
         cameras = (await self._desk.recorder.call("camera.list")).result["cameras"]
         for camera in cameras:
@@ -240,6 +264,13 @@ class _Footage:
         raise BadInput(
             f"there is no segment {path!r}; `vuon doan` lists them", case="segment", key="segment", name=path
         )
+
+
+def _no_look(decision: Decision) -> Denied | NotFound:
+    if decision.reason == Reason.NOT_FOUND:
+        return NotFound("there is no such camera")
+    case = "look_private" if decision.reason == Reason.CAMERA_PRIVATE else "look_accepted"
+    return Denied("the console may not see this camera now", reason=str(decision.reason), case=case)
 
 
 def _plan(name: str) -> tuple[PlanItem, ...]:

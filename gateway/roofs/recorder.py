@@ -44,11 +44,13 @@ from gateway.core.db import Database
 from gateway.core.errors import BadInput, CameraUnreachable, CameraUnsupported, ConfigError
 from gateway.core.log import fault_sink, get_logger
 from gateway.core.model import Grant, Login
+from gateway.core.privileges import keep_from_children
 from gateway.core.secrets import load_seal_key, load_verify_key
 from gateway.core.supervise import FaultSink, contained
 from gateway.core.ticket import open_ticket
 from gateway.roofs.activation import Activation, doubted
 from gateway.roofs.camera_driver import onvif_driver
+from gateway.roofs.camera_lan import CameraLan
 from gateway.roofs.camera_settings import SettingsDesk, stream_spec
 from gateway.roofs.listening import listen_of
 from gateway.roofs.main import run_daemon
@@ -63,6 +65,8 @@ from recorder.finder import FindRule
 from recorder.gaps import GapLedger
 from recorder.identity import Identity
 from recorder.journal import Journal
+from recorder.leases import MIGRATIONS as LEASES
+from recorder.leases import LeaseBook
 from recorder.losses import Losses
 from recorder.pending import MIGRATIONS as PENDING
 from recorder.pending import PendingLogins
@@ -81,6 +85,8 @@ CLOSE_S = 8.0
 """What a disk gets to take the last pictures: every segment is closed within 10 s of SIGTERM."""
 
 KNOCK_S = 3.0
+DATABASE = (MIGRATIONS, PENDING, LEASES)
+"""Steps of `cameras.db`, by owner."""
 
 
 @dataclass(slots=True)
@@ -272,10 +278,9 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
     """Run the recorder while entered."""
     log = get_logger("recorder")
     on_fault = fault_sink(log)
-    facts = DaemonFacts("vuon-recorder", clock)
     seal = load_seal_key(config.paths.keys / "recorder-seal.key")
 
-    async with Database(config.paths.database("cameras"), [MIGRATIONS, PENDING]) as db, RtspNetwork(clock) as network:
+    async with Database(config.paths.database("cameras"), DATABASE) as db, RtspNetwork(clock) as network:
         journal = Journal(db, clock)
         await journal.load()
         registry = Registry(db, seal, journal, clock)
@@ -300,6 +305,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             on_fault=on_fault,
             witness=drivers,
         )
+        lan = CameraLan(config, clock, LeaseBook(db, clock), on_fault)
         visits = OnvifVisits(clock, drivers.pool)
         parts = Parts(
             db=db,
@@ -317,13 +323,14 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             open_ticket=grants(config, clock),
             settings=(SettingBook(db, seal, journal, clock), SettingsDesk(config, clock, network, visits)),
             watched=network.fast,
-            daemon=facts.as_dict,
+            daemon=DaemonFacts("vuon-recorder", clock).as_dict,
+            lan=lan.facts,
             clock=clock,
             on_fault=on_fault,
             listen=listen_of(config, clock, drivers.pool),
             doctor=BoxDoctor(config, clock, visits),
         )
-        async with Recorder(parts, settings(config)) as recorder:
+        async with Recorder(parts, settings(config)) as recorder, lan:
             log.info("recorder.ready", cameras=len(recorder.cameras.all()), volumes=len(config.volumes))
             yield Health(lambda: recorder.healthy() and network.alive)
             log.info("recorder.stopping")
@@ -344,6 +351,7 @@ def settings(config: Config) -> Settings:
 
 def main() -> int:
     """Run the daemon to its end."""
+    keep_from_children()  # what decodes strangers' video needs no right to low ports
     return run_daemon("recorder", recorder_daemon)
 
 

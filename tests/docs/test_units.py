@@ -63,6 +63,14 @@ def test_a_unit_is_hardened(path: Path) -> None:
     assert ("/srv/vuon" in section["ReadWritePaths"]) == (path.stem == "vuon-recorder")
 
 
+def test_low_ports_are_the_only_right_a_unit_has() -> None:
+    """The web's and the cameras' daemon may open ports below 1024; the others may do nothing special."""
+    for path in UNITS:
+        section = service(path)
+        wanted = "CAP_NET_BIND_SERVICE" if path.stem in {"vuon-gateway", "vuon-hub", "vuon-recorder"} else ""
+        assert section["CapabilityBoundingSet"] == section.get("AmbientCapabilities", "") == wanted, path
+
+
 def test_without_the_daemons_users_only_root_and_oneself_may_speak() -> None:
     """On a machine without the package's users nobody else is let in."""
     import os

@@ -17,8 +17,8 @@ from gateway.cli.app import app
 from gateway.core.errors import BadInput, VuonError
 from gateway.core.wire import ControlServer, Handler, Reply, Request
 
-Answer: TypeAlias = dict[str, Any] | list[bytes] | VuonError | Callable[[Mapping[str, Any]], dict[str, Any]]
-"""A result, chunks of a stream, an error, or a function of the parameters."""
+Answer: TypeAlias = dict[str, Any] | list[bytes] | VuonError | Reply | Callable[[Mapping[str, Any]], dict[str, Any]]
+"""A result, chunks of a stream, an error, a result with bytes, or a function of the parameters."""
 
 CONFIG = """[site]
 name = {name}
@@ -112,6 +112,8 @@ def _handler(box: CliBox, name: str, method: str, answer: Answer) -> Handler:
             raise answer
         if isinstance(answer, list):
             return _stream(answer)
+        if isinstance(answer, Reply):
+            return answer
         return Reply(answer(request.params) if callable(answer) else answer)
 
     return handle

@@ -119,8 +119,20 @@ class Netlab:
         ip("-n", switch, "link", "set", port, "master", "br0", "up")
         if mac:
             ip("-n", space, "link", "set", device, "address", mac)
-        ip("-n", space, "addr", "add", address, "dev", device)
+        if address:
+            ip("-n", space, "addr", "add", address, "dev", device)
         ip("-n", space, "link", "set", device, "up")
+
+    def guest(self, card: str, name: str, mac: str, address: str = "") -> str:
+        """Join an empty machine to the switch behind a card; returns its namespace, its card is `eth0`."""
+        space = self._space(f"{self.mark}{name}")
+        self._plug(card, space, "eth0", address, mac)
+        return space
+
+    @staticmethod
+    def give(space: str, address: str) -> None:
+        """Give a guest an address."""
+        ip("-n", space, "addr", "add", address, "dev", "eth0")
 
     def camera(self, card: str, index: int, address: str, mac: str, *, gateway: str, kind: str = "") -> LanCamera:
         """Start a camera; `wait` says when it answers."""

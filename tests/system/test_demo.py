@@ -261,3 +261,23 @@ def _listening_addresses(pids: set[int]) -> set[str]:
         if fields[3] == "0A" and fields[9] in inodes:
             addresses.add(socket.inet_ntoa(bytes.fromhex(fields[1].split(":")[0])[::-1]))
     return addresses
+
+
+def test_a_camera_is_seen_and_the_sheet_has_all_of_them(box: DemoBox, tmp_path: Path) -> None:
+    """A look after acceptance must be meant and is audited; the sheet has every camera's picture and no secret."""
+    box.well()
+    assert "--after-acceptance" in box.vuon("preview", "1", good=False)
+    said = box.vuon("preview", "1", "--after-acceptance")
+    assert "Lớp Mầm 1" in said
+    assert "Picture of" in said
+    assert "1280×720" in said
+    out = tmp_path / "sheet.html"
+    box.vuon("handover", "--out", str(out), "--after-acceptance")
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    page = out.read_text(encoding="utf-8")
+    assert page.count('src="data:image/jpeg;base64,/9j/') == 3
+    for name in ("Lớp Mầm 1", "Lớp Mầm 2", "Lớp Chồi 1"):
+        assert name in page
+    secret = (box.data / "state" / "demo-camera.key").read_bytes().hex()
+    assert secret not in page
+    assert box.ready["guardian_slip"].rpartition("#")[2] not in page

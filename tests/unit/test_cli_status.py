@@ -198,3 +198,28 @@ def test_a_picture_that_stands_still_is_no_good_camera(tmp_path: Path) -> None:
         assert box.vuon("status", "--json").json()["ok"] is False
     assert done.code == 1
     assert f"✘ {ROOMS[1]}: The camera's picture stands still" in done.out
+
+
+def test_what_is_served_to_cameras_is_told_with_its_remedy(tmp_path: Path) -> None:
+    """Time and addresses, and for a port that is taken: which, by whom, what to do; the box is well all the same."""
+    taken = {
+        "code": "address_taken",
+        "message": "UDP 123 is in use",
+        "fields": {"case": "time_port", "port": 123, "address": "192.168.10.18", "network": "192.168.10.0/24"},
+    }
+    answers = all_well(*rooms())
+    recorder = answers["recorder"]["status"]
+    assert isinstance(recorder, dict)
+    recorder["lan"] = {
+        "time": {"served": ["10.0.0.7"], "answered": 4, "errors": [taken]},
+        "addresses": {"interface": "eth1", "serving": True, "leases": 3, "full": False, "errors": []},
+    }
+    with cli_box(tmp_path, answers) as box:
+        done = box.vuon("status")
+        recorder["lan"]["addresses"]["full"] = True
+        full = box.vuon("status").out
+    assert "Time for cameras: 10.0.0.7" in done.out
+    assert "Addresses for cameras: 3 given on eth1" in done.out
+    assert "UDP port 123 of 192.168.10.18" in done.out
+    assert "allow 192.168.10.0/24" in done.out
+    assert (done.code, "widen camera_lan.range" in full) == (0, True)

@@ -179,9 +179,11 @@ async def test_without_vision_there_are_no_stills(tmp_path: Path) -> None:
         camera = await adopt(box)
         with pytest.raises(GrantRefused):
             await box.call("still", width=320)
-        for action in (Action.SNAPSHOT, Action.LIVE):
+        for action in (Action.SNAPSHOT, Action.LIVE, Action.AIM):
             with pytest.raises(NotFound):
                 await box.call("still", ticket=box.ticket(camera, action, role=Role.GUARDIAN), width=320)
+        with pytest.raises(GrantRefused):
+            await box.call("still", ticket=box.ticket(camera, Action.EXPORT, from_ms=0, to_ms=1), width=320)
 
 
 async def test_reindex_finds_what_is_there(tmp_path: Path) -> None:
