@@ -15,7 +15,7 @@ from gateway.core.errors import BadInput, CameraError
 from tests.fakes.frames import Shown, contains_run, plain_text_of, recorded
 from tests.fakes.hostile import CANARY, LOGINS, SECRETS, Hostile, hostile
 from tests.fakes.hostile_rtsp import attacks
-from tests.fakes.hostile_soap import ASKED, RAW, lies
+from tests.fakes.hostile_soap import RAW, lies, lies_told
 from tests.fakes.recorderd import Recorderd, recorderd, small_farm
 from tests.fakes.third_host import ThirdHost
 from tests.fakes.watched_process import WatchedProcess
@@ -109,7 +109,7 @@ async def attack_by_rtsp(stage: Scene, camera: str) -> dict[str, int]:
 async def attack_by_soap(stage: Scene) -> dict[str, int]:
     """Try to adopt the camera while it answers with lies and rubbish; return as `attack_by_rtsp` does."""
     peaks, told = {}, await stage.by_soap.tell()
-    orders = [(told["port"], {"lie": name, "to": operation}) for name in lies("") for operation in ASKED]
+    orders = [(told["port"], {"lie": name, "to": operation}) for name, operation in lies_told(lies(""))]
     orders += [(told["raw_port"], {"lie": "", "raw": name}) for name in RAW]
     for port, order in orders:
         await stage.by_soap.tell(**order)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import os
 import subprocess
@@ -19,7 +18,7 @@ from gateway.core.errors import BadInput, CameraError
 from tests.fakes.frames import contains_run, plain_text_of, recorded, slices
 from tests.fakes.hostile import CANARY, SECRETS, Hostile, hostile
 from tests.fakes.hostile_rtsp import UNITS, attacks
-from tests.fakes.hostile_soap import ASKED, lies
+from tests.fakes.hostile_soap import lies, lies_told
 from tests.fakes.recorderd import HANG_S, ROOT, Recorderd, recorderd
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system, pytest.mark.netns]
@@ -123,7 +122,7 @@ async def test_no_packet_leaves_for_a_third_host(names: dict[str, str], tmp_path
             told = await attacker.tell(rtsp=name)
             await daemon.call("camera.login", camera=evil, username="admin", password=CANARY)
             await attacker.until_done(name, told["done"].get(name, 0), daemon.log)
-        for name, operation in itertools.product(SOAP_LURES, ASKED):
+        for name, operation in lies_told(SOAP_LURES):
             await attacker.tell(lie=name, to=operation)
             with contextlib.suppress(BadInput, CameraError):
                 again = await adopt(daemon, EVIL)  # the lie did no harm: what it is learned from is not ours yet

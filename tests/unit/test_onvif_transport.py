@@ -176,6 +176,17 @@ def test_dripping_reply_ends_in_time(prefix: bytes) -> None:
         post(port)
 
 
+def test_interim_answers_for_ever_end_in_time() -> None:
+    """`100 Continue` again and again, as fast as the line, is not read beyond the total time."""
+
+    def again(peer: socket.socket) -> None:
+        while True:
+            peer.sendall(b"HTTP/1.1 100 Continue\r\n\r\n" * 100)
+
+    with raw_server(again) as port, pytest.raises((CameraUnreachable, CameraBadReply)):
+        post(port)
+
+
 def test_silence_is_unreachable() -> None:
     """A server that accepts and never answers counts as unreachable."""
 
