@@ -65,7 +65,7 @@ async def responding(responder: Responder) -> AsyncIterator[Responder]:
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.setblocking(False)
-    sock.bind(("", wsd.PORT))
+    sock.bind((wsd.GROUP, wsd.PORT))  # others on this machine may hold the port of an address of theirs
     member = struct.pack("4s4s", socket.inet_aton(wsd.GROUP), socket.inet_aton("127.0.0.1"))
     sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, member)
     transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(lambda: responder, sock=sock)
