@@ -147,7 +147,7 @@ async def test_a_visit_ends_by_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing more is asked once the visit's time is over, however many services a modem claims to have."""
     monkeypatch.setattr(upnp, "VISIT_S", 0.0)
     with igd(entries=[CAMERA]) as modem:
-        assert await ask() == Told(None, None)
+        assert await ask() == NOTHING
     assert modem.asked == ["GET /desc.xml?a=1"]
 
 
