@@ -110,7 +110,7 @@ class RelayedMedia(Depacketizer):
         if arrival is None:
             arrival = self._arrivals[stamp] = Arrival(read_ns)
             if len(self._arrivals) > MOST_ARRIVALS:
-                self._arrivals.pop(next(iter(self._arrivals)), None)
+                self._arrivals.pop(self._stamps()[0], None)
         if missing:
             self.lost += missing
             arrival.lost += missing
@@ -158,7 +158,7 @@ class RelayedMedia(Depacketizer):
 
     def picture(self, pts_90k: int | None, annex_b: bytes, now_ns: int) -> None:
         """Deliver one picture as FFmpeg framed it, by the rules of the native engine."""
-        stamp = next(iter(self._arrivals), 0) if pts_90k is None else (self._first + pts_90k) & _MASK
+        stamp = next(iter(self._stamps()), 0) if pts_90k is None else (self._first + pts_90k) & _MASK
         arrival = self._arrived(stamp) or Arrival(now_ns)
         self._lost_before += arrival.lost
         self._stamp, self._read_ns = stamp << 32, arrival.read_ns
@@ -171,16 +171,20 @@ class RelayedMedia(Depacketizer):
 
     def _arrived(self, stamp: int) -> Arrival | None:
         """Take what is known of a picture, and forget those before it: FFmpeg made nothing of them."""
-        lost = 0
-        if stamp not in self._arrivals:
+        stamps, lost = self._stamps(), 0
+        if stamp not in stamps:
             return None
-        while True:
-            oldest = next(iter(self._arrivals))
-            arrival = self._arrivals.pop(oldest)
-            lost += arrival.lost
-            if oldest == stamp:
+        for known in stamps[: stamps.index(stamp) + 1]:
+            arrival = self._arrivals.pop(known, None)
+            lost += arrival.lost if arrival is not None else 0
+            if known == stamp and arrival is not None:
                 arrival.lost = lost
                 return arrival
+        return None
+
+    def _stamps(self) -> list[int]:
+        """Return the timestamps that are known, oldest first: a copy, since the other thread changes them."""
+        return list(self._arrivals)
 
 
 class RelayedH264(RelayedMedia, H264Depacketizer):

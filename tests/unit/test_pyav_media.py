@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -241,6 +242,27 @@ def test_what_is_remembered_of_packets_is_bounded(engine: Engine) -> None:
         engine.media.feed(framed(rtp(number, number * 6000, b"\x41" + bytes(9)), 0), 0, 1)
         engine.sent()
     assert len(engine.media._arrivals) == media.MOST_ARRIVALS
+
+
+def test_packets_and_pictures_may_come_at_the_same_time(engine: Engine) -> None:
+    """Each in a thread of its own, as fast as they can; nothing raises, and most is known of."""
+    frames = [framed(rtp(number, number * 6000, b"\x41" + bytes(9)), 0) for number in range(1, 5000)]
+    failures: list[BaseException] = []
+
+    def network() -> None:
+        try:
+            for frame in frames:
+                engine.media.feed(frame, 0, 1)
+                engine.sent()
+        except BaseException as error:  # noqa: BLE001 - a thread's error is the test's
+            failures.append(error)
+
+    other = threading.Thread(target=network)
+    other.start()
+    for number in range(5000):
+        engine.media.picture(number * 6000 if number % 3 else None, b"", 1)
+    other.join()
+    assert failures == []
 
 
 @given(pts=st.none() | st.integers(-(1 << 62), 1 << 62), data=st.binary(max_size=300))
