@@ -3,7 +3,8 @@
 Owns `RelayedMedia`: the second engine's stand-in for the native depacketizer. Invariants: FFmpeg gets whole
 video frames of the camera in order and nothing else; what waits for it is bounded; a picture with a hole
 in it is not delivered, as in the native engine, although FFmpeg would; `feed` and `packet` run in the
-network thread, `picture` in the event loop, and what they share is one dictionary of arrivals.
+network thread, `picture` in the event loop, and what they share is one dictionary of arrivals and, under a
+lock, the child's connection.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import asyncio
 import contextlib
 import socket
 import struct
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -68,6 +70,8 @@ class RelayedMedia(Depacketizer):
         """The last packet ended its picture."""
         self._waiting = bytearray()
         self._child: socket.socket | None = None
+        self._gone = False
+        self._sending = threading.Lock()
         self._attached = asyncio.Event()
 
     # in the network thread
@@ -127,17 +131,26 @@ class RelayedMedia(Depacketizer):
         self._waiting += data if self._first else shifted(data)
         if len(self._waiting) > MOST_WAITING_BYTES:
             raise CameraClosed("the second engine does not keep up", waiting_bytes=len(self._waiting), engine="pyav")
-        if self._child is None:
-            return
-        try:
-            sent = self._child.send(self._waiting)
-        except BlockingIOError:
-            return
-        except OSError:
-            sent = len(self._waiting)
+        with self._sending:
+            if self._child is None and not self._gone:
+                return
+            try:
+                sent = self._child.send(self._waiting) if self._child is not None else len(self._waiting)
+            except BlockingIOError:
+                return
+            except OSError:
+                sent = len(self._waiting)
         del self._waiting[:sent]
 
     # in the event loop
+
+    def detach(self) -> None:
+        """Send nothing any more: the child's connection is about to be closed.
+
+        Closed under a `send` of the network thread, its number could already be that of another connection.
+        """
+        with self._sending:
+            self._child, self._gone = None, True
 
     def attach(self, child: socket.socket) -> None:
         """Send to the child from now on, in the network thread; it has been told that PLAY was accepted."""
@@ -151,7 +164,8 @@ class RelayedMedia(Depacketizer):
         """
         await self._attached.wait()
         child = self._child
-        assert child is not None
+        if child is None:  # it was detached meanwhile
+            return
         with contextlib.suppress(OSError):
             await asyncio.get_running_loop().sock_sendall(child, bytes(self._waiting))
             child.shutdown(socket.SHUT_WR)

@@ -262,3 +262,12 @@ async def test_at_the_end_the_child_gets_the_rest(engine: Engine) -> None:
     while data := engine.child.recv(65_536):
         got += data
     assert got == b"".join(packets(1)[0])
+
+
+async def test_once_detached_nothing_is_sent_and_nothing_waits(engine: Engine) -> None:
+    """The connection is closed next; whoever drains is not kept."""
+    engine.media.detach()
+    feed(engine, packets())
+    assert engine.media._waiting == b""
+    await engine.media.drain()
+    assert engine.sent() == b""
