@@ -83,7 +83,10 @@ class RelayedMedia(Depacketizer):
             stop = at + 4 + (data[at + 2] << 8 | data[at + 3])
             if stop > last + 4 or stop - at < 16:
                 break
-            self._note(data, at + 4, read_ns)
+            if not self._note(data, at + 4, read_ns):
+                if at > begun:
+                    self._send(data[begun:at])
+                begun = stop
             at = stop
         if at > begun:
             self._send(data[begun:at])
@@ -94,34 +97,41 @@ class RelayedMedia(Depacketizer):
         if stop - at < 12 or data[at] >> 6 != 2:
             self.malformed += 1
             return
-        self._note(data, at, read_ns)
-        self._send(struct.pack(">BBH", 0x24, self.channel, stop - at) + data[at:stop])
+        if self._note(data, at, read_ns):
+            self._send(struct.pack(">BBH", 0x24, self.channel, stop - at) + data[at:stop])
 
-    def _note(self, data: bytes, at: int, read_ns: int) -> None:
-        """Keep account of one packet: sequence, time, and what is missing before it."""
+    def _note(self, data: bytes, at: int, read_ns: int) -> bool:
+        """Keep account of one packet: sequence, time, and what is missing before it; False: FFmpeg is not to have it.
+
+        It would take a late or repeated packet for the next piece of its picture.
+        """
         kind, sequence, stamp = _PACKET.unpack_from(data, at)
         if kind & 0x7F != self._payload_type:
             self.foreign += 1
-            return
-        self.packets += 1
+            return False
         missing = (sequence - self._sequence - 1) & 0xFFFF if self._sequence >= 0 else 0
+        anew = missing >= MOST_AHEAD
+        if anew and sequence != self._late_next:
+            self.late, self._late_next = self.late + 1, (sequence + 1) & 0xFFFF
+            return False
+        missing = 0 if anew else missing
+        self.packets += 1
         if self._first < 0:
             self._first = stamp
-        if missing >= MOST_AHEAD:
-            missing, self.late = 0, self.late + 1
-        self._sequence = sequence
+        self._sequence, self._late_next = sequence, -1
         arrival = self._arrivals.get(stamp)
         if arrival is None:
             arrival = self._arrivals[stamp] = Arrival(read_ns)
             if len(self._arrivals) > MOST_ARRIVALS:
                 self._arrivals.pop(next(iter(self._arrivals)), None)
-        if missing:
+        if missing or anew:  # of one that counts anew the first packet was left out
             self.lost += missing
             arrival.lost += missing
             arrival.broken = True
             if not self._closed and (before := self._arrivals.get(self._rtp)) is not None:
                 before.broken = True
         arrival.read_ns, self._rtp, self._closed = read_ns, stamp, bool(kind & 0x80)
+        return True
 
     def _send(self, data: bytes) -> None:
         """Send to the child what it takes now; CameraClosed if it is too far behind.
