@@ -265,7 +265,7 @@ def test_an_engine_is_asked_for_and_what_was_pinned_is_told(tmp_path: Path) -> N
     """With the reason, if the probe found one; without the option nothing of it is said."""
     for why in ("", "camera_silent"):
         camera = {"id": "c" * 16, "name": "Sân", "streams": STREAMS, "engine": "pyav", "engine_why": why}
-        with cli_box(tmp_path, {"recorder": LIST | {"adopt": {"camera": camera}}}) as box:
+        with cli_box(tmp_path, {"recorder": LIST | {"adopt": {"cameras": [camera]}}}) as box:
             done = box.vuon("adopt", "10.0.0.9", "--user", "", "--engine", "auto")
             assert box.asked("adopt") == [{"address": "10.0.0.9", "engine": "auto"}]
         assert "FFmpeg" in done.out
