@@ -124,6 +124,7 @@ class Cameras:
                 ]
                 if stale:
                     await self._renew([*stale, task], login)
+                    task.gate.pin = camera.about.tls_pin  # the certificate that was shown with it a moment ago
             return task
 
     async def remove(self, camera: PublicId) -> None:
