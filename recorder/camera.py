@@ -140,6 +140,7 @@ class StreamTask:
         """Set once this stream has played or failed: the login is then known to be good or not."""
         self._again = asyncio.Event()
         self._yields = False
+        self._login: Login | None = None  # of the session, or of the question who the device is
         self._sink: SessionSink | None = None
 
     @property
@@ -148,11 +149,13 @@ class StreamTask:
         return self._sink is not None and self._sink.clock_lies
 
     async def run(self) -> None:
-        """Keep the stream playing until cancelled."""
+        """Keep the stream playing until cancelled; what is changed from the beginning of a session on ends its wait."""
         failures = 0
         while True:
             began_ns = self._tools.clock.mono_ns()
             error = await self._session()
+            if self._yields:
+                self._again.clear()  # the place is given back, that is all that was asked for
             if error is None:  # another login: it is tried at once
                 failures = 0
                 continue
@@ -166,6 +169,8 @@ class StreamTask:
         owner, tools = self._owner, self._tools
         await owner.host.turn(self)
         self._yields = False
+        self._again.clear()
+        self._login = owner.camera.about.login
         try:
             await owner.host.verify(owner.camera, owner.gate)
             await owner.host.open(self)
@@ -173,7 +178,7 @@ class StreamTask:
             owner.host.closed(self, error)
             sure = tools.clock.trusted()
             await tools.ledger.open(self.stream, tools.clock.now_ms(), cause_of(error), sure=sure)
-            return error
+            return error if owner.camera.about.login == self._login else None
         ended: CameraError | None = None
         try:
             ended = await self._play()
@@ -182,8 +187,7 @@ class StreamTask:
         return ended
 
     async def _play(self) -> CameraError | None:
-        tools = self._tools
-        began_ms = tools.clock.now_ms()
+        tools, began_ms = self._tools, self._tools.clock.now_ms()
         sink = SessionSink(
             self.stream.id, await tools.runs.reserve(), feed=self.feed, footage=tools.footage, clock=tools.clock
         )
@@ -195,6 +199,7 @@ class StreamTask:
                 tasks.start_soon(self._follow, sink, place.give_back)
                 if not self._yields:
                     self._again.clear()  # a login changed before now is the one this session uses
+                self._login = self._owner.camera.about.login
                 tasks.start_soon(self._wake, tasks.cancel_scope)
                 try:
                     player = tools.player_of(self._owner.camera)
@@ -250,7 +255,7 @@ class StreamTask:
                 self.run_number = run.id
                 await self._tools.runs.opened(run)
                 await self._tools.ledger.close(self.stream, run.anchor.wall_ms, run.id, sure=run.anchor.trusted)
-                await self._owner.login_worked()
+                await self._owner.login_worked(self._login)
                 await self._become(State.UP, "")
             case RunEnded(run, at_ms, cause):
                 self.run_number = None
@@ -260,7 +265,7 @@ class StreamTask:
     async def _fail(self, error: CameraError) -> None:
         self.tried.set()
         if isinstance(error, CameraLoginRefused):
-            await self._owner.login_refused()
+            await self._owner.login_refused(self._login)
         await self._become(_state_of(error), error.code)
 
     async def _become(self, state: State, why: str) -> None:
@@ -269,7 +274,6 @@ class StreamTask:
 
     async def _wait(self, error: CameraError, failures: int) -> None:
         wait = self._tools.retry(error, failures, self._tools.jitter())
-        self._again.clear()
         with anyio.CancelScope() as scope:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._wake, scope)
@@ -302,6 +306,7 @@ class StreamTask:
     def again(self) -> None:
         """End a wait, or what plays with the old login, at once: a person changed it."""
         self.tried.clear()
+        self._yields = False
         self._again.set()
 
     def give_way(self) -> None:
@@ -365,15 +370,18 @@ class CameraTask:
         event = self._tools.journal.event("camera.state", subject=camera, camera=camera, state=now[0].value, why=now[1])
         await self._tools.journal.note(event)
 
-    async def login_worked(self) -> None:
-        """Remember that the camera took the stored password, and which certificate it showed."""
+    async def login_worked(self, login: Login | None) -> None:
+        """Remember that the camera took a login, and which certificate it showed; nothing if it is stored no more."""
+        if login != self.camera.about.login:
+            return
         await self._note_login(LoginState.ACCEPTED)
         if self.gate.pin != self.camera.about.tls_pin:
             self.camera = await self._tools.registry.note_pin(self.camera.public_id, self.gate.pin)
 
-    async def login_refused(self) -> None:
-        """Remember over restarts that the stored password is wrong."""
-        await self._note_login(LoginState.REFUSED)
+    async def login_refused(self, login: Login | None) -> None:
+        """Remember over restarts that a password is wrong, if it is the stored one."""
+        if login == self.camera.about.login:
+            await self._note_login(LoginState.REFUSED)
 
     async def _note_login(self, state: LoginState) -> None:
         about = self.camera.about

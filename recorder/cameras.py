@@ -1,7 +1,8 @@
 """All cameras of the box as running tasks: start, stop, find, adopt, and the watch on the clock.
 
 Owns which camera runs. Invariants: every adopted camera has exactly one running `CameraTask`; one that
-is taken away has stopped, its last segment is closed, before the call returns; when the wall clock steps,
+is taken away has stopped, its last segment is closed, before the call returns; a change that cannot be stored
+leaves the camera running as it was; when the wall clock steps,
 all runs are cut, and runs written by an untrusted clock get their offset once it is right.
 """
 
@@ -71,7 +72,9 @@ class Cameras:
 
     def _start(self, camera: Camera, *, suspect: bool = True) -> CameraTask:
         assert self._tasks is not None
-        running = _Running(CameraTask(camera, self._tools, self._hosts.of(camera, suspect=suspect)))
+        host = self._hosts.of(camera, suspect=suspect)
+        host.gate(camera)  # before the first connection of a device its gate has the pins of all its cameras
+        running = _Running(CameraTask(camera, self._tools, host))
         self._running[camera.public_id] = running
         if self._vision is not None:
             for task in running.task.streams:
@@ -121,18 +124,28 @@ class Cameras:
                 ]
                 if stale:
                     await self._renew([*stale, task], login)
+                    task.gate.pin = camera.about.tls_pin  # the certificate that was shown with it a moment ago
             return task
 
     async def remove(self, camera: PublicId) -> None:
         """Stop a camera for good; its footage stays until retention takes it."""
         async with self._changing:
-            self.get(camera)
-            await self._stop(camera)
+            gone = await self._stopped(camera, lambda: self._tools.registry.remove(camera))
             if self._vision is not None:
                 self._vision.forget(camera)
-            gone = await self._tools.registry.remove(camera)
             for stream in gone.streams:
                 await self._tools.ledger.drop(stream, self._tools.clock.now_ms())
+
+    async def _stopped(self, camera: PublicId, change: Callable[[], Awaitable[Camera]]) -> Camera:
+        """Stop a camera and change what is stored of it; if that fails it runs on as it was."""
+        before, after = self.get(camera).camera, None
+        await self._stop(camera)
+        try:
+            after = await change()
+        finally:
+            if after is None:
+                self._start(before)
+        return after
 
     async def _stop(self, camera: PublicId) -> None:
         running = self._running.pop(camera)
@@ -155,10 +168,11 @@ class Cameras:
 
         Only a person's login (`by_hand`) accepts the certificate that is shown now.
         """
-        task = self.get(camera)
-        old = task.camera.about.login
-        user = old.username if old is not None else login.username
-        await self._renew([*self._of_user(task, user), task], login, keep_pin=not by_hand)
+        async with self._changing:  # else one of them could be taken away between two of these
+            task = self.get(camera)
+            old = task.camera.about.login
+            user = old.username if old is not None else login.username
+            await self._renew([*self._of_user(task, user), task], login, keep_pin=not by_hand)
 
     def _of_user(self, task: CameraTask, username: str) -> list[CameraTask]:
         """Return the other cameras of a task's device that log in as this user."""
@@ -182,16 +196,14 @@ class Cameras:
     async def move(self, camera: PublicId, address: str, port: int) -> None:
         """Follow a camera to another address: stop it there, start it here."""
         async with self._changing:
-            self.get(camera)
-            await self._stop(camera)
-            self._start(await self._tools.registry.move(camera, address, port), suspect=False)
+            moved = await self._stopped(camera, lambda: self._tools.registry.move(camera, address, port))
+            self._start(moved, suspect=False)
 
     async def replace(self, camera: PublicId, new: NewCamera) -> Camera:
         """Let another device take a camera's place: its recording goes on under the camera's name."""
         async with self._changing:
-            self.get(camera)
-            await self._stop(camera)
-            return self._start(await self._tools.registry.replace(camera, new), suspect=False).camera
+            replaced = await self._stopped(camera, lambda: self._tools.registry.replace(camera, new))
+            return self._start(replaced, suspect=False).camera
 
     async def _watch_clock(self) -> None:
         while True:

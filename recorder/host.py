@@ -134,8 +134,8 @@ class Host:
         gate = next((gate for gate in self._gates if gate.login == login), None)
         if gate is None:
             gate = self._tools.make_gate(login, camera.about.login_state)
-            gate.pin = camera.about.tls_pin
             self._gates.append(gate)
+        gate.pin = gate.pin or camera.about.tls_pin  # what one channel saw is known of all
         return gate
 
     def renew(self, username: str) -> None:
@@ -187,6 +187,7 @@ class Host:
             now_ns, jitter = self._tools.clock.mono_ns(), self._tools.jitter()
             if self.sessions.refused(member.stream.id, now_ns, jitter):
                 return CameraSessionLimit("the device has no session left", limit=self.sessions.limit)
+            self._wake_held()  # nothing of ours plays: no limit is known any more
         if self.sessions.is_open(member.stream.id):
             self.sessions.closed(member.stream.id)
             self._wake_held()

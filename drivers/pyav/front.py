@@ -21,6 +21,8 @@ from gateway.core.media import Codec, CodecConfig
 
 MOST_REQUEST_BYTES = 8192
 MOST_REQUESTS = 16
+GREET_S = 5.0
+"""FFmpeg greets at once; another process of the box that says nothing must not keep it out."""
 _READ_BYTES = 65_536
 _REQUEST = re.compile(rb"(OPTIONS|DESCRIBE|SETUP|PLAY) rtsp://\S+ RTSP/1\.0")
 _FOREVER_S = 1_000_000
@@ -129,8 +131,9 @@ class Front:
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.client, self._buffer = client, b""
             try:
-                request = await self.request()
-            except CameraClosed:
+                async with asyncio.timeout(GREET_S):
+                    request = await self.request()
+            except (CameraClosed, TimeoutError):
                 request = None
             if request is not None and hmac.compare_digest(request.word.encode(), self._word.encode()):
                 self._listener.close()

@@ -3,7 +3,8 @@
 Owns `RelayedMedia`: the second engine's stand-in for the native depacketizer. Invariants: FFmpeg gets whole
 video frames of the camera in order and nothing else; what waits for it is bounded; a picture with a hole
 in it is not delivered, as in the native engine, although FFmpeg would; `feed` and `packet` run in the
-network thread, `picture` in the event loop, and what they share is one dictionary of arrivals.
+network thread, `picture` in the event loop, and what they share is one dictionary of arrivals and, under a
+lock, the child's connection.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import asyncio
 import contextlib
 import socket
 import struct
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -68,6 +70,8 @@ class RelayedMedia(Depacketizer):
         """The last packet ended its picture."""
         self._waiting = bytearray()
         self._child: socket.socket | None = None
+        self._gone = False
+        self._sending = threading.Lock()
         self._attached = asyncio.Event()
 
     # in the network thread
@@ -79,7 +83,10 @@ class RelayedMedia(Depacketizer):
             stop = at + 4 + (data[at + 2] << 8 | data[at + 3])
             if stop > last + 4 or stop - at < 16:
                 break
-            self._note(data, at + 4, read_ns)
+            if not self._note(data, at + 4, read_ns):
+                if at > begun:
+                    self._send(data[begun:at])
+                begun = stop
             at = stop
         if at > begun:
             self._send(data[begun:at])
@@ -90,34 +97,41 @@ class RelayedMedia(Depacketizer):
         if stop - at < 12 or data[at] >> 6 != 2:
             self.malformed += 1
             return
-        self._note(data, at, read_ns)
-        self._send(struct.pack(">BBH", 0x24, self.channel, stop - at) + data[at:stop])
+        if self._note(data, at, read_ns):
+            self._send(struct.pack(">BBH", 0x24, self.channel, stop - at) + data[at:stop])
 
-    def _note(self, data: bytes, at: int, read_ns: int) -> None:
-        """Keep account of one packet: sequence, time, and what is missing before it."""
+    def _note(self, data: bytes, at: int, read_ns: int) -> bool:
+        """Keep account of one packet: sequence, time, and what is missing before it; False: FFmpeg is not to have it.
+
+        It would take a late or repeated packet for the next piece of its picture.
+        """
         kind, sequence, stamp = _PACKET.unpack_from(data, at)
         if kind & 0x7F != self._payload_type:
             self.foreign += 1
-            return
-        self.packets += 1
+            return False
         missing = (sequence - self._sequence - 1) & 0xFFFF if self._sequence >= 0 else 0
+        anew = missing >= MOST_AHEAD
+        if anew and sequence != self._late_next:
+            self.late, self._late_next = self.late + 1, (sequence + 1) & 0xFFFF
+            return False
+        missing = 0 if anew else missing
+        self.packets += 1
         if self._first < 0:
             self._first = stamp
-        if missing >= MOST_AHEAD:
-            missing, self.late = 0, self.late + 1
-        self._sequence = sequence
+        self._sequence, self._late_next = sequence, -1
         arrival = self._arrivals.get(stamp)
         if arrival is None:
             arrival = self._arrivals[stamp] = Arrival(read_ns)
             if len(self._arrivals) > MOST_ARRIVALS:
                 self._arrivals.pop(self._stamps()[0], None)
-        if missing:
+        if missing or anew:  # of one that counts anew the first packet was left out
             self.lost += missing
             arrival.lost += missing
             arrival.broken = True
             if not self._closed and (before := self._arrivals.get(self._rtp)) is not None:
                 before.broken = True
         arrival.read_ns, self._rtp, self._closed = read_ns, stamp, bool(kind & 0x80)
+        return True
 
     def _send(self, data: bytes) -> None:
         """Send to the child what it takes now; CameraClosed if it is too far behind.
@@ -127,17 +141,26 @@ class RelayedMedia(Depacketizer):
         self._waiting += data if self._first else shifted(data)
         if len(self._waiting) > MOST_WAITING_BYTES:
             raise CameraClosed("the second engine does not keep up", waiting_bytes=len(self._waiting), engine="pyav")
-        if self._child is None:
-            return
-        try:
-            sent = self._child.send(self._waiting)
-        except BlockingIOError:
-            return
-        except OSError:
-            sent = len(self._waiting)
+        with self._sending:
+            if self._child is None and not self._gone:
+                return
+            try:
+                sent = self._child.send(self._waiting) if self._child is not None else len(self._waiting)
+            except BlockingIOError:
+                return
+            except OSError:
+                sent = len(self._waiting)
         del self._waiting[:sent]
 
     # in the event loop
+
+    def detach(self) -> None:
+        """Send nothing any more: the child's connection is about to be closed.
+
+        Closed under a `send` of the network thread, its number could already be that of another connection.
+        """
+        with self._sending:
+            self._child, self._gone = None, True
 
     def attach(self, child: socket.socket) -> None:
         """Send to the child from now on, in the network thread; it has been told that PLAY was accepted."""
@@ -151,7 +174,8 @@ class RelayedMedia(Depacketizer):
         """
         await self._attached.wait()
         child = self._child
-        assert child is not None
+        if child is None:  # it was detached meanwhile
+            return
         with contextlib.suppress(OSError):
             await asyncio.get_running_loop().sock_sendall(child, bytes(self._waiting))
             child.shutdown(socket.SHUT_WR)

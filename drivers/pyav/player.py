@@ -124,6 +124,8 @@ class PyavPlayer:
         about, word = await relay.described, self._new_word()
         async with contextlib.AsyncExitStack() as stack:
             front = await stack.enter_async_context(Front(word))
+            assert relay.media is not None
+            stack.callback(relay.media.detach)
             order = Order(front.port, word, SILENT_S, sandbox=self._sandbox)
             async with self._starts:
                 child = await stack.enter_async_context(Child(order, source.authority, self._command))

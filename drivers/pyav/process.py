@@ -21,6 +21,7 @@ import drivers
 from drivers.pyav import pipe
 from drivers.pyav.pipe import Ended, Order
 from gateway.core.errors import CameraBadReply, CameraClosed, CameraError, CameraSilent, ConfigError
+from gateway.core.reap import reap
 
 REAP_S = 1.0
 """How long the exit status may take once the pipe is closed."""
@@ -48,18 +49,17 @@ class Child:
             stderr=asyncio.subprocess.DEVNULL,
             env=environment(),
         )
-        await self._tell(pipe.encode_order(self._order))
+        try:
+            await self._tell(pipe.encode_order(self._order))
+        except BaseException:  # nobody has entered us, so that nobody leaves us
+            await reap(self._process)
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with anyio.CancelScope(shield=True):
-            if self._process.returncode is None:
-                self._process.kill()
-            assert self._process.stdin is not None
-            self._process.stdin.close()
-            await self._process.wait()
+        await reap(self._process)
 
     @property
     def pid(self) -> int:

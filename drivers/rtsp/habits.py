@@ -24,7 +24,7 @@ class Habit:
 
 
 class HabitBook:
-    """Habits by stream; the network thread's."""
+    """Habits by stream; found by the event loop, written to by the network thread."""
 
     def __init__(self) -> None:
         self._habits: dict[RtspSource, Habit] = {}

@@ -14,7 +14,9 @@ from drivers.manychannels import LearnedChannel, LearnedDevice, Wish
 from drivers.onvif.driver import OnvifDriver
 from drivers.registry import Kit, Place, named, open_driver
 from gateway.core.config import Config
+from gateway.core.errors import BadInput
 from recorder.adoption import AdoptOrder
+from recorder.registry import NATIVE
 
 
 def films(config: Config) -> Path | None:
@@ -26,13 +28,16 @@ async def learn_named(order: AdoptOrder, wish: Wish, gate: LoginGate, kit: Kit) 
     """Learn a camera by the driver that its address names; None for a plain address.
 
     Raises:
-        BadInput: there is no such driver, or it cannot read the rest of the address.
+        BadInput: there is no such driver, it cannot read the rest of the address, or an engine was asked for: what
+            plays such a camera is the driver's business.
         CameraError: as the driver finds the camera.
 
     """
     found = named(order.address)
     if found is None:
         return None
+    if order.engine != NATIVE:
+        raise BadInput("only a plain address can be pinned to an engine", case="engine_named", key="engine")
     port = wish.rtsp_port if order.port is None and wish.rtsp_path else order.port
     driver = open_driver(found[0], Place(found[1], port, wish.rtsp_path), gate, kit)
     try:

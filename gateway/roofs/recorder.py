@@ -109,7 +109,7 @@ class Drivers:
         wish = Wish(path, rtsp_port, read_channels(order.channels) if order.channels else None, rtsp_tls)
         kit = Kit(self.clock, self.pool, self.network, self.films)
         if (known := await learn_named(order, wish, gate, kit)) is not None:
-            return device_of(known, order)
+            return device_of(known, order, gate.pin)
 
         async def by(player: StreamPlayer) -> LearnedDevice:
             means = Means(self.clock, self.pool, player)

@@ -16,13 +16,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import anyio
-
 import recorder.vision
 from gateway.core.clock import Clock
 from gateway.core.errors import ConfigError, WireError
 from gateway.core.media import AccessUnit
 from gateway.core.model import PublicId, StreamRole
+from gateway.core.reap import reap
 from recorder.feed import Feed
 from recorder.vision import pipe
 from recorder.vision.pipe import Jpeg, Look
@@ -238,7 +237,7 @@ class VisionClient:
             raise WireError("the vision child does not answer") from error
         finally:
             self._running = False
-            await _end(process)
+            await reap(process)
 
     async def _serve(self, requests: asyncio.StreamWriter, replies: asyncio.StreamReader) -> None:
         while True:
@@ -327,12 +326,3 @@ async def _reply(replies: asyncio.StreamReader) -> tuple[int, bytes]:
     if length > pipe.MAX_REPLY_BYTES:
         raise WireError("a reply of the vision child is too long", bytes=length)
     return kind, await replies.readexactly(length)
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    with anyio.CancelScope(shield=True):
-        if process.returncode is None:
-            process.kill()
-        if process.stdin is not None:
-            process.stdin.close()
-        await process.wait()

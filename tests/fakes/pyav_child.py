@@ -48,6 +48,8 @@ def main(behaviour: str) -> int:
             return 0
         if behaviour == "endless":
             tell(replies, pipe.HEAD.pack(pipe.UNIT, 1 << 31))
+            while True:
+                tell(replies, bytes(65_536))
         if behaviour == "half":
             tell(replies, pipe.frame(pipe.UNIT, b"1234"))
         if behaviour == "late order":

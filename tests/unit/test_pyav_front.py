@@ -125,6 +125,19 @@ async def test_a_stranger_is_hung_up_on_and_our_child_still_served(relay: Front,
     other.close()
 
 
+async def test_a_stranger_who_says_nothing_does_not_keep_our_child_out(
+    relay: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only one connection is looked at at a time: it has to greet."""
+    monkeypatch.setattr(front, "GREET_S", 0.05)
+    _, mute = await connect(relay, b"")
+    _, ours = await connect(relay, greeting())
+    async with asyncio.timeout(20):
+        assert (await relay.greeted()).word == WORD
+    for writer in (mute, ours):
+        writer.close()
+
+
 async def test_a_crowd_of_strangers_ends_the_wait(relay: Front) -> None:
     """The number of tries is bounded."""
     crowd = [await connect(relay, greeting("x")) for _ in range(2)]

@@ -165,8 +165,8 @@ def test_a_child_that_does_not_keep_up_ends_the_stream(engine: Engine) -> None:
     """What waits for it is bounded."""
     frame = framed(rtp(1, 0, bytes(60_000)), 0)
     with pytest.raises(CameraClosed) as caught:
-        for _ in range(media.MOST_WAITING_BYTES // len(frame) + 100):
-            engine.media.feed(frame, 0, 1)
+        for number in range(media.MOST_WAITING_BYTES // len(frame) + 100):
+            engine.media.feed(framed(rtp(number, 0, bytes(60_000)), 0), 0, 1)
     assert caught.value.fields["engine"] == "pyav"
     assert len(engine.media._waiting) <= media.MOST_WAITING_BYTES + len(frame)
 
@@ -209,8 +209,10 @@ def test_loss_in_a_picture_that_ffmpeg_dropped_is_still_told(engine: Engine) -> 
 
 def test_a_camera_that_counts_anew_lost_nothing(engine: Engine) -> None:
     """A jump of the sequence that no loss explains."""
-    feed(engine, [[framed(rtp(1, 0, b"\x65" + bytes(9)), 0)], [framed(rtp(40_000, 6000, b"\x41" + bytes(9)), 0)]])
+    frames = [framed(rtp(number, 9000, b"\x65" + bytes(9)), 0) for number in (1, 40_000, 40_001, 40_002)]
+    engine.media.feed(b"".join(frames), 0, 1)
     assert (engine.media.lost, engine.media.late) == (0, 1)
+    assert engine.sent() == b"".join([frames[0], *frames[2:]])
 
 
 def test_foreign_payload_types_are_counted(engine: Engine) -> None:
@@ -275,6 +277,20 @@ def test_nothing_a_child_says_of_a_picture_raises(pts: int | None, data: bytes) 
     engine.close()
 
 
+@pytest.mark.parametrize("again", [1, 3])
+def test_late_and_repeated_packets_are_kept_from_ffmpeg(engine: Engine, again: int) -> None:
+    """Over UDP they come; it would take them for the next piece of its picture. Nothing counts as lost."""
+    bursts = packets(3)
+    whole = [packet for burst in bursts for packet in burst]
+    at = len(bursts[0]) + 3
+    engine.media.feed(b"".join([*whole[:at], whole[at - again], *whole[at:]]), 0, 1)
+    assert engine.sent() == b"".join(whole)
+    assert (engine.media.lost, engine.media.late, engine.media.packets) == (0, 1, len(whole))
+    for number in range(3):
+        engine.framed_by_ffmpeg(PICTURES[number], number * 6000)
+    assert len(engine.units) == 3
+
+
 async def test_at_the_end_the_child_gets_the_rest(engine: Engine) -> None:
     """Then the end of the stream."""
     engine.media.feed(b"".join(packets(1)[0]), 0, 1)
@@ -284,3 +300,12 @@ async def test_at_the_end_the_child_gets_the_rest(engine: Engine) -> None:
     while data := engine.child.recv(65_536):
         got += data
     assert got == b"".join(packets(1)[0])
+
+
+async def test_once_detached_nothing_is_sent_and_nothing_waits(engine: Engine) -> None:
+    """The connection is closed next; whoever drains is not kept."""
+    engine.media.detach()
+    feed(engine, packets())
+    assert engine.media._waiting == b""
+    await engine.media.drain()
+    assert engine.sent() == b""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from drivers.base import LoginMode, StreamInfo
 from drivers.gate import GateState
 from drivers.rtsp.source import RtspSource
 from gateway.core.config import Config, parse_config
-from gateway.core.errors import ConfigError, NotFound
+from gateway.core.errors import ConfigError, NotFound, VolumeFull
 from gateway.core.feedwire import Subscription
 from gateway.core.media import Codec
 from gateway.core.model import Login, PublicId, Secret, StreamRole, new_public_id
@@ -216,3 +217,28 @@ async def test_a_run_without_a_row_can_be_corrected_later(tmp_path: Path) -> Non
         await own.runs.opened(run)
         assert await own.runs.closed(run, 9, GapCause.CAMERA) == Told(0, sure=False)
         assert await own.runs.correct(100) == ((run.id, 100),)
+
+
+@pytest.mark.parametrize("change", ["move", "replace", "remove"])
+async def test_a_change_that_cannot_be_stored_leaves_the_camera_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """The database's disk is full: the camera was stopped for the change, and records on as it was."""
+
+    async def full(*_: object) -> None:
+        raise VolumeFull("no space left")
+
+    async with recorder_box(tmp_path) as box:
+        camera, cameras = await adopt(box), box.recorder.cameras
+        await box.player.wait_for(1)
+        monkeypatch.setattr(box.books.registry, change, full)
+        calls: dict[str, Callable[[], Awaitable[object]]] = {
+            "move": lambda: cameras.move(camera, "10.0.0.9", 80),
+            "replace": lambda: cameras.replace(camera, learned_camera(2, streams=1)),
+            "remove": lambda: cameras.remove(camera),
+        }
+        with pytest.raises(VolumeFull):
+            await calls[change]()
+        await box.player.wait_for(2)
+        assert box.player.left == 1
+        assert cameras.get(camera).camera.about.address == "10.0.0.1"
