@@ -59,7 +59,7 @@ demo: $(VENV)/.runtime
 
 test: $(VENV)/.foreign
 	@echo "==> running the tests ($(if $(filter 0,$(WORKERS)),one after another,$(WORKERS) processes))"
-	@$(BIN)/python -m pytest -m "not soak" -n $(WORKERS) --dist loadfile --max-worker-restart 0 $(ARGS)
+	@$(BIN)/python -m pytest -m "not soak" -n $(WORKERS) --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(ARGS)
 
 browser: $(VENV)/.dev
 	@echo "==> running the tests in a real browser"
