@@ -7,6 +7,7 @@ import itertools
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -217,11 +218,11 @@ async def test_a_granted_span_is_exported_as_a_playable_file(tmp_path: Path) -> 
         (camera,) = await daemon.adopt_all(farm)
         await daemon.until_recording(1)
 
-        async def closed() -> bool:
-            return any(item["closed"] for item in await daemon.segments(camera))
+        async def closed() -> list[dict[str, Any]]:
+            """Return the closed ones only: the file that is being written goes on growing."""
+            return list((await daemon.call("segments", camera=camera, stream="main", closed_only=True))["segments"])
 
-        await daemon.until(closed)
-        first = (await daemon.call("segments", camera=camera, stream="main"))["segments"][0]
+        first = (await daemon.until(closed))[0]
         span = {"from_ms": first["start_ms"], "to_ms": first["start_ms"] + first["duration_ms"]}
         ticket = daemon.ticket(camera, Action.EXPORT, **span)
         clip = tmp_path / "clip.mp4"

@@ -11,7 +11,7 @@ from sqlite_utils import Migrations
 from sqlite_utils.db import Database as UtilsDatabase
 
 from gateway.core.db import Database, apply_schema
-from recorder.registry import LATER_COLUMNS, MIGRATIONS
+from recorder.registry import MIGRATIONS
 from tests.fakes.clock import FakeClock
 from tests.fakes.recording import books, new_camera
 
@@ -32,6 +32,10 @@ def version_1() -> Migrations:
 
 def _execute(sql: str, values: dict[str, object], connection: sqlite3.Connection) -> None:
     connection.execute(sql, values)
+
+
+def columns_of(table: str, connection: sqlite3.Connection) -> set[str]:
+    return {row["name"] for row in connection.execute(f"PRAGMA table_info({table})")}
 
 
 def shape(connection: sqlite3.Connection) -> dict[str, object]:
@@ -69,9 +73,9 @@ async def test_the_cameras_of_before_are_there_and_whole(tmp_path: Path) -> None
     folder.mkdir()
     async with Database(folder / "cameras.db", [version_1()]) as old:
         for table, found in (("camera", rows), ("stream", streams)):
-            later = {name for where, name, _ in LATER_COLUMNS if where == table}
+            known = await old.read(partial(columns_of, table))
             for row in found:
-                kept = {name: value for name, value in row.items() if name not in later}
+                kept = {name: value for name, value in row.items() if name in known}
                 names, marks = ", ".join(kept), ", ".join(f":{name}" for name in kept)
                 sql = f"INSERT INTO {table} ({names}) VALUES ({marks})"
                 await old.write(partial(_execute, sql, kept))

@@ -16,7 +16,7 @@ from gateway.upstream.payload import _SHAPES, ALLOWED, document
 from tests.fakes.clock import NOON_MS
 from tests.fakes.events import CAMERA
 
-STAYS = {"camera.found.v1", "camera.replaced.v1", "access.changed.v1"}
+STAYS = {"camera.found.v1", "camera.replaced.v1", "camera.reported.v1", "access.changed.v1"}
 """Types that stay in the school, on purpose: they speak of what the school arranges for itself."""
 NAMES = (
     *("Nguyễn Thị Lan", "Bé Gia Huy", "Lớp Mầm 1", "lop mam 1", "Cô Hạnh", "Camera cửa lớp", "0912 345 678"),
