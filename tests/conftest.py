@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.isolation import enter_own_network
+from tests.mixing import mixed
 
 MAY_SKIP: dict[str, str] = {
     "tests/system/test_discovery_netns.py": "a sandbox without the right to make network namespaces",
@@ -33,6 +34,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def anyio_backend() -> str:
     """Async tests run on asyncio: aiortc and the daemons need it."""
     return "asyncio"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spread the files that wait over those that compute."""
+    files = [item.nodeid.partition("::")[0] for item in items]
+    place = {file: number for number, file in enumerate(mixed(list(dict.fromkeys(files))))}
+    items.sort(key=lambda item: place[item.nodeid.partition("::")[0]])
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -1,6 +1,6 @@
 """`vuon tim` on a box with two network cards and the default route on the wrong one, in namespaces.
 
-One recorder and seven simulated cameras serve the whole file; the tests go through it from top to bottom,
+One recorder and eight simulated cameras serve the whole file; the tests go through it from top to bottom,
 as an installer does.
 """
 
@@ -99,10 +99,10 @@ class Box:
 
 
 def build(lab: Netlab) -> None:
-    """Two cameras behind the card with the default route, three behind the other, and one from the factory."""
+    """Two cameras behind the card with the default route, four behind the other, and one from the factory."""
     for index, last in ((1, 35), (2, 36)):
         lab.camera("eth0", index, f"10.78.0.{last}/28", f"{HIK}:0{index}", gateway="10.78.0.34")
-    for index, last, mac in ((3, 20, DAHUA), (4, 21, TPLINK)):
+    for index, last, mac in ((3, 20, DAHUA), (4, 21, TPLINK), (7, 23, HIK)):
         lab.camera("eth1", index, f"192.168.10.{last}/28", f"{mac}:0{index}", gateway="192.168.10.18")
     lab.camera("eth1", 5, "192.168.10.22/28", f"{DAHUA}:05", gateway="192.168.10.18", kind="rtsp-only")
     lab.camera("eth1", 6, f"{BORN}/24", f"{HIK}:06", gateway="192.168.1.1")
@@ -150,16 +150,17 @@ def test_all_cameras_are_found_once_and_none_by_a_password(box: Box) -> None:
     box.until(lambda: BORN in [row["address"] for row in box.call("discover", seconds=0.2)["found"]])
     result = box.vuon("tim", "--quet", "--cong", "--dong-y")
     rows = {row["address"]: row for row in result["found"]}
-    assert len(rows) == len(result["found"]) == 6
+    assert len(rows) == len(result["found"]) == 7
     assert {address: (row["interface"], row["maker"], row["profiles"], row["port"], row["reachable"]) for address, row in rows.items()} == {
         "10.78.0.35": ("eth0", "Hikvision", ["S", "T"], 80, True),
         "10.78.0.36": ("eth0", "Hikvision", ["S", "T"], 80, True),
         "192.168.10.20": ("eth1", "Dahua", ["S", "T"], 80, True),
         "192.168.10.21": ("eth1", "TP-Link", ["S", "T"], 80, True),
         "192.168.10.22": ("eth1", "Dahua", [], 0, True),
+        "192.168.10.23": ("eth1", "Hikvision", ["S", "T"], 80, True),
         BORN: ("eth1", "", ["S", "T"], 80, False),
     }  # fmt: skip
-    assert len({row["endpoint"] for row in result["found"]}) == 6
+    assert len({row["endpoint"] for row in result["found"]}) == 7
     assert rows["192.168.10.22"]["rtsp_port"] == 554
     assert {"multicast", "sweep"} & set(rows["10.78.0.35"]["how"])
     assert (rows["192.168.10.22"]["how"], rows[BORN]["how"]) == (["ports"], ["passive"])
