@@ -24,7 +24,7 @@ WARM_S = 8.0
 HELD = 1
 """Pictures that FFmpeg's parser holds back: it ends one when the next begins."""
 
-NOT_CONNECTED = Reading({}, f"not all streams connected in {START_S:.0f} s")
+NOT_CONNECTED = Reading({}, f"not all streams played within {START_S:.0f} s")
 
 
 def sizes_up_to(cameras: int) -> tuple[int, ...]:
@@ -57,6 +57,26 @@ def connected(source: SourceProcess, count: int) -> bool:
     return False
 
 
+def report_of(client: subprocess.Popen[str]) -> tuple[Counts, str]:
+    """Ask our client for its pictures by stream, and for what failed."""
+    assert client.stdin is not None
+    assert client.stdout is not None
+    client.stdin.write("report\n")
+    client.stdin.flush()
+    return read_report(client.stdout.readline())
+
+
+def all_seen(client: subprocess.Popen[str]) -> bool:
+    """Wait until each stream has shown a picture; False after `START_S`, or if one failed."""
+    end_s = time.monotonic() + START_S
+    while time.monotonic() < end_s:
+        counted, failed = report_of(client)
+        if failed or all(counted.values()):
+            return not failed
+        time.sleep(0.5)
+    return False
+
+
 def lacking(sent: Counts, counted: Counts) -> str:
     """Say what was sent and not counted; what FFmpeg still holds is not lacking."""
     return missing({key: count - HELD for key, count in sent.items()}, counted)
@@ -70,18 +90,18 @@ def measure_ours(source: SourceProcess, plan: Plan, engine: str) -> Reading:
     assert client.stdin is not None
     assert client.stdout is not None
     try:
-        if not connected(source, plan.cameras * len(ROLES)):
-            return NOT_CONNECTED
-        reading, sent = window(source, [client.pid], plan, plan.cameras * len(ROLES))
-        client.stdin.write("report\n")
-        client.stdin.flush()
-        counted, failed = read_report(client.stdout.readline())
+        streams, sent = plan.cameras * len(ROLES), Counts()
+        reading = NOT_CONNECTED
+        if connected(source, streams) and all_seen(client):
+            reading, sent = window(source, [client.pid], plan, streams)
+        counted, failed = report_of(client)
     finally:
         client.stdin.close()
         client.wait()
         client.stdout.close()
-    wrong = reading.invalid or failed or lacking(sent, counted)
-    return Reading(per_camera(reading.figures, plan.cameras), wrong)
+    if wrong := failed or reading.invalid or lacking(sent, counted):
+        return Reading({}, wrong)
+    return Reading(per_camera(reading.figures, plan.cameras))
 
 
 def ffmpeg_command(port: int, camera: int, role: str, progress: Path) -> list[str]:
