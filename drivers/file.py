@@ -13,14 +13,10 @@ from typing import ClassVar
 import anyio.to_thread
 
 from drivers.base import (
-    CameraEvent,
-    CameraSettings,
     Capability,
-    Change,
     Found,
     Health,
     LoginMode,
-    Outcome,
     Probe,
     StreamInfo,
 )
@@ -28,12 +24,13 @@ from drivers.film import FilmReader, film_path
 from drivers.filmplayer import film_source
 from drivers.gate import LoginGate
 from drivers.registry import Kit, Place
+from drivers.streamonly import StreamOnly
 from gateway.core.clock import Clock
 from gateway.core.errors import CameraUnreachable, CameraUnsupported
 from gateway.core.model import StreamRole
 
 
-class FileDriver:
+class FileDriver(StreamOnly):
     """One film, and perhaps a smaller one of the same beside it."""
 
     name: ClassVar[str] = "file"
@@ -84,26 +81,11 @@ class FileDriver:
         """Refuse: stills are decoded from the stream."""
         raise CameraUnsupported("a film makes no pictures")
 
-    async def plan(self, want: CameraSettings) -> tuple[Change, ...]:
-        """Refuse: a film has no settings."""
-        raise CameraUnsupported("this driver changes no settings", want=str(want))
-
-    async def apply(self, changes: Sequence[Change]) -> tuple[Outcome, ...]:
-        """Refuse: see `plan`."""
-        raise CameraUnsupported("this driver changes no settings", changes=len(changes))
-
-    def events(self) -> AsyncIterator[CameraEvent]:
-        """Refuse: a film reports nothing."""
-        raise CameraUnsupported("this driver takes no events")
-
     async def health(self) -> Health:
         """Look whether the file is still there."""
         started_ns = self._clock.mono_ns()
         await anyio.to_thread.run_sync(film_path, self._folder, self._film)
         return Health((self._clock.mono_ns() - started_ns) // 1_000_000, None, self._clock.now_ms())
-
-    async def close(self) -> None:
-        """Nothing is held open between calls."""
 
 
 def open_file(place: Place, gate: LoginGate, kit: Kit) -> FileDriver:

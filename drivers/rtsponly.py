@@ -14,14 +14,10 @@ from typing import ClassVar, Protocol
 import anyio
 
 from drivers.base import (
-    CameraEvent,
-    CameraSettings,
     Capability,
-    Change,
     Found,
     Health,
     LoginMode,
-    Outcome,
     Probe,
     StreamInfo,
 )
@@ -29,6 +25,7 @@ from drivers.discovery.neighbours import mac_of
 from drivers.gate import LoginGate
 from drivers.rtsp.protocol import StreamSink
 from drivers.rtsp.source import RtspSource
+from drivers.streamonly import StreamOnly
 from gateway.core.clock import Clock
 from gateway.core.errors import CameraSilent, CameraUnreachable, CameraUnsupported, VuonError
 from gateway.core.media import AccessUnit, CodecConfig
@@ -103,7 +100,7 @@ async def first_look(
     raise CameraSilent("the stream shows no picture", seconds=seconds, accepted=look.accepted)
 
 
-class RtspOnlyDriver:
+class RtspOnlyDriver(StreamOnly):
     """One camera known only by its RTSP path (and perhaps a second one for the sub stream)."""
 
     name: ClassVar[str] = "rtsp"
@@ -163,21 +160,6 @@ class RtspOnlyDriver:
         """Refuse: stills of such a camera are decoded from its own stream."""
         raise CameraUnsupported("this camera makes no pictures")
 
-    async def plan(self, want: CameraSettings) -> tuple[Change, ...]:
-        """Refuse: RTSP has no settings."""
-        raise CameraUnsupported("this driver changes no settings", want=str(want))
-
-    async def apply(self, changes: Sequence[Change]) -> tuple[Outcome, ...]:
-        """Refuse: see `plan`."""
-        raise CameraUnsupported("this driver changes no settings", changes=len(changes))
-
-    def events(self) -> AsyncIterator[CameraEvent]:
-        """Refuse: RTSP has no events."""
-        raise CameraUnsupported("this driver takes no events")
-
     async def health(self) -> Health:
         """Connect and hang up: reachability and round trip, nothing more."""
         return Health(await self._connect_ms(), None, self._clock.now_ms())
-
-    async def close(self) -> None:
-        """Nothing is held open between calls."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from drivers.rtsp.urls import ITSELF
 from gateway.core.errors import CameraBadReply, CameraUnsupported
 
 MOST_CHANNEL, MOST_PORT = 255, 65_535
@@ -17,7 +18,6 @@ MOST_CHANNEL, MOST_PORT = 255, 65_535
 _INTERLEAVED = re.compile(r"interleaved *= *(\d{1,3})(?: *- *(\d{1,3}))?", re.IGNORECASE)
 _SERVER_PORT = re.compile(r"server_port *= *(\d{1,5})(?: *- *(\d{1,5}))?", re.IGNORECASE)
 _DESTINATION = re.compile(r"destination *= *\"?([^;,\"\s]*)", re.IGNORECASE)
-_ITSELF = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with what careless firmware writes, never bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def granted(header: str, first: int, *, udp: bool, ours: str) -> Lane:
     if "MULTICAST" in upper:
         raise CameraUnsupported("the camera streams to a group of hosts only", hint="multicast")
     target = _DESTINATION.search(header)
-    if target is not None and target[1].strip("[]").lower() not in _ITSELF | {ours.lower()}:
+    if target is not None and target[1].strip("[]").lower() not in ITSELF | {ours.lower()}:
         raise CameraBadReply("the camera would stream to another host", host=target[1][:100])
     if not udp:
         found = _INTERLEAVED.search(header)

@@ -14,7 +14,8 @@ from drivers.rtsp.source import RtspSource, is_plain
 from gateway.core.errors import CameraBadReply
 
 _ABSOLUTE = re.compile(r"([A-Za-z][\w+.-]{0,15})://(?:[^/@?#]*@)?(\[[^\]/]*\]|[^/:?#\[]*)(?::\d{0,5})?(/.*|\?.*)?")
-_ITSELF = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with what careless firmware writes, never bound
+ITSELF = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared with what careless firmware writes, never bound
+"""Hosts that careless firmware writes for "here"."""
 
 
 def _own(source: RtspSource, rest: str | None) -> str:
@@ -48,6 +49,6 @@ def control_url(source: RtspSource, hosts: Collection[str], base: str, control: 
         joint = "" if base.endswith("/") or control.startswith(("/", "?")) else "/"
         return (base.removesuffix("/") if control.startswith("/") else base) + joint + control
     host = found[2].strip("[]").lower()
-    if found[1].lower() not in ("rtsp", "rtspu", "rtsps") or host not in _ITSELF | {source.host.lower(), *hosts}:
+    if found[1].lower() not in ("rtsp", "rtspu", "rtsps") or host not in ITSELF | {source.host.lower(), *hosts}:
         raise CameraBadReply("the camera's control URL leads to another host", host=host[:100])
     return _own(source, found[3])
