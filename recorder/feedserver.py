@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Self, TypeAlias
 
 from gateway.core import feedwire
+from gateway.core.callers import Callers
 from gateway.core.errors import WireError
 from gateway.core.feedwire import Subscription
 from gateway.core.supervise import FaultSink, contained
@@ -53,12 +54,12 @@ class FeedServer:
         self._watched, self._watching = watched, 0
         self._uids = allowed_uids if allowed_uids is not None else box_uids()
         self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._callers = Callers(self._serve, most=MAX_SUBSCRIPTIONS)
 
     async def __aenter__(self) -> Self:
         claim_socket(self._path)
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-        self._server = await asyncio.start_unix_server(self._serve, os.fspath(self._path))
+        self._server = await asyncio.start_unix_server(self._callers, os.fspath(self._path))
         self._path.chmod(0o660)
         return self
 
@@ -67,28 +68,17 @@ class FeedServer:
     ) -> None:
         if self._server is not None:
             self._server.close()
-        for task in list(self._tasks):
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._callers.close()
         self._path.unlink(missing_ok=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
         try:
             peer = peer_of(writer.get_extra_info("socket"))
-            if peer.uid in self._uids and len(self._tasks) <= MAX_SUBSCRIPTIONS:
+            if peer.uid in self._uids:
                 async with contained("feed", self._on_fault, passing=_HANGUPS):
                     await self._subscription(reader, writer)
         except _HANGUPS:
             return  # the peer is gone or speaks something else: nothing to answer
-        except asyncio.CancelledError:
-            return
-        finally:
-            self._tasks.discard(task)
-            writer.close()
 
     async def _subscription(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async with asyncio.timeout(SUBSCRIBE_TIMEOUT_S):

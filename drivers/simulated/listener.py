@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
+from gateway.core.callers import Callers
 from gateway.core.errors import AddressTaken, CameraBadReply
 
 MOST_HEAD_BYTES = 16_384
@@ -37,7 +38,7 @@ class Listener:
         """Port 0 = chosen by the system when entered."""
         self.address, self.port, self._tls = address, port, tls
         self._server: asyncio.Server | None = None
-        self._tasks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._callers = Callers(self._serve, most=MOST_CLIENTS)
 
     def secure(self, tls: ssl.SSLContext) -> None:
         """Serve over TLS; before it is entered."""
@@ -46,7 +47,7 @@ class Listener:
     async def __aenter__(self) -> Self:
         try:
             self._server = await asyncio.start_server(
-                self._serve, self.address, self.port, limit=MOST_HEAD_BYTES, ssl=self._tls
+                self._callers, self.address, self.port, limit=MOST_HEAD_BYTES, ssl=self._tls
             )
         except OSError as error:
             raise AddressTaken(
@@ -60,39 +61,24 @@ class Listener:
     ) -> None:
         assert self._server is not None
         self._server.close()
-        await self.drop_connections()
+        await self._callers.hang_up()
+        await self._callers.close()
 
     @property
     def connections(self) -> int:
         """Return the number of open connections."""
-        return len(self._tasks)
+        return len(self._callers)
 
     async def drop_connections(self) -> None:
         """Reset every connection now, as a reboot does; returns when all are gone."""
-        tasks = list(self._tasks)
-        for task, writer in list(self._tasks.items()):
-            writer.transport.abort()
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
+        await self._callers.hang_up()
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one client until it leaves; may raise any of `_ENDINGS`."""
         raise NotImplementedError
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        if len(self._tasks) >= MOST_CLIENTS:
-            writer.transport.abort()
-            return
-        self._tasks[task] = writer
         try:
             await self._client(reader, writer)
         except _ENDINGS:
             writer.transport.abort()  # closing would wait for ever for a client that does not read
-        except asyncio.CancelledError:
-            return  # only `drop_connections` cancels: the server's own task must not end as cancelled
-        finally:
-            del self._tasks[task]
-            writer.close()

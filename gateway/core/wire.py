@@ -25,6 +25,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeAlias
 
+from gateway.core.callers import Callers
 from gateway.core.errors import AddressTaken, BadInput, DaemonUnavailable, VuonError, WireError, by_code
 from gateway.core.supervise import FaultSink, contained
 
@@ -170,12 +171,12 @@ class ControlServer:
         self._uids = allowed_uids if allowed_uids is not None else box_uids()
         self._on_fault = on_fault
         self._server: asyncio.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._callers = Callers(self._serve)
 
     async def __aenter__(self) -> Self:
         claim_socket(self._path)
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-        self._server = await asyncio.start_unix_server(self._serve, os.fspath(self._path))
+        self._server = await asyncio.start_unix_server(self._callers, os.fspath(self._path))
         self._path.chmod(0o660)
         return self
 
@@ -184,16 +185,15 @@ class ControlServer:
     ) -> None:
         if self._server is not None:
             self._server.close()
-        for task in list(self._tasks):
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._callers.close()
         self._path.unlink(missing_ok=True)
 
+    @property
+    def connections(self) -> int:
+        """Return how many peers are connected."""
+        return len(self._callers)
+
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
         try:
             peer = peer_of(writer.get_extra_info("socket"))
             if peer.uid in self._uids:
@@ -203,11 +203,6 @@ class ControlServer:
                         await self._call(reader, writer, peer)
         except _HANGUPS:
             return  # the peer is gone or speaks something else: nothing to answer
-        except asyncio.CancelledError:
-            return
-        finally:
-            self._tasks.discard(task)
-            writer.close()
 
     async def _call(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: Peer) -> None:
         kind, body = await _read(reader)

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from gateway.core import feedwire
+from gateway.core.callers import Callers
 from gateway.core.media import AccessUnit
 from tests.fakes.h264 import Clip, clip
 
@@ -24,11 +25,11 @@ class FakeFeed:
         self._gop: list[AccessUnit] = []
         self._server: asyncio.Server | None = None
         self._task: asyncio.Task[None] | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        self._callers = Callers(self._serve)
         self.number = 0
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_unix_server(self._serve, str(self.path))
+        self._server = await asyncio.start_unix_server(self._callers, str(self.path))
         if self._play:
             self._task = asyncio.create_task(self._run())
         return self
@@ -38,10 +39,11 @@ class FakeFeed:
     ) -> None:
         assert self._server is not None
         self._server.close()
-        for task in [*self._connections, *([self._task] if self._task else [])]:
-            task.cancel()
+        await self._callers.close()
+        if self._task is not None:
+            self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await task
+                await self._task
         self.path.unlink(missing_ok=True)
 
     @property
@@ -78,9 +80,6 @@ class FakeFeed:
             await asyncio.sleep(max(0.0, began + self.number / self.clip.fps - time.monotonic()))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._connections.add(task)
         try:
             kind, length = feedwire.HEAD.unpack(await reader.readexactly(feedwire.HEAD.size))
             assert kind == feedwire.SUBSCRIBE
@@ -90,9 +89,7 @@ class FakeFeed:
                 writer.write(feedwire.encode_unit(unit))
             self._writers.add(writer)
             await reader.read()
-        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+        except (ConnectionError, asyncio.IncompleteReadError):
             return
         finally:
-            self._connections.discard(task)
             self._writers.discard(writer)
-            writer.close()

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from gateway.core.callers import Callers
 from gateway.core.media import Codec, CodecConfig
 from tests.fakes.encoded import encode, sets_of
 from tests.fakes.rtp import Packetizer, framed, rtp
@@ -179,12 +180,14 @@ class HostileRtsp:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        server = await asyncio.start_server(self._talk, self.address, self.port)
+        callers = Callers(self._talk)
+        server = await asyncio.start_server(callers, self.address, self.port)
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield
         finally:
             server.close()
+            await callers.close()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         mode = self.mode
@@ -203,13 +206,12 @@ class HostileRtsp:
                 elif not attack.after and "PLAY" in asked and camera.playing:
                     flows.append(asyncio.ensure_future(self._good(writer)))
                 await writer.drain()
-        except (ConnectionError, asyncio.CancelledError):
+        except ConnectionError:
             pass
         finally:
             for flow in flows:
                 flow.cancel()
             await asyncio.gather(*flows, return_exceptions=True)
-            writer.close()
             if camera.methods:  # else only somebody who knocked
                 self.done[mode] += 1
             self.logins[mode] += len(camera.logins)

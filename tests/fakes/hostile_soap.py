@@ -13,6 +13,7 @@ import itertools
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
+from gateway.core.callers import Callers
 from tests.fakes.onvif_http import Answer, envelope
 
 XML = (("Content-Type", "application/soap+xml"),)
@@ -106,12 +107,14 @@ class RawServer:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        server = await asyncio.start_server(self._talk, self.address, self.port)
+        callers = Callers(self._talk)
+        server = await asyncio.start_server(callers, self.address, self.port)
         self.port = server.sockets[0].getsockname()[1]
         try:
             yield
         finally:
             server.close()
+            await callers.close()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
@@ -122,4 +125,3 @@ class RawServer:
                 else:
                     writer.write(piece)
                     await writer.drain()
-        writer.close()

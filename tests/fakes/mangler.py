@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from gateway.core.callers import Callers
+
 Spoil = Callable[[bytes], Iterator[bytes | float]]
 """What becomes of the next bytes: pieces to send on, and seconds to wait."""
 
@@ -88,7 +90,6 @@ class Mangler:
         try:
             from_camera, to_camera = await asyncio.open_connection(self.host, self.to_port)
         except OSError:
-            writer.close()
             return
         spoil = self.make()
         there = asyncio.ensure_future(_carry(reader, to_camera, lambda data: iter([data])))
@@ -99,7 +100,6 @@ class Mangler:
             for task in (there, back):
                 task.cancel()
             await asyncio.gather(there, back, return_exceptions=True)
-            writer.close()
             to_camera.close()
 
 
@@ -118,24 +118,11 @@ async def _carry(source: asyncio.StreamReader, target: asyncio.StreamWriter, spo
 async def mangler(host: str, port: int, make: Callable[[], Spoil]) -> AsyncIterator[Mangler]:
     """Run a proxy on the camera's own address, on a port of its own."""
     proxy = Mangler(host, port, make)
-    talks: set[asyncio.Task[None]] = set()
-
-    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        talks.add(task)
-        try:
-            with contextlib.suppress(asyncio.CancelledError):  # the end of the test
-                await proxy._talk(reader, writer)
-        finally:
-            talks.discard(task)
-
-    server = await asyncio.start_server(talk, host, 0)
+    callers = Callers(proxy._talk)
+    server = await asyncio.start_server(callers, host, 0)
     proxy.port = server.sockets[0].getsockname()[1]
     try:
         yield proxy
     finally:
         server.close()
-        for task in tuple(talks):
-            task.cancel()
-        await asyncio.gather(*talks, return_exceptions=True)
+        await callers.close()

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from gateway.core.callers import Callers
 from gateway.core.media import Codec, CodecConfig
 from tests.fakes.rtp import Packetizer
 
@@ -170,8 +171,6 @@ class Served:
 async def serve(camera: FakeCamera, media: Callable[[int], bytes] | None = None) -> AsyncIterator[Served]:
     """Serve a camera; `media(n)` is its n-th burst of interleaved bytes, empty to hang up, sent while playing."""
     served = Served(camera)
-    tasks: set[asyncio.Task[None]] = set()
-    talks: set[asyncio.Task[None]] = set()
 
     async def pump(writer: asyncio.StreamWriter) -> None:
         number = 0
@@ -190,35 +189,28 @@ async def serve(camera: FakeCamera, media: Callable[[int], bytes] | None = None)
         served.connections += 1
         served.open_now += 1
         served.idle.clear()
-        mine = asyncio.current_task()
-        assert mine is not None
-        talks.add(mine)
         task = asyncio.ensure_future(pump(writer))
-        tasks.add(task)
         try:
             while data := await reader.read(65536):
                 writer.write(camera.receive(data))
                 await writer.drain()
-        except (ConnectionError, asyncio.CancelledError):
+        except ConnectionError:
             pass
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            writer.close()
             served.open_now -= 1
             if not served.open_now:
                 served.idle.set()
 
-    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    callers = Callers(talk)
+    server = await asyncio.start_server(callers, "127.0.0.1", 0)
     served.port = server.sockets[0].getsockname()[1]
     try:
         yield served
     finally:
         server.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.gather(*talks, return_exceptions=True)
+        await callers.close()
 
 
 def clip_bursts(

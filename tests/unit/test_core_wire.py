@@ -216,7 +216,7 @@ async def test_a_burst_of_calls_keeps_few_connections(tmp_path: Path) -> None:
     async with server(tmp_path / "s") as served, ControlClient(tmp_path / "s", "test") as client:
         await asyncio.gather(*(client.call("echo", {"n": n}) for n in range(50)))
         async with asyncio.timeout(20):
-            while len(served._tasks) > MOST_IDLE:  # noqa: ASYNC110 - the server tells nobody when a peer hangs up
+            while served.connections > MOST_IDLE:  # noqa: ASYNC110 - the server tells nobody when a peer hangs up
                 await asyncio.sleep(0.01)
         assert len(client._idle) <= MOST_IDLE
 
