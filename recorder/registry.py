@@ -71,6 +71,12 @@ def pinned_engine(db: UtilsDatabase) -> None:
     apply_schema(db, files("recorder") / "schema_engine.sql")
 
 
+@MIGRATIONS()
+def onvif_place(db: UtilsDatabase) -> None:
+    """Remember where ONVIF was learned to be; it needs `m0001` only."""
+    apply_schema(db, files("recorder") / "schema_onvif.sql")
+
+
 class LoginState(StrEnum):
     """What is known of the stored password."""
 
@@ -132,6 +138,10 @@ class NewCamera:
     """What plays its streams: ours, or the one pinned at adoption; nothing else ever changes it."""
     engine_why: str = ""
     """Why the probe at adoption pinned another engine; empty if a person did."""
+    onvif_path: str = ""
+    """Path of its ONVIF device service; empty: not known, or it speaks none."""
+    onvif_tls: bool | None = None
+    """Whether that service speaks TLS; None: not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +263,9 @@ class Registry:
 
         def follow(connection: sqlite3.Connection) -> Camera:
             known = _one(self._load(connection, removed=False), camera)
-            connection.execute("UPDATE camera SET address = ?, port = ? WHERE id = ?", (address, port, known.id))
+            tls = known.about.onvif_tls if port == known.about.port else None  # what another port speaks is not known
+            place = (address, port, tls, known.id)
+            connection.execute("UPDATE camera SET address = ?, port = ?, onvif_tls = ? WHERE id = ?", place)
             connection.execute("UPDATE stream SET host = ? WHERE camera_id = ?", (address, known.id))
             return _one(self._load(connection, removed=False), camera)
 
@@ -330,6 +342,8 @@ class Registry:
             "tls_pin": new.tls_pin,
             "engine": new.engine,
             "engine_why": new.engine_why,
+            "onvif_path": new.onvif_path,
+            "onvif_tls": new.onvif_tls,
         }
 
     def _load(self, connection: sqlite3.Connection, *, removed: bool) -> tuple[Camera, ...]:
@@ -362,6 +376,8 @@ class Registry:
             firmware=row["firmware"],
             engine=row["engine"],
             engine_why=row["engine_why"],
+            onvif_path=row["onvif_path"],
+            onvif_tls=None if row["onvif_tls"] is None else bool(row["onvif_tls"]),
             streams=tuple(item.spec for item in specs),
         )
         return Camera(CameraId(row["id"]), public_id, about, specs, row["added_ms"], row["removed_ms"])

@@ -64,15 +64,14 @@ class OnvifDriver:
         tls: bool | None = None,
     ) -> None:
         """`tls` None: as the port's number says."""
-        self.host, self.port, self.channel = host, port, channel
+        self.host, self.port, self.path, self.channel = host, port, path, channel
+        self.tls = port in TLS_PORTS if tls is None else tls
         self.profile = ""
         """Token of a profile of the channel, if one is known: names it for sure, whatever the order of the list."""
 
-        secure = port in TLS_PORTS if tls is None else tls
-
         def make_client(by: LoginGate) -> OnvifClient:
             by.clear_text = gate.clear_text  # of this camera, whoever logs in
-            return OnvifClient(host, port, by, clock=clock, path=path, limits=limits, tls=secure)
+            return OnvifClient(host, port, by, clock=clock, path=path, limits=limits, tls=self.tls)
 
         self._line = Line(pool, clock, host)
         self._desk = Desk(make_client(gate), self._line)

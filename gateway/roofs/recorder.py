@@ -49,7 +49,7 @@ from gateway.core.secrets import load_seal_key, load_verify_key
 from gateway.core.supervise import FaultSink, contained
 from gateway.core.ticket import open_ticket
 from gateway.roofs.activation import Activation, doubted
-from gateway.roofs.camera_driver import onvif_driver
+from gateway.roofs.camera_driver import onvif_driver, with_known_place
 from gateway.roofs.camera_lan import CameraLan
 from gateway.roofs.camera_settings import SettingsDesk, stream_spec
 from gateway.roofs.listening import listen_of
@@ -104,7 +104,7 @@ class Drivers:
     async def learn(self, order: AdoptOrder) -> Device:
         """Ask a camera or recorder everything; its login is sent at most once."""
         gate = LoginGate(order.login, clear_text=order.clear_text)
-        found = self.searching.found.get((order.address, order.endpoint))
+        found = with_known_place(self.searching.found.get((order.address, order.endpoint)), order)
         path, rtsp_port, rtsp_tls = rtsp_place(order.rtsp_path)
         wish = Wish(path, rtsp_port, read_channels(order.channels) if order.channels else None, rtsp_tls)
         kit = Kit(self.clock, self.pool, self.network, self.films)
@@ -202,6 +202,8 @@ def new_camera(learned: Learned, order: AdoptOrder, channel: int = 0) -> NewCame
         model=learned.model,
         firmware=learned.firmware,
         streams=tuple(map(stream_spec, learned.streams)),
+        onvif_path=learned.onvif_path,
+        onvif_tls=learned.onvif_tls,
     )
 
 
