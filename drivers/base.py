@@ -261,6 +261,10 @@ class CameraEvent:
     """Token of what reported it: a video source, an input."""
     initial: bool = False
     """It tells how things are at the beginning; nothing happened."""
+    video_source: str = ""
+    """Token of the video source it names: which lens, which channel of a recorder; "" for none."""
+    video_configuration: str = ""
+    """Token of the video source configuration it names, as events of analytics do; "" for none."""
 
 
 @runtime_checkable
