@@ -161,6 +161,13 @@ class Camera:
         return self.about.name
 
 
+_AS_THEY_ARE = (
+    "name", "driver", "address", "port", "login_mode", "tls_pin", "manufacturer", "model", "firmware",
+    "engine", "engine_why", "onvif_path",
+)  # fmt: skip
+"""What of a `NewCamera` is a column of the same name and value."""
+
+
 def _check_name(name: str) -> str:
     name = " ".join(name.split())
     if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
@@ -327,22 +334,11 @@ class Registry:
     def _columns(self, new: NewCamera, public_id: PublicId) -> dict[str, object]:
         sealed = new.login and self._seal.seal(new.login.password.reveal().encode(), _context(public_id))
         return {
-            "name": new.name,
-            "driver": new.driver,
-            "address": new.address,
-            "port": new.port,
+            **{name: getattr(new, name) for name in _AS_THEY_ARE},
             **dataclasses.asdict(new.identity),
-            "manufacturer": new.manufacturer,
-            "model": new.model,
-            "firmware": new.firmware,
             "username": new.login.username if new.login else None,
             "password": sealed,
-            "login_mode": new.login_mode,
             "login_state": new.login_state.value,
-            "tls_pin": new.tls_pin,
-            "engine": new.engine,
-            "engine_why": new.engine_why,
-            "onvif_path": new.onvif_path,
             "onvif_tls": new.onvif_tls,
         }
 
@@ -362,21 +358,10 @@ class Registry:
             login = Login(row["username"], Secret(password))
         specs = tuple(_stream(item, public_id) for item in streams)
         about = NewCamera(
-            name=row["name"],
-            driver=row["driver"],
-            address=row["address"],
-            port=row["port"],
+            **{name: row[name] for name in _AS_THEY_ARE},
             identity=Identity(row["endpoint"], row["mac"], row["serial"], row["channel"]),
             login=login,
-            login_mode=row["login_mode"],
             login_state=LoginState(row["login_state"]),
-            tls_pin=row["tls_pin"],
-            manufacturer=row["manufacturer"],
-            model=row["model"],
-            firmware=row["firmware"],
-            engine=row["engine"],
-            engine_why=row["engine_why"],
-            onvif_path=row["onvif_path"],
             onvif_tls=None if row["onvif_tls"] is None else bool(row["onvif_tls"]),
             streams=tuple(item.spec for item in specs),
         )
