@@ -207,6 +207,8 @@ class CameraSettings:
     """True: the account the camera came with gets a random password, shown once."""
     masks: tuple[tuple[Point, ...], ...] | None = None
     """Polygons the camera blackens before it encodes."""
+    ntp_fallback: str | None = None
+    """Address of a time server for a camera that names none at all; otherwise like `ntp_server`."""
 
 
 class LoginKeeper(Protocol):

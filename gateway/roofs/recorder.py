@@ -275,6 +275,17 @@ def start_budget(config: Config, clock: Clock) -> StartBudget:
     return StartBudget(clock, max_logins=cameras.max_logins, connects_per_s=cameras.max_connects_per_s)
 
 
+def desk_and_doctor(
+    config: Config, clock: Clock, player: StreamPlayer, pool: CallPool, lan: CameraLan
+) -> tuple[SettingsDesk, BoxDoctor]:
+    """Return those who ask cameras of ours when a person wants it; they share what they learn of each."""
+    visits = OnvifVisits(clock, pool)
+    return (
+        SettingsDesk(config, clock, player, visits, lan.time_for),
+        BoxDoctor(config, clock, visits, lan.time_for, lan.leases),
+    )
+
+
 @contextlib.asynccontextmanager
 async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]:
     """Run the recorder while entered."""
@@ -308,7 +319,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             witness=drivers,
         )
         lan = CameraLan(config, clock, LeaseBook(db, clock), on_fault)
-        visits = OnvifVisits(clock, drivers.pool)
+        desk, doctor = desk_and_doctor(config, clock, network, drivers.pool, lan)
         parts = Parts(
             db=db,
             journal=journal,
@@ -323,14 +334,14 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             activator=Activation(clock, drivers.pool, drivers.searching.found_at),
             pending=PendingLogins(db, seal, clock),
             open_ticket=grants(config, clock),
-            settings=(SettingBook(db, seal, journal, clock), SettingsDesk(config, clock, network, visits)),
+            settings=(SettingBook(db, seal, journal, clock), desk),
             watched=network.fast,
             daemon=DaemonFacts("vuon-recorder", clock).as_dict,
             lan=lan.facts,
             clock=clock,
             on_fault=on_fault,
             listen=listen_of(config, clock, drivers.pool),
-            doctor=BoxDoctor(config, clock, visits),
+            doctor=doctor,
         )
         async with Recorder(parts, settings(config)) as recorder, lan:
             log.info("recorder.ready", cameras=len(recorder.cameras.all()), volumes=len(config.volumes))
