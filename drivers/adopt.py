@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from urllib.parse import SplitResult, urlsplit
 
 from drivers.base import Driver, Found, LoginMode, Probe, StreamInfo
@@ -68,6 +69,10 @@ class Learned:
     login_mode: LoginMode
     channels: int = 1
     """Video sources of the device: above 1 it is a recorder, and each is a camera of its own."""
+    onvif_path: str = ""
+    """Path of its ONVIF device service; "" without ONVIF."""
+    onvif_tls: bool | None = None
+    """Whether that is spoken over TLS; None without ONVIF."""
 
 
 def speaks_tls(port: int, found: Found | None = None) -> bool:
@@ -155,13 +160,13 @@ async def _speaking_rtsp(address: str, asked: int, found: Found | None, means: M
 async def speaking_onvif(
     address: str, port: int | None, gate: LoginGate, means: Means, *, found: Found | None, channel: int
 ) -> OnvifDriver:
-    """Return a driver whose port answered ONVIF to a call without a login.
+    """Return a driver whose port answered ONVIF to a call without a login, at the path told or the standard one.
 
     Raises the error of the last port tried that was more than unreachable, else `CameraUnreachable`.
     """
-    path = device_path(found) if found else DEFAULT_PATH
+    told = device_path(found) if found else DEFAULT_PATH
     failure: CameraError = CameraUnreachable("no answer", case="no_answer", address=address)
-    for candidate in _candidates(port, means.ports):
+    for candidate, path in product(_candidates(port, means.ports), dict.fromkeys((told, DEFAULT_PATH))):
         driver = OnvifDriver(
             address,
             candidate,
@@ -197,14 +202,17 @@ async def read(driver: Driver, address: str, endpoint: str, port: int) -> Learne
         streams = await driver.streams()
     finally:
         await driver.close()
-    return learned_of(probe, streams, address=address, endpoint=endpoint, port=port)
+    return learned_of(probe, streams, driver, address=address, endpoint=endpoint, port=port)
 
 
-def learned_of(probe: Probe, streams: tuple[StreamInfo, ...], *, address: str, endpoint: str, port: int) -> Learned:
-    """Put together what adoption stores.
+def learned_of(
+    probe: Probe, streams: tuple[StreamInfo, ...], driver: Driver, *, address: str, endpoint: str, port: int
+) -> Learned:
+    """Put together what adoption stores, with the place at which `driver` speaks ONVIF.
 
     The MAC on our wire goes before the one the camera tells: only that can be seen again without a login.
     """
+    onvif = driver if isinstance(driver, OnvifDriver) else None
     return Learned(
         driver=probe.driver,
         endpoint=endpoint,
@@ -219,4 +227,6 @@ def learned_of(probe: Probe, streams: tuple[StreamInfo, ...], *, address: str, e
         clock_skew_ms=probe.clock_skew_ms,
         login_mode=probe.login_mode,
         channels=probe.channels,
+        onvif_path=onvif.path if onvif else "",
+        onvif_tls=onvif.tls if onvif else None,
     )

@@ -207,6 +207,8 @@ class CameraSettings:
     """True: the account the camera came with gets a random password, shown once."""
     masks: tuple[tuple[Point, ...], ...] | None = None
     """Polygons the camera blackens before it encodes."""
+    ntp_fallback: str | None = None
+    """Address of a time server for a camera that names none at all; otherwise like `ntp_server`."""
 
 
 class LoginKeeper(Protocol):
@@ -261,6 +263,10 @@ class CameraEvent:
     """Token of what reported it: a video source, an input."""
     initial: bool = False
     """It tells how things are at the beginning; nothing happened."""
+    video_source: str = ""
+    """Token of the video source it names: which lens, which channel of a recorder; "" for none."""
+    video_configuration: str = ""
+    """Token of the video source configuration it names, as events of analytics do; "" for none."""
 
 
 @runtime_checkable

@@ -111,7 +111,7 @@ async def _by_onvif(onvif: OnvifDriver, address: str, endpoint: str, gate: Login
         told = await onvif.every_channel() if probe.channels > 1 else (("", await onvif.streams()),)
     finally:
         await onvif.close()
-    about = learned_of(probe, told[0][1], address=address, endpoint=endpoint, port=onvif.port)
+    about = learned_of(probe, told[0][1], onvif, address=address, endpoint=endpoint, port=onvif.port)
     if probe.channels == 1:
         if wish.channels not in (None, frozenset({1})):
             raise CameraUnsupported("this is one camera, no recorder with channels", address=address)

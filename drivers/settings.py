@@ -83,10 +83,12 @@ class BoxFacts:
     """What of the box and of this camera's place goes into the camera."""
 
     ntp_server: str | None = None
-    """Address the camera reaches our time server at; None: we serve no time."""
+    """Address of the time server all cameras are to use; None: theirs is left alone."""
     time_zone: str | None = VIET_NAM
     label: str | None = None
     """Class name for the picture."""
+    ntp_fallback: str | None = None
+    """Address the camera reaches our own time server at, for one that names none; None: we serve it no time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,7 @@ def standard(about: Probe, box: BoxFacts) -> CameraSettings:
     """
     return CameraSettings(
         ntp_server=box.ntp_server,
+        ntp_fallback=box.ntp_fallback,
         time_zone=box.time_zone,
         main=MAIN,
         sub=SUB,
@@ -158,6 +161,7 @@ def narrowed(want: CameraSettings, keys: Collection[str]) -> CameraSettings:
 
 _FIELDS: Mapping[str, frozenset[str]] = {
     "ntp_server": frozenset({"time.ntp", "time.clock"}),
+    "ntp_fallback": frozenset({"time.ntp", "time.clock"}),
     "time_zone": frozenset({"time.zone"}),
     "main": frozenset(f"main.{part}" for part in _PARTS),
     "sub": frozenset(f"sub.{part}" for part in _PARTS),
@@ -240,12 +244,18 @@ def _blocked(key: str, target: str, options: Options) -> str:
     return ""
 
 
+def takes_fallback(now: Mapping[str, str], server: str | None) -> bool:
+    """Say whether a camera may be pointed at a time server nobody configured: it says that it has none, or this one."""
+    return server is not None and now.get("time.ntp") in ("", server)
+
+
 def _plain_targets(now: Mapping[str, str], want: CameraSettings) -> dict[str, str]:
     targets: dict[str, str] = {}
     if want.time_zone is not None:
         targets["time.zone"] = want.time_zone
-    if want.ntp_server is not None:
-        targets |= {"time.ntp": want.ntp_server, "time.clock": text.NTP}
+    server = want.ntp_server or (want.ntp_fallback if takes_fallback(now, want.ntp_fallback) else None)
+    if server is not None:
+        targets |= {"time.ntp": server, "time.clock": text.NTP}
     if want.own_user:
         targets["user.own"] = text.OWN_USER
     if want.smart_codec is not None:

@@ -38,6 +38,10 @@ class AdoptOrder:
     """The installer allowed the password to be sent as it is."""
     engine: str = NATIVE
     """What is to play it, one of `ENGINES`."""
+    onvif_path: str = ""
+    """Where the camera that was at this port before spoke ONVIF; empty: not known."""
+    onvif_tls: bool | None = None
+    """Whether it did so over TLS; None: not known."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,6 +71,12 @@ def pinned_engine(db: UtilsDatabase) -> None:
     apply_schema(db, files("recorder") / "schema_engine.sql")
 
 
+@MIGRATIONS()
+def onvif_place(db: UtilsDatabase) -> None:
+    """Remember where ONVIF was learned to be; it needs `m0001` only."""
+    apply_schema(db, files("recorder") / "schema_onvif.sql")
+
+
 class LoginState(StrEnum):
     """What is known of the stored password."""
 
@@ -132,6 +138,10 @@ class NewCamera:
     """What plays its streams: ours, or the one pinned at adoption; nothing else ever changes it."""
     engine_why: str = ""
     """Why the probe at adoption pinned another engine; empty if a person did."""
+    onvif_path: str = ""
+    """Path of its ONVIF device service; empty: not known, or it speaks none."""
+    onvif_tls: bool | None = None
+    """Whether that service speaks TLS; None: not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +159,13 @@ class Camera:
     def name(self) -> str:
         """The name people gave it."""
         return self.about.name
+
+
+_AS_THEY_ARE = (
+    "name", "driver", "address", "port", "login_mode", "tls_pin", "manufacturer", "model", "firmware",
+    "engine", "engine_why", "onvif_path",
+)  # fmt: skip
+"""What of a `NewCamera` is a column of the same name and value."""
 
 
 def _check_name(name: str) -> str:
@@ -253,7 +270,9 @@ class Registry:
 
         def follow(connection: sqlite3.Connection) -> Camera:
             known = _one(self._load(connection, removed=False), camera)
-            connection.execute("UPDATE camera SET address = ?, port = ? WHERE id = ?", (address, port, known.id))
+            tls = known.about.onvif_tls if port == known.about.port else None  # what another port speaks is not known
+            place = (address, port, tls, known.id)
+            connection.execute("UPDATE camera SET address = ?, port = ?, onvif_tls = ? WHERE id = ?", place)
             connection.execute("UPDATE stream SET host = ? WHERE camera_id = ?", (address, known.id))
             return _one(self._load(connection, removed=False), camera)
 
@@ -315,21 +334,12 @@ class Registry:
     def _columns(self, new: NewCamera, public_id: PublicId) -> dict[str, object]:
         sealed = new.login and self._seal.seal(new.login.password.reveal().encode(), _context(public_id))
         return {
-            "name": new.name,
-            "driver": new.driver,
-            "address": new.address,
-            "port": new.port,
+            **{name: getattr(new, name) for name in _AS_THEY_ARE},
             **dataclasses.asdict(new.identity),
-            "manufacturer": new.manufacturer,
-            "model": new.model,
-            "firmware": new.firmware,
             "username": new.login.username if new.login else None,
             "password": sealed,
-            "login_mode": new.login_mode,
             "login_state": new.login_state.value,
-            "tls_pin": new.tls_pin,
-            "engine": new.engine,
-            "engine_why": new.engine_why,
+            "onvif_tls": new.onvif_tls,
         }
 
     def _load(self, connection: sqlite3.Connection, *, removed: bool) -> tuple[Camera, ...]:
@@ -348,20 +358,11 @@ class Registry:
             login = Login(row["username"], Secret(password))
         specs = tuple(_stream(item, public_id) for item in streams)
         about = NewCamera(
-            name=row["name"],
-            driver=row["driver"],
-            address=row["address"],
-            port=row["port"],
+            **{name: row[name] for name in _AS_THEY_ARE},
             identity=Identity(row["endpoint"], row["mac"], row["serial"], row["channel"]),
             login=login,
-            login_mode=row["login_mode"],
             login_state=LoginState(row["login_state"]),
-            tls_pin=row["tls_pin"],
-            manufacturer=row["manufacturer"],
-            model=row["model"],
-            firmware=row["firmware"],
-            engine=row["engine"],
-            engine_why=row["engine_why"],
+            onvif_tls=None if row["onvif_tls"] is None else bool(row["onvif_tls"]),
             streams=tuple(item.spec for item in specs),
         )
         return Camera(CameraId(row["id"]), public_id, about, specs, row["added_ms"], row["removed_ms"])

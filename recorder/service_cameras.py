@@ -154,7 +154,9 @@ class CameraService:
         if order.port is not None:
             return await self._learn(order)
         try:
-            return await self._learn(replace(order, port=camera.about.port))
+            about = camera.about
+            place = replace(order, port=about.port, onvif_path=about.onvif_path, onvif_tls=about.onvif_tls)
+            return await self._learn(place)
         except (CameraUnreachable, CameraUnsupported):  # no login was sent to what speaks no ONVIF there
             return await self._learn(order)
 

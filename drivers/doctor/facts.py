@@ -79,6 +79,7 @@ class CameraFacts:
     outages: int | None = None
     """How often it was gone in the last 24 hours."""
     dhcp: bool | None = None
+    """Its address is from a DHCP server that may give it another one; ours gives the same one for ever."""
     masks: int | None = None
     needs_mask: bool | None = None
     """The installer said that part of this picture must be hidden."""

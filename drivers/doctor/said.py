@@ -32,6 +32,8 @@ class Said:
     manufacturer: str = ""
     model: str = ""
     firmware: str = ""
+    leased: bool = False
+    """Its address is one the box itself gave it, for ever."""
 
     def with_settings(self, now: Mapping[str, str]) -> Self:
         """Return these words with settings."""
@@ -40,6 +42,10 @@ class Said:
     def with_dhcp(self, dhcp: bool | None) -> Self:
         """Return these words with whether the address comes from DHCP."""
         return replace(self, dhcp=dhcp)
+
+    def with_lease(self) -> Self:
+        """Return these words of a camera whose address the box gave it."""
+        return replace(self, leased=True)
 
     def with_make(self, manufacturer: str, model: str, firmware: str) -> Self:
         """Return these words with make, model and firmware."""
@@ -117,7 +123,7 @@ def facts_of(measured: Measured, said: Said, zone: str) -> CameraFacts:
         labelled=None if label is None else all(text.read_label(label)),
         refusals=measured.refusals,
         outages=measured.outages,
-        dhcp=said.dhcp,
+        dhcp=said.dhcp if said.dhcp is None else said.dhcp and not said.leased,
         masks=None if mask is None else sum(bool(polygon.strip()) for polygon in mask.split(";")),
         needs_mask=measured.needs_mask,
         qcvn=measured.qcvn,

@@ -7,7 +7,7 @@ call pool only; each method makes the fewest calls that answer it; after `close`
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from typing import ClassVar
 
 from lxml import etree
@@ -64,21 +64,20 @@ class OnvifDriver:
         tls: bool | None = None,
     ) -> None:
         """`tls` None: as the port's number says."""
-        self.host, self.port, self.channel = host, port, channel
+        self.host, self.port, self.path, self.channel = host, port, path, channel
+        self.tls = port in TLS_PORTS if tls is None else tls
         self.profile = ""
         """Token of a profile of the channel, if one is known: names it for sure, whatever the order of the list."""
 
-        secure = port in TLS_PORTS if tls is None else tls
-
         def make_client(by: LoginGate) -> OnvifClient:
             by.clear_text = gate.clear_text  # of this camera, whoever logs in
-            return OnvifClient(host, port, by, clock=clock, path=path, limits=limits, tls=secure)
+            return OnvifClient(host, port, by, clock=clock, path=path, limits=limits, tls=self.tls)
 
         self._line = Line(pool, clock, host)
         self._desk = Desk(make_client(gate), self._line)
         self._accounts = Accounts(self._desk, self._line, make_client)
         self._clock = clock
-        self._channels: tuple[rules.Channel, ...] | None = None
+        self._profiles: tuple[rules.Profile, ...] | None = None
         self._reader: SettingsReader | None = None
         self.refused_by_maker: set[str] = set()
         """Users that the maker's own interface refused; whoever makes drivers for a camera keeps it."""
@@ -178,9 +177,16 @@ class OnvifDriver:
         )
 
     async def _all_channels(self) -> tuple[rules.Channel, ...]:
-        if self._channels is None:
-            self._channels = rules.choose(await self._line.call(self._client.profiles))
-        return self._channels
+        return rules.choose(await self._all_profiles())
+
+    async def _all_profiles(self) -> tuple[rules.Profile, ...]:
+        if self._profiles is None:
+            self._profiles = await self._line.call(self._client.profiles)
+        return self._profiles
+
+    async def pictures(self) -> Mapping[str, rules.Picture]:
+        """Return which picture each profile belongs to, by the profile's token: whose an event of a recorder is."""
+        return rules.pictures(await self._all_profiles())
 
     async def _own_channel(self) -> rules.Channel:
         return rules.own_channel(await self._all_channels(), self.channel, self.profile)

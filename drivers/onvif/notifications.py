@@ -21,6 +21,9 @@ MOST_MESSAGES = 100
 _TRUE, _FALSE = frozenset({"true", "1", "on", "active"}), frozenset({"false", "0", "off", "inactive"})
 _STATES = ("State", "IsMotion", "LogicalState", "IsTamper", "Motion", "Value", "Active", "Failed")
 """Names under which cameras hide the one boolean that matters; the first that is there counts."""
+_SOURCES = ("Source", "VideoSource", "VideoSourceToken")
+_CONFIGURATIONS = ("VideoSourceConfigurationToken", "VideoSourceConfiguration")
+"""Names under which a message names its picture. An input's token is none, though it may be the same text."""
 _KINDS: tuple[tuple[str, EventKind], ...] = (
     ("videosource/motionalarm", EventKind.MOTION),
     ("cellmotiondetector/motion", EventKind.MOTION),
@@ -76,7 +79,7 @@ def events_in(answer: etree._Element, received_ms: int, skew_ms: int) -> tuple[C
         inner = next((item for item in xml.all_named(message, "Message") if item.get("UtcTime") is not None), None)
         body = message if inner is None else inner
         at = moment(body.get("UtcTime", ""))
-        data = _items(body, "Data")
+        data, sources = _items(body, "Data"), _items(body, "Source")
         if not name and not data:
             continue
         found.append(
@@ -86,8 +89,10 @@ def events_in(answer: etree._Element, received_ms: int, skew_ms: int) -> tuple[C
                 camera_ms=received_ms if at is None else int(at.timestamp() * 1000) - skew_ms,
                 received_ms=received_ms,
                 kind=kind_of(name),
-                source=next(iter(_items(body, "Source").values()), ""),
+                source=next(iter(sources.values()), ""),
                 initial=body.get("PropertyOperation", "") == "Initialized",
+                video_source=_first(sources, _SOURCES),
+                video_configuration=_first(sources, _CONFIGURATIONS),
             )
         )
     return tuple(found)
@@ -99,6 +104,10 @@ def _items(body: etree._Element, part: str) -> dict[str, str]:
     for item in [] if parent is None else list(xml.all_named(parent, "SimpleItem"))[:16]:
         found.setdefault(printable(item.get("Name", ""), 64), printable(item.get("Value", ""), 64))
     return found
+
+
+def _first(items: dict[str, str], names: tuple[str, ...]) -> str:
+    return next((items[name] for name in names if items.get(name)), "")
 
 
 def _state(data: dict[str, str]) -> bool | None:

@@ -15,6 +15,7 @@ from typing import Any
 from lxml import etree
 
 from drivers import xml
+from drivers.base import CameraEvent
 from drivers.onvif.soap import printable
 from gateway.core.errors import CameraUnsupported
 from gateway.core.media import Codec
@@ -46,6 +47,8 @@ class Profile:
     gop: int
     media2: bool = False
     """Came from Media2, which then also knows its stream address."""
+    configuration: str = ""
+    """Token of its video source configuration; events name either."""
 
     @property
     def pixels(self) -> int:
@@ -106,6 +109,7 @@ def from_media1(profiles: Iterable[Any]) -> tuple[Profile, ...]:
                 fps=float(number(path(encoder, "RateControl", "FrameRateLimit"), 240)),
                 bitrate_bps=number(path(encoder, "RateControl", "BitrateLimit"), 10**6) * 1000,
                 gop=number(path(kind, "GovLength"), 10**5),
+                configuration=str(path(entry, "VideoSourceConfiguration", "token") or "")[:128],
             )
         )
     return tuple(profile for profile in read if profile.token)
@@ -131,6 +135,7 @@ def from_media1_answer(answer: etree._Element) -> tuple[Profile, ...]:
                 fps=float(number(xml.text_of(encoder, "FrameRateLimit", 16), 240)),
                 bitrate_bps=number(xml.text_of(encoder, "BitrateLimit", 16), 10**6) * 1000,
                 gop=number(xml.text_of(encoder, "GovLength", 16), 10**5),
+                configuration=_token(xml.first(entry, "VideoSourceConfiguration")),
             )
         )
     return tuple(profile for profile in read if profile.token)
@@ -157,9 +162,41 @@ def from_media2(answer: etree._Element) -> tuple[Profile, ...]:
                 bitrate_bps=number(xml.text_of(encoder, "BitrateLimit", 16), 10**6) * 1000,
                 gop=number(encoder.get("GovLength", ""), 10**5),
                 media2=True,
+                configuration=_token(xml.first(entry, "VideoSource")),
             )
         )
     return tuple(profile for profile in read if profile.token)
+
+
+def _token(element: etree._Element | None) -> str:
+    return "" if element is None else element.get("token", "")[:128]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The names events have for one video source; compared with what `notifications` read."""
+
+    source: str
+    configurations: frozenset[str]
+
+    def is_of(self, event: CameraEvent) -> bool:
+        """Say whether an event names this picture; the source decides where it is named, else the configuration."""
+        if event.video_source:
+            return event.video_source == self.source
+        return event.video_configuration in self.configurations
+
+
+def pictures(profiles: Sequence[Profile]) -> dict[str, Picture]:
+    """Return profile token -> picture; a configuration that several sources claim to share names none of them."""
+    owners: dict[str, set[str]] = {}
+    for profile in profiles:
+        owners.setdefault(profile.configuration, set()).add(profile.source)
+    own: dict[str, set[str]] = {}
+    for token, sources in owners.items():
+        if token and len(sources) == 1:
+            own.setdefault(next(iter(sources)), set()).add(printable(token, 64))
+    made = {p.source: Picture(printable(p.source, 64), frozenset(own.get(p.source, ()))) for p in profiles if p.source}
+    return {p.token: made[p.source] for p in profiles if p.source}
 
 
 def choose(profiles: Sequence[Profile]) -> tuple[Channel, ...]:

@@ -18,7 +18,7 @@ class Call:
 
     at_mono_ns: int
     protocol: str
-    """rtsp, onvif, still or discovery."""
+    """rtsp, onvif, lost (ONVIF at a path where nothing is), still or discovery."""
     operation: str
     """RTSP method, SOAP operation, GET, or Probe."""
     target: str = ""

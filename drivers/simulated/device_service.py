@@ -129,7 +129,7 @@ class DeviceService:
                 tag(
                     "tds:Service",
                     tag("tds:Namespace", NAMESPACES[prefix]),
-                    tag("tds:XAddr", self._state.url(SERVICE_PATHS[prefix])),
+                    tag("tds:XAddr", self._state.service_url(prefix)),
                     version,
                 )
                 for prefix in self._offered()
@@ -147,7 +147,7 @@ class DeviceService:
 
     def _capabilities(self, _: SoapRequest) -> Xml:
         def section(name: str, prefix: str, *more: Xml) -> Xml:
-            return tag(name, tag("tt:XAddr", self._state.url(SERVICE_PATHS[prefix])), *more)
+            return tag(name, tag("tt:XAddr", self._state.service_url(prefix)), *more)
 
         events = [
             tag("tt:WSSubscriptionPolicySupport", False),

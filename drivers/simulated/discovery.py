@@ -20,7 +20,7 @@ from lxml import etree
 from drivers.simulated.counters import Call, Counters
 from drivers.simulated.faults import Faults, Quirks
 from drivers.simulated.markup import Xml, find, join, parse, tag, value_of
-from drivers.simulated.soap import DECLARATION, SERVICE_PATHS, SOAP
+from drivers.simulated.soap import DECLARATION, SOAP
 from drivers.simulated.state import CameraState
 from gateway.core.errors import AddressTaken, CameraBadReply
 
@@ -72,7 +72,7 @@ def about(state: CameraState, *, brief: bool = False) -> Xml:
             endpoint,
             tag("d:Types", "dn:NetworkVideoTransmitter tds:Device"),
             tag("d:Scopes", " ".join(state.scopes())),
-            tag("d:XAddrs", state.url(SERVICE_PATHS["tds"])),
+            tag("d:XAddrs", state.service_url("tds")),
             tag("d:MetadataVersion", 1 + state.boots),
         ]
     )

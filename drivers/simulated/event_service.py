@@ -78,11 +78,23 @@ class EventService:
             point.arrived.set()
         self._points.clear()
 
-    def emit(self, topic: str = MOTION, name: str = "State", *, value: str = "true", change: str = "Changed") -> None:
-        """Tell every subscriber of an event; `change` is Initialized, Changed or Deleted."""
+    def emit(
+        self,
+        topic: str = MOTION,
+        name: str = "State",
+        *,
+        value: str = "true",
+        change: str = "Changed",
+        source: str = SOURCE_TOKEN,
+        by: str = "Source",
+    ) -> None:
+        """Tell every subscriber of an event; `change` is Initialized, Changed or Deleted.
+
+        `by` is how the message calls its `source`: Source, VideoSourceConfigurationToken, InputToken ...
+        """
         message = tag(
             "tt:Message",
-            tag("tt:Source", tag("tt:SimpleItem", Name="Source", Value=SOURCE_TOKEN)),
+            tag("tt:Source", tag("tt:SimpleItem", Name=by, Value=source)),
             tag("tt:Data", tag("tt:SimpleItem", Name=name, Value=value)),
             UtcTime=self._stamp(),
             PropertyOperation=change,

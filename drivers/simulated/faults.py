@@ -123,6 +123,8 @@ class Quirks:
     """False = RTSP only: no ONVIF port, no discovery. Decided when the camera starts."""
     https: bool = False
     """ONVIF and stills over TLS only. Decided when the camera starts."""
+    device_path: str = ""
+    """Path of its ONVIF device service, the only one that answers then; "" = the standard one, and any other."""
     onvif_auth: tuple[str, ...] = ("wsse", "digest")
     """Accepted on ONVIF: wsse (PasswordDigest), text (PasswordText), digest and basic (HTTP), none."""
     onvif_digest: tuple[str, ...] = ("MD5",)

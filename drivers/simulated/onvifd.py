@@ -107,6 +107,9 @@ class OnvifServer(Listener):
             return HttpReply(400, CONTENT_TYPE, fault(SoapFault("WellFormed", "the request is not well-formed XML")))
         except SoapFault as error:
             return HttpReply(error.status, CONTENT_TYPE, fault(error))
+        if self._is_lost(request, call):
+            self._counters.note(Call(self._state.clock.mono_ns(), "lost", call.operation, request.path))
+            return HttpReply(404)
         self._counters.note(Call(self._state.clock.mono_ns(), "onvif", call.operation, call.prefix))
         refusal = self._refuse(request, call)
         if refusal is not None:
@@ -114,6 +117,11 @@ class OnvifServer(Listener):
         if self._state.quirks.media2_crash and call.prefix == "tr2":
             return HttpReply(500, _HTML, _BROKEN)
         return await self._dispatch(call)
+
+    def _is_lost(self, request: HttpRequest, call: SoapRequest) -> bool:
+        """Say whether a call of the device service came to a path where this camera has none."""
+        path = self._state.quirks.device_path
+        return bool(path) and call.prefix == "tds" and request.path != path
 
     async def _dispatch(self, call: SoapRequest) -> HttpReply:
         table = self._services.get("tev" if call.prefix == "wsnt" else call.prefix, {})

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from drivers.simulated.faults import Quirks
 from drivers.simulated.logins import LoginBook
+from drivers.simulated.soap import SERVICE_PATHS
 from gateway.core.clock import Clock
 from gateway.core.media import Codec
 from gateway.core.model import StreamRole
@@ -154,6 +155,10 @@ class CameraState:
         """Return an ONVIF address of this camera."""
         scheme = "https" if self.quirks.https else "http"
         return f"{scheme}://{self.host}:{self.onvif_port}{path}"
+
+    def service_url(self, prefix: str) -> str:
+        """Return the address of one of its services ("tds", "trt", ...)."""
+        return self.url((prefix == "tds" and self.quirks.device_path) or SERVICE_PATHS[prefix])
 
     def shown_profiles(self) -> list[Profile]:
         """Return the profiles clients may see."""

@@ -7,8 +7,9 @@ tried again every `RETRY_S`; a state is logged when it changes, not each time.
 
 from __future__ import annotations
 
+import ipaddress
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,6 +19,7 @@ from anyio.abc import TaskGroup
 
 from drivers.discovery.interfaces import Address, choose, installed
 from drivers.discovery.neighbours import mac_of
+from drivers.lan import sntp
 from drivers.lan.dhcp import KEY, Book, DhcpServer, Wire, another, card_socket, choose_address, leads_out, other_server
 from drivers.lan.dhcpmessage import CLIENT_PORT, SERVER_PORT
 from drivers.lan.leases import Pool
@@ -68,6 +70,22 @@ class CameraLan:
             "time": self._time_facts() if self._config.cameras.serve_time else None,
             "addresses": self._address_facts() if self._config.camera_lan.interface else None,
         }
+
+    async def leases(self) -> Mapping[str, ipaddress.IPv4Address]:
+        """Return the addresses the box gives, by MAC; none while it is not ordered to give any."""
+        return await self._book.leases() if self._config.camera_lan.interface else {}
+
+    def time_for(self, camera: str) -> str | None:
+        """Return the address at which the host `camera` gets our time; None if it would get none, or a doubtful one."""
+        server = self._time
+        if server is None or self._config.cameras.time_port != sntp.PORT or not self._clock.trusted():
+            return None  # cameras ask port 123 only
+        try:
+            host = ipaddress.IPv4Address(camera)
+        except ValueError:
+            return None
+        fits = (ours for ours, state in server.ports.items() if state is Port.OPEN and host in ours.ip.network)
+        return next((str(ours.ip.ip) for ours in fits), None)
 
     def _time_facts(self) -> dict[str, Any]:
         server, port = self._time, self._config.cameras.time_port

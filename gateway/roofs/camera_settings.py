@@ -1,15 +1,16 @@
 """Settings on cameras: the drivers' objects behind the recorder's words.
 
 Owns the standard wish of this box (its time server, its zone, the camera's name) and the translation both
-ways. Invariants: every call uses the camera's own login gate; a new login has to play the camera's stream
-before it is stored; the connection is closed when the order has ended.
+ways. Invariants: without a configured time server ours is offered only to a camera that has none; every call uses
+the camera's own login gate; a new login has to play the camera's stream before it is stored; the connection is
+closed when the order has ended.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
@@ -61,6 +62,8 @@ class SettingsDesk:
     clock: Clock
     player: StreamPlayer
     visits: OnvifVisits
+    time_for: Callable[[str], str | None] = lambda _: None
+    """Our own time server as the host given reaches it (`CameraLan.time_for`)."""
 
     async def plan(self, camera: Camera, gate: LoginGate, wish: SettingsWish) -> Sequence[SettingChange]:
         """Say what differs from what this box wants of the camera."""
@@ -75,6 +78,7 @@ class SettingsDesk:
             (own_address(camera.about.address) if server == BOX else server) or None,
             posix_zone(ZoneInfo(self.config.site.timezone), self.clock.now_ms()),
             camera.name,
+            ntp_fallback=None if server else self.time_for(camera.about.address),
         )
         about = Probe(OnvifDriver.name, LoginMode.UNKNOWN)  # how many channels share the login, the driver finds out
         by_name = "user.factory" in keys or None

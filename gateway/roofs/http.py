@@ -2,7 +2,8 @@
 
 Owns the listener. Invariants: plain HTTP only with `insecure_loopback` and only on a loopback address
 (config checks it); a taken port is AddressTaken with the port; the server never installs signal handlers,
-the daemon's frame owns those; no access log (addresses and names of pages are nobody's business).
+the daemon's frame owns those; no access log (addresses and names of pages are nobody's business); who may be
+connected, and for how long in silence, is the doorkeeper's (`doorkeeper.py`).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import uvicorn
 
 from gateway.core.boxca import ensure_tls
 from gateway.core.errors import AddressTaken, ConfigError
+from gateway.roofs.doorkeeper import Door, Doorkeeper, DoorLimits, Drops, protocol_of
 
 CLOSE_S = 3
 """Open server-sent events and uploads get this long at shutdown."""
@@ -51,12 +53,16 @@ class HttpServer:
         tls_folder: Path,
         names: Sequence[str],
         now_ms: int,
+        limits: DoorLimits | None = None,
     ) -> None:
         self._app, self._listen, self._port = app, listen, port
         self._insecure, self._tls_folder, self._names, self._now_ms = insecure, tls_folder, names, now_ms
         self._server: uvicorn.Server | None = None
         self._task: asyncio.Task[None] | None = None
         self._sock: socket.socket | None = None
+        self.drops = Drops()
+        """Connections that were dropped, and why."""
+        self.keeper = Doorkeeper(limits or DoorLimits(), self.drops)
         self.ca_sha256 = ""
         self.port = port
         """The port that is listened on; while entered also where `port` was 0."""
@@ -94,7 +100,10 @@ class HttpServer:
             date_header=True,
             proxy_headers=False,
             lifespan="off",
+            http=protocol_of(self.keeper),
+            ws="none",
             limit_concurrency=MAX_CONNECTIONS,
+            timeout_keep_alive=self.keeper.limits.idle_s,
             timeout_graceful_shutdown=CLOSE_S,
             **options,
         )
@@ -115,6 +124,7 @@ class HttpServer:
             await asyncio.wait([self._task], timeout=CLOSE_S + 2)
         finally:
             await self._cut(self._sock)
+            self.drops.tell()
 
     async def _cut(self, sock: socket.socket | None) -> None:
         """End what is still there: uvicorn closes nothing when it is cancelled, and a listener keeps its port."""
@@ -148,7 +158,8 @@ class HttpServer:
             raise ConfigError(
                 f"plain HTTP on {self._listen}", key="listen", value=self._listen, remedy='listen = "127.0.0.1"'
             )
-        sock = socket.socket(socket.AF_INET6 if address.version == 6 else socket.AF_INET)
+        sock = Door(socket.AF_INET6 if address.version == 6 else socket.AF_INET)
+        sock.keeper = self.keeper
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             sock.bind((self._listen, self._port))

@@ -45,5 +45,5 @@ async def learn_named(order: AdoptOrder, wish: Wish, gate: LoginGate, kit: Kit) 
     finally:
         await driver.close()
     port = driver.port if isinstance(driver, OnvifDriver) else streams[0].source.port
-    about = learned_of(probe, streams, address=found[1], endpoint="", port=port)
+    about = learned_of(probe, streams, driver, address=found[1], endpoint="", port=port)
     return LearnedDevice(about, (LearnedChannel(0, streams),))

@@ -49,7 +49,7 @@ from gateway.core.secrets import load_seal_key, load_verify_key
 from gateway.core.supervise import FaultSink, contained
 from gateway.core.ticket import open_ticket
 from gateway.roofs.activation import Activation, doubted
-from gateway.roofs.camera_driver import onvif_driver
+from gateway.roofs.camera_driver import onvif_driver, with_known_place
 from gateway.roofs.camera_lan import CameraLan
 from gateway.roofs.camera_settings import SettingsDesk, stream_spec
 from gateway.roofs.listening import listen_of
@@ -104,7 +104,7 @@ class Drivers:
     async def learn(self, order: AdoptOrder) -> Device:
         """Ask a camera or recorder everything; its login is sent at most once."""
         gate = LoginGate(order.login, clear_text=order.clear_text)
-        found = self.searching.found.get((order.address, order.endpoint))
+        found = with_known_place(self.searching.found.get((order.address, order.endpoint)), order)
         path, rtsp_port, rtsp_tls = rtsp_place(order.rtsp_path)
         wish = Wish(path, rtsp_port, read_channels(order.channels) if order.channels else None, rtsp_tls)
         kit = Kit(self.clock, self.pool, self.network, self.films)
@@ -202,6 +202,8 @@ def new_camera(learned: Learned, order: AdoptOrder, channel: int = 0) -> NewCame
         model=learned.model,
         firmware=learned.firmware,
         streams=tuple(map(stream_spec, learned.streams)),
+        onvif_path=learned.onvif_path,
+        onvif_tls=learned.onvif_tls,
     )
 
 
@@ -273,6 +275,17 @@ def start_budget(config: Config, clock: Clock) -> StartBudget:
     return StartBudget(clock, max_logins=cameras.max_logins, connects_per_s=cameras.max_connects_per_s)
 
 
+def desk_and_doctor(
+    config: Config, clock: Clock, player: StreamPlayer, pool: CallPool, lan: CameraLan
+) -> tuple[SettingsDesk, BoxDoctor]:
+    """Return those who ask cameras of ours when a person wants it; they share what they learn of each."""
+    visits = OnvifVisits(clock, pool)
+    return (
+        SettingsDesk(config, clock, player, visits, lan.time_for),
+        BoxDoctor(config, clock, visits, lan.time_for, lan.leases),
+    )
+
+
 @contextlib.asynccontextmanager
 async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]:
     """Run the recorder while entered."""
@@ -306,7 +319,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             witness=drivers,
         )
         lan = CameraLan(config, clock, LeaseBook(db, clock), on_fault)
-        visits = OnvifVisits(clock, drivers.pool)
+        desk, doctor = desk_and_doctor(config, clock, network, drivers.pool, lan)
         parts = Parts(
             db=db,
             journal=journal,
@@ -321,14 +334,14 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             activator=Activation(clock, drivers.pool, drivers.searching.found_at),
             pending=PendingLogins(db, seal, clock),
             open_ticket=grants(config, clock),
-            settings=(SettingBook(db, seal, journal, clock), SettingsDesk(config, clock, network, visits)),
+            settings=(SettingBook(db, seal, journal, clock), desk),
             watched=network.fast,
             daemon=DaemonFacts("vuon-recorder", clock).as_dict,
             lan=lan.facts,
             clock=clock,
             on_fault=on_fault,
             listen=listen_of(config, clock, drivers.pool),
-            doctor=BoxDoctor(config, clock, visits),
+            doctor=doctor,
         )
         async with Recorder(parts, settings(config)) as recorder, lan:
             log.info("recorder.ready", cameras=len(recorder.cameras.all()), volumes=len(config.volumes))

@@ -7,8 +7,9 @@ ONVIF, is still judged by what was measured; a report carries no address of a st
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,7 +22,7 @@ from drivers.doctor.said import Measured, Said, StreamMeasured, facts_of
 from drivers.gate import LoginGate
 from drivers.onvif import checkup
 from drivers.onvif.driver import OnvifDriver
-from drivers.settings import ORDER
+from drivers.settings import ORDER, takes_fallback
 from gateway.core.clock import Clock
 from gateway.core.config import Config
 from gateway.core.media import Codec
@@ -30,8 +31,12 @@ from gateway.core.typed import quoted
 from gateway.roofs.camera_settings import posix_zone
 from gateway.roofs.onvifvisits import OnvifVisits
 from recorder.host import Gate
-from recorder.registry import Camera
+from recorder.registry import Camera, NewCamera
 from recorder.service_doctor import Seen, StreamSeen
+
+
+async def _no_leases() -> Mapping[str, IPv4Address]:
+    return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,10 @@ class BoxDoctor:
     config: Config
     clock: Clock
     visits: OnvifVisits
+    time_for: Callable[[str], str | None] = lambda _: None
+    """Our own time server as the host given reaches it (`CameraLan.time_for`)."""
+    leases: Callable[[], Awaitable[Mapping[str, IPv4Address]]] = _no_leases
+    """The addresses the box gives, by MAC."""
 
     async def visit(self, camera: Camera, gate: Gate) -> Said:
         """Ask an ONVIF camera what it is set to; others have no words for it."""
@@ -48,7 +57,8 @@ class BoxDoctor:
             return Said()
         assert isinstance(gate, LoginGate)  # the recorder knows the gates it was given by a protocol only
         async with self.visits.to(camera, gate) as driver:
-            return await checkup.look(driver)
+            said = await checkup.look(driver)
+        return said.with_lease() if said.dhcp and is_leased(camera, await self.leases()) else said
 
     def judge(self, seen: Seen, said: Said) -> dict[str, Any]:
         """Judge a camera by what was measured and what it says of itself."""
@@ -56,13 +66,15 @@ class BoxDoctor:
         zone = posix_zone(ZoneInfo(self.config.site.timezone), self.clock.now_ms())
         facts = facts_of(measured(seen, sub_streams=self.config.recording.sub_streams), said, zone)
         place = {"camera": quoted(about.name), "address": about.address}
-        return as_row(examine(CAMERA_FAULTS.values(), facts, place, self._beyond(about.driver)))
+        return as_row(examine(CAMERA_FAULTS.values(), facts, place, self._beyond(about, said)))
 
-    def _beyond(self, driver: str) -> frozenset[str]:
-        """Return what cannot be set from here: anything of a camera without ONVIF, the time without a server."""
-        if driver != OnvifDriver.name:
+    def _beyond(self, about: NewCamera, said: Said) -> frozenset[str]:
+        """Return what cannot be set from here: anything of a camera without ONVIF, the time without a server for it."""
+        if about.driver != OnvifDriver.name:
             return frozenset(ORDER)
-        return frozenset() if self.config.cameras.ntp_server else frozenset({"time.ntp", "time.clock"})
+        if self.config.cameras.ntp_server or takes_fallback(said.settings, self.time_for(about.address)):
+            return frozenset()
+        return frozenset({"time.ntp", "time.clock"})
 
     async def box(self, cameras: Sequence[Camera], *, time_trusted: bool) -> dict[str, Any]:
         """Ask the modems of our networks what they let in, and judge it."""
@@ -71,6 +83,12 @@ class BoxDoctor:
         addresses = frozenset(camera.about.address for camera in cameras)
         facts = BoxFacts(time_trusted, told.forwards, addresses, told.uplink_bps, told.whole)
         return as_row(examine(BOX_FAULTS.values(), facts, {}))
+
+
+def is_leased(camera: Camera, leases: Mapping[str, IPv4Address]) -> bool:
+    """Say whether the box gave a camera its address, and will not give it another one; a MAC that is known decides."""
+    mac, address = camera.about.identity.mac, camera.about.address
+    return address in {str(ours) for known, ours in leases.items() if mac in ("", known)}
 
 
 def measured(seen: Seen, *, sub_streams: bool) -> Measured:

@@ -27,6 +27,14 @@ async def onvif_audio() -> None:
         assert (await soap(cam, "GetProfiles", "tr2")).all("AudioEncoder")
 
 
+async def device_path() -> None:
+    async with camera(device_path="/onvif/device") as cam:
+        assert (await soap(cam, "GetDeviceInformation", "tds")).status == 404
+        told = await soap(cam, "GetServices", "tds", path="/onvif/device")
+        assert told.all("XAddr")[0].endswith("/onvif/device")
+        assert cam.calls == {"lost.GetDeviceInformation": 1, "onvif.GetServices": 1}
+
+
 async def z_only() -> None:
     async with camera(z_only=True) as cam:
         end = datetime.fromtimestamp(cam.state.now_ms() / 1000 + 600, UTC)
@@ -96,6 +104,7 @@ ONVIF_QUIRKS = {
     proof.__name__: proof
     for proof in (
         onvif_audio,
+        device_path,
         z_only,
         no_renew,
         subscriptions_leak,

@@ -102,6 +102,8 @@ async def test_everything_is_learned() -> None:
         clock_skew_ms=0,
         login_mode=LoginMode.WSSE,
         channels=1,
+        onvif_path="/onvif/device_service",
+        onvif_tls=False,
     )
     assert (main.role, main.source.path, main.codec, main.width, main.gop) == (
         StreamRole.MAIN,

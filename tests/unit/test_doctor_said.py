@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.doctor.facts import CameraFacts
+from drivers.doctor.faults import CAMERA_FAULTS
 from drivers.doctor.firmware import ADVISORIES, advisory_for, build_date
 from drivers.doctor.passwords import is_factory
 from drivers.doctor.said import Measured, Said, StreamMeasured, clock_of, facts_of, profile_of
@@ -61,6 +62,19 @@ def test_a_camera_that_says_nothing_leaves_its_settings_unknown() -> None:
     )
     assert {getattr(found, name) for name in names} == {None}
     assert (found.state, found.main.codec, found.main.profile, found.main.gop_s) == ("up", Codec.H264, "Baseline", None)
+
+
+@pytest.mark.parametrize(
+    ("dhcp", "leased", "told"), [(True, False, True), (True, True, False), (False, False, False), (None, False, None)]
+)
+def test_an_address_that_the_box_gives_for_ever_does_not_change(
+    dhcp: bool | None, leased: bool, told: bool | None
+) -> None:
+    """DHCP is a fault where another one gives the address; what the camera does not tell stays unknown."""
+    said = Said(dhcp=dhcp)
+    found = facts_of(WELL, said.with_lease() if leased else said, "ICT-7")
+    assert found.dhcp is told
+    assert CAMERA_FAULTS["dhcp_address"].test(found) is told
 
 
 def test_the_stream_is_believed_before_the_words() -> None:

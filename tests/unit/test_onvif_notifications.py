@@ -45,6 +45,24 @@ def test_a_message_is_read_whole() -> None:
     assert event.topic == "tns1:VideoSource/MotionAlarm"
     assert (event.state, event.kind, event.source, event.initial) == (True, EventKind.MOTION, "vsc0", False)
     assert (event.camera_ms, event.received_ms) == (NOW_MS, NOW_MS + 500)
+    assert (event.video_source, event.video_configuration) == ("", "vsc0")
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "configuration"),
+    [
+        ("Source", "vsc0", ""),
+        ("VideoSourceToken", "vsc0", ""),
+        ("VideoSourceConfigurationToken", "", "vsc0"),
+        ("InputToken", "", ""),
+        ("VideoAnalyticsConfigurationToken", "", ""),
+    ],
+)
+def test_a_picture_is_named_by_its_source_or_its_configuration(name: str, source: str, configuration: str) -> None:
+    """And by nothing else: an input may have the token of a lens."""
+    told = message().replace("VideoSourceConfigurationToken", name)
+    (event,) = events_in(xml.parse(answer(told), 1 << 20), NOW_MS, 0)
+    assert (event.source, event.video_source, event.video_configuration) == ("vsc0", source, configuration)
 
 
 def test_the_cameras_clock_is_set_right() -> None:

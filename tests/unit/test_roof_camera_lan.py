@@ -78,6 +78,36 @@ async def test_what_is_switched_off_is_not_there() -> None:
         assert box.facts() == {"time": None, "addresses": None}
 
 
+async def test_a_camera_is_told_where_it_gets_our_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our address in its own network, at the port cameras ask, by a clock that is sure; else none."""
+    text = "[cameras]\ntime_port = 0\nloopback = true\n"
+    clock = FakeClock()
+    async with lan(text, clock, LO) as box:
+        await until(lambda: time_of(box)["served"] == ["127.0.0.1"])
+        assert box.time_for("127.0.1.11") is None, "no camera asks another port than 123"
+        monkeypatch.setattr("drivers.lan.sntp.PORT", 0)
+        assert box.time_for("127.0.1.11") == "127.0.0.1"
+        assert box.time_for("10.0.0.1") is None
+        assert box.time_for("camera.local") is None
+        clock.distrust()
+        assert box.time_for("127.0.1.11") is None
+    assert box.time_for("127.0.1.11") is None
+
+
+class Given(NoBook):
+    """One lease."""
+
+    async def leases(self) -> Mapping[str, IPv4Address]:
+        return {"02:00:00:00:00:01": IPv4Address("10.0.0.1")}
+
+
+async def test_leases_count_while_we_serve_them() -> None:
+    """A box that was told to give no addresses any more keeps nobody's address as it is."""
+    ordered = config('[camera_lan]\ninterface = "eth1"\nrange = "10.0.0.1-10.0.0.9"\n')
+    assert await CameraLan(ordered, FakeClock(), Given(), fault).leases() == await Given().leases()
+    assert await CameraLan(config(""), FakeClock(), Given(), fault).leases() == {}
+
+
 async def test_a_taken_port_is_told_with_its_remedy() -> None:
     """Which port of which address, and the network that the other program should serve."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:

@@ -76,6 +76,21 @@ async def test_without_a_time_server_cameras_keep_theirs() -> None:
         assert change.after == "10.0.0.5", "and the clock that comes along was not chosen"
 
 
+async def test_a_camera_without_a_time_server_is_offered_this_box() -> None:
+    """By the plan alone: nothing is set by itself, a server that is there stays, and the configured one goes first."""
+    keys = SettingsWish(frozenset({"time.ntp"}))
+    async with settings_bench() as bench:
+        offering = replace(desk(Player()), time_for={bench.camera.address: "127.0.0.1"}.get)
+        (change,) = await offering.plan(adopted(bench), gate(), keys)
+        assert (change.before, change.after, bench.camera.state.ntp_servers) == ("", "127.0.0.1", [])
+        configured = replace(desk(Player(), ntp_server="10.0.0.5"), time_for=offering.time_for)
+        assert [c.after for c in await configured.plan(adopted(bench), gate(), keys)] == ["10.0.0.5"]
+        bench.camera.state.ntp_servers = ["10.9.9.9"]
+        assert await offering.plan(adopted(bench), gate(), keys) == []
+        bench.camera.state.ntp_servers, bench.camera.state.ntp_from_dhcp = [], True
+        assert await offering.plan(adopted(bench), gate(), keys) == []
+
+
 async def test_what_is_no_setting_and_what_cannot_be_set() -> None:
     """A key is named before the camera is asked; a camera known by its stream only has no settings."""
     async with settings_bench() as bench:

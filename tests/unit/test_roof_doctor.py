@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from gateway.core.media import Codec, CodecConfig
 from gateway.core.model import CameraId, Login, PublicId, Secret, StreamId, StreamRole
 from gateway.core.typed import quoted
 from gateway.roofs.onvifvisits import OnvifVisits
-from gateway.roofs.recorder_doctor import BoxDoctor, measured
+from gateway.roofs.recorder_doctor import BoxDoctor, is_leased, measured
 from recorder.camera import State
 from recorder.checklist import Checklist, View
 from recorder.meter import MeterFacts
@@ -22,6 +23,7 @@ from recorder.registry import Camera, Stream
 from recorder.service_doctor import Seen, StreamSeen
 from recorder.vision.client import Sight
 from recorder.vision.pipe import Look
+from tests.fakes.camera_settings import Hurry, adopted, settings_bench
 from tests.fakes.clock import FakeClock
 from tests.fakes.igd import igd
 from tests.fakes.recording import new_camera
@@ -94,6 +96,60 @@ def test_what_cannot_be_set_from_here_is_no_offer() -> None:
     assert served == {"audio_on": True, "clock_skew": True, "no_ntp": True}
     rtsp = replace(seen().camera, about=replace(onvif, driver="rtsp"))
     assert set(fixable(doctor(), seen(camera=rtsp)).values()) == {False}
+
+
+@pytest.mark.parametrize(
+    ("server", "ours", "fixable"),
+    [("", "10.0.0.9", True), ("10.0.0.9", "10.0.0.9", True), ("10.7.7.7", "10.0.0.9", False), ("", None, False)],
+    ids=["none set", "ours set", "another set", "no time served"],
+)
+def test_a_clock_is_put_right_by_our_own_time_server_where_there_is_no_other(
+    server: str, ours: str | None, fixable: bool
+) -> None:
+    """What the plan would offer, the doctor offers; and nothing else."""
+    words = Said({"time.clock": "manual +300 s", "time.ntp": server})
+    at = replace(seen().camera, about=replace(seen().camera.about, driver="onvif"))
+    report = replace(doctor(), time_for=lambda _: ours).judge(seen(camera=at), words)
+    faults = {fault["code"]: fault["fixable"] for fault in report["faults"]}
+    assert faults == {"clock_skew": fixable, "no_ntp": fixable}
+
+
+@pytest.mark.parametrize(
+    ("leases", "ours"),
+    [
+        ({"02:00:00:00:00:01": "10.0.0.1"}, True),
+        ({"02:00:00:00:00:01": "10.0.0.7"}, False),
+        ({"02:00:00:00:00:02": "10.0.0.1"}, False),
+        ({}, False),
+    ],
+)
+def test_an_address_is_ours_if_we_gave_it_to_this_very_camera(leases: dict[str, str], ours: bool) -> None:
+    """A camera whose MAC nobody knows is taken by its address alone."""
+    book = {mac: IPv4Address(address) for mac, address in leases.items()}
+    assert is_leased(seen().camera, book) is ours
+    about = seen().camera.about
+    nameless = replace(seen().camera, about=replace(about, identity=replace(about.identity, mac="")))
+    assert is_leased(nameless, book) is ("10.0.0.1" in leases.values())
+
+
+@pytest.mark.anyio
+async def test_the_doctor_tells_no_fault_of_an_address_we_gave() -> None:
+    """Only where the camera says DHCP: with a lease of ours it is none, with another's it is."""
+    async with settings_bench(dhcp=True) as bench:
+        camera = adopted(bench)
+
+        async def told(leases: dict[str, str]) -> bool:
+            async def given() -> dict[str, IPv4Address]:
+                return {mac: IPv4Address(address) for mac, address in leases.items()}
+
+            box = BoxDoctor(Config(), Hurry(), OnvifVisits(Hurry()), leases=given)
+            said = await box.visit(camera, LoginGate(camera.about.login))
+            codes = {fault["code"] for fault in box.judge(seen(camera=camera), said)["faults"]}
+            return "dhcp_address" in codes
+
+        assert not await told({"02:00:00:00:00:01": bench.camera.address})
+        assert await told({"02:00:00:00:00:01": "127.0.1.250"})
+        assert await told({})
 
 
 def test_a_factory_login_is_known_without_sending_it() -> None:

@@ -238,6 +238,26 @@ def test_the_standard_wish_asks_for_no_factory_password_and_no_mask() -> None:
     assert want.own_user is True
 
 
+@pytest.mark.parametrize(
+    ("now", "offered"),
+    [
+        ({"time.ntp": "", "time.clock": "manual"}, {"time.ntp", "time.clock"}),
+        ({"time.ntp": "", "time.clock": "ntp"}, {"time.ntp"}),
+        ({"time.ntp": "192.168.1.2", "time.clock": "manual"}, {"time.clock"}),
+        ({"time.ntp": "192.168.1.2", "time.clock": "ntp"}, set()),
+        ({"time.ntp": "pool.ntp.org", "time.clock": "manual"}, set()),
+        ({"time.ntp": "dhcp", "time.clock": "ntp +90 s"}, set()),
+        ({"time.clock": "manual"}, set()),
+    ],
+    ids=["none", "none by ntp", "half done", "done", "another", "dhcp", "does not tell"],
+)
+def test_only_a_camera_without_a_time_server_is_offered_ours(now: dict[str, str], offered: set[str]) -> None:
+    """What a person set stays, what the camera does not tell stays, and a plan that was carried out is empty."""
+    want = rules.standard(ABOUT, BoxFacts(ntp_fallback="192.168.1.2"))
+    assert {key for key in plan(now, want) if key in ("time.ntp", "time.clock")} == offered
+    assert {key for key in plan(now, rules.narrowed(want, {"time.ntp"})) if key.startswith("time")} == offered
+
+
 def test_a_recorder_keeps_its_login() -> None:
     """All its channels share it, whether that is known before or found while reading."""
     assert rules.standard(Probe("onvif", LoginMode.WSSE, channels=16), BOX).own_user is None
