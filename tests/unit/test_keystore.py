@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from gateway.core.errors import BadInput, ConfigError, KeyLocked, PassphraseRefused
 from gateway.core.keysheet import RecoveryKey, encode_sheet
 from gateway.core.model import Secret
-from recorder import keycard, keyplace, keystore
+from recorder import keycard, keyplace
 from recorder.keystore import KeyStore, Proof, Unlock
 from recorder.passphrase import Kdf
 from recorder.school import public_of, wrap
@@ -356,7 +356,6 @@ def _cut_after(patch: pytest.MonkeyPatch, left: list[int]) -> None:
     patch.setattr(keyplace, "shred", counted(keyplace.shred))
     patch.setattr(Path, "replace", counted(Path.replace))
     patch.setattr(Path, "unlink", counted(Path.unlink))
-    patch.setattr(keystore, "write_card", counted(keystore.write_card))
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b"not json", b'{"format": 9}', b"[" * 100])

@@ -85,7 +85,7 @@ async def exported(box: RecorderBox, camera: str, from_ms: int, to_ms: int) -> b
 
 def shows_the_canary(mp4: bytes) -> bool:
     """Decode the film and compare its pictures with the canary, block by block."""
-    with av.open(BytesIO(mp4)) as container:
+    with av.open(BytesIO(mp4), "r") as container:
         frames = [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
     assert len(frames) > canary.GOP
     assert frames[0].shape == (canary.HEIGHT, canary.WIDTH)
