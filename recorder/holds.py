@@ -70,7 +70,7 @@ def read_placed(connection: sqlite3.Connection, reasons: HoldReasons) -> list[Pl
     """Return the holds as people placed them, oldest first."""
     rows = connection.execute(
         "SELECT hold.*, camera.public_id AS camera FROM hold JOIN camera ON camera.id = camera_id ORDER BY hold.id"
-    )
+    ).fetchall()
     return [
         Placed(
             PublicId(row["public_id"]),

@@ -32,7 +32,7 @@ def sign_proof(facts: Mapping[str, Any], key: Ed25519PrivateKey) -> dict[str, An
     """Return the proof of an erasure that is done; BadInput while it is not."""
     if facts.get("done_ms") is None:
         raise BadInput("this erasure is not finished", case="erase_running", key="erasure")
-    whole = {"format": FORMAT, "how": HOW, **facts}
+    whole = {**facts, "format": FORMAT, "how": HOW}
     public = key.public_key().public_bytes_raw()
     return {
         "facts": whole,

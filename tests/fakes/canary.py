@@ -100,7 +100,7 @@ def found_in(data: bytes) -> list[str]:
 def _spelled(name: str, data: bytes) -> bool:
     """Look for a name in every spelling that a database or log would use."""
     forms = [name.encode(), name.encode("utf-16-le"), name.encode("unicode_escape"), name.encode().hex().encode()]
-    return any(form in data for form in forms) or name.rsplit(maxsplit=1)[-1].encode() + b"\0" in data
+    return any(form in data for form in forms)
 
 
 def every_byte(root: Path) -> bytes:

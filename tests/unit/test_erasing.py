@@ -41,7 +41,8 @@ async def film(box: RecorderBox, number: int) -> str:
     session.fail(CameraClosed("over"))
 
     async def closed() -> bool:
-        return len((await box.call("segments", camera=camera, closed_only=True))["segments"]) >= 2
+        rows = (await box.call("segments", camera=camera, closed_only=True))["segments"]
+        return sum(row["duration_ms"] for row in rows) >= 11_900
 
     await box.until(closed)
     return camera
