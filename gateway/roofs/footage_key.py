@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gateway.core.clock import Clock
 from gateway.core.config import Config
+from gateway.core.secrets import SealKey, load_seal_key
 from recorder.keyplace import credentials_folder
 from recorder.keystore import KeyStore
 from recorder.segment import ENC_AES256GCM, ENC_CHACHA20
@@ -36,10 +37,14 @@ def cipher_here(path: Path = CPUINFO) -> int:
         return ENC_AES256GCM
 
 
-def key_store(config: Config, clock: Clock) -> KeyStore | None:
-    """Return the loaded key store, None if footage is not to be encrypted. OSError, ConfigError; blocks."""
+def keys_of(config: Config, clock: Clock) -> tuple[SealKey, KeyStore | None]:
+    """Return what seals the recorder's own columns, and the loaded key of the footage (None: it is not encrypted).
+
+    OSError, ConfigError; blocks.
+    """
+    seal = load_seal_key(config.paths.keys / "recorder-seal.key")
     if not config.recording.encrypt:
-        return None
+        return seal, None
     keys = KeyStore(config.paths.keys, config.recording.unlock, clock, credentials=credentials_folder(os.environ))
     keys.load()
-    return keys
+    return seal, keys

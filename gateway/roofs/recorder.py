@@ -46,14 +46,14 @@ from gateway.core.errors import BadInput, CameraUnreachable, CameraUnsupported, 
 from gateway.core.log import fault_sink, get_logger
 from gateway.core.model import Grant, Login
 from gateway.core.privileges import keep_from_children
-from gateway.core.secrets import load_seal_key, load_verify_key
+from gateway.core.secrets import load_verify_key
 from gateway.core.supervise import FaultSink, contained
 from gateway.core.ticket import open_ticket
 from gateway.roofs.activation import Activation, doubted
 from gateway.roofs.camera_driver import onvif_driver, with_known_place
 from gateway.roofs.camera_lan import CameraLan
 from gateway.roofs.camera_settings import SettingsDesk, stream_spec
-from gateway.roofs.footage_key import cipher_here, key_store
+from gateway.roofs.footage_key import cipher_here, keys_of
 from gateway.roofs.listening import listen_of
 from gateway.roofs.main import run_daemon
 from gateway.roofs.named_drivers import films, learn_named
@@ -85,6 +85,7 @@ from recorder.store import Store
 from recorder.vision.client import VisionClient
 from recorder.writer import WriterOptions
 
+log = get_logger("recorder")
 CLOSE_S = 8.0
 """What a disk gets to take the last pictures: every segment is closed within 10 s of SIGTERM."""
 
@@ -292,11 +293,8 @@ def desk_and_doctor(
 @contextlib.asynccontextmanager
 async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]:
     """Run the recorder while entered."""
-    log = get_logger("recorder")
     on_fault = fault_sink(log)
-    seal = load_seal_key(config.paths.keys / "recorder-seal.key")
-    keys = await anyio.to_thread.run_sync(key_store, config, clock)
-
+    seal, keys = await anyio.to_thread.run_sync(keys_of, config, clock)
     async with Database(config.paths.database("cameras"), DATABASE) as db, RtspNetwork(clock) as network:
         journal = Journal(db, clock)
         await journal.load()

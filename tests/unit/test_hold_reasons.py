@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -87,11 +88,16 @@ async def _old_hold_of_another(path: Path) -> None:
         )
 
 
+def _add(row: tuple[str, str], connection: sqlite3.Connection) -> None:
+    connection.execute("INSERT INTO volume VALUES (?, ?, 1)", row)
+
+
 async def test_scrubbing_keeps_everything_else(tmp_path: Path) -> None:
     """After the rewriting every row is there, writes go on, and the log is empty."""
     async with Database(tmp_path / "a.db", [MIGRATIONS]) as db:
         for number in range(50):
-            await db.write(lambda con, n=number: con.execute("INSERT INTO volume VALUES (?, ?, 1)", (str(n), "v" * 16)))
+            row = (str(number), "v" * 16)
+            await db.write(partial(_add, row))
         await db.write(lambda con: con.execute("DELETE FROM volume WHERE path = '7'"))
         await db.scrub()
         assert (tmp_path / "a.db-wal").stat().st_size == 0

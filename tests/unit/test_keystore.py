@@ -1,68 +1,25 @@
-"""The school's key over its life: made, shut, opened, changed, handed over; a cut at any instant loses nothing."""
+"""The school's key over its life: made, shut, opened, changed, handed over; guesses slowed down."""
 
 from __future__ import annotations
 
-import os
 import stat
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from gateway.core.errors import BadInput, ConfigError, KeyLocked, PassphraseRefused
-from gateway.core.keysheet import RecoveryKey, encode_sheet
+from gateway.core.errors import BadInput, ConfigError, PassphraseRefused
+from gateway.core.keysheet import RecoveryKey
 from gateway.core.model import Secret
-from recorder import keycard, keyplace
-from recorder.keystore import KeyStore, Proof, Unlock
-from recorder.passphrase import Kdf
-from recorder.school import public_of, wrap
-from tests.fakes.clock import FakeClock
-
-FAST = Kdf(64, 1, 1)
-OLD, NEW, WRONG = Secret("bông hoa mười giờ nở"), Secret("con trâu ăn cỏ đồng xa"), Secret("không phải câu này đâu")
-
-
-class School:
-    """A key store that can be started again, and footage keys wrapped at different times."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.clock = folder, FakeClock()
-        self.written: list[tuple[bytes, tuple[object, ...]]] = []
-
-    def start(self, mode: Unlock = "passphrase", credentials: Path | None = None) -> KeyStore:
-        store = KeyStore(self.folder, mode, self.clock, credentials=credentials, kdf=FAST)
-        store.load()
-        return store
-
-    def write(self, store: KeyStore) -> int:
-        """Wrap a data key as footage does; return its number."""
-        key = os.urandom(32)
-        self.written.append((key, tuple(wrap(public, key, b"") for public in store.school.recipients)))
-        return len(self.written) - 1
-
-    def readable(self, store: KeyStore) -> list[int]:
-        """Return which of the data keys the store opens."""
-        found = []
-        for number, (key, wrapped) in enumerate(self.written):
-            try:
-                assert store.school.unwrap(wrapped, b"") == key  # type: ignore[arg-type] # as `write` made them
-                found.append(number)
-            except KeyLocked:
-                continue
-        return found
+from recorder.keystore import Proof
+from recorder.school import public_of
+from tests.fakes.key_school import NEW, OLD, WRONG, School, sheet
 
 
 @pytest.fixture
 def school(tmp_path: Path) -> School:
     """An empty key folder."""
     return School(tmp_path)
-
-
-def sheet() -> tuple[Secret, bytes]:
-    """Return a recovery holder's sheet as typed, and its public half."""
-    private = X25519PrivateKey.generate().private_bytes_raw()
-    return Secret("\n".join(encode_sheet(RecoveryKey(1, private)))), public_of(private)
 
 
 def test_a_box_opens_itself(school: School) -> None:
@@ -214,9 +171,10 @@ def test_each_recovery_holder_opens_alone(school: School) -> None:
     store.turn(Proof(OLD), NEW)
     school.write(store)
     for text, _ in sheets:
-        again = school.start()
-        again.unlock(Proof(sheet=text))
-        assert school.readable(again) == [0, 1, 2]
+        opened = school.start()
+        opened.unlock(Proof(sheet=text))
+        assert school.readable(opened) == [0, 1, 2]
+    again = school.start()
     again.set_passphrase(Proof(sheet=sheets[0][0]), OLD)
     school.start().unlock(Proof(OLD))
 
@@ -284,78 +242,6 @@ def test_a_systemd_credential_is_the_key(school: School, tmp_path: Path, name: s
     again.turn(None, None)  # the new key is a file until it is sealed too
     assert again.status()["place"] == "file"
     assert school.readable(school.start("box", credentials)) == [0]
-
-
-class CutError(Exception):
-    """The power went."""
-
-
-ACTS: dict[str, tuple[Unlock, Callable[[KeyStore], None]]] = {
-    "rotate the box's key": ("box", lambda store: store.turn(None, None)),
-    "rotate under a passphrase": ("passphrase", lambda store: store.turn(Proof(OLD), None)),
-    "first passphrase": (
-        "box",
-        lambda store: (setattr(store, "mode", "passphrase"), store.set_passphrase(None, OLD))[0],
-    ),
-    "new passphrase": ("passphrase", lambda store: store.set_passphrase(Proof(OLD), NEW)),
-    "a holder": ("box", lambda store: store.set_holder(None, 1, sheet()[1])),
-}
-
-
-@pytest.mark.parametrize("act", ACTS)
-def test_a_cut_at_any_step_loses_no_footage(school: School, monkeypatch: pytest.MonkeyPatch, act: str) -> None:
-    """Killed before each write in turn: the next start finds one whole state, and what was written opens."""
-    mode, change = ACTS[act]
-    for cut in range(1, 12):
-        folder = school.folder / str(cut)
-        folder.mkdir()
-        one = School(folder)
-        store = one.start(mode)
-        if mode == "passphrase":
-            store.set_passphrase(None, OLD)
-        one.write(store)
-        left = [cut]
-        with monkeypatch.context() as patch:
-            _cut_after(patch, left)
-            try:
-                change(store)
-                done = True
-            except CutError:
-                done = False
-        again = one.start(mode if act != "first passphrase" else "passphrase")
-        if not again.school.unlocked:
-            with_old = True
-            try:
-                again.unlock(Proof(OLD))
-            except PassphraseRefused:
-                with_old = False
-            if not with_old:
-                again.unlock(Proof(NEW))
-        one.write(again)
-        assert one.readable(again) == [0, 1], cut
-        assert not (folder / "footage.key.next").exists()
-        if done:
-            return
-    raise AssertionError("the act has more steps than were cut")
-
-
-def _cut_after(patch: pytest.MonkeyPatch, left: list[int]) -> None:
-    """Let that many steps on the disk pass; the next one never happens."""
-
-    def counted(real: Callable[..., object]) -> Callable[..., object]:
-        def step(*args: object, **kwargs: object) -> object:
-            left[0] -= 1
-            if left[0] < 1:
-                raise CutError
-            return real(*args, **kwargs)
-
-        return step
-
-    patch.setattr(keycard, "write_whole", counted(keycard.write_whole))
-    patch.setattr(keyplace, "write_whole", counted(keyplace.write_whole))
-    patch.setattr(keyplace, "shred", counted(keyplace.shred))
-    patch.setattr(Path, "replace", counted(Path.replace))
-    patch.setattr(Path, "unlink", counted(Path.unlink))
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b"not json", b'{"format": 9}', b"[" * 100])
