@@ -2,15 +2,15 @@
 
 Owns the carrying out of `recorder.erasures`. Invariants: every key of a disk is overwritten and gone from the medium
 before the first of its files is unlinked, so that a cut in the middle leaves files nobody can open, never keys
-without an order to erase them; what a kill interrupts goes on at the next start; an order is done when every disk
-that ever held footage was emptied, so a disk that is away keeps it waiting.
+without an order to erase them; what a kill interrupts goes on at the next start; an order is done when every disk of
+the configuration was emptied, so one that is away keeps it waiting (one that was given up is named in the proof).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import anyio
@@ -45,7 +45,8 @@ class Around:
     """Held while files go, as by retention."""
     stop: Callable[[PublicId], Awaitable[None]]
     """Stops a camera's task if it runs, and drops its stills."""
-    known_volumes: Callable[[], Awaitable[set[PublicId]]]
+    known_volumes: Callable[[], Awaitable[Mapping[str, PublicId]]]
+    """The disks that ever held footage, by path."""
     destroy_keys: Callable[[], None]
     """Takes the school's private keys away (erasing the whole box)."""
     lifted: Callable[[], Awaitable[object]]
@@ -100,7 +101,8 @@ class Eraser:
         await self._around.stop(erasure.camera)
         await self._around.lifted()
         streams = await self._book.streams(erasure.camera)
-        waiting = await self._around.known_volumes()
+        used = {str(slot.options.path) for slot in self._around.slots}
+        waiting = {volume for path, volume in (await self._around.known_volumes()).items() if path in used}
         for slot in self._around.slots:
             opened = slot.opened
             if opened is not None:

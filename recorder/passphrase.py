@@ -114,9 +114,8 @@ class TryGate:
         """Stand around one try; PassphraseRefused (reason wait, retry_after_s) while paused."""
         now_ns = self._clock.mono_ns()
         if self._open_ns is not None and now_ns < self._open_ns:
-            raise PassphraseRefused(
-                "too many wrong tries", reason="wait", retry_after_s=1 + (self._open_ns - now_ns) // 10**9
-            )
+            wait_s = 1 + (self._open_ns - now_ns) // 10**9
+            raise PassphraseRefused("too many wrong tries", reason="wait", case="key_wait", retry_after_s=wait_s)
         try:
             yield
         except PassphraseRefused:

@@ -233,15 +233,12 @@ class Recorder:
             for item in [camera] if camera else [task.camera.public_id for task in self.cameras.all()]:
                 await self.cameras.retire(item)
 
-        async def known() -> set[PublicId]:
-            return set((await parts.registry.volumes()).values())
-
         return Around(
             slots=parts.store.slots,
             clock=parts.clock,
             deleting=self.cleaner.deleting,
             stop=stop,
-            known_volumes=known,
+            known_volumes=parts.registry.volumes,
             destroy_keys=parts.keys.destroy if parts.keys is not None else lambda: None,
             lifted=self.holds.copy,
         )

@@ -50,6 +50,8 @@ class EraseService:
     async def status(self, request: Request) -> Reply:
         """Say how far an order is: the facts a proof is made of once `state` is done."""
         erasure, volumes = await self._book.find(id_param(request, "erasure"))
+        emptied = {row["volume"] for row in volumes}
+        elsewhere = sorted(set((await self._registry.volumes()).values()) - emptied)
         facts: dict[str, Any] = {
             "erasure": erasure.id,
             "scope": "box" if erasure.camera == ALL else "camera",
@@ -58,6 +60,7 @@ class EraseService:
             "holds_lifted": erasure.holds,
             "ordered_ms": erasure.ordered_ms,
             "done_ms": erasure.done_ms,
+            "not_there": elsewhere,
             "volumes": [{key: row[key] for key in ("volume", "keys", "files", "bytes", "done_ms")} for row in volumes],
         }
         return Reply({"state": erasure.state, "facts": facts})

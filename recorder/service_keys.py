@@ -16,6 +16,7 @@ import anyio
 import anyio.to_thread
 
 from gateway.core.errors import BadInput, PassphraseRefused
+from gateway.core.finish import to_the_end
 from gateway.core.model import Secret
 from gateway.core.wire import Handler, Reply, Request
 from recorder.journal import Journal
@@ -31,7 +32,7 @@ class KeyService:
     def __init__(self, keys: KeyStore | None, forget: Callable[[], None], journal: Journal) -> None:
         """Take `forget`, which drops the opened keys of all disks; `keys` None: the box does not encrypt."""
         self._keys, self._forget, self._journal = keys, forget, journal
-        self._one = anyio.Lock()
+        self._busy = False
         self._threads = anyio.CapacityLimiter(1)
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -96,17 +97,18 @@ class KeyService:
         keys = self._keys
         if keys is None:
             raise BadInput("this box does not encrypt its recordings", case="no_key", key="encrypt")
-        try:
-            self._one.acquire_nowait()
-        except anyio.WouldBlock as error:
-            raise PassphraseRefused("another try is under way", reason="wait", retry_after_s=1) from error
-        try:
-            with anyio.CancelScope(shield=True):  # a changed card is told, whoever went away
-                await anyio.to_thread.run_sync(act, keys, limiter=self._threads)
-                await self._journal.note(self._journal.event("footage.key", what=what))
-        finally:
-            self._one.release()
+        if self._busy:
+            raise PassphraseRefused("another try is under way", reason="wait", case="key_wait", retry_after_s=1)
+        self._busy = True
+        await to_the_end(self._done(what, act, keys))  # a changed card is told, whoever went away
         return Reply({"encrypted": True, **keys.status()})
+
+    async def _done(self, what: str, act: Callable[[KeyStore], None], keys: KeyStore) -> None:
+        try:
+            await anyio.to_thread.run_sync(act, keys, limiter=self._threads)
+            await self._journal.note(self._journal.event("footage.key", what=what))
+        finally:
+            self._busy = False
 
 
 def _secrets(request: Request) -> dict[str, Secret]:

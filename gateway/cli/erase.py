@@ -102,6 +102,7 @@ def _write(context: Context, proof: Mapping[str, Any], out: Path, name: str) -> 
         ("erasure.ordered", _moment(context, facts["ordered_ms"])),
         ("erasure.done", _moment(context, facts["done_ms"])),
         ("erasure.holds", facts["holds_lifted"]),
+        ("erasure.not_there", ", ".join(facts["not_there"]) or show.NOTHING),
     ]
     page = template("erasure.html").render(
         t=text, lang=context.words.language, site=context.config.site, rows=rows, volumes=facts["volumes"], proof=proof

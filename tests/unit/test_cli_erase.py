@@ -16,7 +16,7 @@ KEY = Ed25519PrivateKey.generate()
 A, ORDER = "a" * 16, "e" * 16
 CAMERAS: dict[str, Answer] = {"camera.list": {"cameras": [{"id": A, "name": "Sân chơi"}]}}
 FACTS: dict[str, Any] = {
-    "erasure": ORDER, "scope": "camera", "camera": A, "who": "console", "holds_lifted": 0,
+    "erasure": ORDER, "scope": "camera", "camera": A, "who": "console", "holds_lifted": 0, "not_there": [],
     "ordered_ms": 1_795_219_200_000, "done_ms": 1_795_219_260_000,
     "volumes": [{"volume": "v" * 16, "keys": 3, "files": 9, "bytes": 99, "done_ms": 1_795_219_260_000}],
 }  # fmt: skip

@@ -193,20 +193,34 @@ async def _marker(root: Path) -> str:
 
 
 async def test_a_disk_that_is_away_keeps_the_order_waiting(tmp_path: Path) -> None:
-    """An order is not done while a disk that ever held footage is not there; then it is."""
+    """An order is not done while a configured disk is not there; it is when that comes back."""
     async with school(tmp_path) as box:
         camera = await film(box, 1)
-        await box.books.registry.note_volume("/another/disk", new_public_id())
+        (tmp_path / "footage").rename(tmp_path / "unplugged")
+        store, eraser = box.recorder._parts.store, box.recorder.eraser
+        await store.look(_nothing)
         order = await box.call("erase.start", camera=camera, typed="Lớp 1", who="console")
-
-        async def emptied() -> bool:
-            return not (tmp_path / "footage" / "1").exists()
-
-        await box.until(emptied)
+        await eraser.work()
         status = await box.call("erase.status", erasure=order["erasure"])
         assert (status["state"], status["facts"]["done_ms"]) == ("ordered", None)
-        await box.books.db.write(lambda db: db.execute("DELETE FROM volume WHERE path = '/another/disk'"))
-        assert (await finished(box, order["erasure"]))["done_ms"] is not None
+        (tmp_path / "unplugged").rename(tmp_path / "footage")
+        await store.look(_nothing)
+        facts = await finished(box, order["erasure"])
+        assert (facts["done_ms"] is not None, facts["not_there"]) == (True, [])
+        assert not (tmp_path / "footage" / "1").exists()
+
+
+async def _nothing() -> None:
+    """Nobody chooses a disk anew."""
+
+
+async def test_a_disk_that_was_given_up_is_named(tmp_path: Path) -> None:
+    """A disk that the configuration has no more does not hold the order up; the proof says that it was not erased."""
+    async with school(tmp_path) as box:
+        camera, gone = await film(box, 1), new_public_id()
+        await box.books.registry.note_volume("/another/disk", gone)
+        order = await box.call("erase.start", camera=camera, typed="Lớp 1", who="console")
+        assert (await finished(box, order["erasure"]))["not_there"] == [gone]
 
 
 async def test_an_unknown_order_is_not_found(tmp_path: Path) -> None:
