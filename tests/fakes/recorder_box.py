@@ -26,6 +26,7 @@ from recorder.budget import StartBudget
 from recorder.camera import Tools
 from recorder.discovery import FoundCamera
 from recorder.host import Witness
+from recorder.keystore import KeyStore
 from recorder.losses import Losses
 from recorder.pending import PendingLogins
 from recorder.registry import NewCamera
@@ -69,6 +70,8 @@ class RecorderBox:
         self.witness: Witness | None = None
         """Set before the recorder starts: says who answers at a camera's address."""
         self.setter = FakeSetter()
+        self.keys: KeyStore | None = None
+        """Set before the recorder starts: footage is encrypted."""
         self._shown = 0
 
     @property
@@ -136,7 +139,8 @@ def parts_of(box: RecorderBox, own: Books) -> Parts:
         create=True,
         writer=WriterOptions(segment_s=5, sync_s=0.2, stagger=False),
     )
-    store = Store([Slot(options, None, losses, box.clock)], losses, own.runs, own.registry, own.journal, box.clock)
+    school = box.keys.load() if box.keys is not None else None
+    store = Store([Slot(options, school, losses, box.clock)], losses, own.runs, own.registry, own.journal, box.clock)
     tools = Tools(
         clock=box.clock,
         player=box.player,
@@ -172,6 +176,8 @@ def parts_of(box: RecorderBox, own: Books) -> Parts:
         daemon=lambda: {"name": "vuon-recorder"},
         clock=box.clock,
         on_fault=tools.on_fault,
+        seal=SealKey(b"k" * 32),
+        keys=box.keys,
         settings=(SettingBook(own.db, SealKey(b"k" * 32), own.journal, box.clock), box.setter),
     )
 
@@ -181,10 +187,12 @@ async def _nobody(host: str, port: int) -> bool:
 
 
 @asynccontextmanager
-async def recorder_box(root: Path, witness: Witness | None = None) -> AsyncIterator[RecorderBox]:
+async def recorder_box(
+    root: Path, witness: Witness | None = None, *, keys: KeyStore | None = None
+) -> AsyncIterator[RecorderBox]:
     """Run a recorder in this process; whatever a part threw away fails the test."""
     box = RecorderBox(root)
-    box.witness = witness
+    box.witness, box.keys = witness, keys
     settings = Settings(
         control_socket=root / "run" / "recorder.sock",
         feed_socket=root / "run" / "feed.sock",

@@ -16,7 +16,9 @@ from gateway.core.media import AccessUnit
 from gateway.core.model import Login, Secret, StreamId, StreamRole
 from gateway.core.secrets import SealKey
 from recorder.adoption import Device
+from recorder.erasures import MIGRATIONS as ERASURES
 from recorder.gaps import GapCause, GapLedger
+from recorder.holdreasons import MIGRATIONS as HOLDS
 from recorder.identity import Identity
 from recorder.journal import Journal
 from recorder.pending import MIGRATIONS as PENDING
@@ -40,7 +42,7 @@ class Books:
 @asynccontextmanager
 async def books(path: Path, clock: Clock, boot: str = BOOT) -> AsyncIterator[Books]:
     """Open cameras.db in a folder."""
-    async with Database(path / "cameras.db", [MIGRATIONS, PENDING]) as db:
+    async with Database(path / "cameras.db", [MIGRATIONS, PENDING, HOLDS, ERASURES]) as db:
         journal = Journal(db, clock)
         await journal.load()
         registry = Registry(db, SealKey(b"k" * 32), journal, clock)
