@@ -39,6 +39,7 @@ from drivers.rtsp.source import DEFAULT_PORT, DEFAULT_TLS_PORT, RtspSource
 from drivers.rtsponly import StreamPlayer
 from gateway.core.clock import Clock
 from gateway.core.config import Config
+from gateway.core.config_retention import Retention
 from gateway.core.daemonize import DaemonFacts, Health
 from gateway.core.db import Database
 from gateway.core.errors import BadInput, CameraUnreachable, CameraUnsupported, ConfigError
@@ -63,6 +64,7 @@ from recorder.budget import StartBudget, knock
 from recorder.camera import Tools
 from recorder.finder import FindRule
 from recorder.gaps import GapLedger
+from recorder.groups import GroupBook
 from recorder.identity import Identity
 from recorder.journal import Journal
 from recorder.leases import MIGRATIONS as LEASES
@@ -71,7 +73,8 @@ from recorder.losses import Losses
 from recorder.pending import MIGRATIONS as PENDING
 from recorder.pending import PendingLogins
 from recorder.registry import MIGRATIONS, Camera, LoginState, NewCamera, Registry, StreamSpec
-from recorder.retention import Rule
+from recorder.retentiondb import MIGRATIONS as RETENTION
+from recorder.rules import Keep, NamedRule, RuleBook
 from recorder.runs import RunBook, boot_id
 from recorder.school import SchoolKey, load_school_key
 from recorder.service import Parts, Recorder, Settings
@@ -85,7 +88,7 @@ CLOSE_S = 8.0
 """What a disk gets to take the last pictures: every segment is closed within 10 s of SIGTERM."""
 
 KNOCK_S = 3.0
-DATABASE = (MIGRATIONS, PENDING, LEASES)
+DATABASE = (MIGRATIONS, PENDING, LEASES, RETENTION)
 """Steps of `cameras.db`, by owner."""
 
 
@@ -333,6 +336,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             learn=drivers.learn,
             activator=Activation(clock, drivers.pool, drivers.searching.found_at),
             pending=PendingLogins(db, seal, clock),
+            groups=GroupBook(db, seal),
             open_ticket=grants(config, clock),
             settings=(SettingBook(db, seal, journal, clock), desk),
             watched=network.fast,
@@ -349,13 +353,25 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             log.info("recorder.stopping")
 
 
+def rule_book(keep: Retention) -> RuleBook:
+    """Translate the configured keeping times."""
+    default = Keep(keep.days, keep.sub_days, keep.event_days, keep.max_bytes_per_stream)
+    rules = [
+        NamedRule(
+            Keep(rule.days, rule.sub_days, rule.event_days, rule.max_bytes_per_stream), rule.cameras, rule.classes
+        )
+        for rule in keep.rules
+    ]
+    return RuleBook(default, tuple(rules))
+
+
 def settings(config: Config) -> Settings:
     """Return the recorder's own settings from the configuration."""
     return Settings(
         control_socket=config.paths.socket("recorder"),
         feed_socket=config.paths.socket("feed"),
         zone=ZoneInfo(config.site.timezone),
-        rule=Rule(config.retention.days, config.retention.max_bytes_per_stream),
+        rules=rule_book(config.retention),
         search_s=config.cameras.discovery_s,
         sub_streams=config.recording.sub_streams,
         find=FindRule(config.cameras.away_s, config.cameras.search_every_s, config.cameras.discovery_s),

@@ -10,7 +10,8 @@ import anyio.to_thread
 import pytest
 
 from gateway.core.model import PublicId, RunId, StreamId
-from recorder.cleaner import CALM_S, AgeGate, Cleaner
+from recorder.agegate import CALM_S, AgeGate
+from recorder.cleaner import Cleaner, Sources
 from recorder.gaps import GapCause
 from recorder.gop import RunInfo
 from recorder.losses import Losses
@@ -33,7 +34,7 @@ class World:
         self.rules: Mapping[StreamId, Rule] = {STREAM: Rule(30)}
         self.holds: Sequence[Hold] = ()
         self.gate = AgeGate(clock)
-        self.cleaner = Cleaner([slot], self._rules, self._holds, self.gate, clock)
+        self.cleaner = Cleaner([slot], Sources(self._rules, self._holds), self.gate, clock)
         self._runs = 0
 
     async def _rules(self) -> Mapping[StreamId, Rule]:
@@ -105,11 +106,11 @@ async def test_held_footage_stays_whatever_the_disk_says(tmp_path: Path) -> None
         made.holds = [Hold(STREAM, 0, NOON_MS, NOON_MS + DAY_MS)]
         await made.cleaner.clean()
         assert len(await made.left()) == 2
-        assert made.cleaner.full_by_hold
+        assert made.cleaner.tight
         made.holds = []
         await made.cleaner.clean()
         assert await made.left() == []
-        assert not made.cleaner.full_by_hold
+        assert not made.cleaner.tight
 
 
 async def test_rows_of_many_days_are_read_in_order(tmp_path: Path) -> None:

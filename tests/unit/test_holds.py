@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -14,9 +15,11 @@ import pytest
 
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import PublicId, RunId, StreamId, new_public_id
-from recorder.cleaner import AgeGate, Cleaner
+from recorder.agegate import AgeGate
+from recorder.cleaner import Cleaner, Sources
 from recorder.gop import RunInfo
-from recorder.holds import HoldBook, HoldOrder, encode_holds, write_copy
+from recorder.holds import HoldBook, HoldOrder
+from recorder.holdscopy import Copied, encode_holds, write_copy
 from recorder.losses import Losses
 from recorder.registry import Camera
 from recorder.retention import DAY_MS, Hold, Rule
@@ -40,8 +43,10 @@ class World:
     def __init__(self, own: Books, slot: Slot, camera: Camera, clock: FakeClock) -> None:
         self.own, self.slot, self.camera, self.clock = own, slot, camera, clock
         self.stream = camera.streams[0].id
-        self.cleaner = Cleaner([slot], self._rules, self._holds, AgeGate(clock), clock)
-        self.book = HoldBook(own.db, [slot], clock, self.cleaner.deleting)
+        deleting = asyncio.Lock()
+        self.book = HoldBook(own.db, [slot], clock, deleting)
+        sources = Sources(self._rules, self._holds, vouches_for=self.book.vouches_for)
+        self.cleaner = Cleaner([slot], sources, AgeGate(clock), clock, deleting=deleting)
         self.meanwhile: HoldOrder | None = None
         """A hold that is placed when a plan has been made and not yet carried out."""
         self._asked = 0
@@ -171,13 +176,13 @@ async def test_every_disk_has_a_copy_without_names_and_reasons(tmp_path: Path) -
     """A hold per stream; a lifted one goes from the copy."""
     async with world(tmp_path) as made:
         placed = await made.book.place(made.camera, order())
-        expected = [
-            {"stream": stream.id, "start_ms": OLD_MS, "end_ms": OLD_MS + 100, "until_ms": NOON_MS + DAY_MS}
-            for stream in made.camera.streams
-        ]
-        assert made.copy() == {"format": 1, "holds": expected}
+        span = {"start_ms": OLD_MS, "end_ms": OLD_MS + 100, "until_ms": NOON_MS + DAY_MS}
+        expected = [{"id": placed.id, "stream": stream.id, **span} for stream in made.camera.streams]
+        await made.book.copy()
+        assert made.copy() == {"format": 2, "holds": expected}
         await made.book.lift(placed.id)
-        assert made.copy() == {"format": 1, "holds": []}
+        await made.book.copy()
+        assert made.copy() == {"format": 2, "holds": []}
 
 
 async def test_a_disk_that_was_away_gets_its_copy(tmp_path: Path) -> None:
@@ -194,8 +199,9 @@ async def test_a_disk_that_was_away_gets_its_copy(tmp_path: Path) -> None:
 async def test_a_copy_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     """Whichever call fails; the next try succeeds all the same."""
     disk = FaultyDisk(tmp_path)
-    old = encode_holds([Hold(StreamId(1), 1, 2, 3)])
-    new = encode_holds([Hold(StreamId(1), 1, 2, 3), Hold(StreamId(2), 1, 2, 3)])
+    name = new_public_id()
+    old = encode_holds([Copied(name, Hold(StreamId(1), 1, 2, 3))])
+    new = encode_holds([Copied(name, Hold(StreamId(item), 1, 2, 3)) for item in (1, 2)])
     for call in ("create", "write", "fdatasync", "rename", "fsync_dir"):
         write_copy(disk, old)
         disk.fault = lambda _, name, call=call: errno.EIO if name == call else 0  # type: ignore[misc]  # bound early
@@ -211,7 +217,8 @@ async def test_a_copy_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
 async def test_a_disk_that_takes_no_copy_does_not_refuse_the_hold(tmp_path: Path) -> None:
     """The table decides; the copy follows."""
     async with world(tmp_path) as made:
-        (tmp_path / "disk" / "holds.json").unlink(missing_ok=True)
+        await made.book.copy()
+        (tmp_path / "disk" / "holds.json").unlink()
         (tmp_path / "disk" / "holds.json").mkdir()
         await made.book.place(made.camera, order())
         assert len(await made.book.active()) == 2
