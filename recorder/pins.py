@@ -1,9 +1,9 @@
 """Pins: footage of events, kept longer than other footage and given up before held footage.
 
 Owns the table `pin`. Invariants: a pin of a camera covers all its streams; what a camera reports pins only
-tampering and contacts, never motion; pins of a camera's reports that touch each other are one; there are at
-most `MAX_PINS`, and when a camera reports more, the oldest pin of a report becomes normal footage; a pin
-that is over by a trusted clock is forgotten.
+tampering and contacts, never motion; pins of a camera's reports that touch each other are one of at most a
+day; there are at most `MAX_PINS`, and when a camera reports more, the oldest pin of a report becomes normal
+footage; a pin that is over by a trusted clock is forgotten.
 """
 
 from __future__ import annotations
@@ -107,15 +107,18 @@ class PinBook:
             found = connection.execute("SELECT id FROM camera WHERE public_id = ?", (camera,)).fetchone()
             if found is None:
                 return
+            start, end = pinned.start_ms, pinned.end_ms
             near = connection.execute(
-                "DELETE FROM pin WHERE camera_id = ? AND kind = ? AND start_ms <= ? AND end_ms >= ?"
-                " RETURNING start_ms, end_ms",
-                (found["id"], kind.value, pinned.end_ms + JOIN_MS, pinned.start_ms - JOIN_MS),
+                "SELECT id, start_ms, end_ms FROM pin"
+                " WHERE camera_id = ? AND kind = ? AND start_ms <= ? AND end_ms >= ? ORDER BY start_ms DESC",
+                (found["id"], kind.value, end + JOIN_MS, start - JOIN_MS),
             ).fetchall()
+            for row in near:
+                if max(end, row["end_ms"]) - min(start, row["start_ms"]) <= MOST_PIN_MS:
+                    start, end = min(start, row["start_ms"]), max(end, row["end_ms"])
+                    connection.execute("DELETE FROM pin WHERE id = ?", (row["id"],))
             if connection.execute("SELECT count(*) FROM pin").fetchone()[0] >= MAX_PINS and not _drop(connection):
                 return  # people marked as much as there may be: what they marked stays
-            start = min([pinned.start_ms, *(row["start_ms"] for row in near)])
-            end = max([pinned.end_ms, *(row["end_ms"] for row in near)])
             _insert(connection, CameraId(found["id"]), pinned, start, end)
 
         await self._db.write(put)
