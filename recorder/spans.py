@@ -26,12 +26,18 @@ MOST_UNSURE = 10_000
 
 
 class Unsure(NamedTuple):
-    """What is known of a run that a clock nobody trusted wrote, and that was never set right."""
+    """What is known of a run that a clock nobody trusted wrote."""
 
     ended_by_ms: int | None
     """It had ended by then: a later boot with a trusted clock began a run. None: nothing bounds it."""
     boot: int
     """Order of its boot among others."""
+    offset_ms: int | None = None
+    """Set right since: rows with this offset are where they belong, others have not been moved yet."""
+
+    def doubts(self, row: SegmentRow) -> bool:
+        """Say whether the row's time is not known."""
+        return self.offset_ms is None or row.offset_ms != self.offset_ms
 
 
 class Span(NamedTuple):
@@ -85,7 +91,7 @@ class Walk:
             if span is not None:
                 if span.start_ms <= row.begin_ms and span.end_ms - row.end_ms > JUMP_MS:
                     self._rows = self._source(self._stream, span.end_ms)
-            elif row.run in self._unsure:
+            elif (known := self._unsure.get(row.run)) is not None and known.doubts(row):
                 self._passed += 1
                 if len(self.apart) < self._most:
                     self.apart.append(row)

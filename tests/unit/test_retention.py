@@ -26,7 +26,7 @@ from recorder.retention import (
 from recorder.rows import FLAG_MISSING, SegmentRow
 from recorder.spans import Unsure
 
-MIN_MS = 60_000
+MIN_MS, HOUR = 60_000, 3_600_000
 NOW_MS = 1_800_000_000_000
 MB = 1 << 20
 ROOMY = Disk(free_bytes=100 * MB, min_free_bytes=10 * MB)
@@ -291,6 +291,16 @@ def test_of_the_newest_hour_only_what_recording_needs_goes() -> None:
         found = plan(made_of, {A: Rule(30, event_days=90)}, Protected([hold], [pin]), disk, now_ms=NOW_MS)
         assert [item.row for item in found.victims] == gone
         assert found.full_by_hold is held
+
+
+def test_a_row_that_was_not_moved_yet_counts_as_the_newest() -> None:
+    """Its run was set right a moment ago; rows that follow the correction are where they belong."""
+    moved, waiting = row(A, NOW_MS - HOUR, run=9)._replace(offset_ms=NOW_MS - HOUR, start_ms=0), row(A, MIN_MS, run=9)
+    unsure = {RunId(9): Unsure(None, 9, NOW_MS - HOUR)}
+    rows = {A: [waiting, moved, *minutes(A, 3)]}
+    found = made(rows, unsure=unsure, disk=Disk(6 * MB, 10 * MB))
+    assert [item.row for item in found.victims] == rows[A][1:]
+    assert made({A: [waiting]}, unsure=unsure).victims == ()
 
 
 def test_what_was_never_dated_goes_when_it_is_surely_old_enough() -> None:
