@@ -41,19 +41,21 @@ class Relief:
     def __init__(self, router: Router, mains: Streams, subs: Streams, cut: Cut) -> None:
         self._router, self._mains, self._subs, self._cut = router, mains, subs, cut
         self.tight: frozenset[Slot] = frozenset()
+        self._all_tight = False
         self.resting: frozenset[StreamId] = frozenset()
         """Sub streams that are not stored."""
 
     async def apply(self, tight: frozenset[Slot], usable: Sequence[Slot]) -> None:
         """Take in which disks are tight, of those in use; moves, rests or wakes streams."""
         all_tight = bool(usable) and all(slot in tight for slot in usable)
-        newly, self.tight = tight - self.tight, tight
+        a_way_out = not all_tight and (self._all_tight or bool(tight - self.tight))
+        self.tight, self._all_tight = tight, all_tight
         self._router.avoid(tight)
         resting = frozenset(self._subs()) if all_tight else frozenset()
         woken, self.resting = self.resting - resting, resting
         self._router.rest(resting)
         moving = set(woken)
-        if newly and not all_tight:
-            moving |= {stream for stream in (*self._mains(), *self._subs()) if self._router.home(stream) in newly}
+        if a_way_out:
+            moving |= {stream for stream in (*self._mains(), *self._subs()) if self._router.home(stream) in tight}
         if moving:
             await self._cut(moving)

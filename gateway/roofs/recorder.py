@@ -39,7 +39,6 @@ from drivers.rtsp.source import DEFAULT_PORT, DEFAULT_TLS_PORT, RtspSource
 from drivers.rtsponly import StreamPlayer
 from gateway.core.clock import Clock
 from gateway.core.config import Config
-from gateway.core.config_retention import Retention
 from gateway.core.daemonize import DaemonFacts, Health
 from gateway.core.db import Database
 from gateway.core.errors import BadInput, CameraUnreachable, CameraUnsupported, ConfigError
@@ -53,6 +52,7 @@ from gateway.roofs.activation import Activation, doubted
 from gateway.roofs.camera_driver import onvif_driver, with_known_place
 from gateway.roofs.camera_lan import CameraLan
 from gateway.roofs.camera_settings import SettingsDesk, stream_spec
+from gateway.roofs.keeping import rule_book
 from gateway.roofs.listening import listen_of
 from gateway.roofs.main import run_daemon
 from gateway.roofs.named_drivers import films, learn_named
@@ -74,7 +74,6 @@ from recorder.pending import MIGRATIONS as PENDING
 from recorder.pending import PendingLogins
 from recorder.registry import MIGRATIONS, Camera, LoginState, NewCamera, Registry, StreamSpec
 from recorder.retentiondb import MIGRATIONS as RETENTION
-from recorder.rules import Keep, NamedRule, RuleBook
 from recorder.runs import RunBook, boot_id
 from recorder.school import SchoolKey, load_school_key
 from recorder.service import Parts, Recorder, Settings
@@ -295,7 +294,6 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
     log = get_logger("recorder")
     on_fault = fault_sink(log)
     seal = load_seal_key(config.paths.keys / "recorder-seal.key")
-
     async with Database(config.paths.database("cameras"), DATABASE) as db, RtspNetwork(clock) as network:
         journal = Journal(db, clock)
         await journal.load()
@@ -351,18 +349,6 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             log.info("recorder.ready", cameras=len(recorder.cameras.all()), volumes=len(config.volumes))
             yield Health(lambda: recorder.healthy() and network.alive)
             log.info("recorder.stopping")
-
-
-def rule_book(keep: Retention) -> RuleBook:
-    """Translate the configured keeping times."""
-    default = Keep(keep.days, keep.sub_days, keep.event_days, keep.max_bytes_per_stream)
-    rules = [
-        NamedRule(
-            Keep(rule.days, rule.sub_days, rule.event_days, rule.max_bytes_per_stream), rule.cameras, rule.classes
-        )
-        for rule in keep.rules
-    ]
-    return RuleBook(default, tuple(rules))
 
 
 def settings(config: Config) -> Settings:

@@ -75,9 +75,19 @@ async def test_sub_streams_rest_only_while_every_disk_is_tight() -> None:
     await made.found([made.a, made.b])
     assert made.router.resting == {SUB, OTHER_SUB} == made.relief.resting
     assert made.router.cuts == []
-    await made.found([made.b])
+    await made.found([])
     assert made.router.resting == made.relief.resting == frozenset()
     assert made.router.cuts == [{SUB, OTHER_SUB}]
+
+
+async def test_when_one_of_the_disks_has_room_again_all_go_there(tmp_path: Path) -> None:
+    """Those that rested begin anew, main streams leave the disk that is still tight."""
+    made = World()
+    await made.found([made.a, made.b])
+    await made.found([made.b])
+    await made.found([made.b])
+    assert made.router.resting == frozenset()
+    assert made.router.cuts == [{SUB, OTHER_MAIN, OTHER_SUB}]
 
 
 async def test_a_camera_that_comes_meanwhile_rests_too() -> None:
