@@ -23,6 +23,7 @@ BENCHES = {
     "ingest": "taking main and sub from 8, 16 and 32 cameras: our engine, the second engine, ffmpeg",
     "start": "32 simulated cameras from nothing to streaming",
     "index": "inserting and seeking in the index of a volume, beside bare SQLite",
+    "retention": "planning what must go, each minute, beside a query without rules and holds",
     "live": "viewers of one camera: our data plane beside aiortc's MediaRelay",
     "upstream": "events into a hub: batches beside one event per request",
 }
@@ -38,7 +39,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--warm", type=float, default=default.warm_s, help="record: seconds before the window")
     made.add_argument("--cameras", type=int, default=default.cameras)
     made.add_argument("--viewers", type=int, default=default.viewers)
-    made.add_argument("--rows", type=int, default=default.rows, help="index: rows before measuring")
+    made.add_argument("--rows", type=int, default=default.rows, help="index, retention: rows before measuring")
     made.add_argument("--shapes", nargs="+", choices=default.shapes, default=default.shapes, help="record: arrivals")
     made.add_argument("--out", type=Path, help="also write the tables there, as Markdown")
     return made

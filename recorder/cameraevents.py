@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
@@ -22,9 +22,10 @@ from gateway.core.errors import CameraError, CameraLocked, CameraLoginRefused, C
 from gateway.core.model import PublicId
 from gateway.core.supervise import Backoff, FaultSink, supervise
 from recorder.camera import State
-from recorder.episodes import Episodes, Told
+from recorder.episodes import QUIET_S, Episodes, Told
 from recorder.host import Gate
 from recorder.journal import Journal
+from recorder.pins import REPORTED, PinKind
 from recorder.registry import Camera
 
 LOOK_S = 5.0
@@ -77,6 +78,10 @@ Listen: TypeAlias = Callable[[Camera, Gate], "AsyncGenerator[Report, None] | Non
 """`listen(camera, gate)`: its events until an error; None for a camera that cannot be listened to."""
 
 
+Pin: TypeAlias = Callable[[PublicId, PinKind, int, int], Awaitable[None]]
+"""`await pin(camera, kind, start_ms, end_ms)`: keep footage around it longer."""
+
+
 def pause_s(error: CameraError) -> float:
     """Return how long a camera is left alone after listening failed; pure."""
     if isinstance(error, CameraLocked):
@@ -104,8 +109,11 @@ class CameraEvents:
         journal: Journal,
         clock: Clock,
         on_fault: FaultSink,
+        *,
+        pin: Pin | None = None,
     ) -> None:
-        self._cameras, self._listen, self._journal = cameras, listen, journal
+        """`pin` is told the span of what makes footage an event's; None: nothing does."""
+        self._cameras, self._listen, self._journal, self._pin = cameras, listen, journal, pin
         self._clock, self._on_fault = clock, on_fault
         self._queue: asyncio.Queue[tuple[PublicId, Report]] = asyncio.Queue(MOST_WAITING)
         self._ears: dict[PublicId, _Ear] = {}
@@ -209,3 +217,10 @@ class CameraEvents:
                     for fact in told
                 )
             )
+        if self._pin is not None:
+            now_ms = self._clock.now_ms()
+            for fact in told:
+                if fact.kind in REPORTED:
+                    quiet_s = QUIET_S[fact.kind] if fact.state == "off" else 0
+                    start_ms = now_ms - round((fact.seconds + quiet_s) * 1000)
+                    await self._pin(PublicId(fact.camera), PinKind(fact.kind), start_ms, now_ms)

@@ -72,6 +72,16 @@ def _cameras(connection: sqlite3.Connection, camera: PublicId) -> list[int]:
     return [row[0] for row in rows]
 
 
+def _held(connection: sqlite3.Connection, cameras: list[int]) -> list[str]:
+    """Return the holds on cameras' footage, those that a disk brought included."""
+    marks = _marks(cameras)
+    query = (
+        f"SELECT public_id FROM hold WHERE camera_id IN ({marks}) UNION SELECT found_hold.public_id FROM found_hold"  # noqa: S608 - question marks
+        f" JOIN stream ON stream.id = found_hold.stream WHERE camera_id IN ({marks}) ORDER BY 1"
+    )
+    return [row[0] for row in connection.execute(query, cameras * 2)]
+
+
 def _marks(values: list[int]) -> str:
     return ", ".join("?" * len(values))
 
@@ -90,10 +100,16 @@ class ErasureBook:
             ids = _cameras(connection, camera)
             marks = _marks(ids)
             where = f"camera_id IN ({marks})"
-            held: int = connection.execute(f"SELECT count(*) FROM hold WHERE {where}", ids).fetchone()[0]  # noqa: S608 - question marks
+            held = _held(connection, ids)
             if held and not lift_holds:
-                raise BadInput("footage of it is held", case="erase_held", key="lift_holds", count=held)
+                raise BadInput("footage of it is held", case="erase_held", key="lift_holds", count=len(held))
             connection.execute(f"DELETE FROM hold WHERE {where}", ids)  # noqa: S608 - question marks
+            names = [(item,) for item in held]
+            connection.executemany("DELETE FROM found_hold WHERE public_id = ?", names)
+            # a disk that is away still has them in its copy: they must not come back with it
+            connection.executemany(
+                "INSERT OR REPLACE INTO lifted_hold VALUES (?, ?)", [(item, now_ms) for item in held]
+            )
             rows = connection.execute(
                 f"SELECT public_id FROM camera WHERE id IN ({marks}) AND removed_ms IS NULL",  # noqa: S608 - question marks
                 ids,
@@ -105,7 +121,7 @@ class ErasureBook:
             )
             connection.execute(
                 "INSERT INTO erasure (public_id, camera, who, holds, ordered_ms) VALUES (?, ?, ?, ?, ?)",
-                (public_id, camera, who, held, now_ms),
+                (public_id, camera, who, len(held), now_ms),
             )
             erasure = _erasure(connection.execute("SELECT * FROM erasure ORDER BY id DESC LIMIT 1").fetchone())
             return erasure, [self._journal.event("camera.removed", subject=item, camera=item) for item in gone]
@@ -182,8 +198,10 @@ class ErasureBook:
                 for table, column in _referring(connection, parent):
                     connection.execute(f"DELETE FROM {table} WHERE {column} IN ({_marks(ids)})", ids)  # noqa: S608 - the schema's names
                 connection.execute(f"DELETE FROM {parent} WHERE id IN ({_marks(ids)})", ids)  # noqa: S608 - ours
+            connection.execute("DELETE FROM camera_class_member WHERE ?1 = '' OR camera = ?1", (erasure.camera,))
             if erasure.camera == ALL:
-                connection.execute("DELETE FROM pending_login")
+                for table in ("pending_login", "camera_class", "found_hold"):
+                    connection.execute(f"DELETE FROM {table}")  # noqa: S608 - ours
             connection.execute("UPDATE erasure SET state = 'dropped' WHERE id = ?", (erasure.number,))
 
         await self._journal.record(drop, event)

@@ -1,40 +1,43 @@
 """Holds: orders not to delete a span of a camera's footage.
 
-Owns the table `hold` and its copies `<volume>/holds.json`. Invariants: a hold of a camera covers all its
-streams, also after the camera was removed; it is placed when its row is on the medium, and no deletion that
-was decided before is still under way then; the row is first, the copies follow and are made again until every
-disk has them, so the table alone decides; a copy is replaced whole or not at all. The copies name no person
-and no reason: a disk may be read by others. In the table the reason is sealed.
+Owns the tables `hold`, `found_hold` and `lifted_hold`, and when the copies on the disks are made. Invariants: a
+hold of a camera covers all its streams, also after the camera was removed; it is placed when its row is on the
+medium, and no deletion that was decided before is still under way then; no file is touched before that is
+answered; copies follow and are made again until every disk has them; a disk that comes is read before it is
+written or cleaned, and what it holds that nobody here ever knew or lifted holds on. The copies name no
+person and no reason: a disk may be read by others. In the table the reason is sealed.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import sqlite3
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
+import anyio
 import anyio.to_thread
 
 from gateway.core.clock import Clock
 from gateway.core.db import Database
-from gateway.core.errors import BadInput, NotFound
+from gateway.core.errors import BadInput, NotFound, VolumeWrong
 from gateway.core.log import get_logger
 from gateway.core.model import PublicId, StreamId, new_public_id
-from recorder.files import VolumeFiles, storage_error
+from recorder.files import storage_error
 from recorder.holdreasons import HoldReasons
-from recorder.layout import HOLDS_NAME
+from recorder.holdscopy import Copied, derived_id, encode_holds, read_copy, write_copy
 from recorder.registry import Camera
 from recorder.retention import Hold
 from recorder.slot import Opened, Slot
 
 log = get_logger("recorder.holds")
 
-FORMAT = 1
 MAX_HOLDS = 1_000
-_NEW_NAME = f"{HOLDS_NAME}.new"
+_STREAMS = (
+    "SELECT hold.public_id, stream.id, start_ms, end_ms, until_ms FROM hold JOIN stream USING (camera_id)"
+    " UNION ALL SELECT public_id, stream, start_ms, end_ms, until_ms FROM found_hold ORDER BY 2, 1"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +61,11 @@ class Placed:
     placed_ms: int
 
 
-def read_holds(connection: sqlite3.Connection) -> list[Hold]:
-    """Return every hold, once per stream it covers."""
-    rows = connection.execute(
-        "SELECT stream.id, start_ms, end_ms, until_ms FROM hold JOIN stream USING (camera_id) ORDER BY stream.id"
-    )
-    return [Hold(StreamId(row[0]), row[1], row[2], row[3]) for row in rows]
+def read_copied(connection: sqlite3.Connection) -> list[Copied]:
+    """Return every hold with its id, once per stream it covers, with those that disks brought."""
+    return [
+        Copied(PublicId(row[0]), Hold(StreamId(row[1]), row[2], row[3], row[4])) for row in connection.execute(_STREAMS)
+    ]
 
 
 def read_placed(connection: sqlite3.Connection, reasons: HoldReasons) -> list[Placed]:
@@ -82,29 +84,6 @@ def read_placed(connection: sqlite3.Connection, reasons: HoldReasons) -> list[Pl
     ]
 
 
-def encode_holds(holds: Sequence[Hold]) -> bytes:
-    """Return the bytes of a copy."""
-    rows = [
-        {"stream": hold.stream, "start_ms": hold.start_ms, "end_ms": hold.end_ms, "until_ms": hold.until_ms}
-        for hold in holds
-    ]
-    return json.dumps({"format": FORMAT, "holds": rows}, indent=1).encode() + b"\n"
-
-
-def write_copy(files: VolumeFiles, data: bytes) -> None:
-    """Replace a volume's copy: written beside, synced, renamed, folder synced. OSError from the disk."""
-    if files.exists(_NEW_NAME):  # of a write that was cut short
-        files.unlink(_NEW_NAME)
-    fd = files.create(_NEW_NAME)
-    try:
-        files.write(fd, [data], 0)
-        files.fdatasync(fd)
-    finally:
-        files.close(fd)
-    files.rename(_NEW_NAME, HOLDS_NAME)
-    files.fsync_dir(".")
-
-
 class HoldBook:
     """Places, lifts and lists holds; event loop only."""
 
@@ -121,6 +100,16 @@ class HoldBook:
         self._reasons = reasons
         self._copying = asyncio.Lock()
         self._copied: dict[int, tuple[Opened, bytes]] = {}
+        self._known: dict[int, Opened] = {}
+        """The disks whose own copy was read since they were opened."""
+        self._changed = asyncio.Event()
+
+    async def run(self) -> None:
+        """Make the copies whenever holds changed, until cancelled; a disk that was away gets its own with retention."""
+        while True:
+            await self._changed.wait()
+            self._changed.clear()
+            await self.copy()
 
     async def place(self, camera: Camera, order: HoldOrder) -> Placed:
         """Keep a camera's footage; BadInput for an empty span or one that ends before it begins to count."""
@@ -131,7 +120,8 @@ class HoldBook:
         row = (placed.id, camera.id, order.start_ms, order.end_ms, order.until_ms, order.who, sealed)
 
         def insert(connection: sqlite3.Connection) -> None:
-            if connection.execute("SELECT count(*) FROM hold").fetchone()[0] >= MAX_HOLDS:
+            active = connection.execute("SELECT count(*) FROM hold WHERE until_ms > ?", (placed.placed_ms,))
+            if active.fetchone()[0] >= MAX_HOLDS:
                 raise BadInput("there are too many holds; lift one first", key="hold", limit=MAX_HOLDS)
             connection.execute(
                 "INSERT INTO hold (public_id, camera_id, start_ms, end_ms, until_ms, who, why, why_sealed, placed_ms)"
@@ -141,18 +131,23 @@ class HoldBook:
 
         async with self._undeleting:
             await self._db.write(insert)
-        await self.copy()
+        self._changed.set()
         return placed
 
     async def lift(self, hold: PublicId) -> None:
         """Give the footage back to retention; NotFound for a hold that is none."""
+        now_ms = self._clock.now_ms()
 
         def delete(connection: sqlite3.Connection) -> int:
-            return connection.execute("DELETE FROM hold WHERE public_id = ?", (hold,)).rowcount
+            gone = connection.execute("DELETE FROM hold WHERE public_id = ?", (hold,)).rowcount
+            gone += connection.execute("DELETE FROM found_hold WHERE public_id = ?", (hold,)).rowcount
+            if gone:
+                connection.execute("INSERT OR IGNORE INTO lifted_hold VALUES (?, ?)", (hold, now_ms))
+            return gone
 
         if not await self._db.write(delete):
             raise NotFound("no such hold", key="hold")
-        await self.copy()
+        self._changed.set()
 
     async def placed(self, camera: PublicId | None = None) -> list[Placed]:
         """Return the holds of a camera, or all of them."""
@@ -163,20 +158,59 @@ class HoldBook:
         """Seal reasons that an older version wrote in clear; call once, before the first hold."""
         await self._reasons.seal_all(self._db)
 
+    async def found(self) -> list[Copied]:
+        """Return the holds that disks brought and nobody here knew, once per stream."""
+        rows = await self._db.read(
+            lambda connection: connection.execute("SELECT * FROM found_hold ORDER BY start_ms, stream").fetchall()
+        )
+        return [
+            Copied(
+                PublicId(row["public_id"]),
+                Hold(StreamId(row["stream"]), row["start_ms"], row["end_ms"], row["until_ms"]),
+            )
+            for row in rows
+        ]
+
     async def active(self) -> list[Hold]:
         """Return what retention has to leave alone; disks that have no copy of it get one."""
         await self.copy()
-        return await self._db.read(read_holds)
+        return [item.hold for item in await self._db.read(read_copied)]
+
+    def vouches_for(self, opened: Opened) -> bool:
+        """Say whether this disk's own copy was read: before that nobody knows what on it is held."""
+        return any(known is opened for known in self._known.values())
 
     async def copy(self) -> int:
-        """Bring the copies on all disks up to date; returns how many have it. A disk that fails is tried again."""
+        """Read the copies of disks that came, bring all up to date; returns how many have it.
+
+        A disk that fails is tried again.
+        """
         async with self._copying:
-            return await self._copy(encode_holds(await self._db.read(read_holds)))
+            for number, slot in enumerate(self._slots):
+                opened = slot.opened
+                if opened is not None and self._known.get(number) is not opened:
+                    await self._take_in(number, opened)
+            return await self._copy(encode_holds(await self._db.read(read_copied)))
+
+    async def _take_in(self, number: int, opened: Opened) -> None:
+        """Keep what a disk says is held and nobody here knows."""
+        try:
+            carried = await anyio.to_thread.run_sync(read_copy, opened.volume.files)
+        except VolumeWrong as error:  # put aside: the table alone decides
+            log.error("holds.damaged", error)
+            carried = []
+        except OSError as error:
+            log.error("holds.read", storage_error(error, str(opened.volume.path)))
+            return
+        count = await self._db.write(lambda connection: _keep_found(connection, carried, self._clock.now_ms()))
+        if count:
+            log.warning("holds.found", path=str(opened.volume.path), holds=count)
+        self._known[number] = opened
 
     async def _copy(self, data: bytes) -> int:
         for number, slot in enumerate(self._slots):
             opened = slot.opened
-            if opened is None or self._copied.get(number) == (opened, data):
+            if opened is None or self._copied.get(number) == (opened, data) or self._known.get(number) is not opened:
                 continue
             self._copied.pop(number, None)
             try:
@@ -186,3 +220,15 @@ class HoldBook:
             else:
                 self._copied[number] = (opened, data)
         return len(self._copied)
+
+
+def _keep_found(connection: sqlite3.Connection, carried: Sequence[Copied], now_ms: int) -> int:
+    """Write down the holds that no table knows; returns how many are new."""
+    known = {row[0] for row in connection.execute("SELECT public_id FROM hold UNION SELECT public_id FROM lifted_hold")}
+    known |= {derived_id(item.hold) for item in read_copied(connection)}
+    fresh = [
+        (item.id, item.hold.stream, item.hold.start_ms, item.hold.end_ms, item.hold.until_ms, now_ms)
+        for item in carried
+        if item.id not in known
+    ]
+    return connection.executemany("INSERT OR IGNORE INTO found_hold VALUES (?, ?, ?, ?, ?, ?)", fresh).rowcount

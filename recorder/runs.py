@@ -18,6 +18,7 @@ from gateway.core.clock import Clock
 from gateway.core.db import Database
 from gateway.core.model import RunId, StreamId
 from recorder.gaps import GapCause
+from recorder.spans import Unsure
 
 STEP_MS = 250
 """NTP slews below that; a bigger change of (wall - monotonic) is a step."""
@@ -148,6 +149,32 @@ class RunBook:
             return tuple((RunId(row["id"]), int(row["offset_ms"])) for row in rows)
 
         return await self._db.write(fix)
+
+    async def unsure(self) -> dict[RunId, Unsure]:
+        """Return the runs written by a clock that nobody trusted, with what is known of their time.
+
+        One that was set right since is among them, because its last rows follow a minute later. One that never was
+        had ended when a later boot with a trusted clock began to record.
+        """
+
+        def load(connection: sqlite3.Connection) -> dict[RunId, Unsure]:
+            rows = connection.execute(
+                "SELECT id, boot_id, time_trusted, offset_ms, (SELECT later.started_ms + later.offset_ms"
+                " FROM run AS later WHERE later.id > run.id AND later.time_trusted = 1"
+                " AND later.boot_id != run.boot_id ORDER BY later.id LIMIT 1) AS by_ms"
+                " FROM run WHERE time_trusted = 0 OR offset_ms != 0 ORDER BY id"
+            ).fetchall()
+            boots: dict[str, int] = {}
+            return {
+                RunId(row["id"]): Unsure(
+                    row["by_ms"],
+                    boots.setdefault(row["boot_id"], row["id"]),
+                    row["offset_ms"] if row["time_trusted"] else None,
+                )
+                for row in rows
+            }
+
+        return await self._db.read(load)
 
     async def offsets(self) -> dict[RunId, int]:
         """Return the runs whose written time is not the true time, for a new index."""

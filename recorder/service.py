@@ -8,8 +8,9 @@ the disks go; a part that fails is started again alone, none ends the others.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -21,27 +22,32 @@ import anyio.to_thread
 
 from gateway.core.clock import Clock
 from gateway.core.db import Database
-from gateway.core.model import PublicId, StreamId
+from gateway.core.model import PublicId, StreamId, StreamRole
 from gateway.core.secrets import SealKey
 from gateway.core.supervise import Backoff, FaultSink, supervise
 from gateway.core.wire import ControlServer, Handler
+from recorder.agegate import AgeGate, CalmBook
 from recorder.camera import Tools
 from recorder.cameraevents import CameraEvents, Listen
 from recorder.cameras import Cameras
-from recorder.cleaner import AgeGate, Cleaner
+from recorder.cleaner import Cleaned, Cleaner, Sources
 from recorder.discovery import Discovery
 from recorder.eraser import Around, Eraser
 from recorder.erasures import ErasureBook
 from recorder.feedserver import FeedServer
 from recorder.finder import Finder, FindRule
 from recorder.gaps import GapCause, GapLedger
+from recorder.groups import GroupBook
 from recorder.holdreasons import HoldReasons
 from recorder.holds import HoldBook
 from recorder.journal import Journal
 from recorder.keystore import KeyStore
 from recorder.pending import PendingLogins
+from recorder.pins import PinBook
 from recorder.registry import Registry, Stream
-from recorder.retention import Hold, Rule
+from recorder.relief import Relief
+from recorder.rules import RuleBook
+from recorder.rulesource import RuleSource
 from recorder.runs import RunBook
 from recorder.service_activate import ActivateService, Activator
 from recorder.service_cameras import CameraService, Learn
@@ -51,6 +57,7 @@ from recorder.service_erase import EraseService
 from recorder.service_footage import FootageService, OpenTicket
 from recorder.service_holds import HoldService
 from recorder.service_keys import KeyService
+from recorder.service_retention import RetentionService
 from recorder.service_settings import SettingsService
 from recorder.service_status import StatusService
 from recorder.settingbook import SettingBook
@@ -69,7 +76,7 @@ class Settings:
     control_socket: Path
     feed_socket: Path
     zone: ZoneInfo
-    rule: Rule
+    rules: RuleBook
     search_s: float
     sub_streams: bool
     find: FindRule | None = None
@@ -93,6 +100,7 @@ class Parts:
     learn: Learn
     activator: Activator
     pending: PendingLogins
+    groups: GroupBook
     open_ticket: OpenTicket
     watched: Callable[[bool], None]
     """Called with whether somebody watches live: pictures may then not wait."""
@@ -120,10 +128,20 @@ class Recorder:
         self._parts, self._settings = parts, settings
         self.cameras = Cameras(parts.tools, parts.vision, parts.store.set_offset)
         self.finding = DiscoveryService(self.cameras, parts.registry, parts.discovery, search_s=settings.search_s)
-        gate = AgeGate(parts.clock)
-        self._gate = gate
-        self.cleaner = Cleaner(parts.store.slots, self._rules, self._holds, gate, parts.clock)
-        self.holds = HoldBook(parts.db, parts.store.slots, parts.clock, self.cleaner.deleting, HoldReasons(parts.seal))
+        self._gate, self._calm = AgeGate(parts.clock), CalmBook(parts.db)
+        self._rules = RuleSource(settings.rules, parts.registry, parts.groups)
+        deleting = asyncio.Lock()
+        self.holds = HoldBook(parts.db, parts.store.slots, parts.clock, deleting, HoldReasons(parts.seal))
+        self.pins = PinBook(parts.db, parts.clock)
+        sources = Sources(
+            self._rules.rules, self.holds.active, self.pins.active, parts.runs.unsure, self.holds.vouches_for
+        )
+        self.cleaner = Cleaner(
+            parts.store.slots, sources, self._gate, parts.clock, deleting=deleting, after=self._cleaned
+        )
+        self.relief = Relief(
+            parts.store, lambda: self._of_role(StreamRole.MAIN), lambda: self._of_role(StreamRole.SUB), self._cut
+        )
         self.erasures = ErasureBook(parts.db, parts.journal)
         self.eraser = Eraser(self.erasures, self._around())
         self._stack = contextlib.AsyncExitStack()
@@ -146,6 +164,7 @@ class Recorder:
             tasks.start_soon(self._supervised, "volumes", self._look_at_disks)
             tasks.start_soon(self._supervised, "cleaner", self.cleaner.run)
             tasks.start_soon(self._supervised, "eraser", self.eraser.run)
+            tasks.start_soon(self._supervised, "holds", self.holds.run)
             tasks.start_soon(self._supervised, "losses", self._keep_telling)
             tasks.start_soon(self._supervised, "journal", self._trim)
             finder = Finder(self.cameras, self.finding.quietly, parts.clock, parts.tools.jitter, settings.find)
@@ -168,7 +187,9 @@ class Recorder:
             )
             await stack.enter_async_context(control)
             if parts.listen is not None:  # last: cameras are slower for whoever asks them more
-                events = CameraEvents(self.cameras.all, parts.listen, parts.journal, parts.clock, parts.on_fault)
+                events = CameraEvents(
+                    self.cameras.all, parts.listen, parts.journal, parts.clock, parts.on_fault, pin=self.pins.reported
+                )
                 tasks.start_soon(self._supervised, "camera events", events.run)
             self._stack = stack.pop_all()
         return self
@@ -194,13 +215,15 @@ class Recorder:
             sub_streams=settings.sub_streams,
         )
         activate = ActivateService(parts.activator, parts.pending, parts.registry)
-        footage = FootageService(
-            parts.registry, parts.db, parts.store, self.cleaner, parts.vision, parts.open_ticket, parts.clock
+        footage = FootageService(parts.registry, parts.db, parts.store, parts.vision, parts.open_ticket, parts.clock)
+        books = (self.holds, self.pins, parts.groups)
+        retention = RetentionService(
+            parts.registry, parts.store, self.cleaner, self._gate, self._rules, books, parts.clock
         )
         status = StatusService(
             self.cameras,
             parts.store,
-            self.cleaner,
+            (self.cleaner, self.relief, self._rules),
             parts.vision,
             (parts.db, parts.journal),
             parts.clock,
@@ -218,6 +241,7 @@ class Recorder:
             **holds.handlers(),
             **keys.handlers(),
             **erase.handlers(),
+            **retention.handlers(),
             **status.handlers(),
         }
         if parts.settings is not None:
@@ -266,6 +290,7 @@ class Recorder:
             self._late = {item for item in streams if recording.get(item.id, 0) > ends.get(item.id, 0)}
         last = {item: self._started_ms if item in self._late else ends.get(item.id) for item in streams}
         await parts.ledger.recover(last.items(), self._started_ms, same_boot=same_boot, sure=sure)
+        self._gate.restore(await self._calm.load())
         self._gate.newest_was(max(ends.values(), default=None))
 
     async def _ends(self, streams: Iterable[Stream]) -> dict[StreamId, int]:
@@ -310,8 +335,21 @@ class Recorder:
             await self._parts.clock.sleep(TRIM_S)
             await self._parts.journal.trim()
 
-    async def _rules(self) -> Mapping[StreamId, Rule]:
-        return {stream.id: self._settings.rule for stream in await self._streams()}
+    def _of_role(self, role: StreamRole) -> list[StreamId]:
+        return [task.stream.id for camera in self.cameras.all() for task in camera.streams if task.stream.role is role]
 
-    async def _holds(self) -> Sequence[Hold]:
-        return await self.holds.active()
+    async def _cut(self, streams: Collection[StreamId]) -> None:
+        for camera in self.cameras.all():
+            for task in camera.streams:
+                if task.stream.id in streams:
+                    await task.cut(GapCause.DISK)
+
+    async def _cleaned(self, done: Sequence[Cleaned]) -> None:
+        """Act on a pass of retention: what is tight, how long the clock is doubted, which pins are over."""
+        slots = self._parts.store.slots
+        await self.relief.apply(self.cleaner.tight, [slot for slot in slots if slot.opened is not None])
+        await self._calm.save(self._gate.left_s)
+        now_ms = self._gate.now_ms()
+        if done and now_ms is not None:
+            days = {stream: max(rule.days, rule.event_days) for stream, rule in (await self._rules.rules()).items()}
+            await self.pins.forget(days, now_ms)

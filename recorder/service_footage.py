@@ -1,4 +1,4 @@
-"""Control calls about footage: segments, gaps, export, stills, reindex, retention.
+"""Control calls about footage: segments, gaps, export, stills, reindex.
 
 Owns the translation between the control socket and the disks. Invariants: pictures leave only against a
 signed grant for exactly this action, camera, stream and time; paths that come in are parsed, never
@@ -20,7 +20,6 @@ from gateway.core.errors import BadInput, GrantRefused, NotFound
 from gateway.core.model import Action, Grant, RunId, StreamId, StreamRole
 from gateway.core.ticket import require
 from gateway.core.wire import Handler, Reply, Request
-from recorder.cleaner import Cleaner
 from recorder.export import Part, export, plan
 from recorder.gaps import gaps_between
 from recorder.layout import LAST_MS, SegmentName, parse_name, parse_stream
@@ -35,7 +34,7 @@ OpenTicket: TypeAlias = Callable[[Mapping[str, Any]], Grant]
 """Verifies a ticket; raises GrantRefused."""
 MAX_SEGMENTS = 4_000
 """A page of that many is about 700 kB of JSON: below the frame's cap."""
-MAX_VICTIMS_SHOWN = 2_000
+MAX_DAMAGED_SHOWN = 2_000
 CHUNK_BYTES = 256 << 10
 
 
@@ -47,12 +46,11 @@ class FootageService:
         registry: Registry,
         db: Database,
         store: Store,
-        cleaner: Cleaner,
         vision: VisionClient | None,
         open_ticket: OpenTicket,
         clock: Clock,
     ) -> None:
-        self._registry, self._db, self._store, self._cleaner = registry, db, store, cleaner
+        self._registry, self._db, self._store = registry, db, store
         self._vision, self._open_ticket, self._clock = vision, open_ticket, clock
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -64,7 +62,6 @@ class FootageService:
             "export.plan": self.export_plan,
             "still": self.still,
             "reindex": self.reindex,
-            "retention": self.retention,
         }
 
     async def segments(self, request: Request) -> Reply:
@@ -188,20 +185,9 @@ class FootageService:
                 "added": sum(report.added for report in reports),
                 "removed": sum(report.removed for report in reports),
                 "changed": sum(report.changed for report in reports),
-                "damaged": damaged[:MAX_VICTIMS_SHOWN],
+                "damaged": damaged[:MAX_DAMAGED_SHOWN],
             }
         )
-
-    async def retention(self, request: Request) -> Reply:
-        """Carry out retention now, or only say what it would do."""
-        done = await self._cleaner.clean(dry_run=request.params.get("dry_run") is True)
-        victims = [
-            {"path": victim.row.path, "bytes": victim.row.size_bytes, "reason": victim.reason.value}
-            for item in done
-            for victim in item.plan.victims
-        ]
-        freed = sum(item.plan.freed_bytes for item in done)
-        return Reply({"plan": victims[:MAX_VICTIMS_SHOWN], "count": len(victims), "bytes": freed})
 
 
 def _role(text: str) -> StreamRole:

@@ -12,6 +12,7 @@ from typing import Any
 
 from gateway.core.wire import Handler, Reply, Request
 from recorder.holds import HoldBook, HoldOrder, Placed
+from recorder.holdscopy import Copied
 from recorder.registry import Registry
 from recorder.service_cameras import camera_param, id_param, known_camera, text_param
 
@@ -44,9 +45,21 @@ class HoldService:
         return Reply({})
 
     async def list_holds(self, request: Request) -> Reply:
-        """List the holds, of one camera or all."""
+        """List the holds, of one camera or all; with all also those a disk brought and nobody here knew."""
         camera = camera_param(request) if "camera" in request.params else None
-        return Reply({"holds": [_shown(item) for item in await self._holds.placed(camera)]})
+        holds = [_shown(item) for item in await self._holds.placed(camera)]
+        return Reply({"holds": holds, "found": [] if camera else [_found(item) for item in await self._holds.found()]})
+
+
+def _found(item: Copied) -> dict[str, Any]:
+    hold = item.hold
+    return {
+        "hold": item.id,
+        "stream": hold.stream,
+        "from_ms": hold.start_ms,
+        "to_ms": hold.end_ms,
+        "until_ms": hold.until_ms,
+    }
 
 
 def _shown(item: Placed) -> dict[str, Any]:

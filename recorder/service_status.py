@@ -22,6 +22,8 @@ from recorder.cleaner import Cleaner
 from recorder.gaps import GapSum, gap_sums
 from recorder.journal import Journal
 from recorder.registry import Camera
+from recorder.relief import Relief
+from recorder.rulesource import RuleSource
 from recorder.slot import Slot
 from recorder.store import Store
 from recorder.vision.client import VisionClient
@@ -44,7 +46,7 @@ class StatusService:
         self,
         cameras: Cameras,
         store: Store,
-        cleaner: Cleaner,
+        keeping: tuple[Cleaner, Relief, RuleSource],
         vision: VisionClient | None,
         books: tuple[Database, Journal],
         clock: Clock,
@@ -53,7 +55,8 @@ class StatusService:
         beside: Callable[[], dict[str, Any]],
     ) -> None:
         """`beside()` is what else a status says: `daemon`, and `lan`, what is served to cameras."""
-        self._cameras, self._store, self._cleaner, self._vision = cameras, store, cleaner, vision
+        self._cameras, self._store, self._vision = cameras, store, vision
+        self._cleaner, self._relief, self._rules = keeping
         (self._db, self._journal), self._clock = books, clock
         self._zone, self._beside = zone, beside
 
@@ -79,14 +82,15 @@ class StatusService:
             **self._beside(),
             "time_trusted": self._clock.trusted(),
             "cameras": cameras,
-            "volumes": [_volume(slot) for slot in self._store.slots],
+            "volumes": [_volume(slot) | self._cleaner.state(slot) for slot in self._store.slots],
             "totals": {
                 "cameras": len(cameras),
                 "up": sum(item["state"] == State.UP for item in cameras),
                 "recording": sum(item["recording"] for item in cameras),
                 "bitrate_bps": sum(item["bitrate_bps"] for item in cameras),
-                "full_by_hold": self._cleaner.full_by_hold,
+                "full_by_hold": bool(self._cleaner.tight),
             },
+            "retention": {"unknown": [item._asdict() for item in self._rules.unknown]},
             "vision": self._vision_facts(),
         }
         return Reply(result)
@@ -108,7 +112,8 @@ class StatusService:
         streams = [self._stream(item, now_ms) for item in task.streams]
         lead = streams[0]
         # A sub stream that the device has no session for is no fault of the camera: its main stream tells.
-        counted = [item for item in streams if item["why"] != CameraSessionLimit.code] or [lead]
+        # Nor is one that rests while held footage fills the disks: the volume tells.
+        counted = [item for item in streams if item["why"] != CameraSessionLimit.code and not item["resting"]] or [lead]
         gaps = [sums.get(item.stream.id, _NONE) for item in task.streams]
         sight = self._vision.sight(camera.public_id) if self._vision is not None else None
         return {
@@ -153,6 +158,7 @@ class StatusService:
             "reader_drops": facts.dropped,
             "b_frames": facts.b_frames,
             "clock_lies": task.clock_lies,
+            "resting": stream.id in self._relief.resting,
             "last_segment_ms": written_ms,
             "run": task.run_number,
         }
@@ -164,5 +170,4 @@ def _volume(slot: Slot) -> dict[str, Any]:
         "state": slot.state,
         "free_bytes": slot.free_bytes,
         "total_bytes": slot.total_bytes,
-        "reserve_bytes": slot.options.min_free_bytes,
     }

@@ -96,12 +96,14 @@ class Store:
         self._routes: dict[StreamId, _Route] = {}
         self._homes: dict[StreamId, Slot] = {}
         self._told: dict[int, str] = dict.fromkeys(range(len(self.slots)), OK)
+        self._avoided: frozenset[Slot] = frozenset()
+        self._resting: frozenset[StreamId] = frozenset()
 
     # --- Footage: the network thread ---
 
     def begin_run(self, run: Run) -> None:
         """Choose the disk of a run and tell its writer."""
-        slot = self._choose(run.stream)
+        slot = self._choose(run.stream) if run.stream not in self._resting else None
         opened = slot.opened if slot is not None else None
         if slot is None or opened is None:
             self._routes.pop(run.stream, None)
@@ -112,10 +114,12 @@ class Store:
 
     def _choose(self, stream: StreamId) -> Slot | None:
         home = self._homes.get(stream)
-        if home is not None and home.opened is not None and home.state == OK:
+        if home is not None and home.opened is not None and home.state == OK and home not in self._avoided:
             return home
         usable = [slot for slot in self.slots if slot.opened is not None]
-        return max(usable, key=lambda slot: (slot.state == OK, slot.free_bytes), default=None)
+        return max(
+            usable, key=lambda slot: (slot.state == OK, slot not in self._avoided, slot.free_bytes), default=None
+        )
 
     def offer(self, stream: StreamId, unit: AccessUnit, wall_90k: int) -> None:
         """Give a picture to the stream's disk, or note it as lost."""
@@ -124,6 +128,23 @@ class Store:
             self.losses.note(stream, wall_90k // 90, wall_90k // 90 + _FRAME_MS, GapCause.DISK)
         else:
             route.opened.writer.offer(stream, unit, wall_90k)
+
+    def home(self, stream: StreamId) -> Slot | None:
+        """Return the disk a stream is written to, if it was ever given one."""
+        return self._homes.get(stream)
+
+    def avoid(self, slots: frozenset[Slot]) -> None:
+        """Give streams to these disks only if there is no other. Any thread."""
+        self._avoided = slots
+
+    def rest(self, streams: frozenset[StreamId]) -> None:
+        """Store nothing of these streams: what they deliver is lost with cause `disk`. Any thread.
+
+        The others are stored again from their next run on.
+        """
+        self._resting = streams
+        for stream in streams:
+            self.end_run(stream, GapCause.DISK)
 
     def end_run(self, stream: StreamId, cause: GapCause) -> None:
         """Let the stream's segment be closed."""

@@ -216,8 +216,9 @@ class VolumeWriter:
         return self._clock.mono_ns() + int(self.options.sync_s * 1e9)
 
     def _tell_drops(self) -> None:
+        cause = "disk" if isinstance(self._failing, VolumeFull) else "overload"
         for drop in self._backlog.drops():
-            self._events.dropped(*drop, "overload")
+            self._events.dropped(*drop, cause)
 
     def _write(self, fragment: Fragment) -> None:
         """Store a fragment; while the disk is full keep it and try again."""

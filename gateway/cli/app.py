@@ -26,6 +26,7 @@ from gateway.cli import (
     hub,
     people,
     preview,
+    retention,
     status,
 )
 from gateway.cli.context import ConfigOption, Context, DataOption, guarded
@@ -81,7 +82,7 @@ COMMANDS: tuple[tuple[str, str | None, Callable[..., Any]], ...] = (
     ("doan", "segments", footage.segments),
     ("trich-xuat", "export", footage.export),
     ("reindex", None, footage.reindex),
-    ("luu-tru", "retention", footage.retention),
+    ("luu-tru", "retention", retention.retention),
     ("xoa", "erase", erase.erase),
     ("ma", "code", people.code),
     ("phieu", "slip", people.slip),

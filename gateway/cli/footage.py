@@ -1,4 +1,4 @@
-"""`vuon doan`, `trich-xuat`, `reindex`, `luu-tru`: footage from the terminal of the box.
+"""`vuon doan`, `trich-xuat`, `reindex`: footage from the terminal of the box.
 
 Owns these commands. Invariants: what is written is complete or not there (written beside, then renamed),
 readable by its owner only, and never over an older file unless that is asked for; an export goes through
@@ -203,19 +203,3 @@ def reindex(config: ConfigOption = None, data: DataOption = None, as_json: JsonO
     else:
         counts = {key: result[key] for key in ("segments", "files", "added", "removed")}
         context.say("cli.reindex.done", damaged=len(result["damaged"]), **counts)
-
-
-def retention(
-    dry_run: Annotated[bool, typer.Option("--chay-thu", "--dry-run", help="Chỉ nói, không xóa · only tell")] = False,
-    config: ConfigOption = None,
-    data: DataOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Xóa hình quá hạn lưu ngay bây giờ · apply retention now (retention)."""
-    context = Context(config, data)
-    result = context.run(context.ask("recorder", "retention", {"dry_run": dry_run}, timeout_s=LONG_S))
-    if as_json:
-        context.json(result)
-        return
-    key = "cli.retention.would" if dry_run else "cli.retention.did"
-    context.say(key, count=len(result["plan"]), size=f"{result['bytes'] / show.MIB:.0f}")

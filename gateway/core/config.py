@@ -16,8 +16,10 @@ from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_validator, model_validator
 
+from gateway.core.config_retention import Retention, RetentionRule
+from gateway.core.config_retention import Section as _Section
 from gateway.core.errors import ConfigError
 
 GIB = 1 << 30
@@ -42,10 +44,6 @@ Address = Annotated[str, AfterValidator(_address)]
 def _plain_http_stays(listen: str, *, insecure: bool) -> None:
     if insecure and not ipaddress.ip_address(listen).is_loopback:
         raise ValueError('insecure_loopback needs listen = "127.0.0.1": plain HTTP never leaves the machine')
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Site(_Section):
@@ -114,13 +112,6 @@ class Recording(_Section):
     sub_streams: bool = True
     encrypt: bool = True
     unlock: Literal["box", "passphrase"] = "box"
-
-
-class Retention(_Section):
-    """How long footage is kept."""
-
-    days: int = Field(default=30, ge=1, le=3650)
-    max_bytes_per_stream: int = Field(default=0, ge=0)
 
 
 class Cameras(_Section):
@@ -350,7 +341,9 @@ def _explain(error: ValidationError, source: str) -> ConfigError:
     value = first.get("input")
     if first["type"] == "extra_forbidden":
         section = ".".join(str(part) for part in first["loc"][:-1] if not isinstance(part, int))
-        candidates = [item.removeprefix(f"{section}.") for item in known_keys() if item.startswith(f"{section}.")]
+        rules = [f"retention.rules.{key}" for key in RetentionRule.model_fields]
+        known = [*known_keys(), *rules]
+        candidates = [item.removeprefix(f"{section}.") for item in known if item.startswith(f"{section}.")]
         close = difflib.get_close_matches(str(first["loc"][-1]), candidates or list(Config.model_fields), n=1)
         remedy = f"did you mean {close[0]}?" if close else "remove it, or see config.example.toml"
         fields = {"case": "near_key", "close": close[0]} if close else {"case": "unknown_key"}

@@ -48,7 +48,10 @@ _TYPES = (
     ConditionType("live.down", Severity.YELLOW, 10),
     ConditionType("volume.missing", Severity.RED, 5, ("recorder.down",)),
     ConditionType("volume.read_only", Severity.RED, 5, ("recorder.down",)),
-    ConditionType("volume.full", Severity.RED, 5, ("recorder.down",)),
+    ConditionType("volume.full_by_hold", Severity.RED, 5, ("recorder.down",)),
+    ConditionType("volume.full", Severity.RED, 5, ("recorder.down", "volume.full_by_hold")),
+    ConditionType("volume.event_footage_going", Severity.RED, 0, ("recorder.down",)),
+    ConditionType("retention.rule_unknown", Severity.YELLOW, 60, ("recorder.down",)),
     ConditionType("camera.login_refused", Severity.RED, 0, ("recorder.down",)),
     ConditionType("camera.swapped", Severity.RED, 0, ("recorder.down",)),
     ConditionType("camera.down", Severity.RED, 15, ("recorder.down", "camera.login_refused", "camera.swapped")),
@@ -64,6 +67,7 @@ _TYPES = (
             "volume.missing",
             "volume.read_only",
             "volume.full",
+            "volume.full_by_hold",
         ),
     ),
     ConditionType("camera.frozen", Severity.RED, 30, ("recorder.down", "camera.down")),
@@ -79,7 +83,11 @@ _VOLUME_CODES = {
     "read_only": "volume.read_only",
     "full": "volume.full",
 }
-_SEEN_BY_RECORDER = ("volume.", "camera.")
+_VOLUME_FLAGS = {
+    "full_by_hold": "volume.full_by_hold",
+    "event_footage_going": "volume.event_footage_going",
+}
+_SEEN_BY_RECORDER = ("volume.", "camera.", "retention.")
 LOSS_SHARE = 0.01
 """1 % of RTP packets lost is visible as smear in every few GOPs."""
 PACKET_BITS = 1_400 * 8
@@ -105,6 +113,10 @@ def read_status(status: Mapping[str, Any], before: AbstractSet[Raised] = frozens
         # Nobody sees cameras and disks now: not healed, not broken.
         return found | {item for item in before if item.code.startswith(_SEEN_BY_RECORDER)}
     found.update(Raised(_VOLUME_CODES[v["state"]], BOX) for v in recorder["volumes"] if v["state"] in _VOLUME_CODES)
+    flags = {flag for volume in recorder["volumes"] for flag in _VOLUME_FLAGS if volume.get(flag)}
+    found.update(Raised(_VOLUME_FLAGS[flag], BOX) for flag in flags)
+    if recorder.get("retention", {}).get("unknown"):
+        found.add(Raised("retention.rule_unknown", BOX))
     losing = status.get("losing", frozenset())
     for camera in recorder["cameras"]:
         found.update(Raised(code, camera["id"]) for code in _of_camera(camera))

@@ -48,6 +48,7 @@ from gateway.health import store as health
 from gateway.health.tracker import Tracker
 from gateway.live.client import LiveClient
 from gateway.roofs import web_ports
+from gateway.roofs.class_cameras import ClassCameras
 from gateway.roofs.footage_desk import FootageDesk
 from gateway.roofs.gateway_control import Desk, handlers
 from gateway.roofs.gateway_loops import Checkpoints, JournalCopy, Keeper, Looks
@@ -285,6 +286,8 @@ def _loops(ground: Base, parts: Access, tracker: Tracker, signals: Signals) -> d
         hub_ok=lambda: signals.hub_ok,
         woke=signals.wake,
     )
+    told = ClassCameras(ground.recorder, parts.classes.rows, ground.clock)
+    ground.store.listeners.append(lambda _facts: told.changed())
     upstream = ground.config.upstream
     keeper = Keeper(
         ground.db, ground.clock, keep_days=upstream.keep_acked_days, alone=not upstream.url, woke=signals.wake
@@ -293,6 +296,7 @@ def _loops(ground: Base, parts: Access, tracker: Tracker, signals: Signals) -> d
         "keeper": keeper.run,
         "journal": JournalCopy(ground.recorder, ground.db, changed).run,
         "looks": looks.run,
+        "classes": told.run,
         "checkpoints": Checkpoints(ground.db, ground.key, ground.clock, signals.wake).run,
         "names": parts.names.run,
         "logins": minutely,

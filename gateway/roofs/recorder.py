@@ -54,6 +54,7 @@ from gateway.roofs.camera_driver import onvif_driver, with_known_place
 from gateway.roofs.camera_lan import CameraLan
 from gateway.roofs.camera_settings import SettingsDesk, stream_spec
 from gateway.roofs.footage_key import cipher_here, keys_of
+from gateway.roofs.keeping import rule_book
 from gateway.roofs.listening import listen_of
 from gateway.roofs.main import run_daemon
 from gateway.roofs.named_drivers import films, learn_named
@@ -66,6 +67,7 @@ from recorder.camera import Tools
 from recorder.erasures import MIGRATIONS as ERASURES
 from recorder.finder import FindRule
 from recorder.gaps import GapLedger
+from recorder.groups import GroupBook
 from recorder.holdreasons import MIGRATIONS as HOLDS
 from recorder.identity import Identity
 from recorder.journal import Journal
@@ -76,7 +78,7 @@ from recorder.losses import Losses
 from recorder.pending import MIGRATIONS as PENDING
 from recorder.pending import PendingLogins
 from recorder.registry import MIGRATIONS, Camera, LoginState, NewCamera, Registry, StreamSpec
-from recorder.retention import Rule
+from recorder.retentiondb import MIGRATIONS as RETENTION
 from recorder.runs import RunBook, boot_id
 from recorder.service import Parts, Recorder, Settings
 from recorder.settingbook import SettingBook
@@ -90,7 +92,7 @@ CLOSE_S = 8.0
 """What a disk gets to take the last pictures: every segment is closed within 10 s of SIGTERM."""
 
 KNOCK_S = 3.0
-DATABASE = (MIGRATIONS, PENDING, LEASES, HOLDS, ERASURES)
+DATABASE = (MIGRATIONS, PENDING, LEASES, HOLDS, ERASURES, RETENTION)
 """Steps of `cameras.db`, by owner."""
 
 
@@ -335,6 +337,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             learn=drivers.learn,
             activator=Activation(clock, drivers.pool, drivers.searching.found_at),
             pending=PendingLogins(db, seal, clock),
+            groups=GroupBook(db, seal),
             open_ticket=grants(config, clock),
             settings=(SettingBook(db, seal, journal, clock), desk),
             watched=network.fast,
@@ -359,7 +362,7 @@ def settings(config: Config) -> Settings:
         control_socket=config.paths.socket("recorder"),
         feed_socket=config.paths.socket("feed"),
         zone=ZoneInfo(config.site.timezone),
-        rule=Rule(config.retention.days, config.retention.max_bytes_per_stream),
+        rules=rule_book(config.retention),
         search_s=config.cameras.discovery_s,
         sub_streams=config.recording.sub_streams,
         find=FindRule(config.cameras.away_s, config.cameras.search_every_s, config.cameras.discovery_s),

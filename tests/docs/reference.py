@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gateway.cli.app import COMMANDS
 from gateway.core.config import Config, Volume
+from gateway.core.config_retention import RetentionRule
 from gateway.core.errors import all_errors
 from gateway.core.i18n import catalogue
 
@@ -38,15 +39,20 @@ def config() -> str:
     for section, field in Config.model_fields.items():
         model = Volume if section == "volumes" else field.annotation
         assert inspect.isclass(model)
-        title = "[[volumes]]" if section == "volumes" else f"[{section}]"
-        parts.append(f"\n## {title}\n\n{inspect.getdoc(model)}\n\n| key | default |\n|---|---|\n")
-        parts.extend(f"| `{key}` | {default} |\n" for key, default in _defaults(model))
+        parts.append(_section("[[volumes]]" if section == "volumes" else f"[{section}]", model))
+        if section == "retention":
+            parts.append(_section("[[retention.rules]]", RetentionRule))
     return "".join(parts)
+
+
+def _section(title: str, model: type) -> str:
+    rows = [f"| `{key}` | {default} |\n" for key, default in _defaults(model)]
+    return f"\n## {title}\n\n{inspect.getdoc(model)}\n\n| key | default |\n|---|---|\n" + "".join(rows)
 
 
 def _defaults(model: type) -> Iterator[tuple[str, str]]:
     for key, field in model.model_fields.items():  # type: ignore[attr-defined]  # a pydantic model
-        value = "required" if field.is_required() else f"`{_toml(field.default)}`"
+        value = "required" if field.is_required() else "not set" if field.default is None else f"`{_toml(field.default)}`"
         yield key, value
 
 

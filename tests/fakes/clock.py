@@ -28,8 +28,16 @@ class FakeClock:
     def trusted(self) -> bool:
         return self._trusted
 
+    @property
+    def sleeping(self) -> int:
+        """How many wait for this clock."""
+        return len(self._sleepers)
+
     def distrust(self) -> None:
         self._trusted = False
+
+    def trust(self) -> None:
+        self._trusted = True
 
     def step_wall(self, ms: int) -> None:
         """Set wall time off by `ms`; monotonic time does not notice."""

@@ -41,6 +41,8 @@ class FakeRecorder:
         self.stream, self.events = "journal-1", list[dict[str, Any]]()
         self.asked: list[int] = []
         self.cameras: list[dict[str, Any]] = []
+        self.groups: list[list[dict[str, Any]]] = []
+        """What was told of the classes, each time."""
 
     async def journal(self, request: Request) -> Reply:
         after, limit = request.number("after"), request.number("limit")
@@ -50,6 +52,12 @@ class FakeRecorder:
 
     async def status(self, _request: Request) -> Reply:
         return Reply({"cameras": self.cameras, "volumes": []})
+
+    async def set_groups(self, request: Request) -> Reply:
+        told = list(request.params["groups"])
+        known = self.groups[-1] if self.groups else None
+        self.groups.append(told)
+        return Reply({"changed": told != known})
 
 
 class Desk:
@@ -98,7 +106,7 @@ class Desk:
 
 @asynccontextmanager
 async def recorder_socket(folder: Path, recorder: FakeRecorder) -> AsyncIterator[None]:
-    methods = {"journal": recorder.journal, "status": recorder.status}
+    methods = {"journal": recorder.journal, "status": recorder.status, "groups.set": recorder.set_groups}
     async with ControlServer(folder / "recorder.sock", "recorder", methods, on_fault=lambda name, error: None):
         yield
 

@@ -25,12 +25,13 @@ from recorder.adoption import AdoptOrder, Device
 from recorder.budget import StartBudget
 from recorder.camera import Tools
 from recorder.discovery import FoundCamera
+from recorder.groups import GroupBook
 from recorder.host import Witness
 from recorder.keystore import KeyStore
 from recorder.losses import Losses
 from recorder.pending import PendingLogins
 from recorder.registry import NewCamera
-from recorder.retention import Rule
+from recorder.rules import usual
 from recorder.service import Parts, Recorder, Settings
 from recorder.settingbook import SettingBook
 from recorder.slot import Slot, SlotOptions
@@ -171,6 +172,7 @@ def parts_of(box: RecorderBox, own: Books) -> Parts:
         learn=box.learn,
         activator=box.activator,
         pending=PendingLogins(own.db, SealKey(b"k" * 32), box.clock),
+        groups=GroupBook(own.db, SealKey(b"k" * 32)),
         open_ticket=box.open_ticket,
         watched=box.watched.append,
         daemon=lambda: {"name": "vuon-recorder"},
@@ -197,7 +199,7 @@ async def recorder_box(
         control_socket=root / "run" / "recorder.sock",
         feed_socket=root / "run" / "feed.sock",
         zone=ZoneInfo("Asia/Ho_Chi_Minh"),
-        rule=Rule(30),
+        rules=usual(30, event_days=90),
         search_s=1.0,
         sub_streams=True,
     )

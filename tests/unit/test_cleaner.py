@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,12 +10,15 @@ from pathlib import Path
 import anyio.to_thread
 import pytest
 
+from gateway.core.errors import StorageError
 from gateway.core.model import PublicId, RunId, StreamId
-from recorder.cleaner import CALM_S, AgeGate, Cleaner
+from recorder.agegate import CALM_S, AgeGate
+from recorder.cleaner import Cleaner, Sources
 from recorder.gaps import GapCause
 from recorder.gop import RunInfo
 from recorder.losses import Losses
 from recorder.retention import DAY_MS, Hold, Reason, Rule
+from recorder.shelf import rows_from
 from recorder.slot import Slot, SlotOptions
 from recorder.writer import WriterOptions
 from tests.fakes.clock import NOON_MS, FakeClock
@@ -33,7 +37,7 @@ class World:
         self.rules: Mapping[StreamId, Rule] = {STREAM: Rule(30)}
         self.holds: Sequence[Hold] = ()
         self.gate = AgeGate(clock)
-        self.cleaner = Cleaner([slot], self._rules, self._holds, self.gate, clock)
+        self.cleaner = Cleaner([slot], Sources(self._rules, self._holds), self.gate, clock)
         self._runs = 0
 
     async def _rules(self) -> Mapping[StreamId, Rule]:
@@ -62,6 +66,7 @@ class World:
 @asynccontextmanager
 async def world(tmp_path: Path, *, min_free_bytes: int = 0) -> AsyncIterator[World]:
     clock = FakeClock()
+    tmp_path.mkdir(exist_ok=True)
     options = SlotOptions(
         tmp_path / "disk",
         PublicId("b" * 16),
@@ -105,11 +110,11 @@ async def test_held_footage_stays_whatever_the_disk_says(tmp_path: Path) -> None
         made.holds = [Hold(STREAM, 0, NOON_MS, NOON_MS + DAY_MS)]
         await made.cleaner.clean()
         assert len(await made.left()) == 2
-        assert made.cleaner.full_by_hold
+        assert made.cleaner.tight
         made.holds = []
         await made.cleaner.clean()
         assert await made.left() == []
-        assert not made.cleaner.full_by_hold
+        assert not made.cleaner.tight
 
 
 async def test_rows_of_many_days_are_read_in_order(tmp_path: Path) -> None:
@@ -139,30 +144,6 @@ async def test_a_clock_that_jumps_far_deletes_nothing_for_a_day(tmp_path: Path) 
         assert await made.left() == []
 
 
-async def test_a_clock_that_jumped_while_the_box_was_off_is_no_better(tmp_path: Path) -> None:
-    """The newest footage tells what time it was."""
-    clock = FakeClock()
-    gate = AgeGate(clock)
-    gate.newest_was(NOON_MS - 5_000)
-    assert gate.now_ms() == NOON_MS
-    gate.newest_was(None)
-    assert gate.now_ms() == NOON_MS
-    gate.newest_was(NOON_MS - 400 * DAY_MS)
-    assert gate.now_ms() is None
-    clock.tick(CALM_S)
-    assert gate.now_ms() == NOON_MS + CALM_S * 1000
-
-
-async def test_small_steps_and_no_trust(tmp_path: Path) -> None:
-    """NTP's own steps change nothing; an untrusted clock never judges ages."""
-    clock = FakeClock()
-    gate = AgeGate(clock)
-    clock.step_wall(5_000)
-    assert gate.now_ms() == NOON_MS + 5_000
-    clock.distrust()
-    assert gate.now_ms() is None
-
-
 async def test_the_loop_cleans_every_minute(tmp_path: Path) -> None:
     """What becomes old is gone at the next turn."""
     async with world(tmp_path) as made, anyio.create_task_group() as tasks:
@@ -176,3 +157,68 @@ async def test_the_loop_cleans_every_minute(tmp_path: Path) -> None:
                 await made.clock.advance(61)
                 await anyio.sleep(0.05)
         tasks.cancel_scope.cancel()
+
+
+async def test_a_limit_of_bytes_holds_over_all_disks_and_costs_the_oldest(tmp_path: Path) -> None:
+    """The disk with the older footage gives it up, whichever is looked at first."""
+    async with world(tmp_path / "old") as old, world(tmp_path / "new") as new:
+        await new.footage(NOON_MS - 60_000, 3)
+        await old.footage(NOON_MS - 600_000, 3)
+        sizes = [row.size_bytes for row in await anyio.to_thread.run_sync(new.slot.require().index.oldest, 9)]
+        rules = {STREAM: Rule(30, max_bytes=sum(sizes) + sizes[0])}
+
+        async def given_rules() -> Mapping[StreamId, Rule]:
+            return rules
+
+        slots = [new.slot, old.slot]
+        cleaner = Cleaner(slots, Sources(given_rules, new._holds), AgeGate(new.clock), new.clock)
+        done = await cleaner.clean()
+        assert [len(item.plan.victims) for item in done] == [0, 2]
+        assert {victim.reason for item in done for victim in item.plan.victims} == {Reason.QUOTA}
+        assert await new.left() == [NOON_MS - 60_000, NOON_MS - 56_000, NOON_MS - 52_000]
+        assert await old.left() == [NOON_MS - 592_000]
+
+
+async def test_a_disk_that_cannot_be_cleaned_does_not_keep_the_others_full(tmp_path: Path) -> None:
+    """Its error is raised when the others are done."""
+    async with world(tmp_path / "bad") as bad, world(tmp_path / "good") as good:
+        await bad.footage(NOON_MS - 31 * DAY_MS)
+        await good.footage(NOON_MS - 31 * DAY_MS)
+
+        def broken(path: str) -> None:
+            raise OSError(errno.EIO, "broken", path)
+
+        bad.slot.require().volume.files.unlink = broken  # type: ignore[method-assign]  # a disk that fails
+        cleaner = Cleaner([bad.slot, good.slot], Sources(good._rules, good._holds), AgeGate(good.clock), good.clock)
+        with pytest.raises(StorageError):
+            await cleaner.clean()
+        assert await good.left() == []
+
+
+async def test_a_disk_whose_holds_nobody_read_is_not_cleaned(tmp_path: Path) -> None:
+    """What on it is held is not known yet."""
+    async with world(tmp_path) as made:
+        await made.footage(NOON_MS - 31 * DAY_MS)
+        vouched = False
+        sources = Sources(made._rules, made._holds, vouches_for=lambda _: vouched)
+        cleaner = Cleaner([made.slot], sources, made.gate, made.clock)
+        assert await cleaner.clean() == []
+        vouched = True
+        assert len(await cleaner.clean()) == 1
+        assert await made.left() == []
+
+
+async def test_rows_are_read_in_pages_that_begin_small(tmp_path: Path) -> None:
+    """From any time on, each once, in order, whatever the page."""
+    async with world(tmp_path) as made:
+        starts = [NOON_MS + number * 4_000 for number in range(11)]
+        await made.footage(NOON_MS, 11)
+        rows = rows_from(made.slot.require().index)
+
+        def begins(from_ms: int) -> list[int]:
+            return [row.begin_ms for row in rows(STREAM, from_ms)]
+
+        assert await anyio.to_thread.run_sync(begins, -(1 << 62)) == starts
+        for place in range(11):
+            assert await anyio.to_thread.run_sync(begins, starts[place]) == starts[place:]
+            assert await anyio.to_thread.run_sync(begins, starts[place] + 1) == starts[place + 1 :]

@@ -1,4 +1,4 @@
-"""`vuon segments`, `export`, `reindex`, `retention`: footage from the terminal."""
+"""`vuon segments`, `export`, `reindex`: footage from the terminal."""
 
 from __future__ import annotations
 
@@ -248,7 +248,7 @@ def test_only_known_streams_can_be_named(tmp_path: Path) -> None:
         assert box.vuon("export", "3/a.seg", "--stream", "third").code == 2
 
 
-# reindex, retention
+# reindex
 
 
 def test_reindex_tells_its_counts(tmp_path: Path) -> None:
@@ -258,15 +258,3 @@ def test_reindex_tells_its_counts(tmp_path: Path) -> None:
         text = box.vuon("reindex").out
         assert box.vuon("reindex", "--json").json() == result
     assert all(number in text for number in ("9", "10", "1", "2"))
-
-
-def test_retention_can_be_tried(tmp_path: Path) -> None:
-    """`--dry-run` asks for the plan only and speaks in the future."""
-    result = {"plan": [1, 2, 3], "bytes": 7 << 20}
-    with cli_box(tmp_path, {"recorder": {"retention": result}}) as box:
-        would, did = box.vuon("retention", "--dry-run").out, box.vuon("luu-tru").out
-        assert box.vuon("retention", "--json").json() == result
-        assert [params["dry_run"] for params in box.asked("retention")] == [True, False, False]
-    assert would != did
-    assert "3" in would
-    assert "7 MiB" in would

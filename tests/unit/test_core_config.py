@@ -57,6 +57,17 @@ def test_an_unknown_section_is_named() -> None:
         ('[camera_lan]\nrange = "8.8.8.1-8.8.8.9"\n', "camera_lan.range", "private"),
         ("[cameras]\ntime_port = 70000\n", "cameras.time_port", "65535"),
         ('[retention]\ndays = "many"\n', "retention.days", "integer"),
+        ("[[retention.rules]]\ndays = 3\n", "retention.rules.0", "cameras"),
+        ('[[retention.rules]]\ncameras = ["A"]\nclasses = ["B"]\ndays = 3\n', "retention.rules.0", "one of the two"),
+        ('[[retention.rules]]\ncameras = ["A"]\n', "retention.rules.0", "states nothing"),
+        ('[[retention.rules]]\ncameras = ["A"]\ndays = 0\n', "retention.rules.0.days", "1"),
+        ('[[retention.rules]]\ncameras = [""]\ndays = 3\n', "retention.rules.0.cameras.0", "1"),
+        (
+            '[[retention.rules]]\ncameras = ["A"]\ndays = 3\n[[retention.rules]]\ncameras = ["a"]\nsub_days = 3\n',
+            "retention.rules",
+            "two rules",
+        ),
+        ('[[retention.rules]]\nclasses = ["A"]\ndayz = 3\n', "retention.rules.0.dayz", "did you mean days"),
         ('[web]\nlisten = "localhost"\n', "web.listen", "0.0.0.0"),
         ('[hub]\nlisten = "hub.example"\n', "hub.listen", "no IP address"),
         ('[hub]\nlisten = "192.168.1.4"\ninsecure_loopback = true\n', "hub", "127.0.0.1"),
@@ -98,6 +109,26 @@ def test_a_configuration_cannot_be_changed() -> None:
     """Models are frozen: nobody edits the configuration while running."""
     with pytest.raises(ValueError, match="frozen"):
         Config().site.name = "x"
+
+
+def test_rules_of_retention_are_read_as_they_stand() -> None:
+    """A camera, a group of cameras, a class; what a rule does not state stays open."""
+    text = (
+        '[[retention.rules]]\ncameras = ["Cổng"]\ndays = 60\n'
+        '[[retention.rules]]\ncameras = ["Cổng", "Sân"]\nevent_days = 0\n'
+        '[[retention.rules]]\nclasses = [" Mầm 1 "]\nmax_bytes_per_stream = 5\n'
+    )
+    rules = parse_config(text).retention.rules
+    assert [(rule.cameras, rule.classes) for rule in rules] == [
+        (("Cổng",), ()),
+        (("Cổng", "Sân"), ()),
+        ((), ("Mầm 1",)),
+    ]
+    assert [(rule.days, rule.event_days, rule.max_bytes_per_stream) for rule in rules] == [
+        (60, None, None),
+        (None, 0, None),
+        (None, None, 5),
+    ]
 
 
 def test_known_keys_cover_every_section() -> None:

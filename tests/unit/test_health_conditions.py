@@ -34,6 +34,12 @@ def status(*cameras: dict[str, Any], volume: str = "ok", **more: Any) -> dict[st
     return {"recorder": recorder, "live": {}, "hub_ok": None, "clock_trusted": True} | more
 
 
+def status_of_volume(*, retention: dict[str, Any] | None = None, **flags: bool) -> dict[str, Any]:
+    found = status(camera())
+    recorder = {"cameras": [camera()], "volumes": [{"state": "ok", **flags}], "retention": retention or {"unknown": []}}
+    return found | {"recorder": recorder}
+
+
 def codes(found: set[Raised]) -> set[str]:
     return {item.code for item in found}
 
@@ -55,6 +61,10 @@ def test_a_healthy_box_has_no_conditions() -> None:
         (status(camera(), volume="read_only"), {"volume.read_only"}),
         (status(camera(), volume="full"), {"volume.full"}),
         (status(camera(), volume="a state of tomorrow"), set()),
+        (status_of_volume(full_by_hold=True), {"volume.full_by_hold"}),
+        (status_of_volume(event_footage_going=True), {"volume.event_footage_going"}),
+        (status_of_volume(full_by_hold=False, event_footage_going=False), set()),
+        (status_of_volume(retention={"unknown": [{"kind": "class", "name": "x"}]}), {"retention.rule_unknown"}),
         (
             status(camera("login_refused", connected=False, recording=False)),
             {"camera.login_refused", "camera.down", "camera.not_recording"},
@@ -102,7 +112,7 @@ def test_all_that_the_recorder_sees_hides_behind_its_being_down() -> None:
 def test_red_is_what_costs_footage_or_viewing() -> None:
     """Live and the hub can wait till the morning; footage cannot."""
     yellow = {kind.code for kind in CONDITIONS.values() if kind.severity is Severity.YELLOW}
-    assert yellow == {"live.down", "camera.losing_packets", "hub.unreachable"}
+    assert yellow == {"live.down", "camera.losing_packets", "hub.unreachable", "retention.rule_unknown"}
 
 
 @pytest.mark.parametrize("code", sorted(CONDITIONS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -15,10 +16,12 @@ import pytest
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import PublicId, RunId, StreamId, new_public_id
 from gateway.core.secrets import SealKey
-from recorder.cleaner import AgeGate, Cleaner
+from recorder.agegate import AgeGate
+from recorder.cleaner import Cleaner, Sources
 from recorder.gop import RunInfo
 from recorder.holdreasons import HoldReasons
-from recorder.holds import HoldBook, HoldOrder, encode_holds, write_copy
+from recorder.holds import HoldBook, HoldOrder
+from recorder.holdscopy import Copied, encode_holds, write_copy
 from recorder.losses import Losses
 from recorder.registry import Camera
 from recorder.retention import DAY_MS, Hold, Rule
@@ -35,6 +38,8 @@ pytestmark = pytest.mark.anyio
 OLD_MS = NOON_MS - 40 * DAY_MS
 WHO = new_public_id()
 
+REASONS = HoldReasons(SealKey(b"k" * 32))
+
 
 class World:
     """Footage of 40 days ago on one disk, kept for 30, with holds and a cleaner."""
@@ -42,8 +47,10 @@ class World:
     def __init__(self, own: Books, slot: Slot, camera: Camera, clock: FakeClock) -> None:
         self.own, self.slot, self.camera, self.clock = own, slot, camera, clock
         self.stream = camera.streams[0].id
-        self.cleaner = Cleaner([slot], self._rules, self._holds, AgeGate(clock), clock)
-        self.book = HoldBook(own.db, [slot], clock, self.cleaner.deleting, HoldReasons(SealKey(b"k" * 32)))
+        deleting = asyncio.Lock()
+        self.book = HoldBook(own.db, [slot], clock, deleting, REASONS)
+        sources = Sources(self._rules, self._holds, vouches_for=self.book.vouches_for)
+        self.cleaner = Cleaner([slot], sources, AgeGate(clock), clock, deleting=deleting)
         self.meanwhile: HoldOrder | None = None
         """A hold that is placed when a plan has been made and not yet carried out."""
         self._asked = 0
@@ -173,13 +180,13 @@ async def test_every_disk_has_a_copy_without_names_and_reasons(tmp_path: Path) -
     """A hold per stream; a lifted one goes from the copy."""
     async with world(tmp_path) as made:
         placed = await made.book.place(made.camera, order())
-        expected = [
-            {"stream": stream.id, "start_ms": OLD_MS, "end_ms": OLD_MS + 100, "until_ms": NOON_MS + DAY_MS}
-            for stream in made.camera.streams
-        ]
-        assert made.copy() == {"format": 1, "holds": expected}
+        span = {"start_ms": OLD_MS, "end_ms": OLD_MS + 100, "until_ms": NOON_MS + DAY_MS}
+        expected = [{"id": placed.id, "stream": stream.id, **span} for stream in made.camera.streams]
+        await made.book.copy()
+        assert made.copy() == {"format": 2, "holds": expected}
         await made.book.lift(placed.id)
-        assert made.copy() == {"format": 1, "holds": []}
+        await made.book.copy()
+        assert made.copy() == {"format": 2, "holds": []}
 
 
 async def test_a_disk_that_was_away_gets_its_copy(tmp_path: Path) -> None:
@@ -196,8 +203,9 @@ async def test_a_disk_that_was_away_gets_its_copy(tmp_path: Path) -> None:
 async def test_a_copy_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     """Whichever call fails; the next try succeeds all the same."""
     disk = FaultyDisk(tmp_path)
-    old = encode_holds([Hold(StreamId(1), 1, 2, 3)])
-    new = encode_holds([Hold(StreamId(1), 1, 2, 3), Hold(StreamId(2), 1, 2, 3)])
+    name = new_public_id()
+    old = encode_holds([Copied(name, Hold(StreamId(1), 1, 2, 3))])
+    new = encode_holds([Copied(name, Hold(StreamId(item), 1, 2, 3)) for item in (1, 2)])
     for call in ("create", "write", "fdatasync", "rename", "fsync_dir"):
         write_copy(disk, old)
         disk.fault = lambda _, name, call=call: errno.EIO if name == call else 0  # type: ignore[misc]  # bound early
@@ -213,13 +221,134 @@ async def test_a_copy_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
 async def test_a_disk_that_takes_no_copy_does_not_refuse_the_hold(tmp_path: Path) -> None:
     """The table decides; the copy follows."""
     async with world(tmp_path) as made:
-        (tmp_path / "disk" / "holds.json").unlink(missing_ok=True)
+        await made.book.copy()
+        (tmp_path / "disk" / "holds.json").unlink()
         (tmp_path / "disk" / "holds.json").mkdir()
         await made.book.place(made.camera, order())
         assert len(await made.book.active()) == 2
         (tmp_path / "disk" / "holds.json").rmdir()
         assert await made.book.copy() == 1
         assert len(made.copy()["holds"]) == 2
+
+
+async def test_placing_a_hold_touches_no_file(tmp_path: Path) -> None:
+    """The answer comes after the row; the copies follow by themselves."""
+    async with world(tmp_path) as made:
+        await made.book.copy()
+        files = made.slot.require().volume.files
+        touched: list[str] = []
+        create = files.create
+
+        def noted(path: str) -> int:
+            touched.append(path)
+            return create(path)
+
+        files.create = noted  # type: ignore[method-assign]  # looks on
+        await made.book.place(made.camera, order())
+        assert touched == []
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(made.book.run)
+            with anyio.fail_after(20):
+                while len(made.copy()["holds"]) < 2:  # noqa: ASYNC110 - a worker thread writes it
+                    await anyio.sleep(0.01)
+            tasks.cancel_scope.cancel()
+        assert touched == ["holds.json.new"]
+
+
+async def test_a_kill_between_row_and_copy_costs_nothing(tmp_path: Path) -> None:
+    """Whoever comes next keeps the footage and makes the copy."""
+    async with world(tmp_path) as made:
+        await made.book.place(made.camera, order())
+        assert not (tmp_path / "disk" / "holds.json").exists()
+        deleting = asyncio.Lock()
+        book = HoldBook(made.own.db, [made.slot], made.clock, deleting, REASONS)
+        sources = Sources(made._rules, book.active, vouches_for=book.vouches_for)
+        await Cleaner([made.slot], sources, AgeGate(made.clock), made.clock, deleting=deleting).clean()
+        assert await made.left() == [0]
+        assert len(made.copy()["holds"]) == 2
+
+
+def carried(made: World, *, until_ms: int = NOON_MS + DAY_MS) -> Copied:
+    return Copied(new_public_id(), Hold(made.stream, OLD_MS, OLD_MS + 100, until_ms))
+
+
+async def test_a_disk_of_a_box_whose_database_was_lost_keeps_what_it_holds(tmp_path: Path) -> None:
+    """Its copy is read before it is cleaned or written: held footage stays, is listed, and can be lifted."""
+    async with world(tmp_path) as made:
+        known = carried(made)
+        await anyio.to_thread.run_sync(write_copy, made.slot.require().volume.files, encode_holds([known]))
+        await made.cleaner.clean()
+        assert await made.left() == [0]
+        assert await made.book.found() == [known]
+        assert [row["id"] for row in made.copy()["holds"]] == [known.id]
+        await made.book.lift(known.id)
+        await made.cleaner.clean()
+        assert await made.left() == []
+        assert made.copy()["holds"] == []
+
+
+async def test_a_disk_that_was_away_when_a_hold_was_lifted_does_not_bring_it_back(tmp_path: Path) -> None:
+    """A lifted hold is remembered; one that is known already is not found again."""
+    async with world(tmp_path) as made:
+        placed = await made.book.place(made.camera, order())
+        await made.book.copy()
+        stale = (tmp_path / "disk" / "holds.json").read_bytes()
+        await made.book.lift(placed.id)
+        await made.book.copy()
+        for again in range(2):
+            (tmp_path / "disk" / "holds.json").write_bytes(stale)
+            await anyio.to_thread.run_sync(made.slot.close)
+            await anyio.to_thread.run_sync(made.slot.open, {})
+            await made.book.copy()
+            assert await made.book.found() == [], again
+        assert await made.book.active() == []
+
+
+async def test_a_copy_of_the_first_format_is_understood(tmp_path: Path) -> None:
+    """Its holds had no ids: those the table has are not taken for strangers."""
+    async with world(tmp_path) as made:
+        await made.book.place(made.camera, order())
+        rows = [
+            {"stream": stream, "start_ms": OLD_MS, "end_ms": end_ms, "until_ms": NOON_MS + DAY_MS}
+            for stream, end_ms in ((made.stream, OLD_MS + 100), (made.stream, OLD_MS + 5_000))
+        ]
+        (tmp_path / "disk" / "holds.json").write_text(json.dumps({"format": 1, "holds": rows}), encoding="utf-8")
+        await made.book.copy()
+        assert [item.hold.end_ms for item in await made.book.found()] == [OLD_MS + 5_000]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"{", b"[]", b'{"format": 3, "holds": []}', b'{"format": 2, "holds": [{"stream": 0}]}',
+     b'{"format": 2, "holds": [{"stream": 0, "start_ms": 1, "end_ms": 2, "until_ms": 3}]}'],
+    ids=["empty", "cut", "list", "format", "row", "stream"],
+)  # fmt: skip
+async def test_a_damaged_copy_is_put_aside_and_the_table_decides(tmp_path: Path, data: bytes) -> None:
+    """It is not overwritten: somebody may read it yet."""
+    async with world(tmp_path) as made:
+        (tmp_path / "disk" / "holds.json").write_bytes(data)
+        await made.book.place(made.camera, order())
+        await made.cleaner.clean()
+        assert await made.left() == [0]
+        assert (tmp_path / "disk" / "holds.json.damaged").read_bytes() == data
+        assert len(made.copy()["holds"]) == 2
+
+
+async def test_a_disk_whose_copy_cannot_be_read_is_not_cleaned(tmp_path: Path) -> None:
+    """Until it can: what is held on it is not known."""
+    async with world(tmp_path) as made:
+        await anyio.to_thread.run_sync(write_copy, made.slot.require().volume.files, encode_holds([]))
+        files = made.slot.require().volume.files
+        real = files.read
+
+        def broken(fd: int, length: int, offset: int) -> bytes:
+            raise OSError(errno.EIO, "broken")
+
+        files.read = broken  # type: ignore[method-assign]  # a disk that fails
+        assert await made.cleaner.clean() == []
+        files.read = real  # type: ignore[method-assign]  # and works again
+        await made.cleaner.clean()
+        assert await made.left() == []
 
 
 async def test_holds_are_placed_listed_and_lifted_over_the_socket(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from gateway.core.errors import (
     CameraUnreachable,
     CameraUnsupported,
 )
-from gateway.core.model import Login
+from gateway.core.model import Login, PublicId, new_public_id
 from recorder.camera import State
 from recorder.cameraevents import (
     AGAIN_S,
@@ -38,8 +38,9 @@ from recorder.cameraevents import (
 )
 from recorder.episodes import MOST_SOURCES, QUIET_S, STALE_S, Episodes, Told
 from recorder.host import Gate
+from recorder.pins import PinKind
 from recorder.registry import Camera
-from tests.fakes.clock import FakeClock
+from tests.fakes.clock import NOON_MS, FakeClock
 from tests.fakes.recording import Books, books, new_camera
 
 pytestmark = pytest.mark.anyio
@@ -131,6 +132,27 @@ async def world(tmp_path: Path) -> AsyncIterator[tuple[World, CameraEvents]]:
             await clock.settle()
             yield made, events
             tasks.cancel_scope.cancel()
+
+
+async def test_what_a_camera_reports_of_tampering_is_pinned_and_its_motion_is_not(tmp_path: Path) -> None:
+    """At once when it begins, and to its end when that is sure."""
+    pinned: list[tuple[str, str, int, int]] = []
+
+    async def pin(camera: PublicId, kind: PinKind, start_ms: int, end_ms: int) -> None:
+        pinned.append((camera, kind.value, start_ms - NOON_MS, end_ms - NOON_MS))
+
+    clock = FakeClock()
+    async with books(tmp_path, clock) as own:
+        events = CameraEvents(list, lambda camera, gate: None, own.journal, clock, lambda _, error: None, pin=pin)
+        camera = new_public_id()
+        await events._journal_all([Told(camera, "tamper", "on", 0), Told(camera, "motion", "on", 0)])
+        clock.tick(200)
+        await events._journal_all([Told(camera, "tamper", "off", 140), Told(camera, "input", "off", 0)])
+    assert pinned == [
+        (camera, "tamper", 0, 0),
+        (camera, "tamper", 0, 200_000),
+        (camera, "input", 190_000, 200_000),
+    ]
 
 
 async def test_a_camera_is_listened_to_once_its_video_has_been_up(tmp_path: Path) -> None:

@@ -21,11 +21,12 @@ from gateway.core.model import Login, PublicId, Secret, StreamRole, new_public_i
 from gateway.roofs.recorder import make_gate, new_camera, settings, slots, source_of
 from recorder.adoption import AdoptOrder
 from recorder.gaps import GapCause
-from recorder.holds import read_holds
+from recorder.holds import read_copied
 from recorder.identity import Identity
 from recorder.losses import Losses
 from recorder.registry import LoginState, StreamSpec
 from recorder.retention import Hold
+from recorder.rules import Keep, NamedRule, RuleBook
 from recorder.runs import Anchor, Run, Step, Told
 from tests.fakes.clock import FakeClock
 from tests.fakes.recorder_box import RecorderBox, recorder_box
@@ -129,7 +130,7 @@ async def test_a_hold_of_a_camera_covers_all_its_streams(tmp_path: Path) -> None
                 row,
             )
         )
-        held = await own.db.read(read_holds)
+        held = [item.hold for item in await own.db.read(read_copied)]
     assert held == [Hold(stream.id, 1_000, 2_000, 9_000) for stream in camera.streams]
 
 
@@ -160,10 +161,11 @@ async def test_each_configured_disk_has_a_slot_and_known_ones_are_not_made(tmp_p
 
 def test_settings_follow_the_configuration(tmp_path: Path) -> None:
     """Sockets, zone, rule."""
-    found = settings(_config(tmp_path, "[retention]\ndays = 7\nmax_bytes_per_stream = 5\n"))
+    rules = '[[retention.rules]]\nclasses = ["Mầm 1"]\nsub_days = 3\n'
+    found = settings(_config(tmp_path, f"[retention]\ndays = 7\nmax_bytes_per_stream = 5\n{rules}"))
     assert found.control_socket == tmp_path / "run" / "recorder.sock"
     assert found.feed_socket == tmp_path / "run" / "feed.sock"
-    assert (found.rule.days, found.rule.max_bytes) == (7, 5)
+    assert found.rules == RuleBook(Keep(7, 0, 90, 5), (NamedRule(Keep(sub_days=3), classes=("Mầm 1",)),))
     assert str(found.zone) == "Asia/Ho_Chi_Minh"
 
 

@@ -239,6 +239,42 @@ async def test_a_stream_leaves_a_disk_that_went(tmp_path: Path) -> None:
     assert len(list(closed_files(tmp_path / "two" / "1"))) == 1
 
 
+async def test_a_disk_that_is_avoided_gets_a_stream_only_if_there_is_no_other(tmp_path: Path) -> None:
+    """Also the home of a stream, from its next run on."""
+    async with world(tmp_path, ("one", "two")) as made, made.store.opened():
+        one, two = made.store.slots
+        one.free_bytes, two.free_bytes = 20, 10
+        made.record(4)
+        assert made.store.home(STREAM) is one
+        made.store.avoid(frozenset({one}))
+        made.record(4, start_ms=NOON_MS + 10_000)
+        assert made.store.home(STREAM) is two
+        made.store.avoid(frozenset({one, two}))
+        made.record(4, stream=StreamId(2))
+        assert made.store.home(StreamId(2)) is one
+
+
+async def test_a_stream_that_rests_is_not_stored_and_its_pictures_are_lost_to_the_disk(tmp_path: Path) -> None:
+    """What it had is closed; what comes is a loss; with its next run it is stored again."""
+    async with world(tmp_path) as made, made.store.opened():
+        made.store.begin_run(Run(RunId(1), STREAM, Anchor(NOON_MS, 0, trusted=True)))
+        units = list(plain_units(16))
+        for unit in units[:8]:
+            made.store.offer(STREAM, unit, NOON_MS * 90 + unit.pts_90k)
+        made.store.rest(frozenset({STREAM}))
+        for unit in units[8:]:
+            made.store.offer(STREAM, unit, NOON_MS * 90 + unit.pts_90k)
+        assert not made.store.is_stored(STREAM)
+        made.record(4, start_ms=NOON_MS + 20_000)
+        made.store.rest(frozenset())
+        made.record(4, start_ms=NOON_MS + 40_000)
+        losses = made.losses.take(everything=True)
+    assert {(loss.stream, loss.cause) for loss in losses} == {(STREAM, GapCause.DISK)}
+    assert losses[0].start_ms == NOON_MS + 4_000
+    starts = sorted(int(path.name.split("-")[0]) - NOON_MS for path in closed_files(tmp_path / "one"))
+    assert starts == [0, 40_000]
+
+
 @pytest.mark.parametrize("damage", ["deleted", "overwritten"])
 async def test_an_index_that_is_lost_is_rebuilt_while_recording_goes_on(tmp_path: Path, damage: str) -> None:
     """The footage is found again; the damaged file is put aside."""

@@ -147,7 +147,7 @@ def test_while_the_disk_is_full_the_newest_stays_in_memory(tmp_path: Path) -> No
             until(lambda: writer.statistics().waiting_bytes == 0)
             assert writer.statistics().failing is None
         stored = sum(row.duration_ms for row in box.heard.closed)
-        dropped = sum(to_ms - from_ms for _, from_ms, to_ms, cause in box.heard.drops if cause == "overload")
+        dropped = sum(to_ms - from_ms for _, from_ms, to_ms, cause in box.heard.drops if cause == "disk")
         assert stored + dropped == 40_000
         assert box.heard.closed[-1].end_ms == START_MS + 40_000
         assert stored >= 3_000 // (4 * 65) * 2_000

@@ -2,50 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import dataclasses
 
-from hypothesis import given
-from hypothesis import strategies as st
-
-from gateway.core.model import RunId, StreamId
-from recorder.retention import DAY_MS, MAX_VICTIMS, RESERVE_S, Disk, Hold, Plan, Reason, Rule, plan
-from recorder.rows import SegmentRow
-
-MIN_MS = 60_000
-NOW_MS = 1_800_000_000_000
-MB = 1 << 20
-ROOMY = Disk(free_bytes=100 * MB, min_free_bytes=10 * MB)
-A, B = StreamId(1), StreamId(2)
-
-
-def row(stream: StreamId, begin_ms: int, *, size: int = MB, minutes: int = 1) -> SegmentRow:
-    return SegmentRow(stream, RunId(1), begin_ms, 0, minutes * MIN_MS, size, 900, 0, 0, b"")
-
-
-def minutes(stream: StreamId, count: int, *, end_ms: int = NOW_MS, size: int = MB) -> list[SegmentRow]:
-    """Return `count` one-minute segments that end at `end_ms`, oldest first."""
-    return [row(stream, end_ms - number * MIN_MS, size=size) for number in range(count, 0, -1)]
-
-
-def made(
-    rows: Mapping[StreamId, Sequence[SegmentRow]],
-    *,
-    rules: Mapping[StreamId, Rule] | None = None,
-    holds: Sequence[Hold] = (),
-    disk: Disk = ROOMY,
-    now_ms: int | None = NOW_MS,
-    limit: int = MAX_VICTIMS,
-) -> Plan:
-    used = {stream: sum(item.size_bytes for item in items) for stream, items in rows.items()}
-    return plan(
-        rows,
-        {A: Rule(30), B: Rule(30)} if rules is None else rules,
-        used,
-        holds,
-        disk,
-        now_ms=now_ms,
-        limit=limit,
-    )
+from gateway.core.model import RunId
+from recorder.retention import DAY_MS, RESERVE_S, Disk, Hold, Pin, Plan, Protected, Reason, Rule, plan
+from recorder.rows import FLAG_MISSING, SegmentRow
+from recorder.spans import Unsure
+from tests.fakes.planned import HOUR, MB, MIN_MS, NOW_MS, ROOMY, A, B, footage, made, minutes, row
 
 
 def begins(found: Plan) -> list[tuple[int, int, Reason]]:
@@ -55,7 +18,7 @@ def begins(found: Plan) -> list[tuple[int, int, Reason]]:
 def test_nothing_goes_while_there_is_room_and_nothing_is_old() -> None:
     """The usual minute."""
     found = made({A: minutes(A, 10), B: minutes(B, 10)})
-    assert found == Plan((), 0, full_by_hold=False, complete=True)
+    assert found == Plan((), 0, full_by_hold=False, complete=True, reserve_bytes=10 * MB)
 
 
 def test_footage_older_than_its_days_goes() -> None:
@@ -166,77 +129,122 @@ def test_a_plan_has_a_limit_and_says_so() -> None:
 
 def test_no_more_rows_are_read_than_needed() -> None:
     """A million rows are not looked at to find none to delete."""
-    read = 0
-
-    def endless() -> Iterator[SegmentRow]:
-        nonlocal read
-        number = 0
-        while True:
-            read += 1
-            yield row(A, NOW_MS - 40 * DAY_MS + number * DAY_MS)
-            number += 1
-
-    found = plan({A: endless()}, {A: Rule(30)}, {A: MB}, [], ROOMY, now_ms=NOW_MS)
+    read: list[SegmentRow] = []
+    rows = {A: [row(A, NOW_MS - 40 * DAY_MS + number * DAY_MS) for number in range(10_000)]}
+    found = plan(footage(rows, read=read), {A: Rule(30)}, Protected(), ROOMY, now_ms=NOW_MS)
     assert len(found.victims) == 10
-    assert read <= 12
+    assert len(read) <= 12
 
 
-@given(
-    ages=st.lists(st.tuples(st.sampled_from([A, B]), st.integers(0, 60 * 24 * 60)), max_size=60, unique=True),
-    holds=st.lists(
-        st.tuples(st.sampled_from([A, B]), st.integers(0, 60 * 24 * 60), st.integers(1, 10_000), st.integers(-10, 10)),
-        max_size=5,
-    ),
-    free=st.integers(0, 40),
-    quota=st.integers(0, 20),
-    trusted=st.booleans(),
-    limit=st.integers(1, 50),
-)
-def test_whatever_is_there_the_rules_hold(
-    *,
-    ages: list[tuple[StreamId, int]],
-    holds: list[tuple[StreamId, int, int, int]],
-    free: int,
-    quota: int,
-    trusted: bool,
-    limit: int,
-) -> None:
-    """No victim twice, none held, none by age without trust, the oldest of a stream first, no waste."""
-    rows = {
-        stream: sorted(
-            (row(stream, NOW_MS - age * MIN_MS) for owner, age in ages if owner == stream), key=lambda r: r.begin_ms
-        )
-        for stream in (A, B)
-    }
-    placed = [
-        Hold(stream, NOW_MS - start * MIN_MS, NOW_MS - start * MIN_MS + length * MIN_MS, NOW_MS + until)
-        for stream, start, length, until in holds
-    ]
-    disk = Disk(free * MB, 20 * MB)
-    rules = {A: Rule(30, quota * MB), B: Rule(10)}
-    found = made(rows, rules=rules, holds=placed, disk=disk, now_ms=NOW_MS if trusted else None, limit=limit)
-    victims = [item.row for item in found.victims]
-    assert len(victims) == len(set(victims)) <= limit
-    held = {
-        item
-        for items in rows.values()
-        for item in items
-        for hold in placed
-        if hold.stream == item.stream
-        and (hold.until_ms > NOW_MS or not trusted)
-        and hold.start_ms < item.end_ms
-        and hold.end_ms > item.begin_ms
-    }
-    assert held.isdisjoint(victims)
-    for item in found.victims:
-        if item.reason is Reason.AGE:
-            assert trusted
-            assert item.row.end_ms <= NOW_MS - rules[item.row.stream].days * DAY_MS
-    for stream in (A, B):
-        mine = [item for item in victims if item.stream == stream]
-        free_rows = [item for item in rows[stream] if item not in held]
-        assert mine == free_rows[: len(mine)]
-    spaced = [item for item in found.victims if item.reason is Reason.SPACE]
-    if spaced:
-        assert disk.free_bytes + found.freed_bytes - spaced[-1].row.size_bytes < disk.reserve_bytes
-    assert found.short_bytes == max(0, disk.reserve_bytes - disk.free_bytes - found.freed_bytes)
+def test_held_footage_is_jumped_over_and_not_read() -> None:
+    """A disk that is full of held and pinned footage costs a look at the holds, each minute."""
+    read: list[SegmentRow] = []
+    rows = {A: minutes(A, 20_000)}
+    start_ms = rows[A][0].begin_ms
+    hold = Hold(A, start_ms, start_ms + 15_000 * MIN_MS, until_ms=NOW_MS + 1)
+    pins = [Pin(A, start_ms + 15_000 * MIN_MS, start_ms + 19_990 * MIN_MS)]
+    found = plan(
+        footage(rows, read=read),
+        {A: Rule(30, event_days=90)},
+        Protected([hold], pins),
+        Disk(7 * MB, 10 * MB),
+        now_ms=NOW_MS,
+    )
+    assert [item.row for item in found.victims] == rows[A][19_990:19_993]
+    assert len(read) < 20
+
+
+def test_pinned_footage_outlives_its_days_and_then_goes() -> None:
+    """It is kept for the event days after the event's end, and is ordinary footage afterwards."""
+    for age_days, gone in ((31, False), (89, False), (91, True)):
+        old = row(A, NOW_MS - age_days * DAY_MS)
+        found = made({A: [old]}, pins=[Pin(A, old.begin_ms, old.end_ms)])
+        assert [item.reason for item in found.victims] == [Reason.AGE] * gone
+    old = row(A, NOW_MS - 91 * DAY_MS)
+    assert made({A: [old]}, pins=[Pin(A, old.begin_ms, old.end_ms)], now_ms=None).victims == ()
+
+
+def test_few_event_days_shorten_nothing() -> None:
+    """Footage whose pin is over still has its days."""
+    young = row(A, NOW_MS - 20 * DAY_MS)
+    found = made({A: [young]}, pins=[Pin(A, young.begin_ms, young.end_ms)], rules={A: Rule(30, event_days=7)})
+    assert found.victims == ()
+
+
+def test_a_streams_own_bytes_cost_no_event_footage() -> None:
+    """A quota takes what is normal; only the disk's need takes events."""
+    rows = minutes(A, 10)
+    pins = [Pin(A, rows[0].begin_ms, rows[4].end_ms)]
+    found = made({A: rows}, pins=pins, rules={A: Rule(30, max_bytes=MB, event_days=90)})
+    assert [item.row for item in found.victims] == rows[5:]
+
+
+def test_the_order_of_sacrifice() -> None:
+    """Step by step as the disk needs more: normal footage of all streams, then events, held footage never."""
+    rows = {A: minutes(A, 6), B: minutes(B, 6)}
+    pins = [Pin(A, rows[A][0].begin_ms, rows[A][1].end_ms), Pin(B, rows[B][0].begin_ms, rows[B][2].end_ms)]
+    holds = [Hold(B, rows[B][0].begin_ms, rows[B][0].end_ms, NOW_MS + 1)]
+    normal = [*rows[A][2:], *rows[B][3:]]
+    events = [*rows[A][:2], *rows[B][1:3]]
+    for need in range(14):
+        found = made(rows, pins=pins, holds=holds, disk=Disk(0, need * MB))
+        gone = [item.row for item in found.victims]
+        assert len(gone) == min(need, 11)
+        assert gone[:7] == sorted(normal, key=lambda item: (item.begin_ms, item.stream))[:need]
+        assert gone[7:] == sorted(events, key=lambda item: (item.begin_ms, item.stream))[: max(0, need - 7)]
+        assert [item.reason for item in found.victims] == [Reason.SPACE] * min(need, 7) + [Reason.EVENT] * len(gone[7:])
+        assert found.full_by_hold is (need > 11)
+
+
+def test_footage_of_an_hour_in_1970_counts_as_the_newest() -> None:
+    """A full disk in a box that does not know the time loses what is oldest, not what is being recorded."""
+    lost_hour = [row(A, number * MIN_MS, run=9) for number in range(60)]
+    rows = {A: [*lost_hour, *minutes(A, 10)]}
+    unsure = {RunId(9): Unsure(None, 9)}
+    found = made(rows, unsure=unsure, disk=Disk(5 * MB, 10 * MB), now_ms=None)
+    assert [item.row for item in found.victims] == rows[A][60:65]
+    everything = made(rows, unsure=unsure, disk=Disk(0, 400 * MB), now_ms=None)
+    assert [item.row for item in everything.victims] == rows[A][60:] + lost_hour
+
+
+def test_of_the_newest_hour_only_what_recording_needs_goes() -> None:
+    """With all else held the alarm comes while two hours are free, and then the hour rolls on, held footage never."""
+    rows = {A: minutes(A, 100)}
+    fresh = {A: rows[A][40].begin_ms}
+    hold = Hold(A, 0, rows[A][30].begin_ms, NOW_MS + 1)
+    pin = Pin(A, rows[A][30].begin_ms, rows[A][35].begin_ms)
+    for free, gone, held in ((120, [], False), (112, [*rows[A][35:40], *rows[A][30:33]], False),
+                             (109, [*rows[A][35:40], *rows[A][30:35]], True),
+                             (17, [*rows[A][35:40], *rows[A][30:35], *rows[A][40:43]], True)):  # fmt: skip
+        disk = Disk(free * MB, 120 * MB)
+        made_of = dataclasses.replace(footage(rows), fresh_from_ms=fresh)
+        found = plan(made_of, {A: Rule(30, event_days=90)}, Protected([hold], [pin]), disk, now_ms=NOW_MS)
+        assert [item.row for item in found.victims] == gone
+        assert found.full_by_hold is held
+
+
+def test_a_row_that_was_not_moved_yet_counts_as_the_newest() -> None:
+    """Its run was set right a moment ago; rows that follow the correction are where they belong."""
+    moved, waiting = row(A, NOW_MS - HOUR, run=9)._replace(offset_ms=NOW_MS - HOUR, start_ms=0), row(A, MIN_MS, run=9)
+    unsure = {RunId(9): Unsure(None, 9, NOW_MS - HOUR)}
+    rows = {A: [waiting, moved, *minutes(A, 3)]}
+    found = made(rows, unsure=unsure, disk=Disk(6 * MB, 10 * MB))
+    assert [item.row for item in found.victims] == rows[A][1:]
+    assert made({A: [waiting]}, unsure=unsure).victims == ()
+
+
+def test_what_was_never_dated_goes_when_it_is_surely_old_enough() -> None:
+    """It had ended when the next boot with a right clock began to record; before that nothing is known."""
+    lost = [row(A, number * MIN_MS, run=9) for number in range(3)]
+    for by_ms, gone in ((None, False), (NOW_MS - 29 * DAY_MS, False), (NOW_MS - 30 * DAY_MS, True)):
+        found = made({A: lost}, unsure={RunId(9): Unsure(by_ms, 9)})
+        assert [item.row for item in found.victims] == lost * gone
+
+
+def test_a_file_that_is_missing_frees_nothing() -> None:
+    """Its row goes with the others, and the disk's need is met by files that are there."""
+    rows = minutes(A, 4)
+    rows[0] = rows[0]._replace(flags=FLAG_MISSING)
+    found = made({A: rows}, disk=Disk(8 * MB, 10 * MB))
+    assert [item.row for item in found.victims] == rows[:3]
+    assert found.short_bytes == 0

@@ -12,6 +12,7 @@ import pytest
 from gateway.core.model import RunId, StreamId
 from recorder.gaps import GapCause
 from recorder.runs import STEP_MS, Anchor, Run, RunBook, Step, StepWatch, Told, boot_id
+from recorder.spans import Unsure
 from tests.fakes.clock import FakeClock
 from tests.fakes.recording import BOOT, Books, books, new_camera
 
@@ -125,6 +126,27 @@ async def test_the_step_that_sets_the_clock_right_corrects_this_boots_runs(tmp_p
         assert await own.runs.correct(1_000_000) == ((wrong.id, 1_000_000),)
         assert await own.runs.correct(1_000_000) == ()
         assert await own.runs.offsets() == {wrong.id: 1_000_000}
+
+
+async def test_what_is_known_of_runs_that_a_doubtful_clock_wrote(tmp_path: Path) -> None:
+    """Their offset once it is right; else when a later boot with a right clock began, and their boot's order."""
+    clock = FakeClock()
+    async with books(tmp_path, clock, "first") as own:
+        first = [await opened(own, started_ms=5, trusted=False) for _ in range(2)]
+    async with books(tmp_path, clock, "second") as own:
+        second = await opened(own, started_ms=3, trusted=False)
+        assert set(await own.runs.unsure()) == {first[0].id, first[1].id, second.id}
+        assert {item.ended_by_ms for item in (await own.runs.unsure()).values()} == {None}
+        await own.runs.correct(90_000)
+    async with books(tmp_path, clock, "third") as own:
+        await opened(own, started_ms=500_000)
+        last = await opened(own, started_ms=4, trusted=False)
+        assert await own.runs.unsure() == {
+            first[0].id: Unsure(90_003, first[0].id),
+            first[1].id: Unsure(90_003, first[0].id),
+            second.id: Unsure(500_000, second.id, 90_000),
+            last.id: Unsure(None, last.id),
+        }
 
 
 async def test_a_step_is_seen_and_slewing_is_not() -> None:
