@@ -224,18 +224,21 @@ class Cameras:
                 await self.clock_stepped(step)
 
     async def clock_stepped(self, step: Step) -> None:
-        """Cut all runs; give runs of an untrusted clock the step as offset."""
-        journal = self._tools.journal
+        """Cut all runs; give what an untrusted clock told its place once the clock is right."""
+        journal, ledger = self._tools.journal, self._tools.ledger
         await journal.note(journal.event("clock.step", step_ms=step.step_ms))
         for task in self.all():
             await task.cut(GapCause.CLOCK)
         assert self._tasks is not None
+        await self._tools.runs.note_clock(step.wall_minus_mono_ms, trusted=self._tools.clock.trusted())
         if step.became_trusted:
-            runs = await self._tools.runs.correct(step.step_ms)
-            await self._tools.ledger.stepped(self._tools.clock.now_ms(), sets_right_by_ms=step.step_ms)
+            runs = await self._tools.runs.correct(step.wall_minus_mono_ms)
+            await ledger.stepped(self._tools.clock.now_ms(), sets_right_by_ms=step.step_ms)
             self._tasks.start_soon(self._correct, runs)
         elif self._tools.clock.trusted():
-            await self._tools.ledger.stepped(self._tools.clock.now_ms())
+            await ledger.stepped(self._tools.clock.now_ms())
+        else:
+            await ledger.moved(step.step_ms)
 
     async def _correct(self, runs: Sequence[tuple[RunId, int]]) -> None:
         """Correct at once what is indexed, and a minute later the segments that were still running."""

@@ -40,6 +40,7 @@ from recorder.holds import HoldBook
 from recorder.journal import Journal
 from recorder.keystore import KeyStore
 from recorder.pending import PendingLogins
+from recorder.reckoning import set_right
 from recorder.registry import Registry, Stream
 from recorder.retention import Hold, Rule
 from recorder.runs import RunBook
@@ -257,6 +258,7 @@ class Recorder:
         added when the disk comes and says where its footage ends.
         """
         parts, streams = self._parts, await self._streams()
+        await set_right(parts.runs, parts.ledger, parts.store.set_offset, parts.clock)
         ends = await self._ends(streams)
         recording = await parts.runs.unfinished()
         same_boot = await parts.runs.recover(ends)

@@ -77,6 +77,7 @@ from recorder.pending import MIGRATIONS as PENDING
 from recorder.pending import PendingLogins
 from recorder.registry import MIGRATIONS, Camera, LoginState, NewCamera, Registry, StreamSpec
 from recorder.retention import Rule
+from recorder.runs import MIGRATIONS as RUNS
 from recorder.runs import RunBook, boot_id
 from recorder.service import Parts, Recorder, Settings
 from recorder.settingbook import SettingBook
@@ -90,7 +91,7 @@ CLOSE_S = 8.0
 """What a disk gets to take the last pictures: every segment is closed within 10 s of SIGTERM."""
 
 KNOCK_S = 3.0
-DATABASE = (MIGRATIONS, PENDING, LEASES, HOLDS, ERASURES)
+DATABASE = (MIGRATIONS, PENDING, LEASES, HOLDS, ERASURES, RUNS)
 """Steps of `cameras.db`, by owner."""
 
 
