@@ -36,7 +36,7 @@ from recorder.journal import Journal
 from recorder.meter import StreamMeter
 from recorder.player import StreamPlayer, Wait
 from recorder.registry import NATIVE, Camera, LoginState, Registry, Stream, StreamSpec
-from recorder.runs import RunBook
+from recorder.runs import RunBook, quality_of
 from recorder.session import ClockLies, Footage, Notice, Playing, RunBegan, RunEnded, SessionSink
 
 HEALTHY_NS = 60_000_000_000
@@ -118,6 +118,14 @@ class StreamTask:
     def clock_lies(self) -> bool:
         """Say whether the camera's clock was found wrong in the session that plays."""
         return self._sink is not None and self._sink.clock_lies
+
+    @property
+    def time_quality(self) -> str | None:
+        """What the time of the running run is worth; None without one."""
+        run = self._sink.run if self._sink is not None else None
+        if run is None:
+            return None
+        return quality_of(trusted=run.anchor.trusted, offset_ms=run.offset_ms, by_arrival=self.clock_lies).value
 
     async def run(self) -> None:
         """Keep the stream playing until cancelled; what is changed from the beginning of a session on ends its wait."""

@@ -10,7 +10,7 @@ that clock stood against monotonic time then, so that no restart and no second s
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import files
@@ -21,6 +21,7 @@ from sqlite_utils import Migrations
 from sqlite_utils.db import Database as UtilsDatabase
 
 from gateway.core.clock import Clock
+from gateway.core.clocktrust import BOOT_ID
 from gateway.core.db import Database, apply_schema
 from gateway.core.model import RunId, StreamId
 from recorder.gaps import GapCause
@@ -31,7 +32,6 @@ STEP_MS = 250
 """NTP slews below that; a bigger change of (wall - monotonic) is a step."""
 _PAGE = 500
 """Numbers asked for in one statement: far below what SQLite takes."""
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 @MIGRATIONS()
@@ -211,24 +211,6 @@ class RunBook:
 
         return await self._db.write(fix)
 
-    async def qualities(self, runs: Iterable[RunId]) -> dict[RunId, TimeQuality]:
-        """Return what the time of runs is worth; of one without a row nothing is said."""
-        wanted = sorted(set(runs))
-
-        def load(connection: sqlite3.Connection) -> dict[RunId, TimeQuality]:
-            found: dict[RunId, TimeQuality] = {}
-            for at in range(0, len(wanted), _PAGE):
-                page = wanted[at : at + _PAGE]
-                marks = ", ".join("?" * len(page))
-                sql = f"SELECT id, offset_ms, time_trusted, by_arrival FROM run WHERE id IN ({marks})"  # noqa: S608
-                for number, offset_ms, trusted, by_arrival in connection.execute(sql, page):
-                    found[RunId(number)] = quality_of(
-                        trusted=bool(trusted), offset_ms=offset_ms, by_arrival=bool(by_arrival)
-                    )
-            return found
-
-        return await self._db.read(load)
-
     async def offsets(self) -> dict[RunId, int]:
         """Return the runs whose written time is not the true time, for a new index."""
 
@@ -237,6 +219,19 @@ class RunBook:
             return {RunId(row["id"]): int(row["offset_ms"]) for row in rows}
 
         return await self._db.read(load)
+
+
+def qualities(connection: sqlite3.Connection, runs: Sequence[RunId]) -> dict[RunId, TimeQuality]:
+    """Return what the time of runs is worth; of one without a row nothing is said."""
+    found: dict[RunId, TimeQuality] = {}
+    for at in range(0, len(runs), _PAGE):
+        page = runs[at : at + _PAGE]
+        marks = ", ".join("?" * len(page))
+        sql = f"SELECT id, offset_ms, time_trusted, by_arrival FROM run WHERE id IN ({marks})"  # noqa: S608 - question marks
+        for number, offset_ms, trusted, by_arrival in connection.execute(sql, page):
+            worth = quality_of(trusted=bool(trusted), offset_ms=offset_ms, by_arrival=bool(by_arrival))
+            found[RunId(number)] = worth
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -44,8 +45,10 @@ from recorder.reckoning import set_right
 from recorder.registry import Registry, Stream
 from recorder.retention import Hold, Rule
 from recorder.runs import RunBook
+from recorder.schoolday import SchoolHours
 from recorder.service_activate import ActivateService, Activator
 from recorder.service_cameras import CameraService, Learn
+from recorder.service_completeness import CompletenessService
 from recorder.service_discovery import DiscoveryService
 from recorder.service_doctor import Doctor, DoctorService
 from recorder.service_erase import EraseService
@@ -53,9 +56,10 @@ from recorder.service_footage import FootageService, OpenTicket
 from recorder.service_holds import HoldService
 from recorder.service_keys import KeyService
 from recorder.service_settings import SettingsService
-from recorder.service_status import StatusService
+from recorder.service_status import Figures, StatusService
 from recorder.settingbook import SettingBook
 from recorder.settings import CameraSetter
+from recorder.skew import ClockReport, Skews
 from recorder.store import Store
 from recorder.vision.client import VisionClient
 
@@ -76,6 +80,8 @@ class Settings:
     find: FindRule | None = None
     """When a camera that is away is searched for; None = the usual rule."""
     allowed_uids: frozenset[int] | None = None
+    hours: SchoolHours | None = None
+    """When school is, for completeness; None = the usual week."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +118,8 @@ class Parts:
     """Judges cameras; None: the doctor's calls are unknown."""
     lan: Callable[[], dict[str, Any]] | None = None
     """What the box serves on the cameras' network, for the status."""
+    reports: Callable[[], Sequence[ClockReport]] | None = None
+    """The last sender reports of all streams; None: nobody tells."""
 
 
 class Recorder:
@@ -123,6 +131,9 @@ class Recorder:
         self.finding = DiscoveryService(self.cameras, parts.registry, parts.discovery, search_s=settings.search_s)
         gate = AgeGate(parts.clock)
         self._gate = gate
+        self._skews = Skews(parts.clock)
+        hours = settings.hours or SchoolHours(settings.zone)
+        self.completeness = CompletenessService(parts.registry, (parts.db, parts.journal), parts.clock, hours)
         self.cleaner = Cleaner(parts.store.slots, self._rules, self._holds, gate, parts.clock)
         self.holds = HoldBook(parts.db, parts.store.slots, parts.clock, self.cleaner.deleting, HoldReasons(parts.seal))
         self.erasures = ErasureBook(parts.db, parts.journal)
@@ -149,6 +160,9 @@ class Recorder:
             tasks.start_soon(self._supervised, "eraser", self.eraser.run)
             tasks.start_soon(self._supervised, "losses", self._keep_telling)
             tasks.start_soon(self._supervised, "journal", self._trim)
+            tasks.start_soon(self._supervised, "completeness", self.completeness.run)
+            if parts.reports is not None:
+                tasks.start_soon(self._supervised, "skew", partial(self._skews.run, parts.reports))
             finder = Finder(self.cameras, self.finding.quietly, parts.clock, parts.tools.jitter, settings.find)
             tasks.start_soon(self._supervised, "finder", finder.run)
             tasks.start_soon(self._supervised, "discovery", self.finding.listen)
@@ -206,7 +220,11 @@ class Recorder:
             (parts.db, parts.journal),
             parts.clock,
             zone=settings.zone,
-            beside=lambda: {"daemon": parts.daemon(), "lan": parts.lan() if parts.lan is not None else None},
+            figures=Figures(
+                self.completeness,
+                self._skew_ms,
+                lambda: {"daemon": parts.daemon(), "lan": parts.lan() if parts.lan is not None else None},
+            ),
         )
         holds = HoldService(parts.registry, self.holds)
         keys = KeyService(parts.keys, parts.store.forget_keys, parts.journal)
@@ -220,6 +238,7 @@ class Recorder:
             **keys.handlers(),
             **erase.handlers(),
             **status.handlers(),
+            **self.completeness.handlers(),
         }
         if parts.settings is not None:
             told |= SettingsService(self.cameras, parts.registry, *parts.settings).handlers()
@@ -243,6 +262,9 @@ class Recorder:
             destroy_keys=parts.keys.destroy if parts.keys is not None else lambda: None,
             lifted=self.holds.copy,
         )
+
+    def _skew_ms(self, stream: Stream) -> int | None:
+        return self._skews.skew_ms(self._parts.tools.make_source(stream.spec))
 
     async def _supervised(self, name: str, run: Callable[[], Any]) -> None:
         backoff = Backoff(first_s=1.0, most_s=30.0)

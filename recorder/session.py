@@ -89,6 +89,11 @@ class SessionSink:
         """Say whether the camera's clock is no longer believed in this run (`recorder.timeline`)."""
         return self._timeline is not None and self._timeline.lies
 
+    @property
+    def run(self) -> Run | None:
+        """The run that is being recorded."""
+        return self._run
+
     def playing(self, config: CodecConfig | None) -> None:
         """Note that PLAY was accepted."""
         del config  # every unit carries its own

@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import random
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -35,6 +35,7 @@ from drivers.onvif.pace import CallPool, Turns
 from drivers.pyav.player import PyavPlayer
 from drivers.registry import Kit
 from drivers.retry import after_failure
+from drivers.rtsp.link import StreamStatistics
 from drivers.rtsp.network import RtspNetwork
 from drivers.rtsp.source import DEFAULT_PORT, DEFAULT_TLS_PORT, RtspSource
 from drivers.rtsponly import StreamPlayer
@@ -79,8 +80,10 @@ from recorder.registry import MIGRATIONS, Camera, LoginState, NewCamera, Registr
 from recorder.retention import Rule
 from recorder.runs import MIGRATIONS as RUNS
 from recorder.runs import RunBook, boot_id
+from recorder.schoolday import SchoolHours
 from recorder.service import Parts, Recorder, Settings
 from recorder.settingbook import SettingBook
+from recorder.skew import ClockReport
 from recorder.slot import Slot, SlotOptions
 from recorder.store import Store
 from recorder.vision.client import VisionClient
@@ -347,11 +350,21 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             keys=keys,
             listen=listen_of(config, clock, drivers.pool),
             doctor=doctor,
+            reports=lambda: clock_reports(network.statistics().streams),
         )
         async with Recorder(parts, settings(config)) as recorder, lan:
             log.info("recorder.ready", cameras=len(recorder.cameras.all()), volumes=len(config.volumes))
             yield Health(lambda: recorder.healthy() and network.alive)
             log.info("recorder.stopping")
+
+
+def clock_reports(streams: Sequence[StreamStatistics]) -> list[ClockReport]:
+    """Return what the cameras say of their clocks (RTCP sender reports, RFC 3550 section 6.4.1)."""
+    return [
+        ClockReport(item.source, unix_ms, item.report.read_mono_ns)
+        for item in streams
+        if item.report is not None and (unix_ms := item.report.unix_ms) is not None
+    ]
 
 
 def settings(config: Config) -> Settings:
@@ -363,6 +376,7 @@ def settings(config: Config) -> Settings:
         rule=Rule(config.retention.days, config.retention.max_bytes_per_stream),
         search_s=config.cameras.discovery_s,
         sub_streams=config.recording.sub_streams,
+        hours=SchoolHours(ZoneInfo(config.site.timezone), *config.recording.school_hours),
         find=FindRule(config.cameras.away_s, config.cameras.search_every_s, config.cameras.discovery_s),
     )
 

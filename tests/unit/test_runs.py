@@ -21,6 +21,7 @@ from recorder.runs import (
     TimeQuality,
     Told,
     boot_id,
+    qualities,
     quality_of,
     wall_minus_mono_ms,
 )
@@ -173,13 +174,13 @@ async def test_the_quality_of_a_runs_time_is_kept_and_follows_what_is_learned(tm
         wrong, good, lied = [await opened(own, trusted=trusted) for trusted in (False, True, True)]
         await own.runs.lies(lied.id)
         runs = [wrong.id, good.id, lied.id, RunId(99), *map(RunId, range(1_000, 2_500))]
-        assert await own.runs.qualities(runs) == {
+        assert await own.db.read(lambda db: qualities(db, runs)) == {
             wrong.id: TimeQuality.UNSYNCHRONISED,
             good.id: TimeQuality.TRUSTED,
             lied.id: TimeQuality.ARRIVAL,
         }
         await own.runs.correct(80_000)
-        assert await own.runs.qualities([wrong.id]) == {wrong.id: TimeQuality.STEPPED}
+        assert await own.db.read(lambda db: qualities(db, [wrong.id])) == {wrong.id: TimeQuality.STEPPED}
 
 
 async def test_what_an_untrusted_clock_was_off_by_is_known_over_a_restart(tmp_path: Path) -> None:
