@@ -41,7 +41,7 @@ from recorder.holds import HoldBook
 from recorder.journal import Journal
 from recorder.keystore import KeyStore
 from recorder.pending import PendingLogins
-from recorder.reckoning import set_right
+from recorder.reckoning import last_known, set_right
 from recorder.registry import Registry, Stream
 from recorder.retention import Hold, Rule
 from recorder.runs import RunBook
@@ -279,7 +279,8 @@ class Recorder:
         A stream whose last run lies on a disk that is not there yet is missing from now on, and the rest is
         added when the disk comes and says where its footage ends.
         """
-        parts, streams = self._parts, await self._streams()
+        parts, cameras = self._parts, await self._parts.registry.cameras()
+        streams = [stream for camera in cameras for stream in camera.streams]
         await set_right(parts.runs, parts.ledger, parts.store.set_offset, parts.clock)
         ends = await self._ends(streams)
         recording = await parts.runs.unfinished()
@@ -288,7 +289,7 @@ class Recorder:
         self._died_of = GapCause.RECORDER_RESTART if same_boot else GapCause.POWER
         if any(slot.opened is None for slot in parts.store.slots):
             self._late = {item for item in streams if recording.get(item.id, 0) > ends.get(item.id, 0)}
-        last = {item: self._started_ms if item in self._late else ends.get(item.id) for item in streams}
+        last = last_known(cameras, ends, recording) | dict.fromkeys(self._late, self._started_ms)
         await parts.ledger.recover(last.items(), self._started_ms, same_boot=same_boot, sure=sure)
         self._gate.newest_was(max(ends.values(), default=None))
 
