@@ -29,8 +29,8 @@ from recorder.runs import Step, StepWatch
 from recorder.vision.client import Tap, VisionClient
 
 LOOK_AT_CLOCK_S = 1.0
-CUT_IS_OVER_S = 60.0
-"""After a cut: by then every stream has had a key frame and the segments of the old run are indexed."""
+CORRECT_AFTER_S = (0.0, 5.0, 10.0, 45.0)
+"""Pauses after a cut; at the last every stream has had a key frame and the segments of the old run are indexed."""
 
 SetOffset: TypeAlias = Callable[[RunId, int], Awaitable[None]]
 """Moves the index rows of a run to true time: `await set_offset(run, offset_ms)`."""
@@ -241,8 +241,8 @@ class Cameras:
             await ledger.moved(step.step_ms)
 
     async def _correct(self, runs: Sequence[tuple[RunId, int]]) -> None:
-        """Correct at once what is indexed, and a minute later the segments that were still running."""
-        for pause_s in (0.0, CUT_IS_OVER_S):
+        """Correct at once what is indexed, and within a minute the segments that were still running."""
+        for pause_s in CORRECT_AFTER_S:
             await self._tools.clock.sleep(pause_s)
             for run, offset_ms in runs:
                 await self._set_offset(run, offset_ms)
