@@ -246,6 +246,7 @@ class History:
             async with life(self.folder, self.clock, self.kept, self.boot) as made:
                 await made.play(2)
                 act = await self._until_death(made, rest)
+                ends, frozen = dict[StreamId, int](), dict[StreamId, list[int]]()
                 if act is not None and act.what != "stop":
                     await made.settle()
                     shutil.copytree(self.folder, self.root / str(self.deaths + 1))
