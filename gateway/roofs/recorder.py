@@ -144,7 +144,8 @@ class Drivers:
         if spec.host == FILM_HOST:  # a film has nobody to ask
             return camera.about.identity
         if not await knock(spec.host, spec.port):
-            raise CameraUnreachable("no answer", address=spec.host, port=spec.port)
+            known = {"reason": "ECONNREFUSED"} if await is_up(spec.host, spec.port) else {}
+            raise CameraUnreachable("no answer", address=spec.host, port=spec.port, **known)
         marks = await who_is_at(camera.about.address)
         return Identity(marks.endpoint, marks.mac)
 
@@ -159,11 +160,11 @@ class Drivers:
             await driver.close()
 
 
-async def is_up(address: str) -> bool:
+async def is_up(address: str, port: int = DEFAULT_PORT) -> bool:
     """Say whether a host answers at all: also a refused connection is an answer."""
     try:
         async with asyncio.timeout(KNOCK_S):
-            _, writer = await asyncio.open_connection(address, DEFAULT_PORT)
+            _, writer = await asyncio.open_connection(address, port)
     except ConnectionRefusedError:
         return True
     except OSError:  # TimeoutError is one
