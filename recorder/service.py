@@ -65,6 +65,8 @@ from recorder.vision.client import VisionClient
 
 TELL_LOSSES_S = 5.0
 TRIM_S = 3600.0
+PAST_MS = 24 * 3_600_000
+"""How far back the last footage is looked for when there is some in the future."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +284,8 @@ class Recorder:
         parts, cameras = self._parts, await self._parts.registry.cameras()
         streams = [stream for camera in cameras for stream in camera.streams]
         await set_right(parts.runs, parts.ledger, parts.store.set_offset, parts.clock)
-        ends = await self._ends(streams)
+        newest = await self._ends(streams)
+        ends = await self._past(newest) if parts.clock.trusted() else newest
         recording = await parts.runs.unfinished()
         same_boot = await parts.runs.recover(ends)
         self._started_ms, sure = parts.clock.now_ms(), parts.clock.trusted()
@@ -291,7 +294,15 @@ class Recorder:
             self._late = {item for item in streams if recording.get(item.id, 0) > ends.get(item.id, 0)}
         last = last_known(cameras, ends, recording) | dict.fromkeys(self._late, self._started_ms)
         await parts.ledger.recover(last.items(), self._started_ms, same_boot=same_boot, sure=sure)
-        self._gate.newest_was(max(ends.values(), default=None))
+        self._gate.newest_was(max(newest.values(), default=None))
+
+    async def _past(self, ends: Mapping[StreamId, int]) -> dict[StreamId, int]:
+        """Return the ends with those in the future (the clock was ahead once) replaced by the last one before now."""
+        now_ms, found = self._parts.clock.now_ms(), dict(ends)
+        for stream in [stream for stream, end_ms in ends.items() if end_ms > now_ms]:
+            rows = await self._parts.store.find([stream], now_ms - PAST_MS, now_ms)
+            found[stream] = max((item.row.end_ms for item in rows if item.row.end_ms <= now_ms), default=now_ms)
+        return found
 
     async def _ends(self, streams: Iterable[Stream]) -> dict[StreamId, int]:
         """Return the end of each stream's last footage on the disks that are there."""

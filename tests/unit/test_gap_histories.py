@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from gateway.core.errors import CameraClosed, CameraError, CameraLoginRefused, CameraSilent, CameraUnreachable
@@ -92,10 +92,11 @@ class Kept:
     def flush(self, stream: StreamId) -> None:
         self.walls_ms.setdefault(stream, []).extend(self.gop_ms.pop(stream, []))
 
-    def dies(self) -> dict[StreamId, int]:
-        """Forget the pictures that were in memory; returns the end of each stream's footage."""
+    def dies(self, now_ms: int) -> dict[StreamId, int]:
+        """Forget the pictures that were in memory; returns the end of each stream's footage up to now."""
         self.gop_ms.clear()
-        return {stream: max(walls) + FRAME_MS for stream, walls in self.walls_ms.items() if walls}
+        past = {stream: [wall for wall in walls if wall < now_ms] for stream, walls in self.walls_ms.items()}
+        return {stream: max(walls) + FRAME_MS for stream, walls in past.items() if walls}
 
 
 class Life:
@@ -211,7 +212,7 @@ async def life(folder: Path, clock: FakeClock, kept: Kept, boot: str) -> AsyncIt
     """Start a recorder as `Recorder` does: books, the accounts of what happened meanwhile, cameras."""
     async with books(folder, clock, boot) as own:
         made = Life(own, clock, kept)
-        ends = kept.dies()
+        ends = kept.dies(clock.now_ms())
         recording = await own.runs.unfinished()
         same = await own.runs.recover(ends)
         last = last_known(await own.registry.cameras(), ends, recording)
@@ -250,14 +251,14 @@ class History:
                 if act is not None and act.what != "stop":
                     await made.settle()
                     shutil.copytree(self.folder, self.root / str(self.deaths + 1))
-                    ends = self.kept.dies()
+                    ends = self.kept.dies(self.clock.now_ms())
                     frozen = {stream: list(walls) for stream, walls in self.kept.walls_ms.items()}
             if act is None:
                 return
             if act.what != "stop":  # what the tasks wrote when they were cancelled never happened
                 self.deaths += 1
                 self.kept.walls_ms = frozen
-                assert self.kept.dies() == ends
+                assert self.kept.dies(self.clock.now_ms()) == ends
             self.boots += act.what == "power"
             self.clock.tick(act.seconds)
 
@@ -336,6 +337,8 @@ ACTS = st.builds(Act, st.sampled_from(sorted(set(CAUSES) - {"step"})), st.intege
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(st.lists(ACTS, min_size=1, max_size=5))
+@example([Act("step", 3_600), Act("step", -3_600), Act("kill", 3)])
+@example([Act("kill", 1), Act("power", 5), Act("dead", 20), Act("stop", 9)])
 def test_every_second_since_the_adoption_is_footage_or_a_gap(acts: list[Act]) -> None:
     """Whatever happens, in whatever order, on both streams: nothing is unexplained, nothing is explained twice."""
     check(acts)

@@ -14,7 +14,7 @@ from drivers.base import LoginMode, StreamInfo
 from drivers.gate import GateState
 from drivers.rtsp.source import RtspSource
 from gateway.core.config import Config, parse_config
-from gateway.core.errors import ConfigError, NotFound, VolumeFull
+from gateway.core.errors import CameraUnreachable, ConfigError, NotFound, VolumeFull
 from gateway.core.feedwire import Subscription
 from gateway.core.media import Codec
 from gateway.core.model import Login, PublicId, Secret, StreamRole, new_public_id
@@ -69,6 +69,32 @@ async def test_adopted_cameras_run_after_a_restart(tmp_path: Path) -> None:
         assert [task.camera.public_id for task in box.recorder.cameras.all()] == ids
         for task, stream in itertools.product(box.recorder.cameras.all(), range(1)):
             assert box.recorder.cameras.stream(task.streams[stream].stream.id) is task.streams[stream]
+
+
+@pytest.mark.parametrize(("neighbour_plays", "cause"), [(True, "camera"), (False, "network")])
+async def test_a_silent_host_is_judged_by_its_neighbours(tmp_path: Path, neighbour_plays: bool, cause: str) -> None:
+    """While another device plays the network is well: the camera's own plug. Nobody plays: the network."""
+    async with recorder_box(tmp_path) as box:
+        await adopt(box, 1)
+        silent = await adopt(box, 2)
+        first, second = await box.player.wait_for(1), await box.player.wait_for(2)
+        if neighbour_plays:
+            first.sink.playing(None)
+            await box.until(_plays(box, 0))
+        second.fail(CameraUnreachable("x", reason="EHOSTUNREACH"))
+
+        async def causes() -> list[str]:
+            gaps = (await box.call("gaps", camera=silent, from_ms=0, to_ms=10**14))["gaps"]
+            return [gap["cause"] for gap in gaps]
+
+        assert await box.until(causes) == [cause]
+
+
+def _plays(box: RecorderBox, number: int) -> Callable[[], Awaitable[bool]]:
+    async def plays() -> bool:
+        return box.recorder.cameras.all()[number].host.sessions.playing > 0
+
+    return plays
 
 
 async def test_a_clock_step_cuts_every_run_and_is_journalled(tmp_path: Path) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.core.db import Database
 from gateway.core.model import RunId, StreamId
 from recorder.gaps import GapCause
+from recorder.pending import MIGRATIONS as PENDING
+from recorder.registry import MIGRATIONS as CAMERAS
 from recorder.runs import (
     STEP_MS,
     Anchor,
@@ -238,6 +242,32 @@ async def test_a_clock_that_becomes_trusted_is_news_even_without_a_step() -> Non
     clock.is_trusted = True
     assert watch.look() == Step(0, became_trusted=True, wall_minus_mono_ms=wall_minus_mono_ms(clock))
     assert watch.look() is None
+
+
+async def test_the_runs_of_an_older_recorder_stay_and_are_what_they_were(tmp_path: Path) -> None:
+    """Their clock is not known against monotonic time: trusted ones are trusted, the others are never guessed."""
+    async with Database(tmp_path / "cameras.db", [CAMERAS, PENDING]) as old:
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "INSERT INTO camera (public_id, name, driver, address, port, added_ms)"
+                " VALUES ('aaaaaaaaaaaaaaaa', 'A', 'rtsp', '10.0.0.1', 80, 1)"
+            )
+            connection.execute(
+                "INSERT INTO stream (camera_id, role, host, port, path) VALUES (1, 'main', '10.0.0.1', 554, '/')"
+            )
+            rows = [(1, 1, 5_000, 1, BOOT), (2, 1, 6_000, 0, BOOT)]
+            connection.executemany(
+                "INSERT INTO run (id, stream_id, started_ms, time_trusted, boot_id) VALUES (?, ?, ?, ?, ?)", rows
+            )
+
+        await old.write(write)
+    async with books(tmp_path, FakeClock()) as own:
+        assert await own.runs.correct(1_000_000) == ()
+        assert await own.db.read(lambda db: qualities(db, [RunId(1), RunId(2)])) == {
+            RunId(1): TimeQuality.TRUSTED,
+            RunId(2): TimeQuality.UNSYNCHRONISED,
+        }
 
 
 async def test_the_boot_id_is_the_kernels() -> None:
