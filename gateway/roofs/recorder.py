@@ -47,7 +47,7 @@ from gateway.core.errors import BadInput, CameraUnreachable, CameraUnsupported, 
 from gateway.core.log import fault_sink, get_logger
 from gateway.core.model import Grant, Login
 from gateway.core.privileges import keep_from_children
-from gateway.core.secrets import load_verify_key
+from gateway.core.secrets import SealKey, load_verify_key
 from gateway.core.supervise import FaultSink, contained
 from gateway.core.ticket import open_ticket
 from gateway.roofs.activation import Activation, doubted
@@ -295,15 +295,20 @@ def desk_and_doctor(
     )
 
 
+async def journal_and_registry(db: Database, seal: SealKey, clock: Clock) -> tuple[Journal, Registry]:
+    """Return the box's journal, read, and its cameras."""
+    journal = Journal(db, clock)
+    await journal.load()
+    return journal, Registry(db, seal, journal, clock)
+
+
 @contextlib.asynccontextmanager
 async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]:
     """Run the recorder while entered."""
     on_fault = fault_sink(log)
     seal, keys = await anyio.to_thread.run_sync(keys_of, config, clock)
     async with Database(config.paths.database("cameras"), DATABASE) as db, RtspNetwork(clock) as network:
-        journal = Journal(db, clock)
-        await journal.load()
-        registry = Registry(db, seal, journal, clock)
+        journal, registry = await journal_and_registry(db, seal, clock)
         runs, ledger, losses = RunBook(db, boot_id()), GapLedger(journal), Losses(clock)
         store = Store(await slots(config, registry, losses, clock, keys), losses, runs, registry, journal, clock)
         drivers = await drivers_of(config, clock, network, on_fault)
