@@ -19,7 +19,9 @@ from bench.harness import Options, machine, markdown
 
 BENCHES = {
     "record": "cameras onto the disk: the recorder beside one ffmpeg per camera",
-    "everything": "the same with sub streams and vision, beside one ffmpeg per stream",
+    "streams": "the same with sub streams, beside one ffmpeg per stream",
+    "memory": "ten minutes of recording main and sub: by how much memory grows (give --rounds 1)",
+    "everything": "main and sub, and vision, beside one ffmpeg per stream",
     "ingest": "taking main and sub from 8, 16 and 32 cameras: our engine, the second engine, ffmpeg",
     "start": "32 simulated cameras from nothing to streaming",
     "index": "inserting and seeking in the index of a volume, beside bare SQLite",

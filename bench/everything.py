@@ -8,4 +8,4 @@ from bench.record import run as run_record
 
 def run(options: Options) -> list[Table]:
     """Run the bench for both ways of arriving."""
-    return run_record(options, sub=True)
+    return run_record(options, sub=True, vision=True)

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +115,7 @@ def window(source: SourceProcess, pids: list[int], plan: Plan, streams: int) -> 
     segments, late = after["segments"] - before["segments"], after["late"] - before["late"]
     figures = {
         "CPU, % of a core": used.cpu_percent,
+        "a stream, %": used.cpu_percent / streams,
         "PSS, MB": memory.pss_bytes / 1e6,
         "RSS, MB": memory.rss_bytes / 1e6,
         "turns/s": used.turns_per_s,
@@ -124,6 +125,10 @@ def window(source: SourceProcess, pids: list[int], plan: Plan, streams: int) -> 
     sent = {(row["camera"], row["role"]): row["sent"] for row in after["connections"]}
     invalid = "" if len(sent) == streams else f"{streams - len(sent)} streams not connected"
     return Reading(figures, invalid), sent
+
+
+Watch: TypeAlias = Callable[[SourceProcess, list[int], Plan, int], tuple[Reading, Counts]]
+"""What is measured while a daemon records: `window`, or something longer."""
 
 
 # --- ours ----------------------------------------------------------------------------------------
@@ -200,7 +205,7 @@ def wait_recording(root: Path, cameras: int) -> None:
     raise TimeoutError(f"the recorder does not record all cameras: {said}")
 
 
-def measure_ours(source: SourceProcess, plan: Plan, *, vision: bool, sub: bool) -> Reading:
+def measure_ours(source: SourceProcess, plan: Plan, *, vision: bool, sub: bool, watch: Watch = window) -> Reading:
     """Measure the recorder daemon: encryption, sync every 5 s, index."""
     roles = (StreamRole.MAIN, StreamRole.SUB) if sub else (StreamRole.MAIN,)
     with tempfile.TemporaryDirectory(prefix="vuon-bench-", dir=plan.scratch) as folder:
@@ -215,7 +220,7 @@ def measure_ours(source: SourceProcess, plan: Plan, *, vision: bool, sub: bool) 
             daemon = subprocess.Popen(command, stdout=log, stderr=log)
         try:
             wait_recording(root, plan.cameras)
-            reading, sent = window(source, [daemon.pid], plan, plan.cameras * len(roles))
+            reading, sent = watch(source, [daemon.pid], plan, plan.cameras * len(roles))
             status = asyncio.run(_status(root))
         finally:
             daemon.send_signal(signal.SIGTERM)
@@ -286,13 +291,12 @@ def _frames(root: Path, camera: int, role: str) -> int:
     return total
 
 
-def variants(source: SourceProcess, plan: Plan, *, sub: bool) -> list[Variant]:
-    """Return the rows of the bench, the control last; `sub`: with sub streams and the vision child."""
-    ours, theirs = ("recorder", "ffmpeg -c copy, one per camera")
-    if sub:
-        ours, theirs = "recorder, vision on", "ffmpeg -c copy, one per stream"
+def variants(source: SourceProcess, plan: Plan, *, sub: bool, vision: bool) -> list[Variant]:
+    """Return the rows of the bench, the control last; with sub streams and with the vision child, if so asked."""
+    ours = "recorder, vision on" if vision else "recorder"
+    theirs = f"ffmpeg -c copy, one per {'stream' if sub else 'camera'}"
     return [
-        Variant(ours, lambda: measure_ours(source, plan, vision=sub, sub=sub)),
+        Variant(ours, lambda: measure_ours(source, plan, vision=vision, sub=sub)),
         Variant(theirs, lambda: measure_ffmpeg(source, plan, sub=sub), control=True),
     ]
 
@@ -309,13 +313,14 @@ SHAPES = {
 }
 
 
-def run(options: Options, *, sub: bool = False) -> list[Table]:
+def run(options: Options, *, sub: bool = False, vision: bool = False) -> list[Table]:
     """Run the bench for both ways of arriving."""
     plan = Plan(options.cameras, options.seconds, options.warm_s)
-    what = f"everything: {plan.cameras} cameras, main and sub" if sub else f"record: {plan.cameras} cameras"
+    name = "everything" if vision else "streams" if sub else "record"
+    what = f"{name}: {plan.cameras} cameras{', main and sub' if sub else ''}"
     tables = []
     for shape in options.shapes:
         with source_process(plan.cameras, shape, sub=sub) as source:
-            rows = variants(source, plan, sub=sub)
+            rows = variants(source, plan, sub=sub, vision=vision)
             tables.append(compare(f"{what}, {SHAPES[shape]}", rows, options, NOTES))
     return tables

@@ -13,7 +13,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any
 
 import anyio
 
@@ -26,7 +26,6 @@ from gateway.core.errors import (
     CameraSilent,
     CameraSwapped,
 )
-from gateway.core.media import AccessUnit, CodecConfig
 from gateway.core.model import Login
 from gateway.core.supervise import FaultSink, supervise
 from recorder.budget import StartBudget
@@ -35,41 +34,13 @@ from recorder.gaps import GapCause, GapLedger, cause_of
 from recorder.host import Gate, Host, HostTools, Witness
 from recorder.journal import Journal
 from recorder.meter import StreamMeter
+from recorder.player import StreamPlayer, Wait
 from recorder.registry import NATIVE, Camera, LoginState, Registry, Stream, StreamSpec
-from recorder.runs import RunBook
-from recorder.session import Footage, Notice, Playing, RunBegan, RunEnded, SessionSink
+from recorder.runs import RunBook, quality_of
+from recorder.session import ClockLies, Footage, Notice, Playing, RunBegan, RunEnded, SessionSink
 
 HEALTHY_NS = 60_000_000_000
 """A session that delivered for a minute was fine: the next failure counts as the first again."""
-
-
-class StreamSink(Protocol):
-    """What a player delivers to; called in the network thread, must not wait."""
-
-    def playing(self, config: CodecConfig | None) -> None:
-        """PLAY was accepted."""
-
-    def unit(self, unit: AccessUnit) -> None:
-        """One picture."""
-
-
-class StreamPlayer(Protocol):
-    """Opens one stream and delivers until it ends; always ends by CameraError or cancellation."""
-
-    async def play(self, source: Any, gate: Any, sink: StreamSink) -> None:
-        """Play; when it returns, nothing is delivered any more."""
-
-
-class Wait(Protocol):
-    """What to do after a failure: `kind` is knock, pause or stop."""
-
-    @property
-    def kind(self) -> str:
-        """How to wait."""
-
-    @property
-    def seconds(self) -> float:
-        """How long, or how often to knock."""
 
 
 class State(StrEnum):
@@ -148,6 +119,14 @@ class StreamTask:
         """Say whether the camera's clock was found wrong in the session that plays."""
         return self._sink is not None and self._sink.clock_lies
 
+    @property
+    def time_quality(self) -> str | None:
+        """What the time of the running run is worth; None without one."""
+        run = self._sink.run if self._sink is not None else None
+        if run is None:
+            return None
+        return quality_of(trusted=run.anchor.trusted, offset_ms=run.offset_ms, by_arrival=self.clock_lies).value
+
     async def run(self) -> None:
         """Keep the stream playing until cancelled; what is changed from the beginning of a session on ends its wait."""
         failures = 0
@@ -177,7 +156,7 @@ class StreamTask:
         except CameraError as error:
             owner.host.closed(self, error)
             sure = tools.clock.trusted()
-            await tools.ledger.open(self.stream, tools.clock.now_ms(), cause_of(error), sure=sure)
+            await tools.ledger.open(self.stream, tools.clock.now_ms(), owner.cause_of(error), sure=sure)
             return error if owner.camera.about.login == self._login else None
         ended: CameraError | None = None
         try:
@@ -215,7 +194,7 @@ class StreamTask:
                 ended = self._changed
                 return CameraSessionLimit("it gave way to a main stream") if self._yields else None
             error = error or CameraClosed("the stream ended")
-            ended = cause_of(error)
+            ended = self._owner.cause_of(error)
         finally:
             with anyio.CancelScope(shield=True):
                 self._sink = None
@@ -257,6 +236,8 @@ class StreamTask:
                 await self._tools.ledger.close(self.stream, run.anchor.wall_ms, run.id, sure=run.anchor.trusted)
                 await self._owner.login_worked(self._login)
                 await self._become(State.UP, "")
+            case ClockLies(run):
+                await self._tools.runs.lies(run.id)
             case RunEnded(run, at_ms, cause):
                 self.run_number = None
                 told = await self._tools.runs.closed(run, at_ms, cause)
@@ -349,6 +330,10 @@ class CameraTask:
     def why(self) -> str:
         """Error code behind the state; empty when up."""
         return next((task.why for task in self.streams if task.state is self.state), "")
+
+    def cause_of(self, error: CameraError) -> GapCause:
+        """Return why there is no footage: a host that is silent while others of the box play is itself at fault."""
+        return cause_of(error, others_play=self.host.others_play())
 
     async def run(self) -> None:
         """Keep all streams playing until cancelled."""

@@ -29,8 +29,8 @@ from recorder.runs import Step, StepWatch
 from recorder.vision.client import Tap, VisionClient
 
 LOOK_AT_CLOCK_S = 1.0
-CUT_IS_OVER_S = 60.0
-"""After a cut: by then every stream has had a key frame and the segments of the old run are indexed."""
+CORRECT_AFTER_S = (0.0, 5.0, 10.0, 45.0)
+"""Pauses after a cut; at the last every stream has had a key frame and the segments of the old run are indexed."""
 
 SetOffset: TypeAlias = Callable[[RunId, int], Awaitable[None]]
 """Moves the index rows of a run to true time: `await set_offset(run, offset_ms)`."""
@@ -224,22 +224,25 @@ class Cameras:
                 await self.clock_stepped(step)
 
     async def clock_stepped(self, step: Step) -> None:
-        """Cut all runs; give runs of an untrusted clock the step as offset."""
-        journal = self._tools.journal
+        """Cut all runs; give what an untrusted clock told its place once the clock is right."""
+        journal, ledger = self._tools.journal, self._tools.ledger
         await journal.note(journal.event("clock.step", step_ms=step.step_ms))
         for task in self.all():
             await task.cut(GapCause.CLOCK)
         assert self._tasks is not None
+        await self._tools.runs.note_clock(step.wall_minus_mono_ms, trusted=self._tools.clock.trusted())
         if step.became_trusted:
-            runs = await self._tools.runs.correct(step.step_ms)
-            await self._tools.ledger.stepped(self._tools.clock.now_ms(), sets_right_by_ms=step.step_ms)
+            runs = await self._tools.runs.correct(step.wall_minus_mono_ms)
+            await ledger.stepped(self._tools.clock.now_ms(), sets_right_by_ms=step.step_ms)
             self._tasks.start_soon(self._correct, runs)
         elif self._tools.clock.trusted():
-            await self._tools.ledger.stepped(self._tools.clock.now_ms())
+            await ledger.stepped(self._tools.clock.now_ms())
+        else:
+            await ledger.moved(step.step_ms)
 
     async def _correct(self, runs: Sequence[tuple[RunId, int]]) -> None:
-        """Correct at once what is indexed, and a minute later the segments that were still running."""
-        for pause_s in (0.0, CUT_IS_OVER_S):
+        """Correct at once what is indexed, and within a minute the segments that were still running."""
+        for pause_s in CORRECT_AFTER_S:
             await self._tools.clock.sleep(pause_s)
             for run, offset_ms in runs:
                 await self._set_offset(run, offset_ms)

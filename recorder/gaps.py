@@ -54,8 +54,19 @@ _CAUSES: tuple[tuple[type[VuonError], GapCause], ...] = (
 )
 
 
-def cause_of(error: VuonError) -> GapCause:
-    """Return the gap cause of a stream's end."""
+_ANSWERED = frozenset({"ECONNREFUSED", "ECONNRESET"})
+"""Reasons of a failed connection that the host itself gave: it is there, what plays its streams is not."""
+
+
+def cause_of(error: VuonError, *, others_play: bool = False) -> GapCause:
+    """Return the gap cause of a stream's end; pure.
+
+    A host that refuses the connection is there: the camera. One that is silent while other devices play
+    (`others_play`) has the fault at itself, its plug or its port: the camera, too. Silent with all others, or the only
+    one: the network.
+    """
+    if isinstance(error, CameraUnreachable) and (others_play or error.fields.get("reason") in _ANSWERED):
+        return GapCause.CAMERA
     return next((cause for kind, cause in _CAUSES if isinstance(error, kind)), GapCause.OVERLOAD)
 
 
@@ -219,17 +230,17 @@ class GapLedger:
 
         def fact(connection: sqlite3.Connection) -> None:
             if sets_right_by_ms is not None:
-                connection.execute(
-                    "UPDATE gap SET start_ms = start_ms + ?1 * (unsure & 1), end_ms = end_ms + ?1 * (unsure >> 1)"
-                    " WHERE unsure != 0",
-                    (sets_right_by_ms,),
-                )
+                _move(connection, sets_right_by_ms)
                 _settle(connection)
             connection.execute("UPDATE gap SET start_ms = min(start_ms, ?1) WHERE end_ms IS NULL", (now_ms,))
             connection.execute("UPDATE gap SET end_ms = ?1 WHERE start_ms < ?1 AND end_ms > ?1", (now_ms,))
             connection.execute("DELETE FROM gap WHERE start_ms >= ? AND end_ms IS NOT NULL", (now_ms,))
 
         await self._journal.record(fact)
+
+    async def moved(self, step_ms: int) -> None:
+        """Say that a clock which is still not trusted jumped: what it told moves along and stays unsure."""
+        await self._journal.record(lambda connection: _move(connection, step_ms))
 
     def _ended(self, stream: Stream, length_ms: int, cause: GapCause) -> Event:
         return self._event("recording.gap", stream, why=cause.value, seconds=round(length_ms / 1000, 3))
@@ -242,6 +253,15 @@ def _insert(connection: sqlite3.Connection, gap: Gap, unsure: int = 0) -> None:
     connection.execute(
         "INSERT INTO gap (stream_id, start_ms, end_ms, cause, unsure) VALUES (?, ?, ?, ?, ?)",
         (gap.stream, gap.start_ms, gap.end_ms, gap.cause.value, unsure),
+    )
+
+
+def _move(connection: sqlite3.Connection, by_ms: int) -> None:
+    """Move the times that an untrusted clock told."""
+    connection.execute(
+        "UPDATE gap SET start_ms = start_ms + ?1 * (unsure & 1), end_ms = end_ms + ?1 * (unsure >> 1)"
+        " WHERE unsure != 0",
+        (by_ms,),
     )
 
 

@@ -97,6 +97,8 @@ class Host:
     def __init__(self, tools: HostTools, *, suspect: bool = True) -> None:
         """Begin; `suspect` False if the device was asked a moment ago (it was just adopted)."""
         self.sessions = SessionBudget()
+        self.others_play: Callable[[], bool] = lambda: False
+        """Whether any other device of the box plays now: the network between is well then (`Hosts` sets it)."""
         self._tools, self._suspect = tools, suspect
         self._gates: list[Gate] = []
         self._members: list[Member] = []

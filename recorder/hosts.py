@@ -30,8 +30,13 @@ class Hosts:
             if judge(known, identity) is not Verdict.OTHER:
                 return host
         host = self._make(suspect)
+        host.others_play = lambda: self._others_play(host)
         entries.append((identity, host))
         return host
+
+    def _others_play(self, host: Host) -> bool:
+        entries = (entry for known in self._known.values() for entry in known)
+        return any(other.sessions.playing for _, other in entries if other is not host)
 
     def forget_empty(self) -> None:
         """Drop the hosts whose last camera left."""

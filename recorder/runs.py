@@ -3,26 +3,63 @@
 Owns the table `run`, the run counter and the watch on the wall clock. Invariants: a run id is used
 once in the life of a box, whatever the clock says; a run's anchor (wall time and monotonic time of its
 first key frame) never changes; when the wall clock steps by more than `STEP_MS`, runs end and new ones
-begin, and runs written while the clock was not trusted get the step as their `offset_ms`.
+begin; what was written while the clock was not trusted gets its `offset_ms` once the clock is right, from how
+that clock stood against monotonic time then, so that no restart and no second step in between matters.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
+from importlib.resources import files
 from pathlib import Path
 from typing import NamedTuple
 
+from sqlite_utils import Migrations
+from sqlite_utils.db import Database as UtilsDatabase
+
 from gateway.core.clock import Clock
-from gateway.core.db import Database
+from gateway.core.clocktrust import BOOT_ID
+from gateway.core.db import Database, apply_schema
 from gateway.core.model import RunId, StreamId
 from recorder.gaps import GapCause
 from recorder.spans import Unsure
 
+MIGRATIONS = Migrations("runs")
+"""Steps of `cameras.db` after those of the registry, which makes the table."""
 STEP_MS = 250
 """NTP slews below that; a bigger change of (wall - monotonic) is a step."""
-BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_PAGE = 500
+"""Numbers asked for in one statement: far below what SQLite takes."""
+
+
+@MIGRATIONS()
+def m0001_clock_of_a_run(db: UtilsDatabase) -> None:
+    """Keep how the clock stood when a run began, and whether its camera's clock lied."""
+    apply_schema(db, files("recorder") / "schema_runs.sql")
+
+
+class TimeQuality(StrEnum):
+    """What the time of a run is worth; the first that holds."""
+
+    UNSYNCHRONISED = "unsynchronised"
+    """Told by a clock that nobody had set and nobody has set right since."""
+    ARRIVAL = "arrival"
+    """The camera's own clock lies: each picture has the time at which it came."""
+    STEPPED = "stepped"
+    """Told by a clock that was set later; moved by the offset that was then known."""
+    TRUSTED = "trusted"
+
+
+def quality_of(*, trusted: bool, offset_ms: int, by_arrival: bool) -> TimeQuality:
+    """Return what a run's time is worth; pure."""
+    if not trusted:
+        return TimeQuality.UNSYNCHRONISED
+    if by_arrival:
+        return TimeQuality.ARRIVAL
+    return TimeQuality.STEPPED if offset_ms else TimeQuality.TRUSTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +114,13 @@ class RunBook:
 
     async def opened(self, run: Run) -> None:
         """Note that a run's first key frame was written."""
-        row = (run.id, run.stream, run.anchor.wall_ms, run.offset_ms, int(run.anchor.trusted), self._boot)
+        anchor = run.anchor
+        mono_ms = anchor.mono_ns // 1_000_000
+        row = (run.id, run.stream, anchor.wall_ms, run.offset_ms, int(anchor.trusted), self._boot, mono_ms)
         await self._db.write(
             lambda connection: connection.execute(
-                "INSERT INTO run (id, stream_id, started_ms, offset_ms, time_trusted, boot_id)"
-                " VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO run (id, stream_id, started_ms, offset_ms, time_trusted, boot_id, started_mono_ms)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
                 row,
             )
         )
@@ -134,19 +173,42 @@ class RunBook:
 
         return await self._db.write(fix)
 
-    async def correct(self, step_ms: int) -> tuple[tuple[RunId, int], ...]:
-        """Give all runs of this boot that were written with an untrusted clock the step as offset.
+    async def lies(self, run: RunId) -> None:
+        """Note that the camera's clock was found wrong in this run."""
+        mark = "UPDATE run SET by_arrival = 1 WHERE id = ?"
+        await self._db.write(lambda connection: connection.execute(mark, (run,)))
 
-        Returns each run with its whole offset.
+    async def note_clock(self, wall_minus_mono_ms: int, *, trusted: bool) -> int | None:
+        """Remember how the clock stands; returns by how much an untrusted clock was moved since the last note.
+
+        None: it was trusted then, or this boot is another.
+        """
+
+        def note(connection: sqlite3.Connection) -> int | None:
+            row = connection.execute(
+                "SELECT wall_minus_mono_ms FROM unsure_clock WHERE boot_id = ?", (self._boot,)
+            ).fetchone()
+            connection.execute("DELETE FROM unsure_clock")
+            if not trusted:
+                connection.execute("INSERT INTO unsure_clock VALUES (?, ?)", (self._boot, wall_minus_mono_ms))
+            return None if row is None else wall_minus_mono_ms - int(row[0])
+
+        return await self._db.write(note)
+
+    async def correct(self, wall_minus_mono_ms: int) -> tuple[tuple[RunId, int], ...]:
+        """Give all runs of this boot that were written with an untrusted clock their offset: it is right now.
+
+        `wall_minus_mono_ms` is how the right clock stands against monotonic time. Returns each run with its
+        offset, by run; none the second time.
         """
 
         def fix(connection: sqlite3.Connection) -> tuple[tuple[RunId, int], ...]:
             rows = connection.execute(
-                "UPDATE run SET offset_ms = offset_ms + ?, time_trusted = 1"
-                " WHERE boot_id = ? AND time_trusted = 0 RETURNING id, offset_ms",
-                (step_ms, self._boot),
+                "UPDATE run SET offset_ms = ? - (started_ms - started_mono_ms), time_trusted = 1"
+                " WHERE boot_id = ? AND time_trusted = 0 AND started_mono_ms IS NOT NULL RETURNING id, offset_ms",
+                (wall_minus_mono_ms, self._boot),
             ).fetchall()
-            return tuple((RunId(row["id"]), int(row["offset_ms"])) for row in rows)
+            return tuple(sorted((RunId(row["id"]), int(row["offset_ms"])) for row in rows))
 
         return await self._db.write(fix)
 
@@ -186,12 +248,32 @@ class RunBook:
         return await self._db.read(load)
 
 
+def qualities(connection: sqlite3.Connection, runs: Sequence[RunId]) -> dict[RunId, TimeQuality]:
+    """Return what the time of runs is worth; of one without a row nothing is said."""
+    found: dict[RunId, TimeQuality] = {}
+    for at in range(0, len(runs), _PAGE):
+        page = runs[at : at + _PAGE]
+        marks = ", ".join("?" * len(page))
+        sql = f"SELECT id, offset_ms, time_trusted, by_arrival FROM run WHERE id IN ({marks})"  # noqa: S608 - question marks
+        for number, offset_ms, trusted, by_arrival in connection.execute(sql, page):
+            worth = quality_of(trusted=bool(trusted), offset_ms=offset_ms, by_arrival=bool(by_arrival))
+            found[RunId(number)] = worth
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """A jump of wall time; `became_trusted` says that it set a wrong clock right."""
 
     step_ms: int
     became_trusted: bool
+    wall_minus_mono_ms: int = 0
+    """How the clock stands against monotonic time after it."""
+
+
+def wall_minus_mono_ms(clock: Clock) -> int:
+    """Return how wall time stands against monotonic time now."""
+    return clock.now_ms() - clock.mono_ns() // 1_000_000
 
 
 class StepWatch:
@@ -199,18 +281,15 @@ class StepWatch:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._difference_ms, self._trusted = self._read(), clock.trusted()
-
-    def _read(self) -> int:
-        return self._clock.now_ms() - self._clock.mono_ns() // 1_000_000
+        self._difference_ms, self._trusted = wall_minus_mono_ms(clock), clock.trusted()
 
     def look(self) -> Step | None:
         """Return the step since the last look that reported one, if it is one."""
-        difference_ms, trusted = self._read(), self._clock.trusted()
+        difference_ms, trusted = wall_minus_mono_ms(self._clock), self._clock.trusted()
         step_ms = difference_ms - self._difference_ms
         became = trusted and not self._trusted
         self._trusted = trusted
         if abs(step_ms) <= STEP_MS and not became:
             return None
         self._difference_ms = difference_ms
-        return Step(step_ms, became)
+        return Step(step_ms, became, difference_ms)

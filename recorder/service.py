@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -44,13 +45,16 @@ from recorder.journal import Journal
 from recorder.keystore import KeyStore
 from recorder.pending import PendingLogins
 from recorder.pins import PinBook
+from recorder.reckoning import last_known, set_right
 from recorder.registry import Registry, Stream
 from recorder.relief import Relief
 from recorder.rules import RuleBook
 from recorder.rulesource import RuleSource
 from recorder.runs import RunBook
+from recorder.schoolday import SchoolHours
 from recorder.service_activate import ActivateService, Activator
 from recorder.service_cameras import CameraService, Learn
+from recorder.service_completeness import CompletenessService
 from recorder.service_discovery import DiscoveryService
 from recorder.service_doctor import Doctor, DoctorService
 from recorder.service_erase import EraseService
@@ -59,14 +63,17 @@ from recorder.service_holds import HoldService
 from recorder.service_keys import KeyService
 from recorder.service_retention import RetentionService
 from recorder.service_settings import SettingsService
-from recorder.service_status import StatusService
+from recorder.service_status import Figures, StatusService
 from recorder.settingbook import SettingBook
 from recorder.settings import CameraSetter
+from recorder.skew import ClockReport, Skews
 from recorder.store import Store
 from recorder.vision.client import VisionClient
 
 TELL_LOSSES_S = 5.0
 TRIM_S = 3600.0
+PAST_MS = 24 * 3_600_000
+"""How far back the last footage is looked for when there is some in the future."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,8 @@ class Settings:
     find: FindRule | None = None
     """When a camera that is away is searched for; None = the usual rule."""
     allowed_uids: frozenset[int] | None = None
+    hours: SchoolHours | None = None
+    """When school is, for completeness; None = the usual week."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +128,8 @@ class Parts:
     """Judges cameras; None: the doctor's calls are unknown."""
     lan: Callable[[], dict[str, Any]] | None = None
     """What the box serves on the cameras' network, for the status."""
+    reports: Callable[[], Sequence[ClockReport]] | None = None
+    """The last sender reports of all streams; None: nobody tells."""
 
 
 class Recorder:
@@ -142,6 +153,9 @@ class Recorder:
         self.relief = Relief(
             parts.store, lambda: self._of_role(StreamRole.MAIN), lambda: self._of_role(StreamRole.SUB), self._cut
         )
+        self._skews = Skews(parts.clock)
+        hours = settings.hours or SchoolHours(settings.zone)
+        self.completeness = CompletenessService(parts.registry, (parts.db, parts.journal), parts.clock, hours)
         self.erasures = ErasureBook(parts.db, parts.journal)
         self.eraser = Eraser(self.erasures, self._around())
         self._stack = contextlib.AsyncExitStack()
@@ -167,6 +181,9 @@ class Recorder:
             tasks.start_soon(self._supervised, "holds", self.holds.run)
             tasks.start_soon(self._supervised, "losses", self._keep_telling)
             tasks.start_soon(self._supervised, "journal", self._trim)
+            tasks.start_soon(self._supervised, "completeness", self.completeness.run)
+            if parts.reports is not None:
+                tasks.start_soon(self._supervised, "skew", partial(self._skews.run, parts.reports))
             finder = Finder(self.cameras, self.finding.quietly, parts.clock, parts.tools.jitter, settings.find)
             tasks.start_soon(self._supervised, "finder", finder.run)
             tasks.start_soon(self._supervised, "discovery", self.finding.listen)
@@ -228,7 +245,11 @@ class Recorder:
             (parts.db, parts.journal),
             parts.clock,
             zone=settings.zone,
-            beside=lambda: {"daemon": parts.daemon(), "lan": parts.lan() if parts.lan is not None else None},
+            figures=Figures(
+                self.completeness,
+                self._skew_ms,
+                lambda: {"daemon": parts.daemon(), "lan": parts.lan() if parts.lan is not None else None},
+            ),
         )
         holds = HoldService(parts.registry, self.holds)
         keys = KeyService(parts.keys, parts.store.forget_keys, parts.journal)
@@ -243,6 +264,7 @@ class Recorder:
             **erase.handlers(),
             **retention.handlers(),
             **status.handlers(),
+            **self.completeness.handlers(),
         }
         if parts.settings is not None:
             told |= SettingsService(self.cameras, parts.registry, *parts.settings).handlers()
@@ -267,6 +289,9 @@ class Recorder:
             lifted=self.holds.copy,
         )
 
+    def _skew_ms(self, stream: Stream) -> int | None:
+        return self._skews.skew_ms(self._parts.tools.make_source(stream.spec))
+
     async def _supervised(self, name: str, run: Callable[[], Any]) -> None:
         backoff = Backoff(first_s=1.0, most_s=30.0)
         await supervise(name, run, clock=self._parts.clock, on_fault=self._parts.on_fault, backoff=backoff)
@@ -280,18 +305,29 @@ class Recorder:
         A stream whose last run lies on a disk that is not there yet is missing from now on, and the rest is
         added when the disk comes and says where its footage ends.
         """
-        parts, streams = self._parts, await self._streams()
-        ends = await self._ends(streams)
+        parts, cameras = self._parts, await self._parts.registry.cameras()
+        streams = [stream for camera in cameras for stream in camera.streams]
+        await set_right(parts.runs, parts.ledger, parts.store.set_offset, parts.clock)
+        newest = await self._ends(streams)
+        ends = await self._past(newest) if parts.clock.trusted() else newest
         recording = await parts.runs.unfinished()
         same_boot = await parts.runs.recover(ends)
         self._started_ms, sure = parts.clock.now_ms(), parts.clock.trusted()
         self._died_of = GapCause.RECORDER_RESTART if same_boot else GapCause.POWER
         if any(slot.opened is None for slot in parts.store.slots):
             self._late = {item for item in streams if recording.get(item.id, 0) > ends.get(item.id, 0)}
-        last = {item: self._started_ms if item in self._late else ends.get(item.id) for item in streams}
+        last = last_known(cameras, ends, recording) | dict.fromkeys(self._late, self._started_ms)
         await parts.ledger.recover(last.items(), self._started_ms, same_boot=same_boot, sure=sure)
         self._gate.restore(await self._calm.load())
-        self._gate.newest_was(max(ends.values(), default=None))
+        self._gate.newest_was(max(newest.values(), default=None))
+
+    async def _past(self, ends: Mapping[StreamId, int]) -> dict[StreamId, int]:
+        """Return the ends with those in the future (the clock was ahead once) replaced by the last one before now."""
+        now_ms, found = self._parts.clock.now_ms(), dict(ends)
+        for stream in [stream for stream, end_ms in ends.items() if end_ms > now_ms]:
+            rows = await self._parts.store.find([stream], now_ms - PAST_MS, now_ms)
+            found[stream] = max((item.row.end_ms for item in rows if item.row.end_ms <= now_ms), default=now_ms)
+        return found
 
     async def _ends(self, streams: Iterable[Stream]) -> dict[StreamId, int]:
         """Return the end of each stream's last footage on the disks that are there."""

@@ -8,7 +8,7 @@ opened as text; a page is bounded and says whether there is more.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, TypeAlias
 
@@ -25,6 +25,7 @@ from recorder.gaps import gaps_between
 from recorder.layout import LAST_MS, SegmentName, parse_name, parse_stream
 from recorder.registry import Camera, Registry, Stream
 from recorder.rows import SegmentRow
+from recorder.runs import qualities
 from recorder.service_cameras import camera_param, known_camera
 from recorder.slot import Slot
 from recorder.store import LAST_ID, START, Found, Place, Store
@@ -87,8 +88,14 @@ class FootageService:
                 closed_only=request.params.get("closed_only") is True,
             )
             found, more = found[:limit], len(found) > limit
-        rows = [_segment(camera, roles, item) for item in found]
+        worth = await self._qualities(item.row.run for item in found)
+        rows = [_segment(camera, roles, item) | {"time_quality": worth.get(item.row.run)} for item in found]
         return Reply({"segments": rows, "more": more} | ({"next": _after(found[-1])} if more else {}))
+
+    async def _qualities(self, runs: Iterable[RunId]) -> dict[RunId, str]:
+        wanted = sorted(set(runs))
+        found = await self._db.read(lambda connection: qualities(connection, wanted))
+        return {run: quality.value for run, quality in found.items()}
 
     async def gaps(self, request: Request) -> Reply:
         """List the gaps of a camera that touch the span; one that lasts ends at the span's end or now."""

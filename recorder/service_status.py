@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from gateway.core.clock import Clock
@@ -19,14 +19,28 @@ from gateway.core.wire import Handler, Reply, Request
 from recorder.camera import CameraTask, State, StreamTask
 from recorder.cameras import Cameras
 from recorder.cleaner import Cleaner
+from recorder.completeness import Completeness
 from recorder.gaps import GapSum, gap_sums
 from recorder.journal import Journal
-from recorder.registry import Camera
+from recorder.registry import Camera, Stream
 from recorder.relief import Relief
 from recorder.rulesource import RuleSource
+from recorder.schoolday import Hours
+from recorder.service_completeness import CompletenessService
 from recorder.slot import Slot
 from recorder.store import Store
 from recorder.vision.client import VisionClient
+
+
+class Figures(NamedTuple):
+    """What is worked out beside the running tasks."""
+
+    completeness: CompletenessService
+    skew_ms: Callable[[Stream], int | None]
+    """By how much the clock of a stream's camera is ahead of ours."""
+    beside: Callable[[], dict[str, Any]]
+    """What else a status says: `daemon`, and `lan`, what is served to cameras."""
+
 
 FRESH_MS = 30_000
 """A stream counts as recording while its newest picture on disk is younger: GOP, queue and sync included."""
@@ -52,13 +66,12 @@ class StatusService:
         clock: Clock,
         *,
         zone: ZoneInfo,
-        beside: Callable[[], dict[str, Any]],
+        figures: Figures,
     ) -> None:
-        """`beside()` is what else a status says: `daemon`, and `lan`, what is served to cameras."""
         self._cameras, self._store, self._vision = cameras, store, vision
         self._cleaner, self._relief, self._rules = keeping
         (self._db, self._journal), self._clock = books, clock
-        self._zone, self._beside = zone, beside
+        self._zone, self._figures = zone, figures
 
     def handlers(self) -> Mapping[str, Handler]:
         """Return the calls by name."""
@@ -77,9 +90,11 @@ class StatusService:
         now_ms = self._clock.now_ms()
         start_ms = day_start_ms(now_ms, self._zone)
         sums = await self._db.read(lambda connection: gap_sums(connection, start_ms, now_ms))
-        cameras = [self._camera(task, sums, now_ms) for task in self._cameras.all()]
+        tasks = self._cameras.all()
+        latest = await self._figures.completeness.latest([task.camera for task in tasks])
+        cameras = [self._camera(task, sums, now_ms) | _complete(task, latest) for task in tasks]
         result = {
-            **self._beside(),
+            **self._figures.beside(),
             "time_trusted": self._clock.trusted(),
             "cameras": cameras,
             "volumes": [_volume(slot) | self._cleaner.state(slot) for slot in self._store.slots],
@@ -132,6 +147,7 @@ class StatusService:
             "last_segment_ms": lead["last_segment_ms"],
             "gaps_today": max((item.count for item in gaps), default=0),
             "gap_seconds_today": max((item.seconds for item in gaps), default=0.0),
+            "skew_ms": next((item["skew_ms"] for item in streams if item["skew_ms"] is not None), None),
             "still_ms": self._vision.still_ms(camera.public_id) if self._vision is not None else None,
             "motion": sight.look.motion if sight is not None else None,
             "frozen": sight is not None and sight.frozen and any(item["connected"] for item in streams),
@@ -159,9 +175,21 @@ class StatusService:
             "b_frames": facts.b_frames,
             "clock_lies": task.clock_lies,
             "resting": stream.id in self._relief.resting,
+            "time_quality": task.time_quality,
+            "skew_ms": self._figures.skew_ms(stream) if facts.connected else None,
             "last_segment_ms": written_ms,
             "run": task.run_number,
         }
+
+
+def _complete(
+    task: CameraTask, latest: tuple[Hours, Mapping[StreamId, Completeness]] | None
+) -> dict[str, dict[str, Any] | None]:
+    """Return how complete the main stream is on the school day that runs or was last."""
+    found = latest[1].get(task.streams[0].stream.id) if latest is not None else None
+    if latest is None or found is None:
+        return {"complete": None}
+    return {"complete": {"day": str(latest[0].day), **found.as_dict()}}
 
 
 def _volume(slot: Slot) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 Owns the sink a player delivers to, and the cut between runs. Invariants: the sink never waits; a run
 begins at a key frame and its anchor is that key frame's arrival; a run that must end (the clock stepped)
-ends exactly where the next begins, so no picture is lost by it; what the event loop has to know comes
+ends exactly where the next begins (which takes over how late the network was, and whether the camera's clock
+lies), so no picture is lost by it and none is stored twice; what the event loop has to know comes
 as `Notice`s in order.
 """
 
@@ -56,7 +57,14 @@ class RunEnded:
     cause: GapCause
 
 
-Notice: TypeAlias = Playing | RunBegan | RunEnded
+@dataclass(frozen=True, slots=True)
+class ClockLies:
+    """The run's pictures are stamped by arrival from now on: the camera's clock cannot be believed."""
+
+    run: Run
+
+
+Notice: TypeAlias = Playing | RunBegan | RunEnded | ClockLies
 
 
 class SessionSink:
@@ -71,15 +79,20 @@ class SessionSink:
         self._run: Run | None = None
         self._timeline: Timeline | None = None
         self._last_90k = self._frame_90k = 0
-        self._closed = False
+        self._closed = self._told_lies = False
         self.units = 0
         self.notices: asyncio.Queue[Notice] = asyncio.Queue()
-        """Two per run and one per session: bounded by the clock's steps, not by the camera."""
+        """Three per run and one per session: bounded by the clock's steps, not by the camera."""
 
     @property
     def clock_lies(self) -> bool:
         """Say whether the camera's clock is no longer believed in this run (`recorder.timeline`)."""
         return self._timeline is not None and self._timeline.lies
+
+    @property
+    def run(self) -> Run | None:
+        """The run that is being recorded."""
+        return self._run
 
     def playing(self, config: CodecConfig | None) -> None:
         """Note that PLAY was accepted."""
@@ -98,17 +111,23 @@ class SessionSink:
             if self._timeline is None:
                 return  # a session may start between two key frames
             wall_90k = self._timeline.stamp(unit)
+            if self._timeline.lies and not self._told_lies and self._run is not None:
+                self._told_lies = True
+                self._tell(ClockLies(self._run))
             self._frame_90k = max(0, min(wall_90k - self._last_90k, TICKS_PER_S))
             self._last_90k = wall_90k
             self._footage.offer(self._stream, unit, wall_90k)
 
     def _begin(self, number: RunId, unit: AccessUnit) -> None:
+        last, lies = self._timeline, self.clock_lies
         if self._run is not None:
             self._finish(self._run, self._cut or GapCause.CLOCK)
-        age_ms = (self._clock.mono_ns() - unit.received_mono_ns) // 1_000_000
-        anchor = Anchor(self._clock.now_ms() - age_ms, unit.received_mono_ns, self._clock.trusted())
+        taken_ns = unit.received_mono_ns - (last.late_ns(unit) if last is not None else 0)
+        age_ms = (self._clock.mono_ns() - taken_ns) // 1_000_000
+        anchor = Anchor(self._clock.now_ms() - age_ms, taken_ns, self._clock.trusted())
         self._run, self._next_run, self._cut = Run(number, self._stream, anchor), None, None
-        self._timeline, self._last_90k = Timeline(anchor, unit), anchor.wall_ms * 90
+        self._timeline, self._last_90k = Timeline(anchor, unit, lies=lies), anchor.wall_ms * 90
+        self._told_lies = False
         self._footage.begin_run(self._run)
         self._tell(RunBegan(self._run))
 

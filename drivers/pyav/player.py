@@ -29,6 +29,7 @@ from drivers.rtsp.protocol import StreamSink
 from drivers.rtsp.source import RtspSource
 from gateway.core.clock import Clock
 from gateway.core.errors import CameraClosed
+from gateway.core.finish import to_the_end
 from gateway.core.media import AccessUnit, CodecConfig
 
 START_S = 30.0
@@ -116,8 +117,7 @@ class PyavPlayer:
                 if task.done():
                     task.result()
         finally:
-            await _stop(framing)
-            await _stop(camera)
+            await to_the_end(_stop(framing, camera))  # whoever cancels twice still leaves no child behind
 
     async def _frame(self, source: RtspSource, relay: _Relay) -> None:
         """Have a child frame the pictures, from PLAY on; ends by an exception."""
@@ -190,8 +190,10 @@ async def _at_most(seconds: float) -> AsyncIterator[None]:
 
 
 async def _stop(*tasks: asyncio.Future[Any]) -> None:
-    """Cancel tasks and wait for their end; what they raise then is of no interest any more."""
-    for task in tasks:
-        task.cancel()
+    """Cancel tasks, one after the other, and wait for their end; what they raise then is of no interest any more."""
     with anyio.CancelScope(shield=True):
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+            await asyncio.wait({task})
+            if not task.cancelled():
+                task.exception()

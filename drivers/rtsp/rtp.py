@@ -73,6 +73,10 @@ class Unwrapper:
         return (to_ns - from_ns) * self._rate_hz // 1_000_000_000
 
 
+NTP_UNIX_S = 2_208_988_800
+"""From 1900 to 1970."""
+
+
 @dataclass(frozen=True, slots=True)
 class SenderReport:
     """What the camera claims: NTP time and RTP time of one instant, and when we read it."""
@@ -82,6 +86,18 @@ class SenderReport:
     """64-bit NTP time (RFC 5905 §6)."""
     rtp: int
     read_mono_ns: int
+
+    @property
+    def unix_ms(self) -> int | None:
+        """The camera's wall time, UTC ms; None if it has no clock (RFC 3550 section 6.4.1).
+
+        Seconds below 2^31 are of the era that begins in 2036 (RFC 4330 section 3).
+        """
+        seconds, fraction = self.ntp >> 32, self.ntp & 0xFFFFFFFF
+        if not seconds:
+            return None
+        era_s = 1 << 32 if seconds < 1 << 31 else 0
+        return (seconds + era_s - NTP_UNIX_S) * 1000 + (fraction * 1000 >> 32)
 
 
 def sender_report(data: bytes, at: int, stop: int, read_ns: int) -> SenderReport | None:

@@ -22,7 +22,7 @@ from gateway.core.errors import VuonError, by_code
 DAEMONS = ("recorder", "live", "gateway")
 ASK_S = 5.0
 """A daemon that needs longer to say how it is, is not well."""
-FIGURES, LEAST_NAME = 58, 16
+FIGURES, LEAST_NAME = 64, 16
 """Columns that the figures of a camera need, and that its name gets at the least."""
 
 
@@ -67,7 +67,7 @@ def _table(context: Context, status: dict[str, Any], now_ms: int) -> Table:
     table.add_column(words.text("cli.status.mark"))
     room = max(LEAST_NAME, context.console.width - FIGURES)
     table.add_column(words.text("cli.status.camera"), overflow="ellipsis", no_wrap=True, max_width=room)
-    for key in ("fps", "rate", "today", "last", "viewers"):
+    for key in ("fps", "rate", "enough", "today", "last", "viewers"):
         table.add_column(words.text(f"cli.status.{key}"), justify="right", no_wrap=True)
     for camera in status["cameras"]:
         last = camera.get("last_segment_ms")
@@ -77,11 +77,18 @@ def _table(context: Context, status: dict[str, Any], now_ms: int) -> Table:
             camera["name"],
             show.number(camera["fps"], words.language),
             show.number(camera["bitrate_bps"] / 1e6, words.language, 1),
+            enough(camera, words.language),
             show.percent(share, words.language),
             show.clock(last, zone) if last else show.NOTHING,
             str(camera["viewers"] or show.NOTHING),
         )
     return table
+
+
+def enough(camera: dict[str, Any], language: str) -> str:
+    """Return how complete the footage of the school day is that runs or was last; a dash before the first."""
+    percent = (camera.get("complete") or {}).get("percent")
+    return show.NOTHING if percent is None else show.percent(percent / 100, language)
 
 
 def why_not(context: Context, camera: dict[str, Any]) -> str:

@@ -21,6 +21,10 @@ MOST_DRIFT_MS = 5 * 60_000
 """What a clock that was once set may drift in a month without internet (100 ppm); more is a step."""
 
 
+MOST_CARRIED_MS = 250
+"""Over a restart in the same boot the clock may differ by so much (a step, as the recorder counts it)."""
+
+
 class Clock(Protocol):
     """What every part that needs time takes as an argument."""
 
@@ -35,6 +39,16 @@ class Clock(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Wait; a fake clock advances instead."""
+
+
+class Trust(Protocol):
+    """Remembers over a restart how the clock stood against monotonic time when it was synchronised."""
+
+    def load(self) -> int | None:
+        """Return wall minus monotonic ms of this boot's trusted clock; None if there was none."""
+
+    def save(self, wall_minus_mono_ms: int) -> bool:
+        """Remember it; says whether that went well."""
 
 
 class _Timex(ctypes.Structure):
@@ -74,7 +88,7 @@ class SystemClock:
 
     `require_ntp` demands a synchronised kernel clock for trust. The kernel forgets it some nine hours after
     the last answer of a server, but the school works without internet: a clock that was synchronised stays
-    trusted until wall time steps away from monotonic time.
+    trusted until wall time steps away from monotonic time, and also over a restart of the daemon (`trust`).
     """
 
     def __init__(
@@ -84,11 +98,18 @@ class SystemClock:
         synchronised: Callable[[], bool] = kernel_says_synchronised,
         wall_ns: Callable[[], int] = time.time_ns,
         mono_ns: Callable[[], int] = time.monotonic_ns,
+        trust: Trust | None = None,
     ) -> None:
         self._require_ntp, self._synchronised = require_ntp, synchronised
         self._wall_ns, self._mono_ns = wall_ns, mono_ns
         self._offset_ms: int | None = None
         """Wall minus monotonic time when the kernel last called it synchronised."""
+        self._trust, self._saved_ms = trust, trust.load() if trust is not None else None
+        if self._saved_ms is not None and abs(self._stands_ms() - self._saved_ms) <= MOST_CARRIED_MS:
+            self._offset_ms = self._saved_ms
+
+    def _stands_ms(self) -> int:
+        return self.now_ms() - self.mono_ns() // 1_000_000
 
     def now_ms(self) -> int:
         """Return wall time, UTC milliseconds."""
@@ -104,11 +125,18 @@ class SystemClock:
             return False
         if not self._require_ntp:
             return True
-        offset_ms, known_ms = self.now_ms() - self.mono_ns() // 1_000_000, self._offset_ms
+        offset_ms, known_ms = self._stands_ms(), self._offset_ms
         if self._synchronised():
             self._offset_ms = offset_ms
+            self._remember(offset_ms)
             return True
         return known_ms is not None and abs(offset_ms - known_ms) <= MOST_DRIFT_MS
+
+    def _remember(self, offset_ms: int) -> None:
+        """Write it down when it is news: at the start, and after a step that NTP made."""
+        known_ms = self._saved_ms
+        if self._trust is not None and (known_ms is None or abs(offset_ms - known_ms) > MOST_CARRIED_MS // 5):
+            self._saved_ms = offset_ms if self._trust.save(offset_ms) else known_ms
 
     async def sleep(self, seconds: float) -> None:
         """Wait in the event loop."""

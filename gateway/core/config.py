@@ -7,6 +7,7 @@ key with its default and a comment (tests compare it with these models).
 
 from __future__ import annotations
 
+import datetime as dt
 import difflib
 import ipaddress
 import os
@@ -112,6 +113,29 @@ class Recording(_Section):
     sub_streams: bool = True
     encrypt: bool = True
     unlock: Literal["box", "passphrase"] = "box"
+    school_day: str = "06:30-17:30"
+
+    @field_validator("school_day")
+    @classmethod
+    def _is_day(cls, value: str) -> str:
+        _hours(value)
+        return value
+
+    @property
+    def school_hours(self) -> tuple[dt.time, dt.time]:
+        """When a school day begins and ends, by the clock of the site's zone."""
+        return _hours(self.school_day)
+
+
+def _hours(text: str) -> tuple[dt.time, dt.time]:
+    first, _, last = text.partition("-")
+    try:
+        opens, closes = (dt.datetime.strptime(part, "%H:%M").time() for part in (first, last))  # noqa: DTZ007 - no date
+    except ValueError as error:
+        raise ValueError("is no school day; write it as 06:30-17:30") from error
+    if opens >= closes:
+        raise ValueError("ends before it begins; write it as 06:30-17:30")
+    return opens, closes
 
 
 class Cameras(_Section):

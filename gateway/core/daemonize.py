@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import anyio
@@ -23,6 +24,7 @@ import psutil
 
 from gateway.core import log as logs
 from gateway.core.clock import Clock, SystemClock
+from gateway.core.clocktrust import TrustFile
 from gateway.core.errors import VuonError
 from gateway.core.i18n import catalogue
 from gateway.core.notify import Notifier
@@ -97,13 +99,24 @@ async def _feed(notify: Notifier, running: object) -> None:
         await anyio.sleep(notify.watchdog_interval_s)
 
 
-def run(name: str, build: Callable[[Clock], AbstractAsyncContextManager[object]], *, level: str, ntp: bool) -> int:
-    """Run a daemon to its end and return its exit status; a typed error ends it with its remedy."""
+def run(
+    name: str,
+    build: Callable[[Clock], AbstractAsyncContextManager[object]],
+    *,
+    level: str,
+    ntp: bool,
+    state: Path | None = None,
+) -> int:
+    """Run a daemon to its end and return its exit status; a typed error ends it with its remedy.
+
+    In `state` it remembers over a restart that the clock was right.
+    """
     logs.setup(level)
     log = logs.get_logger(name)
     status = 0
     try:
-        asyncio.run(serve(build(SystemClock(require_ntp=ntp))))
+        trust = TrustFile(state / f"clock-{name}.json") if state is not None and ntp else None
+        asyncio.run(serve(build(SystemClock(require_ntp=ntp, trust=trust))))
     except* VuonError as group:
         status = 1
         for error in _leaves(group):

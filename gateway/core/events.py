@@ -71,6 +71,16 @@ _SOURCES = (
     _t("recording.stopped", Lane.ALARM, camera="public id", stream="main or sub", why="gap cause"),
     _t("recording.gap", Lane.ROUTINE, camera="public id", stream="main or sub", why="gap cause", seconds="length"),
     _t(
+        "recording.completeness",
+        Lane.REPORT,
+        camera="public id",
+        day="school day, YYYY-MM-DD in the site's zone",
+        percent="of its hours that are recorded",
+        expected="seconds that were to be recorded",
+        missing="seconds that are not",
+        why="gap cause of most of them, empty if none",
+    ),
+    _t(
         "volume.state",
         Lane.ALARM,
         volume="number",

@@ -72,6 +72,7 @@ _TYPES = (
     ),
     ConditionType("camera.frozen", Severity.RED, 30, ("recorder.down", "camera.down")),
     ConditionType("camera.losing_packets", Severity.YELLOW, 60, ("recorder.down", "camera.down")),
+    ConditionType("camera.clock_off", Severity.YELLOW, 60, ("recorder.down", "camera.down", "clock.untrusted")),
     ConditionType("hub.unreachable", Severity.YELLOW, 120),
     ConditionType("clock.untrusted", Severity.RED, 30),
 )
@@ -88,6 +89,8 @@ _VOLUME_FLAGS = {
     "event_footage_going": "volume.event_footage_going",
 }
 _SEEN_BY_RECORDER = ("volume.", "camera.", "retention.")
+CLOCK_OFF_MS = 5_000
+"""A camera's clock further off than this shows a wrong time in its picture: no evidence."""
 LOSS_SHARE = 0.01
 """1 % of RTP packets lost is visible as smear in every few GOPs."""
 PACKET_BITS = 1_400 * 8
@@ -136,6 +139,8 @@ def _of_camera(camera: Mapping[str, Any]) -> Iterable[str]:
         yield "camera.not_recording"
     if camera.get("frozen"):
         yield "camera.frozen"
+    if abs(camera.get("skew_ms") or 0) > CLOCK_OFF_MS:
+        yield "camera.clock_off"
 
 
 class Packets(NamedTuple):

@@ -17,7 +17,7 @@ SILENT_BOX_MS = 5 * 60_000
 
 STATES = frozenset({"up", "down", "login_refused", "silent", "connecting"})
 RECORDER_DOWN = "recorder.down"
-WARNINGS = frozenset({"camera.losing_packets", "camera.frozen"})
+WARNINGS = frozenset({"camera.losing_packets", "camera.frozen", "camera.clock_off"})
 """Conditions of a camera that its state does not show already."""
 
 UNTOLD = frozenset({"hub.unreachable"})

@@ -30,7 +30,7 @@ class Trouble(NamedTuple):
 
 
 _LOUDNESS = {"box": 0, "lost": 1, "weak": 2}
-_YELLOW = frozenset({"live.down", "clock.untrusted", "camera.losing_packets"})
+_YELLOW = frozenset({"live.down", "clock.untrusted", "camera.losing_packets", "camera.clock_off"})
 
 
 def troubles(sites: Sequence[SiteBoard]) -> list[Trouble]:

@@ -36,7 +36,11 @@ def run_daemon(name: str, build: Build) -> int:
         print(explain(error), file=sys.stderr)  # noqa: T201 - for the person at the terminal
         return 1
     return run(
-        name, lambda clock: _reachable(build(config, clock)), level=config.log.level, ntp=config.clock.require_ntp
+        name,
+        lambda clock: _reachable(build(config, clock)),
+        level=config.log.level,
+        ntp=config.clock.require_ntp,
+        state=config.paths.state,
     )
 
 

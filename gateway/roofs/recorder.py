@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import random
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -35,6 +35,7 @@ from drivers.onvif.pace import CallPool, Turns
 from drivers.pyav.player import PyavPlayer
 from drivers.registry import Kit
 from drivers.retry import after_failure
+from drivers.rtsp.link import StreamStatistics
 from drivers.rtsp.network import RtspNetwork
 from drivers.rtsp.source import DEFAULT_PORT, DEFAULT_TLS_PORT, RtspSource
 from drivers.rtsponly import StreamPlayer
@@ -46,7 +47,7 @@ from gateway.core.errors import BadInput, CameraUnreachable, CameraUnsupported, 
 from gateway.core.log import fault_sink, get_logger
 from gateway.core.model import Grant, Login
 from gateway.core.privileges import keep_from_children
-from gateway.core.secrets import load_verify_key
+from gateway.core.secrets import SealKey, load_verify_key
 from gateway.core.supervise import FaultSink, contained
 from gateway.core.ticket import open_ticket
 from gateway.roofs.activation import Activation, doubted
@@ -79,9 +80,12 @@ from recorder.pending import MIGRATIONS as PENDING
 from recorder.pending import PendingLogins
 from recorder.registry import MIGRATIONS, Camera, LoginState, NewCamera, Registry, StreamSpec
 from recorder.retentiondb import MIGRATIONS as RETENTION
+from recorder.runs import MIGRATIONS as RUNS
 from recorder.runs import RunBook, boot_id
+from recorder.schoolday import SchoolHours
 from recorder.service import Parts, Recorder, Settings
 from recorder.settingbook import SettingBook
+from recorder.skew import ClockReport
 from recorder.slot import Slot, SlotOptions
 from recorder.store import Store
 from recorder.vision.client import VisionClient
@@ -92,7 +96,7 @@ CLOSE_S = 8.0
 """What a disk gets to take the last pictures: every segment is closed within 10 s of SIGTERM."""
 
 KNOCK_S = 3.0
-DATABASE = (MIGRATIONS, PENDING, LEASES, HOLDS, ERASURES, RETENTION)
+DATABASE = (MIGRATIONS, PENDING, LEASES, HOLDS, ERASURES, RETENTION, RUNS)
 """Steps of `cameras.db`, by owner."""
 
 
@@ -142,7 +146,8 @@ class Drivers:
         if spec.host == FILM_HOST:  # a film has nobody to ask
             return camera.about.identity
         if not await knock(spec.host, spec.port):
-            raise CameraUnreachable("no answer", address=spec.host, port=spec.port)
+            known = {"reason": "ECONNREFUSED"} if await is_up(spec.host, spec.port) else {}
+            raise CameraUnreachable("no answer", address=spec.host, port=spec.port, **known)
         marks = await who_is_at(camera.about.address)
         return Identity(marks.endpoint, marks.mac)
 
@@ -157,11 +162,11 @@ class Drivers:
             await driver.close()
 
 
-async def is_up(address: str) -> bool:
+async def is_up(address: str, port: int = DEFAULT_PORT) -> bool:
     """Say whether a host answers at all: also a refused connection is an answer."""
     try:
         async with asyncio.timeout(KNOCK_S):
-            _, writer = await asyncio.open_connection(address, DEFAULT_PORT)
+            _, writer = await asyncio.open_connection(address, port)
     except ConnectionRefusedError:
         return True
     except OSError:  # TimeoutError is one
@@ -292,15 +297,20 @@ def desk_and_doctor(
     )
 
 
+async def journal_and_registry(db: Database, seal: SealKey, clock: Clock) -> tuple[Journal, Registry]:
+    """Return the box's journal, read, and its cameras."""
+    journal = Journal(db, clock)
+    await journal.load()
+    return journal, Registry(db, seal, journal, clock)
+
+
 @contextlib.asynccontextmanager
 async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]:
     """Run the recorder while entered."""
     on_fault = fault_sink(log)
     seal, keys = await anyio.to_thread.run_sync(keys_of, config, clock)
     async with Database(config.paths.database("cameras"), DATABASE) as db, RtspNetwork(clock) as network:
-        journal = Journal(db, clock)
-        await journal.load()
-        registry = Registry(db, seal, journal, clock)
+        journal, registry = await journal_and_registry(db, seal, clock)
         runs, ledger, losses = RunBook(db, boot_id()), GapLedger(journal), Losses(clock)
         store = Store(await slots(config, registry, losses, clock, keys), losses, runs, registry, journal, clock)
         drivers = await drivers_of(config, clock, network, on_fault)
@@ -349,11 +359,21 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             keys=keys,
             listen=listen_of(config, clock, drivers.pool),
             doctor=doctor,
+            reports=lambda: clock_reports(network.statistics().streams),
         )
         async with Recorder(parts, settings(config)) as recorder, lan:
             log.info("recorder.ready", cameras=len(recorder.cameras.all()), volumes=len(config.volumes))
             yield Health(lambda: recorder.healthy() and network.alive)
             log.info("recorder.stopping")
+
+
+def clock_reports(streams: Sequence[StreamStatistics]) -> list[ClockReport]:
+    """Return what the cameras say of their clocks (RTCP sender reports, RFC 3550 section 6.4.1)."""
+    return [
+        ClockReport(item.source, unix_ms, item.report.read_mono_ns)
+        for item in streams
+        if item.report is not None and (unix_ms := item.report.unix_ms) is not None
+    ]
 
 
 def settings(config: Config) -> Settings:
@@ -365,6 +385,7 @@ def settings(config: Config) -> Settings:
         rules=rule_book(config.retention),
         search_s=config.cameras.discovery_s,
         sub_streams=config.recording.sub_streams,
+        hours=SchoolHours(ZoneInfo(config.site.timezone), *config.recording.school_hours),
         find=FindRule(config.cameras.away_s, config.cameras.search_every_s, config.cameras.discovery_s),
     )
 

@@ -27,6 +27,7 @@ ALLOWED: Mapping[str, frozenset[str]] = {
         "recording.started": "camera stream run",
         "recording.stopped": "camera stream why",
         "recording.gap": "camera stream why seconds",
+        "recording.completeness": "camera day percent expected missing why",
         "volume.state": "volume state free_pct",
         "footage.key": "what",
         "footage.erased": "camera keys files",
@@ -69,12 +70,14 @@ _CODES = ("driver", "state", "why", "stream", "role", "outcome", "action", "reas
 _NUMBERS = (
     *("streams", "run", "seconds", "free_pct", "step_ms", "cameras"),
     *("recording", "viewers", "sessions", "seq", "documents", "applied", "failed", "keys", "files"),
+    *("percent", "expected", "missing"),
 )
 _SHAPES: Mapping[str, Callable[[object], bool]] = {
     **dict.fromkeys(_CODES, _CODE),
     **dict.fromkeys(_NUMBERS, _is_number),
     "camera": _is_id,
     "about": lambda value: value == "box" or _is_id(value),
+    "day": _matches(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"),
     "volume": _matches(r"[0-9]{1,3}"),
     "version": _matches(r"[0-9]+\.[0-9]+\.[0-9]+([a-z+-][0-9a-z.+-]{0,30})?"),
     "boot": _matches(r"[0-9a-f-]{36}"),

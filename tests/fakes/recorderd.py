@@ -80,6 +80,7 @@ class Recorderd:
         self.client = ControlClient(root / "run" / "recorder.sock", "recorder")
         self.feed_socket = root / "run" / "feed.sock"
         self.footage = root / "footage"
+        self.module, self.env = "gateway.roofs.recorder", dict[str, str]()
         self._process: subprocess.Popen[bytes] | None = None
 
     async def start(self) -> None:
@@ -90,8 +91,8 @@ class Recorderd:
     def _spawn(self) -> subprocess.Popen[bytes]:
         with (self.root / "recorder.log").open("ab") as log:
             return subprocess.Popen(
-                [*self._within, sys.executable, "-m", "gateway.roofs.recorder", "--config", str(self.config)],
-                cwd=ROOT, stderr=log, env={**os.environ, "PYTHONPATH": str(ROOT)},
+                [*self._within, sys.executable, "-m", self.module, "--config", str(self.config)],
+                cwd=ROOT, stderr=log, env={**os.environ, "PYTHONPATH": str(ROOT), **self.env},
             )  # fmt: skip
 
     @property

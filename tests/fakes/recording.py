@@ -24,6 +24,7 @@ from recorder.journal import Journal
 from recorder.pending import MIGRATIONS as PENDING
 from recorder.registry import MIGRATIONS, Camera, LoginState, NewCamera, Registry, StreamSpec
 from recorder.retentiondb import MIGRATIONS as RETENTION
+from recorder.runs import MIGRATIONS as RUNS
 from recorder.runs import Run, RunBook
 
 BOOT = "0b0b0b0b-0000-4000-8000-000000000001"
@@ -43,7 +44,7 @@ class Books:
 @asynccontextmanager
 async def books(path: Path, clock: Clock, boot: str = BOOT) -> AsyncIterator[Books]:
     """Open cameras.db in a folder."""
-    async with Database(path / "cameras.db", [MIGRATIONS, PENDING, HOLDS, ERASURES, RETENTION]) as db:
+    async with Database(path / "cameras.db", [MIGRATIONS, PENDING, HOLDS, ERASURES, RETENTION, RUNS]) as db:
         journal = Journal(db, clock)
         await journal.load()
         registry = Registry(db, SealKey(b"k" * 32), journal, clock)

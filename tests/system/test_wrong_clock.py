@@ -16,6 +16,7 @@ import pytest
 from recorder.agegate import CALM_S
 from recorder.retention import DAY_MS, Reason
 from recorder.rows import SegmentRow
+from recorder.runs import wall_minus_mono_ms
 from tests.fakes.clock import NOON_MS, FakeClock
 from tests.fakes.kept_box import KeptBox, kept_box
 from tests.fakes.small_disk import small_disk
@@ -96,7 +97,7 @@ async def test_an_hour_in_1970_costs_neither_the_month_before_nor_the_hour(tmp_p
             clock.step_wall(boot_ms - 1_000_000)
             clock.trust()
             await box.cleaner.clean()  # before anybody moved the runs
-            corrected = await box.own.runs.correct(boot_ms - 1_000_000)
+            corrected = await box.own.runs.correct(wall_minus_mono_ms(clock))
             for run, offset_ms in corrected:
                 await box.store.set_offset(run, offset_ms)
             await box.cut(box.streams)

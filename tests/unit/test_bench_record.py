@@ -9,6 +9,7 @@ import pytest
 
 from bench.__main__ import BENCHES, main, parser, repeatable
 from bench.index import STREAMS, row_of
+from bench.memory import Sample, slope_mb_per_h
 from bench.record import IN_FLIGHT, ffmpeg_command, lost_by_us, missing
 from bench.sources import PAYLOAD_BYTES, packetize
 from drivers.rtsp.parametersets import ParameterSets
@@ -99,3 +100,20 @@ def test_the_command_beside_a_table_repeats_it() -> None:
         *("--rounds", "5", "--shapes", "lan")
     ]
     assert repeatable(["live", "--out=x.md"]) == []
+
+
+def test_the_slope_of_memory_is_that_of_all_readings() -> None:
+    """A megabyte in half an hour is two an hour; one high reading at the end is hardly seen; flat is flat."""
+    steady = [Sample(float(at_s), 50_000_000 + at_s * 1_000_000 // 1800) for at_s in range(0, 605, 5)]
+    assert slope_mb_per_h(steady) == pytest.approx(2, rel=0.01)
+    flat = [Sample(float(at_s), 50_000_000) for at_s in range(0, 605, 5)]
+    assert slope_mb_per_h(flat) == 0
+    spike = [*flat[:-1], Sample(600.0, 52_000_000)]
+    assert 0 < slope_mb_per_h(spike) < 1
+
+
+@pytest.mark.parametrize("samples", [[], [Sample(1.0, 5)], [Sample(1.0, 5), Sample(1.0, 6)]])
+def test_one_moment_has_no_slope(samples: list[Sample]) -> None:
+    """Said, not divided by zero."""
+    with pytest.raises(ValueError, match="two moments"):
+        slope_mb_per_h(samples)

@@ -115,6 +115,19 @@ def test_footage_that_is_missing_shows_in_the_share_of_today(tmp_path: Path) -> 
     assert "100%" not in next(line for line in lines if ROOMS[1] in line)
 
 
+def test_the_school_day_has_a_column_of_its_own(tmp_path: Path) -> None:
+    """How complete it is: 100% only of the whole, a dash before the first school day."""
+    whole, torn = {"day": "2026-11-20", "percent": 100.0}, {"day": "2026-11-20", "percent": 99.9}
+    cameras = (camera("A", complete=whole), camera("B", complete=torn), camera("C", complete=None), camera("D"))
+    with cli_box(tmp_path, all_well(*cameras)) as box:
+        out = box.vuon("status", COLUMNS="80").out
+        vietnamese = box.vuon("tinh-trang", VUON_LANG="vi", COLUMNS="80").out
+    cells = {line.split()[1]: line.split()[4] for line in out.splitlines() if line.startswith("✔  ")}
+    assert cells == {"A": "100%", "B": "99.9%", "C": "–", "D": "–"}
+    assert " Đủ " in vietnamese
+    assert max(columns_of(out), columns_of(vietnamese)) <= 80
+
+
 def conditions(*rows: tuple[str, str]) -> dict[str, dict[str, Answer]]:
     """A box whose health tracker holds conditions."""
     answers = all_well(*rooms(connected=False))

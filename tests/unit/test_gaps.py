@@ -288,6 +288,37 @@ async def test_sums_count_only_what_lies_in_the_span(tmp_path: Path) -> None:
     assert StreamId(99) not in sums
 
 
+async def test_an_untrusted_clock_that_jumps_takes_its_gaps_along(tmp_path: Path) -> None:
+    """From 1970 to a guess, and from there to the right time: the length stays, the place is right in the end."""
+    async with books(tmp_path, FakeClock()) as own:
+        main, _ = await adopted(own)
+        await own.ledger.open(main, 5_000, GapCause.NETWORK, sure=False)
+        await own.ledger.close(main, 65_000, run=2, sure=False)
+        await own.ledger.moved(10**12)
+        await own.ledger.stepped(10**12 + 400_000, sets_right_by_ms=300_000)
+        assert await spans(own, main) == [(10**12 + 305_000, 10**12 + 365_000, "network")]
+
+
+@pytest.mark.parametrize(
+    ("reason", "others_play", "cause"),
+    [
+        ("ECONNREFUSED", False, GapCause.CAMERA),
+        ("ECONNRESET", False, GapCause.CAMERA),
+        ("ETIMEDOUT", False, GapCause.NETWORK),
+        ("EHOSTUNREACH", False, GapCause.NETWORK),
+        ("EHOSTUNREACH", True, GapCause.CAMERA),
+        ("ETIMEDOUT", True, GapCause.CAMERA),
+        (None, True, GapCause.CAMERA),
+    ],
+)
+def test_a_silent_host_is_a_camera_at_fault_or_the_network(
+    reason: str | None, others_play: bool, cause: GapCause
+) -> None:
+    """It answers the knock by refusing, or the others play: the camera. Nobody is to be heard: the network."""
+    error = CameraUnreachable("x", **({"reason": reason} if reason else {}))
+    assert cause_of(error, others_play=others_play) is cause
+
+
 @pytest.mark.parametrize(
     ("error", "cause"),
     [

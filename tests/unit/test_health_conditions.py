@@ -73,6 +73,10 @@ def test_a_healthy_box_has_no_conditions() -> None:
         (status(camera(recording=False)), {"camera.not_recording"}),
         (status(camera(), losing={CAM}), {"camera.losing_packets"}),
         (status(camera() | {"frozen": True}), {"camera.frozen"}),
+        (status(camera() | {"skew_ms": 5_001}), {"camera.clock_off"}),
+        (status(camera() | {"skew_ms": -86_400_000}), {"camera.clock_off"}),
+        (status(camera() | {"skew_ms": -5_000}), set()),
+        (status(camera() | {"skew_ms": None}), set()),
         (status(), set()),
     ],
 )
@@ -112,7 +116,13 @@ def test_all_that_the_recorder_sees_hides_behind_its_being_down() -> None:
 def test_red_is_what_costs_footage_or_viewing() -> None:
     """Live and the hub can wait till the morning; footage cannot."""
     yellow = {kind.code for kind in CONDITIONS.values() if kind.severity is Severity.YELLOW}
-    assert yellow == {"live.down", "camera.losing_packets", "hub.unreachable", "retention.rule_unknown"}
+    assert yellow == {
+        "live.down",
+        "camera.losing_packets",
+        "camera.clock_off",
+        "hub.unreachable",
+        "retention.rule_unknown",
+    }
 
 
 @pytest.mark.parametrize("code", sorted(CONDITIONS))

@@ -267,3 +267,21 @@ async def test_a_sink_with_a_bug_ends_its_stream_by_its_own_error() -> None:
     async with serve(camera(), pictures()) as served, RtspNetwork() as network:
         with pytest.raises(ZeroDivisionError):
             await second(network).play(source(served), LoginGate(None), Broken())
+
+
+async def test_two_cancels_in_a_row_still_end_the_child() -> None:
+    """A task group that ends and an owner that stops both cancel: the child is gone when the player is."""
+    made, network = camera(), RtspNetwork()
+    async with serve(made, pictures()) as served, network:
+        sink = Collected()
+        player = asyncio.ensure_future(second(network).play(source(served), LoginGate(None), sink))
+        await sink.enough.wait()
+        assert len(children()) == 1
+        player.cancel()
+        for _ in range(3):  # it is on its way out, and is cancelled there again
+            await asyncio.sleep(0)
+            player.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await player
+        assert children() == []
+    assert made.methods[-1] == "TEARDOWN"

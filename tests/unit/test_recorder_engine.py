@@ -12,7 +12,8 @@ from sqlite_utils import Migrations
 
 from gateway.core.db import Database
 from gateway.core.errors import BadInput, CameraBadReply
-from recorder.camera import CameraTask, StreamPlayer
+from recorder.camera import CameraTask
+from recorder.player import StreamPlayer
 from recorder.registry import MIGRATIONS, NATIVE, m0001
 from tests.fakes.clock import FakeClock
 from tests.fakes.recorder_box import recorder_box

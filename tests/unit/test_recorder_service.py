@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -21,6 +23,7 @@ from gateway.core.errors import (
 )
 from recorder.discovery import FoundCamera
 from recorder.service_status import day_start_ms
+from tests.fakes.h264 import clip
 from tests.fakes.recorder_box import adopt, recorded, recorder_box
 from tests.fakes.recording import books, new_camera
 
@@ -211,3 +214,21 @@ async def test_a_disk_that_comes_late_tells_what_the_power_cut_cost(tmp_path: Pa
         assert (first["cause"], second["cause"], second["open"]) == ("power", "power", True)
         assert first["end_ms"] == second["start_ms"]
         session.fail(CameraClosed("over"))
+
+
+async def test_after_a_kill_footage_of_an_hour_that_is_yet_to_come_hides_no_hole(tmp_path: Path) -> None:
+    """The clock was ahead for a while: the gap begins at the last footage before now, not now."""
+    async with recorder_box(tmp_path) as box:
+        camera, _, end_ms = await recorded(box, 6)
+    async with recorder_box(tmp_path) as box:
+        ahead = replace(clip(count=40).unit(0, time.monotonic_ns() + 3_600_000_000_000), is_key=True)
+        session = await box.player.wait_for(1)
+        session.sink.unit(ahead)
+        await anyio.sleep(0.1)
+    async with books(tmp_path, SystemClock()) as own:
+        await own.db.write(lambda db: db.execute("DELETE FROM gap"))
+    async with recorder_box(tmp_path) as box:
+        rows = (await box.call("segments", camera=camera))["segments"]
+        assert rows[-1]["start_ms"] > end_ms + 3_000_000
+        (gap,) = (await box.call("gaps", camera=camera))["gaps"]
+    assert (gap["start_ms"], gap["cause"]) == (end_ms, "recorder_restart")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -11,7 +12,7 @@ from gateway.core.media import AccessUnit, Codec, CodecConfig
 from gateway.core.model import PublicId, RunId, StreamId, StreamRole
 from recorder.feed import Feed
 from recorder.gaps import GapCause
-from recorder.session import Notice, Playing, RunBegan, RunEnded, SessionSink
+from recorder.session import ClockLies, Notice, Playing, RunBegan, RunEnded, SessionSink
 from tests.fakes.clock import NOON_MS, FakeClock
 from tests.fakes.recording import FakeFootage
 
@@ -96,6 +97,40 @@ async def test_a_cut_loses_no_picture() -> None:
     assert ended.cause is GapCause.CLOCK
     assert ended.at_ms == NOON_MS + 6 * 1000 // 15
     assert world.footage.runs[1].anchor.wall_ms > NOON_MS + 9_000
+
+
+async def test_a_run_begins_where_the_last_one_ends_however_late_the_network_is() -> None:
+    """A key frame that was held back for a second does not move the run that begins with it: at most 1 ms."""
+    world = World()
+    for number in range(30):
+        world.sink.unit(unit(number, key=number == 0))
+    world.sink.cut(RunId(2), GapCause.DISK)
+    late = replace(unit(30, key=True), received_mono_ns=unit(30).received_mono_ns + 1_000_000_000)
+    world.clock.tick(4)
+    world.sink.unit(late)
+    world.sink.unit(unit(31))
+    walls_90k = world.footage.walls_90k[STREAM]
+    assert abs(walls_90k[30] - walls_90k[29] - 6000) <= 90
+    assert abs(walls_90k[31] - walls_90k[30] - 6000) <= 90
+    _, ended, began = await world.notices()
+    assert isinstance(ended, RunEnded)
+    assert isinstance(began, RunBegan)
+    assert abs(began.run.anchor.wall_ms - ended.at_ms) <= 1
+
+
+async def test_a_camera_whose_clock_lies_is_told_once_a_run_and_stays_found_out() -> None:
+    """The quality of each run is noted; the next run of the session does not believe it for two minutes again."""
+    world = World()
+    for number in range(4 * 60 * 15):
+        item = unit(number, key=number % 30 == 0)
+        world.sink.unit(replace(item, pts_90k=777_000 + number * 7000))
+    first = world.footage.runs[0]
+    world.sink.cut(RunId(2), GapCause.CLOCK)
+    world.sink.unit(unit(4 * 60 * 15, key=True))
+    notices = await world.notices()
+    second = world.footage.runs[1]
+    assert [item for item in notices if isinstance(item, ClockLies)] == [ClockLies(first), ClockLies(second)]
+    assert world.sink.clock_lies
 
 
 async def test_after_close_nothing_is_taken() -> None:

@@ -153,6 +153,10 @@ GOOD: dict[str, Any] = {
     "what": "handover",
     "keys": 48,
     "files": 2880,
+    "day": "2026-11-20",
+    "percent": 99.9,
+    "expected": 39_600,
+    "missing": 37.2,
 }
 
 
