@@ -9,7 +9,7 @@ changes nothing. `reindex` walks the whole volume and makes the index equal to t
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gateway.core.errors import KeyLocked, SegmentCorrupt
@@ -49,6 +49,8 @@ class ReindexReport:
     added: int = 0
     removed: int = 0
     changed: int = 0
+    closed: int = 0
+    """Running files that a crash had left behind, closed now."""
     damaged: list[str] = field(default_factory=list)
 
 
@@ -186,21 +188,56 @@ def _close_found(
     return make_row(header, found.gops, sum(found.frames), size, FLAG_RECOVERED)
 
 
-def reindex(files: VolumeFiles, index: VolumeIndex, offsets: Mapping[RunId, int] | None = None) -> ReindexReport:
-    """Make the index equal to the closed files of the volume, hour by hour; the writer may go on.
+def reindex(
+    files: VolumeFiles,
+    index: VolumeIndex,
+    offsets: Mapping[RunId, int] | None = None,
+    *,
+    ring: KeyRing | None = None,
+    busy: Callable[[], Collection[str]] | None = None,
+) -> ReindexReport:
+    """Make the index equal to the files of the volume, hour by hour; the writer may go on.
 
-    Reads head and footer of each file (its records only where the footer is bad); needs no key. Files
-    still being written (`.part`) are left to their writer, or to `recover`.
+    Reads head and footer of each file (its records only where the footer is bad); needs no key. A `.part` that
+    is not among the paths `busy()` names was left behind by a crash and is closed and adopted, however old it
+    is; without `busy` nobody can tell, and all are left alone. OSError from the disk.
     """
     report, seen = ReindexReport(), set[Hour]()
     for stream in streams(files):
         for hour in stream_hours(files, stream):
             seen.add(hour)
+            if busy is not None:
+                _close_left(files, ring, hour, busy, report)
             _reindex_hour(files, index, hour, offsets or {}, report)
     for hour in index.hours():
         if hour not in seen:
             _reindex_hour(files, index, hour, offsets or {}, report)
     return report
+
+
+def _close_left(
+    files: VolumeFiles,
+    ring: KeyRing | None,
+    hour: Hour,
+    busy: Callable[[], Collection[str]],
+    report: ReindexReport,
+) -> None:
+    """Close the running files of an hour that nobody writes any more."""
+    names = [name for name in files.names(hour.folder) if (said := parse_name(name)) is not None and said.part]
+    if not names:
+        return
+    # Asked after the listing: a file that is in the listing and not busy now will never be busy again.
+    writing, done = busy(), RecoveryReport()
+    for name in names:
+        path = f"{hour.folder}/{name}"
+        if path not in writing:
+            with contextlib.suppress(FileNotFoundError):  # closed by its writer since the listing
+                close_part(files, ring, hour, path, done)
+    files.fsync_dir(hour.folder)
+    report.closed += len(names) - len(done.damaged) - done.removed_empty - sum(
+        f"{hour.folder}/{name}" in writing for name in names
+    )
+    report.damaged += done.damaged
 
 
 def _reindex_hour(

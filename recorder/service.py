@@ -290,8 +290,6 @@ class Recorder:
 
     async def _disk_came(self) -> None:
         await self._account_late()
-        for task in self.cameras.all():
-            await task.cut(GapCause.DISK)
 
     async def _keep_telling(self) -> None:
         while True:

@@ -49,6 +49,7 @@ _TYPES = (
     ConditionType("volume.missing", Severity.RED, 5, ("recorder.down",)),
     ConditionType("volume.read_only", Severity.RED, 5, ("recorder.down",)),
     ConditionType("volume.full", Severity.RED, 5, ("recorder.down",)),
+    ConditionType("volume.failing", Severity.RED, 5, ("recorder.down",)),
     ConditionType("camera.login_refused", Severity.RED, 0, ("recorder.down",)),
     ConditionType("camera.swapped", Severity.RED, 0, ("recorder.down",)),
     ConditionType("camera.down", Severity.RED, 15, ("recorder.down", "camera.login_refused", "camera.swapped")),
@@ -64,6 +65,7 @@ _TYPES = (
             "volume.missing",
             "volume.read_only",
             "volume.full",
+            "volume.failing",
         ),
     ),
     ConditionType("camera.frozen", Severity.RED, 30, ("recorder.down", "camera.down")),
@@ -78,6 +80,7 @@ _VOLUME_CODES = {
     "wrong": "volume.missing",
     "read_only": "volume.read_only",
     "full": "volume.full",
+    "failing": "volume.failing",
 }
 _SEEN_BY_RECORDER = ("volume.", "camera.")
 LOSS_SHARE = 0.01

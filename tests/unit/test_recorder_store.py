@@ -118,11 +118,15 @@ async def test_the_end_of_footage_is_known_after_a_restart(tmp_path: Path) -> No
 
 
 async def test_a_folder_becomes_a_volume_only_when_that_is_allowed(tmp_path: Path) -> None:
-    """Without `create` an absent disk is missing; nothing is written in its place."""
+    """Without `create` an absent disk is missing; nothing is written in its place.
+
+    What came meanwhile waited for it, and is a loss with cause disk only when the recorder ends without one.
+    """
     async with world(tmp_path, create=False) as made, made.store.opened():
         assert made.store.slots[0].state == "missing"
         made.record(4)
-        (loss,) = made.losses.take(everything=True)
+        assert made.losses.take(everything=True) == []
+    (loss,) = made.losses.take(everything=True)
     assert (loss.stream, loss.cause, loss.start_ms) == (STREAM, GapCause.DISK, NOON_MS)
     assert loss.end_ms >= NOON_MS + 3_500
     assert not (tmp_path / "one").exists()
@@ -172,7 +176,7 @@ async def test_a_second_recorder_is_told_that_the_disk_is_taken(tmp_path: Path) 
 
 
 async def test_a_disk_that_goes_is_noticed_and_one_that_returns_is_used(tmp_path: Path) -> None:
-    """Pictures in between are losses with cause disk; the streams are asked to choose again."""
+    """RELIABILITY 9: pictures in between wait in memory and are on the disk once it is back: no gap."""
     async with world(tmp_path) as made, made.store.opened():
         made.record(4)
         (tmp_path / "one").rename(tmp_path / "unplugged")
@@ -187,14 +191,15 @@ async def test_a_disk_that_goes_is_noticed_and_one_that_returns_is_used(tmp_path
         assert made.changes >= 1
         made.record(4, start_ms=NOON_MS + 20_000)
         losses = made.losses.take(everything=True)
-    assert [(loss.start_ms, loss.cause) for loss in losses] == [(NOON_MS + 10_000, GapCause.DISK)]
+    assert losses == []
     async with world(tmp_path) as made, made.store.opened():
         found = await made.store.find([STREAM], 0, 10**14)
-    assert [item.row.begin_ms for item in found] == [NOON_MS, NOON_MS + 20_000]
+    assert {NOON_MS, NOON_MS + 10_000, NOON_MS + 20_000} <= {item.row.begin_ms for item in found}
+    assert sum(item.row.duration_ms for item in found) == 12_000
 
 
-async def test_a_run_that_was_on_a_lost_disk_is_counted_as_lost(tmp_path: Path) -> None:
-    """From the look on, although the run itself goes on."""
+async def test_a_run_whose_disk_never_returns_is_counted_as_lost(tmp_path: Path) -> None:
+    """When the recorder ends, what waited for the disk is a loss with its cause."""
     async with world(tmp_path, create=False) as made:
         slot = made.store.slots[0]
         fresh = slot_at(slot.options.path, made.clock, made.losses)
@@ -209,7 +214,7 @@ async def test_a_run_that_was_on_a_lost_disk_is_counted_as_lost(tmp_path: Path) 
             await made.store.look(made.changed)
             for unit in units[4:]:
                 made.store.offer(STREAM, unit, NOON_MS * 90 + unit.pts_90k)
-            losses = made.losses.take(everything=True)
+        losses = made.losses.take(everything=True)
     assert [loss.cause for loss in losses] == [GapCause.DISK]
     assert losses[0].end_ms >= NOON_MS + 3_500
 
