@@ -176,11 +176,14 @@ class CutFs:
 
     @staticmethod
     def _left(item: Node, dice: random.Random) -> bytes:
-        """Return the durable bytes and, by dice, none, all, the first or some of the changes since."""
+        """Return the durable bytes and, by dice, none, all, the first (the last of them torn) or some of what followed."""
         changes = item.pending
         kind = dice.randrange(4)
         if kind == 1:
             changes = changes[: dice.randrange(len(changes) + 1)]
+            if changes and changes[-1][1]:
+                offset, written = changes[-1]
+                changes[-1] = (offset, written[: dice.randrange(len(written) + 1)])
         elif kind == 2:
             changes = [change for change in changes if dice.random() < 0.5]
         data = bytearray(item.durable)
