@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -28,6 +28,8 @@ from tests.fakes.writers import until
 BOX = PublicId("b" * 16)
 GRAIN_MS = 250
 GOP_MS = 1000
+LIFE_MS = 1_000_000
+"""Between the beginnings of two lives of a recorder."""
 STREAMS = tuple(StreamId(number) for number in range(1, 5))
 OPTIONS = WriterOptions(segment_s=12, sync_s=5, stop_s=60, retry_s=0.02)
 
@@ -35,11 +37,11 @@ OPTIONS = WriterOptions(segment_s=12, sync_s=5, stop_s=60, retry_s=0.02)
 class HandClock:
     """A clock that the test moves."""
 
-    def __init__(self) -> None:
-        self.passed_ms = 0
+    def __init__(self, start_ms: int = START_MS) -> None:
+        self.start_ms, self.passed_ms = start_ms, 0
 
     def now_ms(self) -> int:
-        return START_MS + self.passed_ms
+        return self.start_ms + self.passed_ms
 
     def mono_ns(self) -> int:
         return self.passed_ms * 1_000_000
@@ -77,17 +79,20 @@ def unit_of(number: int) -> AccessUnit:
 class Lockstep:
     """Records all streams in a thread of its own while entered; left = stopped in order."""
 
-    def __init__(self, path: Path, school: SchoolKey, *, first_run: int = 1, create: bool = True) -> None:
-        self.clock = HandClock()
-        self.slot = slot_on(path, school, create=create, clock=self.clock)
-        self._first_run = first_run
+    def __init__(
+        self, path: Path, school: SchoolKey, *, number: int = 0, drained: Callable[[int], None] = lambda now_ms: None
+    ) -> None:
+        """Record into a folder, for the `number`-th time; `drained` hears the time up to which all is handed over."""
+        self.clock = HandClock(START_MS + number * LIFE_MS)
+        self.slot = slot_on(path, school, create=True, clock=self.clock)
+        self._first_run, self._drained = 1 + number * len(STREAMS), drained
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._feed, name="lockstep")
 
     def __enter__(self) -> Self:
         assert self.slot.open({}) is not None, self.slot.state
         for place, stream in enumerate(STREAMS):
-            run = RunInfo(RunId(self._first_run + place), stream, START_MS + place * GRAIN_MS, 0)
+            run = RunInfo(RunId(self._first_run + place), stream, self.clock.start_ms + place * GRAIN_MS, 0)
             self.slot.backlog.begin_run(run)
         self._thread.start()
         return self
@@ -111,11 +116,12 @@ class Lockstep:
                     self.slot.backlog.offer(stream, unit_of(grain - place))
             while self.slot.backlog.waiting_bytes and not self._over.is_set():
                 time.sleep(0.0001)
+            self._drained(self.clock.now_ms())
             grain += 1
 
 
-def lost_ms(clock_ms: int, rows: Mapping[StreamId, list[SegmentRow]]) -> dict[StreamId, int]:
+def lost_ms(now_ms: int, rows: Mapping[StreamId, list[SegmentRow]]) -> dict[StreamId, int]:
     """Return how much of what was filmed up to this instant is not on the disk, by stream."""
     return {
-        stream: START_MS + clock_ms - max((row.end_ms for row in rows[stream]), default=START_MS) for stream in STREAMS
+        stream: now_ms - max((row.end_ms for row in rows[stream]), default=START_MS) for stream in STREAMS
     }

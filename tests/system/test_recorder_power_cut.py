@@ -22,10 +22,10 @@ SOAK_SEEDS = range(100, 150)
 
 def prove_cut(tree: Path, school: SchoolKey, recorder: Lockstep, disk: CutDisk, seed: int, dice: random.Random) -> None:
     """Cut the power at some call, start on what is left, prove what is promised. `tree` is a folder on a disk."""
-    acknowledged, clock_ms = list(recorder.slot.acknowledged), recorder.clock.passed_ms
+    acknowledged, now_ms = list(recorder.slot.acknowledged), recorder.clock.now_ms()
     disk.cut(tree, seed, after=dice.randrange(150))
     rows = prove_start(tree, school, acknowledged, fresh=tree.with_suffix(".db"))
-    assert max(lost_ms(clock_ms, rows).values()) <= LONGEST_LOSS_MS
+    assert max(lost_ms(now_ms, rows).values()) <= LONGEST_LOSS_MS
 
 
 def cut_below_fuse(tmp_path: Path, seed: int, cuts: int) -> None:
@@ -52,13 +52,13 @@ def cut_below_ext4(tmp_path: Path, seed: int, cuts: int) -> None:
             assert isinstance(syncer_for(recorder.slot.require().volume.files), SyncfsSyncer)
             recorder.until_recorded(10)
             for number in range(cuts):
-                acknowledged, clock_ms = list(recorder.slot.acknowledged), recorder.clock.passed_ms
+                acknowledged, now_ms = list(recorder.slot.acknowledged), recorder.clock.now_ms()
                 left = tmp_path / f"cut-{number}"
                 disk.cut(left, seed * 1000 + number, after=dice.randrange(60))
                 # A loop device reuses what it cached of a name: every image gets one of its own.
                 with loop_mounted(left / image.name, tmp_path / f"after-{number}") as after:
                     rows = prove_start(after, school, acknowledged, fresh=tmp_path / f"cut-{number}.db")
-                assert max(lost_ms(clock_ms, rows).values()) <= LONGEST_LOSS_MS
+                assert max(lost_ms(now_ms, rows).values()) <= LONGEST_LOSS_MS
                 (left / image.name).unlink()
 
 
