@@ -80,7 +80,7 @@ class Slot:
 
     def __init__(self, options: SlotOptions, school: SchoolKey | None, losses: Losses, clock: Clock) -> None:
         self.options = options
-        self._school, self._losses, self._clock = school, losses, clock
+        self._school, self.losses, self._clock = school, losses, clock
         self.opened: Opened | None = None
         self.state = "missing"
         self.free_bytes = self.total_bytes = 0
@@ -99,7 +99,7 @@ class Slot:
 
     def dropped(self, stream: StreamId, from_ms: int, to_ms: int, cause: str) -> None:
         """Remember footage that did not reach the disk."""
-        self._losses.note(stream, from_ms, to_ms, GapCause(cause))
+        self.losses.note(stream, from_ms, to_ms, GapCause(cause))
 
     def storage_error(self, error: StorageError) -> None:
         """Log what the disk said; the state follows with the next look."""
