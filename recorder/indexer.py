@@ -19,7 +19,6 @@ from recorder.rows import SegmentRow
 MAX_WAITING_ROWS = 10_000
 """Two hours of 64 streams with a locked database."""
 RETRY_S = 1.0
-_BROKEN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _BATCH = 256
 
 
@@ -42,8 +41,6 @@ class Indexer:
         self._queue: queue.Queue[SegmentRow | None] = queue.Queue(MAX_WAITING_ROWS)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="vuon-indexer", daemon=True)
-        self.broken = False
-        """The database is damaged: no try will help before it is made anew."""
         self.unindexed = 0
         """Rows given up: their files are found again at the next start."""
 
@@ -87,7 +84,6 @@ class Indexer:
             try:
                 self._index.add(batch)
             except sqlite3.Error as error:
-                self.broken = self.broken or getattr(error, "sqlite_errorcode", 0) & 0xFF in _BROKEN
                 if not told:
                     self._failed(StorageError("the index cannot be written", why=str(error)))
                     told = True

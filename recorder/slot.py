@@ -41,6 +41,7 @@ _STATES: tuple[tuple[type[StorageError], str], ...] = (
     (VolumeFull, "full"),
 )
 OK = "ok"
+_MAGIC = b"SQLite format 3\0"
 REBUILD_NAME = ".vuon-rebuild"
 """Lies on the volume while its index is not yet made anew."""
 
@@ -207,7 +208,7 @@ class Slot:
             self.lose()
             return self.state
         index = self.opened.volume.path / INDEX_NAME
-        if self.opened.writer.index_broken or _file_number(index) != self._index_file:
+        if self.opened.index.broken or _file_number(index) != self._index_file or not _is_database(index):
             log.warning("index.lost", path=str(index))
             self._index_broken = True
             self.lose()  # and opened anew by whoever looks: recording goes on from the backlog
@@ -281,6 +282,15 @@ def _file_number(path: Path) -> int:
         return path.stat().st_ino
     except OSError:
         return 0
+
+
+def _is_database(path: Path) -> bool:
+    """Say whether the file still begins as one; one that cannot be read now is not judged."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_MAGIC)) in {b"", _MAGIC}
+    except OSError:
+        return True
 
 
 def _open_index(volume: Volume, *, broken: bool) -> tuple[VolumeIndex, bool]:

@@ -148,11 +148,6 @@ class VolumeWriter:
         self._thread.join(self.options.stop_s)
         return self._indexer.stop(self.options.stop_s) and not self._thread.is_alive()
 
-    @property
-    def index_broken(self) -> bool:
-        """Say whether the index was found to be no database, or a damaged one."""
-        return self._indexer.broken
-
     def busy(self) -> frozenset[str]:
         """Return the paths of the running files that are this writer's, from before they exist. Any thread."""
         return frozenset(self._busy.copy())

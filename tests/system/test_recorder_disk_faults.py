@@ -318,7 +318,14 @@ async def test_a_locked_index_holds_up_no_footage(tmp_path: Path, disk: CutDisk,
         assert lost(made) == []
 
 
-@pytest.mark.parametrize("damage", ["deleted", "overwritten"])
+def _is_found_broken(made: Filming) -> bool:
+    index = made.slots[0].require().index
+    with contextlib.suppress(sqlite3.Error):
+        list(index.all_rows())
+    return index.broken
+
+
+@pytest.mark.parametrize("damage", ["deleted", "overwritten", "rotten"])
 async def test_an_index_that_breaks_in_use_is_rebuilt(
     tmp_path: Path, disk: CutDisk, school: SchoolKey, damage: str
 ) -> None:
@@ -333,11 +340,13 @@ async def test_an_index_that_breaks_in_use_is_rebuilt(
         else:
             with contextlib.closing(sqlite3.connect(index)) as other:
                 other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            size = index.stat().st_size
+            size, first = index.stat().st_size, 0 if damage == "overwritten" else 4096
             with index.open("r+b") as file:
-                file.write(b"\xa5" * size)
-            made.film(30)
-            until(lambda: made.slots[0].require().writer.index_broken)
+                file.seek(first)
+                file.write(b"\xa5" * (size - first))
+            if damage == "rotten":  # noticed by the next row, or by whoever reads
+                made.film(30)
+                until(lambda: _is_found_broken(made))
         await made.look()
         made.film(10)
         made.until_written()
@@ -347,4 +356,4 @@ async def test_an_index_that_breaks_in_use_is_rebuilt(
         assert lost(made) == []
         (told,) = await made.events("volume.reindexed")
         assert told["volume"] == "1"
-        assert (disk.mount / f"{INDEX_NAME}.damaged").exists() is (damage == "overwritten")
+        assert (disk.mount / f"{INDEX_NAME}.damaged").exists() is (damage != "deleted")
