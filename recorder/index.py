@@ -259,9 +259,7 @@ class VolumeIndex:
     def garbage(self, limit: int = DELETE_BATCH) -> list[tuple[StreamId, int, RunId]]:
         """Return (stream, start_ms, run) of files that must go."""
         query = "SELECT stream, start_ms, run FROM garbage LIMIT ?"
-        return self._read(
-            lambda db: [(StreamId(a), b, RunId(c)) for a, b, c in db.execute(query, (limit,))]
-        )
+        return self._read(lambda db: [(StreamId(a), b, RunId(c)) for a, b, c in db.execute(query, (limit,))])
 
     def drop_garbage(self, keys: Sequence[tuple[StreamId, int, RunId]]) -> None:
         """Forget files whose unlinking is on the medium: the last phase of deletion."""

@@ -234,8 +234,8 @@ def _close_left(
             with contextlib.suppress(FileNotFoundError):  # closed by its writer since the listing
                 close_part(files, ring, hour, path, done)
     files.fsync_dir(hour.folder)
-    report.closed += len(names) - len(done.damaged) - done.removed_empty - sum(
-        f"{hour.folder}/{name}" in writing for name in names
+    report.closed += (
+        len(names) - len(done.damaged) - done.removed_empty - sum(f"{hour.folder}/{name}" in writing for name in names)
     )
     report.damaged += done.damaged
 

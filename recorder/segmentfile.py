@@ -27,7 +27,7 @@ class SegmentFile:
         files: VolumeFiles,
         header: FileHeader,
         key: bytes | None,
-        let_go: Callable[[str], None] = lambda path: None,
+        let_go: Callable[[str], None] | None = None,
     ) -> None:
         """Create the file and write its head; OSError leaves no file behind (or, at worst, an empty one).
 
@@ -147,4 +147,5 @@ class SegmentFile:
         fd, self.fd = self.fd, -1
         with contextlib.suppress(OSError):
             self._files.close(fd)
-        self._let_go(self.part_path)
+        if self._let_go is not None:
+            self._let_go(self.part_path)

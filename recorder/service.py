@@ -53,6 +53,7 @@ from recorder.service_holds import HoldService
 from recorder.service_keys import KeyService
 from recorder.service_settings import SettingsService
 from recorder.service_status import StatusService
+from recorder.service_volumes import VolumeService
 from recorder.settingbook import SettingBook
 from recorder.settings import CameraSetter
 from recorder.store import Store
@@ -218,6 +219,7 @@ class Recorder:
             **holds.handlers(),
             **keys.handlers(),
             **erase.handlers(),
+            **VolumeService(parts.store, self._disk_came).handlers(),
             **status.handlers(),
         }
         if parts.settings is not None:

@@ -22,7 +22,7 @@ from recorder.cleaner import Cleaner
 from recorder.gaps import GapSum, gap_sums
 from recorder.journal import Journal
 from recorder.registry import Camera
-from recorder.slot import Slot
+from recorder.service_volumes import volume_facts
 from recorder.store import Store
 from recorder.vision.client import VisionClient
 
@@ -79,7 +79,7 @@ class StatusService:
             **self._beside(),
             "time_trusted": self._clock.trusted(),
             "cameras": cameras,
-            "volumes": [_volume(slot) for slot in self._store.slots],
+            "volumes": [volume_facts(slot) for slot in self._store.slots],
             "totals": {
                 "cameras": len(cameras),
                 "up": sum(item["state"] == State.UP for item in cameras),
@@ -156,13 +156,3 @@ class StatusService:
             "last_segment_ms": written_ms,
             "run": task.run_number,
         }
-
-
-def _volume(slot: Slot) -> dict[str, Any]:
-    return {
-        "path": str(slot.options.path),
-        "state": slot.state,
-        "free_bytes": slot.free_bytes,
-        "total_bytes": slot.total_bytes,
-        "reserve_bytes": slot.options.min_free_bytes,
-    }

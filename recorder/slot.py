@@ -4,7 +4,8 @@ Owns the volume, its index, its keys and its writer as one unit that can come an
 runs. Invariants: recovery ran before the writer starts; a disk that is missing, foreign or read-only is
 a state, never the end of the recorder; what comes while it is away waits in the slot's backlog, newest first
 to stay; an index that is lost or damaged, also while it is in use, is rebuilt from the files while recording
-goes on, and a rebuilding that was cut short is begun again. `open`, `close`, `look` and the reading calls block: worker threads only.
+goes on, and a rebuilding that was cut short is begun again; another disk than the one before is refused until
+somebody accepts it. `open`, `close`, `look` and the reading calls block: worker threads only.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from recorder.gaps import GapCause
 from recorder.gop import Fragment
 from recorder.index import FIRST, INDEX_NAME, After, VolumeIndex
 from recorder.keys import KeyRing
+from recorder.layout import MARKER_NAME
 from recorder.losses import Losses
 from recorder.recovery import RecoveryReport, ReindexReport, recover, reindex, streams
 from recorder.rows import SegmentRow
@@ -64,6 +66,8 @@ class SlotOptions:
     """Make an empty or absent folder a volume. Only for a path that never held one: a disk that is missing
     must not be replaced by a folder on the root disk."""
     writer: WriterOptions
+    known: PublicId | None = None
+    """The disk that was in use at this path before: another is refused until somebody accepts it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,7 @@ class Slot:
         self.backlog = Backlog(options.writer.queue_bytes)
         self._index_file = 0
         self._index_broken = False
-        self._create = options.create
+        self._create, self._known = options.create, options.known
         self._failure: StorageError | None = None
 
     # --- WriterEvents: the writer's threads ---
@@ -141,6 +145,7 @@ class Slot:
         )
         writer.__enter__()
         self._failure, self._create, self._index_broken = None, False, False
+        self._known = volume.marker.volume
         self._index_file = _file_number(volume.path / INDEX_NAME)
         self.opened = Opened(volume, index, ring, writer)
         self.look()
@@ -150,7 +155,24 @@ class Slot:
     def _volume(self) -> Volume:
         if self._create:
             return open_or_initialise(self.options.path, self.options.box, self._clock.now_ms())
-        return Volume.open(self.options.path, self.options.box)
+        return Volume.open(self.options.path, self.options.box, expected=self._known)
+
+    def accept(self) -> None:
+        """Take the disk that is there now for ours from the next opening on: another of this box, or an empty one.
+
+        VolumeWrong for a disk of another box, or one with other files on it: nothing is ever overwritten.
+        VolumeMissing when nothing is mounted there: an empty mount point is a folder on the root disk.
+        """
+        path = self.options.path
+        if self.opened is not None:
+            return
+        if (path / MARKER_NAME).exists():
+            Volume.open(path, self.options.box).close()
+        elif not path.is_mount():
+            raise VolumeMissing(f"no disk is mounted at {path}", path=str(path))
+        else:
+            self._create = True
+        self._known = None
 
     def _refuse(self, error: StorageError) -> None:
         if self._failure is None or self._failure.message != error.message:
@@ -185,6 +207,14 @@ class Slot:
     def _tell_drops(self) -> None:
         for drop in self.backlog.drops():
             self.dropped(*drop, GapCause.DISK.value)
+
+    @property
+    def why(self) -> str:
+        """Return what the disk said when it was refused or failed, in English; empty while it works."""
+        if self.opened is not None:
+            failing = self.opened.writer.statistics().failing
+            return "" if failing is None else failing.message
+        return "" if self._failure is None else self._failure.message
 
     @property
     def usable(self) -> bool:

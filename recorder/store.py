@@ -17,7 +17,7 @@ import anyio
 import anyio.to_thread
 
 from gateway.core.clock import Clock
-from gateway.core.errors import VolumeMissing
+from gateway.core.errors import NotFound, VolumeMissing
 from gateway.core.media import AccessUnit
 from gateway.core.model import RunId, StreamId
 from recorder.gaps import GapCause
@@ -173,8 +173,14 @@ class Store:
         for number, slot in enumerate(self.slots, 1):
             if slot.opened is not None and slot.needs_reindex:
                 report = await anyio.to_thread.run_sync(slot.reindex, await self._runs.offsets())
-                counts = {"segments": report.segments, "damaged": len(report.damaged)}
-                await self._journal.note(self._journal.event("volume.reindexed", volume=str(number), **counts))
+                await self._journal.note(
+                    self._journal.event(
+                        "volume.reindexed",
+                        volume=str(number),
+                        segments=report.segments,
+                        damaged=len(report.damaged),
+                    )
+                )
 
     async def _tell(self) -> None:
         for number, slot in enumerate(self.slots):
@@ -251,6 +257,18 @@ class Store:
         for slot in self.slots:
             if slot.opened is not None and slot.opened.ring is not None:
                 slot.opened.ring.forget()
+
+    async def accept(self, number: int, on_change: Changed) -> Slot:
+        """Accept the disk that lies at a slot now and use it (see `Slot.accept`); `number` counts from 1.
+
+        NotFound for another number, VolumeWrong and VolumeMissing as `Slot.accept`.
+        """
+        if not 1 <= number <= len(self.slots):
+            raise NotFound("no such disk is configured", key="volume")
+        slot = self.slots[number - 1]
+        await anyio.to_thread.run_sync(slot.accept)
+        await self.look(on_change)
+        return slot
 
     async def reindex(self) -> list[ReindexReport]:
         """Make every index equal to its files; VolumeMissing if no disk is in use."""

@@ -63,7 +63,7 @@ class WriterOptions:
 class VolumeWriter:
     """Writes one volume while entered; `begin_run`, `offer` and `end_run` from any thread."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a writer stands on, and what tests replace
         self,
         files: VolumeFiles,
         index: VolumeIndex,

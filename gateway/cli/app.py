@@ -27,6 +27,7 @@ from gateway.cli import (
     people,
     preview,
     status,
+    volumes,
 )
 from gateway.cli.context import ConfigOption, Context, DataOption, guarded
 from gateway.cli.status import DAEMONS
@@ -83,6 +84,7 @@ COMMANDS: tuple[tuple[str, str | None, Callable[..., Any]], ...] = (
     ("reindex", None, footage.reindex),
     ("luu-tru", "retention", footage.retention),
     ("xoa", "erase", erase.erase),
+    ("o-dia", "volumes", volumes.volumes),
     ("ma", "code", people.code),
     ("phieu", "slip", people.slip),
     ("gio-xem", "hours", people.hours),

@@ -181,9 +181,9 @@ class CutFs:
         kind = dice.randrange(4)
         if kind == 1:
             changes = changes[: dice.randrange(len(changes) + 1)]
-            if changes and changes[-1][1]:
+            if changes:
                 offset, written = changes[-1]
-                changes[-1] = (offset, written[: dice.randrange(len(written) + 1)])
+                changes[-1] = (offset, None if written is None else written[: dice.randrange(len(written) + 1)])
         elif kind == 2:
             changes = [change for change in changes if dice.random() < 0.5]
         data = bytearray(item.durable)

@@ -36,7 +36,7 @@ def play(opened: Opened, rows: Iterable[SegmentRow], decoded: int = 2) -> None:
             assert len([data for _, data in fragments(opened.volume.files, opened.ring, piece)]) == len(row.table())
         if number < decoded:
             film = export(opened.volume.files, opened.ring, [row], row.begin_ms, row.end_ms)
-            with av.open(io.BytesIO(b"".join(film))) as container:
+            with av.open(io.BytesIO(b"".join(film)), "r") as container:
                 assert len(list(container.decode(video=0))) == row.frames
 
 

@@ -16,7 +16,8 @@ import pytest
 
 from recorder.school import load_school_key
 from tests.fakes.cutdisk import ROOT
-from tests.fakes.lockstep import GOP_MS, LIFE_MS, START_MS, lost_ms
+from tests.fakes.footage import START_MS
+from tests.fakes.lockstep import GOP_MS, LIFE_MS, lost_ms
 from tests.fakes.proof import prove_start
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(1200)]

@@ -195,19 +195,20 @@ def test_what_a_crash_left_long_ago_is_closed_by_reindexing(tmp_path: Path) -> N
     """RELIABILITY 13: a running file of an old hour is no longer footage for ever unseen; the writer's own stay."""
     with Box(tmp_path) as box:
         (old,) = record(box, plain_units(8), run_of(run=1, start_ms=START_MS - 9 * 3_600_000))
-        record(box, plain_units(4), run_of(run=2, start_ms=START_MS - 3_600_000))
+        for hours in (1, 2):
+            record(box, plain_units(4), run_of(run=1 + hours, start_ms=START_MS - hours * 3_600_000))
         path, part = tmp_path / old.path, (tmp_path / old.path).with_suffix(".part")
         path.rename(part)
         with part.open("r+b") as file:
             file.truncate(old.size_bytes - 150)
         box.index.apply([old], [])
+        recover(box.files, box.index, box.ring)  # the start looks at the newest hours only
+        assert part.exists()
         with VolumeWriter(box.files, box.index, box.ring, box.heard, SystemClock()) as writer:
-            writer.begin_run(run_of(2, run=3))
+            writer.begin_run(run_of(2, run=4))
             for unit in plain_units(9):
                 writer.offer(StreamId(2), unit)
             until(lambda: writer.statistics().written_fragments == 2)
-            recover(box.files, box.index, box.ring)  # the start looks at the newest hours only
-            assert part.exists()
             (running,) = writer.busy()
             report = reindex(box.files, box.index, ring=box.ring, busy=writer.busy)
             assert (report.closed, report.added, report.damaged) == (1, 1, [])
