@@ -120,6 +120,6 @@ class Lockstep:
             grain += 1
 
 
-def lost_ms(now_ms: int, rows: Mapping[StreamId, list[SegmentRow]]) -> dict[StreamId, int]:
-    """Return how much of what was filmed up to this instant is not on the disk, by stream."""
+def lost_ms(now_ms: int, rows: Mapping[StreamId, list[SegmentRow]], start_ms: int = START_MS) -> dict[StreamId, int]:
+    """Return how much of what was filmed in this life up to this instant is not on the disk, by stream."""
     return {stream: now_ms - max((row.end_ms for row in rows[stream]), default=START_MS) for stream in STREAMS}

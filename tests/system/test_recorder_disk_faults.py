@@ -106,6 +106,16 @@ async def filming(tmp_path: Path, school: SchoolKey, *paths: Path) -> AsyncItera
             yield made
 
 
+def settled(slot: HeardSlot) -> list[SegmentRow]:
+    """Wait until every file of a disk has its row; play all, return the rows."""
+    opened, names = slot.require(), [name for name in files_of(slot.options.path) if name.endswith(".seg")]
+    until(lambda: len(list(opened.index.all_rows())) == len(names))
+    rows = list(opened.index.all_rows())
+    assert sorted(row.path for row in rows) == names
+    play(opened, rows, decoded=1)
+    return rows
+
+
 async def stored(made: Filming) -> list[SegmentRow]:
     """Close everything, prove that what lies on the disks plays, return the rows."""
     for stream in STREAMS:
@@ -114,15 +124,9 @@ async def stored(made: Filming) -> list[SegmentRow]:
 
     def settle() -> None:
         for slot in made.slots:
-            opened = slot.opened
-            if opened is not None:
-                until(lambda slot=slot: not list(slot.options.path.rglob("*.part")))  # type: ignore[misc]
-                names = [name for name in files_of(slot.options.path) if name.endswith(".seg")]
-                until(lambda opened=opened, names=names: len(list(opened.index.all_rows())) == len(names))  # type: ignore[misc]
-                own = list(opened.index.all_rows())
-                assert sorted(row.path for row in own) == names
-                play(opened, own, decoded=1)
-                rows.extend(own)
+            if slot.opened is not None:
+                until(lambda: not list(slot.options.path.rglob("*.part")))  # noqa: B023 - called at once
+                rows.extend(settled(slot))
 
     await anyio.to_thread.run_sync(settle)
     return sorted(rows, key=lambda row: (row.stream, row.start_ms))

@@ -11,7 +11,14 @@ GOOD: dict[str, Any] = {
     "path": "/srv/a", "id": "a" * 16, "state": "ok", "why": "", "free_bytes": 5 << 30, "total_bytes": 10 << 30,
     "reserve_bytes": 1 << 30, "waiting_bytes": 0,
 }  # fmt: skip
-WRONG = {**GOOD, "path": "/srv/b", "id": "", "state": "wrong", "why": "/srv/b is another disk", "waiting_bytes": 3 << 20}
+WRONG = {
+    **GOOD,
+    "path": "/srv/b",
+    "id": "",
+    "state": "wrong",
+    "why": "/srv/b is another disk",
+    "waiting_bytes": 3 << 20,
+}
 
 
 def test_disks_are_listed_with_what_is_wrong(tmp_path: Path) -> None:

@@ -2,75 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio.to_thread
 import pytest
 
-from gateway.core.errors import AddressTaken, NotFound, VolumeMissing, VolumeWrong
-from gateway.core.model import PublicId, RunId, StreamId
+from gateway.core.errors import AddressTaken, VolumeMissing
+from gateway.core.model import RunId, StreamId
 from recorder.gaps import GapCause
 from recorder.layout import MARKER_NAME
 from recorder.losses import Losses
 from recorder.runs import Anchor, Run
-from recorder.slot import Slot, SlotOptions
 from recorder.store import Store
-from recorder.writer import WriterOptions
 from tests.fakes.clock import NOON_MS, FakeClock
+from tests.fakes.disk_world import OTHER_BOX, STREAM, closed_files, slot_at, world
 from tests.fakes.footage import plain_units
-from tests.fakes.recording import Books, books
 
 pytestmark = pytest.mark.anyio
-
-BOX = PublicId("b" * 16)
-OTHER_BOX = PublicId("o" * 16)
-STREAM = StreamId(1)
-OPTIONS = WriterOptions(segment_s=4, sync_s=0.5, stagger=False, stop_s=10)
-
-
-def slot_at(path: Path, clock: FakeClock, losses: Losses, *, box: PublicId = BOX, create: bool = True) -> Slot:
-    return Slot(SlotOptions(path, box, 1 << 20, create, OPTIONS), None, losses, clock)
-
-
-class World:
-    """A store over some folders."""
-
-    def __init__(self, own: Books, clock: FakeClock, slots: list[Slot], losses: Losses) -> None:
-        self.own, self.clock, self.losses = own, clock, losses
-        self.store = Store(slots, losses, own.runs, own.registry, own.journal, clock)
-        self.changes = 0
-        self.runs = 0
-
-    async def changed(self) -> None:
-        self.changes += 1
-
-    def record(self, seconds: int, *, stream: StreamId = STREAM, start_ms: int = NOON_MS) -> None:
-        """Offer a run of so many seconds, two pictures a second, a key frame every two seconds."""
-        self.runs += 1
-        self.store.begin_run(Run(RunId(self.runs), stream, Anchor(start_ms, 0, trusted=True)))
-        for unit in plain_units(seconds * 2):
-            self.store.offer(stream, unit, start_ms * 90 + unit.pts_90k)
-        self.store.end_run(stream, GapCause.CAMERA)
-
-    async def volume_states(self) -> list[str]:
-        events = await self.own.journal.read(0, 100)
-        return [event["data"]["state"] for event in events if event["type"] == "volume.state.v1"]
-
-
-@asynccontextmanager
-async def world(tmp_path: Path, names: tuple[str, ...] = ("one",), *, create: bool = True) -> AsyncIterator[World]:
-    clock = FakeClock()
-    losses = Losses(clock)
-    async with books(tmp_path, clock) as own:
-        slots = [slot_at(tmp_path / name, clock, losses, create=create) for name in names]
-        yield World(own, clock, slots, losses)
-
-
-def closed_files(path: Path) -> Iterator[Path]:
-    return path.rglob("*.seg")
 
 
 async def test_what_is_offered_is_on_the_disk_when_the_store_closes(tmp_path: Path) -> None:
@@ -160,69 +108,8 @@ async def test_another_boxs_disk_is_refused_and_not_touched(tmp_path: Path) -> N
     assert sorted(path.name for path in (tmp_path / "one").iterdir()) == before
 
 
-def swapped_in(tmp_path: Path, name: str, other: str, clock: FakeClock, *, box: PublicId = BOX) -> None:
-    """Put another disk, of this box or another, where one was."""
-    losses = Losses(clock)
-    slot = slot_at(tmp_path / other, clock, losses, box=box)
-    slot.open({})
-    slot.close()
-    (tmp_path / name).rename(tmp_path / "was")
-    (tmp_path / other).rename(tmp_path / name)
-
-
-async def test_another_disk_of_ours_is_refused_until_it_is_accepted(tmp_path: Path) -> None:
-    """RELIABILITY 10: swapped for another of this box: refused at start and while running, not written; then used."""
-    async with world(tmp_path) as made:
-        async with made.store.opened():
-            made.record(4)
-        await anyio.to_thread.run_sync(swapped_in, tmp_path, "one", "two", made.clock)
-    known = PublicId(json.loads((tmp_path / "was" / MARKER_NAME).read_text())["volume"])
-    clock, losses = FakeClock(), Losses(FakeClock())
-    async with books(tmp_path, clock) as own:
-        options = SlotOptions(tmp_path / "one", BOX, 1 << 20, create=False, writer=OPTIONS, known=known)
-        made = World(own, clock, [Slot(options, None, losses, clock)], losses)
-        before = {path: path.stat().st_mtime_ns for path in (tmp_path / "one").rglob("*")}
-        async with made.store.opened():
-            made.record(4, start_ms=NOON_MS + 10_000)
-            await made.store.look(made.changed)
-            assert made.store.slots[0].state == "wrong"
-            assert "another disk" in made.store.slots[0].why
-            assert {path: path.stat().st_mtime_ns for path in (tmp_path / "one").rglob("*")} == before
-            slot = await made.store.accept(1, made.changed)
-            assert (slot.state, slot.why) == ("ok", "")
-            assert (await own.registry.volumes())[str(tmp_path / "one")] == slot.require().volume.marker.volume
-            with pytest.raises(NotFound):
-                await made.store.accept(2, made.changed)
-        assert losses.take(everything=True) == []
-        assert sum(1 for _ in closed_files(tmp_path / "one")) == 1
-
-
-@pytest.mark.parametrize("what", ["another box's", "other files", "nothing mounted"])
-async def test_accepting_never_overwrites(tmp_path: Path, what: str) -> None:
-    """RELIABILITY 10: another box's disk stays refused, so do other people's files and a bare mount point."""
-    path = tmp_path / "one"
-    async with world(tmp_path, create=False) as made:
-        if what == "another box's":
-            path.mkdir()
-            await anyio.to_thread.run_sync(
-                lambda: swapped_in(tmp_path, "one", "two", made.clock, box=OTHER_BOX)
-            )
-        elif what == "other files":
-            path.mkdir()
-            (path / "luan-van.docx").write_bytes(b"x")
-        before = sorted(str(item) for item in path.rglob("*"))
-        async with made.store.opened():
-            with pytest.raises(VolumeWrong if what == "another box's" else VolumeMissing):
-                await made.store.accept(1, made.changed)
-            assert made.store.slots[0].opened is None
-        assert sorted(str(item) for item in path.rglob("*")) == before
-
-
-async def test_an_accepted_disk_in_use_stays_as_it_is(tmp_path: Path) -> None:
-    """Accepting what works already changes nothing."""
-    async with world(tmp_path) as made, made.store.opened():
-        opened = made.store.slots[0].opened
-        assert (await made.store.accept(1, made.changed)).opened is opened
+def rebuilding(made: World) -> bool:
+    return made.store.slots[0].needs_reindex
 
 
 async def test_a_rebuilding_that_was_cut_short_is_begun_again(tmp_path: Path) -> None:
@@ -233,13 +120,13 @@ async def test_a_rebuilding_that_was_cut_short_is_begun_again(tmp_path: Path) ->
         for path in tmp_path.glob("one/index.db*"):
             path.unlink()
         async with made.store.opened():
-            assert made.store.slots[0].needs_reindex  # and the power goes before the first look
+            assert rebuilding(made)  # and the power goes before the first look
         async with made.store.opened():
-            assert made.store.slots[0].needs_reindex
+            assert rebuilding(made)
             await made.store.look(made.changed)
-            assert not made.store.slots[0].needs_reindex
+            assert not rebuilding(made)
         async with made.store.opened():
-            assert not made.store.slots[0].needs_reindex
+            assert not rebuilding(made)
             found = await made.store.find([STREAM], 0, NOON_MS + 50_000)
     assert sum(item.row.duration_ms for item in found) == 10_000
 
