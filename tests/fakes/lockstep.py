@@ -122,4 +122,7 @@ class Lockstep:
 
 def lost_ms(now_ms: int, rows: Mapping[StreamId, list[SegmentRow]], start_ms: int = START_MS) -> dict[StreamId, int]:
     """Return how much of what was filmed in this life up to this instant is not on the disk, by stream."""
-    return {stream: now_ms - max((row.end_ms for row in rows[stream]), default=START_MS) for stream in STREAMS}
+    return {
+        stream: now_ms - max([row.end_ms for row in rows[stream]] + [start_ms + place * GRAIN_MS])
+        for place, stream in enumerate(STREAMS)
+    }

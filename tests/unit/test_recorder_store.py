@@ -15,7 +15,7 @@ from recorder.losses import Losses
 from recorder.runs import Anchor, Run
 from recorder.store import Store
 from tests.fakes.clock import NOON_MS, FakeClock
-from tests.fakes.disk_world import OTHER_BOX, STREAM, closed_files, slot_at, world
+from tests.fakes.disk_world import OTHER_BOX, STREAM, World, closed_files, slot_at, world
 from tests.fakes.footage import plain_units
 
 pytestmark = pytest.mark.anyio
