@@ -141,7 +141,7 @@ def lost(made: Filming) -> list[Loss]:
 
 
 async def test_errors_at_sync_cost_no_footage_and_are_said(tmp_path: Path, disk: CutDisk, school: SchoolKey) -> None:
-    """RELIABILITY 7: EIO on fsync marks the running segments as suspect, one each, and goes on in new files.
+    """Promise 7: EIO on fsync marks the running segments as suspect, one each, and goes on in new files.
 
     The disk is "failing" at the next look, a red condition; it heals when syncs succeed again.
     """
@@ -169,7 +169,7 @@ async def test_errors_at_sync_cost_no_footage_and_are_said(tmp_path: Path, disk:
 
 
 async def test_a_slow_disk_costs_nothing(tmp_path: Path, disk: CutDisk, school: SchoolKey) -> None:
-    """RELIABILITY 8: 300 ms a write for 30 s of footage: offering never waits, everything is written afterwards."""
+    """Promise 8: 300 ms a write for 30 s of footage: offering never waits, everything is written afterwards."""
     async with filming(tmp_path, school, disk.mount) as made:
         disk.set(slow_s=0.3)
         made.film(30)
@@ -197,7 +197,7 @@ async def test_a_slow_disk_costs_nothing(tmp_path: Path, disk: CutDisk, school: 
 async def test_what_comes_while_a_disk_takes_nothing_waits_for_it(
     tmp_path: Path, disk: CutDisk, school: SchoolKey, code: int, state: str, condition: str
 ) -> None:
-    """RELIABILITY 5, 6, 9, 11: full, read-only, dead or gone, 60 s of footage wait in memory and are written then.
+    """Promises 5, 6, 9, 11: full, read-only, dead or gone, 60 s of footage wait in memory and are written then.
 
     The state and its condition say what it is; nothing is lost.
     """
@@ -219,7 +219,7 @@ async def test_what_comes_while_a_disk_takes_nothing_waits_for_it(
 
 
 async def test_beyond_the_memory_there_is_a_stated_gap(tmp_path: Path, disk: CutDisk, school: SchoolKey) -> None:
-    """RELIABILITY 6: the newest stays, the oldest goes, and the gap is in the ledger's hands with cause disk."""
+    """Promise 6: the newest stays, the oldest goes, and the gap is in the ledger's hands with cause disk."""
     async with filming(tmp_path, school, disk.mount) as made:
         disk.set(all_fails=errno.ENOSPC)
         made.slots[0].backlog._limit_bytes = 40_000
@@ -240,7 +240,7 @@ async def test_beyond_the_memory_there_is_a_stated_gap(tmp_path: Path, disk: Cut
 
 
 async def test_a_disk_that_is_pulled_out_and_returns(tmp_path: Path, school: SchoolKey) -> None:
-    """RELIABILITY 9: nothing is written below its mount point, and what came meanwhile is there after it returned."""
+    """Promise 9: nothing is written below its mount point, and what came meanwhile is there after it returned."""
     need_mounts(loop=True)
     image, path = tmp_path / f"image-{tmp_path.name}", tmp_path / "mnt"
     make_ext4(image)
@@ -269,7 +269,7 @@ async def test_a_disk_that_is_pulled_out_and_returns(tmp_path: Path, school: Sch
 async def test_a_disk_that_dies_hands_its_streams_to_the_other(
     tmp_path: Path, disk: CutDisk, school: SchoolKey
 ) -> None:
-    """RELIABILITY 9: of two disks one is torn off while it is written; its streams go on on the other.
+    """Promise 9: of two disks one is torn off while it is written; its streams go on on the other.
 
     Nothing is written below its mount point; what waited for the dead disk is on the living one.
     """
@@ -303,7 +303,7 @@ async def test_a_disk_that_dies_hands_its_streams_to_the_other(
 
 
 async def test_a_locked_index_holds_up_no_footage(tmp_path: Path, disk: CutDisk, school: SchoolKey) -> None:
-    """RELIABILITY 12: a stuck reader, then a stuck lock: files are closed meanwhile, their rows follow."""
+    """Promise 12: a stuck reader, then a stuck lock: files are closed meanwhile, their rows follow."""
     async with filming(tmp_path, school, disk.mount) as made:
         with contextlib.closing(sqlite3.connect(disk.mount / INDEX_NAME, isolation_level=None)) as stuck:
             stuck.execute("BEGIN")
@@ -333,7 +333,7 @@ def _is_found_broken(made: Filming) -> bool:
 async def test_an_index_that_breaks_in_use_is_rebuilt(
     tmp_path: Path, disk: CutDisk, school: SchoolKey, damage: str
 ) -> None:
-    """RELIABILITY 13: found by itself, made anew from the files while recording goes on, said as an event."""
+    """Promise 13: found by itself, made anew from the files while recording goes on, said as an event."""
     async with filming(tmp_path, school, disk.mount) as made:
         made.film(30)
         until(lambda: len(made.slots[0].acknowledged) >= 2 * len(STREAMS))

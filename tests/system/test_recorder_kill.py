@@ -70,7 +70,7 @@ def killed_again_and_again(tmp_path: Path, seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_killed_recorder_loses_at_most_the_gop_in_memory(tmp_path: Path, seed: int) -> None:
-    """RELIABILITY 2: five kills in a row on one volume, at any moment: at most a GOP a stream, every file plays.
+    """Promise 2: five kills in a row on one volume, at any moment: at most a GOP a stream, every file plays.
 
     Index and files agree row by row, also an index made anew from the files; nothing is left over.
     """
@@ -80,7 +80,7 @@ def test_a_killed_recorder_loses_at_most_the_gop_in_memory(tmp_path: Path, seed:
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", range(100, 140))
 def test_two_hundred_kills(tmp_path: Path, seed: int) -> None:
-    """RELIABILITY 2: the same with 200 kills."""
+    """Promise 2: the same with 200 kills."""
     killed_again_and_again(tmp_path, seed)
 
 
@@ -104,7 +104,7 @@ def below_strace(tmp_path: Path, inject: str, film_ms: int) -> None:
     ],
 )
 def test_a_recorder_killed_at_a_system_call_loses_at_most_the_gop_in_memory(tmp_path: Path, inject: str) -> None:
-    """RELIABILITY 1 and 2, crash order: SIGKILL at the n-th call of a kind, of whichever thread comes there first."""
+    """Promises 1 and 2, crash order: SIGKILL at the n-th call of a kind, of whichever thread comes there first."""
     below_strace(tmp_path, inject, 0)
 
 
@@ -119,5 +119,5 @@ def test_a_recorder_killed_at_a_system_call_loses_at_most_the_gop_in_memory(tmp_
     ],
 )
 def test_a_recorder_whose_system_calls_fail_goes_on(tmp_path: Path, inject: str) -> None:
-    """RELIABILITY 7: the kernel's EIO, again and again, and ENOSPC, from a real kernel: all files play afterwards."""
+    """Promise 7: the kernel's EIO, again and again, and ENOSPC, from a real kernel: all files play afterwards."""
     below_strace(tmp_path, inject, 90_000)

@@ -64,7 +64,7 @@ def cut_below_ext4(tmp_path: Path, seed: int, cuts: int) -> None:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_a_power_cut_below_fuse_loses_nothing_acknowledged(tmp_path: Path, seed: int) -> None:
-    """RELIABILITY 1: 7 cuts at any call of a disk that forgets what was not synced, fdatasync per file.
+    """Promise 1: 7 cuts at any call of a disk that forgets what was not synced, fdatasync per file.
 
     No segment with a row is lost, at most 5 s and a GOP a stream, all files play after the ordinary start, and a
     second start changes nothing.
@@ -75,7 +75,7 @@ def test_a_power_cut_below_fuse_loses_nothing_acknowledged(tmp_path: Path, seed:
 
 @pytest.mark.parametrize("seed", SEEDS[:3])
 def test_a_power_cut_below_ext4_loses_nothing_acknowledged(tmp_path: Path, seed: int) -> None:
-    """RELIABILITY 1: 5 cuts at any write of the device below ext4, with its cache lost, one syncfs for all files.
+    """Promise 1: 5 cuts at any write of the device below ext4, with its cache lost, one syncfs for all files.
 
     The same promises; the file system replays its journal when it is mounted, nobody repairs it.
     """
@@ -86,7 +86,7 @@ def test_a_power_cut_below_ext4_loses_nothing_acknowledged(tmp_path: Path, seed:
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", SOAK_SEEDS)
 def test_hundreds_of_power_cuts(tmp_path: Path, seed: int) -> None:
-    """RELIABILITY 1: 350 cuts below FUSE and 150 below ext4."""
+    """Promise 1: 350 cuts below FUSE and 150 below ext4."""
     need_mounts(loop=True)
     (tmp_path / "fuse").mkdir()
     cut_below_fuse(tmp_path / "fuse", seed, 7)

@@ -192,7 +192,7 @@ def test_only_the_newest_hours_are_looked_at(tmp_path: Path) -> None:
 
 
 def test_what_a_crash_left_long_ago_is_closed_by_reindexing(tmp_path: Path) -> None:
-    """RELIABILITY 13: a running file of an old hour is no longer footage for ever unseen; the writer's own stay."""
+    """Promise 13: a running file of an old hour is no longer footage for ever unseen; the writer's own stay."""
     with Box(tmp_path) as box:
         (old,) = record(box, plain_units(8), run_of(run=1, start_ms=START_MS - 9 * 3_600_000))
         for hours in (1, 2):

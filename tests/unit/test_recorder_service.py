@@ -211,3 +211,15 @@ async def test_a_disk_that_comes_late_tells_what_the_power_cut_cost(tmp_path: Pa
         assert (first["cause"], second["cause"], second["open"]) == ("power", "power", True)
         assert first["end_ms"] == second["start_ms"]
         session.fail(CameraClosed("over"))
+
+
+async def test_disks_are_listed_and_accepted_over_the_socket(tmp_path: Path) -> None:
+    """What lies at each place, what it says and what waits for it; accepting what works is no error, another number is."""
+    async with recorder_box(tmp_path) as box:
+        (volume,) = (await box.call("volumes"))["volumes"]
+        assert (volume["path"], volume["state"], volume["why"]) == (str(tmp_path / "footage"), "ok", "")
+        assert len(volume["id"]) == 16
+        assert (await box.call("status"))["volumes"][0]["id"] == volume["id"]
+        assert (await box.call("volume.accept", volume=1))["volume"]["id"] == volume["id"]
+        with pytest.raises(NotFound):
+            await box.call("volume.accept", volume=2)

@@ -113,7 +113,7 @@ def rebuilding(made: World) -> bool:
 
 
 async def test_a_rebuilding_that_was_cut_short_is_begun_again(tmp_path: Path) -> None:
-    """RELIABILITY 13: an index that is only half made anew says so at the next start."""
+    """Promise 13: an index that is only half made anew says so at the next start."""
     async with world(tmp_path) as made:
         async with made.store.opened():
             made.record(10)
@@ -148,7 +148,7 @@ async def test_a_second_recorder_is_told_that_the_disk_is_taken(tmp_path: Path) 
 
 
 async def test_a_disk_that_goes_is_noticed_and_one_that_returns_is_used(tmp_path: Path) -> None:
-    """RELIABILITY 9: pictures in between wait in memory and are on the disk once it is back: no gap."""
+    """Promise 9: pictures in between wait in memory and are on the disk once it is back: no gap."""
     async with world(tmp_path) as made, made.store.opened():
         made.record(4)
         (tmp_path / "one").rename(tmp_path / "unplugged")

@@ -31,7 +31,7 @@ def swapped_in(tmp_path: Path, name: str, other: str, clock: FakeClock, *, box: 
 
 
 async def test_another_disk_of_ours_is_refused_until_it_is_accepted(tmp_path: Path) -> None:
-    """RELIABILITY 10: swapped for another of this box: refused at start and while running, not written; then used."""
+    """Promise 10: swapped for another of this box: refused at start and while running, not written; then used."""
     async with world(tmp_path) as made:
         async with made.store.opened():
             made.record(4)
@@ -59,7 +59,7 @@ async def test_another_disk_of_ours_is_refused_until_it_is_accepted(tmp_path: Pa
 
 @pytest.mark.parametrize("what", ["another box's", "other files", "nothing mounted"])
 async def test_accepting_never_overwrites(tmp_path: Path, what: str) -> None:
-    """RELIABILITY 10: another box's disk stays refused, so do other people's files and a bare mount point."""
+    """Promise 10: another box's disk stays refused, so do other people's files and a bare mount point."""
     path = tmp_path / "one"
     async with world(tmp_path, create=False) as made:
         if what == "another box's":

@@ -20,7 +20,7 @@ from tests.fakes.writers import ONE, SHORT, offer, until, writer_of
 
 @pytest.mark.parametrize("gop_s", [10, 60])
 def test_a_camera_with_long_gops_is_written_every_two_seconds(tmp_path: Path, gop_s: int) -> None:
-    """RELIABILITY 2, long GOPs: no more than 2 s wait in memory, whatever the camera's key frame interval."""
+    """Promise 2, long GOPs: no more than 2 s wait in memory, whatever the camera's key frame interval."""
     with Box(tmp_path) as box:
         with writer_of(box) as writer:
             writer.begin_run(run_of())
@@ -35,7 +35,7 @@ def test_a_camera_with_long_gops_is_written_every_two_seconds(tmp_path: Path, go
 
 
 def test_a_camera_that_changes_its_size_is_noticed_by_nobody_else(tmp_path: Path) -> None:
-    """RELIABILITY 16: a new segment of that stream, without a hole; the other stream's file goes on."""
+    """Promise 16: a new segment of that stream, without a hole; the other stream's file goes on."""
     wider = replace(PLAIN, sps=PLAIN.sps + b"\x01", width=1280, height=720)
     with Box(tmp_path) as box:
         with writer_of(box) as writer:
@@ -54,7 +54,7 @@ def test_a_camera_that_changes_its_size_is_noticed_by_nobody_else(tmp_path: Path
 
 
 def test_a_file_that_fails_costs_nothing_when_the_next_one_works(tmp_path: Path) -> None:
-    """RELIABILITY 7: a key frame that cannot be written goes into a new file at once."""
+    """Promise 7: a key frame that cannot be written goes into a new file at once."""
     with Box(tmp_path, files=FaultyDisk(tmp_path)) as box:
         disk = box.files
         assert isinstance(disk, FaultyDisk)
@@ -76,7 +76,7 @@ def test_a_file_that_fails_costs_nothing_when_the_next_one_works(tmp_path: Path)
 
 
 def test_one_bad_folder_does_not_stop_the_others(tmp_path: Path) -> None:
-    """RELIABILITY 7: when the disk works and one stream's files do not, that stream alone loses footage."""
+    """Promise 7: when the disk works and one stream's files do not, that stream alone loses footage."""
     with Box(tmp_path, files=FaultyDisk(tmp_path), encrypted=False) as box:
         disk = box.files
         assert isinstance(disk, FaultyDisk)
