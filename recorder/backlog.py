@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
@@ -164,6 +165,16 @@ class Backlog:
                 self._order.append(stream)
                 self._changed.notify()
         target.receive(stream, lane)
+
+    def discard(self, streams: Collection[StreamId]) -> None:
+        """Forget what waits of streams whose footage is erased; the ends of their runs stay."""
+        with self._changed:
+            for stream in streams:
+                lane = self._lanes.get(stream)
+                if lane is not None:
+                    self.waiting_bytes -= lane.queued_bytes
+                    lane.queued_bytes = 0
+                    lane.queue = deque(item for item in lane.queue if isinstance(item, RunEnd))
 
     def receive(self, stream: StreamId, lane: _Lane) -> None:
         """Take over what waited elsewhere."""

@@ -11,7 +11,7 @@ import os
 import sys
 from pathlib import Path
 
-from recorder.school import load_school_key
+from tests.fakes.footage import school_key
 from tests.fakes.lockstep import Lockstep, unit_of
 
 
@@ -21,7 +21,7 @@ def record(volume: Path, number: int) -> None:
     def say(now_ms: int) -> None:
         os.write(1, f"{now_ms}\n".encode())
 
-    with Lockstep(volume, load_school_key(volume.parent / "school.key"), number=number, drained=say) as recorder:
+    with Lockstep(volume, school_key(volume.parent / "keys"), number=number, drained=say) as recorder:
         recorder.until_recorded(100_000)
 
 

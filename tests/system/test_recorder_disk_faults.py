@@ -18,10 +18,10 @@ from recorder.index import INDEX_NAME
 from recorder.losses import Loss
 from recorder.rows import FLAG_SUSPECT, SegmentRow
 from recorder.runs import Anchor, Run
-from recorder.school import SchoolKey, load_school_key
+from recorder.school import SchoolKey
 from recorder.store import Store
 from tests.fakes.cutdisk import CutDisk, loop_mounted, make_ext4, need_mounts, unmount
-from tests.fakes.footage import START_MS
+from tests.fakes.footage import START_MS, school_key
 from tests.fakes.lockstep import GOP_MS, GRAIN_MS, STREAMS, HandClock, HeardSlot, slot_on, unit_of
 from tests.fakes.proof import files_of, play
 from tests.fakes.recording import Books, books
@@ -81,7 +81,7 @@ class Filming:
 
 @pytest.fixture
 def school(tmp_path: Path) -> SchoolKey:
-    return load_school_key(tmp_path / "school.key")
+    return school_key(tmp_path / "keys")
 
 
 @pytest.fixture

@@ -14,9 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from recorder.school import load_school_key
 from tests.fakes.cutdisk import ROOT
-from tests.fakes.footage import START_MS
+from tests.fakes.footage import START_MS, school_key
 from tests.fakes.lockstep import GOP_MS, LIFE_MS, lost_ms
 from tests.fakes.proof import prove_start
 
@@ -57,7 +56,7 @@ def life(child: subprocess.Popen[str], volume: Path, number: int, film_ms: int =
 
 
 def killed_again_and_again(tmp_path: Path, seed: int) -> None:
-    dice, school = random.Random(seed), load_school_key(tmp_path / "school.key")
+    dice, school = random.Random(seed), school_key(tmp_path / "keys")
     with recorders() as child:
         for number in range(KILLS_A_VOLUME):
             film_ms = dice.randrange(1, 60_000)
@@ -86,7 +85,7 @@ def test_two_hundred_kills(tmp_path: Path, seed: int) -> None:
 
 def below_strace(tmp_path: Path, inject: str, film_ms: int) -> None:
     """Let one recorder live below strace, which injects what happens at some system calls of its threads."""
-    school, log = load_school_key(tmp_path / "school.key"), tmp_path / "strace.log"
+    school, log = school_key(tmp_path / "keys"), tmp_path / "strace.log"
     with recorders("strace", "-f", "-qq", "--seccomp-bpf", "-o", str(log), "-e", inject) as child:
         safe_ms = life(child, tmp_path / "disk", 0, film_ms)
     assert ("(INJECTED)" if film_ms else "killed by SIGKILL") in log.read_text()

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from recorder.school import SchoolKey, load_school_key
+from recorder.school import SchoolKey
 from recorder.syncer import FdatasyncSyncer, SyncfsSyncer, syncer_for
 from tests.fakes.cutdisk import CutDisk, loop_mounted, make_ext4, need_mounts
+from tests.fakes.footage import school_key
 from tests.fakes.lockstep import GOP_MS, GRAIN_MS, OPTIONS, Lockstep, lost_ms
 from tests.fakes.proof import prove_start
 
@@ -29,7 +30,7 @@ def prove_cut(tree: Path, school: SchoolKey, recorder: Lockstep, disk: CutDisk, 
 
 
 def cut_below_fuse(tmp_path: Path, seed: int, cuts: int) -> None:
-    school, dice = load_school_key(tmp_path / "school.key"), random.Random(seed)
+    school, dice = school_key(tmp_path / "keys"), random.Random(seed)
     with CutDisk(tmp_path / "disk") as disk, Lockstep(disk.mount, school) as recorder:
         assert isinstance(syncer_for(recorder.slot.require().volume.files), FdatasyncSyncer)
         recorder.until_recorded(10)
@@ -40,7 +41,7 @@ def cut_below_fuse(tmp_path: Path, seed: int, cuts: int) -> None:
 
 
 def cut_below_ext4(tmp_path: Path, seed: int, cuts: int) -> None:
-    school, dice = load_school_key(tmp_path / "school.key"), random.Random(seed)
+    school, dice = school_key(tmp_path / "keys"), random.Random(seed)
     with CutDisk(tmp_path / "disk") as disk:
         image = disk.mount / f"image-{seed}"
         make_ext4(image)

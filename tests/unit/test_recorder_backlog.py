@@ -205,3 +205,16 @@ def test_a_writer_that_leaves_takes_nothing_more() -> None:
     assert backlog.take(600, leaving) is None
     backlog.pause(600, leaving)
     assert isinstance(backlog.take(0), Fragment)
+
+
+def test_what_is_erased_waits_no_longer() -> None:
+    """Footage of an erased stream in memory is forgotten; its run still ends, the other streams stay."""
+    backlog = Backlog(1 << 20)
+    for stream in (ONE, TWO):
+        backlog.begin_run(run_of(stream))
+        fill(backlog, stream, 3)
+    backlog.end_run(ONE, "paused")
+    backlog.discard([ONE, StreamId(9)])
+    items = drain(backlog)
+    assert (numbers(items, ONE), numbers(items, TWO)) == (["paused"], [0, 1])
+    assert (backlog.waiting_bytes, backlog.drops()) == (0, [])
