@@ -26,6 +26,7 @@ BENCHES = {
     "start": "32 simulated cameras from nothing to streaming",
     "index": "inserting and seeking in the index of a volume, beside bare SQLite",
     "retention": "planning what must go, each minute, beside a query without rules and holds",
+    "rebuild": "making the index of a volume anew from its files, beside bare reading",
     "live": "viewers of one camera: our data plane beside aiortc's MediaRelay",
     "upstream": "events into a hub: batches beside one event per request",
 }

@@ -3,13 +3,15 @@
 Owns the hand-over from the network thread to a volume's writer thread. Invariants: `offer` never waits for
 the disk; when the bound is passed, the oldest whole GOP of the stream with the most bytes waiting goes, so
 one greedy camera cannot push out the others and the newest footage stays; every drop is counted and told
-with its span; the order within a stream is kept, ends of runs are never dropped. Any thread; one lock.
+with its span; the order within a stream is kept, ends of runs are never dropped. It outlives its writer: while
+a disk is away the newest footage waits here, for its return or for another disk. Any thread; one lock.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
@@ -108,11 +110,13 @@ class Backlog:
         """True after `close`."""
         return self._closed
 
-    def take(self, timeout_s: float) -> Item | None:
-        """Return the next item, or None after `timeout_s`; at once when closed."""
+    def take(self, timeout_s: float, leaving: threading.Event | None = None) -> Item | None:
+        """Return the next item, or None after `timeout_s`; at once when closed, and None when its writer leaves."""
         with self._changed:
-            if not self._order and not self._closed:
+            if not (self._order or self._closed or (leaving is not None and leaving.is_set())):
                 self._changed.wait(timeout_s)
+            if leaving is not None and leaving.is_set():
+                return None
             while self._order:
                 lane = self._lanes[self._order.popleft()]
                 if lane.queue:
@@ -130,10 +134,60 @@ class Backlog:
                 self.dropped_fragments += 1
                 self.dropped_bytes += fragment.size_bytes
 
-    def pause(self, timeout_s: float) -> None:
-        """Wait `timeout_s` for the disk; at once over when closed."""
+    def put_back(self, fragment: Fragment) -> None:
+        """Give back a fragment that cannot be stored now: it is the next of its stream, and its oldest."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed, timeout_s)
+            lane = self._lanes[fragment.run.stream]
+            lane.queue.appendleft(fragment)
+            lane.queued_bytes += fragment.size_bytes
+            self._order.appendleft(fragment.run.stream)
+
+    def pause(self, timeout_s: float, leaving: threading.Event | None = None) -> None:
+        """Wait `timeout_s` for the disk; at once over when closed or when the writer leaves."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or (leaving is not None and leaving.is_set()), timeout_s)
+
+    def wake(self) -> None:
+        """Let a waiting writer look whether it should leave."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def move(self, stream: StreamId, target: Backlog) -> None:
+        """Hand all that waits of a stream, and its running run, to another disk's backlog."""
+        with self._changed:
+            lane = self._lanes.pop(stream, None)
+            if lane is None:
+                return
+            self._lanes[stream] = left = _Lane()
+            self.waiting_bytes -= lane.queued_bytes
+            if lane.assembler is not None:  # what is written of the run here is closed here
+                left.queue.append(RunEnd(lane.assembler.run, "disk"))
+                self._order.append(stream)
+                self._changed.notify()
+        target.receive(stream, lane)
+
+    def discard(self, streams: Collection[StreamId]) -> None:
+        """Forget what waits of streams whose footage is erased; the ends of their runs stay."""
+        with self._changed:
+            for stream in streams:
+                lane = self._lanes.get(stream)
+                if lane is not None:
+                    self.waiting_bytes -= lane.queued_bytes
+                    lane.queued_bytes = 0
+                    lane.queue = deque(item for item in lane.queue if isinstance(item, RunEnd))
+
+    def receive(self, stream: StreamId, lane: _Lane) -> None:
+        """Take over what waited elsewhere."""
+        with self._changed:
+            own = self._lanes.setdefault(stream, _Lane())
+            own.queue.extend(lane.queue)
+            own.queued_bytes += lane.queued_bytes
+            own.assembler, own.start_90k = lane.assembler, lane.start_90k
+            self.waiting_bytes += lane.queued_bytes
+            self._order.extend([stream] * len(lane.queue))
+            while self.waiting_bytes > self._limit_bytes and self._drop_one():
+                pass
+            self._changed.notify()
 
     def drops(self) -> list[Drop]:
         """Return and forget the spans dropped for want of room, adjacent ones as one."""

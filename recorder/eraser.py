@@ -101,6 +101,8 @@ class Eraser:
         await self._around.stop(erasure.camera)
         await self._around.lifted()
         streams = await self._book.streams(erasure.camera)
+        for slot in self._around.slots:
+            slot.backlog.discard(streams)  # what waits in memory for a disk that is away, or slow, goes as well
         used = {str(slot.options.path) for slot in self._around.slots}
         waiting = {volume for path, volume in (await self._around.known_volumes()).items() if path in used}
         for slot in self._around.slots:

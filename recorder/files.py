@@ -14,8 +14,16 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from gateway.core.errors import SegmentCorrupt, StorageError, VolumeFull, VolumeMissing, VolumeReadOnly
+from gateway.core.errors import (
+    SegmentCorrupt,
+    StorageError,
+    VolumeFailing,
+    VolumeFull,
+    VolumeMissing,
+    VolumeReadOnly,
+)
 
+PROBE_NAME = ".vuon-probe"
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _GONE = frozenset({errno.ENODEV, errno.ENXIO, errno.ESTALE, errno.ENOTCONN})
 _FLAGS = os.O_CLOEXEC | os.O_NOFOLLOW
@@ -31,6 +39,8 @@ def storage_error(error: OSError, path: str) -> StorageError:
         kind = VolumeReadOnly
     elif error.errno in _GONE:
         kind = VolumeMissing
+    elif error.errno == errno.EIO:
+        kind = VolumeFailing
     return kind(f"{path}: {name}", path=path, errno=name)
 
 
@@ -144,6 +154,13 @@ class VolumeFiles:
         except FileNotFoundError:
             return False
         return True
+
+    def probe(self) -> None:
+        """Write and remove a file: the only honest answer to "can it be written"."""
+        if self.exists(PROBE_NAME):
+            self.unlink(PROBE_NAME)
+        self.close(self.create(PROBE_NAME))
+        self.unlink(PROBE_NAME)
 
     def device(self) -> tuple[int, int]:
         """Return (major, minor) of the device the volume lies on."""

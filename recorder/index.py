@@ -9,11 +9,12 @@ block on SQLite (asyncio callers use a worker thread).
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files as resources
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeVar
 
 from sqlite_utils import Migrations
 from sqlite_utils.db import Database as UtilsDatabase
@@ -25,6 +26,8 @@ from recorder.keys import KeyRing, erase_key
 from recorder.layout import KEY_NAME, Hour, hour_of, segment_path
 from recorder.rows import FLAG_MISSING, Gop, SegmentRow, Span, join_spans
 
+T = TypeVar("T")
+
 MIGRATIONS = Migrations("index")
 INDEX_NAME = "index.db"
 LONGEST_SEGMENT_MS = 7_200_000
@@ -34,6 +37,7 @@ JOIN_MS = 500
 DELETE_BATCH = 200
 """Rows a transaction when deleting: a reader never waits long."""
 
+_BROKEN = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _COLUMNS = "stream, run, start_ms, offset_ms, end_ms - begin_ms, size_bytes, frames, config, flags, gops"
 _INSERT = (
     "INSERT INTO segment (stream, run, start_ms, offset_ms, begin_ms, end_ms, size_bytes, frames, config,"
@@ -92,6 +96,8 @@ class VolumeIndex:
 
     def __init__(self, path: Path) -> None:
         self.database = Database(path, [MIGRATIONS])
+        self.broken = False
+        """SQLite found the file damaged while it was in use: it has to be made anew."""
 
     def open(self) -> None:
         """Open or create the database; raises what SQLite raises for a damaged file."""
@@ -108,6 +114,22 @@ class VolumeIndex:
     def __exit__(self, *error: object) -> None:
         self.close()
 
+    def _read(self, fn: Callable[[sqlite3.Connection], T]) -> T:
+        with self._watched():
+            return self.database.read_sync(fn)
+
+    def _write(self, fn: Callable[[sqlite3.Connection], T]) -> T:
+        with self._watched():
+            return self.database.write_sync(fn)
+
+    @contextlib.contextmanager
+    def _watched(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            self.broken = self.broken or getattr(error, "sqlite_errorcode", 0) & 0xFF in _BROKEN
+            raise
+
     def add(self, rows: Sequence[SegmentRow]) -> None:
         """Insert rows in one transaction; a row for the same file is replaced."""
         values = [_values(row) for row in rows]
@@ -117,7 +139,7 @@ class VolumeIndex:
             db.executemany(f"DELETE FROM segment WHERE {_KEY}", _keys(rows))  # noqa: S608 - a constant
             db.executemany(_INSERT, values)
 
-        self.database.write_sync(insert)
+        self._write(insert)
 
     def find(
         self, stream: StreamId, from_ms: int, to_ms: int, *, after: After = FIRST, limit: int | None = None
@@ -128,12 +150,12 @@ class VolumeIndex:
             " AND (begin_ms, run) > (?, ?) ORDER BY begin_ms, run LIMIT ?"
         )
         bounds = (stream, from_ms - LONGEST_SEGMENT_MS - 1, to_ms, from_ms, *after, -1 if limit is None else limit)
-        return self.database.read_sync(lambda db: [_row(item) for item in db.execute(query, bounds)])
+        return self._read(lambda db: [_row(item) for item in db.execute(query, bounds)])
 
     def get(self, stream: StreamId, start_ms: int, run: RunId) -> SegmentRow | None:
         """Return the row of one file."""
         query = f"SELECT {_COLUMNS} FROM segment WHERE {_KEY}"  # noqa: S608 - constants
-        found = self.database.read_sync(lambda db: db.execute(query, (stream, start_ms, run)).fetchone())
+        found = self._read(lambda db: db.execute(query, (stream, start_ms, run)).fetchone())
         return _row(found) if found is not None else None
 
     def locate(self, stream: StreamId, at_ms: int) -> Place | None:
@@ -143,7 +165,7 @@ class VolumeIndex:
             f" AND flags & {FLAG_MISSING} = 0 ORDER BY begin_ms LIMIT 1"
         )
         bounds = (stream, at_ms - LONGEST_SEGMENT_MS - 1, at_ms)
-        found = self.database.read_sync(lambda db: db.execute(query, bounds).fetchone())
+        found = self._read(lambda db: db.execute(query, bounds).fetchone())
         if found is None:
             return None
         row = _row(found)
@@ -159,7 +181,7 @@ class VolumeIndex:
     def newest(self, stream: StreamId) -> SegmentRow | None:
         """Return the row with the latest true start."""
         query = f"SELECT {_COLUMNS} FROM segment WHERE stream = ? ORDER BY begin_ms DESC LIMIT 1"  # noqa: S608 - constants
-        found = self.database.read_sync(lambda db: db.execute(query, (stream,)).fetchone())
+        found = self._read(lambda db: db.execute(query, (stream,)).fetchone())
         return _row(found) if found is not None else None
 
     def oldest(self, limit: int, *, stream: StreamId | None = None, before_ms: int | None = None) -> list[SegmentRow]:
@@ -172,7 +194,7 @@ class VolumeIndex:
             where.append("begin_ms < ? AND end_ms <= ?")
             bounds += [before_ms, before_ms]
         query = f"SELECT {_COLUMNS} FROM segment WHERE {' AND '.join(where)} ORDER BY begin_ms LIMIT ?"  # noqa: S608 - constants
-        return self.database.read_sync(lambda db: [_row(item) for item in db.execute(query, (*bounds, limit))])
+        return self._read(lambda db: [_row(item) for item in db.execute(query, (*bounds, limit))])
 
     def in_hour(self, hour: Hour) -> list[SegmentRow]:
         """Return the rows whose files lie in this folder, by start."""
@@ -181,19 +203,19 @@ class VolumeIndex:
             " ORDER BY start_ms, run"
         )
         bounds = (hour.stream, hour.number * 3_600_000, (hour.number + 1) * 3_600_000)
-        return self.database.read_sync(lambda db: [_row(item) for item in db.execute(query, bounds)])
+        return self._read(lambda db: [_row(item) for item in db.execute(query, bounds)])
 
     def hours(self) -> list[Hour]:
         """Return every stream-hour that has rows."""
         query = "SELECT DISTINCT stream, start_ms / 3600000 FROM segment ORDER BY 1, 2"
-        return self.database.read_sync(lambda db: [Hour(StreamId(a), b) for a, b in db.execute(query)])
+        return self._read(lambda db: [Hour(StreamId(a), b) for a, b in db.execute(query)])
 
     def days(self, stream: StreamId | None = None) -> list[StreamDay]:
         """Return the sums per stream and UTC day, oldest first."""
         where = "1" if stream is None else "stream = ?"
         query = f"SELECT * FROM stream_day WHERE {where} ORDER BY day, stream"  # noqa: S608 - constants
         bounds = () if stream is None else (stream,)
-        return self.database.read_sync(lambda db: [StreamDay._make(item) for item in db.execute(query, bounds)])
+        return self._read(lambda db: [StreamDay._make(item) for item in db.execute(query, bounds)])
 
     def all_rows(self) -> Iterator[SegmentRow]:
         """Yield every row by stream-hour; holds one hour at a time."""
@@ -204,7 +226,7 @@ class VolumeIndex:
         """Set bits on rows (missing, suspect)."""
         values = [(flags, *key) for key in _keys(rows)]
         query = f"UPDATE segment SET flags = flags | ? WHERE {_KEY}"  # noqa: S608 - constants
-        self.database.write_sync(lambda db: db.executemany(query, values).rowcount)
+        self._write(lambda db: db.executemany(query, values).rowcount)
 
     def set_offset(self, run: RunId, offset_ms: int) -> int:
         """Correct the clock offset of a run after the fact; return the number of rows."""
@@ -212,7 +234,7 @@ class VolumeIndex:
             "UPDATE segment SET offset_ms = ?1, begin_ms = start_ms + ?1, end_ms = end_ms - offset_ms + ?1"
             " WHERE run = ?2"
         )
-        return self.database.write_sync(lambda db: db.execute(query, (offset_ms, run)).rowcount)
+        return self._write(lambda db: db.execute(query, (offset_ms, run)).rowcount)
 
     def apply(self, gone: Sequence[SegmentRow], found: Sequence[SegmentRow]) -> None:
         """Drop and insert rows in one transaction (reindexing: the files themselves are not touched)."""
@@ -222,7 +244,7 @@ class VolumeIndex:
             db.executemany(query, _keys([*gone, *found]))
             db.executemany(_INSERT, [_values(row) for row in found])
 
-        self.database.write_sync(change)
+        self._write(change)
 
     def condemn(self, rows: Sequence[SegmentRow]) -> None:
         """Turn rows into garbage: the first phase of deletion."""
@@ -232,24 +254,22 @@ class VolumeIndex:
             db.executemany("INSERT OR IGNORE INTO garbage VALUES (?, ?, ?)", keys)
             db.executemany(f"DELETE FROM segment WHERE {_KEY}", keys)  # noqa: S608 - constants
 
-        self.database.write_sync(change)
+        self._write(change)
 
     def garbage(self, limit: int = DELETE_BATCH) -> list[tuple[StreamId, int, RunId]]:
         """Return (stream, start_ms, run) of files that must go."""
         query = "SELECT stream, start_ms, run FROM garbage LIMIT ?"
-        return self.database.read_sync(
-            lambda db: [(StreamId(a), b, RunId(c)) for a, b, c in db.execute(query, (limit,))]
-        )
+        return self._read(lambda db: [(StreamId(a), b, RunId(c)) for a, b, c in db.execute(query, (limit,))])
 
     def drop_garbage(self, keys: Sequence[tuple[StreamId, int, RunId]]) -> None:
         """Forget files whose unlinking is on the medium: the last phase of deletion."""
         query = f"DELETE FROM garbage WHERE {_KEY}"  # noqa: S608 - constants
-        self.database.write_sync(lambda db: db.executemany(query, keys).rowcount)
+        self._write(lambda db: db.executemany(query, keys).rowcount)
 
     def totals(self) -> Mapping[StreamId, int]:
         """Return the bytes of each stream."""
         query = "SELECT stream, sum(size_bytes) FROM stream_day GROUP BY stream"
-        return self.database.read_sync(lambda db: {StreamId(a): int(b) for a, b in db.execute(query)})
+        return self._read(lambda db: {StreamId(a): int(b) for a, b in db.execute(query)})
 
 
 def delete_segments(index: VolumeIndex, files: VolumeFiles, ring: KeyRing | None, rows: Sequence[SegmentRow]) -> int:

@@ -9,7 +9,8 @@ changes nothing. `reindex` walks the whole volume and makes the index equal to t
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from gateway.core.errors import KeyLocked, SegmentCorrupt
@@ -24,6 +25,9 @@ from recorder.segment import ENC_NONE, FILE_MAGIC, MAX_HEADER_BYTES, Sealer, enc
 
 NEWEST_HOURS = 2
 """The crash may fall between the first folder of an hour and the last file of the one before."""
+READERS = 4
+"""Threads that read files for `reindex`."""
+BATCH_ROWS = 1_000
 
 
 @dataclass(slots=True)
@@ -49,6 +53,8 @@ class ReindexReport:
     added: int = 0
     removed: int = 0
     changed: int = 0
+    closed: int = 0
+    """Running files that a crash had left behind, closed now."""
     damaged: list[str] = field(default_factory=list)
 
 
@@ -186,43 +192,118 @@ def _close_found(
     return make_row(header, found.gops, sum(found.frames), size, FLAG_RECOVERED)
 
 
-def reindex(files: VolumeFiles, index: VolumeIndex, offsets: Mapping[RunId, int] | None = None) -> ReindexReport:
-    """Make the index equal to the closed files of the volume, hour by hour; the writer may go on.
+def reindex(
+    files: VolumeFiles,
+    index: VolumeIndex,
+    offsets: Mapping[RunId, int] | None = None,
+    *,
+    ring: KeyRing | None = None,
+    busy: Callable[[], Collection[str]] | None = None,
+) -> ReindexReport:
+    """Make the index equal to the files of the volume, hour by hour; the writer may go on.
 
-    Reads head and footer of each file (its records only where the footer is bad); needs no key. Files
-    still being written (`.part`) are left to their writer, or to `recover`.
+    Reads head and footer of each file (its records only where the footer is bad); needs no key. A `.part` that
+    is not among the paths `busy()` names was left behind by a crash and is closed and adopted, however old it
+    is; without `busy` nobody can tell, and all are left alone. OSError from the disk.
     """
     report, seen = ReindexReport(), set[Hour]()
-    for stream in streams(files):
-        for hour in stream_hours(files, stream):
-            seen.add(hour)
-            _reindex_hour(files, index, hour, offsets or {}, report)
-    for hour in index.hours():
-        if hour not in seen:
-            _reindex_hour(files, index, hour, offsets or {}, report)
+    with ThreadPoolExecutor(READERS, thread_name_prefix="vuon-reindex") as pool:
+        work = _Reindexing(files, index, offsets or {}, report, pool)
+        for stream in streams(files):
+            for hour in stream_hours(files, stream):
+                seen.add(hour)
+                if busy is not None:
+                    _close_left(files, ring, hour, busy, report)
+                work.hour(hour)
+        for hour in index.hours():
+            if hour not in seen:
+                work.hour(hour)
+        work.flush()
     return report
 
 
-def _reindex_hour(
-    files: VolumeFiles, index: VolumeIndex, hour: Hour, offsets: Mapping[RunId, int], report: ReindexReport
+def _close_left(
+    files: VolumeFiles,
+    ring: KeyRing | None,
+    hour: Hour,
+    busy: Callable[[], Collection[str]],
+    report: ReindexReport,
 ) -> None:
-    found: dict[tuple[int, RunId], SegmentRow] = {}
-    for name in files.names(hour.folder):
-        said = parse_name(name)
-        if said is None or said.part or hour_of(hour.stream, said.start_ms) != hour:
-            continue
-        report.files += 1
-        with contextlib.suppress(FileNotFoundError):  # deleted by retention since the listing
-            row = _read_row(files, f"{hour.folder}/{name}", report)
-            if row is not None and (row.stream, row.start_ms, row.run) == (hour.stream, said.start_ms, said.run):
-                found[row.start_ms, row.run] = _with_offset(row, offsets)
-    known = {(row.start_ms, row.run): row for row in index.in_hour(hour)}
-    # A file may be closed, or deleted, between the listing and the rows: only the disk's answer now counts.
-    gone = [row for key, row in known.items() if key not in found and not files.exists(row.path)]
-    fresh = [row for key, row in found.items() if known.get(key) != row and files.exists(row.path)]
-    report.segments += len(found)
-    report.removed += len(gone)
-    report.changed += sum((row.start_ms, row.run) in known for row in fresh)
-    report.added += sum((row.start_ms, row.run) not in known for row in fresh)
-    if gone or fresh:
-        index.apply(gone, fresh)
+    """Close the running files of an hour that nobody writes any more."""
+    names = [name for name in files.names(hour.folder) if (said := parse_name(name)) is not None and said.part]
+    if not names:
+        return
+    # Asked after the listing: a file that is in the listing and not busy now will never be busy again.
+    writing, done = busy(), RecoveryReport()
+    for name in names:
+        path = f"{hour.folder}/{name}"
+        if path not in writing:
+            with contextlib.suppress(FileNotFoundError):  # closed by its writer since the listing
+                close_part(files, ring, hour, path, done)
+    files.fsync_dir(hour.folder)
+    report.closed += (
+        len(names) - len(done.damaged) - done.removed_empty - sum(f"{hour.folder}/{name}" in writing for name in names)
+    )
+    report.damaged += done.damaged
+
+
+class _Reindexing:
+    """The walk over a volume: files are read by a few threads, since a cold disk answers each so late.
+
+    The index is changed `BATCH_ROWS` at a time: a commit for each hour would be most of the work.
+    """
+
+    def __init__(
+        self,
+        files: VolumeFiles,
+        index: VolumeIndex,
+        offsets: Mapping[RunId, int],
+        report: ReindexReport,
+        pool: ThreadPoolExecutor,
+    ) -> None:
+        self._files, self._index, self._offsets, self._report, self._pool = files, index, offsets, report, pool
+        self._gone: list[SegmentRow] = []
+        self._fresh: list[SegmentRow] = []
+
+    def hour(self, hour: Hour) -> None:
+        """Compare one hour's files with its rows."""
+        files, report = self._files, self._report
+        said = [(name, parse_name(name)) for name in files.names(hour.folder)]
+        names = [
+            (name, item)
+            for name, item in said
+            if item is not None and not item.part and hour_of(hour.stream, item.start_ms) == hour
+        ]
+        report.files += len(names)
+        rows = self._pool.map(self._read, [f"{hour.folder}/{name}" for name, _ in names])
+        found = {
+            (row.start_ms, row.run): _with_offset(row, self._offsets)
+            for (_, item), row in zip(names, rows, strict=True)
+            if row is not None and (row.stream, row.start_ms, row.run) == (hour.stream, item.start_ms, item.run)
+        }
+        known = {(row.start_ms, row.run): row for row in self._index.in_hour(hour)}
+        # A file may be closed, or deleted, between the listing and the rows: only the disk's answer now counts.
+        gone = [row for key, row in known.items() if key not in found and not files.exists(row.path)]
+        fresh = [row for key, row in found.items() if known.get(key) != row and files.exists(row.path)]
+        report.segments += len(found)
+        report.removed += len(gone)
+        report.changed += sum((row.start_ms, row.run) in known for row in fresh)
+        report.added += sum((row.start_ms, row.run) not in known for row in fresh)
+        self._gone += gone
+        self._fresh += fresh
+        if len(self._gone) + len(self._fresh) >= BATCH_ROWS:
+            self.flush()
+
+    def _read(self, path: str) -> SegmentRow | None:
+        try:
+            return _read_row(self._files, path, self._report)
+        except FileNotFoundError:  # deleted by retention since the listing
+            return None
+
+    def flush(self) -> None:
+        """Change the index; what retention deleted since it was read goes again."""
+        gone, fresh, self._gone, self._fresh = self._gone, self._fresh, [], []
+        if gone or fresh:
+            self._index.apply(gone, fresh)
+        if late := [row for row in fresh if not self._files.exists(row.path)]:
+            self._index.apply(late, [])

@@ -91,7 +91,12 @@ class Span(NamedTuple):
     run: RunId
 
 
+_ONE_BYTE = tuple(bytes((value,)) for value in range(0x80))
+
+
 def _varint(value: int) -> bytes:
+    if value <= 0x7F:  # two of a GOP's three numbers
+        return _ONE_BYTE[value]
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)

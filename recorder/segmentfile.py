@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+from collections.abc import Callable
 
 from recorder.files import VolumeFiles
 from recorder.layout import hour_of, segment_path
@@ -21,13 +22,22 @@ from recorder.segment import FileHeader, Sealer, encode_footer, encode_header
 class SegmentFile:
     """A segment while it is being written."""
 
-    def __init__(self, files: VolumeFiles, header: FileHeader, key: bytes | None) -> None:
-        """Create the file and write its head; OSError leaves no file behind (or, at worst, an empty one)."""
+    def __init__(
+        self,
+        files: VolumeFiles,
+        header: FileHeader,
+        key: bytes | None,
+        let_go: Callable[[str], None] | None = None,
+    ) -> None:
+        """Create the file and write its head; OSError leaves no file behind (or, at worst, an empty one).
+
+        `let_go` is called with the path of the running file once nothing more is done to it.
+        """
         head = encode_header(header)
         self.header = header
         self.part_path = segment_path(header.stream, header.start_ms, header.run, part=True)
         self.path = segment_path(header.stream, header.start_ms, header.run)
-        self._files = files
+        self._files, self._let_go = files, let_go
         self._sealer = Sealer(header, head, key)
         self._gops: list[Gop] = []
         self._frames: list[int] = []
@@ -137,3 +147,5 @@ class SegmentFile:
         fd, self.fd = self.fd, -1
         with contextlib.suppress(OSError):
             self._files.close(fd)
+        if self._let_go is not None:
+            self._let_go(self.part_path)

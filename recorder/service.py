@@ -64,6 +64,7 @@ from recorder.service_keys import KeyService
 from recorder.service_retention import RetentionService
 from recorder.service_settings import SettingsService
 from recorder.service_status import Figures, StatusService
+from recorder.service_volumes import VolumeService
 from recorder.settingbook import SettingBook
 from recorder.settings import CameraSetter
 from recorder.skew import ClockReport, Skews
@@ -263,6 +264,7 @@ class Recorder:
             **keys.handlers(),
             **erase.handlers(),
             **retention.handlers(),
+            **VolumeService(parts.store, self._disk_came).handlers(),
             **status.handlers(),
             **self.completeness.handlers(),
         }
@@ -351,8 +353,6 @@ class Recorder:
 
     async def _disk_came(self) -> None:
         await self._account_late()
-        for task in self.cameras.all():
-            await task.cut(GapCause.DISK)
 
     async def _keep_telling(self) -> None:
         while True:

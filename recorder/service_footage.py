@@ -192,6 +192,7 @@ class FootageService:
                 "added": sum(report.added for report in reports),
                 "removed": sum(report.removed for report in reports),
                 "changed": sum(report.changed for report in reports),
+                "closed": sum(report.closed for report in reports),
                 "damaged": damaged[:MAX_DAMAGED_SHOWN],
             }
         )

@@ -27,7 +27,7 @@ from recorder.relief import Relief
 from recorder.rulesource import RuleSource
 from recorder.schoolday import Hours
 from recorder.service_completeness import CompletenessService
-from recorder.slot import Slot
+from recorder.service_volumes import volume_facts
 from recorder.store import Store
 from recorder.vision.client import VisionClient
 
@@ -97,7 +97,7 @@ class StatusService:
             **self._figures.beside(),
             "time_trusted": self._clock.trusted(),
             "cameras": cameras,
-            "volumes": [_volume(slot) | self._cleaner.state(slot) for slot in self._store.slots],
+            "volumes": [volume_facts(slot) | self._cleaner.state(slot) for slot in self._store.slots],
             "totals": {
                 "cameras": len(cameras),
                 "up": sum(item["state"] == State.UP for item in cameras),
@@ -190,12 +190,3 @@ def _complete(
     if latest is None or found is None:
         return {"complete": None}
     return {"complete": {"day": str(latest[0].day), **found.as_dict()}}
-
-
-def _volume(slot: Slot) -> dict[str, Any]:
-    return {
-        "path": str(slot.options.path),
-        "state": slot.state,
-        "free_bytes": slot.free_bytes,
-        "total_bytes": slot.total_bytes,
-    }

@@ -2,14 +2,17 @@
 
 Owns the volume, its index, its keys and its writer as one unit that can come and go while the recorder
 runs. Invariants: recovery ran before the writer starts; a disk that is missing, foreign or read-only is
-a state, never the end of the recorder; an index that is lost or damaged is rebuilt from the files while
-recording goes on. `open`, `close`, `look` and the reading calls block: worker threads only.
+a state, never the end of the recorder; what comes while it is away waits in the slot's backlog, newest first
+to stay; an index that is lost or damaged, also while it is in use, is rebuilt from the files while recording
+goes on, and a rebuilding that was cut short is begun again; another disk than the one before is refused until
+somebody accepts it. `open`, `close`, `look` and the reading calls block: worker threads only.
 """
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +20,15 @@ from gateway.core.clock import Clock
 from gateway.core.errors import StorageError, VolumeFull, VolumeMissing, VolumeReadOnly, VolumeWrong
 from gateway.core.log import get_logger
 from gateway.core.model import PublicId, RunId, StreamId
+from recorder.backlog import Backlog, drop_of
 from recorder.files import storage_error
 from recorder.gaps import GapCause
+from recorder.gop import Fragment
 from recorder.index import FIRST, INDEX_NAME, After, VolumeIndex
 from recorder.keys import KeyRing
+from recorder.layout import MARKER_NAME
 from recorder.losses import Losses
-from recorder.recovery import RecoveryReport, ReindexReport, recover, reindex
+from recorder.recovery import RecoveryReport, ReindexReport, recover, reindex, streams
 from recorder.rows import SegmentRow
 from recorder.school import SchoolKey
 from recorder.volume import Volume, open_or_initialise
@@ -37,13 +43,16 @@ _STATES: tuple[tuple[type[StorageError], str], ...] = (
     (VolumeFull, "full"),
 )
 OK = "ok"
+_MAGIC = b"SQLite format 3\0"
+REBUILD_NAME = ".vuon-rebuild"
+"""Lies on the volume while its index is not yet made anew."""
 
 
 def state_of(error: StorageError | None) -> str:
-    """Return the state a volume is in after this error; an input/output error counts as missing."""
+    """Return the state a volume is in after this error."""
     if error is None:
         return OK
-    return next((state for kind, state in _STATES if isinstance(error, kind)), "missing")
+    return next((state for kind, state in _STATES if isinstance(error, kind)), "failing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,8 @@ class SlotOptions:
     """Make an empty or absent folder a volume. Only for a path that never held one: a disk that is missing
     must not be replaced by a folder on the root disk."""
     writer: WriterOptions
+    known: PublicId | None = None
+    """The disk that was in use at this path before: another is refused until somebody accepts it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +85,15 @@ class Slot:
 
     def __init__(self, options: SlotOptions, school: SchoolKey | None, losses: Losses, clock: Clock) -> None:
         self.options = options
-        self._school, self._losses, self._clock = school, losses, clock
+        self._school, self.losses, self._clock = school, losses, clock
         self.opened: Opened | None = None
         self.state = "missing"
         self.free_bytes = self.total_bytes = 0
         self.needs_reindex = False
-        self._create = options.create
+        self.backlog = Backlog(options.writer.queue_bytes)
+        self._index_file = 0
+        self._index_broken = False
+        self._create, self._known = options.create, options.known
         self._failure: StorageError | None = None
 
     # --- WriterEvents: the writer's threads ---
@@ -90,7 +104,7 @@ class Slot:
 
     def dropped(self, stream: StreamId, from_ms: int, to_ms: int, cause: str) -> None:
         """Remember footage that did not reach the disk."""
-        self._losses.note(stream, from_ms, to_ms, GapCause(cause))
+        self.losses.note(stream, from_ms, to_ms, GapCause(cause))
 
     def storage_error(self, error: StorageError) -> None:
         """Log what the disk said; the state follows with the next look."""
@@ -109,7 +123,7 @@ class Slot:
             self._refuse(error)
             return None
         try:
-            index, self.needs_reindex = _open_index(volume.path / INDEX_NAME)
+            index, self.needs_reindex = _open_index(volume, broken=self._index_broken)
             try:
                 ring = KeyRing(volume.files, self._school) if self._school is not None else None
                 report = recover(volume.files, index, ring, offsets)
@@ -124,9 +138,15 @@ class Slot:
             volume.close()
             self._refuse(error if isinstance(error, StorageError) else StorageError(str(error)))
             return None
-        writer = VolumeWriter(volume.files, index, ring, self, self._clock, options=self.options.writer)
+        if self.backlog.closed:
+            self.backlog = Backlog(self.options.writer.queue_bytes)
+        writer = VolumeWriter(
+            volume.files, index, ring, self, self._clock, options=self.options.writer, backlog=self.backlog
+        )
         writer.__enter__()
-        self._failure, self._create = None, False
+        self._failure, self._create, self._index_broken = None, False, False
+        self._known = volume.marker.volume
+        self._index_file = _file_number(volume.path / INDEX_NAME)
         self.opened = Opened(volume, index, ring, writer)
         self.look()
         log.info("volume.open", path=str(volume.path), adopted=len(report.adopted), missing=len(report.missing))
@@ -135,7 +155,24 @@ class Slot:
     def _volume(self) -> Volume:
         if self._create:
             return open_or_initialise(self.options.path, self.options.box, self._clock.now_ms())
-        return Volume.open(self.options.path, self.options.box)
+        return Volume.open(self.options.path, self.options.box, expected=self._known)
+
+    def accept(self) -> None:
+        """Take the disk that is there now for ours from the next opening on: another of this box, or an empty one.
+
+        VolumeWrong for a disk of another box, or one with other files on it: nothing is ever overwritten.
+        VolumeMissing when nothing is mounted there: an empty mount point is a folder on the root disk.
+        """
+        path = self.options.path
+        if self.opened is not None:
+            return
+        if (path / MARKER_NAME).exists():
+            Volume.open(path, self.options.box).close()
+        elif not path.is_mount():
+            raise VolumeMissing(f"no disk is mounted at {path}", path=str(path))
+        else:
+            self._create = True
+        self._known = None
 
     def _refuse(self, error: StorageError) -> None:
         if self._failure is None or self._failure.message != error.message:
@@ -145,13 +182,45 @@ class Slot:
     def close(self) -> bool:
         """Close every segment and give the disk back; False if the disk did not answer in time."""
         if self.opened is None:
+            self.backlog.close()
+            while item := self.backlog.take(0):
+                if isinstance(item, Fragment):
+                    self.dropped(*drop_of(item), GapCause.DISK.value)
+            self._tell_drops()
             return True
-        opened, self.opened = self.opened, None
-        done = opened.writer.finish()
-        if done:  # otherwise its thread still uses them; the process ends soon
+        return self._end(VolumeWriter.finish)
+
+    def lose(self) -> bool:
+        """Give the disk back at once; what is not written waits in the backlog for its return."""
+        return self.opened is None or self._end(VolumeWriter.leave)
+
+    def _end(self, stop: Callable[[VolumeWriter], bool]) -> bool:
+        opened = self.require()
+        self.opened = None
+        done = stop(opened.writer)
+        if done:  # otherwise its thread still uses them
             opened.index.close()
-            opened.volume.close()
+            with contextlib.suppress(OSError):  # a disk that is gone may say so here too
+                opened.volume.close()
         return done
+
+    def _tell_drops(self) -> None:
+        for drop in self.backlog.drops():
+            self.dropped(*drop, GapCause.DISK.value)
+
+    @property
+    def why(self) -> str:
+        """Return what the disk said when it was refused or failed, in English; empty while it works."""
+        if self.opened is not None:
+            failing = self.opened.writer.statistics().failing
+            return "" if failing is None else failing.message
+        return "" if self._failure is None else self._failure.message
+
+    @property
+    def usable(self) -> bool:
+        """Say whether footage reaches this disk now."""
+        opened = self.opened
+        return opened is not None and not opened.writer.statistics().stuck
 
     @property
     def alive(self) -> bool:
@@ -162,10 +231,17 @@ class Slot:
     def look(self) -> str:
         """Ask the disk how it is; returns the state. A disk that went away is closed."""
         if self.opened is None:
+            self._tell_drops()
             return self.state
         if not self.opened.volume.still_there():
             self._refuse(VolumeMissing(f"{self.options.path} went away", path=str(self.options.path)))
-            self.close()
+            self.lose()
+            return self.state
+        index = self.opened.volume.path / INDEX_NAME
+        if self.opened.index.broken or _file_number(index) != self._index_file or not _is_database(index):
+            log.warning("index.lost", path=str(index))
+            self._index_broken = True
+            self.lose()  # and opened anew by whoever looks: recording goes on from the backlog
             return self.state
         try:
             self.free_bytes, self.total_bytes = self.opened.volume.free_bytes()
@@ -178,8 +254,11 @@ class Slot:
     def reindex(self, offsets: Mapping[RunId, int]) -> ReindexReport:
         """Make the index equal to the files; recording goes on. VolumeMissing if the disk is not open."""
         opened = self.require()
-        report = reindex(opened.volume.files, opened.index, offsets)
-        self.needs_reindex = False
+        files = opened.volume.files
+        report = reindex(files, opened.index, offsets, ring=opened.ring, busy=opened.writer.busy)
+        if self.needs_reindex:
+            files.unlink(REBUILD_NAME)
+            self.needs_reindex = False
         return report
 
     def require(self) -> Opened:
@@ -227,17 +306,49 @@ class Slot:
         return None if row is None else row.end_ms
 
 
-def _open_index(path: Path) -> tuple[VolumeIndex, bool]:
-    """Open the index; a damaged one is put aside. Returns it and whether it must be rebuilt."""
-    fresh = not path.exists()
+def _file_number(path: Path) -> int:
+    """Return the inode of a file, 0 if there is none."""
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return 0
+
+
+def _is_database(path: Path) -> bool:
+    """Say whether the file still begins as one; one that cannot be read now is not judged."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_MAGIC)) in {b"", _MAGIC}
+    except OSError:
+        return True
+
+
+def _open_index(volume: Volume, *, broken: bool) -> tuple[VolumeIndex, bool]:
+    """Open the index; a damaged one is put aside. Returns it and whether it must be rebuilt.
+
+    Until it is, a mark lies beside it: the rebuilding may be cut short, and the index would look whole.
+    """
+    path, files = volume.path / INDEX_NAME, volume.files
+    if broken or (not path.exists() and streams(files)):
+        _begin_anew(volume)
     index = VolumeIndex(path)
     try:
         index.open()
-    except sqlite3.DatabaseError:
-        for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
-            stale = path.with_name(name)
-            if stale.exists():
-                stale.rename(stale.with_name(f"{name}.damaged"))
-        index, fresh = VolumeIndex(path), True
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):
+            raise  # locked, or the disk: not the file's fault
+        _begin_anew(volume)
+        index = VolumeIndex(path)
         index.open()
-    return index, fresh
+    return index, files.exists(REBUILD_NAME)
+
+
+def _begin_anew(volume: Volume) -> None:
+    """Mark that the index is to be made from the files, and put aside what is there of the old one."""
+    files = volume.files
+    if not files.exists(REBUILD_NAME):
+        files.close(files.create(REBUILD_NAME))
+    files.fsync_dir(".")
+    for name in (INDEX_NAME, f"{INDEX_NAME}-wal", f"{INDEX_NAME}-shm"):
+        if files.exists(name):
+            files.rename(name, f"{name}.damaged")

@@ -1,14 +1,15 @@
 """All footage disks of the box: which stream goes where, what was lost, what is there.
 
-Owns the slots and the route of each stream. Invariants: a run stays on one disk; a stream keeps its disk
-while that works, otherwise it gets the one with the most room; a picture without a disk is a loss with
-cause `disk`, counted and told; a disk that comes back is used again within `LOOK_S`, from the next key
-frame on. `begin_run`, `offer` and `end_run` run in the network thread and never wait.
+Owns the slots and the route of each stream. Invariants: a stream keeps its disk while that works, otherwise
+it moves within `LOOK_S` to the one with the most room, with all that waits for the old one; without any disk
+the newest footage waits in memory for one to come, and what finds no room there is a loss with cause `disk`,
+counted and told. `begin_run`, `offer` and `end_run` run in the network thread and never wait for a disk.
 """
 
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import NamedTuple, Self
 
@@ -16,7 +17,7 @@ import anyio
 import anyio.to_thread
 
 from gateway.core.clock import Clock
-from gateway.core.errors import VolumeMissing
+from gateway.core.errors import NotFound, VolumeMissing
 from gateway.core.media import AccessUnit
 from gateway.core.model import RunId, StreamId
 from recorder.gaps import GapCause
@@ -28,7 +29,7 @@ from recorder.recovery import ReindexReport
 from recorder.registry import Registry
 from recorder.rows import SegmentRow
 from recorder.runs import Run, RunBook
-from recorder.slot import OK, Opened, Slot
+from recorder.slot import OK, Slot
 
 LOOK_S = 5.0
 _FRAME_MS = 100
@@ -68,16 +69,6 @@ LAST_ID = (1 << 63) - 1
 START = Place(-(1 << 62), StreamId(0), RunId(0))
 
 
-class _Route(NamedTuple):
-    slot: Slot
-    opened: Opened
-
-    @property
-    def dead(self) -> bool:
-        """True once the disk went away (it may have been opened anew since)."""
-        return self.slot.opened is not self.opened
-
-
 class Store:
     """The disks; `opened()` is the life of all of them."""
 
@@ -93,7 +84,9 @@ class Store:
         self.slots = tuple(slots)
         self.losses = losses
         self._runs, self._registry, self._journal, self._clock = runs, registry, journal, clock
-        self._routes: dict[StreamId, _Route] = {}
+        self._routes: dict[StreamId, Slot] = {}
+        self._moving = threading.Lock()
+        """Held while a stream changes its disk, so that no picture falls between two."""
         self._homes: dict[StreamId, Slot] = {}
         self._told: dict[int, str] = dict.fromkeys(range(len(self.slots)), OK)
         self._avoided: frozenset[Slot] = frozenset()
@@ -102,32 +95,32 @@ class Store:
     # --- Footage: the network thread ---
 
     def begin_run(self, run: Run) -> None:
-        """Choose the disk of a run and tell its writer."""
-        slot = self._choose(run.stream) if run.stream not in self._resting else None
-        opened = slot.opened if slot is not None else None
-        if slot is None or opened is None:
-            self._routes.pop(run.stream, None)
-            return
-        self._homes[run.stream] = slot
-        self._routes[run.stream] = _Route(slot, opened)
-        opened.writer.begin_run(RunInfo(run.id, run.stream, run.anchor.wall_ms, run.offset_ms))
+        """Choose the disk of a run; without any it waits for one. A resting stream gets none."""
+        with self._moving:
+            if run.stream in self._resting:
+                self._routes.pop(run.stream, None)
+                return
+            slot = self._choose(run.stream)
+            self._homes[run.stream] = self._routes[run.stream] = slot
+            slot.backlog.begin_run(RunInfo(run.id, run.stream, run.anchor.wall_ms, run.offset_ms))
 
-    def _choose(self, stream: StreamId) -> Slot | None:
+    def _choose(self, stream: StreamId) -> Slot:
         home = self._homes.get(stream)
-        if home is not None and home.opened is not None and home.state == OK and home not in self._avoided:
+        if home is not None and home.usable and home.state == OK and home not in self._avoided:
             return home
-        usable = [slot for slot in self.slots if slot.opened is not None]
-        return max(
-            usable, key=lambda slot: (slot.state == OK, slot not in self._avoided, slot.free_bytes), default=None
+        best = max(
+            self.slots, key=lambda slot: (slot.usable, slot.state == OK, slot not in self._avoided, slot.free_bytes)
         )
+        return best if best.usable or home is None else home
 
     def offer(self, stream: StreamId, unit: AccessUnit, wall_90k: int) -> None:
-        """Give a picture to the stream's disk, or note it as lost."""
-        route = self._routes.get(stream)
-        if route is None or route.dead:
-            self.losses.note(stream, wall_90k // 90, wall_90k // 90 + _FRAME_MS, GapCause.DISK)
-        else:
-            route.opened.writer.offer(stream, unit, wall_90k)
+        """Give a picture to the stream's disk; that of a resting stream is lost."""
+        with self._moving:
+            slot = self._routes.get(stream)
+            if slot is not None:
+                slot.backlog.offer(stream, unit, wall_90k)
+            elif stream in self._resting:
+                self.losses.note(stream, wall_90k // 90, wall_90k // 90 + _FRAME_MS, GapCause.DISK)
 
     def home(self, stream: StreamId) -> Slot | None:
         """Return the disk a stream is written to, if it was ever given one."""
@@ -148,9 +141,27 @@ class Store:
 
     def end_run(self, stream: StreamId, cause: GapCause) -> None:
         """Let the stream's segment be closed."""
-        route = self._routes.pop(stream, None)
-        if route is not None:
-            route.opened.writer.end_run(stream, cause.value)
+        with self._moving:
+            slot = self._routes.pop(stream, None)
+            if slot is not None:
+                slot.backlog.end_run(stream, cause.value)
+
+    def _move(self) -> None:
+        """Move streams whose disk takes nothing, with what waits for it, to one that does."""
+        best = max(
+            self.slots,
+            key=lambda slot: (slot.usable, slot.state == OK, slot not in self._avoided, slot.free_bytes),
+            default=None,
+        )
+        if best is None or not best.usable or best.state != OK:
+            return
+        for stream, home in list(self._homes.items()):
+            if home is not best and not home.usable:
+                with self._moving:
+                    home.backlog.move(stream, best.backlog)
+                    self._homes[stream] = best
+                    if stream in self._routes:
+                        self._routes[stream] = best
 
     # --- the event loop ---
 
@@ -178,7 +189,7 @@ class Store:
         return came
 
     async def run(self, on_change: Changed) -> None:
-        """Look at the disks every few seconds; `await on_change()` when streams should choose again."""
+        """Look at the disks every few seconds; `await on_change()` when one came."""
         while True:
             await self.look(on_change)
             await self._clock.sleep(LOOK_S)
@@ -189,10 +200,19 @@ class Store:
             await anyio.to_thread.run_sync(slot.look)
         if await self._open_missing():
             await on_change()
-        for slot in self.slots:
-            if slot.opened is not None and slot.needs_reindex:
-                await anyio.to_thread.run_sync(slot.reindex, await self._runs.offsets())
+        self._move()
         await self._tell()
+        for number, slot in enumerate(self.slots, 1):
+            if slot.opened is not None and slot.needs_reindex:
+                report = await anyio.to_thread.run_sync(slot.reindex, await self._runs.offsets())
+                await self._journal.note(
+                    self._journal.event(
+                        "volume.reindexed",
+                        volume=str(number),
+                        segments=report.segments,
+                        damaged=len(report.damaged),
+                    )
+                )
 
     async def _tell(self) -> None:
         for number, slot in enumerate(self.slots):
@@ -251,8 +271,8 @@ class Store:
 
     def is_stored(self, stream: StreamId) -> bool:
         """Say whether the stream's pictures reach a disk now."""
-        route = self._routes.get(stream)
-        return route is not None and not route.dead and stream not in self.losses.losing()
+        slot = self._routes.get(stream)
+        return slot is not None and slot.usable and stream not in self.losses.losing()
 
     async def set_offset(self, run: RunId, offset_ms: int) -> None:
         """Move the rows of a run to true time."""
@@ -269,6 +289,18 @@ class Store:
         for slot in self.slots:
             if slot.opened is not None and slot.opened.ring is not None:
                 slot.opened.ring.forget()
+
+    async def accept(self, number: int, on_change: Changed) -> Slot:
+        """Accept the disk that lies at a slot now and use it (see `Slot.accept`); `number` counts from 1.
+
+        NotFound for another number, VolumeWrong and VolumeMissing as `Slot.accept`.
+        """
+        if not 1 <= number <= len(self.slots):
+            raise NotFound("no such disk is configured", key="volume")
+        slot = self.slots[number - 1]
+        await anyio.to_thread.run_sync(slot.accept)
+        await self.look(on_change)
+        return slot
 
     async def reindex(self) -> list[ReindexReport]:
         """Make every index equal to its files; VolumeMissing if no disk is in use."""

@@ -23,7 +23,6 @@ from recorder.layout import MARKER_NAME
 
 FORMAT = 1
 _MAX_MARKER_BYTES = 4096
-_PROBE_NAME = ".vuon-probe"
 _UNTOUCHED = frozenset({"lost+found"})
 """What a fresh file system contains by itself."""
 
@@ -170,12 +169,8 @@ def _lock(files: VolumeFiles, path: Path) -> int:
 
 
 def _probe(files: VolumeFiles, path: Path) -> None:
-    """Write and remove a file: the only honest answer to "can it be written"."""
     try:
-        if files.exists(_PROBE_NAME):
-            files.unlink(_PROBE_NAME)
-        files.close(files.create(_PROBE_NAME))
-        files.unlink(_PROBE_NAME)
+        files.probe()
     except OSError as error:
         failure = storage_error(error, str(path))
         if isinstance(failure, VolumeReadOnly):

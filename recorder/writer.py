@@ -3,8 +3,8 @@
 Owns the running segments and when they are cut, synced and closed. Invariants: `offer` never waits for the
 disk; a segment starts with a key frame, holds one run and one configuration and no hole; a new one begins
 about every minute; all running files are synced every few seconds; an error of the disk becomes a typed
-error and a gap with its cause, never the end of this thread. While the disk is full the newest footage is
-kept in memory and tried again.
+error and a gap with its cause, never the end of this thread. While the disk is full, read-only or gone the
+newest footage stays in the backlog and is tried again; `leave` ends the writer and not the backlog.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, Self
+from typing import Self
 
 import anyio
 import anyio.to_thread
 
 from gateway.core.clock import Clock
-from gateway.core.errors import StorageError, VolumeFull, VuonError
+from gateway.core.errors import StorageError, VolumeFull, VolumeMissing, VolumeReadOnly, VuonError
 from gateway.core.media import TICKS_PER_S, AccessUnit
 from gateway.core.model import StreamId
 from recorder.backlog import Backlog, RunEnd, drop_of
@@ -29,29 +29,19 @@ from recorder.gop import Fragment, RunInfo
 from recorder.index import VolumeIndex
 from recorder.indexer import Indexer
 from recorder.keys import KeyRing
-from recorder.layout import hour_of
+from recorder.layout import hour_of, segment_path
 from recorder.rows import FLAG_SUSPECT, SegmentRow
 from recorder.segment import ENC_AES256GCM, ENC_NONE, NO_KEY, NONCE_PREFIX_BYTES, FileHeader
 from recorder.segmentfile import SegmentFile
 from recorder.syncer import Syncer, syncer_for
+from recorder.written import WriterEvents, WriterStatistics
 
 LONGEST_SEGMENT_90K = 3600 * TICKS_PER_S
 """A stream without key frames for an hour: its segment is closed and the next key frame awaited."""
 LAST_TRIES = 3
 """Writes to a full disk that are tried again after the end was asked for: stopping must be quick."""
-
-
-class WriterEvents(Protocol):
-    """What the writer tells; called in its own threads, must not block or raise."""
-
-    def segment_closed(self, row: SegmentRow) -> None:
-        """Hear that a segment is on the medium and in the index."""
-
-    def dropped(self, stream: StreamId, from_ms: int, to_ms: int, cause: str) -> None:
-        """Hear that footage (true time, UTC ms) was not stored; cause: overload, disk or camera."""
-
-    def storage_error(self, error: StorageError) -> None:
-        """Hear that the volume failed; said once until it works again or fails otherwise."""
+_FILES_TRIED = 2
+"""A key frame that cannot be written gets one new file before the disk is doubted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,28 +60,10 @@ class WriterOptions:
     """How payloads are encrypted where there are keys."""
 
 
-class WriterStatistics(NamedTuple):
-    """Counters since the start."""
-
-    alive: bool
-    failing: StorageError | None
-    running_segments: int
-    closed_segments: int
-    unfinished_segments: int
-    written_fragments: int
-    written_bytes: int
-    waiting_bytes: int
-    dropped_fragments: int
-    dropped_bytes: int
-    unindexed: int
-    syncs: int
-    bent: int
-
-
 class VolumeWriter:
     """Writes one volume while entered; `begin_run`, `offer` and `end_run` from any thread."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a writer stands on, and what tests replace
         self,
         files: VolumeFiles,
         index: VolumeIndex,
@@ -102,13 +74,19 @@ class VolumeWriter:
         options: WriterOptions | None = None,
         syncer: Syncer | None = None,
         random_bytes: Callable[[int], bytes] = os.urandom,
+        backlog: Backlog | None = None,
     ) -> None:
-        """Take `ring` None for a volume without encryption; `syncer` None chooses by the file system."""
+        """Take `ring` None for a volume without encryption; `syncer` None chooses by the file system.
+
+        `backlog` is one that outlives this writer; None makes its own.
+        """
         self._files, self._ring, self._events, self._clock = files, ring, events, clock
         self.options = options or WriterOptions()
         self._syncer = syncer or syncer_for(files)
         self._random_bytes = random_bytes
-        self._backlog = Backlog(self.options.queue_bytes)
+        self._backlog = backlog or Backlog(self.options.queue_bytes)
+        self._leaving = threading.Event()
+        self._stuck = False
         self._indexer = Indexer(index, events.segment_closed, events.storage_error, retry_s=self.options.retry_s)
         self._closer = Closer(files, self._syncer, self._indexer.put, self._fail)
         self._open: dict[StreamId, SegmentFile] = {}
@@ -117,6 +95,7 @@ class VolumeWriter:
         self._ended: list[RunInfo] = []
         """Runs that are over and whose segments are still to be closed."""
         self._folders: set[str] = set()
+        self._busy: set[str] = set()
         self._dirty = False
         self._failing: StorageError | None = None
         self._last_tries = LAST_TRIES
@@ -162,6 +141,17 @@ class VolumeWriter:
         self._thread.join(self.options.stop_s)
         return self._indexer.stop(self.options.stop_s) and not self._thread.is_alive()
 
+    def leave(self) -> bool:
+        """Stop at once and leave in the backlog what is not written; False if the disk did not answer."""
+        self._leaving.set()
+        self._backlog.wake()
+        self._thread.join(self.options.stop_s)
+        return self._indexer.stop(self.options.stop_s) and not self._thread.is_alive()
+
+    def busy(self) -> frozenset[str]:
+        """Return the paths of the running files that are this writer's, from before they exist. Any thread."""
+        return frozenset(self._busy.copy())
+
     def running(self) -> list[SegmentRow]:
         """Return what is on disk of the segments still being written. Any thread."""
         rows = (segment.row() for segment in list(self._open.values()))
@@ -177,6 +167,7 @@ class VolumeWriter:
         return WriterStatistics(
             alive=self._thread.is_alive(),
             failing=self._failing,
+            stuck=self._stuck,
             running_segments=len(self._open),
             closed_segments=self._closer.count,
             unfinished_segments=self._closer.unfinished,
@@ -193,9 +184,11 @@ class VolumeWriter:
     # --- the writer's thread -------------------------------------------------------------------------
 
     def _run(self) -> None:
-        next_sync_ns = self._sync_due_ns()
+        now_ns = self._clock.mono_ns()
+        next_sync_ns = now_ns + self._sync_ns
         while True:
-            item = self._backlog.take(0.0 if self._ended else self.options.sync_s)
+            wait_s = 0.0 if self._ended else max(0.0, (next_sync_ns - now_ns) / 1e9)
+            item = self._backlog.take(wait_s, self._leaving)
             if isinstance(item, RunEnd):
                 self._ended.append(item.run)
             elif item is not None:
@@ -203,61 +196,82 @@ class VolumeWriter:
             else:
                 self._close_ended()
             self._tell_drops()
-            if self._clock.mono_ns() >= next_sync_ns:
+            now_ns = self._clock.mono_ns()
+            if now_ns >= next_sync_ns:
                 self._sync()
-                next_sync_ns = self._sync_due_ns()
-            if item is None and self._backlog.closed:
+                next_sync_ns = now_ns + self._sync_ns
+            if item is None and (self._backlog.closed or self._leaving.is_set()):
                 break
         self._closer.close_many([self._open.pop(stream) for stream in list(self._open)])
         self._closer.retry()
         self._closer.abandon()
 
-    def _sync_due_ns(self) -> int:
-        return self._clock.mono_ns() + int(self.options.sync_s * 1e9)
+    @property
+    def _sync_ns(self) -> int:
+        return int(self.options.sync_s * 1e9)
 
     def _tell_drops(self) -> None:
-        cause = "disk" if isinstance(self._failing, VolumeFull) else "overload"
         for drop in self._backlog.drops():
-            self._events.dropped(*drop, cause)
+            self._events.dropped(*drop, "disk" if self._stuck else "overload")
 
     def _write(self, fragment: Fragment) -> None:
-        """Store a fragment; while the disk is full keep it and try again."""
-        stream, cause = fragment.run.stream, ""
-        if self._next_number.get(stream, (fragment.run.run, 0)) != (fragment.run.run, fragment.number):
+        """Store a fragment, or give it back while the disk takes nothing."""
+        stream, run = fragment.run.stream, fragment.run.run
+        if self._next_number.get(stream, (run, fragment.number)) != (run, fragment.number):
             self._cause[stream] = "overload"
             self._close(stream)
-        self._next_number[stream] = (fragment.run.run, fragment.number + 1)
-        while True:
-            try:
-                cause = self._store(fragment)
-            except OSError as error:
-                cause = self._disk_failed(stream, storage_error(error, self._files.root.name))
-                if not cause:
-                    continue
-            except StorageError as error:
-                cause = self._disk_failed(stream, error) or "disk"
-            except VuonError:
-                cause = "camera"
-            break
+        cause = self._try(fragment)
+        if cause is None:
+            self._backlog.put_back(fragment)
+            self._backlog.pause(self.options.retry_s, self._leaving)
+            self._tell_drops()
+            self._sync()  # what was written before the disk was full must not wait for room
+            return
+        self._next_number[stream] = (run, fragment.number + 1)
         self._backlog.done(fragment, stored=not cause)
         if cause:
             self._cause[stream] = cause
             self._events.dropped(*drop_of(fragment), cause)
 
-    def _disk_failed(self, stream: StreamId, error: StorageError) -> str:
-        """Report it; return the cause of the gap, or nothing when the write is to be tried again."""
-        self._fail(error)
-        if not isinstance(error, VolumeFull):
+    def _try(self, fragment: Fragment) -> str | None:
+        """Store a fragment, in a new file if the running one fails.
+
+        Returns the cause of the gap, nothing when there is none, None when it must wait for the disk.
+        """
+        stream, failure = fragment.run.stream, StorageError("not tried")
+        for _ in range(_FILES_TRIED):
+            try:
+                cause = self._store(fragment)
+            except OSError as error:
+                failure = storage_error(error, self._files.root.name)
+            except StorageError as error:
+                failure = error
+            except VuonError:
+                return "camera"
+            else:
+                self._stuck = self._stuck and bool(cause)
+                return cause
+            self._fail(failure)
+            if isinstance(failure, VolumeFull):
+                break
             self._close(stream, FLAG_SUSPECT)
-            return "disk"
-        if self._backlog.closed:
-            self._last_tries -= 1
-            if self._last_tries < 0:
+            if not fragment.is_key:
                 return "disk"
-        self._backlog.pause(self.options.retry_s)
-        self._tell_drops()
-        self._sync()  # what was written before the disk was full must not wait for room
-        return ""
+        if not self._takes_nothing(failure):
+            return "disk"
+        self._stuck = True
+        self._last_tries -= self._backlog.closed
+        return "disk" if self._last_tries < 0 else None
+
+    def _takes_nothing(self, failure: StorageError) -> bool:
+        """Say whether it is the disk that fails, and not one file or folder on it."""
+        if isinstance(failure, VolumeFull | VolumeMissing | VolumeReadOnly):
+            return True
+        try:
+            self._files.probe()
+        except OSError:
+            return True
+        return False
 
     def _store(self, fragment: Fragment) -> str:
         """Write a fragment into its segment; return why it cannot be kept, or nothing."""
@@ -318,7 +332,13 @@ class VolumeWriter:
             NO_KEY if key is None else key.id,
             self._random_bytes(NONCE_PREFIX_BYTES),
         )
-        segment = SegmentFile(self._files, header, None if key is None else key.key)
+        path = segment_path(run.stream, start_ms, run.run, part=True)
+        self._busy.add(path)
+        try:
+            segment = SegmentFile(self._files, header, None if key is None else key.key, self._busy.discard)
+        except OSError:
+            self._busy.discard(path)
+            raise
         self._open[run.stream] = segment
         self._folders.add(segment.folder)
         return segment

@@ -29,6 +29,7 @@ from gateway.cli import (
     preview,
     retention,
     status,
+    volumes,
 )
 from gateway.cli.context import ConfigOption, Context, DataOption, guarded
 from gateway.cli.status import DAEMONS
@@ -86,6 +87,7 @@ COMMANDS: tuple[tuple[str, str | None, Callable[..., Any]], ...] = (
     ("reindex", None, footage.reindex),
     ("luu-tru", "retention", retention.retention),
     ("xoa", "erase", erase.erase),
+    ("o-dia", "volumes", volumes.volumes),
     ("ma", "code", people.code),
     ("phieu", "slip", people.slip),
     ("gio-xem", "hours", people.hours),

@@ -203,3 +203,5 @@ def reindex(config: ConfigOption = None, data: DataOption = None, as_json: JsonO
     else:
         counts = {key: result[key] for key in ("segments", "files", "added", "removed")}
         context.say("cli.reindex.done", damaged=len(result["damaged"]), **counts)
+        if result["closed"]:
+            context.say("cli.reindex.closed", count=result["closed"])

@@ -30,6 +30,7 @@
     │   ├── VolumeWrong             another box's disk, or another disk of ours
     │   ├── VolumeReadOnly          cannot be written
     │   ├── VolumeFull              no room even after retention
+    │   ├── VolumeFailing           the disk answers with input/output errors
     │   ├── SegmentCorrupt          bytes on disk contradict their header or tag
     │   └── KeyLocked               the footage key cannot be unwrapped now
     ├── LiveError
@@ -233,6 +234,12 @@ class VolumeFull(StorageError):
     """No room is left and retention may delete nothing more."""
 
     code = "volume_full"
+
+
+class VolumeFailing(StorageError):
+    """The disk answers reads or writes with errors: it is breaking."""
+
+    code = "volume_failing"
 
 
 class SegmentCorrupt(StorageError):

@@ -84,7 +84,7 @@ _SOURCES = (
         "volume.state",
         Lane.ALARM,
         volume="number",
-        state="ok, missing, wrong, read_only, full",
+        state="ok, missing, wrong, read_only, full, failing",
         free_pct="percent free",
     ),
     _t("footage.key", Lane.ALARM, what="unlocked, locked, passphrase, rotated, handover, holder"),
@@ -94,6 +94,13 @@ _SOURCES = (
         camera="public id, empty for everything on the box",
         keys="keys that were destroyed",
         files="files that were erased",
+    ),
+    _t(
+        "volume.reindexed",
+        Lane.ROUTINE,
+        volume="number",
+        segments="files in the index made anew",
+        damaged="files without one readable record",
     ),
     _t("clock.step", Lane.ROUTINE, step_ms="how far wall time jumped"),
     # gateway: its own facts

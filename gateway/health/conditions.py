@@ -52,6 +52,7 @@ _TYPES = (
     ConditionType("volume.full", Severity.RED, 5, ("recorder.down", "volume.full_by_hold")),
     ConditionType("volume.event_footage_going", Severity.RED, 0, ("recorder.down",)),
     ConditionType("retention.rule_unknown", Severity.YELLOW, 60, ("recorder.down",)),
+    ConditionType("volume.failing", Severity.RED, 5, ("recorder.down",)),
     ConditionType("camera.login_refused", Severity.RED, 0, ("recorder.down",)),
     ConditionType("camera.swapped", Severity.RED, 0, ("recorder.down",)),
     ConditionType("camera.down", Severity.RED, 15, ("recorder.down", "camera.login_refused", "camera.swapped")),
@@ -68,6 +69,7 @@ _TYPES = (
             "volume.read_only",
             "volume.full",
             "volume.full_by_hold",
+            "volume.failing",
         ),
     ),
     ConditionType("camera.frozen", Severity.RED, 30, ("recorder.down", "camera.down")),
@@ -83,6 +85,7 @@ _VOLUME_CODES = {
     "wrong": "volume.missing",
     "read_only": "volume.read_only",
     "full": "volume.full",
+    "failing": "volume.failing",
 }
 _VOLUME_FLAGS = {
     "full_by_hold": "volume.full_by_hold",

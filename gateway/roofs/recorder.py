@@ -241,7 +241,14 @@ async def slots(config: Config, registry: Registry, losses: Losses, clock: Clock
     )
     return [
         Slot(
-            SlotOptions(item.path, box, item.min_free_bytes, item.create and str(item.path) not in known, writer),
+            SlotOptions(
+                item.path,
+                box,
+                item.min_free_bytes,
+                item.create and str(item.path) not in known,
+                writer,
+                known.get(str(item.path)),
+            ),
             keys.school if keys is not None else None,
             losses,
             clock,

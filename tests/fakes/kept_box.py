@@ -48,7 +48,7 @@ class KeptBox:
         self.own, self.slots, self.cameras, self.clock = own, tuple(slots), cameras, clock
         self.losses = Losses(clock)
         for slot in self.slots:
-            slot._losses = self.losses
+            slot.losses = self.losses
         self.store = Store(self.slots, self.losses, own.runs, own.registry, own.journal, clock)
         self.rules = {stream.id: Rule(30, event_days=90) for camera in cameras for stream in camera.streams}
         deleting = asyncio.Lock()

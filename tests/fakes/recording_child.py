@@ -1,42 +1,42 @@
-"""A small recorder that is killed: records made-up units as fast as it is told, reports what it has offered.
+"""Recorders to be killed: real processes that record as fast as they are told to.
 
-Run as `python -m tests.fakes.recording_child <volume> <run>`; prints one line per offered GOP.
+Run as `python -m tests.fakes.recording_child`; each line `<volume> <number>` on its standard input makes a new
+process (forked from this one, which has everything loaded). It writes its pid, then the time up to which
+everything filmed is in the kernel's hands, again and again, and `end` when it is dead.
 """
 
 from __future__ import annotations
 
+import os
 import sys
-import time
 from pathlib import Path
 
-from gateway.core.clock import SystemClock
-from gateway.core.model import StreamId
-from recorder.recovery import recover
-from recorder.writer import VolumeWriter, WriterOptions
-from tests.fakes.footage import START_MS, Box, plain_unit, run_of
+from tests.fakes.footage import school_key
+from tests.fakes.lockstep import Lockstep, unit_of
 
-GOP = 4
-STREAMS = 3
+
+def record(volume: Path, number: int) -> None:
+    """Record until killed."""
+
+    def say(now_ms: int) -> None:
+        os.write(1, f"{now_ms}\n".encode())
+
+    with Lockstep(volume, school_key(volume.parent / "keys"), number=number, drained=say) as recorder:
+        recorder.until_recorded(100_000)
 
 
 def main() -> None:
-    """Record three streams until killed: GOPs of 2 s of media every few milliseconds."""
-    root, run = Path(sys.argv[1]), int(sys.argv[2])
-    options = WriterOptions(segment_s=6, sync_s=0.05, queue_bytes=1 << 20)
-    with Box(root) as box:
-        recover(box.files, box.index, box.ring)
-        with VolumeWriter(box.files, box.index, box.ring, box.heard, SystemClock(), options=options) as writer:
-            for stream in range(1, STREAMS + 1):
-                number = run * STREAMS + stream
-                writer.begin_run(run_of(stream, number, START_MS + run * 1_000_000))
-            for unit in range(100_000):
-                for stream in range(1, STREAMS + 1):
-                    writer.offer(StreamId(stream), plain_unit(unit, gop=GOP, size=500))
-                if unit and unit % GOP == 0:
-                    while writer.statistics().waiting_bytes:
-                        time.sleep(0.0002)
-                    sys.stdout.write(f"{unit // GOP}\n")
-                    sys.stdout.flush()
+    """Make recorders until standard input closes."""
+    unit_of(0)
+    for line in sys.stdin:
+        volume, number = line.rsplit(" ", 1)
+        pid = os.fork()
+        if pid == 0:
+            record(Path(volume), int(number))
+            os._exit(1)
+        os.write(1, f"{pid}\n".encode())
+        os.waitpid(pid, 0)
+        os.write(1, b"end\n")
 
 
 if __name__ == "__main__":

@@ -253,8 +253,9 @@ def test_only_known_streams_can_be_named(tmp_path: Path) -> None:
 
 def test_reindex_tells_its_counts(tmp_path: Path) -> None:
     """What was counted, in words and as JSON."""
-    result = {"segments": 9, "files": 10, "added": 1, "removed": 2, "damaged": ["x", "y"]}
+    result = {"segments": 9, "files": 10, "added": 1, "removed": 2, "closed": 3, "damaged": ["x", "y"]}
     with cli_box(tmp_path, {"recorder": {"reindex": result}}) as box:
         text = box.vuon("reindex").out
         assert box.vuon("reindex", "--json").json() == result
     assert all(number in text for number in ("9", "10", "1", "2"))
+    assert "3 files" in text

@@ -159,3 +159,62 @@ def test_waiting_for_the_disk_ends_with_the_writer() -> None:
     backlog.close()
     waiter.join(60)
     assert not waiter.is_alive()
+
+
+def test_what_was_given_back_is_the_next_and_the_oldest() -> None:
+    """The order of the stream stays; when room is wanted it is the first to go, with its span told."""
+    backlog = Backlog(3_000)
+    backlog.begin_run(run_of())
+    fill(backlog, ONE, 3)
+    first = backlog.take(0)
+    assert isinstance(first, Fragment)
+    backlog.put_back(first)
+    assert backlog.take(0) is first
+    backlog.put_back(first)
+    fill(backlog, ONE, 14, first=3)
+    found = [item.number for item in drain(backlog) if isinstance(item, Fragment)]
+    assert found == list(range(found[0], found[0] + len(found)))
+    assert found[0] > 0
+    assert backlog.drops() == [Drop(ONE, START_MS, START_MS + found[0] * 2_000)]
+
+
+def test_a_stream_moves_with_all_that_waits() -> None:
+    """Queue, running GOP and run go on in the other backlog, in order; the first hears that the run ended there."""
+    old, new = Backlog(1 << 20), Backlog(1 << 20)
+    for stream in (ONE, TWO):
+        old.begin_run(run_of(stream))
+        fill(old, stream, 3)
+    old.move(ONE, new)
+    old.move(StreamId(9), new)
+    fill(new, ONE, 2, first=3)
+    new.close()
+    assert numbers(drain(new), ONE) == [0, 1, 2, 3, 4, "stopped"]
+    left = drain(old)
+    assert (numbers(left, ONE), numbers(left, TWO)) == (["disk"], [0, 1])
+    assert not old.offer(ONE, plain_unit(40))
+    assert (old.waiting_bytes, new.waiting_bytes) == (0, 0)
+
+
+def test_a_writer_that_leaves_takes_nothing_more() -> None:
+    """`take` and `pause` end for it alone; what waits stays for the next."""
+    backlog, leaving = Backlog(1 << 20), threading.Event()
+    backlog.begin_run(run_of())
+    fill(backlog, ONE, 2)
+    leaving.set()
+    backlog.wake()
+    assert backlog.take(600, leaving) is None
+    backlog.pause(600, leaving)
+    assert isinstance(backlog.take(0), Fragment)
+
+
+def test_what_is_erased_waits_no_longer() -> None:
+    """Footage of an erased stream in memory is forgotten; its run still ends, the other streams stay."""
+    backlog = Backlog(1 << 20)
+    for stream in (ONE, TWO):
+        backlog.begin_run(run_of(stream))
+        fill(backlog, stream, 3)
+    backlog.end_run(ONE, "paused")
+    backlog.discard([ONE, StreamId(9)])
+    items = drain(backlog)
+    assert (numbers(items, ONE), numbers(items, TWO)) == (["paused"], [0, 1])
+    assert (backlog.waiting_bytes, backlog.drops()) == (0, [])

@@ -22,6 +22,7 @@ from recorder.school import SchoolKey
 from recorder.segment import Sealer
 from recorder.writer import VolumeWriter, WriterOptions
 from tests.fakes.footage import START_MS, Box, plain_units, run_of
+from tests.fakes.writers import until
 
 ONE = StreamId(1)
 OPTIONS = WriterOptions(segment_s=4, stagger=False)
@@ -188,6 +189,37 @@ def test_only_the_newest_hours_are_looked_at(tmp_path: Path) -> None:
         found = reindex(box.files, box.index)
         assert (found.files, found.segments, found.added, found.removed) == (5, 5, 3, 0)
         assert list(box.index.all_rows()) == [row for rows in hours for row in rows]
+
+
+def test_what_a_crash_left_long_ago_is_closed_by_reindexing(tmp_path: Path) -> None:
+    """Promise 13: a running file of an old hour is no longer footage for ever unseen; the writer's own stay."""
+    with Box(tmp_path) as box:
+        (old,) = record(box, plain_units(8), run_of(run=1, start_ms=START_MS - 9 * 3_600_000))
+        for hours in (1, 2):
+            record(box, plain_units(4), run_of(run=1 + hours, start_ms=START_MS - hours * 3_600_000))
+        path, part = tmp_path / old.path, (tmp_path / old.path).with_suffix(".part")
+        path.rename(part)
+        with part.open("r+b") as file:
+            file.truncate(old.size_bytes - 150)
+        box.index.apply([old], [])
+        recover(box.files, box.index, box.ring)  # the start looks at the newest hours only
+        assert part.exists()
+        with VolumeWriter(box.files, box.index, box.ring, box.heard, SystemClock()) as writer:
+            writer.begin_run(run_of(2, run=4))
+            for unit in plain_units(9):
+                writer.offer(StreamId(2), unit)
+            until(lambda: writer.statistics().written_fragments == 2)
+            (running,) = writer.busy()
+            report = reindex(box.files, box.index, ring=box.ring, busy=writer.busy)
+            assert (report.closed, report.added, report.damaged) == (1, 1, [])
+            assert (tmp_path / running).exists()
+            assert not part.exists()
+            row = box.index.get(ONE, old.start_ms, old.run)
+            assert row is not None
+            assert row.flags == FLAG_RECOVERED
+            assert (old.duration_ms, row.duration_ms) == (4000, 2000)
+        assert writer.busy() == frozenset()
+        assert box.heard.closed[-1].stream == 2
 
 
 def test_an_index_made_anew_equals_the_live_one(tmp_path: Path) -> None:

@@ -232,3 +232,15 @@ async def test_after_a_kill_footage_of_an_hour_that_is_yet_to_come_hides_no_hole
         assert rows[-1]["start_ms"] > end_ms + 3_000_000
         (gap,) = (await box.call("gaps", camera=camera))["gaps"]
     assert (gap["start_ms"], gap["cause"]) == (end_ms, "recorder_restart")
+
+
+async def test_disks_are_listed_and_accepted_over_the_socket(tmp_path: Path) -> None:
+    """What lies at each place, what it says and what waits for it; accepting what works is no error, another number is."""
+    async with recorder_box(tmp_path) as box:
+        (volume,) = (await box.call("volumes"))["volumes"]
+        assert (volume["path"], volume["state"], volume["why"]) == (str(tmp_path / "footage"), "ok", "")
+        assert len(volume["id"]) == 16
+        assert (await box.call("status"))["volumes"][0]["id"] == volume["id"]
+        assert (await box.call("volume.accept", volume=1))["volume"]["id"] == volume["id"]
+        with pytest.raises(NotFound):
+            await box.call("volume.accept", volume=2)

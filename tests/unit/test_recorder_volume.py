@@ -15,6 +15,7 @@ from gateway.core.errors import (
     AddressTaken,
     SegmentCorrupt,
     StorageError,
+    VolumeFailing,
     VolumeFull,
     VolumeMissing,
     VolumeReadOnly,
@@ -184,7 +185,8 @@ def test_an_unplugged_disk_is_noticed_and_never_written_around(tmp_path: Path) -
         (errno.EDQUOT, VolumeFull),
         (errno.EROFS, VolumeReadOnly),
         (errno.ENODEV, VolumeMissing),
-        (errno.EIO, StorageError),
+        (errno.EIO, VolumeFailing),
+        (errno.EINVAL, StorageError),
     ],
 )
 def test_what_the_kernel_says_has_a_class(code: int, kind: type[StorageError]) -> None:

@@ -39,7 +39,7 @@ def test_a_dripping_camera_has_no_more_time() -> None:
 
 
 def test_without_video_for_ten_seconds_the_camera_is_silent() -> None:
-    """Replies and sender reports are no video."""
+    """Promise 17: replies and sender reports are no video."""
     pipe = Pipe(camera()).start()
     pipe.feed(media(1)[0]).wait(9)
     pipe.feed(framed(sender_report(7, 1, 1), 1)).wait(1.25)
