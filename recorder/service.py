@@ -39,7 +39,9 @@ from recorder.holdreasons import HoldReasons
 from recorder.holds import HoldBook
 from recorder.journal import Journal
 from recorder.keystore import KeyStore
+from recorder.motion import MotionBook
 from recorder.pending import PendingLogins
+from recorder.playback_spans import footage_hours
 from recorder.registry import Registry, Stream
 from recorder.retention import Hold, Rule
 from recorder.runs import RunBook
@@ -51,6 +53,7 @@ from recorder.service_erase import EraseService
 from recorder.service_footage import FootageService, OpenTicket
 from recorder.service_holds import HoldService
 from recorder.service_keys import KeyService
+from recorder.service_playback import PlaybackService
 from recorder.service_settings import SettingsService
 from recorder.service_status import StatusService
 from recorder.settingbook import SettingBook
@@ -126,6 +129,9 @@ class Recorder:
         self.holds = HoldBook(parts.db, parts.store.slots, parts.clock, self.cleaner.deleting, HoldReasons(parts.seal))
         self.erasures = ErasureBook(parts.db, parts.journal)
         self.eraser = Eraser(self.erasures, self._around())
+        self.motion = MotionBook(parts.db, parts.clock)
+        if parts.vision is not None:
+            parts.vision.on_motion = self.motion.note
         self._stack = contextlib.AsyncExitStack()
         self._started_ms, self._died_of = 0, GapCause.RECORDER_RESTART
         self._late: set[Stream] = set()
@@ -136,6 +142,7 @@ class Recorder:
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._tell_losses, everything=True)  # when the disks took their last picture
             await self.holds.start()
+            stack.push_async_callback(self.motion.flush)
             await stack.enter_async_context(parts.store.opened())
             await self._account()
             tasks = await stack.enter_async_context(anyio.create_task_group())
@@ -148,6 +155,8 @@ class Recorder:
             tasks.start_soon(self._supervised, "eraser", self.eraser.run)
             tasks.start_soon(self._supervised, "losses", self._keep_telling)
             tasks.start_soon(self._supervised, "journal", self._trim)
+            tasks.start_soon(self._supervised, "motion", self.motion.run)
+            tasks.start_soon(self._supervised, "motion of old", self._forget_motion)
             finder = Finder(self.cameras, self.finding.quietly, parts.clock, parts.tools.jitter, settings.find)
             tasks.start_soon(self._supervised, "finder", finder.run)
             tasks.start_soon(self._supervised, "discovery", self.finding.listen)
@@ -207,6 +216,16 @@ class Recorder:
             zone=settings.zone,
             beside=lambda: {"daemon": parts.daemon(), "lan": parts.lan() if parts.lan is not None else None},
         )
+        playback = PlaybackService(
+            parts.registry,
+            parts.db,
+            parts.store,
+            self.motion,
+            parts.vision,
+            parts.open_ticket,
+            parts.clock,
+            settings.zone,
+        )
         holds = HoldService(parts.registry, self.holds)
         keys = KeyService(parts.keys, parts.store.forget_keys, parts.journal)
         erase = EraseService(parts.registry, self.holds, self.erasures, self.eraser)
@@ -215,6 +234,7 @@ class Recorder:
             **activate.handlers(),
             **self.finding.handlers(),
             **footage.handlers(),
+            **playback.handlers(),
             **holds.handlers(),
             **keys.handlers(),
             **erase.handlers(),
@@ -309,6 +329,22 @@ class Recorder:
         while True:
             await self._parts.clock.sleep(TRIM_S)
             await self._parts.journal.trim()
+
+    async def _forget_motion(self) -> None:
+        while True:
+            await self._parts.clock.sleep(TRIM_S)
+            await self.forget_motion()
+
+    async def forget_motion(self) -> None:
+        """Let the motion of hours go whose footage is gone; nothing while a disk is away."""
+        footage = dict[PublicId, frozenset[int]]()
+        for camera in await self._parts.registry.cameras(removed=True):
+            streams = [stream.id for stream in camera.streams]
+            hours = await anyio.to_thread.run_sync(footage_hours, self._parts.store.slots, streams)
+            if hours is None:
+                return
+            footage[camera.public_id] = hours
+        await self.motion.keep_only(footage)
 
     async def _rules(self) -> Mapping[StreamId, Rule]:
         return {stream.id: self._settings.rule for stream in await self._streams()}

@@ -16,7 +16,7 @@ import anyio
 import anyio.to_thread
 
 from gateway.core.clock import Clock
-from gateway.core.errors import VolumeMissing
+from gateway.core.errors import NotFound, VolumeMissing
 from gateway.core.media import AccessUnit
 from gateway.core.model import RunId, StreamId
 from recorder.gaps import GapCause
@@ -217,6 +217,18 @@ class Store:
             return [Found(slot, row) for slot, row in rows if row is not None]
 
         return await anyio.to_thread.run_sync(read)
+
+    async def segment(self, stream: StreamId, start_ms: int, run: RunId) -> Found:
+        """Return the segment of this name, also while it is written; NotFound without one."""
+
+        def look() -> Found | None:
+            rows = ((slot, slot.row(stream, start_ms, run)) for slot in self.slots)
+            return next((Found(slot, row) for slot, row in rows if row is not None), None)
+
+        found = await anyio.to_thread.run_sync(look)
+        if found is None:
+            raise NotFound("no such segment", key="segment")
+        return found
 
     def last_end_ms(self, stream: StreamId) -> int | None:
         """Return the true end of a stream's newest footage; blocks on SQLite the first time."""

@@ -30,6 +30,7 @@ from recorder.index import VolumeIndex
 from recorder.indexer import Indexer
 from recorder.keys import KeyRing
 from recorder.layout import hour_of
+from recorder.leaving import Leaving
 from recorder.rows import FLAG_SUSPECT, SegmentRow
 from recorder.segment import ENC_AES256GCM, ENC_NONE, NO_KEY, NONCE_PREFIX_BYTES, FileHeader
 from recorder.segmentfile import SegmentFile
@@ -109,9 +110,10 @@ class VolumeWriter:
         self._syncer = syncer or syncer_for(files)
         self._random_bytes = random_bytes
         self._backlog = Backlog(self.options.queue_bytes)
-        self._indexer = Indexer(index, events.segment_closed, events.storage_error, retry_s=self.options.retry_s)
+        self._indexer = Indexer(index, self._indexed, events.storage_error, retry_s=self.options.retry_s)
         self._closer = Closer(files, self._syncer, self._indexer.put, self._fail)
         self._open: dict[StreamId, SegmentFile] = {}
+        self._leaving = Leaving()
         self._next_number: dict[StreamId, tuple[int, int]] = {}
         self._cause: dict[StreamId, str] = {}
         self._ended: list[RunInfo] = []
@@ -163,9 +165,9 @@ class VolumeWriter:
         return self._indexer.stop(self.options.stop_s) and not self._thread.is_alive()
 
     def running(self) -> list[SegmentRow]:
-        """Return what is on disk of the segments still being written. Any thread."""
+        """Return what is on disk of the segments still being written, or on their way into the index. Any thread."""
         rows = (segment.row() for segment in list(self._open.values()))
-        return [row for row in rows if row is not None]
+        return self._leaving.beside([row for row in rows if row is not None])
 
     def last_end_ms(self, stream: StreamId) -> int | None:
         """Return the true time up to which a stream is written. Any thread."""
@@ -208,7 +210,7 @@ class VolumeWriter:
                 next_sync_ns = self._sync_due_ns()
             if item is None and self._backlog.closed:
                 break
-        self._closer.close_many([self._open.pop(stream) for stream in list(self._open)])
+        self._closer.close_many([self._take(stream) for stream in list(self._open)])
         self._closer.retry()
         self._closer.abandon()
 
@@ -323,15 +325,23 @@ class VolumeWriter:
         return segment
 
     def _close(self, stream: StreamId, flags: int = 0) -> None:
-        segment = self._open.pop(stream, None)
-        if segment is not None:
-            self._closer.close(segment, flags)
+        if stream in self._open:
+            self._closer.close(self._take(stream), flags)
+
+    def _take(self, stream: StreamId) -> SegmentFile:
+        """Take a segment out for closing; until its row is in the index it is still among the running ones."""
+        self._leaving.add(self._open[stream].row())
+        return self._open.pop(stream)
+
+    def _indexed(self, row: SegmentRow) -> None:
+        self._leaving.indexed(row)
+        self._events.segment_closed(row)
 
     def _close_ended(self) -> None:
         """Close the segments of the runs that ended since: all at once, when the recorder stops."""
         ended, self._ended = self._ended, []
         streams = dict.fromkeys(run.stream for run in ended if self._is_open(run))
-        self._closer.close_many([self._open.pop(stream) for stream in streams])
+        self._closer.close_many([self._take(stream) for stream in streams])
 
     def _is_open(self, run: RunInfo) -> bool:
         segment = self._open.get(run.stream)

@@ -73,6 +73,7 @@ from recorder.keystore import KeyStore
 from recorder.leases import MIGRATIONS as LEASES
 from recorder.leases import LeaseBook
 from recorder.losses import Losses
+from recorder.motion import MIGRATIONS as MOTION
 from recorder.pending import MIGRATIONS as PENDING
 from recorder.pending import PendingLogins
 from recorder.registry import MIGRATIONS, Camera, LoginState, NewCamera, Registry, StreamSpec
@@ -90,7 +91,7 @@ CLOSE_S = 8.0
 """What a disk gets to take the last pictures: every segment is closed within 10 s of SIGTERM."""
 
 KNOCK_S = 3.0
-DATABASE = (MIGRATIONS, PENDING, LEASES, HOLDS, ERASURES)
+DATABASE = (MIGRATIONS, PENDING, LEASES, HOLDS, ERASURES, MOTION)
 """Steps of `cameras.db`, by owner."""
 
 
