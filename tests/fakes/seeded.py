@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import groupby
+from typing import Any
 
 from gateway.core.media import AccessUnit, CodecConfig
 from gateway.core.model import RunId, StreamId
@@ -59,8 +60,16 @@ def config_of(codec: str = "libx264", size: int = 64) -> CodecConfig:
 
 
 def seed(
+    files: VolumeFiles, index: VolumeIndex, ring: KeyRing | None, stream: int, from_ms: int, to_ms: int, **how: Any
+) -> list[SegmentRow]:
+    """Write the files of one run and their rows, as `write` does; returns the rows."""
+    rows = write(files, ring, stream, from_ms, to_ms, **how)
+    index.add(rows)
+    return rows
+
+
+def write(
     files: VolumeFiles,
-    index: VolumeIndex,
     ring: KeyRing | None,
     stream: int,
     from_ms: int,
@@ -72,7 +81,7 @@ def seed(
     size: int = 64,
     segment_ms: int = 60_000,
 ) -> list[SegmentRow]:
-    """Write the files of one run without a hole and their rows; returns the rows.
+    """Write the files of one run without a hole; `vuon reindex` finds them. Returns their rows.
 
     `from_ms` is the run's own time: true time is `offset_ms` later. Nothing is synced.
     """
@@ -95,14 +104,13 @@ def seed(
             )
             end_ms = min(start_ms + segment_ms, to_ms)
             rows.append(_write(files, header, None if key is None else key.key, gops(codec, size), end_ms))
-    index.add(rows)
     return rows
 
 
-def seed_slot(slot: Slot, stream: int, from_ms: int, to_ms: int, **how: int | str) -> list[SegmentRow]:
+def seed_slot(slot: Slot, stream: int, from_ms: int, to_ms: int, **how: Any) -> list[SegmentRow]:
     """Seed the disk of a recorder that runs in this process."""
     opened = slot.require()
-    return seed(opened.volume.files, opened.index, opened.ring, stream, from_ms, to_ms, **how)  # type: ignore[arg-type] # as named above
+    return seed(opened.volume.files, opened.index, opened.ring, stream, from_ms, to_ms, **how)
 
 
 def _write(
