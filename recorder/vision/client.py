@@ -19,6 +19,7 @@ from pathlib import Path
 import recorder.vision
 from gateway.core.clock import Clock
 from gateway.core.errors import ConfigError, SegmentCorrupt, WireError
+from gateway.core.finish import to_the_end
 from gateway.core.media import AccessUnit, CodecConfig
 from gateway.core.model import PublicId, StreamRole
 from gateway.core.reap import reap
@@ -267,7 +268,7 @@ class VisionClient:
         finally:
             self._running = False
             self._shows.refuse_all("the vision child ended")
-            await reap(process)
+            await to_the_end(reap(process))
 
     async def _serve(self, requests: asyncio.StreamWriter, replies: asyncio.StreamReader) -> None:
         while True:
