@@ -26,7 +26,7 @@ from gateway.core.ticket import require
 from gateway.core.wire import Handler, Reply, Request
 from recorder.fmp4 import init_segment
 from recorder.gaps import gaps_between
-from recorder.layout import LAST_MS
+from recorder.layout import DAY_MS, LAST_MS
 from recorder.mime import mime_of
 from recorder.motion import STEP_MS, MotionBook
 from recorder.playback import (
@@ -56,6 +56,9 @@ LONGEST_MS = 26 * 3_600_000
 MOST_GOPS = 12_000
 """Of one index answer: about 600 kB of JSON, below the frame's cap; six hours of GOPs of 2 s."""
 MOST_READERS = 4
+MOST_PLAYING = 64
+"""Answers under way at once; each holds a file open and one record in memory."""
+YEAR_MS = 366 * DAY_MS
 
 
 class PlaybackService:
@@ -76,6 +79,7 @@ class PlaybackService:
         self._open_ticket, self._clock, self._zone = open_ticket, clock, zone
         self._limiter = anyio.CapacityLimiter(MOST_READERS)
         self._heads = Heads()
+        self.playing = 0
         self.thumbs = Thumbs(vision.show, self._limiter) if vision is not None else None
 
     def handlers(self) -> Mapping[str, Handler]:
@@ -105,8 +109,8 @@ class PlaybackService:
 
         def sums() -> dict[str, Any]:
             oldest, newest = oldest_ms(slots, stream.id), self._store.last_end_ms(stream.id)
-            from_ms = request.number("from_ms", now_ms if oldest is None else oldest)
             to_ms = request.number("to_ms", max(now_ms, newest or 0) + 1)
+            from_ms = request.number("from_ms", max(to_ms - 1 if oldest is None else oldest, to_ms - YEAR_MS))
             _check(from_ms, to_ms)
             found = [
                 {"day": day.isoformat(), "start_ms": span[0], "recorded_ms": recorded_ms(slots, stream.id, *span)}
@@ -196,6 +200,8 @@ class PlaybackService:
         found, laid = await self._laid(stream, request)
         size = request.number("size") if "size" in request.params else None
         wanted, skip, count = asked(laid, granted, request.number("offset", 0), size)
+        if self.playing >= MOST_PLAYING:
+            raise unavailable("too much is played at once")
         opened = found.slot.require()
         pieces = read(opened.volume.files, opened.ring, found.row, wanted, skip, count)
         return self._chunks(pieces)
@@ -251,10 +257,12 @@ class PlaybackService:
             piece = next(pieces, None)
             return None if piece is None else bytes(piece)
 
+        self.playing += 1
         try:
             while (chunk := await anyio.to_thread.run_sync(following, limiter=self._limiter)) is not None:
                 yield chunk
         finally:
+            self.playing -= 1
             pieces.close()  # and with it the file, as soon as its reader is gone
 
 

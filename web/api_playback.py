@@ -7,6 +7,7 @@ chunk at a time; nothing is cached by anybody; another person's playback is the 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Annotated, Any, Literal
@@ -15,7 +16,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.types import Send
+from starlette.types import Message, Send
 
 from gateway.core.errors import BadInput, VuonError
 from gateway.core.log import get_logger
@@ -198,15 +199,25 @@ async def media(
 class Media(StreamingResponse):
     """Chunks of footage; one that fails after the head went out ends the answer short of its length.
 
-    The connection is closed then: whoever asked sees that it is not all, which no status can say any more.
+    The connection is closed then: whoever asked sees that it is not all, which no status can say any more. So it
+    is for a reader that takes nothing for `stall_s`, for it holds a file open.
     """
+
+    stall_s = 60.0
 
     async def stream_response(self, send: Send) -> None:
         """Send head and chunks."""
+
+        async def sent(message: Message) -> None:
+            async with asyncio.timeout(self.stall_s):
+                await send(message)
+
         try:
-            await super().stream_response(send)
+            await super().stream_response(sent)
         except VuonError as error:
             log.warning("playback.cut", code=error.code)
+        except TimeoutError:
+            log.warning("playback.cut", code="reader_stalled")
 
 
 async def _rest(first: bytes, chunks: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:

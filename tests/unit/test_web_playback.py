@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, MutableMapping
 from typing import Any
 
@@ -255,3 +256,25 @@ async def test_a_reader_that_does_not_read_holds_the_footage_back(box: FakeBox) 
 
     await Media(chunks, 200, {}).stream_response(send)
     assert given == list(range(1, 101))
+
+
+async def test_a_reader_that_takes_nothing_for_long_is_left() -> None:
+    """It holds a file open on the disk: the answer ends, and the footage is let go."""
+    let_go = asyncio.Event()
+
+    async def chunks() -> AsyncIterator[bytes]:
+        try:
+            yield b"never taken"
+        finally:
+            let_go.set()
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.body":
+            await asyncio.Event().wait()
+
+    answer = Media(chunks(), 200, {})
+    answer.stall_s = 0.01
+    async with asyncio.timeout(30):
+        await answer.stream_response(send)
+        del answer
+        await let_go.wait()
