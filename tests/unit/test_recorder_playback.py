@@ -13,14 +13,14 @@ from typing import Any
 import av
 import pytest
 
-from gateway.core.errors import BadInput, CameraClosed, DaemonUnavailable, GrantRefused, NotFound
+from gateway.core.errors import BadInput, CameraClosed, GrantRefused, NotFound
 from gateway.core.model import Action, StreamRole
 from recorder.layout import HOUR_MS
 from recorder.rows import SegmentRow
-from recorder.service_playback import LONGEST_MS, PlaybackService
+from recorder.service_playback import LONGEST_MS
 from tests.fakes.footage import START_MS
 from tests.fakes.recorder_box import RecorderBox, adopt, recorded, recorder_box
-from tests.fakes.seeded import GOP_MS, seed_slot
+from tests.fakes.seeded import seed_slot
 
 pytestmark = pytest.mark.anyio
 
@@ -354,59 +354,3 @@ async def test_motion_goes_with_the_footage_and_stays_while_a_disk_is_away(tmp_p
         assert await seen() == 2
         await box.recorder.forget_motion()
         assert await seen() == 1
-
-
-class FakeEye:
-    """Decodes nothing: tells what it was asked for."""
-
-    def __init__(self) -> None:
-        self.asked: list[int] = []
-
-    async def show(self, config: object, nals: tuple[bytes, ...], width: int) -> Any:
-        from recorder.vision.pipe import Jpeg
-
-        self.asked.append(width)
-        return Jpeg(width, width // 2, b"\xff\xd8" + nals[-1][:8])
-
-
-async def test_a_thumbnail_is_the_newest_key_frame_before_the_instant(tmp_path: Path) -> None:
-    """Of the sub stream, else of main; once decoded it is kept; outside the grant or the footage there is none."""
-    async with seeded(tmp_path) as (box, camera):
-        eye, parts = FakeEye(), box.recorder._parts
-        service = PlaybackService(
-            parts.registry, parts.db, parts.store, box.recorder.motion, eye, parts.open_ticket, box.clock,  # type: ignore[arg-type] # an eye
-            box.recorder._settings.zone,
-        )  # fmt: skip
-        from gateway.core.wire import Peer, Request
-
-        async def thumb(at_ms: int, width: int = 320, **fields: Any) -> dict[str, Any]:
-            span = {"from_ms": START_MS + 1_000, "to_ms": START_MS + 30 * MINUTE_MS} | fields
-            ticket = box.ticket(camera, Action.PLAYBACK, **span)
-            params = {"ticket": ticket, "at_ms": at_ms, "width": width}
-            return (await service.thumb(Request("playback.thumb", params, b"", Peer(1, 1, 1)))).result
-
-        at_ms = START_MS + 100 * GOP_MS
-        assert (await thumb(at_ms + 1_999))["captured_ms"] == at_ms
-        assert (await thumb(at_ms))["captured_ms"] == at_ms
-        assert (await thumb(at_ms, 160))["width"] == 160
-        assert eye.asked == [320, 160]
-        assert (await thumb(START_MS + 12 * MINUTE_MS + 1))["captured_ms"] == START_MS + 12 * MINUTE_MS
-        assert (await thumb(START_MS + 10 * MINUTE_MS + 30_000))["captured_ms"] == START_MS + 10 * MINUTE_MS - GOP_MS
-        for nowhere in (START_MS + 25 * MINUTE_MS, START_MS + 23 * MINUTE_MS):
-            with pytest.raises(NotFound):
-                await thumb(nowhere)
-        for outside in (START_MS, START_MS + 30 * MINUTE_MS):
-            with pytest.raises(GrantRefused):
-                await thumb(outside)
-        with pytest.raises(BadInput):
-            await thumb(at_ms, 640)
-        inside = at_ms + 3 * GOP_MS
-        assert (await thumb(inside + 5, from_ms=inside + 1, to_ms=inside + 100))["captured_ms"] == inside
-
-
-async def test_without_vision_there_are_no_thumbnails(tmp_path: Path) -> None:
-    """The recorder never decodes by itself: it says that the part is away."""
-    async with seeded(tmp_path) as (box, camera):
-        ticket = box.ticket(camera, Action.PLAYBACK, from_ms=START_MS, to_ms=START_MS + MINUTE_MS)
-        with pytest.raises(DaemonUnavailable):
-            await box.call("playback.thumb", ticket=ticket, at_ms=START_MS + 5_000)
