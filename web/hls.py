@@ -7,7 +7,7 @@ ends with the end tag, the running one is asked for again; addresses are relativ
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -52,9 +52,18 @@ def entries(segments: Sequence[Mapping[str, Any]], from_ms: int, to_ms: int) -> 
             yield waiting
 
 
+def forwards(found: Iterable[Entry]) -> Iterator[Entry]:
+    """Leave out what begins before the last one ended: a clock that was set back must not send a player back."""
+    end_ms = 0
+    for item in found:
+        if item.start_ms >= end_ms - JOIN_MS:
+            end_ms = max(end_ms, item.end_ms)
+            yield item
+
+
 def playlist(segments: Sequence[Mapping[str, Any]], from_ms: int, to_ms: int, *, over: bool) -> str:
     """Return the playlist of [from_ms, to_ms); `over`: nothing will be added to it."""
-    listed = list(entries(segments, from_ms, to_ms))
+    listed = list(forwards(entries(segments, from_ms, to_ms)))
     longest_ms = max((item.duration_ms for item in listed), default=1_000)
     lines = [
         "#EXTM3U",

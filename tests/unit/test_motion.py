@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.model import PublicId
@@ -30,6 +30,7 @@ async def book(folder: Path, clock: FakeClock) -> AsyncIterator[tuple[Books, Mot
         yield own, MotionBook(own.db, clock), camera.public_id
 
 
+@settings(deadline=None)
 @given(st.floats(0, 255), st.floats(0, 255))
 def test_more_motion_is_never_a_lower_level(one: float, other: float) -> None:
     """Levels are within a byte that has room for "nothing seen", and rise with the figure."""
@@ -42,6 +43,7 @@ def test_small_motion_can_be_told_apart() -> None:
     assert [level_of(value) for value in (0, 1, 4, 16, 255, 999, -5)] == [0, 16, 32, 64, 254, 254, 0]
 
 
+@settings(deadline=None)
 @given(st.binary(min_size=STEPS, max_size=STEPS), st.binary(min_size=STEPS, max_size=STEPS))
 def test_merging_keeps_the_higher_of_each(one: bytes, other: bytes) -> None:
     """In any order, and twice is once."""

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import anyio
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.errors import BadInput, KeyLocked, NotFound
@@ -57,6 +57,7 @@ def test_spans_are_cut_and_merged_over_runs(rows: list[SegmentRow], expected: li
     assert spans(rows, 5, 1_000) == expected
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 5_000), st.integers(1, 900)), max_size=30))
 def test_spans_never_overlap_and_cover_what_is_there(parts: list[tuple[int, int]]) -> None:
     """In order, apart by more than a hole that is none, and every instant with footage is in one."""

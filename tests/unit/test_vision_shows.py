@@ -7,7 +7,7 @@ import io
 
 import av
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.errors import DaemonUnavailable, SegmentCorrupt, WireError
@@ -73,6 +73,7 @@ def test_a_key_frame_becomes_one_jpeg_of_the_width_asked_for(codec: str) -> None
     assert len(pictures) == 4
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_what_does_not_decode_costs_its_own_wish_only(junk: bytes) -> None:
     """The next good one is shown."""
@@ -87,6 +88,7 @@ def test_what_does_not_decode_costs_its_own_wish_only(junk: bytes) -> None:
     assert looker.show(pipe.decode_show(pipe.encode_show(config, nals, 128)[pipe.HEAD.size :])).width == 128
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=64))
 def test_a_reply_of_the_child_is_parsed_as_a_strangers(body: bytes) -> None:
     """A picture with a possible size, or an error of ours."""

@@ -88,3 +88,11 @@ def test_an_hour_without_footage_is_an_empty_playlist() -> None:
     """Valid, and over."""
     assert lines()[-1] == "#EXT-X-ENDLIST"
     assert "#EXT-X-TARGETDURATION:1" in lines()
+
+
+def test_a_playlist_never_runs_back() -> None:
+    """Two runs that overlap, since a clock was set: each instant once, the earlier run first."""
+    text = lines(segment(gops=4), segment(START_MS + 2_000, run=8, gops=5))
+    assert [line for line in text if line.endswith(".m4s")] == [f"{START_MS}-7.m4s"] * 4 + [
+        f"{START_MS + 2_000}-8.m4s"
+    ] * 2

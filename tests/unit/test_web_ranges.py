@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.core.errors import BadInput
@@ -61,6 +61,7 @@ def test_junk_is_refused_and_not_guessed_at(header: str) -> None:
         parse_range(header, 10)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1 << 41), st.integers(0, 1 << 41), lengths)
 def test_a_range_lies_within_its_length(first: int, last: int, length: int) -> None:
     """Exactly the bytes from first to last that there are; none at all cannot be satisfied."""
@@ -75,6 +76,7 @@ def test_a_range_lies_within_its_length(first: int, last: int, length: int) -> N
     assert found.content_range(length) == f"bytes {there.start}-{there.stop - 1}/{length}"
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1 << 41), lengths)
 def test_open_and_suffix_ranges_end_at_the_end(number: int, length: int) -> None:
     """From first on, and the last so many, both reach the last byte."""
@@ -86,6 +88,7 @@ def test_open_and_suffix_ranges_end_at_the_end(number: int, length: int) -> None
             assert parse_range(header, length) == (start, length - start)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60), lengths)
 def test_no_header_makes_anything_but_a_range_or_a_refusal(text: str, length: int) -> None:
     """Whatever comes, alone or behind the unit: a range inside, nothing, or one of the two refusals."""
