@@ -70,3 +70,15 @@ async def test_without_vision_there_are_no_thumbnails(tmp_path: Path) -> None:
         ticket = box.ticket(camera, Action.PLAYBACK, from_ms=START_MS, to_ms=START_MS + MINUTE_MS)
         with pytest.raises(DaemonUnavailable):
             await box.call("playback.thumb", ticket=ticket, at_ms=START_MS + 5_000)
+
+
+async def test_a_grant_for_something_else_shows_no_thumbnail(tmp_path: Path) -> None:
+    """Neither live nor a copy: only playback, and only of a stream the grant has."""
+    async with seeded(tmp_path) as (box, camera):
+        span = {"from_ms": START_MS, "to_ms": START_MS + MINUTE_MS}
+        for action in (Action.EXPORT, Action.LIVE, Action.SNAPSHOT):
+            with pytest.raises(GrantRefused):
+                await box.call("playback.thumb", ticket=box.ticket(camera, action, **span), at_ms=START_MS + 5_000)
+        nothing = box.ticket(camera, Action.PLAYBACK, **span, streams=frozenset())
+        with pytest.raises(NotFound):
+            await box.call("playback.thumb", ticket=nothing, at_ms=START_MS + 5_000)
