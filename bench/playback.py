@@ -18,17 +18,18 @@ from statistics import median
 
 from bench.harness import Options, Reading, Table, Variant, compare
 from bench.index import DAY_MS, SEGMENT_MS, START_MS, Bare, Ours, row_of
+from gateway.core.clock import SystemClock
 from gateway.core.media import Codec, CodecConfig
 from gateway.core.model import RunId, StreamId
 from recorder.files import VolumeFiles
 from recorder.fmp4 import Sample, fragment
 from recorder.index import VolumeIndex
 from recorder.keys import KeyRing
+from recorder.keystore import KeyStore
 from recorder.layout import hour_of
 from recorder.playback import Fragment, asked, layout, read, within
 from recorder.playback_spans import spans
 from recorder.rows import SegmentRow
-from recorder.school import load_school_key
 from recorder.segment import ENC_AES256GCM, TAG_BYTES, FileHeader
 from recorder.segmentfile import SegmentFile
 
@@ -108,7 +109,7 @@ class Fetches:
 
     def __init__(self, folder: Path) -> None:
         self._files = VolumeFiles(folder)
-        self._ring = KeyRing(self._files, load_school_key(folder / "school.key"))
+        self._ring = KeyRing(self._files, KeyStore(folder / "keys", "box", SystemClock()).load())
         stream, run, start_ms = StreamId(1), RunId(1), START_MS
         key = self._ring.for_writing(hour_of(stream, start_ms))
         config = CodecConfig(Codec.H264, b"\x67\x42\xc0\x1e", b"\x68\xce", b"", 1920, 1080)

@@ -103,6 +103,12 @@ class MotionBook:
         for name in [item for item in self._hours if item[1] < now and item not in self._unwritten]:
             del self._hours[name]
 
+    def forget(self, camera: PublicId) -> None:
+        """Forget what is in memory of a camera whose footage is erased; its rows go with the camera's."""
+        for name in [item for item in self._hours if item[0] == camera]:
+            del self._hours[name]
+            self._unwritten.discard(name)
+
     async def levels(self, camera: PublicId, from_ms: int, to_ms: int) -> list[int | None]:
         """Return the levels of [from_ms, to_ms) from the 10 s that hold `from_ms`; None: nothing was seen."""
         first, last = from_ms // HOUR_MS, (to_ms - 1) // HOUR_MS

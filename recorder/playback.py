@@ -25,7 +25,7 @@ from recorder.fmp4 import rebase
 from recorder.keys import KeyRing
 from recorder.layout import LAST_MS
 from recorder.rows import FLAG_MISSING, TICKS_PER_MS, Gop, SegmentRow
-from recorder.segment import ENC_AES256GCM, RECORD_HEADER_BYTES, TAG_BYTES
+from recorder.segment import ENC_NONE, RECORD_HEADER_BYTES, TAG_BYTES
 from recorder.store import Found
 
 CHUNK_BYTES = 256 << 10
@@ -122,7 +122,7 @@ class Heads:
                 return known
         with told(row):
             header = head_of(found.slot.require().volume.files, row).header
-        facts = HeadFacts(header.config, TAG_BYTES if header.enc == ENC_AES256GCM else 0)
+        facts = HeadFacts(header.config, TAG_BYTES if header.enc != ENC_NONE else 0)
         with self._lock:
             self.read += 1
             self._known[key] = facts

@@ -132,6 +132,7 @@ class Recorder:
         self.motion = MotionBook(parts.db, parts.clock)
         if parts.vision is not None:
             parts.vision.on_motion = self.motion.note
+        self._playback: PlaybackService | None = None
         self._stack = contextlib.AsyncExitStack()
         self._started_ms, self._died_of = 0, GapCause.RECORDER_RESTART
         self._late: set[Stream] = set()
@@ -216,7 +217,7 @@ class Recorder:
             zone=settings.zone,
             beside=lambda: {"daemon": parts.daemon(), "lan": parts.lan() if parts.lan is not None else None},
         )
-        playback = PlaybackService(
+        self._playback = playback = PlaybackService(
             parts.registry,
             parts.db,
             parts.store,
@@ -227,7 +228,7 @@ class Recorder:
             settings.zone,
         )
         holds = HoldService(parts.registry, self.holds)
-        keys = KeyService(parts.keys, parts.store.forget_keys, parts.journal)
+        keys = KeyService(parts.keys, self._forget_opened, parts.journal)
         erase = EraseService(parts.registry, self.holds, self.erasures, self.eraser)
         told = {
             **cameras.handlers(),
@@ -252,6 +253,8 @@ class Recorder:
         async def stop(camera: PublicId) -> None:
             for item in [camera] if camera else [task.camera.public_id for task in self.cameras.all()]:
                 await self.cameras.retire(item)
+                self.motion.forget(item)
+            self._forget_pictures()
 
         return Around(
             slots=parts.store.slots,
@@ -329,6 +332,15 @@ class Recorder:
         while True:
             await self._parts.clock.sleep(TRIM_S)
             await self._parts.journal.trim()
+
+    def _forget_opened(self) -> None:
+        """Let go of what was opened with the footage key: data keys, and pictures made with them."""
+        self._parts.store.forget_keys()
+        self._forget_pictures()
+
+    def _forget_pictures(self) -> None:
+        if self._playback is not None and self._playback.thumbs is not None:
+            self._playback.thumbs.forget()
 
     async def _forget_motion(self) -> None:
         while True:

@@ -7,6 +7,7 @@ the longest unused goes first; only the vision child decodes. Reading blocks, in
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -75,33 +76,41 @@ def best(frames: Sequence[KeyFrame], at_ms: int) -> KeyFrame:
 
 
 class Thumbs:
-    """Makes and keeps them; methods belong to the event loop."""
+    """Makes and keeps them; `of` belongs to the event loop."""
 
     def __init__(self, decode: Decode, limiter: anyio.CapacityLimiter, *, most_bytes: int = CACHE_BYTES) -> None:
         self._decode, self._limiter, self._most_bytes = decode, limiter, most_bytes
+        self._lock = threading.Lock()
         self._kept: OrderedDict[tuple[StreamId, int, int, int, int], Jpeg] = OrderedDict()
         self.bytes = 0
+        self._forgotten = 0
+        """How often all was forgotten: what was under way then is shown once and not kept."""
 
     async def of(self, frame: KeyFrame, width: int) -> Thumb:
         """Return the picture; KeyLocked, SegmentCorrupt, NotFound for a file that is gone, DaemonUnavailable."""
         row = frame.found.row
         name = (row.stream, row.run, row.start_ms, frame.fragment.gop.offset, width)
-        if (known := self._kept.get(name)) is not None:
-            self._kept.move_to_end(name)
-            return Thumb(frame.captured_ms, known)
+        with self._lock:
+            before = self._forgotten
+            if (known := self._kept.get(name)) is not None:
+                self._kept.move_to_end(name)
+                return Thumb(frame.captured_ms, known)
         config, nals = await anyio.to_thread.run_sync(partial(_read, frame), limiter=self._limiter)
         jpeg = await self._decode(config, nals, width)
-        if name not in self._kept:
-            self._kept[name] = jpeg
-            self.bytes += len(jpeg.data)
-        while self.bytes > self._most_bytes:
-            self.bytes -= len(self._kept.popitem(last=False)[1].data)
+        with self._lock:
+            if name not in self._kept and before == self._forgotten:
+                self._kept[name] = jpeg
+                self.bytes += len(jpeg.data)
+            while self.bytes > self._most_bytes:
+                self.bytes -= len(self._kept.popitem(last=False)[1].data)
         return Thumb(frame.captured_ms, jpeg)
 
     def forget(self) -> None:
-        """Forget every picture: the keys they were made with are locked or gone."""
-        self._kept.clear()
-        self.bytes = 0
+        """Forget every picture: the keys they were made with are locked, or their footage erased. Any thread."""
+        with self._lock:
+            self._forgotten += 1
+            self._kept.clear()
+            self.bytes = 0
 
 
 def _read(frame: KeyFrame) -> tuple[CodecConfig, tuple[bytes, ...]]:

@@ -17,9 +17,9 @@ import pytest
 from gateway.core.model import new_public_id
 from recorder.files import VolumeFiles
 from recorder.keys import KeyRing
-from recorder.school import load_school_key
 from tests.fakes.box_door import BoxDoor, ask, until
 from tests.fakes.demo_box import DemoBox, demo_box
+from tests.fakes.footage import school_key
 from tests.fakes.seeded import write
 
 pytestmark = [pytest.mark.system, pytest.mark.anyio]
@@ -43,7 +43,7 @@ class Seeded:
     async def seed(self) -> None:
         """Two minutes ago, with a hole, clear; and an hour of yesterday under the school's key."""
         files = VolumeFiles(self.box.data / "footage")
-        ring = KeyRing(files, load_school_key(self.box.data / "state" / "keys" / "footage.key"))
+        ring = KeyRing(files, school_key(self.box.data / "state" / "keys"))
         for stream in (1, 2):
             write(files, ring, stream, self.yesterday, self.yesterday + HOUR_MS, run=800_000 + stream)
             write(files, None, stream, self.at_ms - 360_000, self.at_ms - 240_000, run=800_010 + stream)

@@ -153,3 +153,13 @@ async def test_hours_without_footage_are_forgotten(tmp_path: Path) -> None:
         assert [at // STEPS for at, level in enumerate(left) if level is not None] == [2, 4, 5]
         theirs = await motion.levels(other, NOON_MS - 5 * HOUR_MS, NOON_MS + 1)
         assert sum(level is not None for level in theirs) == 4
+
+
+async def test_a_camera_that_is_erased_leaves_nothing_to_be_written(tmp_path: Path) -> None:
+    """What was in memory is not written after its rows have gone."""
+    clock = FakeClock()
+    async with book(tmp_path, clock) as (own, motion, camera):
+        motion.note(camera, NOON_MS, 1.0)
+        motion.forget(camera)
+        await motion.flush()
+        assert own.db.read_sync(lambda db: db.execute("SELECT count(*) FROM motion").fetchone()[0]) == 0

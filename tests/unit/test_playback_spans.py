@@ -267,3 +267,17 @@ async def test_a_thumbnail_of_locked_or_vanished_footage_is_refused(disk: Disk) 
     disk.opened.ring = KeyRing(disk.box.files, disk.box.school)
     with pytest.raises(KeyLocked):
         await thumbs.of(frames[1], 160)
+
+
+async def test_a_picture_under_way_when_all_was_forgotten_is_not_kept(disk: Disk) -> None:
+    """The key was locked while it was decoded."""
+    frame = key_frame(fill(disk, START_MS, START_MS + MINUTE_MS), START_MS, EVER)
+    assert frame is not None
+
+    async def decode(config: CodecConfig, nals: tuple[bytes, ...], width: int) -> Jpeg:
+        thumbs.forget()
+        return Jpeg(width, 90, b"jpeg")
+
+    thumbs = Thumbs(decode, anyio.CapacityLimiter(1))
+    assert (await thumbs.of(frame, 160)).jpeg.data == b"jpeg"
+    assert thumbs.bytes == 0
