@@ -27,6 +27,7 @@ BENCHES = {
     "index": "inserting and seeking in the index of a volume, beside bare SQLite",
     "retention": "planning what must go, each minute, beside a query without rules and holds",
     "rebuild": "making the index of a volume anew from its files, beside bare reading",
+    "playback": "finding an instant in a month of footage, and fetching its GOP",
     "live": "viewers of one camera: our data plane beside aiortc's MediaRelay",
     "upstream": "events into a hub: batches beside one event per request",
 }

@@ -116,9 +116,7 @@ def plan(
         gops = _wanted(row, gops, from_ms, to_ms)
         if not gops:
             continue
-        opened = _Opened(files, row)
-        opened.close()
-        header = opened.head.header
+        header = head_of(files, row).header
         piece = Piece(row, tuple(gops), TAG_BYTES if header.enc != ENC_NONE else 0)
         if not clips or _differ(clips[-1].config, header.config):
             clips.append(Clip(header.config))
@@ -188,6 +186,13 @@ class _Opened:
 
     def close(self) -> None:
         self._files.close(self._fd)
+
+
+def head_of(files: VolumeFiles, row: SegmentRow) -> Head:
+    """Read the head of a segment's file; NotFound if it is gone, SegmentCorrupt if it is another one."""
+    opened = _Opened(files, row)
+    opened.close()
+    return opened.head
 
 
 def fragments(files: VolumeFiles, ring: KeyRing | None, piece: Piece) -> Iterator[tuple[Gop, bytes]]:

@@ -21,6 +21,7 @@ KEY_SAMPLE, OTHER_SAMPLE = 0x02000000, 0x01010000
 _U16, _U32, _U64 = struct.Struct(">H"), struct.Struct(">I"), struct.Struct(">Q")
 _MATRIX = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
 _SEQUENCE_AT, _TIME_AT, HEAD_BYTES = 20, 60, 68
+_TRUN_HEAD_BYTES = 20
 MAX_SIDX_ENTRIES = 0xFFFF
 
 
@@ -151,6 +152,23 @@ def rebase(data: bytes, sequence: int, base_90k: int) -> tuple[bytes, memoryview
 def fragment_start_90k(data: bytes) -> int:
     """Return the `tfdt` of one of our fragments."""
     return int(_U64.unpack_from(data, _TIME_AT)[0])
+
+
+def first_nals(data: bytes) -> tuple[bytes, ...]:
+    """Return the NAL units of the first picture of one of our fragments; SegmentCorrupt if it is none."""
+    try:
+        (moof_bytes,) = _U32.unpack_from(data)
+        (length,) = _U32.unpack_from(data, HEAD_BYTES + _TRUN_HEAD_BYTES + 4)
+        at, end, nals = moof_bytes + 8, moof_bytes + 8 + length, list[bytes]()
+        while at < end <= len(data):
+            (size,) = _U32.unpack_from(data, at)
+            nals.append(data[at + 4 : at + 4 + size])
+            at += 4 + size
+    except struct.error as error:
+        raise SegmentCorrupt("a record holds no fragment of ours") from error
+    if data[4:8] != b"moof" or data[72:76] != b"trun" or not nals or at != end:
+        raise SegmentCorrupt("a record holds no fragment of ours")
+    return tuple(nals)
 
 
 def segment_index(entries: Sequence[tuple[int, int, bool]]) -> bytes:

@@ -217,6 +217,23 @@ class VolumeIndex:
         bounds = () if stream is None else (stream,)
         return self._read(lambda db: [StreamDay._make(item) for item in db.execute(query, bounds)])
 
+    def recorded_ms(self, stream: StreamId, from_ms: int, to_ms: int) -> int:
+        """Return how much of [from_ms, to_ms) has footage, without files that are missing."""
+        query = (
+            "SELECT coalesce(sum(min(end_ms, ?4) - max(begin_ms, ?3)), 0) FROM segment"  # noqa: S608 - constants
+            f" WHERE stream = ?1 AND begin_ms > ?2 AND begin_ms < ?4 AND end_ms > ?3 AND flags & {FLAG_MISSING} = 0"
+        )
+        bounds = (stream, from_ms - LONGEST_SEGMENT_MS - 1, from_ms, to_ms)
+        return int(self.database.read_sync(lambda db: db.execute(query, bounds).fetchone())[0])
+
+    def recorded_hours(self, stream: StreamId) -> frozenset[int]:
+        """Return the hours since 1970 (UTC, true time) that footage of a stream touches."""
+        query = (
+            "SELECT begin_ms / 3600000 FROM segment WHERE stream = ?1"
+            " UNION SELECT (end_ms - 1) / 3600000 FROM segment WHERE stream = ?1"
+        )
+        return self.database.read_sync(lambda db: frozenset(item[0] for item in db.execute(query, (stream,))))
+
     def all_rows(self) -> Iterator[SegmentRow]:
         """Yield every row by stream-hour; holds one hour at a time."""
         for hour in self.hours():

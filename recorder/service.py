@@ -43,8 +43,10 @@ from recorder.holdreasons import HoldReasons
 from recorder.holds import HoldBook
 from recorder.journal import Journal
 from recorder.keystore import KeyStore
+from recorder.motion import MotionBook
 from recorder.pending import PendingLogins
 from recorder.pins import PinBook
+from recorder.playback_spans import footage_hours
 from recorder.reckoning import last_known, set_right
 from recorder.registry import Registry, Stream
 from recorder.relief import Relief
@@ -61,6 +63,7 @@ from recorder.service_erase import EraseService
 from recorder.service_footage import FootageService, OpenTicket
 from recorder.service_holds import HoldService
 from recorder.service_keys import KeyService
+from recorder.service_playback import PlaybackService
 from recorder.service_retention import RetentionService
 from recorder.service_settings import SettingsService
 from recorder.service_status import Figures, StatusService
@@ -159,6 +162,10 @@ class Recorder:
         self.completeness = CompletenessService(parts.registry, (parts.db, parts.journal), parts.clock, hours)
         self.erasures = ErasureBook(parts.db, parts.journal)
         self.eraser = Eraser(self.erasures, self._around())
+        self.motion = MotionBook(parts.db, parts.clock)
+        if parts.vision is not None:
+            parts.vision.on_motion = self.motion.note
+        self._playback: PlaybackService | None = None
         self._stack = contextlib.AsyncExitStack()
         self._started_ms, self._died_of = 0, GapCause.RECORDER_RESTART
         self._late: set[Stream] = set()
@@ -169,6 +176,7 @@ class Recorder:
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._tell_losses, everything=True)  # when the disks took their last picture
             await self.holds.start()
+            stack.push_async_callback(self.motion.flush)
             await stack.enter_async_context(parts.store.opened())
             await self._account()
             tasks = await stack.enter_async_context(anyio.create_task_group())
@@ -185,6 +193,8 @@ class Recorder:
             tasks.start_soon(self._supervised, "completeness", self.completeness.run)
             if parts.reports is not None:
                 tasks.start_soon(self._supervised, "skew", partial(self._skews.run, parts.reports))
+            tasks.start_soon(self._supervised, "motion", self.motion.run)
+            tasks.start_soon(self._supervised, "motion of old", self._forget_motion)
             finder = Finder(self.cameras, self.finding.quietly, parts.clock, parts.tools.jitter, settings.find)
             tasks.start_soon(self._supervised, "finder", finder.run)
             tasks.start_soon(self._supervised, "discovery", self.finding.listen)
@@ -252,14 +262,25 @@ class Recorder:
                 lambda: {"daemon": parts.daemon(), "lan": parts.lan() if parts.lan is not None else None},
             ),
         )
+        self._playback = playback = PlaybackService(
+            parts.registry,
+            parts.db,
+            parts.store,
+            self.motion,
+            parts.vision,
+            parts.open_ticket,
+            parts.clock,
+            settings.zone,
+        )
         holds = HoldService(parts.registry, self.holds)
-        keys = KeyService(parts.keys, parts.store.forget_keys, parts.journal)
+        keys = KeyService(parts.keys, self._forget_opened, parts.journal)
         erase = EraseService(parts.registry, self.holds, self.erasures, self.eraser)
         told = {
             **cameras.handlers(),
             **activate.handlers(),
             **self.finding.handlers(),
             **footage.handlers(),
+            **playback.handlers(),
             **holds.handlers(),
             **keys.handlers(),
             **erase.handlers(),
@@ -280,6 +301,8 @@ class Recorder:
         async def stop(camera: PublicId) -> None:
             for item in [camera] if camera else [task.camera.public_id for task in self.cameras.all()]:
                 await self.cameras.retire(item)
+                self.motion.forget(item)
+            self._forget_pictures()
 
         return Around(
             slots=parts.store.slots,
@@ -373,6 +396,31 @@ class Recorder:
 
     def _of_role(self, role: StreamRole) -> list[StreamId]:
         return [task.stream.id for camera in self.cameras.all() for task in camera.streams if task.stream.role is role]
+
+    def _forget_opened(self) -> None:
+        """Let go of what was opened with the footage key: data keys, and pictures made with them."""
+        self._parts.store.forget_keys()
+        self._forget_pictures()
+
+    def _forget_pictures(self) -> None:
+        if self._playback is not None and self._playback.thumbs is not None:
+            self._playback.thumbs.forget()
+
+    async def _forget_motion(self) -> None:
+        while True:
+            await self._parts.clock.sleep(TRIM_S)
+            await self.forget_motion()
+
+    async def forget_motion(self) -> None:
+        """Let the motion of hours go whose footage is gone; nothing while a disk is away."""
+        footage = dict[PublicId, frozenset[int]]()
+        for camera in await self._parts.registry.cameras(removed=True):
+            streams = [stream.id for stream in camera.streams]
+            hours = await anyio.to_thread.run_sync(footage_hours, self._parts.store.slots, streams)
+            if hours is None:
+                return
+            footage[camera.public_id] = hours
+        await self.motion.keep_only(footage)
 
     async def _cut(self, streams: Collection[StreamId]) -> None:
         for camera in self.cameras.all():

@@ -281,19 +281,27 @@ class Slot:
         opened = self.opened
         if opened is None:
             return []
+        written = [] if closed_only else opened.writer.running()  # first: it may be closed and indexed meanwhile
         rows = opened.index.find(stream, from_ms, to_ms, after=after, limit=limit)
-        if closed_only:
-            return rows
         known = {(row.start_ms, row.run) for row in rows}
         running = [
             row
-            for row in opened.writer.running()
+            for row in written
             if row.stream == stream
             and row.begin_ms < to_ms
             and row.end_ms > from_ms
             and (row.begin_ms, row.run) > after
         ]
         return rows + [row for row in running if (row.start_ms, row.run) not in known]
+
+    def row(self, stream: StreamId, start_ms: int, run: RunId) -> SegmentRow | None:
+        """Return one segment of this disk, also while it is written."""
+        if (opened := self.opened) is None:
+            return None
+        running = opened.writer.running()
+        known = opened.index.get(stream, start_ms, run)
+        name = (stream, start_ms, run)
+        return known or next((row for row in running if (row.stream, row.start_ms, row.run) == name), None)
 
     def last_end_ms(self, stream: StreamId) -> int | None:
         """Return the true end of the newest footage of a stream on this disk."""

@@ -259,6 +259,18 @@ class Store:
 
         return await anyio.to_thread.run_sync(read)
 
+    async def segment(self, stream: StreamId, start_ms: int, run: RunId) -> Found:
+        """Return the segment of this name, also while it is written; NotFound without one."""
+
+        def look() -> Found | None:
+            rows = ((slot, slot.row(stream, start_ms, run)) for slot in self.slots)
+            return next((Found(slot, row) for slot, row in rows if row is not None), None)
+
+        found = await anyio.to_thread.run_sync(look)
+        if found is None:
+            raise NotFound("no such segment", key="segment")
+        return found
+
     def last_end_ms(self, stream: StreamId) -> int | None:
         """Return the true end of a stream's newest footage; blocks on SQLite the first time."""
         ends = [slot.last_end_ms(stream) for slot in self.slots]

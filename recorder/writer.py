@@ -30,6 +30,7 @@ from recorder.index import VolumeIndex
 from recorder.indexer import Indexer
 from recorder.keys import KeyRing
 from recorder.layout import hour_of, segment_path
+from recorder.leaving import Leaving
 from recorder.rows import FLAG_SUSPECT, SegmentRow
 from recorder.segment import ENC_AES256GCM, ENC_NONE, NO_KEY, NONCE_PREFIX_BYTES, FileHeader
 from recorder.segmentfile import SegmentFile
@@ -85,11 +86,12 @@ class VolumeWriter:
         self._syncer = syncer or syncer_for(files)
         self._random_bytes = random_bytes
         self._backlog = backlog or Backlog(self.options.queue_bytes)
-        self._leaving = threading.Event()
+        self._told_to_leave = threading.Event()
         self._stuck = False
-        self._indexer = Indexer(index, events.segment_closed, events.storage_error, retry_s=self.options.retry_s)
+        self._indexer = Indexer(index, self._indexed, events.storage_error, retry_s=self.options.retry_s)
         self._closer = Closer(files, self._syncer, self._indexer.put, self._fail)
         self._open: dict[StreamId, SegmentFile] = {}
+        self._leaving = Leaving()
         self._next_number: dict[StreamId, tuple[int, int]] = {}
         self._cause: dict[StreamId, str] = {}
         self._ended: list[RunInfo] = []
@@ -143,7 +145,7 @@ class VolumeWriter:
 
     def leave(self) -> bool:
         """Stop at once and leave in the backlog what is not written; False if the disk did not answer."""
-        self._leaving.set()
+        self._told_to_leave.set()
         self._backlog.wake()
         self._thread.join(self.options.stop_s)
         return self._indexer.stop(self.options.stop_s) and not self._thread.is_alive()
@@ -153,9 +155,9 @@ class VolumeWriter:
         return frozenset(self._busy.copy())
 
     def running(self) -> list[SegmentRow]:
-        """Return what is on disk of the segments still being written. Any thread."""
+        """Return what is on disk of the segments still being written, or on their way into the index. Any thread."""
         rows = (segment.row() for segment in list(self._open.values()))
-        return [row for row in rows if row is not None]
+        return self._leaving.beside([row for row in rows if row is not None])
 
     def last_end_ms(self, stream: StreamId) -> int | None:
         """Return the true time up to which a stream is written. Any thread."""
@@ -188,7 +190,7 @@ class VolumeWriter:
         next_sync_ns = now_ns + self._sync_ns
         while True:
             wait_s = 0.0 if self._ended else max(0.0, (next_sync_ns - now_ns) / 1e9)
-            item = self._backlog.take(wait_s, self._leaving)
+            item = self._backlog.take(wait_s, self._told_to_leave)
             if isinstance(item, RunEnd):
                 self._ended.append(item.run)
             elif item is not None:
@@ -200,9 +202,9 @@ class VolumeWriter:
             if now_ns >= next_sync_ns:
                 self._sync()
                 next_sync_ns = now_ns + self._sync_ns
-            if item is None and (self._backlog.closed or self._leaving.is_set()):
+            if item is None and (self._backlog.closed or self._told_to_leave.is_set()):
                 break
-        self._closer.close_many([self._open.pop(stream) for stream in list(self._open)])
+        self._closer.close_many([self._take(stream) for stream in list(self._open)])
         self._closer.retry()
         self._closer.abandon()
 
@@ -223,7 +225,7 @@ class VolumeWriter:
         cause = self._try(fragment)
         if cause is None:
             self._backlog.put_back(fragment)
-            self._backlog.pause(self.options.retry_s, self._leaving)
+            self._backlog.pause(self.options.retry_s, self._told_to_leave)
             self._tell_drops()
             self._sync()  # what was written before the disk was full must not wait for room
             return
@@ -344,15 +346,23 @@ class VolumeWriter:
         return segment
 
     def _close(self, stream: StreamId, flags: int = 0) -> None:
-        segment = self._open.pop(stream, None)
-        if segment is not None:
-            self._closer.close(segment, flags)
+        if stream in self._open:
+            self._closer.close(self._take(stream), flags)
+
+    def _take(self, stream: StreamId) -> SegmentFile:
+        """Take a segment out for closing; until its row is in the index it is still among the running ones."""
+        self._leaving.add(self._open[stream].row())
+        return self._open.pop(stream)
+
+    def _indexed(self, row: SegmentRow) -> None:
+        self._leaving.indexed(row)
+        self._events.segment_closed(row)
 
     def _close_ended(self) -> None:
         """Close the segments of the runs that ended since: all at once, when the recorder stops."""
         ended, self._ended = self._ended, []
         streams = dict.fromkeys(run.stream for run in ended if self._is_open(run))
-        self._closer.close_many([self._open.pop(stream) for stream in streams])
+        self._closer.close_many([self._take(stream) for stream in streams])
 
     def _is_open(self, run: RunInfo) -> bool:
         segment = self._open.get(run.stream)

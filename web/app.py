@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 
 from gateway.core.errors import BadInput, NotFound, VuonError
 from gateway.core.log import get_logger
-from web import api_cameras, api_events, api_live, pages_guardian, pages_keys, pages_public, pages_staff
+from web import api_cameras, api_events, api_live, api_playback, pages_guardian, pages_keys, pages_public, pages_staff
 from web.board import StatusBoard
 from web.guards import SignInNeededError
 from web.headers import Shield, add_headers
@@ -28,6 +28,7 @@ ROUTERS = (
     pages_keys.router,
     api_cameras.router,
     api_live.router,
+    api_playback.router,
     api_events.router,
 )
 log = get_logger("web")

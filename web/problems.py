@@ -28,6 +28,9 @@ STATUS: Mapping[type[VuonError], int] = {
     errors.LiveFull: 503,
     errors.DaemonUnavailable: 503,
     errors.CameraError: 503,
+    errors.KeyLocked: 423,
+    errors.SegmentCorrupt: 500,
+    errors.StorageError: 503,
     errors.VuonError: 500,
 }
 """The nearest ancestor in this table decides."""

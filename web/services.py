@@ -8,7 +8,7 @@ where the asker may not read it. All times are UTC milliseconds.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -231,6 +231,91 @@ class KeyDoor(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class OpenedPlayback:
+    """Recorded time that a session may look at, UTC ms, half open."""
+
+    playback: str
+    from_ms: int
+    to_ms: int
+    streams: tuple[StreamRole, ...]
+    until_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentSize:
+    """Plaintext bytes of a segment; one that is not closed grows."""
+
+    bytes: int
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HourIndex:
+    """The segments of an hour, as the recorder's `playback.index` tells them."""
+
+    segments: Sequence[Mapping[str, Any]]
+    over: bool
+    """Nothing will be added any more."""
+
+
+class PlaybackDoor(Protocol):
+    """Recorded footage; what shows a picture goes through an opened playback, decided again at each use.
+
+    Raises NotFound for a playback that is not the caller's own or footage that is gone, Denied, KeyLocked,
+    SegmentCorrupt, DaemonUnavailable.
+    """
+
+    async def days(
+        self, camera: PublicId, from_ms: int | None, to_ms: int | None, stream: StreamRole | None
+    ) -> Mapping[str, Any]:
+        """Return which days have footage."""
+
+    async def timeline(
+        self, camera: PublicId, from_ms: int, to_ms: int, stream: StreamRole | None
+    ) -> Mapping[str, Any]:
+        """Return spans, gaps with causes and motion."""
+
+    async def open(self, caller: Caller, camera: PublicId, from_ms: int, to_ms: int) -> OpenedPlayback:
+        """Decide, write the audit row with the span, open."""
+
+    async def close(self, caller: Caller, camera: PublicId, playback: str) -> None:
+        """End a playback."""
+
+    async def index(
+        self,
+        caller: Caller,
+        camera: PublicId,
+        playback: str,
+        stream: StreamRole,
+        span: tuple[int | None, int | None] = (None, None),
+    ) -> Mapping[str, Any]:
+        """Return segments with their GOPs, and configurations."""
+
+    async def hour(
+        self, caller: Caller, camera: PublicId, playback: str, stream: StreamRole, start_ms: int
+    ) -> HourIndex:
+        """Return the part of an hour that the playback covers."""
+
+    async def init(
+        self, caller: Caller, camera: PublicId, playback: str, stream: StreamRole, config: str
+    ) -> tuple[str, bytes]:
+        """Return media type and bytes of an init segment."""
+
+    async def segment(
+        self, caller: Caller, camera: PublicId, playback: str, stream: StreamRole, segment: str
+    ) -> SegmentSize:
+        """Return how long a segment is."""
+
+    def media(
+        self, caller: Caller, camera: PublicId, playback: str, stream: StreamRole, segment: str, offset: int, size: int
+    ) -> AsyncGenerator[bytes, None]:
+        """Yield bytes of a segment; raises before the first chunk, or midway."""
+
+    async def thumb(self, caller: Caller, camera: PublicId, playback: str, at_ms: int, width: int) -> Still:
+        """Return the key frame at or before an instant."""
+
+
+@dataclass(frozen=True, slots=True)
 class SiteFacts:
     """The school as pages name it."""
 
@@ -253,6 +338,7 @@ class Services:
     changes: Changes
     recorder: RecorderPort
     keys: KeyDoor
+    playback: PlaybackDoor
     clock: Clock
     site: SiteFacts
     hosts: frozenset[str] = field(default_factory=frozenset)

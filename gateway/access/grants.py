@@ -46,6 +46,9 @@ LOOK_S = 60
 MAX_LOOKS = 500
 FRESH_MS = 60_000
 """Longer than any GOP that live keeps to join with."""
+MAX_PLAYBACK_MS = 26 * 3_600_000
+"""A grant for playback covers a local day at most, so that the audit says which one; 26 h are its longest, with an
+hour on each side."""
 CONSOLE_MS = 60_000
 """How long a right given at the console may be begun with."""
 
@@ -113,6 +116,8 @@ class Grants:
             raise BadInput(f"{action} shows no picture", action=str(action))
         if (action in RECORDED) != (from_ms is not None and to_ms is not None and from_ms < to_ms):
             raise BadInput("recorded time needs from_ms < to_ms, live time has none", action=str(action))
+        if action is Action.PLAYBACK and (to_ms or 0) - (from_ms or 0) > MAX_PLAYBACK_MS:
+            raise BadInput("at most 26 hours are played back under one grant", key="to_ms")
         obj = ObjectRef(ObjectKind.CAMERA, camera)
         return await self._issue(_Request(Actor(person, device), person, action, obj, camera, from_ms, to_ms))
 

@@ -19,7 +19,7 @@ import os
 import pwd
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -227,9 +227,13 @@ class ControlServer:
 
     @staticmethod
     async def _stream(writer: asyncio.StreamWriter, chunks: AsyncIterator[bytes]) -> None:
-        async for chunk in chunks:
-            writer.write(_frame(_CHUNK, chunk))
-            await writer.drain()
+        try:
+            async for chunk in chunks:
+                writer.write(_frame(_CHUNK, chunk))
+                await writer.drain()
+        finally:
+            if isinstance(chunks, AsyncGenerator):  # whoever hung up must not keep files open until it is collected
+                await chunks.aclose()
         writer.write(_frame(_END, b""))
 
 

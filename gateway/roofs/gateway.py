@@ -29,6 +29,7 @@ from gateway.access.grants import Grants
 from gateway.access.invitations import Invitations
 from gateway.access.login import Logins
 from gateway.access.people import People
+from gateway.access.playbacks import Playbacks
 from gateway.access.sessions import OpenGrants
 from gateway.access.sharing import Sharing
 from gateway.access.store import FactStore
@@ -56,6 +57,7 @@ from gateway.roofs.http import HttpServer, own_names
 from gateway.roofs.live_port import MediaDoor
 from gateway.roofs.main import run_daemon
 from gateway.roofs.names import Names
+from gateway.roofs.playback_port import PlaybackPort
 from gateway.roofs.web_lists import ListedRights
 from gateway.upstream import outbox
 from gateway.upstream.link import HubLink
@@ -160,6 +162,7 @@ def web_services(
         changes=web_ports.ChangesPort(base.bus),
         recorder=web_ports.RecorderDoor(base.recorder, base.key, parts.grants.might_see),
         keys=web_ports.KeyPort(footage),
+        playback=PlaybackPort(Playbacks(base.store, parts.grants, base.key), base.recorder, base.clock),
         clock=base.clock,
         site=SiteFacts(site.name, PublicId("box"), site.timezone, site.language),
         hosts=hosts,

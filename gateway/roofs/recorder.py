@@ -76,6 +76,7 @@ from recorder.keystore import KeyStore
 from recorder.leases import MIGRATIONS as LEASES
 from recorder.leases import LeaseBook
 from recorder.losses import Losses
+from recorder.motion import MIGRATIONS as MOTION
 from recorder.pending import MIGRATIONS as PENDING
 from recorder.pending import PendingLogins
 from recorder.registry import MIGRATIONS, Camera, LoginState, NewCamera, Registry, StreamSpec
@@ -96,7 +97,7 @@ CLOSE_S = 8.0
 """What a disk gets to take the last pictures: every segment is closed within 10 s of SIGTERM."""
 
 KNOCK_S = 3.0
-DATABASE = (MIGRATIONS, PENDING, LEASES, HOLDS, ERASURES, RETENTION, RUNS)
+DATABASE = (MIGRATIONS, PENDING, LEASES, HOLDS, ERASURES, RETENTION, RUNS, MOTION)
 """Steps of `cameras.db`, by owner."""
 
 

@@ -29,7 +29,10 @@ def answer(looker: Looker, requests: BinaryIO, replies: BinaryIO) -> None:
             looker.forget(pipe.decode_forget(body))
             continue
         try:
-            reply = pipe.encode_picture(*looker.look(pipe.decode_decode(body)))
+            if kind == pipe.SHOW:
+                reply = pipe.encode_shown(looker.show(pipe.decode_show(body)))
+            else:
+                reply = pipe.encode_picture(*looker.look(pipe.decode_decode(body)))
         except BadPicture as error:
             reply = pipe.frame(pipe.BAD, str(error)[:200].encode())
         replies.write(reply)

@@ -12,19 +12,21 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import recorder.vision
 from gateway.core.clock import Clock
-from gateway.core.errors import ConfigError, WireError
-from gateway.core.media import AccessUnit
+from gateway.core.errors import ConfigError, SegmentCorrupt, WireError
+from gateway.core.finish import to_the_end
+from gateway.core.media import AccessUnit, CodecConfig
 from gateway.core.model import PublicId, StreamRole
 from gateway.core.reap import reap
 from recorder.feed import Feed
 from recorder.vision import pipe
 from recorder.vision.pipe import Jpeg, Look
+from recorder.vision.shows import Show, Shows, unavailable
 
 START_TIMEOUT_S = 30.0
 ANSWER_TIMEOUT_S = 5.0
@@ -39,8 +41,16 @@ FROZEN_NS = 8_000_000_000
 has noise."""
 STALE_MS = 120_000
 """A picture older than this says nothing of now; a stretched GOP may have a minute."""
+SHOW_TIMEOUT_S = 5.0
+"""Recorded pictures come after the cameras' own; nobody waits longer for one."""
+COMPARABLE_NS = 60_000_000_000
+"""What moved is told by two key frames no further apart."""
 BLACK = 2.0
 """A picture with no spread at all (night, lens cap) may well repeat itself: nothing is said of it."""
+
+
+OnMotion = Callable[[PublicId, int, float], None]
+"""Camera, UTC ms of the key frame, mean absolute luma difference to the one before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +149,9 @@ class VisionClient:
         self._work = asyncio.Event()
         self._running = False
         self._looked = self._dropped = self._bad = 0
+        self._shows = Shows()
+        self.on_motion: OnMotion | None = None
+        """Told of every key frame that could be compared with the one before; on the event loop."""
 
     def attach(self, feed: Feed) -> Tap:
         """Look at a feed from now on; returns the reader, for `feed.detach`."""
@@ -205,6 +218,23 @@ class VisionClient:
             age_ms = (self._clock.mono_ns() - eye.look_ns) // 1_000_000
             return Sight(eye.look, eye.look_role, age_ms, _stands_still(eye)) if age_ms <= STALE_MS else None
 
+    async def show(self, config: CodecConfig, nals: tuple[bytes, ...], width: int) -> Jpeg:
+        """Return a recorded key frame as one JPEG, at most `width` wide.
+
+        SegmentCorrupt if it does not decode; DaemonUnavailable if the child is away or has too much to do.
+        """
+        if not self._running:
+            raise unavailable("the vision child is not there")
+        if sum(map(len, nals)) > pipe.MAX_REQUEST_BYTES // 2:
+            raise SegmentCorrupt("the key frame is too large to be shown")
+        show = self._shows.put(config, nals, width)
+        self._wake()
+        try:
+            async with asyncio.timeout(SHOW_TIMEOUT_S):
+                return await show.answer
+        except TimeoutError as error:
+            raise unavailable("the cameras' own pictures come first") from error
+
     def facts(self) -> VisionFacts:
         """Return the figures of the child."""
         return VisionFacts(self._running, self._sandbox, self._looked, self._dropped, self._bad)
@@ -237,14 +267,40 @@ class VisionClient:
             raise WireError("the vision child does not answer") from error
         finally:
             self._running = False
-            await reap(process)
+            self._shows.refuse_all("the vision child ended")
+            await to_the_end(reap(process))
 
     async def _serve(self, requests: asyncio.StreamWriter, replies: asyncio.StreamReader) -> None:
         while True:
             self._work.clear()
-            while (job := self._next()) is not None:
-                await self._one(job, requests, replies)
+            while True:
+                if (job := self._next()) is not None:
+                    await self._one(job, requests, replies)
+                elif (show := self._shows.take()) is not None:
+                    await self._show(show, requests, replies)
+                else:
+                    break
             await self._work.wait()
+
+    async def _show(self, show: Show, requests: asyncio.StreamWriter, replies: asyncio.StreamReader) -> None:
+        try:
+            requests.write(pipe.encode_show(show.config, show.nals, show.width))
+            async with asyncio.timeout(self._answer_timeout_s):
+                await requests.drain()
+                kind, body = await _reply(replies)
+            if kind not in {pipe.SHOWN, pipe.BAD}:
+                raise WireError(f"the vision child answered kind {kind}")
+            shown = pipe.decode_shown(body) if kind == pipe.SHOWN else None
+        except BaseException:
+            if not show.answer.done():
+                show.answer.set_exception(unavailable("the vision child ended"))
+            raise
+        if show.answer.done():
+            return
+        if shown is None:
+            show.answer.set_exception(SegmentCorrupt("the key frame does not decode"))
+        else:
+            show.answer.set_result(shown)
 
     def _next(self) -> tuple[PublicId, StreamRole, _Waiting, int] | None:
         """Take the key frame that has waited longest."""
@@ -295,10 +351,14 @@ class VisionClient:
             eye = self._eyes.get(camera)
             if eye is None:
                 return
-            _note(eye, look, role, item.unit.received_mono_ns)
+            seen_ns = item.unit.received_mono_ns
+            compared = eye.look is not None and eye.look_role is role and seen_ns - eye.look_ns <= COMPARABLE_NS
+            _note(eye, look, role, seen_ns)
             if stills:
                 eye.still = Still(item.captured_ms, role, stills)
                 eye.still_ns = self._clock.mono_ns()
+        if compared and self.on_motion is not None:
+            self.on_motion(camera, item.captured_ms, look.motion)
 
 
 def _note(eye: _Eye, look: Look, role: StreamRole, seen_ns: int) -> None:

@@ -12,11 +12,12 @@ import struct
 from dataclasses import asdict, dataclass
 
 from gateway.core.errors import WireError
-from gateway.core.media import AccessUnit, Codec
+from gateway.core.media import AccessUnit, Codec, CodecConfig
 
 HEAD = struct.Struct(">BI")
-READY, REFUSED, DECODE, PICTURE, BAD, FORGET = 1, 2, 3, 4, 5, 6
-"""READY and REFUSED open the conversation; DECODE is answered by PICTURE or BAD; FORGET is not answered."""
+READY, REFUSED, DECODE, PICTURE, BAD, FORGET, SHOW, SHOWN = 1, 2, 3, 4, 5, 6, 7, 8
+"""READY and REFUSED open the conversation; DECODE is answered by PICTURE or BAD, SHOW by SHOWN or BAD; FORGET is
+not answered."""
 
 MAX_REQUEST_BYTES = 8 << 20
 """Key frames above that are not looked at; the largest of 4K cameras seen are below 4 MB."""
@@ -27,6 +28,8 @@ OUTLINE = (32, 18)
 
 _DECODE = struct.Struct(">IBB")
 _FORGET = struct.Struct(">I")
+_SHOW = struct.Struct(">HB")
+_SHOWN = struct.Struct(">HH")
 _START = b"\0\0\0\1"
 _CODECS = {Codec.H264: 1, Codec.H265: 2}
 _NAMES = {1: "h264", 2: "hevc"}
@@ -42,6 +45,15 @@ class Job:
     want_stills: bool
     annex_b: bytes
     """Parameter sets and slices with start codes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A key frame of recorded footage to be shown, as the child sees it."""
+
+    codec: str
+    width: int
+    annex_b: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +96,46 @@ def frame(kind: int, body: bytes) -> bytes:
 
 def encode_decode(stream: int, unit: AccessUnit, *, want_stills: bool) -> bytes:
     """Return the DECODE message of a key frame."""
-    config = unit.config
-    nals = (*(item for item in (config.vps, config.sps, config.pps) if item), *unit.nals)
-    head = _DECODE.pack(stream, _CODECS[config.codec], want_stills)
-    return frame(DECODE, head + b"".join(part for nal in nals for part in (_START, nal)))
+    head = _DECODE.pack(stream, _CODECS[unit.config.codec], want_stills)
+    return frame(DECODE, head + _annex_b(unit.config, unit.nals))
+
+
+def _annex_b(config: CodecConfig, nals: tuple[bytes, ...]) -> bytes:
+    """Return parameter sets and NAL units with start codes."""
+    every = (*(item for item in (config.vps, config.sps, config.pps) if item), *nals)
+    return b"".join(part for nal in every for part in (_START, nal))
 
 
 def decode_decode(body: bytes) -> Job:
     """Parse a DECODE body."""
     stream, codec, want_stills = _DECODE.unpack_from(body)
     return Job(stream, _NAMES[codec], bool(want_stills), body[_DECODE.size :])
+
+
+def encode_show(config: CodecConfig, nals: tuple[bytes, ...], width: int) -> bytes:
+    """Return the SHOW message of a recorded key frame: one JPEG of it, at most `width` wide, is wanted."""
+    return frame(SHOW, _SHOW.pack(width, _CODECS[config.codec]) + _annex_b(config, nals))
+
+
+def decode_show(body: bytes) -> Recorded:
+    """Parse a SHOW body."""
+    width, codec = _SHOW.unpack_from(body)
+    return Recorded(_NAMES[codec], width, body[_SHOW.size :])
+
+
+def encode_shown(jpeg: Jpeg) -> bytes:
+    """Return the SHOWN message."""
+    return frame(SHOWN, _SHOWN.pack(jpeg.width, jpeg.height) + jpeg.data)
+
+
+def decode_shown(body: bytes) -> Jpeg:
+    """Parse a SHOWN body; WireError if it holds no picture."""
+    if len(body) <= _SHOWN.size:
+        raise WireError("malformed picture message")
+    width, height = _SHOWN.unpack_from(body)
+    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
+        raise WireError("a picture of the vision child has an unlikely size")
+    return Jpeg(width, height, body[_SHOWN.size :])
 
 
 def encode_forget(stream: int) -> bytes:

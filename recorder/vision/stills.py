@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from recorder.vision.pipe import MAX_SIDE, OUTLINE, STILL_WIDTHS, Job, Jpeg, Look
+from recorder.vision.pipe import MAX_SIDE, OUTLINE, STILL_WIDTHS, Job, Jpeg, Look, Recorded
 
 MAX_STREAMS = 96
 JPEG_QUALITY = 75
@@ -124,6 +124,7 @@ class Looker:
         self._most_streams = most_streams
         cv2.setNumThreads(1)
         self._streams: OrderedDict[int, _Stream] = OrderedDict()
+        self._shown: dict[str, _Stream] = {}
 
     def warm(self) -> None:
         """Make every library load what it loads lazily: afterwards no file can be opened."""
@@ -153,6 +154,19 @@ class Looker:
             return look, stills_of(frame) if job.want_stills else ()
         except (av.FFmpegError, cv2.error, ValueError, MemoryError) as error:
             self.forget(job.stream)
+            raise BadPicture(f"{type(error).__name__}: {error}") from error
+
+    def show(self, wish: Recorded) -> Jpeg:
+        """Decode a key frame of recorded footage to one JPEG; BadPicture if that is impossible.
+
+        With a decoder of its own codec's, apart from the cameras': nothing of one picture stays for the next.
+        """
+        stream = self._shown.setdefault(wish.codec, _Stream(wish.codec, _decoder(wish.codec)))
+        try:
+            frame = self._decode(stream, wish.annex_b)
+            return _still(frame, min(wish.width, frame.width))
+        except (av.FFmpegError, cv2.error, ValueError, MemoryError, BadPicture) as error:
+            del self._shown[wish.codec]
             raise BadPicture(f"{type(error).__name__}: {error}") from error
 
     @staticmethod

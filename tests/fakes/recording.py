@@ -21,6 +21,7 @@ from recorder.gaps import GapCause, GapLedger
 from recorder.holdreasons import MIGRATIONS as HOLDS
 from recorder.identity import Identity
 from recorder.journal import Journal
+from recorder.motion import MIGRATIONS as MOTION
 from recorder.pending import MIGRATIONS as PENDING
 from recorder.registry import MIGRATIONS, Camera, LoginState, NewCamera, Registry, StreamSpec
 from recorder.retentiondb import MIGRATIONS as RETENTION
@@ -44,7 +45,7 @@ class Books:
 @asynccontextmanager
 async def books(path: Path, clock: Clock, boot: str = BOOT) -> AsyncIterator[Books]:
     """Open cameras.db in a folder."""
-    async with Database(path / "cameras.db", [MIGRATIONS, PENDING, HOLDS, ERASURES, RETENTION, RUNS]) as db:
+    async with Database(path / "cameras.db", [MIGRATIONS, PENDING, HOLDS, ERASURES, RETENTION, RUNS, MOTION]) as db:
         journal = Journal(db, clock)
         await journal.load()
         registry = Registry(db, SealKey(b"k" * 32), journal, clock)

@@ -29,6 +29,12 @@ def main(behaviour: str) -> None:
             sys.exit(11)
         if behaviour == "hang":
             time.sleep(3600)
+        if kind == pipe.SHOW:
+            wish = pipe.decode_show(body)
+            shown = pipe.encode_shown(Jpeg(wish.width, wish.width // 2, b"\xff\xd8shown"))
+            sink.write(pipe.frame(pipe.PICTURE, b"") if behaviour == "babble" else shown)
+            sink.flush()
+            continue
         job = pipe.decode_decode(body)
         stills = (Jpeg(320, 180, b"\xff\xd8small"), Jpeg(640, 360, b"\xff\xd8large")) if job.want_stills else ()
         answer = pipe.encode_picture(LOOK, stills)

@@ -20,6 +20,7 @@ from gateway.core.errors import (
     PassphraseRefused,
 )
 from gateway.core.model import Action, Decision, Grant, ObjectKind, ObjectRef, PublicId, Role, Secret, StreamRole
+from tests.fakes.web_playback import FakePlayback
 from web.services import (
     Caller,
     Change,
@@ -100,6 +101,7 @@ class FakeBox:
     """More cameras of the school, seen by the principal."""
 
     def __post_init__(self) -> None:
+        self.playback = FakePlayback(self)
         for camera, name in ((MAM, "Lớp Mầm 1"), (CHOI, "Lớp Chồi 1"), (LA, "Lớp Lá 1"), (YARD, "Sân chơi")):
             self.status_of[camera] = {"id": camera, "name": name, "state": "up", "recording": True}
             self.stills[camera] = b"\xff\xd8still-of-" + camera.encode()
@@ -112,7 +114,7 @@ class FakeBox:
         settings: dict[str, Any] = {"site": site, "hosts": frozenset({"vuon.test"}), "secure": True} | changes
         return Services(
             logins=self, rights=self, live=FakeLive(self), sharing=FakeSwitch(self), changes=self, recorder=self,
-            keys=FakeKeys(self), clock=self.clock, **settings,
+            keys=FakeKeys(self), playback=self.playback, clock=self.clock, **settings,
         )  # fmt: skip
 
     # Logins
