@@ -16,7 +16,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from gateway.core.errors import BadInput, Denied, NotFound, VuonError
+from gateway.core.errors import BadInput, Denied, NotFound, SegmentCorrupt, VuonError
 from gateway.core.model import Action, ObjectKind, Role
 from tests.fakes.review_footage import GOP_MS, SEGMENT_MS, Footage
 from web.guards import Right
@@ -40,7 +40,8 @@ class ReviewApi:
     grants: dict[str, tuple[int, int]] = field(default_factory=dict)
     refused: bool = False
     holds: list[list[int]] = field(default_factory=list)
-    media_bytes: int = 0
+    torn: set[int] = field(default_factory=set)
+    """Groups, by start, that the disk cannot give."""
 
     def install(self, app: FastAPI) -> FastAPI:
         """Put the routes before the app's own."""
@@ -163,10 +164,13 @@ class ReviewApi:
         found = re.fullmatch(r"bytes=(\d{1,12})-(\d{1,12})", request.headers["range"])
         assert found is not None
         first, last = int(found[1]), int(found[2])
-        data = b"".join(self.streams[stream].gop(row[0]) for row in rows)
-        self.media_bytes += last + 1 - first
-        headers = {"Content-Range": f"bytes {first}-{last}/{len(data)}"}
-        return Response(data[first : last + 1], 206, headers, "video/mp4")
+        wanted = [row for row in rows if first <= row[2] < last]
+        assert (wanted[0][2], wanted[-1][2] + wanted[-1][3]) == (first, last + 1), "not whole groups"
+        if any(row[0] in self.torn for row in wanted):
+            raise SegmentCorrupt("bad tag")
+        data = b"".join(self.streams[stream].gop(row[0]) for row in wanted)
+        headers = {"Content-Range": f"bytes {first}-{last}/{rows[-1][2] + rows[-1][3]}"}
+        return Response(data, 206, headers, "video/mp4")
 
     async def thumb(self, camera: str, playback: str, caller: Viewer, request: Request, at: int) -> Response:
         """A small picture by time."""

@@ -1,6 +1,9 @@
 // What is known of one day of one camera: stretches with footage, gaps with causes, motion, holds, the newest
 // instant. Pure questions over what the box answered. Invariant: never says that there is footage where it was not told so.
 
+/** Two stretches this near are one (ms). */
+const SEAM_MS = 1000;
+
 /** @typedef {{start_ms: number, end_ms: number, cause: string}} Gap */
 
 export class DayFacts {
@@ -15,6 +18,24 @@ export class DayFacts {
     /** @type {{start_ms: number, step_ms: number, levels: (number|null)[]}} */
     this.motion = answer?.motion ?? { start_ms: start, step_ms: 10000, levels: [] };
     /** @type {[number, number][]} */ this.holds = answer?.holds ?? [];
+  }
+
+  /** Takes in what happened since: the answer for a few minutes up to now. @param {any} answer */
+  extend(answer) {
+    for (const [from, to] of answer.spans) {
+      const last = this.spans[this.spans.length - 1];
+      if (last && from <= last[1] + SEAM_MS) last[1] = Math.max(last[1], Math.min(to, this.end));
+      else if (from < this.end) this.spans.push([from, Math.min(to, this.end)]);
+    }
+    for (const gap of new DayFacts(this.start, this.end, answer).gaps) {
+      const known = this.gaps.find((old) => gap.start_ms <= old.end_ms && old.start_ms <= gap.end_ms);
+      if (known) known.end_ms = Math.max(known.end_ms, gap.end_ms);
+      else this.gaps.push(gap);
+    }
+    const { start_ms: start, step_ms: step, levels } = answer.motion ?? { start_ms: 0, step_ms: 1, levels: [] };
+    const first = Math.round((start - this.motion.start_ms) / step);
+    for (const [n, level] of levels.entries()) if (step === this.motion.step_ms && first + n >= 0) this.motion.levels[first + n] = level;
+    this.newest = Math.max(this.newest ?? 0, answer.newest_ms ?? 0);
   }
 
   /** @returns {number} the last instant of the day that can be looked at, or its start */
@@ -58,7 +79,7 @@ export class DayFacts {
     const { start_ms: start, step_ms: step, levels } = this.motion;
     const [a, b] = [Math.max(0, Math.floor((from - start) / step)), Math.min(levels.length, Math.max(Math.floor((from - start) / step) + 1, Math.ceil((to - start) / step)))];
     let most = null;
-    for (let n = a; n < b; n += 1) if (levels[n] !== null) most = Math.max(most ?? 0, /** @type {number} */ (levels[n]) / 255);
+    for (let n = a; n < b; n += 1) if (levels[n] != null) most = Math.max(most ?? 0, /** @type {number} */ (levels[n]) / 255);
     return most;
   }
 }

@@ -138,15 +138,11 @@ export class ReviewPlayer extends EventTarget {
       const gop = await this.#find(stream, ms, signal);
       if (!gop || signal.aborted) return;
       if (!playable(gop.config.mime)) return void (await this.#unplayable(gop, signal));
-      const [init, bytes] = await this.#fetch(gop, signal);
+      const sink = await this.#begin(gop, ms, signal);
       if (signal.aborted) return;
-      const sink = this.#prepare(ms);
-      await sink.clear();
-      [this.#ahead, this.#cursor, this.stream] = [[], gop.start, stream];
-      await this.#append(gop, init, bytes, signal);
-      if (signal.aborted) return;
+      if (!sink) return void (await this.#show(gop.end, signal, true));
       sink.video.currentTime = sink.toS(Math.max(ms, gop.start)) + 0.002;
-      this.#tell('stream', { stream, config: gop.config });
+      this.#tell('stream', { stream: gop.stream, config: gop.config });
     }
     this.video.playbackRate = this.rate;
     if (this.wants) this.video.play().catch(() => undefined);
@@ -158,6 +154,32 @@ export class ReviewPlayer extends EventTarget {
     this.#failures = 0;
     this.#tell('well');
     this.#tell('frame', { took: performance.now() - began });
+  }
+
+  /**
+   * Puts the first group into the buffer, alone.
+   * @param {import('./gop-index.js').Gop} gop @param {number} ms @param {AbortSignal} signal
+   * @returns {Promise<MseSink|null>} null = this group cannot be had, the next one may
+   */
+  async #begin(gop, ms, signal) {
+    try {
+      const [init, bytes] = await this.#fetch(gop, signal);
+      const sink = this.#prepare(ms);
+      if (signal.aborted) return sink;
+      await sink.clear();
+      [this.#ahead, this.#cursor, this.stream] = [[], gop.start, gop.stream];
+      await this.#append(gop, init, bytes, signal);
+      return sink;
+    } catch (error) {
+      if (!this.#isHole(error)) throw error;
+      return null;
+    }
+  }
+
+  /** One broken or deleted group is a hole in the day, not the end of it. @param {unknown} error */
+  #isHole(error) {
+    this.#holes += 1;
+    return ['gone', 'corrupt'].includes(kindOf(error)) && this.#holes <= MAX_HOLES;
   }
 
   /** @param {string} stream @param {number} ms @param {AbortSignal} signal */
@@ -256,9 +278,7 @@ export class ReviewPlayer extends EventTarget {
       if (!signal.aborted) await this.#append(gop, init, bytes, signal);
       this.#holes = this.#failures = 0;
     } catch (error) {
-      // One broken or deleted group is a hole in the day, not the end of it.
-      if (!['gone', 'corrupt'].includes(kindOf(error)) || this.#holes >= MAX_HOLES) throw error;
-      this.#holes += 1;
+      if (!this.#isHole(error)) throw error;
       this.#cursor = gop.end;
     }
   }

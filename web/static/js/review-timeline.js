@@ -80,7 +80,10 @@ export class ReviewTimeline extends EventTarget {
     this.why.textContent = gap ? t('review.gap.here', { cause: causeWords(gap.cause) }) : this.facts.recordedAt(at.ms) ? '' : t('review.none_here');
     this.why.hidden = !this.why.textContent;
     if (this.facts.recordedAt(at.ms)) this.thumbs.want(at.ms, this.#grain(at.bar));
-    else this.picture.hidden = true;
+    else {
+      this.picture.hidden = true;
+      this.thumbs.drop();
+    }
   }
 
   /** @param {TimeBar} bar @returns {number} places nearer to each other than this look the same (ms) */
@@ -171,7 +174,7 @@ export class ReviewTimeline extends EventTarget {
     const gap = this.facts.gapAt(this.#position);
     const said = spoken(this.#position) + (gap ? `, ${t('review.gap.here', { cause: causeWords(gap.cause) })}` : '');
     for (const bar of [this.day, this.near]) {
-      bar.root.setAttribute('aria-valuenow', String(Math.round((this.#position - this.facts.start) / 1000)));
+      bar.root.setAttribute('aria-valuenow', String(Math.floor((this.#position - this.facts.start) / 1000)));
       bar.root.setAttribute('aria-valuetext', said);
     }
   }

@@ -1,5 +1,5 @@
 // The review page of one camera: puts player, timeline, calendar, span and states together. Invariants: the address
-// names the instant that is looked at; every 10 s the box is asked again, so that a right that went takes the picture
+// names the instant that is looked at; every 5 s the box is asked again, so that a right that went takes the picture
 // with it even while nothing plays; no failure is the end.
 
 import { listen } from './api.js';
@@ -21,7 +21,8 @@ import { mountSpanActions } from './span-actions.js';
 import { SpanSelect } from './span-select.js';
 import { dayName, dayOf, dayStart, exactly } from './zone-day.js';
 
-const EVERY_MS = 10000;
+const EVERY_MS = 5000;
+const WHOLE_EVERY = 24;
 const TWO_MINUTES_MS = 120000;
 /** This near to now, what plays is the newest there is. */
 const NEWEST_MS = 15000;
@@ -67,6 +68,26 @@ async function learn(ms) {
     if (!facts.holds.length) facts.holds = await api.holds();
     if (signal.aborted) return;
     timeline.know(facts);
+    list(facts);
+    if (!plate.kind && player.stream) timeline.film.fill(facts);
+  } catch (error) {
+    const kind = kindOf(error);
+    if (kind === 'denied' || kind === 'signin' || kind === 'gone') trouble({ kind, error }, true);
+  }
+}
+
+/** Asks what is new, in few bytes; the answer to a page that plays nothing also says that it still may. @param {number} turn */
+async function look(turn) {
+  const { facts } = timeline;
+  if (document.hidden) return;
+  if (!facts.known || turn % WHOLE_EVERY === 0) return void (await learn(player.position));
+  const to = Math.min(facts.end, now());
+  const from = Math.max(facts.start, to - TWO_MINUTES_MS, Math.min(facts.newest ?? to, to - EVERY_MS));
+  try {
+    const answer = await api.timeline(Math.max(facts.start, from), to, stream);
+    if (timeline.facts !== facts) return;
+    facts.extend(answer);
+    timeline.paint();
     list(facts);
     if (!plate.kind && player.stream) timeline.film.fill(facts);
   } catch (error) {
@@ -139,10 +160,10 @@ function onTime() {
   const newest = now() - at < NEWEST_MS;
   part('to-live').classList.toggle('p', newest);
   put('mode-words', t(newest ? 'review.newest' : 'nav.review'));
-  const time = performance.now();
-  if (time - addressed < ADDRESS_MS) return;
-  addressed = time;
-  history.replaceState(null, '', `?luc=${Math.round(at)}`);
+  addressed ||= setTimeout(() => {
+    addressed = 0;
+    history.replaceState(null, '', `?luc=${Math.round(player.position)}`);
+  }, ADDRESS_MS);
 }
 
 /** @param {boolean} wants */
@@ -222,7 +243,8 @@ listenKeys([part('stage'), part('day-bar'), part('near-bar')], {
   zoom: (by) => timeline.zoomBy(by),
 });
 listen('/api/events', { cameras: (state) => setNow(state.now_ms), signed_out: () => location.assign('/vao') });
-setInterval(() => !document.hidden && learn(player.position), EVERY_MS);
+let looks = 0;
+setInterval(() => look((looks += 1)), EVERY_MS);
 addEventListener('pagehide', () => api.close());
 /** @type {any} */ (part('stage')).stats = () => player.stats();
 player.wants = true;
