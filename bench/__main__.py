@@ -23,6 +23,7 @@ BENCHES = {
     "ingest": "taking main and sub from 8, 16 and 32 cameras: our engine, the second engine, ffmpeg",
     "start": "32 simulated cameras from nothing to streaming",
     "index": "inserting and seeking in the index of a volume, beside bare SQLite",
+    "review": "from a click on the day bar to the first recorded picture, beside a plain <video>",
     "live": "viewers of one camera: our data plane beside aiortc's MediaRelay",
     "upstream": "events into a hub: batches beside one event per request",
 }

@@ -63,6 +63,7 @@ def test_random_instants_show_the_picture_of_that_instant(review: ReviewSite) ->
         page = review.review(day + 8 * HOUR_MS)
         ready(page)
         play(page, False)
+        at_ms = 0
         for _ in range(5):
             click_bar(page, "#day-bar", dice.uniform(0.01, 0.42 if day == MIDNIGHT_MS else 0.99))
             at_ms = position(page)

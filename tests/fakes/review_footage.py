@@ -87,6 +87,18 @@ class Footage:
     changes_ms: int | None = None
     """From here on, pictures have another size: a second config."""
     codec: Codec = Codec.H264
+    loop: tuple[CodecConfig, tuple[bytes, ...]] | None = None
+    """Fragments of two seconds to go round instead of the drawn numbers."""
+
+    def made(self, at_ms: int) -> tuple[CodecConfig, tuple[bytes, ...]]:
+        """What decodes the pictures of an instant, and all fragments they are taken from."""
+        _, (width, height) = self.size_at(at_ms)
+        return self.loop or gops(width, height, self.codec)
+
+    def fragment_at(self, at_ms: int) -> bytes:
+        """The fragment of an instant, at time 0."""
+        fragments = self.made(at_ms)[1]
+        return fragments[self.code_at(at_ms) % len(fragments)]
 
     def size_at(self, at_ms: int) -> tuple[int, tuple[int, int]]:
         """The config's number and size at an instant."""
@@ -116,30 +128,26 @@ class Footage:
 
     def gop(self, start_ms: int) -> bytes:
         """The fragment of a group, at its true time."""
-        _, (width, height) = self.size_at(start_ms)
-        data = gops(width, height, self.codec)[1][self.code_at(start_ms) if self.codec is Codec.H264 else 0]
-        head, rest = rebase(data, start_ms // GOP_MS, start_ms * TICKS_PER_MS)
+        head, rest = rebase(self.fragment_at(start_ms), start_ms // GOP_MS, start_ms * TICKS_PER_MS)
         return head + bytes(rest)
 
     def init(self, config: int) -> bytes:
         """The init segment of a config."""
-        width, height = (self.width, self.height) if config == 1 else self.size_at(self.newest_ms)[1]
-        return init_segment(gops(width, height, self.codec)[0])
+        return init_segment(self.made(self.start_ms if config == 1 else self.newest_ms)[0])
 
     def mime(self, config: int) -> str:
         """What a browser is asked whether it can play."""
         if self.codec is not Codec.H264:
             return 'video/mp4; codecs="hvc1.9.9.L999.B0"'
-        width, height = (self.width, self.height) if config == 1 else self.size_at(self.newest_ms)[1]
-        return f'video/mp4; codecs="avc1.{gops(width, height)[0].sps[1:4].hex()}"'
+        sps = self.made(self.start_ms if config == 1 else self.newest_ms)[0].sps
+        return f'video/mp4; codecs="avc1.{sps[1:4].hex()}"'
 
     def segment(self, start_ms: int) -> list[list[int]]:
         """The groups of one minute: start, duration, offset, size, key."""
         found, offset = [], 0
         for at_ms in range(start_ms, start_ms + SEGMENT_MS, GOP_MS):
             if self.recorded(at_ms):
-                _, (width, height) = self.size_at(at_ms)
-                size = len(gops(width, height, self.codec)[1][self.code_at(at_ms) if self.codec is Codec.H264 else 0])
+                size = len(self.fragment_at(at_ms))
                 found.append([at_ms, GOP_MS, offset, size, 1])
                 offset += size
         return found

@@ -338,7 +338,7 @@ export class ReviewPlayer extends EventTarget {
   #reconsider() {
     clearTimeout(this.#settling);
     this.#settling = setTimeout(() => {
-      if (this.#sink && this.stream && !this.video.seeking && this.#choose() !== this.stream) this.#start(true);
+      if (this.#sink && this.stream && !document.hidden && !this.video.seeking && this.#choose() !== this.stream) this.#start(true);
     }, SETTLE_MS);
   }
 

@@ -119,7 +119,7 @@ export class ReviewTimeline extends EventTarget {
   paint() {
     this.day.paint(this.facts);
     if (this.level !== 'day') this.near.paint(this.facts);
-    const every = this.root.clientWidth < 500 ? 4 : 2;
+    const every = this.root.clientWidth < 310 ? 6 : this.root.clientWidth < 500 ? 4 : 2;
     const marks = Array.from({ length: 24 / every + 1 }, (_, n) => this.facts.start + ((this.facts.end - this.facts.start) * n * every) / 24);
     this.day.label(marks, (ms) => (ms >= this.facts.end ? LAST_HOUR : ms === this.facts.start ? FIRST_HOUR : clock(ms)));
     this.#frame();

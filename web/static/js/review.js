@@ -245,6 +245,11 @@ listenKeys([part('stage'), part('day-bar'), part('near-bar')], {
 listen('/api/events', { cameras: (state) => setNow(state.now_ms), signed_out: () => location.assign('/vao') });
 let looks = 0;
 setInterval(() => look((looks += 1)), EVERY_MS);
+let resume = false;
+document.addEventListener('visibilitychange', () => {
+  if (document.hidden) resume = player.wants;
+  if (resume) player.play(!document.hidden);
+});
 addEventListener('pagehide', () => api.close());
 /** @type {any} */ (part('stage')).stats = () => player.stats();
 player.wants = true;
