@@ -32,8 +32,13 @@ from tests.browser.review_fixtures import (
     wait_for_code,
 )
 from tests.fakes.review_footage import FPS, GOP_MS
+from tests.fakes.web_services import MAM, PRINCIPAL
 
 pytestmark = pytest.mark.browser
+FLIP = """hidden => {
+  Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});
+  document.dispatchEvent(new Event('visibilitychange'));
+}"""
 MORNING_MS = MIDNIGHT_MS + 8 * HOUR_MS
 
 
@@ -207,6 +212,36 @@ def test_main_that_cannot_be_played_is_replaced_by_sub_and_that_is_said(review: 
     expect(page.locator("#note")).to_contain_text("Luồng chính là H.265")
     assert shown(page)["width"] == SMALL[0]
     expect(page.locator("#quality")).to_have_text("Luồng phụ 320×180")
+
+
+def test_a_browser_that_cannot_be_fed_plays_the_list_of_the_hour(review: ReviewSite) -> None:
+    """Without Media Source Extensions the page hands over the box's list; the time shown counts its gap."""
+    page = review.visit("/static/none", PRINCIPAL)
+    page.add_init_script("delete globalThis.MediaSource; delete globalThis.ManagedMediaSource;")
+    page.goto(review.url + f"/xem-lai/{MAM}?luc={POWER_GAP[1] + MINUTE_MS}")
+    ready(page)
+    assert ".m3u8" in page.evaluate("document.getElementById('video').src")
+    play(page, False)
+    page.wait_for_timeout(300)
+    at_ms = position(page)
+    assert at_ms >= POWER_GAP[1] + MINUTE_MS - GOP_MS
+    wait_for_code(page, code_of(at_ms - GOP_MS), code_of(at_ms), code_of(at_ms + GOP_MS))
+    review.footage.refused = True
+    expect(page.locator("#plate")).to_contain_text("Không có quyền")
+
+
+def test_a_hidden_page_fetches_nothing(review: ReviewSite) -> None:
+    """Nobody looks: playing stops, and goes on when the page is seen again."""
+    page = review.review(MORNING_MS)
+    ready(page)
+    page.evaluate(FLIP, True)
+    page.wait_for_timeout(600)
+    asked = review.footage.count("media")
+    page.wait_for_timeout(2500)
+    assert review.footage.count("media") - asked <= 1
+    page.evaluate(FLIP, False)
+    at_ms = position(page)
+    page.wait_for_function("at => document.getElementById('stage').stats().position > at + 500", arg=at_ms)
 
 
 def test_neither_stream_can_be_played(review: ReviewSite) -> None:

@@ -56,6 +56,7 @@ class ReviewApi:
         router.get(grant + "/thumb.jpg")(self.thumb)
         router.get(grant + "/{stream}/init-{config}.mp4")(self.init)
         router.get(grant + "/{stream}/{name}.m4s")(self.media)
+        router.get(grant + "/{stream}/{hour}.m3u8")(self.list_of_hour)
         app.router.routes[0:0] = router.routes
         return app
 
@@ -161,16 +162,32 @@ class ReviewApi:
         start = int(name.partition("-")[0])
         self._granted(playback, start, start + 1)
         rows = self.streams[stream].segment(start)
-        found = re.fullmatch(r"bytes=(\d{1,12})-(\d{1,12})", request.headers["range"])
-        assert found is not None
-        first, last = int(found[1]), int(found[2])
-        wanted = [row for row in rows if first <= row[2] < last]
-        assert (wanted[0][2], wanted[-1][2] + wanted[-1][3]) == (first, last + 1), "not whole groups"
+        total = rows[-1][2] + rows[-1][3]
+        found = re.fullmatch(r"bytes=(\d{1,12})-(\d{0,12})", request.headers["range"])
+        if found is None:
+            raise BadInput("one range")
+        first, last = int(found[1]), int(found[2] or total - 1)
+        wanted = [row for row in rows if row[2] <= last and row[2] + row[3] > first]
         if any(row[0] in self.torn for row in wanted):
             raise SegmentCorrupt("bad tag")
         data = b"".join(self.streams[stream].gop(row[0]) for row in wanted)
-        headers = {"Content-Range": f"bytes {first}-{last}/{rows[-1][2] + rows[-1][3]}"}
-        return Response(data, 206, headers, "video/mp4")
+        begins = wanted[0][2]
+        headers = {"Content-Range": f"bytes {first}-{last}/{total}"}
+        return Response(data[first - begins : last + 1 - begins], 206, headers, "video/mp4")
+
+    async def list_of_hour(self, camera: str, playback: str, stream: str, hour: int, caller: Viewer) -> Response:
+        """One hour for a player of its own (RFC 8216), a byte range for each group."""
+        self.asked.append("list")
+        self._granted(playback, hour, hour + 1)
+        footage = self.streams[stream]
+        lines = ["#EXTM3U", "#EXT-X-VERSION:7", "#EXT-X-TARGETDURATION:2", "#EXT-X-PLAYLIST-TYPE:VOD"]
+        lines.append('#EXT-X-MAP:URI="init-1.mp4"')
+        for start in range(hour, hour + WINDOW_MS, SEGMENT_MS):
+            for at_ms, length_ms, offset, size, _ in footage.segment(start):
+                when = dt.datetime.fromtimestamp(at_ms / 1000, dt.UTC).isoformat(timespec="milliseconds")
+                lines += [f"#EXT-X-PROGRAM-DATE-TIME:{when}", f"#EXTINF:{length_ms / 1000},"]
+                lines += [f"#EXT-X-BYTERANGE:{size}@{offset}", f"{start}-1.m4s"]
+        return Response("\n".join([*lines, "#EXT-X-ENDLIST", ""]), media_type="application/vnd.apple.mpegurl")
 
     async def thumb(self, camera: str, playback: str, caller: Viewer, request: Request, at: int) -> Response:
         """A small picture by time."""

@@ -19,6 +19,8 @@ const LOOK_MS = 120;
 const WORTH_SAYING_MS = 1500;
 const SETTLE_MS = 400;
 const MAX_HOLES = 5;
+/** A place this near the end of a group may lie behind its last picture (s). */
+const EDGE_S = 0.02;
 
 /** @param {number} ms @param {AbortSignal} signal */
 const pause = (ms, signal) => new Promise((resolve) => {
@@ -37,6 +39,7 @@ export class ReviewPlayer extends EventTarget {
   #frameS = 1 / 15;
   #mediaS = 0;
   #settling = 0;
+  /** Between the wish for an instant and its picture: the element's time means nothing. */ #placing = true;
   #inits = new Map();
   #lacking = new Set();
   position = 0;
@@ -92,6 +95,7 @@ export class ReviewPlayer extends EventTarget {
   async #start(fresh = false) {
     this.#abort.abort();
     this.#abort = new AbortController();
+    this.#placing = true;
     const { signal } = this.#abort;
     try {
       await this.#show(this.position, signal, fresh);
@@ -132,8 +136,9 @@ export class ReviewPlayer extends EventTarget {
     const began = performance.now();
     const stream = this.#choose();
     const same = stream === this.stream && !fresh;
-    if (same && this.#sink?.around(this.#sink.toS(ms))) {
-      this.#sink.video.currentTime = this.#sink.toS(ms) + 0.002;
+    const there = same && this.#sink?.around(this.#sink.toS(ms));
+    if (there && this.#sink) {
+      this.video.currentTime = Math.min(this.#sink.toS(ms) + 0.002, there[1] - EDGE_S);
     } else {
       const gop = await this.#find(stream, ms, signal);
       if (!gop || signal.aborted) return;
@@ -141,19 +146,24 @@ export class ReviewPlayer extends EventTarget {
       const sink = await this.#begin(gop, ms, signal);
       if (signal.aborted) return;
       if (!sink) return void (await this.#show(gop.end, signal, true));
-      sink.video.currentTime = sink.toS(Math.max(ms, gop.start)) + 0.002;
+      this.video.currentTime = Math.min(sink.toS(Math.max(ms, gop.start)) + 0.002, sink.toS(gop.end) - EDGE_S);
       this.#tell('stream', { stream: gop.stream, config: gop.config });
     }
     this.video.playbackRate = this.rate;
     if (this.wants) this.video.play().catch(() => undefined);
-    await new Promise((resolve) => {
-      this.video.addEventListener('seeked', resolve, { once: true });
-      signal.addEventListener('abort', resolve, { once: true });
-    });
-    if (signal.aborted) return;
-    this.#failures = 0;
-    this.#tell('well');
-    this.#tell('frame', { took: performance.now() - began });
+    this.#arrive(signal, began);
+  }
+
+  /** Tells when the picture stands there; meanwhile more is fetched, which a place near a group's end waits for.
+   * @param {AbortSignal} signal @param {number} began */
+  #arrive(signal, began) {
+    this.video.addEventListener('seeked', () => {
+      if (signal.aborted) return;
+      this.#failures = 0;
+      this.#placing = false;
+      this.#tell('well');
+      this.#tell('frame', { took: performance.now() - began });
+    }, { once: true, signal });
   }
 
   /**
@@ -286,7 +296,7 @@ export class ReviewPlayer extends EventTarget {
   /** Follows what is played and leaps over what is missing. @param {boolean} waiting */
   #tick(waiting) {
     const sink = this.#sink;
-    if (!sink || this.video.seeking || !this.video.readyState) return;
+    if (!sink || this.#placing || this.video.seeking || !this.video.readyState) return;
     const at = this.video.currentTime;
     if (this.wants) {
       this.position = sink.toMs(at);

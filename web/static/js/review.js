@@ -35,7 +35,7 @@ const video = /** @type {HTMLVideoElement} */ (part('video'));
 const scrubbed = /** @type {HTMLImageElement} */ (part('scrubbed'));
 const first = page.at ?? now() - TWO_MINUTES_MS;
 const timeline = new ReviewTimeline(part('timeline'), api, first);
-const player = feedable() ? new ReviewPlayer(video, api, () => timeline.facts) : new ListPlayer(video, api);
+const player = feedable() ? new ReviewPlayer(video, api, () => timeline.facts) : new ListPlayer(video, api, () => timeline.facts);
 const plate = new ReviewPlate(part('plate'), part('note'), () => restart());
 const calendar = new ReviewCalendar(part('calendar'), /** @type {HTMLButtonElement} */ (part('day-name')), api);
 const span = new SpanSelect(part('span'), timeline.near, () => [timeline.facts.start, Math.min(timeline.facts.end, now())]);
