@@ -166,6 +166,12 @@ function onTime() {
   }, ADDRESS_MS);
 }
 
+/** @param {[number, number]} span @returns {string} about how much the main stream takes there; nothing until it was read */
+function sizeOf([from, to]) {
+  const pace = player instanceof ReviewPlayer ? player.indexes.main.pace : 0;
+  return pace ? ` · ${t('review.span.size', { n: Math.max(1, Math.round((pace * (to - from)) / 1e9)) })}` : '';
+}
+
 /** @param {boolean} wants */
 function drawPlay(wants) {
   const says = t(wants ? 'review.pause' : 'review.play');
@@ -211,7 +217,7 @@ span.addEventListener('change', () => {
   timeline.choose(span.span);
   part('span-off').hidden = part('span-actions').hidden = !span.span;
   part('span-hint').hidden = part('span-here').hidden = Boolean(span.span);
-  put('span-length', span.span ? span.length : '');
+  put('span-length', span.span ? span.length + sizeOf(span.span) : '');
   put('span-em', span.span ? span.length : '');
   const [from_ms, to_ms] = span.span ?? [0, 0];
   if (span.span) mountSpanActions(part('span-actions'), { camera: page.camera, from_ms, to_ms });
