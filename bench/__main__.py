@@ -28,6 +28,7 @@ BENCHES = {
     "retention": "planning what must go, each minute, beside a query without rules and holds",
     "rebuild": "making the index of a volume anew from its files, beside bare reading",
     "playback": "finding an instant in a month of footage, and fetching its GOP",
+    "review": "from a click on the day bar to the first recorded picture, beside a plain <video>",
     "live": "viewers of one camera: our data plane beside aiortc's MediaRelay",
     "upstream": "events into a hub: batches beside one event per request",
 }

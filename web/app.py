@@ -14,7 +14,17 @@ from starlette.responses import JSONResponse, Response
 
 from gateway.core.errors import BadInput, NotFound, VuonError
 from gateway.core.log import get_logger
-from web import api_cameras, api_events, api_live, api_playback, pages_guardian, pages_keys, pages_public, pages_staff
+from web import (
+    api_cameras,
+    api_events,
+    api_live,
+    api_playback,
+    pages_guardian,
+    pages_keys,
+    pages_public,
+    pages_review,
+    pages_staff,
+)
 from web.board import StatusBoard
 from web.guards import SignInNeededError
 from web.headers import Shield, add_headers
@@ -24,6 +34,7 @@ from web.services import Services
 ROUTERS = (
     pages_public.router,
     pages_staff.router,
+    pages_review.router,
     pages_guardian.router,
     pages_keys.router,
     api_cameras.router,

@@ -12,10 +12,11 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from gateway.core.model import STAFF_ROLES, Action, ObjectKind, ObjectRef, Role
+from gateway.core.model import STAFF_ROLES, Action, ObjectKind, ObjectRef, PublicId, Role
 from web.api_cameras import camera_facts, grid_state
 from web.guards import SOMEBODY, Right
 from web.i18n import Words
+from web.pages_review import REVIEWERS
 from web.problems import words_of
 from web.render import render
 from web.services import Caller
@@ -61,4 +62,8 @@ async def camera_page(
     """Show one camera live with the facts of its recording."""
     words = words_of(request)
     facts = await camera_facts(request, caller, camera)
-    return render(request, words, "camera.html", facts=facts, **_shell(caller, words, "live"))
+    recorded = services_of(request).rights.decide(
+        caller, Action.PLAYBACK, ObjectRef(ObjectKind.CAMERA, PublicId(camera))
+    )
+    may_review = caller.role in REVIEWERS and recorded.allowed
+    return render(request, words, "camera.html", facts=facts, may_review=may_review, **_shell(caller, words, "live"))

@@ -63,6 +63,8 @@ def test_every_text_that_is_asked_for_exists() -> None:
 def test_keys_that_are_put_together_exist() -> None:
     """Keys with a variable part have a text for every value it can take."""
     from gateway.access.facts import BlockKind
+    from gateway.core.model import StreamRole
+    from recorder.gaps import GapCause
     from web.views import SCREENS, TROUBLE_ORDER
 
     made = {f"cam.{kind}.{trouble}" for kind in ("trouble", "note", "state") for trouble in TROUBLE_ORDER}
@@ -70,6 +72,11 @@ def test_keys_that_are_put_together_exist() -> None:
     titled = {screen for screen in SCREENS.values() if screen != "holiday"} | {"offline"}
     made |= {f"screen.{screen}" for screen in titled}
     made |= {f"screen.{screen}.more" for screen in titled - {"nap", "offline"}}
+    made |= {f"reason.gap.{cause}" for cause in GapCause} | {f"review.wd.{day}" for day in range(7)}
+    made |= {f"review.zoom.{level}" for level in ("day", "hour", "near")}
+    made |= {f"review.stream.{stream}" for stream in StreamRole}
+    states = ("empty", "denied", "locked", "disk", "server", "gone", "codec", "corrupt")
+    made |= {f"review.state.{state}{more}" for state in states for more in ("", ".more")}
     assert made - set(texts("vi").texts) == set()
 
 

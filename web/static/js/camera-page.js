@@ -7,6 +7,7 @@ import './clock.js';
 import './live-view.js';
 
 const EVERY_MS = 4000;
+const REVIEW_MS = 120000;
 const LOST = ['down', 'login_refused', 'frozen', 'silent', 'swapped'];
 let trouble = 'ok';
 const number = new Intl.NumberFormat(document.documentElement.lang, { maximumFractionDigits: 1 });
@@ -91,6 +92,12 @@ async function again() {
   }
 }
 
+for (const name of ['pointerdown', 'focus']) {
+  document.getElementById('review')?.addEventListener(name, (event) => {
+    const link = /** @type {HTMLAnchorElement} */ (event.currentTarget);
+    link.href = `${link.pathname}?luc=${Math.round(now() - REVIEW_MS)}`;
+  });
+}
 document.getElementById('full')?.addEventListener('click', () => stage.requestFullscreen());
 document.addEventListener('live-signed-out', () => location.assign('/vao'), { once: true });
 show(pageData('facts-data'));
