@@ -29,6 +29,8 @@ from recorder.cameraevents import CameraEvents, Listen
 from recorder.cameras import Cameras
 from recorder.cleaner import AgeGate, Cleaner
 from recorder.discovery import Discovery
+from recorder.exportbook import ExportBook
+from recorder.exportjob import ExportJobs
 from recorder.feedserver import FeedServer
 from recorder.finder import Finder, FindRule
 from recorder.gaps import GapCause, GapLedger
@@ -42,6 +44,7 @@ from recorder.service_activate import ActivateService, Activator
 from recorder.service_cameras import CameraService, Learn
 from recorder.service_discovery import DiscoveryService
 from recorder.service_doctor import Doctor, DoctorService
+from recorder.service_export import ExportService
 from recorder.service_footage import FootageService, OpenTicket
 from recorder.service_holds import HoldService
 from recorder.service_settings import SettingsService
@@ -98,6 +101,8 @@ class Parts:
     """The book of settings on cameras and who speaks to them; None: their calls are not offered."""
     doctor: Doctor | None = None
     """Judges cameras; None: the doctor's calls are unknown."""
+    exports: ExportBook | None = None
+    """The book of copies; None: their calls are not offered."""
     lan: Callable[[], dict[str, Any]] | None = None
     """What the box serves on the cameras' network, for the status."""
 
@@ -113,6 +118,9 @@ class Recorder:
         self._gate = gate
         self.cleaner = Cleaner(parts.store.slots, self._rules, self._holds, gate, parts.clock)
         self.holds = HoldBook(parts.db, parts.store.slots, parts.clock, self.cleaner.deleting)
+        self.exports: ExportJobs | None = None
+        if parts.exports is not None:
+            self.exports = ExportJobs(parts.db, parts.exports, parts.registry, parts.store, parts.clock)
         self._stack = contextlib.AsyncExitStack()
         self._started_ms, self._died_of = 0, GapCause.RECORDER_RESTART
         self._late: set[Stream] = set()
@@ -124,6 +132,8 @@ class Recorder:
             stack.push_async_callback(self._tell_losses, everything=True)  # when the disks took their last picture
             await stack.enter_async_context(parts.store.opened())
             await self._account()
+            if self.exports is not None:
+                stack.push_async_callback(self.exports.close)  # its threads read from the disks
             tasks = await stack.enter_async_context(anyio.create_task_group())
             stack.callback(tasks.cancel_scope.cancel)
             await stack.enter_async_context(self.cameras)
@@ -131,6 +141,8 @@ class Recorder:
                 tasks.start_soon(self._supervised, "vision", parts.vision.run)
             tasks.start_soon(self._supervised, "volumes", self._look_at_disks)
             tasks.start_soon(self._supervised, "cleaner", self.cleaner.run)
+            if self.exports is not None:
+                tasks.start_soon(self._supervised, "exports", self.exports.run)
             tasks.start_soon(self._supervised, "losses", self._keep_telling)
             tasks.start_soon(self._supervised, "journal", self._trim)
             finder = Finder(self.cameras, self.finding.quietly, parts.clock, parts.tools.jitter, settings.find)
@@ -192,7 +204,7 @@ class Recorder:
             zone=settings.zone,
             beside=lambda: {"daemon": parts.daemon(), "lan": parts.lan() if parts.lan is not None else None},
         )
-        holds = HoldService(parts.registry, self.holds)
+        holds = HoldService(parts.registry, self.holds, self.exports)
         told = {
             **cameras.handlers(),
             **activate.handlers(),
@@ -201,6 +213,10 @@ class Recorder:
             **holds.handlers(),
             **status.handlers(),
         }
+        if parts.exports is not None and self.exports is not None:
+            told |= ExportService(
+                parts.registry, parts.store, self.exports, parts.exports, self.holds, parts.open_ticket
+            ).handlers()
         if parts.settings is not None:
             told |= SettingsService(self.cameras, parts.registry, *parts.settings).handlers()
         if parts.doctor is not None:

@@ -61,6 +61,8 @@ from gateway.roofs.searching import Searching
 from recorder.adoption import AdoptOrder, Device
 from recorder.budget import StartBudget, knock
 from recorder.camera import Tools
+from recorder.exportbook import MIGRATIONS as EXPORTS
+from recorder.exportbook import ExportBook
 from recorder.finder import FindRule
 from recorder.gaps import GapLedger
 from recorder.identity import Identity
@@ -85,7 +87,7 @@ CLOSE_S = 8.0
 """What a disk gets to take the last pictures: every segment is closed within 10 s of SIGTERM."""
 
 KNOCK_S = 3.0
-DATABASE = (MIGRATIONS, PENDING, LEASES)
+DATABASE = (MIGRATIONS, PENDING, LEASES, EXPORTS)
 """Steps of `cameras.db`, by owner."""
 
 
@@ -334,6 +336,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             activator=Activation(clock, drivers.pool, drivers.searching.found_at),
             pending=PendingLogins(db, seal, clock),
             open_ticket=grants(config, clock),
+            exports=ExportBook(db, seal),
             settings=(SettingBook(db, seal, journal, clock), desk),
             watched=network.fast,
             daemon=DaemonFacts("vuon-recorder", clock).as_dict,

@@ -25,6 +25,7 @@ from recorder.adoption import AdoptOrder, Device
 from recorder.budget import StartBudget
 from recorder.camera import Tools
 from recorder.discovery import FoundCamera
+from recorder.exportbook import ExportBook
 from recorder.host import Witness
 from recorder.losses import Losses
 from recorder.pending import PendingLogins
@@ -172,6 +173,7 @@ def parts_of(box: RecorderBox, own: Books) -> Parts:
         daemon=lambda: {"name": "vuon-recorder"},
         clock=box.clock,
         on_fault=tools.on_fault,
+        exports=ExportBook(own.db, SealKey(b"k" * 32)),
         settings=(SettingBook(own.db, SealKey(b"k" * 32), own.journal, box.clock), box.setter),
     )
 

@@ -16,6 +16,7 @@ from gateway.core.media import AccessUnit
 from gateway.core.model import Login, Secret, StreamId, StreamRole
 from gateway.core.secrets import SealKey
 from recorder.adoption import Device
+from recorder.exportbook import MIGRATIONS as EXPORTS
 from recorder.gaps import GapCause, GapLedger
 from recorder.identity import Identity
 from recorder.journal import Journal
@@ -40,7 +41,7 @@ class Books:
 @asynccontextmanager
 async def books(path: Path, clock: Clock, boot: str = BOOT) -> AsyncIterator[Books]:
     """Open cameras.db in a folder."""
-    async with Database(path / "cameras.db", [MIGRATIONS, PENDING]) as db:
+    async with Database(path / "cameras.db", [MIGRATIONS, PENDING, EXPORTS]) as db:
         journal = Journal(db, clock)
         await journal.load()
         registry = Registry(db, SealKey(b"k" * 32), journal, clock)
