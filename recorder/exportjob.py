@@ -14,6 +14,7 @@ import contextlib
 import json
 import os
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -50,6 +51,16 @@ READERS = 2
 """Downloads at once: a slow browser must not hold more of the box."""
 CHUNK_BYTES = 256 << 10
 NICE = 10
+BYTES_PER_S = 64 << 20
+"""How fast the first pass reads at most: disks have something more important to do."""
+
+Pace = Callable[[int], None]
+"""Called in the working thread after each record with its bytes; may wait."""
+
+
+def gently(count: int) -> None:
+    """Rest after a record, so that reading stays below `BYTES_PER_S`."""
+    time.sleep(count / BYTES_PER_S)
 
 
 class _StoppedError(Exception):
@@ -65,10 +76,12 @@ class Progress:
     done_bytes: int = 0
     began_ns: int = 0
     stop: threading.Event = field(default_factory=threading.Event)
+    pace: Pace = gently
 
     def step(self, count: int) -> None:
-        """Count what was read; raises if the order is to stop."""
+        """Count what is read; raises if the order is to stop."""
         self.done_bytes += count
+        self.pace(count)
         if self.stop.is_set():
             raise _StoppedError
 
@@ -85,7 +98,17 @@ def _low_priority() -> None:
 class ExportJobs:
     """Takes orders, works through them, reads finished ones; event loop only."""
 
-    def __init__(self, db: Database, book: ExportBook, registry: Registry, store: Store, clock: Clock) -> None:
+    def __init__(
+        self,
+        db: Database,
+        book: ExportBook,
+        registry: Registry,
+        store: Store,
+        clock: Clock,
+        *,
+        pace: Pace = gently,
+    ) -> None:
+        self._pace = pace
         self._db, self._book, self._registry, self._store, self._clock = db, book, registry, store, clock
         self._wake = asyncio.Event()
         self._readers = asyncio.Semaphore(READERS)
@@ -197,7 +220,7 @@ class ExportJobs:
             self.progress = None
 
     async def _measure(self, job: Job) -> None:
-        progress = self.progress = Progress(job.id, began_ns=self._clock.mono_ns())
+        progress = self.progress = Progress(job.id, began_ns=self._clock.mono_ns(), pace=self._pace)
         stored = await self._book.sealed(job.id, "plan")
         plan = decode_plan(stored) if stored is not None else await self._plan(job)
         if stored is None:
@@ -226,7 +249,6 @@ class ExportJobs:
                 "camera": {"id": job.camera_id, "name": job.camera_name},
                 "asked": {"from_ms": job.start_ms, "to_ms": job.end_ms},
                 "hold": job.hold,
-                "ordered_ms": job.queued_ms,
                 "software": f"vuon {__version__}",
                 "streams": {str(int(stream)): role.value for role, stream in streams.items()},
                 "ledger": [

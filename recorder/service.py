@@ -30,7 +30,7 @@ from recorder.cameras import Cameras
 from recorder.cleaner import AgeGate, Cleaner
 from recorder.discovery import Discovery
 from recorder.exportbook import ExportBook
-from recorder.exportjob import ExportJobs
+from recorder.exportjob import ExportJobs, Pace, gently
 from recorder.feedserver import FeedServer
 from recorder.finder import Finder, FindRule
 from recorder.gaps import GapCause, GapLedger
@@ -103,6 +103,8 @@ class Parts:
     """Judges cameras; None: the doctor's calls are unknown."""
     exports: ExportBook | None = None
     """The book of copies; None: their calls are not offered."""
+    export_pace: Pace = gently
+    """How copies rest between records."""
     lan: Callable[[], dict[str, Any]] | None = None
     """What the box serves on the cameras' network, for the status."""
 
@@ -120,7 +122,8 @@ class Recorder:
         self.holds = HoldBook(parts.db, parts.store.slots, parts.clock, self.cleaner.deleting)
         self.exports: ExportJobs | None = None
         if parts.exports is not None:
-            self.exports = ExportJobs(parts.db, parts.exports, parts.registry, parts.store, parts.clock)
+            own = (parts.db, parts.exports, parts.registry, parts.store, parts.clock)
+            self.exports = ExportJobs(*own, pace=parts.export_pace)
         self._stack = contextlib.AsyncExitStack()
         self._started_ms, self._died_of = 0, GapCause.RECORDER_RESTART
         self._late: set[Stream] = set()

@@ -26,6 +26,7 @@ from recorder.budget import StartBudget
 from recorder.camera import Tools
 from recorder.discovery import FoundCamera
 from recorder.exportbook import ExportBook
+from recorder.exportjob import Pace, gently
 from recorder.host import Witness
 from recorder.losses import Losses
 from recorder.pending import PendingLogins
@@ -70,6 +71,8 @@ class RecorderBox:
         self.witness: Witness | None = None
         """Set before the recorder starts: says who answers at a camera's address."""
         self.setter = FakeSetter()
+        self.pace: Pace = gently
+        """Set before the recorder starts: how copies rest between records."""
         self._shown = 0
 
     @property
@@ -173,6 +176,7 @@ def parts_of(box: RecorderBox, own: Books) -> Parts:
         daemon=lambda: {"name": "vuon-recorder"},
         clock=box.clock,
         on_fault=tools.on_fault,
+        export_pace=box.pace,
         exports=ExportBook(own.db, SealKey(b"k" * 32)),
         settings=(SettingBook(own.db, SealKey(b"k" * 32), own.journal, box.clock), box.setter),
     )
