@@ -14,7 +14,17 @@ from starlette.responses import JSONResponse, Response
 
 from gateway.core.errors import BadInput, NotFound, VuonError
 from gateway.core.log import get_logger
-from web import api_cameras, api_events, api_live, pages_guardian, pages_public, pages_staff
+from web import (
+    api_cameras,
+    api_events,
+    api_exports,
+    api_holds,
+    api_live,
+    pages_exports,
+    pages_guardian,
+    pages_public,
+    pages_staff,
+)
 from web.board import StatusBoard
 from web.guards import SignInNeededError
 from web.headers import Shield, add_headers
@@ -25,8 +35,11 @@ ROUTERS = (
     pages_public.router,
     pages_staff.router,
     pages_guardian.router,
+    pages_exports.router,
     api_cameras.router,
     api_live.router,
+    api_holds.router,
+    api_exports.router,
     api_events.router,
 )
 log = get_logger("web")

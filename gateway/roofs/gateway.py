@@ -24,7 +24,9 @@ from gateway.access.audit import CONSOLE
 from gateway.access.children import Children
 from gateway.access.classes import Classes
 from gateway.access.codes import Codes
+from gateway.access.exports import Exports
 from gateway.access.grants import Grants
+from gateway.access.holds import Holds
 from gateway.access.invitations import Invitations
 from gateway.access.login import Logins
 from gateway.access.people import People
@@ -47,6 +49,7 @@ from gateway.health import store as health
 from gateway.health.tracker import Tracker
 from gateway.live.client import LiveClient
 from gateway.roofs import web_ports
+from gateway.roofs.export_port import Copying, CopyPort, HoldPort
 from gateway.roofs.gateway_control import Desk, handlers
 from gateway.roofs.gateway_loops import Checkpoints, JournalCopy, Keeper, Looks
 from gateway.roofs.http import HttpServer, own_names
@@ -120,6 +123,7 @@ class Access:
     slips: Invitations
     grants: Grants
     names: Names
+    copying: Copying
 
 
 async def access(base: Base) -> Access:
@@ -131,6 +135,9 @@ async def access(base: Base) -> Access:
     names = Names(store, people, children, classes)
     await names.load()
     store.listeners.append(lambda _facts: base.bus.publish(web_ports.FACTS_TOPIC))
+    grants, site = Grants(store, alive=logins.alive), base.config.site
+    facts = {"name": site.name, "zone": site.timezone}
+    copying = Copying(store, Holds(store), Exports(store), grants, base.recorder, base.key, facts)
     return Access(
         people,
         children,
@@ -139,8 +146,9 @@ async def access(base: Base) -> Access:
         logins,
         Codes(store, logins, minutes=settings.code_minutes),
         Invitations(store, logins, days=settings.slip_days),
-        Grants(store, alive=logins.alive),
+        grants,
         names,
+        copying,
     )
 
 
@@ -154,6 +162,8 @@ def web_services(base: Base, parts: Access, opened: OpenGrants, hosts: frozenset
         sharing=web_ports.SharingPort(base.store, parts.sharing),
         changes=web_ports.ChangesPort(base.bus),
         recorder=web_ports.RecorderDoor(base.recorder, base.key, parts.grants.might_see),
+        holds=HoldPort(parts.copying, parts.names),
+        copies=CopyPort(parts.copying, parts.grants, base.recorder, base.key, parts.names),
         clock=base.clock,
         site=SiteFacts(site.name, PublicId("box"), site.timezone, site.language),
         hosts=hosts,
@@ -287,6 +297,7 @@ def _loops(ground: Base, parts: Access, tracker: Tracker, signals: Signals) -> d
         "looks": looks.run,
         "checkpoints": Checkpoints(ground.db, ground.key, ground.clock, signals.wake).run,
         "names": parts.names.run,
+        "copies": parts.copying.run,
         "logins": minutely,
     }
 

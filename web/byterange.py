@@ -1,0 +1,45 @@
+"""One byte range of a download (RFC 9110 §14), strictly.
+
+Owns the parser. Invariant: exactly one range of the form `bytes=a-b`, `bytes=a-` or `bytes=-n`; anything
+else is refused, never guessed. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from gateway.core.errors import BadInput
+
+_ONE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
+
+
+class ByteRange(NamedTuple):
+    """Part of a file: offset and length in bytes."""
+
+    offset: int
+    length: int
+
+
+class NoSuchRangeError(BadInput):
+    """The range is well-formed and lies outside the file: 416."""
+
+
+def parse_range(header: str, size_bytes: int) -> ByteRange:
+    """Return what a Range header asks of a file; BadInput for anything but one range, NoSuchRange outside of it."""
+    match = _ONE.fullmatch(header)
+    if match is None or match[0] == "bytes=-":
+        raise BadInput("one range of bytes, or none", key="range")
+    first, last = match[1], match[2]
+    if not first:
+        length = min(int(last), size_bytes)
+        return _inside(size_bytes - length, size_bytes - 1, size_bytes)
+    if last and int(last) < int(first):
+        raise BadInput("the range runs backwards", key="range")
+    return _inside(int(first), min(int(last), size_bytes - 1) if last else size_bytes - 1, size_bytes)
+
+
+def _inside(first: int, last: int, size_bytes: int) -> ByteRange:
+    if first >= size_bytes or last < first:
+        raise NoSuchRangeError("outside the file", key="range", bytes=size_bytes)
+    return ByteRange(first, last - first + 1)
