@@ -49,6 +49,7 @@ from gateway.health import store as health
 from gateway.health.tracker import Tracker
 from gateway.live.client import LiveClient
 from gateway.roofs import web_ports
+from gateway.roofs.control_holds import HoldCalls
 from gateway.roofs.export_port import Copying, CopyPort, HoldPort
 from gateway.roofs.gateway_control import Desk, handlers
 from gateway.roofs.gateway_loops import Checkpoints, JournalCopy, Keeper, Looks
@@ -261,6 +262,7 @@ def _desk(
         web_url=url,
         code_minutes=ground.config.access.code_minutes,
         slip_days=ground.config.access.slip_days,
+        holds=HoldCalls(parts.copying, parts.names),
         status=lambda: status_of(ground, facts, opened, signals),
         sessions_of=lambda person: sum(watch.grant.person == person for watch in opened.watches()),
     )

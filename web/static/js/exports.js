@@ -110,9 +110,10 @@ function notes(order) {
   if (order.ended_by && order.end_why) lines.push(t('exp.ended_by', { name: order.ended_by, why: order.end_why }));
   if (order.expires_ms && order.file) lines.push(t('exp.until', { date: day(order.expires_ms) }));
   const made = [make('p', 'xs mut', [lines.join(' · ')])];
-  if (order.trouble) {
+  if (order.trouble && (order.state === 'failed' || UNDER_WAY.includes(order.state))) {
     const key = `exp.trouble.${order.trouble}`;
-    made.push(make('p', 'small', [t('exp.waits', { why: has(key) ? t(key) : order.trouble })]));
+    const why = has(key) ? t(key) : order.trouble;
+    made.push(make('p', 'small', [t(order.state === 'failed' ? 'exp.failed_why' : 'exp.waits', { why })]));
   }
   if (order.file) made.push(make('p', 'xs mut num', [t('exp.sum', { sum: order.sha256.match(/.{4}/g).slice(0, 4).join(' ') })]), make('p', 'xs mut', [t('exp.after')]));
   if (order.state === 'asked' && order.mine) made.push(make('p', 'small', [t('exp.mine')]));
