@@ -83,6 +83,7 @@ from recorder.store import Store
 from recorder.vision.client import VisionClient
 from recorder.writer import WriterOptions
 
+log = get_logger("recorder")
 CLOSE_S = 8.0
 """What a disk gets to take the last pictures: every segment is closed within 10 s of SIGTERM."""
 
@@ -291,7 +292,6 @@ def desk_and_doctor(
 @contextlib.asynccontextmanager
 async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]:
     """Run the recorder while entered."""
-    log = get_logger("recorder")
     on_fault = fault_sink(log)
     seal = load_seal_key(config.paths.keys / "recorder-seal.key")
 
