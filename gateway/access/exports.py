@@ -193,7 +193,7 @@ class Exports:
 
     async def rows(self) -> list[OrderRow]:
         """Return the newest orders first, those that ended too."""
-        sql = "SELECT * FROM export_order ORDER BY requested_ms DESC, id LIMIT ?"
+        sql = "SELECT * FROM export_order ORDER BY requested_ms DESC, request_row DESC LIMIT ?"
         rows = await self._store.db.read(lambda conn: conn.execute(sql, (SHOWN,)).fetchall())
         return [self._row(row) for row in rows]
 

@@ -23,8 +23,8 @@ def pace(count: int) -> None:
 
 async def main() -> None:
     """Run a recorder over a folder until killed."""
-    async with recorder_box(Path(sys.argv[1])) as box:
-        box.key, box.pace = KEY, pace
+    async with recorder_box(Path(sys.argv[1]), pace=pace) as box:
+        box.key = KEY
         sys.stdout.write("ready\n")
         sys.stdout.flush()
         await anyio.sleep_forever()

@@ -72,7 +72,7 @@ class RecorderBox:
         """Set before the recorder starts: says who answers at a camera's address."""
         self.setter = FakeSetter()
         self.pace: Pace = gently
-        """Set before the recorder starts: how copies rest between records."""
+        """How copies rest between records."""
         self._shown = 0
 
     @property
@@ -176,7 +176,7 @@ def parts_of(box: RecorderBox, own: Books) -> Parts:
         daemon=lambda: {"name": "vuon-recorder"},
         clock=box.clock,
         on_fault=tools.on_fault,
-        export_pace=box.pace,
+        export_pace=lambda count: box.pace(count),  # noqa: PLW0108 - a test may set another one later
         exports=ExportBook(own.db, SealKey(b"k" * 32)),
         settings=(SettingBook(own.db, SealKey(b"k" * 32), own.journal, box.clock), box.setter),
     )
@@ -187,10 +187,10 @@ async def _nobody(host: str, port: int) -> bool:
 
 
 @asynccontextmanager
-async def recorder_box(root: Path, witness: Witness | None = None) -> AsyncIterator[RecorderBox]:
+async def recorder_box(root: Path, witness: Witness | None = None, pace: Pace = gently) -> AsyncIterator[RecorderBox]:
     """Run a recorder in this process; whatever a part threw away fails the test."""
     box = RecorderBox(root)
-    box.witness = witness
+    box.witness, box.pace = witness, pace
     settings = Settings(
         control_socket=root / "run" / "recorder.sock",
         feed_socket=root / "run" / "feed.sock",

@@ -11,6 +11,7 @@ import threading
 import zipfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -165,7 +166,8 @@ async def test_orders_can_be_repeated_and_cancelled(tmp_path: Path) -> None:
         box.pace = wait
         first = await hold(box, span)
         assert await hold(box, span) == first
-        assert await start(box, span) | {"state": ""} == await start(box, span) | {"state": ""}
+        assert {(await start(box, span))["queued_ms"] for _ in range(2)} == {(await start(box, span))["queued_ms"]}
+        assert len((await box.call("export.list"))["orders"]) == 1
         await asyncio.to_thread(reached.wait, 20)
         working = await order_in(box, "working")
         assert working["done_bytes"] > 0
@@ -203,6 +205,51 @@ async def test_a_span_without_footage_fails_and_says_so(tmp_path: Path) -> None:
         assert (await order_in(box, "failed"))["why"] == "not_found"
 
 
+async def test_a_finished_copy_ends_and_its_hold_goes_on(tmp_path: Path) -> None:
+    """After its days nobody can fetch it, its sealed parts are gone, and the footage stays held by its own term."""
+    async with box_with_footage(tmp_path) as (box, span):
+        await hold(box, span)
+        await start(box, span)
+        await order_in(box, "measured")
+        await sign(box)
+        db = box.books.db
+        await db.write(lambda conn: conn.execute("UPDATE export_job SET expires_ms = 1"))
+        assert box.recorder.exports is not None
+        await box.recorder.exports.round()
+        assert (await order_in(box, "expired"))["expires_ms"] == 1
+        with pytest.raises(NotFound):
+            await box.call("export.size", ticket=ticket(box, span), order=ORDER)
+        rows = await db.read(lambda conn: conn.execute("SELECT plan, manifest, facts FROM export_job").fetchall())
+        assert [tuple(row) for row in rows] == [(None, None, b"")]
+        assert (await db.read(lambda conn: conn.execute("SELECT count(*) FROM export_film").fetchone()))[0] == 0
+        assert [item["hold"] for item in (await box.call("hold.list"))["holds"]] == [HOLD]
+
+
+async def test_an_order_waits_for_a_disk_that_is_away(tmp_path: Path) -> None:
+    """Its plan is made, then the disk goes: the order says why it waits, and is done when the disk is back."""
+    async with box_with_footage(tmp_path) as (box, span):
+        await hold(box, span)
+        slot = box.recorder._parts.store.slots[0]
+        opened = slot.opened
+
+        def unplug(_count: int) -> None:
+            slot.opened = None
+            box.pace = lambda _: None
+
+        box.pace = unplug
+        await start(box, span)
+
+        async def waits() -> bool:
+            (order,) = (await box.call("export.list"))["orders"]
+            return bool(order["state"] == "queued" and order["why"] == "volume_missing")
+
+        await box.until(waits)
+        slot.opened = opened
+        assert box.recorder.exports is not None
+        await box.recorder.exports.round()
+        assert (await order_in(box, "measured"))["why"] == ""
+
+
 async def undisturbed(root: Path, span: dict[str, Any]) -> bytes:
     """The copy as it is when nothing happens."""
     async with recorder_box(root) as box:
@@ -214,23 +261,46 @@ async def undisturbed(root: Path, span: dict[str, Any]) -> bytes:
         return await fetch(box, span)
 
 
+@dataclass
+class Child:
+    """A recorder process that waits after each record it read for a copy."""
+
+    process: asyncio.subprocess.Process
+    box: RecorderBox
+    records: int = 0
+
+    async def read(self, until: bytes = b"") -> None:
+        """Read a line, or until this one; counts the records told."""
+        assert self.process.stdout is not None
+        while line := await self.process.stdout.readline():
+            self.records += line != b"ready\n"
+            if until in {b"", line}:
+                return
+
+    async def reach(self, records: int) -> None:
+        """Let it go on until it has read so many, and waits with the last of them."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(b"\n" * (records - 1))
+        while self.records < records:
+            await self.read()
+
+
 @asynccontextmanager
-async def child(root: Path, *, waits: bool) -> AsyncIterator[tuple[asyncio.subprocess.Process, RecorderBox]]:
+async def child(root: Path, *, waits: bool) -> AsyncIterator[Child]:
     """A recorder process over a folder, and somebody who calls it; killed at the end."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.fakes.copy_child", str(root), cwd=ROOT,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    caller = RecorderBox(root)
-    caller.key = KEY
+    made = Child(process, RecorderBox(root))
+    made.box.key = KEY
     try:
-        assert process.stdout is not None
         assert process.stdin is not None
         if not waits:
             process.stdin.close()
-        async with asyncio.timeout(40), caller.client:
-            assert await process.stdout.readline() == b"ready\n"
-            yield process, caller
+        async with asyncio.timeout(60), made.box.client:
+            await made.read(until=b"ready\n")
+            yield made
     finally:
         if process.returncode is None:
             process.kill()
@@ -246,19 +316,16 @@ async def test_killed_midway_the_hold_stands_and_the_copy_is_the_same(tmp_path: 
     shutil.copytree(tmp_path / "one", tmp_path / "two")
     wanted = await undisturbed(tmp_path / "two", span)
     before = {path.relative_to(tmp_path) for path in (tmp_path / "one" / "footage").rglob("*")}
-    for records in (1, 5):  # while it looks at the records, and while it sums the files
-        async with child(tmp_path / "one", waits=True) as (process, box):
-            await hold(box, span)
-            await start(box, span)
-            assert process.stdout is not None
-            assert process.stdin is not None
-            for _ in range(records):
-                await process.stdout.readline()
-                process.stdin.write(b"\n")
-            assert (await order_in(box, "working"))["done_bytes"] > 0
-            process.send_signal(signal.SIGKILL)
-            await process.wait()
-    async with child(tmp_path / "one", waits=False) as (_, box):
+    for records in (2, 9):  # while it looks at the records, and while it sums the files
+        async with child(tmp_path / "one", waits=True) as made:
+            await hold(made.box, span)
+            await start(made.box, span)
+            await made.reach(records)
+            assert (await order_in(made.box, "working"))["done_bytes"] > 0
+            made.process.send_signal(signal.SIGKILL)
+            await made.process.wait()
+    async with child(tmp_path / "one", waits=False) as made:
+        box = made.box
         with pytest.raises(NotFound):
             await box.call("export.size", ticket=ticket(box, span), order=ORDER)
         assert [item["hold"] for item in (await box.call("hold.list"))["holds"]] == [HOLD]
