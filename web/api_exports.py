@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from gateway.core.model import Action, ObjectKind, PublicId
 from web.api_holds import HOLD_OF_CAMERA, KEEPER, PRINCIPALS, body_of, number_in, public_id, text_in
-from web.byterange import ByteRange, NoSuchRangeError, parse_range
+from web.byterange import ByteRange, parse_range
 from web.copy_services import CopyOrder
 from web.guards import Right
 from web.services import Caller
@@ -105,10 +105,10 @@ async def fetch(request: Request, order: str, caller: Annotated[Caller, Depends(
     part, status = ByteRange(0, copy.size_bytes), 200
     asked = request.headers.get("range")
     if asked is not None and request.headers.get("if-range", tag) == tag:
-        try:
-            part, status = parse_range(asked, copy.size_bytes), 206
-        except NoSuchRangeError:
+        found = parse_range(asked, copy.size_bytes)
+        if found is None:
             return Response(status_code=416, headers={"Content-Range": f"bytes */{copy.size_bytes}"})
+        part, status = found, 206
         headers["Content-Range"] = f"bytes {part.offset}-{part.offset + part.length - 1}/{copy.size_bytes}"
     headers["Content-Length"] = str(part.length)
     return StreamingResponse(copy.read(*part), status, headers, "application/zip")

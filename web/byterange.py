@@ -21,12 +21,8 @@ class ByteRange(NamedTuple):
     length: int
 
 
-class NoSuchRangeError(BadInput):
-    """The range is well-formed and lies outside the file: 416."""
-
-
-def parse_range(header: str, size_bytes: int) -> ByteRange:
-    """Return what a Range header asks of a file; BadInput for anything but one range, NoSuchRange outside of it."""
+def parse_range(header: str, size_bytes: int) -> ByteRange | None:
+    """Return what a Range header asks of a file, None if it lies outside (416); BadInput if it is not one range."""
     match = _ONE.fullmatch(header)
     if match is None or match[0] == "bytes=-":
         raise BadInput("one range of bytes, or none", key="range")
@@ -39,7 +35,5 @@ def parse_range(header: str, size_bytes: int) -> ByteRange:
     return _inside(int(first), min(int(last), size_bytes - 1) if last else size_bytes - 1, size_bytes)
 
 
-def _inside(first: int, last: int, size_bytes: int) -> ByteRange:
-    if first >= size_bytes or last < first:
-        raise NoSuchRangeError("outside the file", key="range", bytes=size_bytes)
-    return ByteRange(first, last - first + 1)
+def _inside(first: int, last: int, size_bytes: int) -> ByteRange | None:
+    return ByteRange(first, last - first + 1) if first < size_bytes and last >= first else None

@@ -11,7 +11,7 @@ from gateway.core.model import PublicId, new_public_id
 from tests.fakes.clock import FakeClock
 from tests.fakes.web_client import browser
 from tests.fakes.web_services import DEPUTY, EVERYBODY, LA, MAM, PRINCIPAL, FakeBox, pid
-from web.byterange import NoSuchRangeError, parse_range
+from web.byterange import parse_range
 
 pytestmark = pytest.mark.anyio
 SPAN = {"from_ms": 1_000, "to_ms": 61_000, "why": "Bé ngã"}
@@ -166,8 +166,7 @@ def test_ranges_are_parsed_strictly() -> None:
     assert parse_range("bytes=4-99", 10) == (4, 6)
     assert parse_range("bytes=-99", 10) == (0, 10)
     for outside in ("bytes=10-", "bytes=10-20", "bytes=-0"):
-        with pytest.raises(NoSuchRangeError):
-            parse_range(outside, 10)
+        assert parse_range(outside, 10) is None
     for wrong in ("", "bytes", "bytes=", "bytes=1", "bytes=3-1", "bytes=1-2,3-4", f"bytes=0-{'9' * 30}", "BYTES=0-1"):
         with pytest.raises(BadInput):
             parse_range(wrong, 10)
