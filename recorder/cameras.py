@@ -136,6 +136,17 @@ class Cameras:
             for stream in gone.streams:
                 await self._tools.ledger.drop(stream, self._tools.clock.now_ms())
 
+    async def retire(self, camera: PublicId) -> None:
+        """Stop a camera that the database has removed already, and forget its stills; it may not run any more."""
+        async with self._changing:
+            running = self._running.get(camera)
+            if running is not None:
+                await self._stop(camera)
+                for task in running.task.streams:
+                    await self._tools.ledger.drop(task.stream, self._tools.clock.now_ms())
+            if self._vision is not None:
+                self._vision.forget(camera)
+
     async def _stopped(self, camera: PublicId, change: Callable[[], Awaitable[Camera]]) -> Camera:
         """Stop a camera and change what is stored of it; if that fails it runs on as it was."""
         before, after = self.get(camera).camera, None

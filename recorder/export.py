@@ -21,7 +21,7 @@ from recorder.keys import KeyRing
 from recorder.layout import hour_of, segment_path
 from recorder.rows import TICKS_PER_MS, Gop, SegmentRow
 from recorder.scan import Head, read_head
-from recorder.segment import ENC_AES256GCM, RECORD_HEADER_BYTES, TAG_BYTES, FileHeader, Sealer
+from recorder.segment import ENC_NONE, RECORD_HEADER_BYTES, TAG_BYTES, FileHeader, Sealer
 
 
 class Piece(NamedTuple):
@@ -119,7 +119,7 @@ def plan(
         if not gops:
             continue
         header = head_of(files, row)
-        piece = Piece(row, tuple(gops), TAG_BYTES if header.enc == ENC_AES256GCM else 0)
+        piece = Piece(row, tuple(gops), TAG_BYTES if header.enc != ENC_NONE else 0)
         if not clips or _differ(clips[-1].config, header.config):
             clips.append(Clip(header.config))
         clips[-1].pieces.append(piece)
@@ -183,7 +183,7 @@ class OpenedSegment:
     def sealer(self, ring: KeyRing | None) -> Sealer:
         """Return what opens the records; KeyLocked if their key is not on the box."""
         header = self.head.header
-        if header.enc != ENC_AES256GCM:
+        if header.enc == ENC_NONE:
             return Sealer(header, self.head.data, None)
         if ring is None:
             raise KeyLocked("the footage is encrypted and there is no key ring", path=self.path)

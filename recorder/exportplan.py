@@ -21,7 +21,7 @@ from recorder.export import head_of, true_90k, wanted
 from recorder.files import VolumeFiles
 from recorder.keys import KeyRing
 from recorder.rows import FLAG_RECOVERED, FLAG_SUSPECT, TICKS_PER_MS, SegmentRow, pack_gops
-from recorder.segment import ENC_AES256GCM, TAG_BYTES
+from recorder.segment import ENC_NONE, TAG_BYTES
 
 FORMAT = 1
 MAX_STILL_MS = 60_000
@@ -117,7 +117,7 @@ class CopyPlan:
             hole_ms = (start_90k - end_90k) // TICKS_PER_MS
             if first or self.films[-1][1] != config or hole_ms > MAX_STILL_MS:
                 self.films.append((role, config))
-            tag_bytes = TAG_BYTES if header.enc == ENC_AES256GCM else 0
+            tag_bytes = TAG_BYTES if header.enc != ENC_NONE else 0
             kept = row._replace(gops=pack_gops(row.start_ms, gops))
             self.cuts.append(Cut(disk.volume, kept, tag_bytes, len(self.films) - 1, config))
             end_90k, first = stop_90k, False

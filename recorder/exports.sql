@@ -20,7 +20,7 @@ CREATE TABLE export_job (
 
 -- The head of one film of a measured order: tables of sizes and times, sealed.
 CREATE TABLE export_film (
-  job    TEXT NOT NULL REFERENCES export_job (id),
+  job    TEXT NOT NULL REFERENCES export_job (id) ON DELETE CASCADE, -- an erased camera takes its orders with it
   number INTEGER NOT NULL,
   head   BLOB NOT NULL,
   PRIMARY KEY (job, number)

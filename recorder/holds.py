@@ -4,7 +4,7 @@ Owns the table `hold` and its copies `<volume>/holds.json`. Invariants: a hold o
 streams, also after the camera was removed; it is placed when its row is on the medium, and no deletion that
 was decided before is still under way then; the row is first, the copies follow and are made again until every
 disk has them, so the table alone decides; a copy is replaced whole or not at all. The copies name no person
-and no reason: a disk may be read by others.
+and no reason: a disk may be read by others. In the table the reason is sealed.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from gateway.core.errors import BadInput, NotFound
 from gateway.core.log import get_logger
 from gateway.core.model import PublicId, StreamId, new_public_id
 from recorder.files import VolumeFiles, storage_error
+from recorder.holdreasons import HoldReasons
 from recorder.layout import HOLDS_NAME
 from recorder.registry import Camera
 from recorder.retention import Hold
@@ -65,16 +66,16 @@ def read_holds(connection: sqlite3.Connection) -> list[Hold]:
     return [Hold(StreamId(row[0]), row[1], row[2], row[3]) for row in rows]
 
 
-def read_placed(connection: sqlite3.Connection) -> list[Placed]:
+def read_placed(connection: sqlite3.Connection, reasons: HoldReasons) -> list[Placed]:
     """Return the holds as people placed them, oldest first."""
     rows = connection.execute(
         "SELECT hold.*, camera.public_id AS camera FROM hold JOIN camera ON camera.id = camera_id ORDER BY hold.id"
-    )
+    ).fetchall()
     return [
         Placed(
             PublicId(row["public_id"]),
             PublicId(row["camera"]),
-            HoldOrder(row["start_ms"], row["end_ms"], row["until_ms"], PublicId(row["who"]), row["why"]),
+            HoldOrder(row["start_ms"], row["end_ms"], row["until_ms"], PublicId(row["who"]), reasons.open(row)),
             row["placed_ms"],
         )
         for row in rows
@@ -108,10 +109,16 @@ class HoldBook:
     """Places, lifts and lists holds; event loop only."""
 
     def __init__(
-        self, db: Database, slots: Sequence[Slot], clock: Clock, undeleting: AbstractAsyncContextManager[object]
+        self,
+        db: Database,
+        slots: Sequence[Slot],
+        clock: Clock,
+        undeleting: AbstractAsyncContextManager[object],
+        reasons: HoldReasons,
     ) -> None:
         """Take `undeleting`, entered while a hold is written: nothing is deleted meanwhile."""
         self._db, self._slots, self._clock, self._undeleting = db, slots, clock, undeleting
+        self._reasons = reasons
         self._copying = asyncio.Lock()
         self._copied: dict[int, tuple[Opened, bytes]] = {}
 
@@ -125,14 +132,15 @@ class HoldBook:
         if not order.start_ms < order.end_ms or order.until_ms <= self._clock.now_ms():
             raise BadInput("a hold needs a span, and an end that is yet to come", key="until_ms")
         placed = Placed(hold or new_public_id(), camera.public_id, order, self._clock.now_ms())
-        row = (placed.id, camera.id, order.start_ms, order.end_ms, order.until_ms, order.who, order.why)
+        sealed = self._reasons.seal(placed.id, order.why)
+        row = (placed.id, camera.id, order.start_ms, order.end_ms, order.until_ms, order.who, sealed)
 
         def insert(connection: sqlite3.Connection) -> None:
             if connection.execute("SELECT count(*) FROM hold").fetchone()[0] >= MAX_HOLDS:
                 raise BadInput("there are too many holds; lift one first", key="hold", limit=MAX_HOLDS)
             connection.execute(
-                "INSERT INTO hold (public_id, camera_id, start_ms, end_ms, until_ms, who, why, placed_ms)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (public_id) DO NOTHING",
+                "INSERT INTO hold (public_id, camera_id, start_ms, end_ms, until_ms, who, why, why_sealed, placed_ms)"
+                " VALUES (?, ?, ?, ?, ?, ?, '', ?, ?) ON CONFLICT (public_id) DO NOTHING",
                 (*row, placed.placed_ms),
             )
 
@@ -167,7 +175,12 @@ class HoldBook:
 
     async def placed(self, camera: PublicId | None = None) -> list[Placed]:
         """Return the holds of a camera, or all of them."""
-        return [item for item in await self._db.read(read_placed) if camera in (None, item.camera)]
+        rows = await self._db.read(lambda connection: read_placed(connection, self._reasons))
+        return [item for item in rows if camera in (None, item.camera)]
+
+    async def start(self) -> None:
+        """Seal reasons that an older version wrote in clear; call once, before the first hold."""
+        await self._reasons.seal_all(self._db)
 
     async def active(self) -> list[Hold]:
         """Return what retention has to leave alone; disks that have no copy of it get one."""

@@ -21,7 +21,7 @@ from sqlite_utils.db import Database as UtilsDatabase
 from gateway.core.db import Database, apply_schema
 from gateway.core.model import RunId, StreamId
 from recorder.files import VolumeFiles
-from recorder.keys import KeyRing
+from recorder.keys import KeyRing, erase_key
 from recorder.layout import KEY_NAME, Hour, hour_of, segment_path
 from recorder.rows import FLAG_MISSING, Gop, SegmentRow, Span, join_spans
 
@@ -297,7 +297,7 @@ def _tidy(files: VolumeFiles, ring: KeyRing | None, hour: Hour) -> None:
         files.fsync_dir(folder)
         return
     if ring is None and left:
-        files.unlink(f"{folder}/{KEY_NAME}")
+        erase_key(files, hour)
     files.fsync_dir(folder)
     day, stream = folder.rsplit("/", 1)[0], folder.split("/", 1)[0]
     files.rmdir(folder)

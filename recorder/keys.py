@@ -22,7 +22,7 @@ from gateway.core.errors import KeyLocked
 from gateway.core.model import StreamId
 from recorder.files import VolumeFiles
 from recorder.layout import KEY_NAME, Hour
-from recorder.school import DATA_KEY_BYTES, MAX_RECIPIENTS, RandomBytes, SchoolKey, WrappedKey, wrap
+from recorder.school import DATA_KEY_BYTES, MAX_RECIPIENTS, RandomBytes, SchoolKey, WrappedKey, recipient_id, wrap
 from recorder.segment import KEY_ID_BYTES, crc32c
 
 _HEAD = struct.Struct(">4sHBxQQ8s")
@@ -100,19 +100,24 @@ class KeyRing:
         self._lock = threading.Lock()
         self._keys: OrderedDict[tuple[Hour, bytes], DataKey] = OrderedDict()
         self._writing: dict[StreamId, tuple[Hour, DataKey]] = {}
+        self._recipients: dict[StreamId, tuple[bytes, ...]] = {}
+        """To whom the key in use for writing is wrapped."""
 
     def for_writing(self, hour: Hour) -> DataKey:
         """Return the key for new segments of this hour, wrapped on disk first; OSError from the disk.
 
-        After a restart an unlocked box goes on with the hour's key, a locked one starts another.
+        After a restart an unlocked box goes on with the hour's key, a locked one starts another; so does
+        everyone when the school's recipients have changed.
         """
         with self._lock:
             current = self._writing.get(hour.stream)
-            if current is not None and current[0] == hour:
+            recipients = self._school.recipients
+            if current is not None and current[0] == hour and self._recipients.get(hour.stream) == recipients:
                 return current[1]
             self._files.ensure_folder(hour.folder)
-            key = self._resume(hour) or self._start(hour)
+            key = self._resume(hour, recipients) or self._start(hour, recipients)
             self._writing[hour.stream] = (hour, key)
+            self._recipients[hour.stream] = recipients
             return key
 
     def for_reading(self, hour: Hour, key_id: bytes) -> DataKey:
@@ -140,10 +145,18 @@ class KeyRing:
                 return False
             for known in [item for item in self._keys if item[0] == hour]:
                 del self._keys[known]
-            path = f"{hour.folder}/{KEY_NAME}"
-            if self._files.exists(path):
-                self._files.unlink(path)
+            erase_key(self._files, hour)
             return True
+
+    def destroy(self, hour: Hour) -> int:
+        """Erase the keys of an hour whose stream was stopped for good; returns how many there were."""
+        with self._lock:
+            writing = self._writing.get(hour.stream)
+            if writing is not None and writing[0] == hour:
+                del self._writing[hour.stream]
+            for known in [item for item in self._keys if item[0] == hour]:
+                del self._keys[known]
+            return erase_key(self._files, hour)
 
     def forget(self) -> None:
         """Forget all opened keys but those in use for writing."""
@@ -168,8 +181,11 @@ class KeyRing:
         entries = decode_entries(self._files.read_small(path, MAX_KEY_FILE_BYTES))
         return [item for item in entries if item.hour == hour]
 
-    def _resume(self, hour: Hour) -> DataKey | None:
+    def _resume(self, hour: Hour, recipients: tuple[bytes, ...]) -> DataKey | None:
+        wanted = [recipient_id(public) for public in recipients]
         for entry in self._entries(hour):
+            if [item.recipient for item in entry.wrapped] != wanted:
+                continue  # others could read on with it
             key = self._keys.get((hour, entry.key_id))
             if key is None and self._school.unlocked:
                 with contextlib.suppress(KeyLocked):  # wrapped to a former key of the school: another follows
@@ -179,10 +195,10 @@ class KeyRing:
                 return self._remember(hour, key)
         return None
 
-    def _start(self, hour: Hour) -> DataKey:
+    def _start(self, hour: Hour, recipients: tuple[bytes, ...]) -> DataKey:
         key = DataKey(self._random_bytes(KEY_ID_BYTES), self._random_bytes(DATA_KEY_BYTES))
         bare = KeyEntry(hour, key.id, ())
-        wrapped = tuple(wrap(public, key.key, bare.context, self._random_bytes) for public in self._school.recipients)
+        wrapped = tuple(wrap(public, key.key, bare.context, self._random_bytes) for public in recipients)
         self._append(hour, encode_entry(bare._replace(wrapped=wrapped)))
         return self._remember(hour, key)
 
@@ -200,3 +216,24 @@ class KeyRing:
         finally:
             files.close(fd)
         files.fsync_dir(hour.folder)
+
+
+def erase_key(files: VolumeFiles, hour: Hour) -> int:
+    """Overwrite an hour's key file where it lies, sync it, unlink it; returns how many keys it held.
+
+    The caller syncs the folder. What a copy-on-write file system, a flash translation layer or a snapshot keeps of
+    the old bytes nobody can promise; they are wrapped keys, which only the school's private keys open.
+    """
+    path = f"{hour.folder}/{KEY_NAME}"
+    if not files.exists(path):
+        return 0
+    fd = files.open_update(path)
+    try:
+        size = files.size(fd)
+        count = len(decode_entries(files.read(fd, min(size, MAX_KEY_FILE_BYTES), 0)))
+        files.write(fd, [bytes(size)], 0)
+        files.fdatasync(fd)
+    finally:
+        files.close(fd)
+    files.unlink(path)
+    return count

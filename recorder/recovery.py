@@ -20,7 +20,7 @@ from recorder.keys import KeyRing
 from recorder.layout import Hour, hour_of, parse_hour, parse_name, parse_stream, segment_path
 from recorder.rows import FLAG_MISSING, FLAG_RECOVERED, SegmentRow
 from recorder.scan import Scan, make_row, row_of, scan
-from recorder.segment import ENC_AES256GCM, FILE_MAGIC, MAX_HEADER_BYTES, Sealer, encode_footer
+from recorder.segment import ENC_NONE, FILE_MAGIC, MAX_HEADER_BYTES, Sealer, encode_footer
 
 NEWEST_HOURS = 2
 """The crash may fall between the first folder of an hour and the last file of the one before."""
@@ -176,7 +176,7 @@ def _close_found(
     files.truncate(fd, found.good_bytes)
     files.fdatasync(fd)
     sealer: Sealer | None = None
-    if ring is not None and header.enc == ENC_AES256GCM:
+    if ring is not None and header.enc != ENC_NONE:
         with contextlib.suppress(KeyLocked):
             sealer = Sealer(header, found.head.data, ring.for_reading(hour, header.key_id).key)
     footer = encode_footer(found.gops, found.frames, FLAG_RECOVERED, sealer)

@@ -1,8 +1,8 @@
 """The school's footage key: an X25519 pair whose public half wraps every data key.
 
-Owns `<state>/keys/school.key` and the wrapping format. Invariants: the box needs only public halves to
-write; the private half is loaded when `unlock = "box"` and is otherwise given by a person, so that
-without it a restarted box cannot read the past; every wrapped key can be opened by each recipient alone.
+Owns the wrapping format and the keys in memory; where they lie is `recorder.keystore`'s. Invariants: the box
+needs only public halves to write; without a private half it cannot read what it wrote before it started;
+every wrapped key can be opened by each recipient alone; an earlier private half opens earlier footage and nothing new.
 Wrapping: ephemeral X25519, HKDF-SHA256, AES-256-GCM (the scheme of RFC 9180's base mode, one suite only).
 """
 
@@ -11,8 +11,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable
-from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
@@ -21,7 +20,6 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from gateway.core.errors import BadInput, KeyLocked
-from gateway.core.secrets import load_private
 
 DATA_KEY_BYTES = 32
 RECIPIENT_ID_BYTES = 8
@@ -60,61 +58,66 @@ def wrap(public: bytes, data_key: bytes, context: bytes, random_bytes: RandomByt
 
 
 class SchoolKey:
-    """The recipients of the box's data keys, and the private half while the box may read."""
+    """The recipients of the box's data keys, and the private halves while the box may read. Any thread."""
 
     def __init__(self, recipients: tuple[bytes, ...], private: bytes | None = None) -> None:
         """Take raw public keys (the first is the school's own) and, if unlocked, its private key."""
-        if not 1 <= len(recipients) <= MAX_RECIPIENTS or any(len(item) != _PUBLIC_BYTES for item in recipients):
-            raise BadInput("a school has 1 to 8 footage keys of 32 bytes", count=len(recipients))
-        self.recipients = recipients
-        self._private: X25519PrivateKey | None = None
+        self.recipients = checked(recipients)
+        self._privates: dict[bytes, X25519PrivateKey] = {}
         if private is not None:
             self.unlock(private)
+
+    def __repr__(self) -> str:
+        return f"SchoolKey({self.recipients[0].hex()[:8]}, unlocked={self.unlocked})"
 
     @property
     def unlocked(self) -> bool:
         """True while wrapped keys can be opened."""
-        return self._private is not None
+        return bool(self._privates)
 
-    def unlock(self, private: bytes) -> None:
-        """Take the private half of one of the recipients; KeyLocked if it is none of theirs."""
-        key = X25519PrivateKey.from_private_bytes(private)
-        if key.public_key().public_bytes_raw() not in self.recipients:
+    def unlock(self, private: bytes, former: tuple[bytes, ...] = ()) -> None:
+        """Take the private half of a recipient, and halves of earlier ones; KeyLocked if it is no recipient's."""
+        if public_of(private) not in self.recipients:
             raise KeyLocked("this key opens no footage of this school")
-        self._private = key
+        keys = [X25519PrivateKey.from_private_bytes(item) for item in (private, *former)]
+        self._privates = {recipient_id(key.public_key().public_bytes_raw()): key for key in keys}
+
+    def change(self, recipients: tuple[bytes, ...]) -> None:
+        """Wrap what is written from now on to other recipients; what is unlocked stays so."""
+        self.recipients = checked(recipients)
 
     def lock(self) -> None:
-        """Forget the private half."""
-        self._private = None
+        """Forget the private halves."""
+        self._privates = {}
 
     def unwrap(self, wrapped: tuple[WrappedKey, ...], context: bytes) -> bytes:
-        """Open a data key; KeyLocked without the private half, or if the bytes are not for it."""
-        if self._private is None:
+        """Open a data key; KeyLocked without a private half, or if the bytes are not for one."""
+        privates = self._privates
+        if not privates:
             raise KeyLocked("footage is locked: the school's key is not on the box")
-        public = self._private.public_key().public_bytes_raw()
-        mine = next((item for item in wrapped if item.recipient == recipient_id(public)), None)
+        mine = next((item for item in wrapped if item.recipient in privates), None)
         if mine is None:
             raise KeyLocked("footage was wrapped to another key")
-        try:
-            shared = self._private.exchange(X25519PublicKey.from_public_bytes(mine.ephemeral))
-            return _wrapping_key(shared, mine.ephemeral, public).decrypt(_NONCE, mine.sealed, context)
-        except (InvalidTag, ValueError) as error:
-            raise KeyLocked("a wrapped footage key was altered") from error
+        return unwrap(privates[mine.recipient].private_bytes_raw(), mine, context)
 
 
-def load_school_key(
-    path: Path, *, unlock: Literal["box", "passphrase"] = "box", more_recipients: tuple[bytes, ...] = ()
-) -> SchoolKey:
-    """Return the school's key; `unlock="box"` makes `path` (0600) on first use and keeps it loaded.
+def checked(recipients: tuple[bytes, ...]) -> tuple[bytes, ...]:
+    """Return recipients as they are; BadInput if they cannot be those of a school."""
+    if not 1 <= len(recipients) <= MAX_RECIPIENTS or any(len(item) != _PUBLIC_BYTES for item in recipients):
+        raise BadInput("a school has 1 to 8 footage keys of 32 bytes", count=len(recipients))
+    return recipients
 
-    With `unlock="passphrase"` only `<path>.pub` (raw 32 bytes) is read; BadInput if it is missing.
-    ConfigError if the private file may be read by others.
-    """
-    if unlock == "box":
-        private = load_private(path)
-        public = X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
-        return SchoolKey((public, *more_recipients), private)
-    half = path.with_name(path.name + ".pub")
-    if not half.exists():
-        raise BadInput("the school's public footage key is missing", path=str(half))
-    return SchoolKey((half.read_bytes(), *more_recipients))
+
+def public_of(private: bytes) -> bytes:
+    """Return the public half of a raw private key."""
+    return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw()
+
+
+def unwrap(private: bytes, wrapped: WrappedKey, context: bytes) -> bytes:
+    """Open what was wrapped to this key; KeyLocked if it was altered or is of another context."""
+    key = X25519PrivateKey.from_private_bytes(private)
+    try:
+        shared = key.exchange(X25519PublicKey.from_public_bytes(wrapped.ephemeral))
+        return _wrapping_key(shared, wrapped.ephemeral, public_of(private)).decrypt(_NONCE, wrapped.sealed, context)
+    except (InvalidTag, ValueError) as error:
+        raise KeyLocked("a wrapped key was altered") from error

@@ -2,7 +2,7 @@
 
 Owns the layout of file header, record and footer (docs/design/recording.md has the tables). Invariants:
 everything a machine needs for recovery, reindexing, retention and gaps is clear and checksummed
-(CRC-32C), so a torn tail is found without a key; with AES-256-GCM every clear header is authenticated
+(CRC-32C), so a torn tail is found without a key; in an encrypted file every clear header is authenticated
 as associated data together with the hash of the file header, so no record can be altered, reordered or
 moved to another file unnoticed; a nonce is 8 random bytes per file plus the record's 32-bit number.
 """
@@ -12,13 +12,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import google_crc32c
 from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
 from gateway.core.errors import BadInput, SegmentCorrupt
 from gateway.core.media import Codec, CodecConfig
@@ -27,7 +27,9 @@ from recorder.rows import Gop
 
 VERSION = 1
 FILE_MAGIC, RECORD_MAGIC, FOOTER_MAGIC, END_MAGIC = b"VUONSEG\x01", b"VGOP", b"VIDX", b"VEND"
-ENC_NONE, ENC_AES256GCM = 0, 1
+ENC_NONE, ENC_AES256GCM, ENC_CHACHA20 = 0, 1, 2
+_CIPHERS: Mapping[int, type[AESGCM | ChaCha20Poly1305]] = {ENC_AES256GCM: AESGCM, ENC_CHACHA20: ChaCha20Poly1305}
+"""Both take 32-byte keys and 12-byte nonces and add a 16-byte tag."""
 TAG_BYTES = 16
 NONCE_PREFIX_BYTES, KEY_ID_BYTES = 8, 8
 NO_KEY = bytes(KEY_ID_BYTES)
@@ -155,7 +157,7 @@ def decode_header(data: bytes) -> FileHeader:
         (length,) = _U16.unpack_from(data, at)
         sets.append(data[at + 2 : at + 2 + length])
         at += 2 + length
-    if at != size - 4 or codec not in _CODEC_OF or enc not in {ENC_NONE, ENC_AES256GCM}:
+    if at != size - 4 or codec not in _CODEC_OF or enc not in {ENC_NONE, *_CIPHERS}:
         raise SegmentCorrupt("the file header names unknown things", codec=codec, enc=enc)
     config = CodecConfig(_CODEC_OF[codec], sets[1], sets[2], sets[0], width, height)
     return FileHeader(StreamId(stream), RunId(run), start_ms, offset_ms, config, enc, key_id, prefix)
@@ -165,11 +167,11 @@ class Sealer:
     """Makes and opens the records of one file; `aead` and `mac_key` are None for clear files."""
 
     def __init__(self, header: FileHeader, head: bytes, key: bytes | None) -> None:
-        if (header.enc == ENC_AES256GCM) is (key is None):
+        if (header.enc in _CIPHERS) is (key is None):
             raise BadInput("an encrypted file needs a key, a clear one none", enc=header.enc)
         self.header = header
         self._digest = hashlib.sha256(head).digest()
-        self._aead = AESGCM(key) if key is not None else None
+        self._aead = _CIPHERS[header.enc](key) if key is not None else None
         self._mac_key = hmac.digest(key, b"vuon segment footer v1", "sha256") if key is not None else b""
 
     def _nonce(self, sequence: int) -> bytes:
@@ -243,7 +245,7 @@ def encode_footer(gops: list[Gop], frames: list[int], flags: int, sealer: Sealer
         _ENTRY.pack(gop.start_90k, gop.duration_90k, gop.record_bytes, count, gop.is_key)
         for gop, count in zip(gops, frames, strict=True)
     )
-    has_mac = sealer is not None and sealer.header.enc == ENC_AES256GCM
+    has_mac = sealer is not None and sealer.header.enc != ENC_NONE
     table = _FOOTER.pack(FOOTER_MAGIC, VERSION, flags, has_mac, len(gops)) + entries
     mac = sealer.mac(table) if sealer is not None and has_mac else bytes(_MAC_BYTES)
     body = table + mac + _U32.pack(len(table) + _MAC_BYTES + _TAIL.size)

@@ -21,7 +21,8 @@ import anyio.to_thread
 
 from gateway.core.clock import Clock
 from gateway.core.db import Database
-from gateway.core.model import StreamId
+from gateway.core.model import PublicId, StreamId
+from gateway.core.secrets import SealKey
 from gateway.core.supervise import Backoff, FaultSink, supervise
 from gateway.core.wire import ControlServer, Handler
 from recorder.camera import Tools
@@ -29,13 +30,17 @@ from recorder.cameraevents import CameraEvents, Listen
 from recorder.cameras import Cameras
 from recorder.cleaner import AgeGate, Cleaner
 from recorder.discovery import Discovery
+from recorder.eraser import Around, Eraser
+from recorder.erasures import ErasureBook
 from recorder.exportbook import ExportBook
 from recorder.exportjob import ExportJobs, Pace, gently
 from recorder.feedserver import FeedServer
 from recorder.finder import Finder, FindRule
 from recorder.gaps import GapCause, GapLedger
+from recorder.holdreasons import HoldReasons
 from recorder.holds import HoldBook
 from recorder.journal import Journal
+from recorder.keystore import KeyStore
 from recorder.pending import PendingLogins
 from recorder.registry import Registry, Stream
 from recorder.retention import Hold, Rule
@@ -44,9 +49,11 @@ from recorder.service_activate import ActivateService, Activator
 from recorder.service_cameras import CameraService, Learn
 from recorder.service_discovery import DiscoveryService
 from recorder.service_doctor import Doctor, DoctorService
+from recorder.service_erase import EraseService
 from recorder.service_export import ExportService
 from recorder.service_footage import FootageService, OpenTicket
 from recorder.service_holds import HoldService
+from recorder.service_keys import KeyService
 from recorder.service_settings import SettingsService
 from recorder.service_status import StatusService
 from recorder.settingbook import SettingBook
@@ -95,6 +102,10 @@ class Parts:
     daemon: Callable[[], dict[str, Any]]
     clock: Clock
     on_fault: FaultSink
+    seal: SealKey
+    """Seals what people write about footage."""
+    keys: KeyStore | None = None
+    """The school's footage key; None: footage is not encrypted."""
     listen: Listen | None = None
     """Hears what cameras report; None: nobody listens."""
     settings: tuple[SettingBook, CameraSetter] | None = None
@@ -119,7 +130,9 @@ class Recorder:
         gate = AgeGate(parts.clock)
         self._gate = gate
         self.cleaner = Cleaner(parts.store.slots, self._rules, self._holds, gate, parts.clock)
-        self.holds = HoldBook(parts.db, parts.store.slots, parts.clock, self.cleaner.deleting)
+        self.holds = HoldBook(parts.db, parts.store.slots, parts.clock, self.cleaner.deleting, HoldReasons(parts.seal))
+        self.erasures = ErasureBook(parts.db, parts.journal)
+        self.eraser = Eraser(self.erasures, self._around())
         self.exports: ExportJobs | None = None
         if parts.exports is not None:
             own = (parts.db, parts.exports, parts.registry, parts.store, parts.clock)
@@ -133,6 +146,7 @@ class Recorder:
         parts, settings = self._parts, self._settings
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(self._tell_losses, everything=True)  # when the disks took their last picture
+            await self.holds.start()
             await stack.enter_async_context(parts.store.opened())
             await self._account()
             if self.exports is not None:
@@ -146,6 +160,7 @@ class Recorder:
             tasks.start_soon(self._supervised, "cleaner", self.cleaner.run)
             if self.exports is not None:
                 tasks.start_soon(self._supervised, "exports", self.exports.run)
+            tasks.start_soon(self._supervised, "eraser", self.eraser.run)
             tasks.start_soon(self._supervised, "losses", self._keep_telling)
             tasks.start_soon(self._supervised, "journal", self._trim)
             finder = Finder(self.cameras, self.finding.quietly, parts.clock, parts.tools.jitter, settings.find)
@@ -208,12 +223,16 @@ class Recorder:
             beside=lambda: {"daemon": parts.daemon(), "lan": parts.lan() if parts.lan is not None else None},
         )
         holds = HoldService(parts.registry, self.holds, self.exports)
+        keys = KeyService(parts.keys, parts.store.forget_keys, parts.journal)
+        erase = EraseService(parts.registry, self.holds, self.erasures, self.eraser)
         told = {
             **cameras.handlers(),
             **activate.handlers(),
             **self.finding.handlers(),
             **footage.handlers(),
             **holds.handlers(),
+            **keys.handlers(),
+            **erase.handlers(),
             **status.handlers(),
         }
         if parts.exports is not None and self.exports is not None:
@@ -225,6 +244,23 @@ class Recorder:
         if parts.doctor is not None:
             told |= DoctorService(self.cameras, parts.tools, parts.vision, parts.db, parts.doctor).handlers()
         return told
+
+    def _around(self) -> Around:
+        parts = self._parts
+
+        async def stop(camera: PublicId) -> None:
+            for item in [camera] if camera else [task.camera.public_id for task in self.cameras.all()]:
+                await self.cameras.retire(item)
+
+        return Around(
+            slots=parts.store.slots,
+            clock=parts.clock,
+            deleting=self.cleaner.deleting,
+            stop=stop,
+            known_volumes=parts.registry.volumes,
+            destroy_keys=parts.keys.destroy if parts.keys is not None else lambda: None,
+            lifted=self.holds.copy,
+        )
 
     async def _supervised(self, name: str, run: Callable[[], Any]) -> None:
         backoff = Backoff(first_s=1.0, most_s=30.0)

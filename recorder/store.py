@@ -243,6 +243,12 @@ class Store:
 
         await anyio.to_thread.run_sync(change)
 
+    def forget_keys(self) -> None:
+        """Forget the data keys that were opened, on every disk; those in use for writing stay."""
+        for slot in self.slots:
+            if slot.opened is not None and slot.opened.ring is not None:
+                slot.opened.ring.forget()
+
     async def reindex(self) -> list[ReindexReport]:
         """Make every index equal to its files; VolumeMissing if no disk is in use."""
         offsets: Mapping[RunId, int] = await self._runs.offsets()

@@ -66,6 +66,8 @@ class WriterOptions:
     stagger: bool = True
     """Cut the first segment of a run shorter, by stream, so that not all close in one second."""
     stop_s: float = 20.0
+    cipher: int = ENC_AES256GCM
+    """How payloads are encrypted where there are keys."""
 
 
 class WriterStatistics(NamedTuple):
@@ -311,7 +313,7 @@ class VolumeWriter:
             start_ms,
             run.offset_ms,
             fragment.config,
-            ENC_NONE if key is None else ENC_AES256GCM,
+            ENC_NONE if key is None else self.options.cipher,
             NO_KEY if key is None else key.id,
             self._random_bytes(NONCE_PREFIX_BYTES),
         )

@@ -22,6 +22,7 @@ from web import (
     api_live,
     pages_exports,
     pages_guardian,
+    pages_keys,
     pages_public,
     pages_staff,
 )
@@ -36,6 +37,7 @@ ROUTERS = (
     pages_staff.router,
     pages_guardian.router,
     pages_exports.router,
+    pages_keys.router,
     api_cameras.router,
     api_live.router,
     api_holds.router,

@@ -223,6 +223,16 @@ class RecorderPort(Protocol):
         """Return the newest still; CameraUnreachable and its kin if there is none."""
 
 
+class KeyDoor(Protocol):
+    """The footage key: how it is, and opening and closing it."""
+
+    async def status(self) -> Mapping[str, Any]:
+        """Return mode, place, unlocked, passphrase_set, holders; DaemonUnavailable if the recorder does not answer."""
+
+    async def act(self, caller: Caller, act: str, secrets: Mapping[str, Secret]) -> Mapping[str, Any]:
+        """Unlock, lock, or change the passphrase, with an audit row; Denied, PassphraseRefused, BadInput."""
+
+
 @dataclass(frozen=True, slots=True)
 class SiteFacts:
     """The school as pages name it."""
@@ -247,6 +257,7 @@ class Services:
     recorder: RecorderPort
     holds: HoldDoor
     copies: CopyDoor
+    keys: KeyDoor
     clock: Clock
     site: SiteFacts
     hosts: frozenset[str] = field(default_factory=frozenset)

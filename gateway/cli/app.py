@@ -19,7 +19,9 @@ from gateway.cli import (
     cameras,
     demo,
     doctor,
+    erase,
     footage,
+    footage_key,
     handover,
     holds,
     hub,
@@ -43,6 +45,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+key_app = typer.Typer(help="Khóa hình đã ghi · the key of the recordings", no_args_is_help=True)
 audit_app = typer.Typer(help="Nhật ký truy cập · the audit", no_args_is_help=True)
 
 
@@ -81,6 +84,7 @@ COMMANDS: tuple[tuple[str, str | None, Callable[..., Any]], ...] = (
     ("giu", "hold", holds.hold),
     ("reindex", None, footage.reindex),
     ("luu-tru", "retention", footage.retention),
+    ("xoa", "erase", erase.erase),
     ("ma", "code", people.code),
     ("phieu", "slip", people.slip),
     ("gio-xem", "hours", people.hours),
@@ -97,6 +101,21 @@ for name, alias, function in COMMANDS:
 
 audit_app.command("xac-minh")(guarded(people.audit_verify))
 audit_app.command("verify", hidden=True)(guarded(people.audit_verify))
+for name, alias, function in (
+    ("tinh-trang", "status", footage_key.status),
+    ("mo", "unlock", footage_key.unlock),
+    ("dong", "lock", footage_key.lock),
+    ("mat-khau", "passphrase", footage_key.passphrase),
+    ("doi-khoa", "rotate", footage_key.rotate),
+    ("ban-giao", "handover", footage_key.handover),
+    ("nguoi-giu", "holder", footage_key.holder),
+    ("phuc-hoi", "recover", footage_key.recover),
+    ("niem-phong", "seal", footage_key.seal),
+):
+    key_app.command(name)(guarded(function))
+    key_app.command(alias, hidden=True)(guarded(function))
+app.add_typer(key_app, name="khoa")
+app.add_typer(key_app, name="key", hidden=True)
 app.add_typer(audit_app, name="nhat-ky")
 app.add_typer(audit_app, name="audit", hidden=True)
 app.add_typer(hub.app, name="hub")

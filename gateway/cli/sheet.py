@@ -68,7 +68,7 @@ class Sheet:
     def html(self) -> str:
         """Return the whole file."""
         made = self._all
-        page: str = _template().render(
+        page: str = template("handover.html").render(
             t=self._words.text,
             lang=self._words.language,
             site=made.config.site,
@@ -205,8 +205,9 @@ def _data_uri(still: Still) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(still.jpeg).decode("ascii")
 
 
-@lru_cache(maxsize=1)
-def _template() -> Any:
+@lru_cache(maxsize=4)
+def template(name: str) -> Any:
+    """Return one of the printable forms."""
     from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - no other command needs it
 
     return Environment(
@@ -215,4 +216,4 @@ def _template() -> Any:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-    ).get_template("handover.html")
+    ).get_template(name)

@@ -113,6 +113,7 @@ class Recording(_Section):
     sync_s: float = Field(default=5.0, ge=0.5, le=60)
     sub_streams: bool = True
     encrypt: bool = True
+    unlock: Literal["box", "passphrase"] = "box"
 
 
 class Retention(_Section):

@@ -60,6 +60,11 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def _scrub(connection: sqlite3.Connection) -> None:
+    connection.execute("VACUUM")
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
 @contextlib.contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     """Commit the block, or roll it back and raise; a commit that fails is rolled back as well."""
@@ -80,9 +85,10 @@ class Database:
     def __init__(self, path: Path, migrations: Sequence[Migrations]) -> None:
         self.path = path
         self._migrations = migrations
-        self._jobs: queue.Queue[tuple[Callable[[sqlite3.Connection], Any], Future[Any]] | None] = queue.Queue(
+        self._jobs: queue.Queue[tuple[Callable[[sqlite3.Connection], Any], Future[Any], bool] | None] = queue.Queue(
             MAX_WAITING_WRITES
         )
+        """What to do, where its result goes, and whether inside a transaction."""
         self._thread: threading.Thread | None = None
         self._gate = threading.Lock()
         """Held while a job is queued: none may come after the one that ends the thread."""
@@ -132,13 +138,13 @@ class Database:
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(self.close)
 
-    def _submit(self, fn: Callable[[sqlite3.Connection], T]) -> Future[T]:
+    def _submit(self, fn: Callable[[sqlite3.Connection], T], *, bare: bool = False) -> Future[T]:
         future: Future[T] = Future()
         # Running from the start: cancelling the caller must not cancel the transaction (or its answer).
         future.set_running_or_notify_cancel()
         with self._gate:
             self._require_open()
-            self._jobs.put((fn, future))
+            self._jobs.put((fn, future, not bare))
         return future
 
     def _require_open(self) -> None:
@@ -155,6 +161,13 @@ class Database:
         A cancelled caller does not undo it: the transaction runs to its end.
         """
         return await asyncio.wrap_future(self._submit(fn))
+
+    async def scrub(self) -> None:
+        """Rewrite the file and empty its log: bytes that were replaced or deleted are in neither afterwards.
+
+        What the file system or a flash disk keeps of old blocks is beyond it. Takes as long as copying the file.
+        """
+        await asyncio.wrap_future(self._submit(_scrub, bare=True))
 
     def read_sync(self, fn: Callable[[sqlite3.Connection], T]) -> T:
         """Run `fn` on a read connection in this thread."""
@@ -180,9 +193,9 @@ class Database:
     def _write_loop(self, connection: sqlite3.Connection) -> None:
         try:
             while (job := self._jobs.get()) is not None:
-                fn, future = job
+                fn, future, whole = job
                 try:
-                    with transaction(connection):
+                    with transaction(connection) if whole else contextlib.nullcontext():
                         result = fn(connection)
                 except BaseException as error:  # noqa: BLE001 - handed to the caller, who raises it
                     future.set_exception(error)

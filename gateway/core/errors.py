@@ -6,6 +6,7 @@
     │   └── NotFound                it names nothing (also the answer to what one may not see)
     ├── Denied                      the policy said no; `reason` is its code
     │   ├── CodeRefused             one-use code: unknown, used, expired or too many tries
+    │   ├── PassphraseRefused       it, or a recovery sheet, does not open the footage key
     │   └── GrantRefused            a grant's signature, lease, camera or action does not fit
     ├── AddressTaken                a port, socket or data directory is in use
     ├── NotPermitted                the system denies us a right that this needs
@@ -88,6 +89,12 @@ class CodeRefused(Denied):
     """A one-use code is unknown, used, expired, or was tried too often."""
 
     code = "code_refused"
+
+
+class PassphraseRefused(Denied):
+    """A passphrase or recovery sheet does not open the footage key; `reason` is wrong or wait (`retry_after_s`)."""
+
+    code = "passphrase_refused"
 
 
 class GrantRefused(Denied):

@@ -77,6 +77,14 @@ _SOURCES = (
         state="ok, missing, wrong, read_only, full",
         free_pct="percent free",
     ),
+    _t("footage.key", Lane.ALARM, what="unlocked, locked, passphrase, rotated, handover, holder"),
+    _t(
+        "footage.erased",
+        Lane.ALARM,
+        camera="public id, empty for everything on the box",
+        keys="keys that were destroyed",
+        files="files that were erased",
+    ),
     _t("clock.step", Lane.ROUTINE, step_ms="how far wall time jumped"),
     # gateway: its own facts
     _t("box.started", Lane.ROUTINE, version="software version", boot="boot id"),

@@ -20,6 +20,7 @@ import anyio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.access import store as access_store
+from gateway.access.acts import Acts
 from gateway.access.audit import CONSOLE
 from gateway.access.children import Children
 from gateway.access.classes import Classes
@@ -51,6 +52,7 @@ from gateway.live.client import LiveClient
 from gateway.roofs import web_ports
 from gateway.roofs.control_holds import HoldCalls
 from gateway.roofs.export_port import Copying, CopyPort, HoldPort
+from gateway.roofs.footage_desk import FootageDesk
 from gateway.roofs.gateway_control import Desk, handlers
 from gateway.roofs.gateway_loops import Checkpoints, JournalCopy, Keeper, Looks
 from gateway.roofs.http import HttpServer, own_names
@@ -153,7 +155,9 @@ async def access(base: Base) -> Access:
     )
 
 
-def web_services(base: Base, parts: Access, opened: OpenGrants, hosts: frozenset[str]) -> Services:
+def web_services(
+    base: Base, parts: Access, opened: OpenGrants, hosts: frozenset[str], footage: FootageDesk
+) -> Services:
     """Return what the pages may use."""
     site = base.config.site
     return Services(
@@ -165,6 +169,7 @@ def web_services(base: Base, parts: Access, opened: OpenGrants, hosts: frozenset
         recorder=web_ports.RecorderDoor(base.recorder, base.key, parts.grants.might_see),
         holds=HoldPort(parts.copying, parts.names),
         copies=CopyPort(parts.copying, parts.grants, base.recorder, base.key, parts.names),
+        keys=web_ports.KeyPort(footage),
         clock=base.clock,
         site=SiteFacts(site.name, PublicId("box"), site.timezone, site.language),
         hosts=hosts,
@@ -220,8 +225,9 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
         if config.upstream.url:
             tasks.start_soon(keep, "uplink", await _uplink(stack, ground, signals), BACKOFF)
         names = [*config.web.names] or own_names()
+        footage = FootageDesk(Acts(ground.store), ground.recorder, ground.key)
         server = HttpServer(
-            create_app(web_services(ground, parts, opened, frozenset(names))),
+            create_app(web_services(ground, parts, opened, frozenset(names), footage)),
             listen=config.web.listen,
             port=config.web.port,
             insecure=config.web.insecure_loopback,
@@ -232,7 +238,9 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
         await stack.enter_async_context(server)
         desk = _desk(ground, parts, opened, tracker, facts, signals, web_url(config, names))
         await stack.enter_async_context(
-            ControlServer(config.paths.socket("gateway"), "gateway", handlers(desk), on_fault=sink)
+            ControlServer(
+                config.paths.socket("gateway"), "gateway", {**handlers(desk), **footage.handlers()}, on_fault=sink
+            )
         )
         log.info("gateway.ready", port=config.web.port, ca=server.ca_sha256, version=__version__)
         yield Health(lambda: ground.db.alive and server.alive)

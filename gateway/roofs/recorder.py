@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import anyio.to_thread
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from drivers.adopt import Learned, Means
@@ -45,13 +46,14 @@ from gateway.core.errors import BadInput, CameraUnreachable, CameraUnsupported, 
 from gateway.core.log import fault_sink, get_logger
 from gateway.core.model import Grant, Login
 from gateway.core.privileges import keep_from_children
-from gateway.core.secrets import load_seal_key, load_verify_key
+from gateway.core.secrets import load_verify_key
 from gateway.core.supervise import FaultSink, contained
 from gateway.core.ticket import open_ticket
 from gateway.roofs.activation import Activation, doubted
 from gateway.roofs.camera_driver import onvif_driver, with_known_place
 from gateway.roofs.camera_lan import CameraLan
 from gateway.roofs.camera_settings import SettingsDesk, stream_spec
+from gateway.roofs.footage_key import cipher_here, keys_of
 from gateway.roofs.listening import listen_of
 from gateway.roofs.main import run_daemon
 from gateway.roofs.named_drivers import films, learn_named
@@ -61,12 +63,15 @@ from gateway.roofs.searching import Searching
 from recorder.adoption import AdoptOrder, Device
 from recorder.budget import StartBudget, knock
 from recorder.camera import Tools
+from recorder.erasures import MIGRATIONS as ERASURES
 from recorder.exportbook import MIGRATIONS as EXPORTS
 from recorder.exportbook import ExportBook
 from recorder.finder import FindRule
 from recorder.gaps import GapLedger
+from recorder.holdreasons import MIGRATIONS as HOLDS
 from recorder.identity import Identity
 from recorder.journal import Journal
+from recorder.keystore import KeyStore
 from recorder.leases import MIGRATIONS as LEASES
 from recorder.leases import LeaseBook
 from recorder.losses import Losses
@@ -75,7 +80,6 @@ from recorder.pending import PendingLogins
 from recorder.registry import MIGRATIONS, Camera, LoginState, NewCamera, Registry, StreamSpec
 from recorder.retention import Rule
 from recorder.runs import RunBook, boot_id
-from recorder.school import SchoolKey, load_school_key
 from recorder.service import Parts, Recorder, Settings
 from recorder.settingbook import SettingBook
 from recorder.slot import Slot, SlotOptions
@@ -88,7 +92,7 @@ CLOSE_S = 8.0
 """What a disk gets to take the last pictures: every segment is closed within 10 s of SIGTERM."""
 
 KNOCK_S = 3.0
-DATABASE = (MIGRATIONS, PENDING, LEASES, EXPORTS)
+DATABASE = (MIGRATIONS, PENDING, LEASES, HOLDS, ERASURES, EXPORTS)
 """Steps of `cameras.db`, by owner."""
 
 
@@ -220,21 +224,20 @@ def make_gate(login: Login | None, state: LoginState) -> LoginGate:
     return LoginGate(login, refused=state is LoginState.REFUSED, proven=state is LoginState.ACCEPTED)
 
 
-async def slots(config: Config, registry: Registry, losses: Losses, clock: Clock) -> list[Slot]:
+async def slots(config: Config, registry: Registry, losses: Losses, clock: Clock, keys: KeyStore | None) -> list[Slot]:
     """Return a slot per configured disk; ConfigError without any."""
     box, known = await registry.box_id(), await registry.volumes()
     if not config.volumes:
         raise ConfigError(
             "no disk for footage is configured", key="volumes", value="", remedy="add [[volumes]] with path = …"
         )
-    writer = WriterOptions(segment_s=config.recording.segment_s, sync_s=config.recording.sync_s, stop_s=CLOSE_S)
-    school: SchoolKey | None = None
-    if config.recording.encrypt:
-        school = load_school_key(config.paths.keys / "footage.key")
+    writer = WriterOptions(
+        segment_s=config.recording.segment_s, sync_s=config.recording.sync_s, stop_s=CLOSE_S, cipher=cipher_here()
+    )
     return [
         Slot(
             SlotOptions(item.path, box, item.min_free_bytes, item.create and str(item.path) not in known, writer),
-            school,
+            keys.school if keys is not None else None,
             losses,
             clock,
         )
@@ -293,14 +296,13 @@ def desk_and_doctor(
 async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]:
     """Run the recorder while entered."""
     on_fault = fault_sink(log)
-    seal = load_seal_key(config.paths.keys / "recorder-seal.key")
-
+    seal, keys = await anyio.to_thread.run_sync(keys_of, config, clock)
     async with Database(config.paths.database("cameras"), DATABASE) as db, RtspNetwork(clock) as network:
         journal = Journal(db, clock)
         await journal.load()
         registry = Registry(db, seal, journal, clock)
         runs, ledger, losses = RunBook(db, boot_id()), GapLedger(journal), Losses(clock)
-        store = Store(await slots(config, registry, losses, clock), losses, runs, registry, journal, clock)
+        store = Store(await slots(config, registry, losses, clock, keys), losses, runs, registry, journal, clock)
         drivers = await drivers_of(config, clock, network, on_fault)
         tools = Tools(
             clock=clock,
@@ -343,13 +345,14 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             lan=lan.facts,
             clock=clock,
             on_fault=on_fault,
+            seal=seal,
+            keys=keys,
             listen=listen_of(config, clock, drivers.pool),
             doctor=doctor,
         )
         async with Recorder(parts, settings(config)) as recorder, lan:
             log.info("recorder.ready", cameras=len(recorder.cameras.all()), volumes=len(config.volumes))
             yield Health(lambda: recorder.healthy() and network.alive)
-            log.info("recorder.stopping")
 
 
 def settings(config: Config) -> Settings:

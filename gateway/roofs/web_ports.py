@@ -28,6 +28,7 @@ from gateway.core.model import Action, Decision, Grant, ObjectRef, PublicId, Sec
 from gateway.core.ticket import sign
 from gateway.core.wire import ControlClient
 from gateway.live.client import LiveClient
+from gateway.roofs.footage_desk import FootageDesk
 from gateway.roofs.names import Names
 from web.services import Caller, Change, OpenedLive, OpenView, Peer, Sharing, SignedIn, Still
 
@@ -170,6 +171,21 @@ class ChangesPort:
                         yield Change("ended", session=value[1], reason=value[2])
 
             yield changes()
+
+
+class KeyPort:
+    """`web.services.KeyDoor` over the desk that relays and writes the audit."""
+
+    def __init__(self, desk: FootageDesk) -> None:
+        self._desk = desk
+
+    async def status(self) -> Mapping[str, Any]:
+        """Return the recorder's `key.status`."""
+        return await self._desk.status()
+
+    async def act(self, caller: Caller, act: str, secrets: Mapping[str, Secret]) -> Mapping[str, Any]:
+        """Do one act with an audit row."""
+        return await self._desk.act(Actor(caller.person, caller.device), act, secrets)
 
 
 class RecorderDoor:

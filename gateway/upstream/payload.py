@@ -28,6 +28,8 @@ ALLOWED: Mapping[str, frozenset[str]] = {
         "recording.stopped": "camera stream why",
         "recording.gap": "camera stream why seconds",
         "volume.state": "volume state free_pct",
+        "footage.key": "what",
+        "footage.erased": "camera keys files",
         "clock.step": "step_ms",
         "box.started": "version boot",
         "box.summary": "cameras recording viewers",
@@ -66,10 +68,10 @@ def _is_id(value: object) -> bool:
 
 _CODE = _matches(r"(?:[a-z][a-z0-9_.]{0,47})?")
 """Codes of our own catalogues; empty = none."""
-_CODES = ("driver", "state", "why", "stream", "role", "outcome", "action", "reason", "lane", "condition")
+_CODES = ("driver", "state", "why", "stream", "role", "outcome", "action", "reason", "lane", "condition", "what")
 _NUMBERS = (
     *("streams", "run", "seconds", "free_pct", "step_ms", "cameras"),
-    *("recording", "viewers", "sessions", "seq", "documents", "applied", "failed"),
+    *("recording", "viewers", "sessions", "seq", "documents", "applied", "failed", "keys", "files"),
 )
 _SHAPES: Mapping[str, Callable[[object], bool]] = {
     **dict.fromkeys(_CODES, _CODE),

@@ -19,8 +19,10 @@ from recorder.files import VolumeFiles
 from recorder.gop import RunInfo
 from recorder.index import INDEX_NAME, VolumeIndex
 from recorder.keys import KeyRing
+from recorder.keystore import KeyStore
 from recorder.rows import SegmentRow
-from recorder.school import SchoolKey, load_school_key
+from recorder.school import SchoolKey
+from tests.fakes.clock import FakeClock
 from tests.fakes.h264 import split_start_codes
 
 START_MS = 1_795_219_200_000
@@ -128,6 +130,12 @@ class Heard:
             self.changed.notify_all()
 
 
+def school_key(folder: Path) -> SchoolKey:
+    """Return the key of a school whose box keeps it, made in this folder on first use."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return KeyStore(folder, "box", FakeClock()).load()
+
+
 class Box:
     """A volume with index and keys in a folder, without the marker's ceremony."""
 
@@ -137,7 +145,7 @@ class Box:
         self.root = root
         self.files = files or VolumeFiles(root)
         self.index = VolumeIndex(root / INDEX_NAME)
-        self.school = school or load_school_key(root / ".keys" / "school.key")
+        self.school = school or school_key(root / ".keys")
         self.ring = KeyRing(self.files, self.school) if encrypted else None
         self.heard = Heard()
 

@@ -28,6 +28,7 @@ from recorder.discovery import FoundCamera
 from recorder.exportbook import ExportBook
 from recorder.exportjob import Pace, gently
 from recorder.host import Witness
+from recorder.keystore import KeyStore
 from recorder.losses import Losses
 from recorder.pending import PendingLogins
 from recorder.registry import NewCamera
@@ -73,6 +74,8 @@ class RecorderBox:
         self.setter = FakeSetter()
         self.pace: Pace = gently
         """How copies rest between records."""
+        self.keys: KeyStore | None = None
+        """Set before the recorder starts: footage is encrypted."""
         self._shown = 0
 
     @property
@@ -140,7 +143,8 @@ def parts_of(box: RecorderBox, own: Books) -> Parts:
         create=True,
         writer=WriterOptions(segment_s=5, sync_s=0.2, stagger=False),
     )
-    store = Store([Slot(options, None, losses, box.clock)], losses, own.runs, own.registry, own.journal, box.clock)
+    school = box.keys.load() if box.keys is not None else None
+    store = Store([Slot(options, school, losses, box.clock)], losses, own.runs, own.registry, own.journal, box.clock)
     tools = Tools(
         clock=box.clock,
         player=box.player,
@@ -178,6 +182,8 @@ def parts_of(box: RecorderBox, own: Books) -> Parts:
         on_fault=tools.on_fault,
         export_pace=lambda count: box.pace(count),  # noqa: PLW0108 - a test may set another one later
         exports=ExportBook(own.db, SealKey(b"k" * 32)),
+        seal=SealKey(b"k" * 32),
+        keys=box.keys,
         settings=(SettingBook(own.db, SealKey(b"k" * 32), own.journal, box.clock), box.setter),
     )
 
@@ -187,10 +193,12 @@ async def _nobody(host: str, port: int) -> bool:
 
 
 @asynccontextmanager
-async def recorder_box(root: Path, witness: Witness | None = None, pace: Pace = gently) -> AsyncIterator[RecorderBox]:
+async def recorder_box(
+    root: Path, witness: Witness | None = None, pace: Pace = gently, *, keys: KeyStore | None = None
+) -> AsyncIterator[RecorderBox]:
     """Run a recorder in this process; whatever a part threw away fails the test."""
     box = RecorderBox(root)
-    box.witness, box.pace = witness, pace
+    box.witness, box.pace, box.keys = witness, pace, keys
     settings = Settings(
         control_socket=root / "run" / "recorder.sock",
         feed_socket=root / "run" / "feed.sock",

@@ -16,8 +16,10 @@ from gateway.core.media import AccessUnit
 from gateway.core.model import Login, Secret, StreamId, StreamRole
 from gateway.core.secrets import SealKey
 from recorder.adoption import Device
+from recorder.erasures import MIGRATIONS as ERASURES
 from recorder.exportbook import MIGRATIONS as EXPORTS
 from recorder.gaps import GapCause, GapLedger
+from recorder.holdreasons import MIGRATIONS as HOLDS
 from recorder.identity import Identity
 from recorder.journal import Journal
 from recorder.pending import MIGRATIONS as PENDING
@@ -41,7 +43,7 @@ class Books:
 @asynccontextmanager
 async def books(path: Path, clock: Clock, boot: str = BOOT) -> AsyncIterator[Books]:
     """Open cameras.db in a folder."""
-    async with Database(path / "cameras.db", [MIGRATIONS, PENDING, EXPORTS]) as db:
+    async with Database(path / "cameras.db", [MIGRATIONS, PENDING, HOLDS, ERASURES, EXPORTS]) as db:
         journal = Journal(db, clock)
         await journal.load()
         registry = Registry(db, SealKey(b"k" * 32), journal, clock)

@@ -10,7 +10,15 @@ from typing import Any
 
 from gateway.core.bus import Bus
 from gateway.core.clock import Clock
-from gateway.core.errors import CameraUnreachable, CodeRefused, DaemonUnavailable, Denied, LiveFull, NotFound
+from gateway.core.errors import (
+    CameraUnreachable,
+    CodeRefused,
+    DaemonUnavailable,
+    Denied,
+    LiveFull,
+    NotFound,
+    PassphraseRefused,
+)
 from gateway.core.model import Action, Decision, Grant, ObjectKind, ObjectRef, PublicId, Role, Secret, StreamRole
 from tests.fakes.web_copies import FakeCopies, FakeHolds
 from web.services import (
@@ -51,6 +59,10 @@ OFFICER = Caller(pid("so"), Role.AUTHORITY_IT, "Sở GD", pid("office"))
 INSTALLER = Caller(pid("tho"), Role.INSTALLER, "Thợ lắp", pid("laptop"))
 EVERYBODY = {caller.role: caller for caller in (PRINCIPAL, TEACHER, MOTHER, OFFICER, INSTALLER)}
 
+KEY_IN_BOX: Mapping[str, Any] = {
+    "encrypted": True, "mode": "box", "unlocked": True, "place": "file", "passphrase_set": False,
+    "since_ms": 1_790_000_000_000, "former": 0, "holders": [],
+}  # fmt: skip
 ALLOWED = Decision(True, "role.guardian")
 
 
@@ -82,6 +94,10 @@ class FakeBox:
     """What reached the services, in order, without secrets."""
     bus: Bus = field(default_factory=Bus)
     status_of: dict[PublicId, dict[str, Any]] = field(default_factory=dict)
+    key: dict[str, Any] = field(default_factory=lambda: dict(KEY_IN_BOX))
+    """What the recorder says of the footage key."""
+    passphrase: str = "cây bàng trước cổng trường"
+    key_error: Exception | None = None
     extra: list[PublicId] = field(default_factory=list)
     """More cameras of the school, seen by the principal."""
 
@@ -100,7 +116,7 @@ class FakeBox:
         settings: dict[str, Any] = {"site": site, "hosts": frozenset({"vuon.test"}), "secure": True} | changes
         return Services(
             logins=self, rights=self, live=FakeLive(self), sharing=FakeSwitch(self), changes=self, recorder=self,
-            holds=self.holds, copies=self.copies, clock=self.clock, **settings,
+            holds=self.holds, copies=self.copies, keys=FakeKeys(self), clock=self.clock, **settings,
         )  # fmt: skip
 
     # Logins
@@ -146,7 +162,7 @@ class FakeBox:
 
     def decide(self, caller: Caller, action: Action, obj: ObjectRef) -> Decision:
         if obj.kind is ObjectKind.BOX:
-            allowed = caller.role is Role.PRINCIPAL and action is Action.STOP_ALL
+            allowed = caller.role is Role.PRINCIPAL and action in {Action.STOP_ALL, Action.APPROVE}
             return Decision(allowed, "role.principal" if allowed else "role.action")
         return self.refusals.get((caller.person, obj.id), ALLOWED)
 
@@ -235,6 +251,28 @@ class FakeLive:
     def _own(self, caller: Caller, camera: PublicId, session: str) -> None:
         if self.box.open_sessions.get(session) != (caller, camera):
             raise NotFound("no such session")
+
+
+@dataclass
+class FakeKeys:
+    """Implements `KeyDoor` over the box."""
+
+    box: FakeBox
+
+    async def status(self) -> Mapping[str, Any]:
+        if self.box.recorder_down:
+            raise DaemonUnavailable("the recorder does not answer")
+        return self.box.key
+
+    async def act(self, caller: Caller, act: str, secrets: Mapping[str, Secret]) -> Mapping[str, Any]:
+        self.box.calls.append(f"key {act} by {caller.person} with {','.join(sorted(secrets))}")
+        if self.box.key_error is not None:
+            raise self.box.key_error
+        passphrase = secrets.get("passphrase")
+        if act != "lock" and (passphrase is None or passphrase.reveal() != self.box.passphrase):
+            raise PassphraseRefused("wrong", reason="wrong")
+        self.box.key |= {"unlocked": act != "lock"}
+        return self.box.key
 
 
 @dataclass

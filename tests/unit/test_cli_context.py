@@ -63,7 +63,7 @@ def test_every_command_explains_a_missing_configuration(tmp_path: Path) -> None:
     arguments = {"nhan": ["10.0.0.1", "--user", ""], "kich-hoat": ["10.0.0.1"], "chia-se": ["dung"]}
     for name in ("mat-khau-camera", "cai-dat-camera", "go-camera", "phieu", "gio-xem", "thu-hoi"):
         arguments[name] = ["x"]
-    arguments["trich-xuat"] = ["1/2.seg"]
+    arguments["trich-xuat"], arguments["xoa"] = ["1/2.seg"], ["--camera", "x"]
     for name, alias, _ in COMMANDS:
         if name in {"demo", "phien-ban"}:
             continue

@@ -14,8 +14,10 @@ import pytest
 
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import PublicId, RunId, StreamId, new_public_id
+from gateway.core.secrets import SealKey
 from recorder.cleaner import AgeGate, Cleaner
 from recorder.gop import RunInfo
+from recorder.holdreasons import HoldReasons
 from recorder.holds import HoldBook, HoldOrder, encode_holds, write_copy
 from recorder.losses import Losses
 from recorder.registry import Camera
@@ -41,7 +43,7 @@ class World:
         self.own, self.slot, self.camera, self.clock = own, slot, camera, clock
         self.stream = camera.streams[0].id
         self.cleaner = Cleaner([slot], self._rules, self._holds, AgeGate(clock), clock)
-        self.book = HoldBook(own.db, [slot], clock, self.cleaner.deleting)
+        self.book = HoldBook(own.db, [slot], clock, self.cleaner.deleting, HoldReasons(SealKey(b"k" * 32)))
         self.meanwhile: HoldOrder | None = None
         """A hold that is placed when a plan has been made and not yet carried out."""
         self._asked = 0

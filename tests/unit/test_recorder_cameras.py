@@ -142,7 +142,7 @@ async def test_a_box_without_a_disk_does_not_start(tmp_path: Path) -> None:
     clock = FakeClock()
     async with books(tmp_path, clock) as own:
         with pytest.raises(ConfigError) as error:
-            await slots(_config(tmp_path, ""), own.registry, Losses(clock), clock)
+            await slots(_config(tmp_path, ""), own.registry, Losses(clock), clock, None)
     assert error.value.fields["key"] == "volumes"
 
 
@@ -152,8 +152,8 @@ async def test_each_configured_disk_has_a_slot_and_known_ones_are_not_made(tmp_p
     volumes = "".join(f'[[volumes]]\npath = "/disk/{name}"\ncreate = true\n' for name in "ab")
     async with books(tmp_path, clock) as own:
         await own.registry.note_volume("/disk/a", new_public_id())
-        made = await slots(_config(tmp_path, volumes), own.registry, Losses(clock), clock)
-        again = await slots(_config(tmp_path, volumes), own.registry, Losses(clock), clock)
+        made = await slots(_config(tmp_path, volumes), own.registry, Losses(clock), clock, None)
+        again = await slots(_config(tmp_path, volumes), own.registry, Losses(clock), clock, None)
     assert [(str(slot.options.path), slot.options.create) for slot in made] == [("/disk/a", False), ("/disk/b", True)]
     assert {slot.options.box for slot in made} == {slot.options.box for slot in again}
 

@@ -10,13 +10,14 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.errors import BadInput, ConfigError, KeyLocked, SegmentCorrupt
+from gateway.core.errors import BadInput, KeyLocked, SegmentCorrupt
 from gateway.core.model import StreamId
 from recorder.files import VolumeFiles
 from recorder.keys import KeyEntry, KeyRing, decode_entries, encode_entry
 from recorder.layout import Hour
-from recorder.school import SchoolKey, WrappedKey, load_school_key, wrap
+from recorder.school import SchoolKey, WrappedKey, wrap
 from tests.fakes.disks import FaultyDisk
+from tests.fakes.footage import school_key
 
 HOUR = Hour(StreamId(7), 498_672)
 NEXT = Hour(StreamId(7), 498_673)
@@ -37,7 +38,7 @@ def files(tmp_path: Path) -> VolumeFiles:
 @pytest.fixture
 def school(tmp_path: Path) -> SchoolKey:
     """A school whose key lies on the box."""
-    return load_school_key(tmp_path / ".keys" / "school.key")
+    return school_key(tmp_path / ".keys")
 
 
 def test_one_key_per_stream_hour(files: VolumeFiles, school: SchoolKey) -> None:
@@ -204,14 +205,10 @@ def test_wrapping_binds_its_context() -> None:
         school.unwrap((one._replace(ephemeral=bytes(32)),), b"this")
 
 
-def test_the_private_key_can_be_given_and_taken(tmp_path: Path) -> None:
-    """`unlock = "passphrase"`: only the public half lies on the box; a person brings the other."""
+def test_the_private_key_can_be_given_and_taken() -> None:
+    """A locked school opens nothing; a stranger's key does not unlock it; the right one does, until it is taken."""
     private, public = pair()
-    path = tmp_path / "school.key"
-    with pytest.raises(BadInput):
-        load_school_key(path, unlock="passphrase")
-    path.with_name("school.key.pub").write_bytes(public)
-    school = load_school_key(path, unlock="passphrase")
+    school = SchoolKey((public,))
     assert not school.unlocked
     wrapped = wrap(public, b"k" * 32, b"")
     with pytest.raises(KeyLocked):
@@ -222,19 +219,26 @@ def test_the_private_key_can_be_given_and_taken(tmp_path: Path) -> None:
     assert school.unwrap((wrapped,), b"") == b"k" * 32
     school.lock()
     assert not school.unlocked
-    assert not path.exists()
 
 
-def test_the_box_keeps_its_key_private(tmp_path: Path) -> None:
-    """The private half is 0600 and stays the same; a file others can read is refused."""
-    path = tmp_path / "keys" / "school.key"
-    first = load_school_key(path, more_recipients=(pair()[1],))
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert load_school_key(path).recipients[0] == first.recipients[0]
-    assert len(first.recipients) == 2
-    path.chmod(0o644)
-    with pytest.raises(ConfigError):
-        load_school_key(path)
+def test_a_former_key_opens_former_footage(files: VolumeFiles) -> None:
+    """After a change of key both hours are read; without the former half only the new one is."""
+    (old, old_public), (new, new_public) = pair(), pair()
+    school = SchoolKey((old_public,), old)
+    ring = KeyRing(files, school)
+    before = ring.for_writing(HOUR)
+    school.change((new_public,))
+    school.unlock(new, (old,))
+    after = ring.for_writing(HOUR)
+    assert after.id != before.id  # in the same hour, at once: nothing new is wrapped to the old key
+    both = KeyRing(files, school)
+    assert [both.for_reading(HOUR, item.id) for item in (before, after)] == [before, after]
+    with pytest.raises(KeyLocked):
+        KeyRing(files, SchoolKey((old_public,), old)).for_reading(HOUR, after.id)
+    alone = KeyRing(files, SchoolKey((new_public,), new))
+    assert alone.for_reading(HOUR, after.id) == after
+    with pytest.raises(KeyLocked):
+        alone.for_reading(HOUR, before.id)
 
 
 def test_a_school_needs_sensible_keys() -> None:

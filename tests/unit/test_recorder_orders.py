@@ -58,6 +58,15 @@ async def start(box: RecorderBox, span: dict[str, Any], **changes: Any) -> dict[
     return dict((await box.call("export.start", **params))["order"])
 
 
+@asynccontextmanager
+async def releasing(go: threading.Event) -> AsyncIterator[None]:
+    """Let a waiting thread go on, however the block ends."""
+    try:
+        yield
+    finally:
+        go.set()
+
+
 async def order_in(box: RecorderBox, *states: str) -> dict[str, Any]:
     """Wait until the order is in one of the states."""
 
@@ -162,7 +171,7 @@ async def test_orders_can_be_repeated_and_cancelled(tmp_path: Path) -> None:
         reached.set()
         go.wait(20)
 
-    async with box_with_footage(tmp_path) as (box, span):
+    async with box_with_footage(tmp_path) as (box, span), releasing(go):
         box.pace = wait
         first = await hold(box, span)
         assert await hold(box, span) == first

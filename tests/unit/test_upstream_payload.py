@@ -151,6 +151,9 @@ GOOD: dict[str, Any] = {
     "documents": 5,
     "condition": "volume.missing",
     "about": "box",
+    "what": "handover",
+    "keys": 48,
+    "files": 2880,
 }
 
 

@@ -1,0 +1,206 @@
+"""Orders to erase footage for good, written down before the first byte goes.
+
+Owns the tables `erasure` and `erasure_volume` (erasures.sql). Invariants: an order is on the medium before
+anything is erased and stays when all of it is gone; what lay on a disk is counted once, before its first key
+goes; a camera under such an order is removed and its holds are lifted in the order's own transaction.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+from sqlite_utils import Migrations
+from sqlite_utils.db import Database as UtilsDatabase
+
+from gateway.core.db import Database, apply_schema
+from gateway.core.errors import BadInput, NotFound
+from gateway.core.events import Event
+from gateway.core.model import PublicId, StreamId, new_public_id
+from recorder.journal import Journal
+
+MIGRATIONS = Migrations("erasures")
+ALL = PublicId("")
+"""The scope of an order for the whole box."""
+
+
+@MIGRATIONS()
+def m0001(db: UtilsDatabase) -> None:
+    """Create the tables."""
+    apply_schema(db, files("recorder") / "erasures.sql")
+
+
+class Counted(NamedTuple):
+    """What lay on a disk."""
+
+    keys: int
+    files: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """One order; `camera` empty = everything."""
+
+    number: int
+    id: PublicId
+    camera: PublicId
+    who: str
+    holds: int
+    ordered_ms: int
+    state: str
+    done_ms: int | None
+
+
+def _erasure(row: sqlite3.Row) -> Erasure:
+    return Erasure(
+        row["id"],
+        PublicId(row["public_id"]),
+        PublicId(row["camera"]),
+        row["who"],
+        row["holds"],
+        row["ordered_ms"],
+        row["state"],
+        row["done_ms"],
+    )
+
+
+def _cameras(connection: sqlite3.Connection, camera: PublicId) -> list[int]:
+    rows = connection.execute("SELECT id FROM camera WHERE ?1 = '' OR public_id = ?1", (camera,))
+    return [row[0] for row in rows]
+
+
+def _marks(values: list[int]) -> str:
+    return ", ".join("?" * len(values))
+
+
+class ErasureBook:
+    """Reads and changes the orders; methods run on the database's own threads."""
+
+    def __init__(self, db: Database, journal: Journal) -> None:
+        self._db, self._journal = db, journal
+
+    async def order(self, camera: PublicId, who: str, now_ms: int, *, lift_holds: bool) -> Erasure:
+        """Write an order down; BadInput while footage is held and the holds are not lifted with it."""
+        public_id = new_public_id()
+
+        def write(connection: sqlite3.Connection) -> tuple[Erasure, list[Event]]:
+            ids = _cameras(connection, camera)
+            marks = _marks(ids)
+            where = f"camera_id IN ({marks})"
+            held: int = connection.execute(f"SELECT count(*) FROM hold WHERE {where}", ids).fetchone()[0]  # noqa: S608 - question marks
+            if held and not lift_holds:
+                raise BadInput("footage of it is held", case="erase_held", key="lift_holds", count=held)
+            connection.execute(f"DELETE FROM hold WHERE {where}", ids)  # noqa: S608 - question marks
+            rows = connection.execute(
+                f"SELECT public_id FROM camera WHERE id IN ({marks}) AND removed_ms IS NULL",  # noqa: S608 - question marks
+                ids,
+            )
+            gone = [row[0] for row in rows]
+            connection.executemany(
+                "UPDATE camera SET removed_ms = ?, username = NULL, password = NULL WHERE public_id = ?",
+                [(now_ms, item) for item in gone],
+            )
+            connection.execute(
+                "INSERT INTO erasure (public_id, camera, who, holds, ordered_ms) VALUES (?, ?, ?, ?, ?)",
+                (public_id, camera, who, held, now_ms),
+            )
+            erasure = _erasure(connection.execute("SELECT * FROM erasure ORDER BY id DESC LIMIT 1").fetchone())
+            return erasure, [self._journal.event("camera.removed", subject=item, camera=item) for item in gone]
+
+        return await self._journal.transact(write)
+
+    async def pending(self) -> list[Erasure]:
+        """Return the orders that are not finished, oldest first."""
+        return await self._db.read(
+            lambda db: [_erasure(row) for row in db.execute("SELECT * FROM erasure WHERE state != 'done' ORDER BY id")]
+        )
+
+    async def find(self, erasure: PublicId) -> tuple[Erasure, list[dict[str, Any]]]:
+        """Return an order with what it found, disk by disk; NotFound if there is none."""
+
+        def read(connection: sqlite3.Connection) -> tuple[Erasure, list[dict[str, Any]]] | None:
+            row = connection.execute("SELECT * FROM erasure WHERE public_id = ?", (erasure,)).fetchone()
+            if row is None:
+                return None
+            rows = connection.execute(
+                "SELECT volume, keys, files, bytes, done_ms FROM erasure_volume WHERE erasure_id = ? ORDER BY volume",
+                (row["id"],),
+            )
+            return _erasure(row), [dict(item) for item in rows]
+
+        found = await self._db.read(read)
+        if found is None:
+            raise NotFound("no such erasure", key="erasure")
+        return found
+
+    async def streams(self, camera: PublicId) -> list[StreamId]:
+        """Return the streams an order is about."""
+
+        def read(connection: sqlite3.Connection) -> list[StreamId]:
+            ids = _cameras(connection, camera)
+            query = f"SELECT id FROM stream WHERE camera_id IN ({_marks(ids)}) ORDER BY id"  # noqa: S608 - question marks
+            return [StreamId(row[0]) for row in connection.execute(query, ids)]
+
+        return await self._db.read(read)
+
+    async def counted(self, erasure: Erasure, volume: PublicId, found: Counted) -> None:
+        """Note what lies on a disk; the first count stands."""
+        row = (erasure.number, volume, *found)
+        await self._db.write(
+            lambda db: db.execute(
+                "INSERT OR IGNORE INTO erasure_volume (erasure_id, volume, keys, files, bytes) VALUES (?, ?, ?, ?, ?)",
+                row,
+            )
+        )
+
+    async def emptied(self, erasure: Erasure, volume: PublicId, now_ms: int) -> None:
+        """Note that nothing of it is left on a disk."""
+        row = (now_ms, erasure.number, volume)
+        await self._db.write(
+            lambda db: db.execute("UPDATE erasure_volume SET done_ms = ? WHERE erasure_id = ? AND volume = ?", row)
+        )
+
+    async def drop_rows(self, erasure: Erasure) -> None:
+        """Delete the cameras and everything in this database that refers to them."""
+        counts = (await self.find(erasure.id))[1]
+        event = self._journal.event(
+            "footage.erased",
+            subject=erasure.camera,
+            camera=erasure.camera,
+            keys=sum(row["keys"] for row in counts),
+            files=sum(row["files"] for row in counts),
+        )
+
+        def drop(connection: sqlite3.Connection) -> None:
+            cameras = _cameras(connection, erasure.camera)
+            query = f"SELECT id FROM stream WHERE camera_id IN ({_marks(cameras)})"  # noqa: S608 - question marks
+            streams = [row[0] for row in connection.execute(query, cameras)]
+            for parent, ids in (("stream", streams), ("camera", cameras)):
+                for table, column in _referring(connection, parent):
+                    connection.execute(f"DELETE FROM {table} WHERE {column} IN ({_marks(ids)})", ids)  # noqa: S608 - the schema's names
+                connection.execute(f"DELETE FROM {parent} WHERE id IN ({_marks(ids)})", ids)  # noqa: S608 - ours
+            if erasure.camera == ALL:
+                connection.execute("DELETE FROM pending_login")
+            connection.execute("UPDATE erasure SET state = 'dropped' WHERE id = ?", (erasure.number,))
+
+        await self._journal.record(drop, event)
+
+    async def finish(self, erasure: Erasure, now_ms: int) -> None:
+        """Rewrite the database without the rows that went, then call the order done."""
+        await self._db.scrub()
+        row = (now_ms, erasure.number)
+        await self._db.write(lambda db: db.execute("UPDATE erasure SET state = 'done', done_ms = ? WHERE id = ?", row))
+
+
+def _referring(connection: sqlite3.Connection, parent: str) -> list[tuple[str, str]]:
+    """Return (table, column) of every reference to a table, so that no later table is forgotten; `stream` goes last."""
+    tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    return [
+        (table, str(row["from"]))
+        for table in tables
+        for row in connection.execute(f"PRAGMA foreign_key_list({table})")
+        if row["table"] == parent and table != "stream"
+    ]
