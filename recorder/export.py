@@ -51,13 +51,13 @@ class Clip:
     @property
     def start_90k(self) -> int:
         """True start of the first picture, 90 kHz since 1970."""
-        return _true_90k(self.pieces[0].row, self.pieces[0].gops[0].start_90k)
+        return true_90k(self.pieces[0].row, self.pieces[0].gops[0].start_90k)
 
     @property
     def end_90k(self) -> int:
         """True end of the last picture."""
         last = self.pieces[-1]
-        return _true_90k(last.row, last.gops[-1].end_90k)
+        return true_90k(last.row, last.gops[-1].end_90k)
 
     @property
     def start_ms(self) -> int:
@@ -77,7 +77,7 @@ class Clip:
     def head(self) -> bytes:
         """Return ftyp, moov and sidx: what precedes the fragments."""
         records = [
-            (_true_90k(piece.row, gop.start_90k), gop, _plain_bytes(piece, gop))
+            (true_90k(piece.row, gop.start_90k), gop, plain_bytes(piece, gop))
             for piece in self.pieces
             for gop in piece.gops
         ]
@@ -91,14 +91,16 @@ class Clip:
     @property
     def size_bytes(self) -> int:
         """Bytes of the whole file."""
-        return len(self.head()) + sum(_plain_bytes(piece, gop) for piece in self.pieces for gop in piece.gops)
+        return len(self.head()) + sum(plain_bytes(piece, gop) for piece in self.pieces for gop in piece.gops)
 
 
-def _true_90k(row: SegmentRow, run_90k: int) -> int:
+def true_90k(row: SegmentRow, run_90k: int) -> int:
+    """Return the true time of an instant of a run, 90 kHz since 1970."""
     return run_90k + row.offset_ms * TICKS_PER_MS
 
 
-def _plain_bytes(piece: Piece, gop: Gop) -> int:
+def plain_bytes(piece: Piece, gop: Gop) -> int:
+    """Return how long a record is once it is decrypted."""
     return gop.record_bytes - RECORD_HEADER_BYTES - piece.tag_bytes
 
 
@@ -112,8 +114,8 @@ def plan(
     clips: list[Clip] = []
     end_90k = 0
     for row in rows:
-        gops = [gop for gop in row.table() if _true_90k(row, gop.start_90k) >= end_90k] if clips else row.table()
-        gops = _wanted(row, gops, from_ms, to_ms)
+        gops = [gop for gop in row.table() if true_90k(row, gop.start_90k) >= end_90k] if clips else row.table()
+        gops = wanted(row, gops, from_ms, to_ms)
         if not gops:
             continue
         header = head_of(files, row).header
@@ -121,7 +123,7 @@ def plan(
         if not clips or _differ(clips[-1].config, header.config):
             clips.append(Clip(header.config))
         clips[-1].pieces.append(piece)
-        end_90k = _true_90k(row, gops[-1].end_90k)
+        end_90k = true_90k(row, gops[-1].end_90k)
     if not clips:
         raise NotFound("no footage of this time")
     return clips
@@ -131,13 +133,13 @@ def _differ(one: CodecConfig, other: CodecConfig) -> bool:
     return (one.codec, one.sps, one.pps, one.vps) != (other.codec, other.sps, other.pps, other.vps)
 
 
-def _wanted(row: SegmentRow, gops: list[Gop], from_ms: int | None, to_ms: int | None) -> list[Gop]:
+def wanted(row: SegmentRow, gops: list[Gop], from_ms: int | None, to_ms: int | None) -> list[Gop]:
     """Return the records that overlap the span, from the key frame before it."""
     if to_ms is not None:
-        gops = [gop for gop in gops if _true_90k(row, gop.start_90k) < to_ms * TICKS_PER_MS]
+        gops = [gop for gop in gops if true_90k(row, gop.start_90k) < to_ms * TICKS_PER_MS]
     if from_ms is not None:
         from_90k = from_ms * TICKS_PER_MS
-        first = next((at for at, gop in enumerate(gops) if _true_90k(row, gop.end_90k) > from_90k), len(gops))
+        first = next((at for at, gop in enumerate(gops) if true_90k(row, gop.end_90k) > from_90k), len(gops))
         while 0 < first < len(gops) and not gops[first].is_key:
             first -= 1
         gops = gops[first:]
@@ -146,7 +148,7 @@ def _wanted(row: SegmentRow, gops: list[Gop], from_ms: int | None, to_ms: int | 
     return gops
 
 
-class _Opened:
+class OpenedSegment:
     """One segment file while its records are read."""
 
     def __init__(self, files: VolumeFiles, row: SegmentRow) -> None:
@@ -172,6 +174,7 @@ class _Opened:
         return self._files.read(self._fd, length, offset)
 
     def sealer(self, ring: KeyRing | None) -> Sealer:
+        """Return what opens the records; KeyLocked if their key is not on the box."""
         header = self.head.header
         if header.enc == ENC_NONE:
             return Sealer(header, self.head.data, None)
@@ -181,23 +184,25 @@ class _Opened:
         return Sealer(header, self.head.data, key.key)
 
     def fragment(self, sealer: Sealer, gop: Gop) -> bytes:
+        """Return a record's fragment; SegmentCorrupt if it is not what was recorded."""
         data = self._read(gop.record_bytes, gop.offset)
         return sealer.open(data[:RECORD_HEADER_BYTES], data[RECORD_HEADER_BYTES:])
 
     def close(self) -> None:
+        """Give the file back."""
         self._files.close(self._fd)
 
 
 def head_of(files: VolumeFiles, row: SegmentRow) -> Head:
     """Read the head of a segment's file; NotFound if it is gone, SegmentCorrupt if it is another one."""
-    opened = _Opened(files, row)
+    opened = OpenedSegment(files, row)
     opened.close()
     return opened.head
 
 
 def fragments(files: VolumeFiles, ring: KeyRing | None, piece: Piece) -> Iterator[tuple[Gop, bytes]]:
     """Yield each record of a piece with its decrypted fragment, as recorded (run wall time)."""
-    opened = _Opened(files, piece.row)
+    opened = OpenedSegment(files, piece.row)
     try:
         sealer = opened.sealer(ring)
         for gop in piece.gops:
@@ -213,7 +218,7 @@ def read_clip(files: VolumeFiles, ring: KeyRing | None, clip: Clip) -> Iterator[
     for piece in clip.pieces:
         for gop, data in fragments(files, ring, piece):
             sequence += 1
-            head, rest = rebase(data, sequence, _true_90k(piece.row, gop.start_90k) - start_90k)
+            head, rest = rebase(data, sequence, true_90k(piece.row, gop.start_90k) - start_90k)
             yield head
             yield rest
 

@@ -19,7 +19,8 @@ from recorder.sps import PictureFormat, parse_sps
 KEY_SAMPLE, OTHER_SAMPLE = 0x02000000, 0x01010000
 """Sample flags (§8.8.3.1): depends on nothing; depends on others and is no sync sample."""
 _U16, _U32, _U64 = struct.Struct(">H"), struct.Struct(">I"), struct.Struct(">Q")
-_MATRIX = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
+MATRIX = struct.pack(">9I", 0x10000, 0, 0, 0, 0x10000, 0, 0, 0, 0x40000000)
+"""The picture as it is: neither turned nor scaled."""
 _SEQUENCE_AT, _TIME_AT, HEAD_BYTES = 20, 60, 68
 _TRUN_HEAD_BYTES = 20
 MAX_SIDX_ENTRIES = 0xFFFF
@@ -76,6 +77,13 @@ def _sample_entry(config: CodecConfig, picture: PictureFormat) -> bytes:
     return box(b"hvc1", head, _hvcc(config, picture))
 
 
+def sample_entry(config: CodecConfig) -> bytes:
+    """Return the `avc1` or `hvc1` box; BadInput when the parameter sets cannot be read."""
+    if len(config.sps) < 4 or not config.pps:
+        raise BadInput("no parameter sets: nothing can be decoded")
+    return _sample_entry(config, parse_sps(config.codec, config.sps))
+
+
 def init_segment(config: CodecConfig, duration_90k: int = 0) -> bytes:
     """Return ftyp+moov; BadInput when the parameter sets cannot be read.
 
@@ -92,9 +100,9 @@ def init_segment(config: CodecConfig, duration_90k: int = 0) -> bytes:
     mdhd = full(b"mdhd", 0, 0, struct.pack(">IIIIHH", 0, 0, TICKS_PER_S, 0, 0x55C4, 0))
     hdlr = full(b"hdlr", 0, 0, struct.pack(">I4s12s", 0, b"vide", b""), b"v\0")
     size = struct.pack(">II", picture.width << 16, picture.height << 16)
-    tkhd = full(b"tkhd", 0, 3, struct.pack(">IIIII8sHHHH", 0, 0, 1, 0, 0, b"", 0, 0, 0, 0), _MATRIX, size)
+    tkhd = full(b"tkhd", 0, 3, struct.pack(">IIIII8sHHHH", 0, 0, 1, 0, 0, b"", 0, 0, 0, 0), MATRIX, size)
     head = struct.pack(">IIIIIH10s", 0, 0, TICKS_PER_S, 0, 0x10000, 0x100, b"")
-    mvhd = full(b"mvhd", 0, 0, head, _MATRIX, bytes(24), _U32.pack(2))
+    mvhd = full(b"mvhd", 0, 0, head, MATRIX, bytes(24), _U32.pack(2))
     mehd = full(b"mehd", 1, 0, _U64.pack(duration_90k)) if duration_90k else b""
     mvex = box(b"mvex", mehd, full(b"trex", 0, 0, struct.pack(">IIIII", 1, 1, 0, 0, 0)))
     ftyp = box(b"ftyp", b"iso5", _U32.pack(512), b"iso5iso6mp41")

@@ -111,11 +111,16 @@ class HoldBook:
             self._changed.clear()
             await self.copy()
 
-    async def place(self, camera: Camera, order: HoldOrder) -> Placed:
-        """Keep a camera's footage; BadInput for an empty span or one that ends before it begins to count."""
+    async def place(self, camera: Camera, order: HoldOrder, hold: PublicId | None = None) -> Placed:
+        """Keep a camera's footage; BadInput for an empty span or one that ends before it begins to count.
+
+        A hold that is placed already (its id was given before) is returned as it stands.
+        """
+        if hold is not None and (known := [item for item in await self.placed() if item.id == hold]):
+            return known[0]
         if not order.start_ms < order.end_ms or order.until_ms <= self._clock.now_ms():
             raise BadInput("a hold needs a span, and an end that is yet to come", key="until_ms")
-        placed = Placed(new_public_id(), camera.public_id, order, self._clock.now_ms())
+        placed = Placed(hold or new_public_id(), camera.public_id, order, self._clock.now_ms())
         sealed = self._reasons.seal(placed.id, order.why)
         row = (placed.id, camera.id, order.start_ms, order.end_ms, order.until_ms, order.who, sealed)
 
@@ -125,7 +130,7 @@ class HoldBook:
                 raise BadInput("there are too many holds; lift one first", key="hold", limit=MAX_HOLDS)
             connection.execute(
                 "INSERT INTO hold (public_id, camera_id, start_ms, end_ms, until_ms, who, why, why_sealed, placed_ms)"
-                " VALUES (?, ?, ?, ?, ?, ?, '', ?, ?)",
+                " VALUES (?, ?, ?, ?, ?, ?, '', ?, ?) ON CONFLICT (public_id) DO NOTHING",
                 (*row, placed.placed_ms),
             )
 
@@ -133,6 +138,20 @@ class HoldBook:
             await self._db.write(insert)
         self._changed.set()
         return placed
+
+    async def renew(self, hold: PublicId, until_ms: int) -> Placed:
+        """Change when a hold ends; NotFound, BadInput for an end that is over."""
+        if until_ms <= self._clock.now_ms():
+            raise BadInput("a hold needs an end that is yet to come", key="until_ms")
+
+        def change(connection: sqlite3.Connection) -> int:
+            return connection.execute("UPDATE hold SET until_ms = ? WHERE public_id = ?", (until_ms, hold)).rowcount
+
+        async with self._undeleting:
+            if not await self._db.write(change):
+                raise NotFound("no such hold", key="hold")
+        await self.copy()
+        return next(item for item in await self.placed() if item.id == hold)
 
     async def lift(self, hold: PublicId) -> None:
         """Give the footage back to retention; NotFound for a hold that is none."""

@@ -1,4 +1,4 @@
-"""Control calls about footage: segments, gaps, export, stills, reindex.
+"""Control calls about footage: segments, gaps, stills, reindex.
 
 Owns the translation between the control socket and the disks. Invariants: pictures leave only against a
 signed grant for exactly this action, camera, stream and time; paths that come in are parsed, never
@@ -7,12 +7,8 @@ opened as text; a page is bounded and says whether there is more.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
-
-import anyio.to_thread
 
 from gateway.core.clock import Clock
 from gateway.core.db import Database
@@ -20,14 +16,11 @@ from gateway.core.errors import BadInput, GrantRefused, NotFound
 from gateway.core.model import Action, Grant, RunId, StreamId, StreamRole
 from gateway.core.ticket import require
 from gateway.core.wire import Handler, Reply, Request
-from recorder.export import Part, export, plan
 from recorder.gaps import gaps_between
 from recorder.layout import LAST_MS, SegmentName, parse_name, parse_stream
 from recorder.registry import Camera, Registry, Stream
-from recorder.rows import SegmentRow
 from recorder.runs import qualities
 from recorder.service_cameras import camera_param, known_camera
-from recorder.slot import Slot
 from recorder.store import LAST_ID, START, Found, Place, Store
 from recorder.vision.client import VisionClient
 
@@ -59,8 +52,6 @@ class FootageService:
         return {
             "segments": self.segments,
             "gaps": self.gaps,
-            "export": self.export,
-            "export.plan": self.export_plan,
             "still": self.still,
             "reindex": self.reindex,
         }
@@ -74,10 +65,10 @@ class FootageService:
         streams = _streams(camera, request)
         roles, more = {item.id: item.role for item in streams}, False
         if path := request.text("path", ""):
-            number, name = _parse_segment(path)
+            number, name = parse_segment(path)
             found = await self._store.get(number, name.start_ms, name.run) if number in roles else []
         else:
-            from_ms, to_ms = _span(request)
+            from_ms, to_ms = span_of(request)
             limit = min(max(1, request.number("limit", MAX_SEGMENTS)), MAX_SEGMENTS)
             found = await self._store.find(
                 [item.id for item in streams],
@@ -101,7 +92,7 @@ class FootageService:
         """List the gaps of a camera that touch the span; one that lasts ends at the span's end or now."""
         camera = await known_camera(self._registry, camera_param(request))
         streams = {item.id: item.role for item in _streams(camera, request)}
-        from_ms, to_ms = _span(request)
+        from_ms, to_ms = span_of(request)
         found = await self._db.read(lambda connection: gaps_between(connection, list(streams), from_ms, to_ms))
         now_ms = min(to_ms, self._clock.now_ms())
         rows = [
@@ -139,47 +130,6 @@ class FootageService:
             raise GrantRefused("a signed grant is needed", reason="grant.missing")
         return self._open_ticket(ticket)
 
-    async def export(self, request: Request) -> AsyncIterator[bytes]:
-        """Stream one playable MP4 of the granted time, or of one whole segment in it."""
-        grant = self._grant(request)
-        require(grant, Action.EXPORT, grant.camera)
-        if grant.from_ms is None or grant.to_ms is None:
-            raise GrantRefused("the grant names no time", reason="grant.other")
-        camera = await known_camera(self._registry, grant.camera)
-        segment = request.text("segment", "")
-        if segment:
-            return await self._one(camera, grant, segment)
-        role = _role(request.text("stream", StreamRole.MAIN.value))
-        require(grant, Action.EXPORT, grant.camera, role)
-        found = await self._store.find([_stream(camera, role).id], grant.from_ms, grant.to_ms)
-        return _chunks(await anyio.to_thread.run_sync(_clip, found, grant.from_ms, grant.to_ms))
-
-    async def export_plan(self, request: Request) -> Reply:
-        """Say which parts an export of this span has: one file holds one disk and one format of the picture.
-
-        `export` of the whole span sends the first part only; each part, asked for by its own span, comes whole.
-        """
-        camera = await known_camera(self._registry, camera_param(request))
-        role = _role(request.text("stream", StreamRole.MAIN.value))
-        from_ms, to_ms = _span(request)
-        found = await self._store.find([_stream(camera, role).id], from_ms, to_ms)
-        parts = await anyio.to_thread.run_sync(_parts, found, from_ms, to_ms)
-        return Reply({"parts": [part._asdict() for part in parts]})
-
-    async def _one(self, camera: Camera, grant: Grant, path: str) -> AsyncIterator[bytes]:
-        number, name = _parse_segment(path)
-        stream = next((item for item in camera.streams if item.id == number), None)
-        if stream is None:
-            raise NotFound("no such segment", key="segment")
-        require(grant, Action.EXPORT, grant.camera, stream.role)
-        assert grant.from_ms is not None
-        assert grant.to_ms is not None
-        found = await self._store.find([stream.id], grant.from_ms, grant.to_ms)
-        mine = [item for item in found if (item.row.start_ms, item.row.run) == (name.start_ms, name.run)]
-        if not mine or mine[0].row.begin_ms < grant.from_ms or mine[0].row.end_ms > grant.to_ms:
-            raise NotFound("no such segment in the granted time", key="segment")
-        return _chunks(await anyio.to_thread.run_sync(_clip, mine, None, None))
-
     async def reindex(self, request: Request) -> Reply:
         """Make the index equal to the files of every disk in use."""
         del request
@@ -198,7 +148,8 @@ class FootageService:
         )
 
 
-def _role(text: str) -> StreamRole:
+def role_of(text: str) -> StreamRole:
+    """Return the encoding a call names; BadInput."""
     try:
         return StreamRole(text)
     except ValueError as error:
@@ -207,11 +158,12 @@ def _role(text: str) -> StreamRole:
 
 def _streams(camera: Camera, request: Request) -> Sequence[Stream]:
     text = request.text("stream", "")
-    role = _role(text) if text else None
+    role = role_of(text) if text else None
     return [stream for stream in camera.streams if role in (None, stream.role)]
 
 
-def _span(request: Request) -> tuple[int, int]:
+def span_of(request: Request) -> tuple[int, int]:
+    """Return the span a call names, all of time by default; BadInput if it runs backwards."""
     from_ms, to_ms = request.number("from_ms", 0), request.number("to_ms", LAST_MS)
     if from_ms >= to_ms:
         raise BadInput("from_ms must be before to_ms", key="from_ms")
@@ -233,7 +185,8 @@ def _segment(camera: Camera, roles: Mapping[StreamId, StreamRole], item: Found) 
     }
 
 
-def _parse_segment(path: str) -> tuple[StreamId, SegmentName]:
+def parse_segment(path: str) -> tuple[StreamId, SegmentName]:
+    """Return what a segment's path says; BadInput. The path is parsed, never opened as text."""
     parts = path.split("/")
     number = parse_stream(parts[0]) if len(parts) == 4 else None
     name = parse_name(parts[-1])
@@ -242,7 +195,8 @@ def _parse_segment(path: str) -> tuple[StreamId, SegmentName]:
     return number, name
 
 
-def _stream(camera: Camera, role: StreamRole) -> Stream:
+def stream_of(camera: Camera, role: StreamRole) -> Stream:
+    """Return a camera's stream; NotFound."""
     for stream in camera.streams:
         if stream.role is role:
             return stream
@@ -264,44 +218,3 @@ def _place(text: str) -> Place:
 
 def _after(item: Found) -> str:
     return ".".join(str(int(value)) for value in Place.of(item))
-
-
-def _clip(found: Sequence[Found], from_ms: int | None, to_ms: int | None) -> Iterator[bytes | memoryview]:
-    """Return the bytes of the first clip; NotFound without footage. Reads heads of files: worker threads only."""
-    if not found:
-        raise NotFound("no footage of this time")
-    slot, rows = next(_by_disk(found))
-    opened = slot.require()
-    return export(opened.volume.files, opened.ring, rows, from_ms, to_ms)
-
-
-def _parts(found: Sequence[Found], from_ms: int, to_ms: int) -> list[Part]:
-    """Return what each clip of a span covers. Reads heads of files: worker threads only."""
-    parts: list[Part] = []
-    for slot, rows in _by_disk(found):
-        with contextlib.suppress(NotFound):  # a disk may hold nothing of it that can be shown
-            parts += [clip.part for clip in plan(slot.require().volume.files, rows, from_ms, to_ms)]
-    if not parts:
-        raise NotFound("no footage of this time")
-    return parts
-
-
-def _by_disk(found: Sequence[Found]) -> Iterator[tuple[Slot, list[SegmentRow]]]:
-    """Yield stretches of rows that lie on one disk, in order."""
-    for slot, items in groupby(found, key=lambda item: item.slot):
-        yield slot, [item.row for item in items]
-
-
-async def _chunks(pieces: Iterator[bytes | memoryview]) -> AsyncIterator[bytes]:
-    """Read the next pieces in a worker thread, in chunks of a useful size."""
-
-    def some() -> bytes:
-        chunk = bytearray()
-        for piece in pieces:
-            chunk += piece
-            if len(chunk) >= CHUNK_BYTES:
-                break
-        return bytes(chunk)
-
-    while chunk := await anyio.to_thread.run_sync(some):
-        yield chunk

@@ -1,4 +1,4 @@
-"""Control calls about holds: place, lift, list.
+"""Control calls about holds: place, renew, lift, list.
 
 Owns the translation between the control socket and the table of holds. Invariant: an answer to
 `hold.place` means that the footage of the span that was there then stays until the hold ends or is lifted.
@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gateway.core.errors import BadInput
 from gateway.core.wire import Handler, Reply, Request
+from recorder.exportjob import ExportJobs
 from recorder.holds import HoldBook, HoldOrder, Placed
 from recorder.holdscopy import Copied
 from recorder.registry import Registry
@@ -20,15 +22,23 @@ from recorder.service_cameras import camera_param, id_param, known_camera, text_
 class HoldService:
     """Handlers of the hold calls."""
 
-    def __init__(self, registry: Registry, holds: HoldBook) -> None:
-        self._registry, self._holds = registry, holds
+    def __init__(self, registry: Registry, holds: HoldBook, exports: ExportJobs | None = None) -> None:
+        self._registry, self._holds, self._exports = registry, holds, exports
 
     def handlers(self) -> Mapping[str, Handler]:
         """Return the calls by name."""
-        return {"hold.place": self.place, "hold.lift": self.lift, "hold.list": self.list_holds}
+        return {
+            "hold.place": self.place,
+            "hold.renew": self.renew,
+            "hold.lift": self.lift,
+            "hold.list": self.list_holds,
+        }
 
     async def place(self, request: Request) -> Reply:
-        """Keep a camera's footage of a span, also of a camera that was removed."""
+        """Keep a camera's footage of a span, also of a camera that was removed.
+
+        With `hold` the caller names it: the same again changes nothing, so an order may be repeated until answered.
+        """
         camera = await known_camera(self._registry, camera_param(request))
         order = HoldOrder(
             request.number("from_ms"),
@@ -37,11 +47,19 @@ class HoldService:
             id_param(request, "who"),
             text_param(request, "why"),
         )
-        return Reply({"hold": _shown(await self._holds.place(camera, order))})
+        wanted = id_param(request, "hold") if "hold" in request.params else None
+        return Reply({"hold": _shown(await self._holds.place(camera, order, wanted))})
+
+    async def renew(self, request: Request) -> Reply:
+        """Let a hold end at another time than was said."""
+        return Reply({"hold": _shown(await self._holds.renew(id_param(request, "hold"), request.number("until_ms")))})
 
     async def lift(self, request: Request) -> Reply:
-        """Let retention have the footage again."""
-        await self._holds.lift(id_param(request, "hold"))
+        """Let retention have the footage again; BadInput while a copy is made or fetched of it."""
+        hold = id_param(request, "hold")
+        if self._exports is not None and await self._exports.uses(hold):
+            raise BadInput("a copy needs this hold; cancel the copy first", key="hold", case="hold_used")
+        await self._holds.lift(hold)
         return Reply({})
 
     async def list_holds(self, request: Request) -> Reply:

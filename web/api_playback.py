@@ -7,7 +7,6 @@ chunk at a time; nothing is cached by anybody; another person's playback is the 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Annotated, Any, Literal
@@ -15,14 +14,14 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Path, Query
 from pydantic import BaseModel, Field
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
-from starlette.types import Message, Send
+from starlette.responses import JSONResponse, Response
 
-from gateway.core.errors import BadInput, VuonError
+from gateway.core.errors import BadInput
 from gateway.core.log import get_logger
 from gateway.core.model import Action, ObjectKind, PublicId, Role, StreamRole
 from web.guards import Right
 from web.hls import HOUR_MS, playlist
+from web.media_response import Media
 from web.ranges import ByteRange, Unsatisfiable, parse_range
 from web.services import Caller, PlaybackDoor, SegmentSize
 from web.session import services_of
@@ -194,30 +193,6 @@ async def media(
     if wanted is not None:
         headers["Content-Range"] = wanted.content_range(size.bytes if size.closed else None)
     return Media(_rest(first, chunks), 206 if wanted else 200, headers, "video/mp4")
-
-
-class Media(StreamingResponse):
-    """Chunks of footage; one that fails after the head went out ends the answer short of its length.
-
-    The connection is closed then: whoever asked sees that it is not all, which no status can say any more. So it
-    is for a reader that takes nothing for `stall_s`, for it holds a file open.
-    """
-
-    stall_s = 60.0
-
-    async def stream_response(self, send: Send) -> None:
-        """Send head and chunks."""
-
-        async def sent(message: Message) -> None:
-            async with asyncio.timeout(self.stall_s):
-                await send(message)
-
-        try:
-            await super().stream_response(sent)
-        except VuonError as error:
-            log.warning("playback.cut", code=error.code)
-        except TimeoutError:
-            log.warning("playback.cut", code="reader_stalled")
 
 
 async def _rest(first: bytes, chunks: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:

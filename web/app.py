@@ -17,8 +17,11 @@ from gateway.core.log import get_logger
 from web import (
     api_cameras,
     api_events,
+    api_exports,
+    api_holds,
     api_live,
     api_playback,
+    pages_exports,
     pages_guardian,
     pages_keys,
     pages_public,
@@ -36,10 +39,13 @@ ROUTERS = (
     pages_staff.router,
     pages_review.router,
     pages_guardian.router,
+    pages_exports.router,
     pages_keys.router,
     api_cameras.router,
     api_live.router,
     api_playback.router,
+    api_holds.router,
+    api_exports.router,
     api_events.router,
 )
 log = get_logger("web")

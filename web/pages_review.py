@@ -27,7 +27,7 @@ REVIEWERS = frozenset({Role.PRINCIPAL})
 """Who finds the pages at all; whether they may play a camera back is the policy's answer to each grant."""
 OF_CAMERA = Right(Action.PLAYBACK, ObjectKind.CAMERA, "camera", by_grant=True, roles=REVIEWERS)
 TEXTS = (
-    "review.", "reason.gap.", "weekday.", "dur.", "nav.review", "live.opening", "err.", "net.",
+    "review.", "reason.gap.", "weekday.", "dur.", "nav.review", "live.opening", "err.", "net.", "exp.", "hold.",
 )  # fmt: skip
 LATEST_MS = 4_102_444_800_000
 """2100-01-01: what is beyond is no instant that a page of ours wrote."""
@@ -78,7 +78,7 @@ async def review_camera(
         words,
         "review_camera.html",
         facts=facts,
-        review={"camera": camera, "at": instant_of(luc)},
+        review={"camera": camera, "name": facts["name"], "at": instant_of(luc)},
         caller=caller,
         page="review",
         texts=words.pick(TEXTS),

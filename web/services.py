@@ -11,10 +11,13 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.core.clock import Clock
 from gateway.core.model import Action, Decision, Grant, ObjectRef, PublicId, Role, Secret, StreamRole
+
+if TYPE_CHECKING:  # they name `Caller`, which is here
+    from web.copy_services import CopyDoor, HoldDoor
 
 
 @dataclass(frozen=True, slots=True)
@@ -337,6 +340,8 @@ class Services:
     sharing: SharingSwitch
     changes: Changes
     recorder: RecorderPort
+    holds: HoldDoor
+    copies: CopyDoor
     keys: KeyDoor
     playback: PlaybackDoor
     clock: Clock

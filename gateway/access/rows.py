@@ -95,7 +95,7 @@ def load_facts(conn: sqlite3.Connection, *, zone: ZoneInfo, clock_trusted: bool,
             )
             for row in conn.execute("SELECT * FROM plan_block")
         ),
-        exports=tuple(_export(row) for row in conn.execute("SELECT * FROM export_order")),
+        exports=tuple(_export(row) for row in conn.execute("SELECT * FROM export_order WHERE ended_ms IS NULL")),
     )
 
 

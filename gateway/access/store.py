@@ -46,6 +46,12 @@ def m0001(db: UtilsDatabase) -> None:
     apply_schema(db, files("gateway.access") / "schema.sql")
 
 
+@MIGRATIONS()
+def holds_and_copies(db: UtilsDatabase) -> None:
+    """Add the wishes for holds, and what became of orders of copies."""
+    apply_schema(db, files("gateway.access") / "copies.sql")
+
+
 class Need(NamedTuple):
     """The right a change needs; the console needs none."""
 

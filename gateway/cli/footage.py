@@ -22,6 +22,7 @@ import typer
 from gateway.cli import show
 from gateway.cli.cameras import camera_id
 from gateway.cli.context import ConfigOption, Context, DataOption, JsonOption
+from gateway.cli.verify import verify_copy
 from gateway.core.errors import BadInput
 
 LONG_S = 3600.0
@@ -172,6 +173,12 @@ def export(  # noqa: PLR0913, PLR0917 - one argument for each option
     stream: Annotated[StreamName, typer.Option(help="Luồng chính hay phụ · encoding")] = StreamName.MAIN,
     out: Annotated[Path, typer.Option("--ra", "-o", "--out", help="Tệp MP4 · file to write")] = Path("trich-xuat.mp4"),
     over: Annotated[bool, typer.Option("--ghi-de", "--force", help="Ghi đè tệp đã có · overwrite")] = False,
+    check: Annotated[
+        Path | None, typer.Option("--xac-minh", "--verify", help="Kiểm tra thư mục trích xuất · check a copy's folder")
+    ] = None,
+    mark: Annotated[
+        str, typer.Option("--dau", "--fingerprint", help="Dấu khóa in trên phiếu · the printed mark of the box's key")
+    ] = "",
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:
@@ -180,6 +187,9 @@ def export(  # noqa: PLR0913, PLR0917 - one argument for each option
     Mỗi lần trích xuất tại hộp được ghi vào nhật ký mà gia đình xem được, và được báo lên cấp trên ·
     each export at the box is written into the audit, which families can see, and reported to the authority.
     """
+    if check is not None:
+        verify_copy(check, mark)
+        return
     context = Context(config, data)
     check_place(out, over=over)
 

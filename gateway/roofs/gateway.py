@@ -25,7 +25,9 @@ from gateway.access.audit import CONSOLE
 from gateway.access.children import Children
 from gateway.access.classes import Classes
 from gateway.access.codes import Codes
+from gateway.access.exports import Exports
 from gateway.access.grants import Grants
+from gateway.access.holds import Holds
 from gateway.access.invitations import Invitations
 from gateway.access.login import Logins
 from gateway.access.people import People
@@ -50,6 +52,8 @@ from gateway.health.tracker import Tracker
 from gateway.live.client import LiveClient
 from gateway.roofs import web_ports
 from gateway.roofs.class_cameras import ClassCameras
+from gateway.roofs.control_holds import HoldCalls
+from gateway.roofs.export_port import Copying, CopyPort, HoldPort
 from gateway.roofs.footage_desk import FootageDesk
 from gateway.roofs.gateway_control import Desk, handlers
 from gateway.roofs.gateway_loops import Checkpoints, JournalCopy, Keeper, Looks
@@ -125,6 +129,7 @@ class Access:
     slips: Invitations
     grants: Grants
     names: Names
+    copying: Copying
 
 
 async def access(base: Base) -> Access:
@@ -136,6 +141,9 @@ async def access(base: Base) -> Access:
     names = Names(store, people, children, classes)
     await names.load()
     store.listeners.append(lambda _facts: base.bus.publish(web_ports.FACTS_TOPIC))
+    grants, site = Grants(store, alive=logins.alive), base.config.site
+    facts = {"name": site.name, "zone": site.timezone}
+    copying = Copying(store, Holds(store), Exports(store), grants, base.recorder, base.key, facts)
     return Access(
         people,
         children,
@@ -144,8 +152,9 @@ async def access(base: Base) -> Access:
         logins,
         Codes(store, logins, minutes=settings.code_minutes),
         Invitations(store, logins, days=settings.slip_days),
-        Grants(store, alive=logins.alive),
+        grants,
         names,
+        copying,
     )
 
 
@@ -161,6 +170,8 @@ def web_services(
         sharing=web_ports.SharingPort(base.store, parts.sharing),
         changes=web_ports.ChangesPort(base.bus),
         recorder=web_ports.RecorderDoor(base.recorder, base.key, parts.grants.might_see),
+        holds=HoldPort(parts.copying, parts.names),
+        copies=CopyPort(parts.copying, parts.grants, base.recorder, base.key, parts.names),
         keys=web_ports.KeyPort(footage),
         playback=PlaybackPort(Playbacks(base.store, parts.grants, base.key), base.recorder, base.clock),
         clock=base.clock,
@@ -263,6 +274,7 @@ def _desk(
         web_url=url,
         code_minutes=ground.config.access.code_minutes,
         slip_days=ground.config.access.slip_days,
+        holds=HoldCalls(parts.copying, parts.names),
         status=lambda: status_of(ground, facts, opened, signals),
         sessions_of=lambda person: sum(watch.grant.person == person for watch in opened.watches()),
     )
@@ -302,6 +314,7 @@ def _loops(ground: Base, parts: Access, tracker: Tracker, signals: Signals) -> d
         "classes": told.run,
         "checkpoints": Checkpoints(ground.db, ground.key, ground.clock, signals.wake).run,
         "names": parts.names.run,
+        "copies": parts.copying.run,
         "logins": minutely,
     }
 

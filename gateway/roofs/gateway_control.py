@@ -33,6 +33,7 @@ from gateway.core.model import Decision, PublicId, Role, StreamRole
 from gateway.core.ticket import sign
 from gateway.core.wire import ControlClient, Handler, Reply, Request
 from gateway.health.tracker import Tracker
+from gateway.roofs.control_holds import HoldCalls
 from gateway.roofs.lookup import only
 
 E = TypeVar("E", bound=StrEnum)
@@ -56,6 +57,7 @@ class Desk:
     web_url: str
     code_minutes: int
     slip_days: int
+    holds: HoldCalls
     status: Callable[[], Awaitable[dict[str, Any]]]
     sessions_of: Callable[[PublicId], int]
 
@@ -80,6 +82,7 @@ def handlers(desk: Desk) -> dict[str, Handler]:
         "audit.verify": footage.verify_audit,
         "export": footage.export,
         "still": footage.still,
+        **desk.holds.handlers(),
     }
 
 

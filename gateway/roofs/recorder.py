@@ -8,42 +8,33 @@ comes, so that recording never waits for the gateway.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import random
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import anyio.to_thread
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from drivers.adopt import Learned, Means
-from drivers.channels import read_channels
-from drivers.discovery.directed import who_is_at
 from drivers.discovery.vendorsearch import VendorStep
-from drivers.engines import Engine, settle
-from drivers.filmplayer import FILM_HOST, FilmPlayer
+from drivers.engines import Engine
+from drivers.filmplayer import FilmPlayer
 from drivers.gate import LoginGate
-from drivers.manychannels import LearnedDevice, Wish, learn_device
-from drivers.onvif.driver import OnvifDriver
 from drivers.onvif.pace import CallPool, Turns
 from drivers.pyav.player import PyavPlayer
-from drivers.registry import Kit
 from drivers.retry import after_failure
 from drivers.rtsp.link import StreamStatistics
 from drivers.rtsp.network import RtspNetwork
-from drivers.rtsp.source import DEFAULT_PORT, DEFAULT_TLS_PORT, RtspSource
+from drivers.rtsp.source import RtspSource
 from drivers.rtsponly import StreamPlayer
 from gateway.core.clock import Clock
 from gateway.core.config import Config
 from gateway.core.daemonize import DaemonFacts, Health
 from gateway.core.db import Database
-from gateway.core.errors import BadInput, CameraUnreachable, CameraUnsupported, ConfigError
+from gateway.core.errors import ConfigError
 from gateway.core.log import fault_sink, get_logger
 from gateway.core.model import Grant, Login
 from gateway.core.privileges import keep_from_children
@@ -51,40 +42,41 @@ from gateway.core.secrets import SealKey, load_verify_key
 from gateway.core.supervise import FaultSink, contained
 from gateway.core.ticket import open_ticket
 from gateway.roofs.activation import Activation, doubted
-from gateway.roofs.camera_driver import onvif_driver, with_known_place
 from gateway.roofs.camera_lan import CameraLan
-from gateway.roofs.camera_settings import SettingsDesk, stream_spec
+from gateway.roofs.camera_settings import SettingsDesk
 from gateway.roofs.footage_key import cipher_here, keys_of
 from gateway.roofs.keeping import rule_book
+from gateway.roofs.learning import Drivers
 from gateway.roofs.listening import listen_of
 from gateway.roofs.main import run_daemon
-from gateway.roofs.named_drivers import films, learn_named
+from gateway.roofs.named_drivers import films
 from gateway.roofs.onvifvisits import OnvifVisits
 from gateway.roofs.recorder_doctor import BoxDoctor
 from gateway.roofs.searching import Searching
-from recorder.adoption import AdoptOrder, Device
 from recorder.budget import StartBudget, knock
 from recorder.camera import Tools
 from recorder.erasures import MIGRATIONS as ERASURES
+from recorder.exportbook import MIGRATIONS as EXPORTS
+from recorder.exportbook import ExportBook
 from recorder.finder import FindRule
 from recorder.gaps import GapLedger
 from recorder.groups import GroupBook
 from recorder.holdreasons import MIGRATIONS as HOLDS
-from recorder.identity import Identity
 from recorder.journal import Journal
 from recorder.keystore import KeyStore
 from recorder.leases import MIGRATIONS as LEASES
 from recorder.leases import LeaseBook
 from recorder.losses import Losses
 from recorder.motion import MIGRATIONS as MOTION
+from recorder.parts import Parts, Settings
 from recorder.pending import MIGRATIONS as PENDING
 from recorder.pending import PendingLogins
-from recorder.registry import MIGRATIONS, Camera, LoginState, NewCamera, Registry, StreamSpec
+from recorder.registry import MIGRATIONS, LoginState, Registry, StreamSpec
 from recorder.retentiondb import MIGRATIONS as RETENTION
 from recorder.runs import MIGRATIONS as RUNS
 from recorder.runs import RunBook, boot_id
 from recorder.schoolday import SchoolHours
-from recorder.service import Parts, Recorder, Settings
+from recorder.service import Recorder
 from recorder.settingbook import SettingBook
 from recorder.skew import ClockReport
 from recorder.slot import Slot, SlotOptions
@@ -96,128 +88,8 @@ log = get_logger("recorder")
 CLOSE_S = 8.0
 """What a disk gets to take the last pictures: every segment is closed within 10 s of SIGTERM."""
 
-KNOCK_S = 3.0
-DATABASE = (MIGRATIONS, PENDING, LEASES, HOLDS, ERASURES, RETENTION, RUNS, MOTION)
+DATABASE = (MIGRATIONS, PENDING, LEASES, HOLDS, ERASURES, RETENTION, RUNS, MOTION, EXPORTS)
 """Steps of `cameras.db`, by owner."""
-
-
-@dataclass(slots=True)
-class Drivers:
-    """Learning cameras, in the recorder's words."""
-
-    searching: Searching
-    clock: Clock
-    network: RtspNetwork
-    pool: CallPool = field(default_factory=CallPool)
-    films: Path | None = None
-    pinned: Mapping[str, StreamPlayer] = field(default_factory=dict)
-    """The engines besides ours, by name."""
-
-    async def learn(self, order: AdoptOrder) -> Device:
-        """Ask a camera or recorder everything; its login is sent at most once."""
-        gate = LoginGate(order.login, clear_text=order.clear_text)
-        found = with_known_place(self.searching.found.get((order.address, order.endpoint)), order)
-        path, rtsp_port, rtsp_tls = rtsp_place(order.rtsp_path)
-        wish = Wish(path, rtsp_port, read_channels(order.channels) if order.channels else None, rtsp_tls)
-        kit = Kit(self.clock, self.pool, self.network, self.films)
-        if (known := await learn_named(order, wish, gate, kit)) is not None:
-            return device_of(known, order, gate.pin)
-
-        async def by(player: StreamPlayer) -> LearnedDevice:
-            means = Means(self.clock, self.pool, player)
-            return await learn_device(order.address, order.port, gate, means, wish, found=found)
-
-        try:
-            settled = await settle(order.engine, by, gate, {Engine.NATIVE.value: self.network, **self.pinned})
-        except CameraUnreachable as error:
-            if path is None and await is_up(order.address):
-                raise CameraUnsupported("nothing here speaks ONVIF", address=order.address) from error
-            raise
-        learned = settled.learned
-        if not learned.about.endpoint:  # adopted by address: the mark by which it is known without a login
-            endpoint = (await who_is_at(order.address)).endpoint
-            learned = replace(learned, about=replace(learned.about, endpoint=endpoint))
-        device = device_of(learned, order, gate.pin)
-        cameras = [replace(item, engine=settled.engine.value, engine_why=settled.why) for item in device.cameras]
-        return replace(device, cameras=tuple(cameras))
-
-    async def look(self, camera: Camera) -> Identity:
-        """Say what the device at a camera's address tells without a login; CameraUnreachable if nobody answers."""
-        spec = camera.streams[0].spec
-        if spec.host == FILM_HOST:  # a film has nobody to ask
-            return camera.about.identity
-        if not await knock(spec.host, spec.port):
-            known = {"reason": "ECONNREFUSED"} if await is_up(spec.host, spec.port) else {}
-            raise CameraUnreachable("no answer", address=spec.host, port=spec.port, **known)
-        marks = await who_is_at(camera.about.address)
-        return Identity(marks.endpoint, marks.mac)
-
-    async def serial(self, camera: Camera, gate: LoginGate) -> str:
-        """Ask an ONVIF camera its serial number, with its login; "" for any other."""
-        if camera.about.driver != OnvifDriver.name:
-            return ""
-        driver = onvif_driver(camera, gate, self.pool, self.clock)
-        try:
-            return await driver.serial()
-        finally:
-            await driver.close()
-
-
-async def is_up(address: str, port: int = DEFAULT_PORT) -> bool:
-    """Say whether a host answers at all: also a refused connection is an answer."""
-    try:
-        async with asyncio.timeout(KNOCK_S):
-            _, writer = await asyncio.open_connection(address, port)
-    except ConnectionRefusedError:
-        return True
-    except OSError:  # TimeoutError is one
-        return False
-    writer.close()
-    return True
-
-
-def rtsp_place(text: str | None) -> tuple[str | None, int, bool]:
-    """Return path, port and whether it is TLS, of `/path`, `:8554/path`, `rtsps://:322/path` or `:8554`.
-
-    BadInput if the port is no number, or TLS has no path: paths are guessed without a login first, in clear only.
-    """
-    tls = text is not None and text.startswith("rtsps://")
-    place = text.removeprefix("rtsps://") if text is not None else None
-    path, port = place, str(DEFAULT_TLS_PORT if tls else DEFAULT_PORT)
-    if place is not None and place.startswith(":"):
-        port, slash, rest = place[1:].partition("/")
-        path = slash + rest or None
-    if not (port.isascii() and port.isdigit()) or (tls and not path):
-        raise BadInput("an RTSP path looks like /stream1, :8554/stream1 or rtsps://:322/stream1", key="rtsp_path")
-    return path, int(port), tls
-
-
-def device_of(learned: LearnedDevice, order: AdoptOrder, pin: str = "") -> Device:
-    """Translate a device with its channels; `pin` is the certificate it showed over TLS."""
-    cameras = [
-        replace(new_camera(replace(learned.about, streams=channel.streams), order, channel.number), tls_pin=pin)
-        for channel in learned.channels
-    ]
-    return Device(tuple(cameras), learned.empty)
-
-
-def new_camera(learned: Learned, order: AdoptOrder, channel: int = 0) -> NewCamera:
-    """Translate what the drivers learned into what the registry stores."""
-    return NewCamera(
-        name=learned.name,
-        driver=learned.driver,
-        address=order.address,
-        port=learned.port,
-        identity=Identity(learned.endpoint, learned.mac or "", learned.serial, channel),
-        login=order.login,
-        login_mode=learned.login_mode.value,
-        manufacturer=learned.manufacturer,
-        model=learned.model,
-        firmware=learned.firmware,
-        streams=tuple(map(stream_spec, learned.streams)),
-        onvif_path=learned.onvif_path,
-        onvif_tls=learned.onvif_tls,
-    )
 
 
 def source_of(spec: StreamSpec) -> RtspSource:
@@ -357,6 +229,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             pending=PendingLogins(db, seal, clock),
             groups=GroupBook(db, seal),
             open_ticket=grants(config, clock),
+            exports=ExportBook(db, seal),
             settings=(SettingBook(db, seal, journal, clock), desk),
             watched=network.fast,
             daemon=DaemonFacts("vuon-recorder", clock).as_dict,
@@ -372,7 +245,6 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
         async with Recorder(parts, settings(config)) as recorder, lan:
             log.info("recorder.ready", cameras=len(recorder.cameras.all()), volumes=len(config.volumes))
             yield Health(lambda: recorder.healthy() and network.alive)
-            log.info("recorder.stopping")
 
 
 def clock_reports(streams: Sequence[StreamStatistics]) -> list[ClockReport]:

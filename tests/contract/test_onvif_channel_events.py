@@ -22,9 +22,9 @@ from drivers.simulated.event_service import MOTION
 from drivers.simulated.farm import RECORDER, Farm, FarmWorld
 from drivers.simulated.faults import Quirks
 from gateway.core.model import Login, Secret
+from gateway.roofs.learning import device_of
 from gateway.roofs.listening import Ears, device_file
 from gateway.roofs.onvifvisits import OnvifVisits
-from gateway.roofs.recorder import device_of
 from recorder.adoption import AdoptOrder
 from recorder.camera import State
 from recorder.cameraevents import LOOK_S, UP_FOR_S, CameraEvents

@@ -27,9 +27,9 @@ from gateway.core.errors import CameraError
 from gateway.core.model import Login, Secret
 from gateway.roofs.camera_driver import with_known_place
 from gateway.roofs.camera_settings import SettingsDesk
+from gateway.roofs.learning import Drivers, device_of
 from gateway.roofs.listening import Ears
 from gateway.roofs.onvifvisits import OnvifVisits
-from gateway.roofs.recorder import Drivers, device_of
 from gateway.roofs.recorder_doctor import BoxDoctor
 from recorder.adoption import AdoptOrder
 from recorder.registry import Camera, NewCamera

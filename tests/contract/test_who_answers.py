@@ -18,7 +18,7 @@ from gateway.core.clock import SystemClock
 from gateway.core.config import parse_config
 from gateway.core.errors import CameraLoginRefused, CameraUnreachable
 from gateway.core.model import CameraId, Login, PublicId, Secret, StreamId
-from gateway.roofs.recorder import Drivers
+from gateway.roofs.learning import Drivers
 from gateway.roofs.searching import Searching
 from recorder.adoption import AdoptOrder
 from recorder.identity import Identity, Verdict, judge

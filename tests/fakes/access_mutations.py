@@ -41,8 +41,38 @@ async def hire(w: World) -> Staff:
 
 
 async def _approve(w: World, actor: Actor) -> None:
-    order = PublicId(w.rows("SELECT id FROM export_order WHERE requester IS NOT ?", actor.person)[0]["id"])
-    await w.access.exports.approve(actor, order)
+    await w.access.exports.approve(actor, await _theirs(w, actor))
+
+
+async def _theirs(w: World, actor: Actor) -> PublicId:
+    sql = "SELECT id FROM export_order WHERE requester IS NOT ? AND ended_ms IS NULL ORDER BY approver IS NOT NULL"
+    return PublicId(w.rows(sql, actor.person)[0]["id"])
+
+
+async def _refuse(w: World, actor: Actor) -> None:
+    await w.access.exports.refuse(actor, await _theirs(w, actor), "không đủ lý do")
+
+
+async def _cancel(w: World, actor: Actor) -> None:
+    await w.access.exports.cancel(actor, await _theirs(w, actor))
+
+
+async def held(w: World, _actor: Actor) -> None:
+    """Prepare: something is held."""
+    await w.access.holds.place(CONSOLE, w.camera, NOW - HOUR, NOW, "xem lại")
+
+
+def _held(w: World) -> PublicId:
+    sql = "SELECT id FROM footage_hold WHERE placed_by = 'console' AND lifted_ms IS NULL"
+    return PublicId(w.rows(sql)[0]["id"])
+
+
+async def _renew(w: World, actor: Actor) -> None:
+    await w.access.holds.renew(actor, _held(w), days=60)
+
+
+async def _lift(w: World, actor: Actor) -> None:
+    await w.access.holds.lift(actor, _held(w), "xong việc")
 
 
 async def _explain(w: World, actor: Actor) -> None:
@@ -128,6 +158,11 @@ MUTATIONS: tuple[Mutation, ...] = (
         lambda w, a: w.access.exports.request(a, w.camera, NOW - HOUR, NOW, "xem lại"),
     ),
     Mutation("export.approve", _approve, order),
+    Mutation("export.refuse", _refuse, order),
+    Mutation("export.cancel", _cancel, order),
+    Mutation("hold.place", lambda w, a: w.access.holds.place(a, w.camera, NOW - HOUR, NOW, "bé ngã")),
+    Mutation("hold.renew", _renew, held),
+    Mutation("hold.lift", _lift, held),
 )
 
 

@@ -23,6 +23,7 @@ from gateway.access.codes import Codes
 from gateway.access.exports import Exports
 from gateway.access.facts import EVERY_DAY
 from gateway.access.grants import Grants
+from gateway.access.holds import Holds
 from gateway.access.invitations import Invitations
 from gateway.access.login import Logins
 from gateway.access.people import People
@@ -68,7 +69,7 @@ class Access:
         self.invitations = Invitations(self.store, self.logins)
         self.people, self.children = People(self.store), Children(self.store)
         self.classes, self.sharing = Classes(self.store), Sharing(self.store)
-        self.exports = Exports(self.store)
+        self.exports, self.holds = Exports(self.store), Holds(self.store)
 
     async def __aenter__(self) -> Self:
         await self.store.load()

@@ -16,6 +16,7 @@ from gateway.core.errors import BadInput, VuonError
 from gateway.core.model import new_public_id
 from gateway.core.wire import ControlClient, ControlServer, Handler, Reply, Request
 from gateway.health.tracker import Tracker
+from gateway.roofs.control_holds import HoldCalls
 from gateway.roofs.gateway import Access, Base, access, base
 from gateway.roofs.gateway_control import Desk, handlers
 from tests.fakes.clock import NOON_MS, FakeClock
@@ -30,6 +31,14 @@ class Recorder:
 
     tickets: list[dict[str, Any]] = field(default_factory=list)
     error: VuonError | None = None
+    holds: list[dict[str, Any]] = field(default_factory=list)
+    """Calls about holds, as they came."""
+
+    async def hold(self, request: Request) -> Reply:
+        if self.error is not None:
+            raise self.error
+        self.holds.append({"method": request.method, **request.params})
+        return Reply({"hold": {}})
 
     async def cameras(self, _request: Request) -> Reply:
         return Reply({"cameras": [{"id": CAMERA, "name": "Mầm 1"}, {"id": GATE, "name": "Cổng"}]})
@@ -93,6 +102,8 @@ async def desk(folder: Path) -> AsyncIterator[Box]:
         "segments": recorder.segments,
         "export": recorder.export,
         "still": recorder.still,
+        "hold.place": recorder.hold,
+        "hold.lift": recorder.hold,
     }
     faults: list[BaseException] = []
 
@@ -126,6 +137,7 @@ async def desk(folder: Path) -> AsyncIterator[Box]:
                 web_url="https://hop.local",
                 code_minutes=30,
                 slip_days=7,
+                holds=HoldCalls(parts.copying, parts.names),
                 status=status,
                 sessions_of=lambda _person: box.sessions,
             )

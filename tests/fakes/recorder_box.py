@@ -25,14 +25,17 @@ from recorder.adoption import AdoptOrder, Device
 from recorder.budget import StartBudget
 from recorder.camera import Tools
 from recorder.discovery import FoundCamera
+from recorder.exportbook import ExportBook
+from recorder.exportjob import Pace, gently
 from recorder.groups import GroupBook
 from recorder.host import Witness
 from recorder.keystore import KeyStore
 from recorder.losses import Losses
+from recorder.parts import Parts, Settings
 from recorder.pending import PendingLogins
 from recorder.registry import NewCamera
 from recorder.rules import usual
-from recorder.service import Parts, Recorder, Settings
+from recorder.service import Recorder
 from recorder.settingbook import SettingBook
 from recorder.slot import Slot, SlotOptions
 from recorder.store import Store
@@ -71,6 +74,8 @@ class RecorderBox:
         self.witness: Witness | None = None
         """Set before the recorder starts: says who answers at a camera's address."""
         self.setter = FakeSetter()
+        self.pace: Pace = gently
+        """How copies rest between records."""
         self.keys: KeyStore | None = None
         """Set before the recorder starts: footage is encrypted."""
         self._shown = 0
@@ -178,6 +183,8 @@ def parts_of(box: RecorderBox, own: Books) -> Parts:
         daemon=lambda: {"name": "vuon-recorder"},
         clock=box.clock,
         on_fault=tools.on_fault,
+        export_pace=lambda count: box.pace(count),  # noqa: PLW0108 - a test may set another one later
+        exports=ExportBook(own.db, SealKey(b"k" * 32)),
         seal=SealKey(b"k" * 32),
         keys=box.keys,
         settings=(SettingBook(own.db, SealKey(b"k" * 32), own.journal, box.clock), box.setter),
@@ -190,11 +197,11 @@ async def _nobody(host: str, port: int) -> bool:
 
 @asynccontextmanager
 async def recorder_box(
-    root: Path, witness: Witness | None = None, *, keys: KeyStore | None = None
+    root: Path, witness: Witness | None = None, pace: Pace = gently, *, keys: KeyStore | None = None
 ) -> AsyncIterator[RecorderBox]:
     """Run a recorder in this process; whatever a part threw away fails the test."""
     box = RecorderBox(root)
-    box.witness, box.keys = witness, keys
+    box.witness, box.pace, box.keys = witness, pace, keys
     settings = Settings(
         control_socket=root / "run" / "recorder.sock",
         feed_socket=root / "run" / "feed.sock",

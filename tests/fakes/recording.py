@@ -17,6 +17,7 @@ from gateway.core.model import Login, Secret, StreamId, StreamRole
 from gateway.core.secrets import SealKey
 from recorder.adoption import Device
 from recorder.erasures import MIGRATIONS as ERASURES
+from recorder.exportbook import MIGRATIONS as EXPORTS
 from recorder.gaps import GapCause, GapLedger
 from recorder.holdreasons import MIGRATIONS as HOLDS
 from recorder.identity import Identity
@@ -45,7 +46,9 @@ class Books:
 @asynccontextmanager
 async def books(path: Path, clock: Clock, boot: str = BOOT) -> AsyncIterator[Books]:
     """Open cameras.db in a folder."""
-    async with Database(path / "cameras.db", [MIGRATIONS, PENDING, HOLDS, ERASURES, RETENTION, RUNS, MOTION]) as db:
+    async with Database(
+        path / "cameras.db", [MIGRATIONS, PENDING, HOLDS, ERASURES, RETENTION, RUNS, MOTION, EXPORTS]
+    ) as db:
         journal = Journal(db, clock)
         await journal.load()
         registry = Registry(db, SealKey(b"k" * 32), journal, clock)

@@ -20,6 +20,7 @@ from gateway.core.errors import (
     PassphraseRefused,
 )
 from gateway.core.model import Action, Decision, Grant, ObjectKind, ObjectRef, PublicId, Role, Secret, StreamRole
+from tests.fakes.web_copies import FakeCopies, FakeHolds
 from tests.fakes.web_playback import FakePlayback
 from web.services import (
     Caller,
@@ -51,6 +52,7 @@ YARD = pid("san2")
 CLASS_MAM, CLASS_CHOI = pid("classmam"), pid("classchoi")
 
 PRINCIPAL = Caller(pid("hang"), Role.PRINCIPAL, "Lê Thị Hằng", pid("desk"))
+DEPUTY = Caller(pid("pho"), Role.PRINCIPAL, "Trần Thị Phó", pid("deskphoo"))
 TEACHER = Caller(pid("hanh"), Role.TEACHER, "Cô Hạnh", pid("phone"))
 MOTHER = Caller(pid("mai"), Role.GUARDIAN, "Trần Thị Mai", pid("galaxy"), "PH Trần Thị Mai · •••678")
 FATHER = Caller(pid("nam"), Role.GUARDIAN, "Phạm Văn Nam", pid("iphone"), "PH Phạm Văn Nam · •••321")
@@ -102,10 +104,12 @@ class FakeBox:
 
     def __post_init__(self) -> None:
         self.playback = FakePlayback(self)
+        self.holds = FakeHolds(self.clock, self.calls.append)
+        self.copies = FakeCopies(self.clock, self.calls.append, self.holds)
         for camera, name in ((MAM, "Lớp Mầm 1"), (CHOI, "Lớp Chồi 1"), (LA, "Lớp Lá 1"), (YARD, "Sân chơi")):
             self.status_of[camera] = {"id": camera, "name": name, "state": "up", "recording": True}
             self.stills[camera] = b"\xff\xd8still-of-" + camera.encode()
-        for caller in (PRINCIPAL, TEACHER, MOTHER, FATHER, OFFICER, INSTALLER):
+        for caller in (PRINCIPAL, DEPUTY, TEACHER, MOTHER, FATHER, OFFICER, INSTALLER):
             self.sessions[f"token-{caller.person}"] = caller
 
     def services(self, **changes: Any) -> Services:
@@ -114,7 +118,8 @@ class FakeBox:
         settings: dict[str, Any] = {"site": site, "hosts": frozenset({"vuon.test"}), "secure": True} | changes
         return Services(
             logins=self, rights=self, live=FakeLive(self), sharing=FakeSwitch(self), changes=self, recorder=self,
-            keys=FakeKeys(self), playback=self.playback, clock=self.clock, **settings,
+            holds=self.holds, copies=self.copies, keys=FakeKeys(self), playback=self.playback, clock=self.clock,
+            **settings,
         )  # fmt: skip
 
     # Logins
@@ -154,6 +159,8 @@ class FakeBox:
     # Rights
 
     def knows(self, caller: Caller, obj: ObjectRef) -> bool:
+        if obj.kind is ObjectKind.EXPORT:  # the door says whether there is one
+            return True
         return obj.id in {camera.id for camera in self.cameras(caller)}
 
     def decide(self, caller: Caller, action: Action, obj: ObjectRef) -> Decision:

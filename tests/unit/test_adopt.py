@@ -31,7 +31,7 @@ from gateway.core.errors import (
 )
 from gateway.core.media import AccessUnit, Codec, CodecConfig
 from gateway.core.model import Login, Secret, StreamRole
-from gateway.roofs.recorder import rtsp_place
+from gateway.roofs.learning import rtsp_place
 from tests.fakes.clock import FakeClock
 from tests.fakes.onvif_http import PASSWORD, USER, Answer, FakeOnvif, envelope, media1_profile
 from tests.fakes.rtsp_paths import PathCamera

@@ -18,7 +18,8 @@ from gateway.core.errors import CameraUnreachable, ConfigError, NotFound, Volume
 from gateway.core.feedwire import Subscription
 from gateway.core.media import Codec
 from gateway.core.model import Login, PublicId, Secret, StreamRole, new_public_id
-from gateway.roofs.recorder import make_gate, new_camera, settings, slots, source_of
+from gateway.roofs.learning import new_camera
+from gateway.roofs.recorder import make_gate, settings, slots, source_of
 from recorder.adoption import AdoptOrder
 from recorder.gaps import GapCause
 from recorder.holds import read_copied

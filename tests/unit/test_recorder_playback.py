@@ -347,10 +347,10 @@ async def test_motion_goes_with_the_footage_and_stays_while_a_disk_is_away(tmp_p
             return sum(level is not None for level in levels)
 
         slot.needs_reindex = True
-        await box.recorder.forget_motion()
+        await box.recorder.motion_sweep.sweep()
         assert await seen() == 2
         slot.needs_reindex = False
         await box.call("reindex")
         assert await seen() == 2
-        await box.recorder.forget_motion()
+        await box.recorder.motion_sweep.sweep()
         assert await seen() == 1

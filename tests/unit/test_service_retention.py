@@ -22,7 +22,7 @@ async def test_a_trial_run_says_what_would_go_and_how_many_days_there_are(tmp_pa
     """By camera, stream and reason; held and pinned bytes; unknown rates stay unknown; nothing is deleted."""
     async with recorder_box(tmp_path) as box:
         camera, from_ms, to_ms = await recorded(box, 12)
-        box.recorder._rules._book = RuleBook(Keep(30, 0, 90, 1))
+        box.recorder.keeping.rules._book = RuleBook(Keep(30, 0, 90, 1))
         found = await box.call("retention", dry_run=True)
         (row,) = found["would_go"]
         assert (row["camera"], row["stream"], row["reason"], row["count"]) == (camera, "main", "quota", found["count"])
@@ -67,7 +67,7 @@ async def test_rules_name_classes_that_the_gateway_tells(tmp_path: Path) -> None
     """Before that they count as unknown, and the status and the trial run say so."""
     async with recorder_box(tmp_path) as box:
         camera = await adopt(box)
-        box.recorder._rules._book = RuleBook(Keep(30, 0, 90, 0), (NamedRule(Keep(days=7), classes=("Mầm 1",)),))
+        box.recorder.keeping.rules._book = RuleBook(Keep(30, 0, 90, 0), (NamedRule(Keep(days=7), classes=("Mầm 1",)),))
 
         async def days() -> tuple[set[int], list[Any]]:
             found = await box.call("retention", dry_run=True)
@@ -108,7 +108,7 @@ async def test_a_full_disk_of_held_footage_is_told_and_costs_the_sub_streams_fir
         cleaner, slot = box.recorder.cleaner, box.recorder._parts.store.slots[0]
         cleaner._tight_from[slot] = 1 << 60
         await cleaner._take_in([])
-        assert box.recorder.relief.resting
+        assert box.recorder.keeping.relief.resting
         status = await box.call("status")
         assert status["volumes"][0]["full_by_hold"]
         assert status["totals"]["full_by_hold"]

@@ -121,6 +121,7 @@ def test_nothing_but_listed_fields_of_the_right_shape_leaves(kind: str, data: di
 
 GOOD: dict[str, Any] = {
     "camera": CAMERA,
+    "order": CAMERA,
     "driver": "onvif",
     "streams": 2,
     "applied": 7,

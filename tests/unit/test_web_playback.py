@@ -15,7 +15,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.web_client import browser
 from tests.fakes.web_playback import PLAYBACK, SEGMENT, START_MS
 from tests.fakes.web_services import EVERYBODY, LA, MAM, PRINCIPAL, FakeBox, pid
-from web.api_playback import Media
+from web.media_response import Media
 
 pytestmark = pytest.mark.anyio
 

@@ -220,7 +220,7 @@ span.addEventListener('change', () => {
   put('span-length', span.span ? span.length + sizeOf(span.span) : '');
   put('span-em', span.span ? span.length : '');
   const [from_ms, to_ms] = span.span ?? [0, 0];
-  if (span.span) mountSpanActions(part('span-actions'), { camera: page.camera, from_ms, to_ms });
+  if (span.span) mountSpanActions(part('span-actions'), { camera: page.camera, name: page.name, from_ms, to_ms });
 });
 
 part('play').addEventListener('click', () => player.play(!player.wants));
