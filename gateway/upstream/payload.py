@@ -29,6 +29,7 @@ ALLOWED: Mapping[str, frozenset[str]] = {
         "recording.gap": "camera stream why seconds",
         "recording.completeness": "camera day percent expected missing why",
         "volume.state": "volume state free_pct",
+        "volume.reindexed": "volume segments",
         "footage.key": "what",
         "footage.erased": "camera keys files",
         "clock.step": "step_ms",
@@ -73,7 +74,7 @@ _CODES = ("driver", "state", "why", "stream", "role", "outcome", "action", "reas
 _NUMBERS = (
     *("streams", "run", "seconds", "free_pct", "step_ms", "cameras"),
     *("recording", "viewers", "sessions", "seq", "documents", "applied", "failed", "keys", "files"),
-    *("percent", "expected", "missing"),
+    *("percent", "expected", "missing", "segments"),
 )
 _SHAPES: Mapping[str, Callable[[object], bool]] = {
     **dict.fromkeys(_CODES, _CODE),

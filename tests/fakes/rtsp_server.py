@@ -199,6 +199,7 @@ async def serve(camera: FakeCamera, media: Callable[[int], bytes] | None = None)
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+            writer.close()
             served.open_now -= 1
             if not served.open_now:
                 served.idle.set()
