@@ -156,6 +156,7 @@ GOOD: dict[str, Any] = {
     "files": 2880,
     "day": "2026-11-20",
     "percent": 99.9,
+    "segments": 41,
     "expected": 39_600,
     "missing": 37.2,
 }
