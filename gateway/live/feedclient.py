@@ -28,6 +28,7 @@ from gateway.core.media import Codec, CodecConfig
 from gateway.core.model import PublicId, StreamRole
 from gateway.core.supervise import Backoff, FaultSink, supervise
 from gateway.live.ends import End
+from gateway.live.sender import SendFrame, send_frame
 from gateway.live.stream import LiveStream
 
 CONNECT_TIMEOUT_S = 2.0
@@ -57,9 +58,11 @@ class Feeds:
         *,
         clock: Clock,
         on_fault: FaultSink,
+        send: SendFrame = send_frame,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._path, self._clock, self._on_fault, self._jitter = path, clock, on_fault, jitter
+        self._send = send
         self._held: dict[StreamKey, _Held] = {}
         self._tasks: TaskGroup | None = None
         self.reconnects = 0
@@ -86,7 +89,7 @@ class Feeds:
         assert self._tasks is not None
         held = self._held.get((camera, role))
         if held is None:
-            held = self._held[camera, role] = _Held(LiveStream(camera, role, self._clock))
+            held = self._held[camera, role] = _Held(LiveStream(camera, role, self._clock, self._send))
             self._tasks.start_soon(self._keep, held)
         held.holders += 1
         return held.stream

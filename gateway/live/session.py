@@ -23,6 +23,7 @@ from gateway.live.leases import Lease
 from gateway.live.offers import MAX_CANDIDATES, Offer, RemoteCandidate, parse_candidates
 from gateway.live.retransmission import Retransmitter, RtxNumbers
 from gateway.live.sender import Numbers, Outlet, Viewer
+from gateway.live.srtp import Key
 from gateway.live.stream import LiveStream
 from gateway.live.transport import Negotiated
 
@@ -51,6 +52,9 @@ class Connection(Protocol):
 
     def protect(self, packet: bytes) -> bytes:
         """Encrypt one RTP packet."""
+
+    def key(self) -> Key | None:
+        """Return the key for encryption in place."""
 
     def outlet(self) -> Outlet | None:
         """Return the nominated path."""
@@ -231,6 +235,8 @@ class Session:
     def _changed(self, state: str) -> None:
         if state == "connected" and self.state is State.CONNECTING:
             self.state = State.LIVE
+            if self.viewer is not None:
+                self.viewer.key = self.peer.key()
             self._on_connected(self)
         elif state in ("failed", "closed") and self.state is not State.ENDED:
             self.cut()

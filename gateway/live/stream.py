@@ -14,7 +14,7 @@ from gateway.core.media import TICKS_PER_S, AccessUnit, Codec
 from gateway.core.model import PublicId, StreamRole
 from gateway.live.ends import End
 from gateway.live.frames import Frame, History
-from gateway.live.sender import Viewer, send_frame
+from gateway.live.sender import SendFrame, Viewer, send_frame
 
 BURST_FACTOR = 8.0
 """Times the stream's own rate; measured good between 4 and 10."""
@@ -54,6 +54,7 @@ class LiveStream:
     camera: PublicId
     role: StreamRole
     clock: Clock
+    send: SendFrame = send_frame
     history: History = field(default_factory=History)
     counters: StreamCounters = field(default_factory=StreamCounters)
     viewers: list[Viewer] = field(default_factory=list)
@@ -76,7 +77,7 @@ class LiveStream:
         if skipped:
             for viewer in self.viewers:
                 viewer.waits_for_key = True
-        send_frame(frame, self.viewers, now_ms=self.clock.now_ms())
+        self.send(frame, self.viewers, now_ms=self.clock.now_ms())
 
     async def join(self, viewer: Viewer, budget: BurstBudget) -> None:
         """Send the cached GOP to a new viewer, paced, then put it on the live list."""
@@ -90,7 +91,7 @@ class LiveStream:
                 if viewer.waits_for_key and not frame.is_key:
                     # The socket was full in the burst: only the next key frame helps.
                     break
-                send_frame(frame, (viewer,), now_ms=self.clock.now_ms())
+                self.send(frame, (viewer,), now_ms=self.clock.now_ms())
                 rate_bps = budget.rate_bps(self.history.gop_bps())
                 # Nothing to wait for after the newest frame: joining must follow its sending at once.
                 newest = self.history.last

@@ -31,6 +31,7 @@ from aiortc.rtcdtlstransport import (
 )
 from aiortc.rtcicetransport import RTCIceCandidate, RTCIceTransport
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+from pylibsrtp import Session
 
 from gateway.core.clock import Clock
 from gateway.core.errors import OfferRefused
@@ -38,6 +39,7 @@ from gateway.core.supervise import contained
 from gateway.live.ice import AddressRules, HardConnection, HardGatherer
 from gateway.live.offers import ABS_SEND_TIME, Offer, RemoteCandidate
 from gateway.live.sender import DatagramSocket, Outlet
+from gateway.live.srtp import TAG_BYTES, Key
 
 CHANNEL = "vuon"
 """Label of the data channel on which the page hears why its session ends."""
@@ -155,6 +157,13 @@ class _Dtls(RTCDtlsTransport):
         self._srtp_profiles = PROFILES
         self._set_role("server")
         self._on_rtcp, self._dropped = on_rtcp, dropped
+
+    def key(self) -> Key | None:
+        """Return what encrypts our packets; None before the handshake's end."""
+        session: Session | None = self._tx_srtp
+        if session is None or self._ssl is None:
+            return None
+        return Key(session, TAG_BYTES[self._ssl.get_selected_srtp_profile()])
 
     def _register_data_receiver(self, receiver: Any) -> None:
         super()._register_data_receiver(_Allowance(receiver, self._dropped))
@@ -282,6 +291,10 @@ class Peer(RTCPeerConnection):
         assert self._dtls is not None
         protected: bytes = self._dtls._tx_srtp.protect(packet)
         return protected
+
+    def key(self) -> Key | None:
+        """Return the key for encryption in place; None before the connection is made."""
+        return self._dtls.key() if self._dtls is not None else None
 
     def send_rtcp(self, packet: bytes) -> None:
         """Encrypt and send one RTCP compound; silently nothing without a path (reports are periodic)."""

@@ -24,6 +24,7 @@ from gateway.core.secrets import load_verify_key
 from gateway.core.wire import ControlServer
 from gateway.live.feedclient import Feeds
 from gateway.live.ice import AddressRules, IPNetwork, own_addresses
+from gateway.live.segments import best_sender
 from gateway.live.service import SERVICE, LiveService
 from gateway.live.sessions import Sessions
 from gateway.live.transport import Identity, Peer, TransportRules, quiet_libraries
@@ -70,7 +71,7 @@ async def live_daemon(config: Config, clock: Clock) -> AsyncIterator[daemonize.H
         return load_verify_key(config.paths.grant_key)
 
     async with (
-        Feeds(config.paths.socket("feed"), clock=clock, on_fault=sink) as feeds,
+        Feeds(config.paths.socket("feed"), clock=clock, on_fault=sink, send=best_sender()) as feeds,
         Sessions(
             feeds, partial(Peer, shared), max_viewers=config.live.max_viewers, clock=clock, on_fault=sink
         ) as sessions,
