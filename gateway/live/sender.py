@@ -13,12 +13,13 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 from pylibsrtp import Error as SrtpError
 
-from gateway.live.frames import Frame
+from gateway.core.media import TICKS_PER_S
+from gateway.live.frames import Frame, History
 from gateway.live.rtcp import ntp_time
 from gateway.live.srtp import Key
 
@@ -40,6 +41,8 @@ class Outlet(NamedTuple):
 
     socket: DatagramSocket
     address: tuple[str, int]
+    relayed: bool = False
+    """Through a TURN server: beyond the uplink, wherever that stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +66,7 @@ class Viewer:
         self.numbers, self.protect, self._outlet = numbers, protect, outlet
         self.key: Key | None = None
         """For encryption in place, once connected; None = only `protect` will do."""
+        self._known: Outlet | None = None
         self.singly_on: Outlet | None = None
         """The path that has refused segments."""
         self.stopped = False
@@ -75,6 +79,8 @@ class Viewer:
         """`extended sequence number = packet index + shift`, from `base_index` on."""
         self.base_index = 0
         self.last_sent: Frame | None = None
+        self.source: History | None = None
+        """Of the stream that sends to it: packet indexes are that one's."""
         self.frames = self.packets = self.octets = self.wire_bytes = 0
         self.skipped_frames = self.full_socket = self.send_errors = self.no_path = self.refused_segments = 0
 
@@ -91,7 +97,12 @@ class Viewer:
         if found is None:
             self.no_path += 1
             self.waits_for_key = True
+        self._known = found
         return found
+
+    def known_outlet(self) -> Outlet | None:
+        """Return the path of the last frame, or the one to be used first."""
+        return self._known if self._known is not None else self.path()
 
     def stop(self) -> None:
         """Send nothing from now on."""
@@ -102,6 +113,15 @@ class Viewer:
         self.shift = self.next_seq - frame.first_index
         self.base_index = frame.first_index
         self.waits_for_key = False
+
+    def continue_on(self, frame: Frame) -> None:
+        """Take up another stream at its key frame `frame`: RTP time goes on as time did since the last frame."""
+        last = self.last_sent
+        if last is not None:
+            passed_90k = max(1, (frame.received_mono_ns - last.received_mono_ns) * TICKS_PER_S // 1_000_000_000)
+            offset = last.ts_90k + self.numbers.ts_offset + passed_90k - frame.ts_90k
+            self.numbers = replace(self.numbers, ts_offset=offset & 0xFFFFFFFF)
+        self.waits_for_key = True
 
     def count(self, packets: int, octets: int, wire_bytes: int) -> None:
         """Count packets that were sent."""
@@ -156,12 +176,14 @@ def send_frame(frame: Frame, viewers: Iterable[Viewer], *, now_ms: int, first: i
 
 def begins(viewer: Viewer, frame: Frame, first: int) -> bool:
     """Say whether a viewer gets a frame from packet `first` on: where its sequence stands, or at a key frame."""
-    if viewer.waits_for_key:
+    at = viewer.next_seq - viewer.shift
+    if viewer.waits_for_key or (frame.is_key and not first and at < frame.first_index):
         if not frame.is_key or first:
             viewer.skipped_frames += first == 0
             return False
         viewer.begin_at(frame)
-    return viewer.next_seq - viewer.shift == frame.first_index + first
+        return True
+    return at == frame.first_index + first
 
 
 def rtp_header(numbers: Numbers, *, marker: bool, seq: int, ts_90k: int, stamp: int) -> bytes:

@@ -25,6 +25,7 @@ from gateway.live.retransmission import Retransmitter, RtxNumbers
 from gateway.live.sender import Numbers, Outlet, Viewer
 from gateway.live.srtp import Key
 from gateway.live.stream import LiveStream
+from gateway.live.switch import Switch
 from gateway.live.transport import Negotiated
 
 CONNECT_TIMEOUT_S = 15.0
@@ -96,7 +97,7 @@ class Session:
         self,
         session_id: PublicId,
         lease: Lease,
-        stream: LiveStream,
+        switch: Switch,
         *,
         clock: Clock,
         connect: MakeConnection,
@@ -104,7 +105,7 @@ class Session:
         on_connected: Callable[[Session], None],
         on_gone: Callable[[Session], None],
     ) -> None:
-        self.id, self.lease, self.stream = session_id, lease, stream
+        self.id, self.lease, self.switch = session_id, lease, switch
         self._clock, self._random = clock, random_bits
         self._on_connected, self._on_gone = on_connected, on_gone
         self.peer = connect(self._changed, self._feedback)
@@ -118,6 +119,11 @@ class Session:
         self._lost = self._jitter_90k = self._estimate_bps = 0
         self._fraction_lost = 0.0
         self._rtt_s: float | None = None
+
+    @property
+    def stream(self) -> LiveStream:
+        """The stream that is sent now."""
+        return self.switch.now
 
     async def accept(self, offer: Offer) -> str:
         """Answer the offer; the viewer's numbers are drawn here."""
@@ -176,13 +182,19 @@ class Session:
         """Stop media without a word."""
         self.state = State.ENDED
         if self.viewer is not None:
-            self.stream.leave(self.viewer)
+            self.switch.leave(self.viewer)
 
     async def bury(self) -> None:
         """Let the last words arrive, then close the connection; bounded, shielded."""
         with anyio.move_on_after(HEARD_TIMEOUT_S, shield=True):
             await self.peer.heard()
         await self.peer.shut()
+
+    def follow(self) -> None:
+        """Let the link choose the stream, once the viewer has caught up with one."""
+        viewer = self.viewer
+        if self.state is State.LIVE and viewer is not None and (self.switch.coming or viewer in self.stream.viewers):
+            self.switch.follow(viewer, self.lease.grant, self._clock.mono_ns())
 
     def report(self) -> None:
         """Send a sender report when one is due (RFC 3550 §6.4.1)."""
@@ -228,6 +240,9 @@ class Session:
             "estimate_bps": self._estimate_bps,
             "nacks": repair.asked,
             "resent": repair.sent,
+            "link_weak": self.switch.link.weak,
+            "switched": self.switch.switched,
+            "refused_segments": viewer.refused_segments if viewer else 0,
             "path": self.peer.path(),
             "dropped": dict(self.peer.dropped()),
         }
@@ -249,14 +264,16 @@ class Session:
         for item in rtcp.parse(data):
             if isinstance(item, rtcp.Estimate):
                 self._estimate_bps = item.bps
+                self.switch.link.estimated(item.bps, self.stream.history.gop_bps(), self._clock.mono_ns())
             elif item.ssrc != viewer.numbers.ssrc:
                 continue
             elif isinstance(item, rtcp.ReceiverReport):
                 self._judge(item)
             elif isinstance(item, rtcp.Nack):
-                self._repair.repair(
-                    viewer, item.lost, self.stream.history, now_ns=self._clock.mono_ns(), rtt_s=self._rtt_s
-                )
+                if viewer.source is not None:
+                    self._repair.repair(
+                        viewer, item.lost, viewer.source, now_ns=self._clock.mono_ns(), rtt_s=self._rtt_s
+                    )
             else:
                 # The next key frame repairs it; a request to the camera would be one for all viewers.
                 self.stream.counters.picture_lost += 1
@@ -264,6 +281,7 @@ class Session:
     def _judge(self, report: rtcp.ReceiverReport) -> None:
         self._lost, self._jitter_90k = report.lost, report.jitter_90k
         self._fraction_lost = report.fraction_lost / 256
+        self.switch.link.reported(self._fraction_lost, self._clock.mono_ns())
         sent_ns = self._reports.get(report.last_sr)
         if sent_ns is not None:
             rtt_s = (self._clock.mono_ns() - sent_ns) / 1e9 - report.delay / 65536

@@ -314,7 +314,8 @@ class Peer(RTCPeerConnection):
         if pair is not self._pair or (self._outlet is not None and self._outlet.address != pair.remote_addr):
             self._drop_dup()
             self._pair = pair
-            self._outlet = Outlet(self._socket_of(pair.protocol.transport), pair.remote_addr)
+            sink = self._socket_of(pair.protocol.transport)
+            self._outlet = Outlet(sink, pair.remote_addr, relayed=isinstance(sink, _Relay))
         return self._outlet
 
     def _socket_of(self, transport: asyncio.DatagramTransport) -> DatagramSocket:

@@ -28,6 +28,7 @@ from gateway.live.segments import best_sender
 from gateway.live.service import SERVICE, LiveService
 from gateway.live.sessions import Sessions
 from gateway.live.transport import Identity, Peer, TransportRules, quiet_libraries
+from gateway.live.uplink import Uplink
 from gateway.roofs.main import run_daemon
 
 DROPPED_LOG_S = 60.0
@@ -65,13 +66,14 @@ async def live_daemon(config: Config, clock: Clock) -> AsyncIterator[daemonize.H
     facts = daemonize.DaemonFacts("vuon-live", clock)
     shared = transport_rules(config, Identity(clock))
     quiet_libraries()
+    uplink = Uplink(config.live.uplink_bps) if config.live.uplink_bps else None
 
     @cache
     def key() -> Ed25519PublicKey:
         return load_verify_key(config.paths.grant_key)
 
     async with (
-        Feeds(config.paths.socket("feed"), clock=clock, on_fault=sink, send=best_sender()) as feeds,
+        Feeds(config.paths.socket("feed"), clock=clock, on_fault=sink, send=best_sender(), uplink=uplink) as feeds,
         Sessions(
             feeds, partial(Peer, shared), max_viewers=config.live.max_viewers, clock=clock, on_fault=sink
         ) as sessions,
