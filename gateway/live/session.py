@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import anyio
 
@@ -31,6 +31,8 @@ from gateway.live.transport import Negotiated
 CONNECT_TIMEOUT_S = 15.0
 REPORT_INTERVAL_S = 3.0
 HEARD_TIMEOUT_S = 1.0
+RENEW_PICTURE_S = 2.0
+"""A viewer that says its picture is lost (Chromium: each 0.2 s) gets the cached GOP at most so often."""
 _REPORTS_REMEMBERED = 4
 
 
@@ -90,8 +92,19 @@ class RandomBits(Protocol):
         """Return `count` random bits."""
 
 
+class Calls(NamedTuple):
+    """What a session calls from the event loop."""
+
+    connected: Callable[[Session], None]
+    """Once, when media may flow."""
+    gone: Callable[[Session], None]
+    """Once, when the viewer left or its consent was lost."""
+    lost: Callable[[Session], None]
+    """When its picture is to be renewed from the cached GOP."""
+
+
 class Session:
-    """One viewer; `on_connected` and `on_gone` are called once each from the event loop."""
+    """One viewer."""
 
     def __init__(
         self,
@@ -102,12 +115,11 @@ class Session:
         clock: Clock,
         connect: MakeConnection,
         random_bits: RandomBits,
-        on_connected: Callable[[Session], None],
-        on_gone: Callable[[Session], None],
+        calls: Calls,
     ) -> None:
         self.id, self.lease, self.switch = session_id, lease, switch
         self._clock, self._random = clock, random_bits
-        self._on_connected, self._on_gone = on_connected, on_gone
+        self._on_connected, self._on_gone, self._on_lost = calls
         self.peer = connect(self._changed, self._feedback)
         self.state, self.reason = State.CONNECTING, ""
         self.viewer: Viewer | None = None
@@ -115,6 +127,7 @@ class Session:
         self._started_ms, self._started_ns = clock.now_ms(), clock.mono_ns()
         self._candidates = 0
         self._reported_ns: int | None = None
+        self._renewed_ns: int | None = None
         self._reports: dict[int, int] = {}
         self._lost = self._jitter_90k = self._estimate_bps = 0
         self._fraction_lost = 0.0
@@ -275,8 +288,21 @@ class Session:
                         viewer, item.lost, viewer.source, now_ns=self._clock.mono_ns(), rtt_s=self._rtt_s
                     )
             else:
-                # The next key frame repairs it; a request to the camera would be one for all viewers.
-                self.stream.counters.picture_lost += 1
+                self._picture_lost(viewer)
+
+    def _picture_lost(self, viewer: Viewer) -> None:
+        """Answer with the cached GOP, rarely and within the repair budget; else the next key frame repairs it."""
+        stream, now_ns = self.stream, self._clock.mono_ns()
+        stream.counters.picture_lost += 1
+        soon = self._renewed_ns is not None and now_ns - self._renewed_ns < RENEW_PICTURE_S * 1e9
+        if soon or self.switch.coming is not None or viewer not in stream.viewers or stream.history.gop_start is None:
+            return
+        if self._repair.afford(viewer, stream.history.gop_bytes()):
+            self._renewed_ns = now_ns
+            stream.counters.renewed += 1
+            stream.pause(viewer)
+            viewer.waits_for_key = True
+            self._on_lost(self)
 
     def _judge(self, report: rtcp.ReceiverReport) -> None:
         self._lost, self._jitter_90k = report.lost, report.jitter_90k

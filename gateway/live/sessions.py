@@ -25,7 +25,7 @@ from gateway.live.ends import REPLACED, End
 from gateway.live.feedclient import Feeds
 from gateway.live.leases import Lease, choose_stream, has_room
 from gateway.live.offers import parse_offer
-from gateway.live.session import MakeConnection, RandomBits, Session, State
+from gateway.live.session import Calls, MakeConnection, RandomBits, Session, State
 from gateway.live.stream import BurstBudget
 from gateway.live.switch import Switch
 
@@ -93,8 +93,7 @@ class Sessions:
             clock=self._clock,
             connect=self._connect,
             random_bits=self._random,
-            on_connected=self._connected,
-            on_gone=self._gone,
+            calls=Calls(self._connected, self._gone, self._connected),
         )
         self._by_id[session.id], self._by_grant[grant.id] = session, session.id
         answered = False

@@ -46,6 +46,8 @@ class StreamCounters:
     lost_packets: int = 0
     """Missing between camera and recorder."""
     picture_lost: int = 0
+    renewed: int = 0
+    """Times the cached GOP was sent again because of that."""
 
 
 @dataclass(slots=True)

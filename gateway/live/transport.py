@@ -31,6 +31,7 @@ from aiortc.rtcdtlstransport import (
 )
 from aiortc.rtcicetransport import RTCIceCandidate, RTCIceTransport
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+from pylibsrtp import Error as SrtpError
 from pylibsrtp import Session
 
 from gateway.core.clock import Clock
@@ -170,6 +171,24 @@ class _Dtls(RTCDtlsTransport):
 
     def _unregister_data_receiver(self, receiver: Any) -> None:  # noqa: ARG002 - aiortc's signature; there is one
         self._data_receiver = None
+
+    def media(self, data: bytes) -> None:
+        """Take a packet that is SRTP or SRTCP by its first byte (RFC 7983 §7, RFC 5761 §4)."""
+        if len(data) < 8 or not 191 < data[1] < 224:
+            self._dropped["media"] += 1
+            return
+        try:
+            plain = self._rx_srtp.unprotect_rtcp(data)
+        except (SrtpError, ValueError):
+            self._dropped["bad_rtcp"] += 1
+            return
+        self._on_rtcp(plain)
+
+    def _setup_srtp(self) -> None:
+        super()._setup_srtp()
+        connection = self.transport._connection
+        assert isinstance(connection, HardConnection)
+        connection.on_media = self.media
 
     async def _handle_rtcp_data(self, data: bytes) -> None:
         self._on_rtcp(data)
