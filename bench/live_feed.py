@@ -21,6 +21,8 @@ from gateway.live.packetizer import packetize
 
 TICKS = 90_000 // FPS
 RTP_TYPE = 96
+AT_ONCE, BREATH_S = 32, 0.001
+"""More packets at once overflow the socket that Janus receives on (212 kB, ninety packets)."""
 _HEAD = struct.Struct("!BBHII")
 
 
@@ -64,13 +66,15 @@ class Feed:
                 for writer in self._writers:
                     writer.write(data)
                 if self.rtp is not None:
-                    self._send(out, unit, self.rtp)
+                    await self._send(out, unit, self.rtp)
                 number += 1
                 await asyncio.sleep(max(0.0, began_s + number / FPS - time.monotonic()))
 
-    def _send(self, out: socket.socket, unit: AccessUnit, address: tuple[str, int]) -> None:
+    async def _send(self, out: socket.socket, unit: AccessUnit, address: tuple[str, int]) -> None:
         payloads = packetize(unit)
         for place, payload in enumerate(payloads):
+            if place and place % AT_ONCE == 0:
+                await asyncio.sleep(BREATH_S)
             kind = RTP_TYPE | (0x80 if place == len(payloads) - 1 else 0)
             head = _HEAD.pack(0x80, kind, self._sequence & 0xFFFF, unit.pts_90k & 0xFFFFFFFF, 0x1234)
             self._sequence += 1

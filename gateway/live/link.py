@@ -60,7 +60,7 @@ class Link:
             self._low_since_ns = now_ns
 
     def choked(self) -> None:
-        """Take that our own socket was full: as good as a report of heavy loss."""
+        """Take that our own socket or the uplink was full: as good as a report of heavy loss."""
         self._heavy += 1
 
     def wish(self, now_ns: int, *, can_more: bool) -> Wish:

@@ -82,6 +82,8 @@ class Viewer:
         self.source: History | None = None
         """Of the stream that sends to it: packet indexes are that one's."""
         self.frames = self.packets = self.octets = self.wire_bytes = 0
+        self.too_late = 0
+        """Times the uplink was so full that frames for this viewer were dropped."""
         self.skipped_frames = self.full_socket = self.send_errors = self.no_path = self.refused_segments = 0
 
     def outlet(self) -> Outlet | None:

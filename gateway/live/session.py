@@ -212,9 +212,10 @@ class Session:
     def report(self) -> None:
         """Send a sender report when one is due (RFC 3550 §6.4.1)."""
         viewer, mono_ns = self.viewer, self._clock.mono_ns()
+        if self._reported_ns is not None and mono_ns - self._reported_ns < REPORT_INTERVAL_S * 1e9:
+            return
         rtp_now = self.stream.rtp_now_90k()
-        due = self._reported_ns is None or mono_ns - self._reported_ns >= REPORT_INTERVAL_S * 1e9
-        if viewer is None or rtp_now is None or not viewer.packets or not due or self.state is not State.LIVE:
+        if viewer is None or rtp_now is None or not viewer.packets or self.state is not State.LIVE:
             return
         self._reported_ns = mono_ns
         ntp = rtcp.ntp_time(self._clock.now_ms())

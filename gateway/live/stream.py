@@ -94,8 +94,9 @@ class LiveStream:
         if self.line is None or self.uplink is None:
             self.send(frame, self.viewers, now_ms=self.clock.now_ms())
             return
-        outside = [viewer for viewer in self.viewers if self.uplink.is_outside(viewer)]
-        inside = [viewer for viewer in self.viewers if viewer not in outside] if outside else self.viewers
+        inside, outside = list[Viewer](), list[Viewer]()
+        for viewer in self.viewers:
+            (outside if self.uplink.is_outside(viewer) else inside).append(viewer)
         self.send(frame, inside, now_ms=self.clock.now_ms())
         if outside:
             self.line.put(frame, outside, self.history.gop_bps())
@@ -104,6 +105,8 @@ class LiveStream:
         """Take over the viewers that another stream of the camera hands us, at this key frame."""
         for viewer, old in list(self._expected):
             last = viewer.last_sent
+            if frame.received_mono_ns < viewer.not_before_ns:
+                continue
             if last is None or frame.received_mono_ns > last.received_mono_ns:
                 self._expected.remove((viewer, old))
                 old.pause(viewer)

@@ -42,15 +42,16 @@ class Switch:
         self.switched = 0
         self.pauses = 0
         """Times a link too slow for the least stream was left to drain up to the next key frame."""
-        self._full_socket = 0
+        self._choked = 0
 
     def follow(self, viewer: Viewer, grant: Grant, now_ns: int) -> None:
         """Look at the link and act; to be called a few times a second while the viewer is on a live list."""
         if self.coming is not None:
             self._arrived(viewer, now_ns)
             return
-        if viewer.full_socket > self._full_socket:
-            self._full_socket = viewer.full_socket
+        choked = viewer.full_socket + viewer.too_late
+        if choked > self._choked:
+            self._choked = choked
             self.link.choked()
         other = StreamRole.SUB if self.now.role is StreamRole.MAIN else StreamRole.MAIN
         there = self._most is StreamRole.MAIN and other in grant.streams and not self._missing

@@ -71,6 +71,7 @@ class PacedLine:
                 self._uplink.dropped_frames += len(self._frames)
                 for viewer in {viewer for _, queued, _ in self._frames for viewer in queued}:
                     viewer.waits_for_key = True
+                    viewer.too_late += 1
                 self._frames.clear()
         self._frames.append((frame, tuple(viewers), max(LEAST_PACE_BPS, PACE * stream_bps)))
         self._filled.set()
