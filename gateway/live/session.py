@@ -256,6 +256,7 @@ class Session:
             "resent": repair.sent,
             "link_weak": self.switch.link.weak,
             "switched": self.switch.switched,
+            "too_late": viewer.too_late if viewer else 0,
             "refused_segments": viewer.refused_segments if viewer else 0,
             "path": self.peer.path(),
             "dropped": dict(self.peer.dropped()),

@@ -47,7 +47,7 @@ class Switch:
     def follow(self, viewer: Viewer, grant: Grant, now_ns: int) -> None:
         """Look at the link and act; to be called a few times a second while the viewer is on a live list."""
         if self.coming is not None:
-            self._arrived(viewer, now_ns)
+            self._arrived(viewer, grant, now_ns)
             return
         choked = viewer.full_socket + viewer.too_late
         if choked > self._choked:
@@ -68,20 +68,21 @@ class Switch:
             self.pauses += 1
             self.link.forget(now_ns)
 
-    def _arrived(self, viewer: Viewer, now_ns: int) -> None:
+    def _arrived(self, viewer: Viewer, grant: Grant, now_ns: int) -> None:
         coming = self.coming
         assert coming is not None
-        if viewer in coming.viewers:
-            self._feeds.release(self.now)
-            self.link.began(now_ns, more=coming.role is StreamRole.MAIN)
-            self.now, self.coming = coming, None
-            self.switched += 1
-        elif coming.ended is not None or now_ns - self._asked_ns > ARRIVE_WITHIN_S * 1e9:
+        late = now_ns - self._asked_ns > ARRIVE_WITHIN_S * 1e9
+        if coming.role not in grant.streams or coming.ended is not None or (late and viewer not in coming.viewers):
             coming.leave_list(viewer)
             self._feeds.release(coming)
             self.coming, self._missing = None, True
             self.link.forget(now_ns)
             self.now.resume(viewer)
+        elif viewer in coming.viewers:
+            self._feeds.release(self.now)
+            self.link.began(now_ns, more=coming.role is StreamRole.MAIN)
+            self.now, self.coming = coming, None
+            self.switched += 1
 
     def release(self) -> None:
         """Give the holds back; `leave` takes the viewer off."""

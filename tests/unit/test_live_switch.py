@@ -169,6 +169,33 @@ def test_repairs_are_of_the_stream_that_was_sent() -> None:
     play(scenario)
 
 
+def test_an_uplink_that_is_full_means_less() -> None:
+    """Frames dropped before they left are as bad as frames lost on the way."""
+
+    async def scenario(scene: Scene) -> None:
+        for _ in range(2):
+            scene.viewer.too_late += 1
+            scene.follow()
+        scene.tick(keys=(SUB,))
+
+    assert play(scenario).switch.now.role is SUB
+
+
+def test_what_was_before_the_right_began_is_not_shown_by_a_change() -> None:
+    """The other stream's cached key frame is older than the right to see: the next one is waited for."""
+
+    async def scenario(scene: Scene) -> None:
+        scene.viewer.last_sent = None
+        scene.viewer.not_before_ns = scene.clock.mono_ns()
+        scene.lose()
+        scene.feed(SUB, key=True, ago_ns=STEP_NS)
+        assert scene.viewer not in scene.streams[SUB].viewers
+        scene.tick(keys=(SUB,))
+        assert scene.viewer in scene.streams[SUB].viewers
+
+    play(scenario)
+
+
 def test_guardians_never_get_main() -> None:
     """A grant of sub alone has no other stream; a link too slow for it drains up to the next key frame."""
 
@@ -207,6 +234,24 @@ def test_a_camera_without_a_sub_stream_keeps_main() -> None:
     assert [role for role, _ in scene.sent()] == [MAIN, MAIN]
     assert scene.holds == Counter({MAIN: 1, SUB: 0})
     assert scene.streams[MAIN].ended is None
+
+
+def test_a_grant_that_names_main_no_longer_calls_it_off() -> None:
+    """Renewed for sub alone while main is on its way: main is not begun, also when its key frame was there first."""
+
+    async def scenario(scene: Scene) -> None:
+        scene.lose()
+        scene.tick(keys=(SUB,))
+        scene.calm(20)
+        assert scene.switch.coming is scene.streams[MAIN]
+        scene.grant = make_grant(scene.clock, streams=SUB_ONLY)
+        scene.follow()
+        scene.feed(MAIN, key=True)
+        scene.tick(keys=(SUB,))
+
+    scene = play(scenario)
+    assert [role for role, _ in scene.sent()] == [MAIN, SUB, SUB]
+    assert scene.holds == Counter({SUB: 1, MAIN: 0})
 
 
 def test_a_stream_that_never_comes_is_given_up() -> None:
