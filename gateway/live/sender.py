@@ -79,6 +79,7 @@ class Viewer:
         """`extended sequence number = packet index + shift`, from `base_index` on."""
         self.base_index = 0
         self.last_sent: Frame | None = None
+        self._last_rtp = 0
         self.source: History | None = None
         """Of the stream that sends to it: packet indexes are that one's."""
         self.frames = self.packets = self.octets = self.wire_bytes = 0
@@ -121,7 +122,7 @@ class Viewer:
         last = self.last_sent
         if last is not None:
             passed_90k = max(1, (frame.received_mono_ns - last.received_mono_ns) * TICKS_PER_S // 1_000_000_000)
-            offset = last.ts_90k + self.numbers.ts_offset + passed_90k - frame.ts_90k
+            offset = self._last_rtp + passed_90k - frame.ts_90k
             self.numbers = replace(self.numbers, ts_offset=offset & 0xFFFFFFFF)
         self.waits_for_key = True
 
@@ -135,6 +136,7 @@ class Viewer:
     def sent(self, frame: Frame, end: int) -> None:
         """Note that a frame was sent up to packet `end`."""
         self.last_sent = frame
+        self._last_rtp = frame.ts_90k + self.numbers.ts_offset
         self.frames += end == len(frame.payloads)
 
     def full(self) -> None:

@@ -127,9 +127,7 @@ class LiveStream:
     def resume(self, viewer: Viewer) -> None:
         """Send a paused viewer this stream again, from the next key frame on."""
         if viewer not in self.viewers and not viewer.stopped:
-            viewer.waits_for_key = True
-            viewer.source = self.history
-            self.viewers.append(viewer)
+            self._expected.append((viewer, self))
 
     def leave_list(self, viewer: Viewer) -> None:
         """Neither send to a viewer nor expect it, without stopping it."""

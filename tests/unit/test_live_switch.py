@@ -254,6 +254,28 @@ def test_a_grant_that_names_main_no_longer_calls_it_off() -> None:
     assert scene.holds == Counter({SUB: 1, MAIN: 0})
 
 
+def test_a_change_called_off_after_it_began_goes_back_in_order() -> None:
+    """Main's key frame was sent, then the grant lost it: sub goes on at its next one, time and numbers with it."""
+
+    async def scenario(scene: Scene) -> None:
+        scene.lose()
+        scene.tick(keys=(SUB,))
+        scene.calm(20)
+        scene.clock.tick(0.05)
+        scene.feed(MAIN, key=True)
+        scene.grant = make_grant(scene.clock, streams=SUB_ONLY)
+        scene.follow()
+        scene.tick(2)
+        scene.tick(keys=(SUB,))
+        scene.tick()
+
+    scene = play(scenario)
+    assert [role for role, _ in scene.sent()] == [MAIN, SUB, MAIN, SUB, SUB]
+    assert scene.whole()
+    times = [packet.ts for _, packet in scene.sent()]
+    assert [b - a for a, b in itertools.pairwise(times)][2:] == [3 * 4500, 4500]
+
+
 def test_a_stream_that_never_comes_is_given_up() -> None:
     """Without a key frame in time the old one goes on."""
 
