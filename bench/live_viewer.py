@@ -168,19 +168,20 @@ def lateness_ms(arrivals: list[tuple[int, float]], due_s: list[float], ticks: in
     """Return how long after its being handed to the server each picture was complete, in milliseconds.
 
     `due_s[n]` is when picture `n` was handed over, `ticks` its length in RTP time. A viewer's RTP time begins
-    anywhere: its first picture is the one that makes most pictures late by less than one picture's length.
+    anywhere: its first picture is the latest one that makes no picture arrive before it was handed over, so
+    one picture of the window must have been late by less than its length.
     """
-    places = Counter[int]()
+    start: int | None = None
     first = arrivals[0][0] if arrivals else 0
     numbered = [((rtp - first) + (1 << 31) & 0xFFFFFFFF) - (1 << 31) for rtp, _ in arrivals]
     newest = 0
     for step, (_, at_s) in zip(numbered, arrivals, strict=True):
         while newest + 1 < len(due_s) and due_s[newest + 1] <= at_s:
             newest += 1
-        places[newest - round(step / ticks)] += 1
-    if not places:
+        place = newest - round(step / ticks)
+        start = place if start is None else min(start, place)
+    if start is None:
         return []
-    start = places.most_common(1)[0][0]
     found = []
     for step, (_, at_s) in zip(numbered, arrivals, strict=True):
         number = start + round(step / ticks)

@@ -94,7 +94,7 @@ class Viewer:
     def path(self) -> Outlet | None:
         """Return where to send the next frame; without a path it is counted and the next key frame waited for."""
         try:
-            found = self.outlet()
+            found = None if self.stopped else self._outlet()
         except OSError:  # no descriptor is left: that must not end the stream for the others
             found = None
         if found is None:

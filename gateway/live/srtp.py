@@ -7,7 +7,7 @@ session alive. One event loop's thread uses it; libsrtp gives the GIL away for e
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import pylibsrtp
 from aiortc.rtcdtlstransport import SRTP_AEAD_AES_128_GCM, SRTP_AES128_CM_SHA1_80
@@ -19,16 +19,15 @@ TAG_BYTES = {SRTP_AEAD_AES_128_GCM.openssl_profile: 16, SRTP_AES128_CM_SHA1_80.o
 """What a protected packet is longer by (RFC 7714 §13.2, RFC 3711 §5.2)."""
 
 
-class Key(NamedTuple):
+class Key:
     """The sending half of a viewer's SRTP, with what in-place use must know."""
 
-    session: Session
-    tag_bytes: int
+    __slots__ = ("context", "session", "tag_bytes")
 
-    @property
-    def context(self) -> Any:
-        """The handle libsrtp knows the session by."""
-        return self.session._srtp[0]
+    def __init__(self, session: Session, tag_bytes: int) -> None:
+        self.session, self.tag_bytes = session, tag_bytes
+        self.context: Any = session._srtp[0]
+        """The handle libsrtp knows the session by; good while `session` lives."""
 
 
 class Buffer:

@@ -213,7 +213,6 @@ class Peer(RTCPeerConnection):
         self._dtls: _Dtls | None = None
         self._ice: HardConnection | None = None
         self._pair: object = None
-        self._remote: object = None
         self._outlet: Outlet | None = None
         self._dup: socket.socket | None = None
         self._channel: RTCDataChannel | None = None
@@ -331,9 +330,9 @@ class Peer(RTCPeerConnection):
         if pair is None:
             self._drop_dup()
             return None
-        if pair is not self._pair or pair.remote_candidate is not self._remote:
+        if pair is not self._pair:  # aioice makes a new pair for each new address
             self._drop_dup()
-            self._pair, self._remote = pair, pair.remote_candidate
+            self._pair = pair
             sink = self._socket_of(pair.protocol.transport)
             self._outlet = Outlet(sink, pair.remote_addr, relayed=isinstance(sink, _Relay))
         return self._outlet
@@ -349,7 +348,7 @@ class Peer(RTCPeerConnection):
     def _drop_dup(self) -> None:
         if self._dup is not None:
             self._dup.close()
-        self._dup, self._outlet, self._pair, self._remote = None, None, None, None
+        self._dup, self._outlet, self._pair = None, None, None
 
     def dropped(self) -> Counter[str]:
         """Return what the filters dropped, by kind."""

@@ -106,7 +106,9 @@ async def tell_dropped(sessions: Sessions, clock: Clock, log: Log) -> None:
 
 def main() -> int:
     """Run the daemon to its end; return the exit status."""
-    gc.freeze()  # what is imported stays: looking through it again and again cost 3 % of the time at sixty viewers
+    # What is imported stays, and packets make no cycles: looking for garbage cost 4 % of the time at sixty viewers.
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
     return run_daemon("live", live_daemon)
 
 
