@@ -1,6 +1,6 @@
 """The control of bench `live`: a camera's pictures to viewers by aiortc as documented.
 
-    python -m bench.live_plain RUN_FOLDER
+    python -m bench.live_plain RUN_FOLDER ADDRESS
 
 Owns one packet track read from the feed socket and a `MediaRelay`; every viewer is a peer connection.
 """
@@ -19,11 +19,11 @@ from aiortc import RTCPeerConnection, RTCRtpSender, RTCSessionDescription
 from aiortc.contrib.media import MediaRelay
 from aiortc.mediastreams import MediaStreamTrack
 
+from bench.live_viewer import Gatherer
 from gateway.core import feedwire
 from gateway.core.media import AccessUnit, CodecConfig
 from gateway.core.model import PublicId, StreamRole
 from gateway.core.wire import ControlServer, Reply, Request
-from tests.fakes.viewer import _Gatherer
 
 START = b"\0\0\0\1"
 
@@ -60,13 +60,17 @@ class FeedTrack(MediaStreamTrack):
         return packet
 
 
-class Loopback(RTCPeerConnection):
-    """A peer connection that gathers on 127.0.0.1, which aioice leaves out."""
+class Here(RTCPeerConnection):
+    """A peer connection that gathers on one address (aioice leaves loopback out)."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__()
+        self._address = address
 
     def _RTCPeerConnection__createDtlsTransport(self) -> Any:  # noqa: N802 - aiortc's own name
         base: Any = super()
         dtls = base._RTCPeerConnection__createDtlsTransport()
-        gatherer, ice = _Gatherer(), dtls.transport
+        gatherer, ice = Gatherer(self._address, controlling=False), dtls.transport
         ice._RTCIceTransport__iceGatherer, ice._connection = gatherer, gatherer._connection
         ice._recv, ice._send = gatherer._connection.recv, gatherer._connection.send
         return dtls
@@ -75,13 +79,14 @@ class Loopback(RTCPeerConnection):
 class Server:
     """Answers offers."""
 
-    def __init__(self, run: Path) -> None:
+    def __init__(self, run: Path, address: str) -> None:
+        self._address = address
         self._relay, self._track = MediaRelay(), FeedTrack(run / "feed.sock")
         self._peers: list[RTCPeerConnection] = []
 
     async def open(self, request: Request) -> Reply:
         """Add a viewer."""
-        peer = Loopback()
+        peer = Here(self._address)
         self._peers.append(peer)
         await peer.setRemoteDescription(RTCSessionDescription(request.text("offer"), "offer"))
         peer.addTrack(self._relay.subscribe(self._track))
@@ -97,11 +102,11 @@ class Server:
         return Reply({"viewers": len(self._peers)})
 
 
-async def serve(run: Path) -> None:
+async def serve(run: Path, address: str) -> None:
     """Serve until SIGTERM."""
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    server = Server(run)
+    server = Server(run, address)
 
     def fault(name: str, error: BaseException) -> None:
         print(name, repr(error), file=sys.stderr)
@@ -113,4 +118,4 @@ async def serve(run: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(Path(sys.argv[1])))
+    asyncio.run(serve(Path(sys.argv[1]), sys.argv[2]))

@@ -206,6 +206,7 @@ class Live(_Section):
     addresses: tuple[str, ...] = ()
     allow_loopback: bool = False
     max_viewers: int = Field(default=100, ge=2, le=2000)
+    uplink_bps: int = Field(default=0, ge=0)
 
     @field_validator("addresses")
     @classmethod

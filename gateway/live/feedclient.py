@@ -28,7 +28,9 @@ from gateway.core.media import Codec, CodecConfig
 from gateway.core.model import PublicId, StreamRole
 from gateway.core.supervise import Backoff, FaultSink, supervise
 from gateway.live.ends import End
+from gateway.live.sender import SendFrame, send_frame
 from gateway.live.stream import LiveStream
+from gateway.live.uplink import Uplink
 
 CONNECT_TIMEOUT_S = 2.0
 BACKOFF = Backoff(first_s=0.25, most_s=5.0, healthy_after_s=10.0)
@@ -57,9 +59,12 @@ class Feeds:
         *,
         clock: Clock,
         on_fault: FaultSink,
+        send: SendFrame = send_frame,
+        uplink: Uplink | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._path, self._clock, self._on_fault, self._jitter = path, clock, on_fault, jitter
+        self._send, self.uplink = send, uplink
         self._held: dict[StreamKey, _Held] = {}
         self._tasks: TaskGroup | None = None
         self.reconnects = 0
@@ -86,7 +91,9 @@ class Feeds:
         assert self._tasks is not None
         held = self._held.get((camera, role))
         if held is None:
-            held = self._held[camera, role] = _Held(LiveStream(camera, role, self._clock))
+            held = self._held[camera, role] = _Held(
+                LiveStream(camera, role, self._clock, self._send, uplink=self.uplink)
+            )
             self._tasks.start_soon(self._keep, held)
         held.holders += 1
         return held.stream
@@ -104,14 +111,20 @@ class Feeds:
 
     async def _keep(self, held: _Held) -> None:
         with held.scope:
-            await supervise(
-                f"feed {held.stream.camera}/{held.stream.role}",
-                lambda: self._read(held.stream),
-                clock=self._clock,
-                on_fault=self._on_fault,
-                backoff=BACKOFF,
-                jitter=self._jitter,
-            )
+            async with anyio.create_task_group() as tasks:
+                if held.stream.line is not None:
+                    tasks.start_soon(held.stream.line.run)
+                await self._follow(held)
+
+    async def _follow(self, held: _Held) -> None:
+        await supervise(
+            f"feed {held.stream.camera}/{held.stream.role}",
+            lambda: self._read(held.stream),
+            clock=self._clock,
+            on_fault=self._on_fault,
+            backoff=BACKOFF,
+            jitter=self._jitter,
+        )
 
     async def _read(self, stream: LiveStream) -> None:
         """Subscribe and deliver until the feed ends; returns at END, raises when the connection breaks."""

@@ -77,8 +77,12 @@ class History:
         start, last = self.gop_start, self.last
         if start is None or last is None or last.ts_90k <= start.ts_90k:
             return 0.0
-        size = sum(frame.size_bytes for frame in self._frames if frame.number >= start.number)
-        return size * 8 * TICKS_PER_S / (last.ts_90k - start.ts_90k)
+        return self.gop_bytes() * 8 * TICKS_PER_S / (last.ts_90k - start.ts_90k)
+
+    def gop_bytes(self) -> int:
+        """Return the payload bytes of the kept GOP; 0 without one."""
+        start = self._gop_start
+        return 0 if start is None else sum(frame.size_bytes for frame in self._frames if frame.number >= start)
 
     def packet(self, index: int) -> tuple[Frame, int] | None:
         """Return the frame that holds a packet index and the packet's place in it."""

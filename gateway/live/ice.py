@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import random
+import secrets
 import socket
 import struct
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +26,7 @@ from aioice.candidate import Candidate, candidate_foundation, candidate_priority
 from aiortc.rtcconfiguration import RTCIceServer
 from aiortc.rtcicetransport import RTCIceGatherer, connection_kwargs
 
+from gateway.live import consent
 from gateway.live.stun import looks_like_stun, well_formed
 
 QUEUE_DATAGRAMS = 256
@@ -31,6 +34,7 @@ QUEUE_DATAGRAMS = 256
 MOST_PROVEN = 16
 """Addresses one viewer may have proven: interfaces times a few NAT rebindings."""
 GATHER_TIMEOUT_S = 5.0
+CONSENT_S, CONSENT_FAILURES = 5.0, 6
 SOCKET_BUFFER_BYTES = 1 << 20
 
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -81,12 +85,17 @@ class HardStun(aioice.ice.StunProtocol):
         source = (str(addr[0]), int(addr[1]))
         if not looks_like_stun(data):
             if data and self.receiver.has_proven(self, source):
-                self.receiver.data_received(data, self.local_candidate.component)
+                if 127 < data[0] < 192 and self.receiver.on_media is not None:
+                    self.receiver.on_media(data)
+                else:
+                    self.receiver.data_received(data, self.local_candidate.component)
             else:
                 self.receiver.dropped["stranger"] += 1
             return
         if not well_formed(data):
             self.receiver.dropped["malformed_stun"] += 1
+            return
+        if self.receiver.is_consent(self, data, source):
             return
         try:
             super().datagram_received(data, source)
@@ -103,6 +112,10 @@ class HardConnection(aioice.ice.Connection):
         self._addresses, self._rules = tuple(addresses), rules
         self._proven: set[tuple[int, str, int]] = set()
         self.dropped: Counter[str] = Counter()
+        self.on_media: Callable[[bytes], None] | None = None
+        """Takes SRTP and SRTCP of proven peers once the keys are there; until then DTLS's queue does."""
+        self._consent_id = b""
+        """Of the check that waits for its answer."""
 
     async def gather_candidates(self) -> None:
         """Gather on the configured addresses instead of on every interface."""
@@ -178,6 +191,45 @@ class HardConnection(aioice.ice.Connection):
     def has_proven(self, protocol: aioice.ice.StunProtocol, source: tuple[str, int]) -> bool:
         """Say whether data from this source may go on to DTLS."""
         return (protocol.id, *source) in self._proven
+
+    def is_consent(self, protocol: HardStun, data: bytes, source: tuple[str, int]) -> bool:
+        """Deal with the checks that only say that the nominated pair still lives; all others are aioice's."""
+        pair = self._nominated.get(1)
+        if pair is None or pair.protocol is not protocol or pair.remote_addr != source or self._closing:
+            return False
+        if data[:2] == consent.RESPONSE and consent.transaction(data) == self._consent_id:
+            if consent.is_signed(data, (self.remote_password or "").encode()):
+                self._consent_id = b""
+            return True
+        if data[:2] != consent.REQUEST or not self.has_proven(protocol, source) or consent.says_controlled(data):
+            return False
+        password = self.local_password.encode()
+        if not consent.is_signed(data, password):
+            return False
+        protocol.transport.sendto(consent.response(data, source, password), source)
+        return True
+
+    async def query_consent(self) -> None:
+        """Ask each `CONSENT_S` whether the viewer still wants what we send; close after `CONSENT_FAILURES` silences.
+
+        RFC 7675 §5.1: consent lasts 30 s. As aioice does, without its objects and timers.
+        """
+        silent = 0
+        while silent < CONSENT_FAILURES:
+            await asyncio.sleep(CONSENT_S * (0.8 + 0.4 * random.random()))  # noqa: S311 - spreads load, guards nothing
+            silent = silent + 1 if self._consent_id else 0
+            for pair in self._nominated.values():
+                self._consent_id = secrets.token_bytes(12)
+                asked = consent.request(
+                    self._consent_id,
+                    f"{self.remote_username}:{self.local_username}",
+                    candidate_priority(pair.component, "prflx"),
+                    self._tie_breaker,
+                    (self.remote_password or "").encode(),
+                )
+                pair.protocol.transport.sendto(asked, pair.remote_addr)
+        self._query_consent_task = None
+        await self.close()
 
     def data_received(self, data: bytes, component: int) -> None:
         """Queue a datagram for DTLS; drop it when a flood has filled the queue."""

@@ -75,6 +75,15 @@ class Retransmitter:
             else:
                 self._remember(index, now_ns)
 
+    def afford(self, viewer: Viewer, size_bytes: int) -> bool:
+        """Say whether the budget has room for so much more, and take it then."""
+        self._earn(viewer)
+        if self._allowance < size_bytes:
+            self.over_budget += 1
+            return False
+        self._allowance -= size_bytes
+        return True
+
     def _resend(self, viewer: Viewer, seq: int, payloads: tuple[bytes, ...], place: int, ts_90k: int) -> bool:
         """Send one packet on the RTX stream; False when budget or socket allow no more of this NACK."""
         outlet, payload = viewer.outlet(), payloads[place]

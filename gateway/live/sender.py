@@ -1,10 +1,11 @@
 """The data plane: one packetised frame out to many viewers.
 
-Owns `Viewer` (what the plane must know of a session) and `send_frame`, the one function every frame
-leaves through: a faster one (segmentation offload) can take its place without anybody noticing.
-Invariants: sequence numbers of a viewer have no holes of our making (after frames were left out
-they continue at the next key frame); nothing blocks: a full socket costs that viewer the frames up to
-the next key frame, counted; after `stop()` no packet of that viewer leaves.
+Owns `Viewer` (what the plane must know of a session), `SendFrame`, the one call every frame leaves through, and
+the plain way to make it, packet by packet; `segments.py` is the fast one, and native code could be a third.
+Invariants: nothing blocks: a full socket costs that viewer the frames up to the next key frame, counted; after
+frames were left out the sequence numbers continue at the next key frame without a hole, but never is a number
+used twice that may have left the machine (RFC 7714 §10: it would give the key away); a frame goes to a viewer
+only where its last one ended; after `stop()` no packet of that viewer leaves.
 """
 
 from __future__ import annotations
@@ -12,17 +13,19 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
 from pylibsrtp import Error as SrtpError
 
-from gateway.live.frames import Frame
+from gateway.core.media import TICKS_PER_S
+from gateway.live.frames import Frame, History
 from gateway.live.rtcp import ntp_time
+from gateway.live.srtp import Key
 
 _HEADER = struct.Struct("!BBHII")
 _HEADER_TIMED = struct.Struct("!BBHIIII")
-_ONE_BYTE_EXTENSION = 0xBEDE0001
+ONE_BYTE_EXTENSION = 0xBEDE0001
 """RFC 8285 §4.2: one word of extension elements follows."""
 
 
@@ -38,6 +41,8 @@ class Outlet(NamedTuple):
 
     socket: DatagramSocket
     address: tuple[str, int]
+    relayed: bool = False
+    """Through a TURN server: beyond the uplink, wherever that stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,11 @@ class Viewer:
         self, numbers: Numbers, protect: Callable[[bytes], bytes], outlet: Callable[[], Outlet | None]
     ) -> None:
         self.numbers, self.protect, self._outlet = numbers, protect, outlet
+        self.key: Key | None = None
+        """For encryption in place, once connected; None = only `protect` will do."""
+        self._known: Outlet | None = None
+        self.singly_on: Outlet | None = None
+        """The path that has refused segments."""
         self.stopped = False
         self.not_before_ns = 0
         """Monotonic: pictures received earlier are not this viewer's to see."""
@@ -68,12 +78,34 @@ class Viewer:
         self.shift = 0
         """`extended sequence number = packet index + shift`, from `base_index` on."""
         self.base_index = 0
+        self.last_sent: Frame | None = None
+        self._last_rtp = 0
+        self.source: History | None = None
+        """Of the stream that sends to it: packet indexes are that one's."""
         self.frames = self.packets = self.octets = self.wire_bytes = 0
-        self.skipped_frames = self.full_socket = self.send_errors = self.no_path = 0
+        self.too_late = 0
+        """Times the uplink was so full that frames for this viewer were dropped."""
+        self.skipped_frames = self.full_socket = self.send_errors = self.no_path = self.refused_segments = 0
 
     def outlet(self) -> Outlet | None:
         """Return where to send now; None after `stop()` or when ICE has no path any more."""
         return None if self.stopped else self._outlet()
+
+    def path(self) -> Outlet | None:
+        """Return where to send the next frame; without a path it is counted and the next key frame waited for."""
+        try:
+            found = None if self.stopped else self._outlet()
+        except OSError:  # no descriptor is left: that must not end the stream for the others
+            found = None
+        if found is None:
+            self.no_path += 1
+            self.waits_for_key = True
+        self._known = found
+        return found
+
+    def known_outlet(self) -> Outlet | None:
+        """Return the path of the last frame, or the one to be used first."""
+        return self._known if self._known is not None else self.path()
 
     def stop(self) -> None:
         """Send nothing from now on."""
@@ -85,6 +117,39 @@ class Viewer:
         self.base_index = frame.first_index
         self.waits_for_key = False
 
+    def continue_on(self, frame: Frame) -> None:
+        """Take up another stream at its key frame `frame`: RTP time goes on as time did since the last frame."""
+        last = self.last_sent
+        if last is not None:
+            passed_90k = max(1, (frame.received_mono_ns - last.received_mono_ns) * TICKS_PER_S // 1_000_000_000)
+            offset = self._last_rtp + passed_90k - frame.ts_90k
+            self.numbers = replace(self.numbers, ts_offset=offset & 0xFFFFFFFF)
+        self.waits_for_key = True
+
+    def count(self, packets: int, octets: int, wire_bytes: int) -> None:
+        """Count packets that were sent."""
+        self.next_seq += packets
+        self.packets += packets
+        self.octets += octets
+        self.wire_bytes += wire_bytes
+
+    def sent(self, frame: Frame, end: int) -> None:
+        """Note that a frame was sent up to packet `end`."""
+        self.last_sent = frame
+        self._last_rtp = frame.ts_90k + self.numbers.ts_offset
+        self.frames += end == len(frame.payloads)
+
+    def full(self) -> None:
+        """Give the rest of the GOP up: the socket took nothing of this packet, its number is free again."""
+        self.full_socket += 1
+        self.waits_for_key = True
+
+    def fail(self, *, burnt: int) -> None:
+        """Give the rest of the GOP up; so many numbers may have left the machine and are never used again."""
+        self.send_errors += 1
+        self.waits_for_key = True
+        self.next_seq += burnt
+
     def index_of(self, seq: int) -> int | None:
         """Return the packet index of a 16-bit sequence number; None if it was never sent, or long ago."""
         sent = self.next_seq - 1 - ((self.next_seq - 1 - seq) & 0xFFFF)
@@ -92,19 +157,37 @@ class Viewer:
         return index if index >= self.base_index and sent >= self.numbers.first_seq else None
 
 
-def send_frame(frame: Frame, viewers: Iterable[Viewer], *, now_ms: int) -> None:
-    """Send one frame to each viewer, headers and encryption per viewer; never blocks, never raises OSError.
+class SendFrame(Protocol):
+    """How a frame leaves; never blocks, never raises OSError."""
 
-    `now_ms` (UTC) is what abs-send-time carries.
-    """
+    def __call__(
+        self, frame: Frame, viewers: Iterable[Viewer], *, now_ms: int, first: int = 0, end: int | None = None
+    ) -> None:
+        """Send packets `first` to `end` (None: all) of a frame to each viewer; headers and encryption per viewer.
+
+        `now_ms` (UTC) is what abs-send-time carries.
+        """
+
+
+def send_frame(frame: Frame, viewers: Iterable[Viewer], *, now_ms: int, first: int = 0, end: int | None = None) -> None:
+    """Fit `SendFrame` packet by packet, with nothing but public functions of pylibsrtp and socket."""
     stamp = ntp_time(now_ms) >> 14 & 0xFFFFFF
+    end = len(frame.payloads) if end is None else end
     for viewer in viewers:
-        if viewer.waits_for_key:
-            if not frame.is_key:
-                viewer.skipped_frames += 1
-                continue
-            viewer.begin_at(frame)
-        _send(frame, viewer, stamp)
+        if begins(viewer, frame, first) and (outlet := viewer.path()) is not None:
+            send_packets(frame, viewer, outlet, stamp, first, end)
+
+
+def begins(viewer: Viewer, frame: Frame, first: int) -> bool:
+    """Say whether a viewer gets a frame from packet `first` on: where its sequence stands, or at a key frame."""
+    at = viewer.next_seq - viewer.shift
+    if viewer.waits_for_key or (frame.is_key and not first and at < frame.first_index):
+        if not frame.is_key or first:
+            viewer.skipped_frames += first == 0
+            return False
+        viewer.begin_at(frame)
+        return True
+    return at == frame.first_index + first
 
 
 def rtp_header(numbers: Numbers, *, marker: bool, seq: int, ts_90k: int, stamp: int) -> bytes:
@@ -114,36 +197,24 @@ def rtp_header(numbers: Numbers, *, marker: bool, seq: int, ts_90k: int, stamp: 
     if not numbers.abs_send_time_id:
         return _HEADER.pack(0x80, kind, seq & 0xFFFF, ts, numbers.ssrc)
     element = (numbers.abs_send_time_id << 4 | 2) << 24 | stamp
-    return _HEADER_TIMED.pack(0x90, kind, seq & 0xFFFF, ts, numbers.ssrc, _ONE_BYTE_EXTENSION, element)
+    return _HEADER_TIMED.pack(0x90, kind, seq & 0xFFFF, ts, numbers.ssrc, ONE_BYTE_EXTENSION, element)
 
 
-def _send(frame: Frame, viewer: Viewer, stamp: int) -> None:
-    try:
-        outlet = viewer.outlet()
-    except OSError:  # no descriptor is left: that must not end the stream for the others
-        outlet = None
-    if outlet is None:
-        viewer.no_path += 1
-        viewer.waits_for_key = True
-        return
-    sink, address = outlet
-    numbers, protect = viewer.numbers, viewer.protect
-    seq, last = viewer.next_seq, len(frame.payloads) - 1
-    try:
-        for place, payload in enumerate(frame.payloads):
-            head = rtp_header(numbers, marker=place == last, seq=seq, ts_90k=frame.ts_90k, stamp=stamp)
-            packet = protect(head + payload)
-            sink.sendto(packet, socket.MSG_DONTWAIT, address)
-            seq += 1
-            viewer.octets += len(payload)
-            viewer.wire_bytes += len(packet)
-        viewer.frames += 1
-    except BlockingIOError:
-        viewer.full_socket += 1
-        viewer.waits_for_key = True
-    except (OSError, SrtpError):
-        # No route, no interface, a used-up key: this viewer's trouble, as good as a full socket for it.
-        viewer.send_errors += 1
-        viewer.waits_for_key = True
-    viewer.packets += seq - viewer.next_seq
-    viewer.next_seq = seq
+def send_packets(frame: Frame, viewer: Viewer, outlet: Outlet, stamp: int, first: int, end: int) -> None:
+    """Send packets `first` to `end` of a frame to one viewer, each by a call of its own."""
+    numbers, last = viewer.numbers, len(frame.payloads) - 1
+    for place in range(first, end):
+        payload = frame.payloads[place]
+        head = rtp_header(numbers, marker=place == last, seq=viewer.next_seq, ts_90k=frame.ts_90k, stamp=stamp)
+        try:
+            packet = viewer.protect(head + payload)
+            outlet.socket.sendto(packet, socket.MSG_DONTWAIT, outlet.address)
+        except BlockingIOError:
+            viewer.full()
+            return
+        except (OSError, SrtpError):
+            # No route, no interface, a used-up key: this viewer's trouble, as good as a full socket for it.
+            viewer.fail(burnt=1)
+            return
+        viewer.count(1, len(payload), len(packet))
+    viewer.sent(frame, end)

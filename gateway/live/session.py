@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import anyio
 
@@ -23,12 +23,16 @@ from gateway.live.leases import Lease
 from gateway.live.offers import MAX_CANDIDATES, Offer, RemoteCandidate, parse_candidates
 from gateway.live.retransmission import Retransmitter, RtxNumbers
 from gateway.live.sender import Numbers, Outlet, Viewer
+from gateway.live.srtp import Key
 from gateway.live.stream import LiveStream
+from gateway.live.switch import Switch
 from gateway.live.transport import Negotiated
 
 CONNECT_TIMEOUT_S = 15.0
 REPORT_INTERVAL_S = 3.0
 HEARD_TIMEOUT_S = 1.0
+RENEW_PICTURE_S = 2.0
+"""A viewer that says its picture is lost (Chromium: each 0.2 s) gets the cached GOP at most so often."""
 _REPORTS_REMEMBERED = 4
 
 
@@ -51,6 +55,9 @@ class Connection(Protocol):
 
     def protect(self, packet: bytes) -> bytes:
         """Encrypt one RTP packet."""
+
+    def key(self) -> Key | None:
+        """Return the key for encryption in place."""
 
     def outlet(self) -> Outlet | None:
         """Return the nominated path."""
@@ -85,24 +92,34 @@ class RandomBits(Protocol):
         """Return `count` random bits."""
 
 
+class Calls(NamedTuple):
+    """What a session calls from the event loop."""
+
+    connected: Callable[[Session], None]
+    """Once, when media may flow."""
+    gone: Callable[[Session], None]
+    """Once, when the viewer left or its consent was lost."""
+    lost: Callable[[Session], None]
+    """When its picture is to be renewed from the cached GOP."""
+
+
 class Session:
-    """One viewer; `on_connected` and `on_gone` are called once each from the event loop."""
+    """One viewer."""
 
     def __init__(
         self,
         session_id: PublicId,
         lease: Lease,
-        stream: LiveStream,
+        switch: Switch,
         *,
         clock: Clock,
         connect: MakeConnection,
         random_bits: RandomBits,
-        on_connected: Callable[[Session], None],
-        on_gone: Callable[[Session], None],
+        calls: Calls,
     ) -> None:
-        self.id, self.lease, self.stream = session_id, lease, stream
+        self.id, self.lease, self.switch = session_id, lease, switch
         self._clock, self._random = clock, random_bits
-        self._on_connected, self._on_gone = on_connected, on_gone
+        self._on_connected, self._on_gone, self._on_lost = calls
         self.peer = connect(self._changed, self._feedback)
         self.state, self.reason = State.CONNECTING, ""
         self.viewer: Viewer | None = None
@@ -110,10 +127,16 @@ class Session:
         self._started_ms, self._started_ns = clock.now_ms(), clock.mono_ns()
         self._candidates = 0
         self._reported_ns: int | None = None
+        self._renewed_ns: int | None = None
         self._reports: dict[int, int] = {}
         self._lost = self._jitter_90k = self._estimate_bps = 0
         self._fraction_lost = 0.0
         self._rtt_s: float | None = None
+
+    @property
+    def stream(self) -> LiveStream:
+        """The stream that is sent now."""
+        return self.switch.now
 
     async def accept(self, offer: Offer) -> str:
         """Answer the offer; the viewer's numbers are drawn here."""
@@ -172,7 +195,7 @@ class Session:
         """Stop media without a word."""
         self.state = State.ENDED
         if self.viewer is not None:
-            self.stream.leave(self.viewer)
+            self.switch.leave(self.viewer)
 
     async def bury(self) -> None:
         """Let the last words arrive, then close the connection; bounded, shielded."""
@@ -180,12 +203,19 @@ class Session:
             await self.peer.heard()
         await self.peer.shut()
 
+    def follow(self) -> None:
+        """Let the link choose the stream, once the viewer has caught up with one."""
+        viewer = self.viewer
+        if self.state is State.LIVE and viewer is not None and (self.switch.coming or viewer in self.stream.viewers):
+            self.switch.follow(viewer, self.lease.grant, self._clock.mono_ns())
+
     def report(self) -> None:
         """Send a sender report when one is due (RFC 3550 §6.4.1)."""
         viewer, mono_ns = self.viewer, self._clock.mono_ns()
+        if self._reported_ns is not None and mono_ns - self._reported_ns < REPORT_INTERVAL_S * 1e9:
+            return
         rtp_now = self.stream.rtp_now_90k()
-        due = self._reported_ns is None or mono_ns - self._reported_ns >= REPORT_INTERVAL_S * 1e9
-        if viewer is None or rtp_now is None or not viewer.packets or not due or self.state is not State.LIVE:
+        if viewer is None or rtp_now is None or not viewer.packets or self.state is not State.LIVE:
             return
         self._reported_ns = mono_ns
         ntp = rtcp.ntp_time(self._clock.now_ms())
@@ -224,6 +254,10 @@ class Session:
             "estimate_bps": self._estimate_bps,
             "nacks": repair.asked,
             "resent": repair.sent,
+            "link_weak": self.switch.link.weak,
+            "switched": self.switch.switched,
+            "too_late": viewer.too_late if viewer else 0,
+            "refused_segments": viewer.refused_segments if viewer else 0,
             "path": self.peer.path(),
             "dropped": dict(self.peer.dropped()),
         }
@@ -231,6 +265,8 @@ class Session:
     def _changed(self, state: str) -> None:
         if state == "connected" and self.state is State.CONNECTING:
             self.state = State.LIVE
+            if self.viewer is not None:
+                self.viewer.key = self.peer.key()
             self._on_connected(self)
         elif state in ("failed", "closed") and self.state is not State.ENDED:
             self.cut()
@@ -243,21 +279,37 @@ class Session:
         for item in rtcp.parse(data):
             if isinstance(item, rtcp.Estimate):
                 self._estimate_bps = item.bps
+                self.switch.link.estimated(item.bps, self.stream.history.gop_bps(), self._clock.mono_ns())
             elif item.ssrc != viewer.numbers.ssrc:
                 continue
             elif isinstance(item, rtcp.ReceiverReport):
                 self._judge(item)
             elif isinstance(item, rtcp.Nack):
-                self._repair.repair(
-                    viewer, item.lost, self.stream.history, now_ns=self._clock.mono_ns(), rtt_s=self._rtt_s
-                )
+                if viewer.source is not None:
+                    self._repair.repair(
+                        viewer, item.lost, viewer.source, now_ns=self._clock.mono_ns(), rtt_s=self._rtt_s
+                    )
             else:
-                # The next key frame repairs it; a request to the camera would be one for all viewers.
-                self.stream.counters.picture_lost += 1
+                self._picture_lost(viewer)
+
+    def _picture_lost(self, viewer: Viewer) -> None:
+        """Answer with the cached GOP, rarely and within the repair budget; else the next key frame repairs it."""
+        stream, now_ns = self.stream, self._clock.mono_ns()
+        stream.counters.picture_lost += 1
+        soon = self._renewed_ns is not None and now_ns - self._renewed_ns < RENEW_PICTURE_S * 1e9
+        if soon or self.switch.coming is not None or viewer not in stream.viewers or stream.history.gop_start is None:
+            return
+        if self._repair.afford(viewer, stream.history.gop_bytes()):
+            self._renewed_ns = now_ns
+            stream.counters.renewed += 1
+            stream.pause(viewer)
+            viewer.waits_for_key = True
+            self._on_lost(self)
 
     def _judge(self, report: rtcp.ReceiverReport) -> None:
         self._lost, self._jitter_90k = report.lost, report.jitter_90k
         self._fraction_lost = report.fraction_lost / 256
+        self.switch.link.reported(self._fraction_lost, self._clock.mono_ns())
         sent_ns = self._reports.get(report.last_sr)
         if sent_ns is not None:
             rtt_s = (self._clock.mono_ns() - sent_ns) / 1e9 - report.delay / 65536

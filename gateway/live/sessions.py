@@ -25,8 +25,9 @@ from gateway.live.ends import REPLACED, End
 from gateway.live.feedclient import Feeds
 from gateway.live.leases import Lease, choose_stream, has_room
 from gateway.live.offers import parse_offer
-from gateway.live.session import MakeConnection, RandomBits, Session, State
+from gateway.live.session import Calls, MakeConnection, RandomBits, Session, State
 from gateway.live.stream import BurstBudget
+from gateway.live.switch import Switch
 
 TICK_S = 0.2
 """How late an expired lease may be noticed."""
@@ -88,12 +89,11 @@ class Sessions:
         session = Session(
             new_public_id(),
             Lease(grant, mono_ns=self._clock.mono_ns()),
-            held,
+            Switch(self._feeds, held, self._clock.mono_ns()),
             clock=self._clock,
             connect=self._connect,
             random_bits=self._random,
-            on_connected=self._connected,
-            on_gone=self._gone,
+            calls=Calls(self._connected, self._gone, self._connected),
         )
         self._by_id[session.id], self._by_grant[grant.id] = session, session.id
         answered = False
@@ -117,6 +117,7 @@ class Sessions:
         if session is None:
             return False
         session.lease.renew(grant, session.stream.role, mono_ns=self._clock.mono_ns())
+        session.follow()  # what it names no longer must not be on its way
         return True
 
     async def close(self, session_id: PublicId, reason: str) -> None:
@@ -157,6 +158,7 @@ class Sessions:
             if reason is not None:
                 await self._end(session, reason)
             else:
+                session.follow()
                 session.report()
         self._swept_ns = self._clock.mono_ns()
 
@@ -213,7 +215,7 @@ class Sessions:
             return False
         if self._by_grant.get(session.lease.grant.id) == session.id:
             del self._by_grant[session.lease.grant.id]
-        self._feeds.release(session.stream)
+        session.switch.release()
         self.ended[reason] += 1
         self._dropped += session.peer.dropped()
         return True

@@ -14,7 +14,8 @@ from gateway.core.media import TICKS_PER_S, AccessUnit, Codec
 from gateway.core.model import PublicId, StreamRole
 from gateway.live.ends import End
 from gateway.live.frames import Frame, History
-from gateway.live.sender import Viewer, send_frame
+from gateway.live.sender import SendFrame, Viewer, send_frame
+from gateway.live.uplink import BURST_PACE, LEAST_PACE_BPS, PacedLine, Uplink
 
 BURST_FACTOR = 8.0
 """Times the stream's own rate; measured good between 4 and 10."""
@@ -45,6 +46,8 @@ class StreamCounters:
     lost_packets: int = 0
     """Missing between camera and recorder."""
     picture_lost: int = 0
+    renewed: int = 0
+    """Times the cached GOP was sent again because of that."""
 
 
 @dataclass(slots=True)
@@ -54,12 +57,22 @@ class LiveStream:
     camera: PublicId
     role: StreamRole
     clock: Clock
+    send: SendFrame = send_frame
     history: History = field(default_factory=History)
     counters: StreamCounters = field(default_factory=StreamCounters)
     viewers: list[Viewer] = field(default_factory=list)
     """The live list: everybody on it gets the next frame."""
     ended: End | None = None
     """Why this stream cannot be shown; None while it can."""
+    uplink: Uplink | None = None
+    """The site's budget; None = everybody is on the LAN."""
+    line: PacedLine | None = None
+    _expected: list[tuple[Viewer, LiveStream]] = field(default_factory=list)
+    """Viewers another stream of the camera hands over, each with that stream."""
+
+    def __post_init__(self) -> None:
+        if self.uplink is not None:
+            self.line = PacedLine(self.uplink, self.send, self.clock, self.history)
 
     def take(self, unit: AccessUnit, *, skipped: bool) -> None:
         """Take the next unit of the feed and send it to the live list."""
@@ -76,10 +89,54 @@ class LiveStream:
         if skipped:
             for viewer in self.viewers:
                 viewer.waits_for_key = True
-        send_frame(frame, self.viewers, now_ms=self.clock.now_ms())
+        if frame.is_key and self._expected:
+            self._welcome(frame)
+        if self.line is None or self.uplink is None:
+            self.send(frame, self.viewers, now_ms=self.clock.now_ms())
+            return
+        inside, outside = list[Viewer](), list[Viewer]()
+        for viewer in self.viewers:
+            (outside if self.uplink.is_outside(viewer) else inside).append(viewer)
+        self.send(frame, inside, now_ms=self.clock.now_ms())
+        if outside:
+            self.line.put(frame, outside, self.history.gop_bps())
+
+    def _welcome(self, frame: Frame) -> None:
+        """Take over the viewers that another stream of the camera hands us, at this key frame."""
+        for viewer, old in list(self._expected):
+            last = viewer.last_sent
+            if frame.received_mono_ns < viewer.not_before_ns:
+                continue
+            if last is None or frame.received_mono_ns > last.received_mono_ns:
+                self._expected.remove((viewer, old))
+                old.pause(viewer)
+                viewer.continue_on(frame)
+                viewer.source = self.history
+                self.viewers.append(viewer)
+
+    def expect(self, viewer: Viewer, old: LiveStream) -> None:
+        """Take a viewer over from another stream at our next key frame newer than what it was sent."""
+        self._expected.append((viewer, old))
+
+    def pause(self, viewer: Viewer) -> None:
+        """Send a viewer nothing of this stream until `resume`."""
+        if viewer in self.viewers:
+            self.viewers.remove(viewer)
+            viewer.source = None
+
+    def resume(self, viewer: Viewer) -> None:
+        """Send a paused viewer this stream again, from the next key frame on."""
+        if viewer not in self.viewers and not viewer.stopped:
+            self._expected.append((viewer, self))
+
+    def leave_list(self, viewer: Viewer) -> None:
+        """Neither send to a viewer nor expect it, without stopping it."""
+        self.pause(viewer)
+        self._expected = [item for item in self._expected if item[0] is not viewer]
 
     async def join(self, viewer: Viewer, budget: BurstBudget) -> None:
         """Send the cached GOP to a new viewer, paced, then put it on the live list."""
+        viewer.source = self.history
         frame: Frame | None = self.history.gop_start
         if frame is not None and frame.received_mono_ns < viewer.not_before_ns:
             # The right began amid this GOP: what came before is not to be seen, so wait for the next key frame.
@@ -90,12 +147,16 @@ class LiveStream:
                 if viewer.waits_for_key and not frame.is_key:
                     # The socket was full in the burst: only the next key frame helps.
                     break
-                send_frame(frame, (viewer,), now_ms=self.clock.now_ms())
                 rate_bps = budget.rate_bps(self.history.gop_bps())
-                # Nothing to wait for after the newest frame: joining must follow its sending at once.
-                newest = self.history.last
-                if newest is not None and frame.number < newest.number:
-                    await self.clock.sleep(frame.size_bytes * 8 / rate_bps)
+                if self.line is not None and self.uplink is not None and self.uplink.is_outside(viewer):
+                    rate_bps = min(rate_bps, max(LEAST_PACE_BPS, BURST_PACE * self.history.gop_bps()))
+                    await self.line.spread(frame, (viewer,), rate_bps)
+                else:
+                    self.send(frame, (viewer,), now_ms=self.clock.now_ms())
+                    # Nothing to wait for after the newest frame: joining must follow its sending at once.
+                    newest = self.history.last
+                    if newest is not None and frame.number < newest.number:
+                        await self.clock.sleep(frame.size_bytes * 8 / rate_bps)
                 frame = self._after(frame, viewer)
         finally:
             budget.joining -= 1
@@ -115,8 +176,7 @@ class LiveStream:
     def leave(self, viewer: Viewer) -> None:
         """Take a viewer off; no frame is sent to it afterwards."""
         viewer.stop()
-        if viewer in self.viewers:
-            self.viewers.remove(viewer)
+        self.leave_list(viewer)
 
     def rtp_now_90k(self) -> int | None:
         """Return the stream's RTP time of this moment, for sender reports; None before the first frame."""

@@ -31,6 +31,8 @@ from aiortc.rtcdtlstransport import (
 )
 from aiortc.rtcicetransport import RTCIceCandidate, RTCIceTransport
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+from pylibsrtp import Error as SrtpError
+from pylibsrtp import Session
 
 from gateway.core.clock import Clock
 from gateway.core.errors import OfferRefused
@@ -38,6 +40,7 @@ from gateway.core.supervise import contained
 from gateway.live.ice import AddressRules, HardConnection, HardGatherer
 from gateway.live.offers import ABS_SEND_TIME, Offer, RemoteCandidate
 from gateway.live.sender import DatagramSocket, Outlet
+from gateway.live.srtp import TAG_BYTES, Key
 
 CHANNEL = "vuon"
 """Label of the data channel on which the page hears why its session ends."""
@@ -156,11 +159,36 @@ class _Dtls(RTCDtlsTransport):
         self._set_role("server")
         self._on_rtcp, self._dropped = on_rtcp, dropped
 
+    def key(self) -> Key | None:
+        """Return what encrypts our packets; None before the handshake's end."""
+        session: Session | None = self._tx_srtp
+        if session is None or self._ssl is None:
+            return None
+        return Key(session, TAG_BYTES[self._ssl.get_selected_srtp_profile()])
+
     def _register_data_receiver(self, receiver: Any) -> None:
         super()._register_data_receiver(_Allowance(receiver, self._dropped))
 
     def _unregister_data_receiver(self, receiver: Any) -> None:  # noqa: ARG002 - aiortc's signature; there is one
         self._data_receiver = None
+
+    def media(self, data: bytes) -> None:
+        """Take a packet that is SRTP or SRTCP by its first byte (RFC 7983 §7, RFC 5761 §4)."""
+        if len(data) < 8 or not 191 < data[1] < 224:
+            self._dropped["media"] += 1
+            return
+        try:
+            plain = self._rx_srtp.unprotect_rtcp(data)
+        except (SrtpError, ValueError):
+            self._dropped["bad_rtcp"] += 1
+            return
+        self._on_rtcp(plain)
+
+    def _setup_srtp(self) -> None:
+        super()._setup_srtp()
+        connection = self.transport._connection
+        assert isinstance(connection, HardConnection)
+        connection.on_media = self.media
 
     async def _handle_rtcp_data(self, data: bytes) -> None:
         self._on_rtcp(data)
@@ -283,6 +311,10 @@ class Peer(RTCPeerConnection):
         protected: bytes = self._dtls._tx_srtp.protect(packet)
         return protected
 
+    def key(self) -> Key | None:
+        """Return the key for encryption in place; None before the connection is made."""
+        return self._dtls.key() if self._dtls is not None else None
+
     def send_rtcp(self, packet: bytes) -> None:
         """Encrypt and send one RTCP compound; silently nothing without a path (reports are periodic)."""
         outlet = self.outlet()
@@ -298,10 +330,11 @@ class Peer(RTCPeerConnection):
         if pair is None:
             self._drop_dup()
             return None
-        if pair is not self._pair or (self._outlet is not None and self._outlet.address != pair.remote_addr):
+        if pair is not self._pair:  # aioice makes a new pair for each new address
             self._drop_dup()
             self._pair = pair
-            self._outlet = Outlet(self._socket_of(pair.protocol.transport), pair.remote_addr)
+            sink = self._socket_of(pair.protocol.transport)
+            self._outlet = Outlet(sink, pair.remote_addr, relayed=isinstance(sink, _Relay))
         return self._outlet
 
     def _socket_of(self, transport: asyncio.DatagramTransport) -> DatagramSocket:

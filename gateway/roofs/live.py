@@ -6,6 +6,7 @@ reverse one. Invariant: what it needs of the disk is config.toml and the gateway
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -24,9 +25,11 @@ from gateway.core.secrets import load_verify_key
 from gateway.core.wire import ControlServer
 from gateway.live.feedclient import Feeds
 from gateway.live.ice import AddressRules, IPNetwork, own_addresses
+from gateway.live.segments import best_sender
 from gateway.live.service import SERVICE, LiveService
 from gateway.live.sessions import Sessions
 from gateway.live.transport import Identity, Peer, TransportRules, quiet_libraries
+from gateway.live.uplink import Uplink
 from gateway.roofs.main import run_daemon
 
 DROPPED_LOG_S = 60.0
@@ -64,13 +67,14 @@ async def live_daemon(config: Config, clock: Clock) -> AsyncIterator[daemonize.H
     facts = daemonize.DaemonFacts("vuon-live", clock)
     shared = transport_rules(config, Identity(clock))
     quiet_libraries()
+    uplink = Uplink(config.live.uplink_bps) if config.live.uplink_bps else None
 
     @cache
     def key() -> Ed25519PublicKey:
         return load_verify_key(config.paths.grant_key)
 
     async with (
-        Feeds(config.paths.socket("feed"), clock=clock, on_fault=sink) as feeds,
+        Feeds(config.paths.socket("feed"), clock=clock, on_fault=sink, send=best_sender(), uplink=uplink) as feeds,
         Sessions(
             feeds, partial(Peer, shared), max_viewers=config.live.max_viewers, clock=clock, on_fault=sink
         ) as sessions,
@@ -102,6 +106,9 @@ async def tell_dropped(sessions: Sessions, clock: Clock, log: Log) -> None:
 
 def main() -> int:
     """Run the daemon to its end; return the exit status."""
+    # What is imported stays, and packets make no cycles: looking for garbage cost 4 % of the time at sixty viewers.
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
     return run_daemon("live", live_daemon)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from gateway.core.errors import OfferRefused
 from gateway.live.offers import Offer, RemoteCandidate
 from gateway.live.sender import Outlet
+from gateway.live.srtp import Key
 from gateway.live.transport import Negotiated
 from tests.fakes.wire import FakeSocket
 
@@ -45,6 +46,9 @@ class FakeConnection:
 
     def protect(self, packet: bytes) -> bytes:
         return packet
+
+    def key(self) -> Key | None:
+        return None
 
     def outlet(self) -> Outlet | None:
         return self.sink.outlet()

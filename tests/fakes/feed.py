@@ -12,14 +12,19 @@ from typing import Self
 from gateway.core import feedwire
 from gateway.core.callers import Callers
 from gateway.core.media import AccessUnit
+from gateway.core.model import StreamRole
 from tests.fakes.h264 import Clip, clip
 
 
 class FakeFeed:
-    """Serves one clip to every subscriber: the current GOP first, then live."""
+    """Serves one clip to every subscriber: the current GOP first, then live.
 
-    def __init__(self, path: Path, what: Clip | None = None, *, play: bool = True) -> None:
-        self.path, self.clip, self._play = path, what or clip(), play
+    With `sub`, subscribers of the sub stream get that one instead, picture for picture at the same time.
+    """
+
+    def __init__(self, path: Path, what: Clip | None = None, *, play: bool = True, sub: Clip | None = None) -> None:
+        self.path, self.clip, self._play, self._sub = path, what or clip(), play, sub
+        self._of_sub: set[asyncio.StreamWriter] = set()
         self.subscribed: list[feedwire.Subscription] = []
         self._writers: set[asyncio.StreamWriter] = set()
         self._gop: list[AccessUnit] = []
@@ -59,7 +64,7 @@ class FakeFeed:
     def send(self, unit: AccessUnit, *, skipped: bool = False) -> None:
         """Send one unit to everybody and remember the GOP."""
         self._gop = [unit] if unit.is_key else [*self._gop, unit]
-        for writer in list(self._writers):
+        for writer in list(self._writers - self._of_sub):
             writer.write(feedwire.encode_unit(unit, skipped=skipped))
 
     def end(self, code: str) -> None:
@@ -76,20 +81,31 @@ class FakeFeed:
     async def _run(self) -> None:
         began = time.monotonic()
         while True:
-            self.send(self.next_unit())
+            unit = self.next_unit()
+            self.send(unit)
+            if self._sub is not None and self._of_sub:
+                small = feedwire.encode_unit(self._sub.unit(self.number - 1, unit.received_mono_ns))
+                for writer in list(self._of_sub):
+                    writer.write(small)
             await asyncio.sleep(max(0.0, began + self.number / self.clip.fps - time.monotonic()))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             kind, length = feedwire.HEAD.unpack(await reader.readexactly(feedwire.HEAD.size))
             assert kind == feedwire.SUBSCRIBE
-            self.subscribed.append(feedwire.decode_subscribe(await reader.readexactly(length)))
-            writer.write(feedwire.encode_config(self.clip.config))
-            for unit in self._gop:
-                writer.write(feedwire.encode_unit(unit))
+            wanted = feedwire.decode_subscribe(await reader.readexactly(length))
+            self.subscribed.append(wanted)
+            if self._sub is not None and wanted.stream is StreamRole.SUB:
+                writer.write(feedwire.encode_config(self._sub.config))
+                self._of_sub.add(writer)
+            else:
+                writer.write(feedwire.encode_config(self.clip.config))
+                for unit in self._gop:
+                    writer.write(feedwire.encode_unit(unit))
             self._writers.add(writer)
             await reader.read()
         except (ConnectionError, asyncio.IncompleteReadError):
             return
         finally:
             self._writers.discard(writer)
+            self._of_sub.discard(writer)

@@ -18,6 +18,7 @@ from gateway.core.wire import ControlServer
 from gateway.live.client import LiveClient
 from gateway.live.feedclient import Feeds
 from gateway.live.ice import AddressRules
+from gateway.live.segments import best_sender
 from gateway.live.service import SERVICE, LiveService
 from gateway.live.sessions import Sessions
 from gateway.live.transport import Identity, Peer, TransportRules
@@ -66,14 +67,15 @@ class LiveBox:
         clock: Clock | None = None,
         max_viewers: int = 10,
         play: bool = True,
+        sub: Clip | None = None,
     ) -> None:
         self.clock = clock or SystemClock()
         self.key = Ed25519PrivateKey.generate()
         self.faults: list[tuple[str, BaseException]] = []
         sink = lambda name, error: self.faults.append((name, error))
         shared = TransportRules(("127.0.0.1",), AddressRules(allow_loopback=True), Identity(self.clock).certificate)
-        self.feed = FakeFeed(folder / "feed.sock", what, play=play)
-        self.feeds = Feeds(folder / "feed.sock", clock=self.clock, on_fault=sink)
+        self.feed = FakeFeed(folder / "feed.sock", what, play=play, sub=sub)
+        self.feeds = Feeds(folder / "feed.sock", clock=self.clock, on_fault=sink, send=best_sender())
         self.sessions = Sessions(
             self.feeds, partial(Peer, shared), max_viewers=max_viewers, clock=self.clock, on_fault=sink
         )

@@ -16,6 +16,7 @@ from aiortc.rtcicetransport import RTCIceGatherer
 
 from gateway.core.model import PublicId, StreamRole
 from gateway.live.client import LiveClient
+from tests.fakes.udp_proxy import UdpProxy
 
 SO_RCVBUFFORCE = 33
 """Linux socket(7); for root. `socket` has no name for it."""
@@ -105,11 +106,19 @@ class Viewer(RTCPeerConnection):
         """Take the answer: connecting begins."""
         await self.setRemoteDescription(RTCSessionDescription(answer, "answer"))
 
-    async def watch(self, client: LiveClient, ticket: dict[str, str], stream: StreamRole | None = None) -> None:
-        """Offer, take the answer, and begin to read."""
-        opened = await client.open(ticket, await self.offer(), stream)
+    async def watch(
+        self,
+        client: LiveClient,
+        ticket: dict[str, str],
+        stream: StreamRole | None = None,
+        *,
+        link: UdpProxy | None = None,
+    ) -> None:
+        """Offer, take the answer, and begin to read; over `link` if there is one."""
+        offer = await self.offer()
+        opened = await client.open(ticket, link.hide(offer) if link else offer, stream)
         self.session = opened.session
-        await self.answered(opened.answer)
+        await self.answered(link.lead(opened.answer) if link else opened.answer)
 
     async def seen(self, count: int, seconds: float = 30.0) -> None:
         """Wait until so many pictures were decoded."""

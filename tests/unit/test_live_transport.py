@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from aioice.candidate import Candidate
+from aioice.ice import CandidatePair
 from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.sdp import SessionDescription
 
@@ -40,6 +42,30 @@ def test_all_sessions_share_a_certificate_until_it_is_renewed() -> None:
     assert identity.certificate() is first
     clock.tick(1)
     assert identity.certificate() is not first
+
+
+def test_the_path_is_read_anew_for_each_frame() -> None:
+    """A viewer's new address is used at once, the old descriptor is closed; without a pair nothing can be sent."""
+
+    async def scenario(peer: Peer, _seen: Seen) -> None:
+        await peer.accept(CHROMIUM)
+        ice = peer._ice
+        assert ice is not None
+        (socket,) = ice._protocols
+        for port in (5000, 5001):
+            remote = Candidate("1", 1, "udp", 5, "192.0.2.7", port, "host")
+            ice._nominated[1] = CandidatePair(socket, remote)
+            outlet = peer.outlet()
+            assert outlet is not None
+            assert (outlet.address, outlet.relayed) == (("192.0.2.7", port), False)
+            assert peer.outlet() is outlet
+        last = peer._dup
+        assert last is not None
+        ice._nominated.clear()
+        assert peer.outlet() is None
+        assert last.fileno() == -1
+
+    play(scenario)
 
 
 @dataclass

@@ -1,0 +1,190 @@
+"""A viewer of bench `live`: real ICE and DTLS by aiortc, then packets are counted as they come off the socket.
+
+Owns what is measured at the receiver. Invariants: media is not decrypted (headers are in the clear, RFC 3711 §3.1),
+so that sixty viewers fit beside the server; STUN, DTLS and RTCP still go to aiortc; a report with an
+estimate goes out each second, as browsers send it; loss is by sequence number.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import struct
+import time
+from collections import Counter
+from typing import Any
+
+import aioice.ice
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
+from aiortc.rtcicetransport import RTCIceGatherer
+from aiortc.rtp import RtcpPsfbPacket, RtcpReceiverInfo, RtcpRrPacket, pack_remb_fci
+
+ROOM_BYTES, SO_RCVBUFFORCE = 8 << 20, 33
+REPORT_S = 1.0
+CONNECT_S = 30.0
+ESTIMATE_BPS = 5_000_000
+
+
+class _Here(aioice.ice.Connection):
+    """Gathers on one address."""
+
+    def __init__(self, address: str, controlling: bool) -> None:
+        super().__init__(ice_controlling=controlling)
+        self._address = address
+
+    async def gather_candidates(self) -> None:
+        if not self._local_candidates_start:
+            self._local_candidates_start = True
+            self._local_candidates += await self.get_component_candidates(1, [self._address])
+            self._local_candidates_end = True
+
+
+class Gatherer(RTCIceGatherer):
+    """aiortc's gatherer on one address."""
+
+    def __init__(self, address: str, *, controlling: bool) -> None:
+        super().__init__(iceServers=[])
+        self._connection = _Here(address, controlling)
+
+
+class Counting(RTCPeerConnection):
+    """Counts packets; `arrivals` holds (RTP time, monotonic seconds) of the last packet of each picture."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(RTCConfiguration(iceServers=[]))
+        self._address = address
+        self.packets = self.holes = 0
+        self.arrivals: list[tuple[int, float]] = []
+        self.said: Counter[str] = Counter()
+        self._ssrc: int | None = None
+        self._next = 0
+        self._buffer = bytearray(2048)
+        self._socket: Any = None
+        self._reports: asyncio.Task[None] | None = None
+        self._connected = asyncio.Event()
+        self.on("connectionstatechange", self._changed)
+
+    def _RTCPeerConnection__createDtlsTransport(self) -> Any:  # noqa: N802 - aiortc's own name
+        base: Any = super()
+        dtls = base._RTCPeerConnection__createDtlsTransport()
+        gatherer, ice = Gatherer(self._address, controlling=True), dtls.transport
+        ice._RTCIceTransport__iceGatherer, ice._connection = gatherer, gatherer._connection
+        ice._recv, ice._send = gatherer._connection.recv, gatherer._connection.send
+        return dtls
+
+    async def offer(self) -> str:
+        """Return an offer of H.264."""
+        line = self.addTransceiver("video", direction="recvonly")
+        known = RTCRtpReceiver.getCapabilities("video")
+        assert known is not None
+        line.setCodecPreferences([codec for codec in known.codecs if codec.name.lower() in ("h264", "rtx")])
+        self.createDataChannel("vuon")
+        await self.setLocalDescription(await self.createOffer())
+        return self.localDescription.sdp
+
+    async def answered(self, sdp: str) -> None:
+        """Take an answer and connect."""
+        await self.setRemoteDescription(RTCSessionDescription(sdp, "answer"))
+        await self._counting()
+
+    async def answer(self, sdp: str) -> str:
+        """Return our answer to a server that offers; then call `connected`."""
+        await self.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+        await self.setLocalDescription(await self.createAnswer())
+        return self.localDescription.sdp
+
+    async def connected(self) -> None:
+        """Begin to count once the connection is made."""
+        await self._counting()
+
+    async def _counting(self) -> None:
+        async with asyncio.timeout(CONNECT_S):
+            await self._connected.wait()
+        self._dtls: Any = self.getTransceivers()[0].receiver.transport
+        pair = self._dtls.transport._connection._nominated[1]
+        self._protocol, self._remote = pair.protocol, pair.remote_addr
+        self._socket = pair.protocol.transport.get_extra_info("socket")
+        self._plain = socket.socket(fileno=os.dup(self._socket.fileno()))  # asyncio's wrapper has no recv_into
+        with contextlib.suppress(PermissionError):
+            self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, ROOM_BYTES)
+        loop: Any = asyncio.get_running_loop()
+        loop._remove_reader(self._socket.fileno())
+        loop._add_reader(self._plain.fileno(), self._read)
+        self._reports = asyncio.create_task(self._report())
+
+    def _changed(self) -> None:
+        if self.connectionState == "connected":
+            self._connected.set()
+
+    def _read(self) -> None:
+        buffer, fd = self._buffer, self._plain
+        while True:
+            try:
+                size = fd.recv_into(buffer)
+            except BlockingIOError:
+                return
+            if 127 < buffer[0] < 192 and not 191 < buffer[1] < 224:
+                kind, sequence, rtp, ssrc = struct.unpack_from(">xBHII", buffer)
+                if self._ssrc is None:
+                    self._ssrc, self._next = ssrc, sequence
+                if ssrc != self._ssrc:
+                    continue
+                self.packets += 1
+                self.holes += (sequence - self._next) & 0xFFFF
+                self._next = (sequence + 1) & 0xFFFF
+                if kind & 0x80:
+                    self.arrivals.append((rtp, time.monotonic()))
+            else:
+                self._protocol.datagram_received(bytes(buffer[:size]), self._remote)
+
+    async def _report(self) -> None:
+        while True:
+            await asyncio.sleep(REPORT_S)
+            if self._ssrc is None:
+                continue
+            info = RtcpReceiverInfo(
+                ssrc=self._ssrc, fraction_lost=0, packets_lost=0, highest_sequence=self._next, jitter=10, lsr=0, dlsr=0
+            )
+            estimate = pack_remb_fci(ESTIMATE_BPS, [self._ssrc])
+            report = bytes(RtcpRrPacket(ssrc=1, reports=[info]))
+            report += bytes(RtcpPsfbPacket(fmt=15, ssrc=1, media_ssrc=0, fci=estimate))
+            with contextlib.suppress(ConnectionError):
+                await self._dtls._send_rtp(report)
+
+    async def close(self) -> None:
+        """Stop counting, then close."""
+        if self._reports is not None:
+            self._reports.cancel()
+        if self._socket is not None:
+            loop: Any = asyncio.get_running_loop()
+            loop._remove_reader(self._plain.fileno())
+            self._plain.close()
+        await super().close()
+
+
+def lateness_ms(arrivals: list[tuple[int, float]], due_s: list[float], ticks: int) -> list[float]:
+    """Return how long after its being handed to the server each picture was complete, in milliseconds.
+
+    `due_s[n]` is when picture `n` was handed over, `ticks` its length in RTP time. A viewer's RTP time begins
+    anywhere: its first picture is the latest one that makes no picture arrive before it was handed over, so
+    one picture of the window must have been late by less than its length.
+    """
+    start: int | None = None
+    first = arrivals[0][0] if arrivals else 0
+    numbered = [((rtp - first) + (1 << 31) & 0xFFFFFFFF) - (1 << 31) for rtp, _ in arrivals]
+    newest = 0
+    for step, (_, at_s) in zip(numbered, arrivals, strict=True):
+        while newest + 1 < len(due_s) and due_s[newest + 1] <= at_s:
+            newest += 1
+        place = newest - round(step / ticks)
+        start = place if start is None else min(start, place)
+    if start is None:
+        return []
+    found = []
+    for step, (_, at_s) in zip(numbered, arrivals, strict=True):
+        number = start + round(step / ticks)
+        if 0 <= number < len(due_s):
+            found.append((at_s - due_s[number]) * 1000)
+    return found

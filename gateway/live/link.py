@@ -1,0 +1,90 @@
+"""What one viewer's link carries, by what its receiver reports: main, sub, or too little for either.
+
+Owns the rule, pure; time comes with the reports. Invariants: going down needs evidence that lasts (loss in two
+reports, an estimate below the stream's rate for seconds), never one report; going up is a trial (an
+estimate cannot rise above what is sent), each one that fails makes the next wait longer, up to `LONGEST_TRIAL_WAIT_S`;
+a link that has recovered is tried within that time.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+HEAVY_LOSS = 0.1
+"""Of the packets of one report: retransmission repairs less (RFC 8085 calls 10 % persistent congestion)."""
+HEAVY_REPORTS = 2
+CALM_LOSS = 0.02
+LOW_SHARE = 0.8
+"""An estimate below this share of the stream's rate is too low for it."""
+LOW_FOR_S = 3.0
+SETTLE_S = 8.0
+"""Estimates begin low: they count once the stream has run so long."""
+FIRST_TRIAL_WAIT_S = 10.0
+LONGEST_TRIAL_WAIT_S = 40.0
+PROVEN_S = 20.0
+"""A trial that lasts so long has not failed."""
+
+
+class Wish(StrEnum):
+    """What the link asks for."""
+
+    STAY = "stay"
+    LESS = "less"
+    MORE = "more"
+
+
+class Link:
+    """The judgement of one link; `began` whenever another stream is sent."""
+
+    def __init__(self, now_ns: int) -> None:
+        self._began_ns = now_ns
+        self._calm_since_ns = now_ns
+        self._heavy = 0
+        self._low_since_ns: int | None = None
+        self._on_trial = False
+        self._wait_s = FIRST_TRIAL_WAIT_S
+        self.weak = False
+        """It carries less than what is sent now."""
+
+    def reported(self, fraction_lost: float, now_ns: int) -> None:
+        """Take the loss since the last report (RFC 3550 §6.4.1)."""
+        self._heavy = self._heavy + 1 if fraction_lost >= HEAVY_LOSS else 0
+        if fraction_lost > CALM_LOSS:
+            self._calm_since_ns = now_ns
+
+    def estimated(self, bps: int, stream_bps: float, now_ns: int) -> None:
+        """Take the receiver's estimate of the path beside the rate of what is sent to it; 0 = not known."""
+        if not stream_bps or bps >= LOW_SHARE * stream_bps:
+            self._low_since_ns = None
+        elif self._low_since_ns is None:
+            self._low_since_ns = now_ns
+
+    def choked(self) -> None:
+        """Take that our own socket or the uplink was full: as good as a report of heavy loss."""
+        self._heavy += 1
+
+    def wish(self, now_ns: int, *, can_more: bool) -> Wish:
+        """Return what to do now; `can_more` says that a bigger stream is there."""
+        since_s = (now_ns - self._began_ns) / 1e9
+        low_s = 0.0 if self._low_since_ns is None else (now_ns - self._low_since_ns) / 1e9
+        self.weak = self._heavy >= HEAVY_REPORTS or (since_s >= SETTLE_S and low_s >= LOW_FOR_S)
+        if self.weak:
+            return Wish.LESS
+        if self._on_trial and since_s >= PROVEN_S:
+            self._on_trial, self._wait_s = False, FIRST_TRIAL_WAIT_S
+        calm_s = (now_ns - max(self._calm_since_ns, self._began_ns)) / 1e9
+        if can_more and calm_s >= self._wait_s and self._low_since_ns is None:
+            return Wish.MORE
+        return Wish.STAY
+
+    def began(self, now_ns: int, *, more: bool) -> None:
+        """Note that another stream is sent now: a bigger one on trial, or a smaller one after that failed."""
+        if not more and self._on_trial:
+            self._wait_s = min(2 * self._wait_s, LONGEST_TRIAL_WAIT_S)
+        self._on_trial = more
+        self.forget(now_ns)
+
+    def forget(self, now_ns: int) -> None:
+        """Begin to judge anew: what was reported was about something else."""
+        self._began_ns = self._calm_since_ns = now_ns
+        self._heavy, self._low_since_ns = 0, None
