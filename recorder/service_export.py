@@ -199,7 +199,7 @@ class ExportService:
 def _clip(found: Sequence[Found], from_ms: int | None, to_ms: int | None) -> Iterator[bytes | memoryview]:
     """Return the bytes of the first clip; NotFound without footage. Reads heads of files: worker threads only."""
     if not found:
-        raise NotFound("no footage of this time")
+        raise NotFound("no footage of this time", case="empty")
     slot, rows = next(_by_disk(found))
     opened = slot.require()
     return export(opened.volume.files, opened.ring, rows, from_ms, to_ms)
@@ -212,7 +212,7 @@ def _parts(found: Sequence[Found], from_ms: int, to_ms: int) -> list[Part]:
         with contextlib.suppress(NotFound):  # a disk may hold nothing of it that can be shown
             parts += [clip.part for clip in plan(slot.require().volume.files, rows, from_ms, to_ms)]
     if not parts:
-        raise NotFound("no footage of this time")
+        raise NotFound("no footage of this time", case="empty")
     return parts
 
 
