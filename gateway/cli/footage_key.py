@@ -24,11 +24,13 @@ from gateway.core.clock import SystemClock
 from gateway.core.errors import BadInput
 from gateway.core.files import write_whole
 from gateway.core.i18n import catalogue
-from gateway.core.keysheet import LINES, RecoveryKey
+from gateway.core.keysheet import LINES, RecoveryKey, check_line
 from recorder.keyplace import shred
 
 ACT_S = 90.0
 PRIVATE = 0o600
+SCANNED_CHARS = 20
+"""A typed line has 12 characters with its spaces; the scanned code is the whole sheet."""
 Secrets = dict[str, str]
 
 
@@ -174,12 +176,19 @@ def holder(
 
 
 def _typed_sheet(context: Context) -> str:
-    """Ask for the seven lines; a scanned code in the first line is all of it."""
+    """Ask for the seven lines, a mistyped one again at once; a scanned code in the first line is all of it."""
     lines: list[str] = []
-    for number in range(1, LINES + 1):
-        lines.append(str(typer.prompt(context.words.text("cli.key.ask_sheet", line=number), hide_input=True, err=True)))
-        if len(lines[0]) > 20:
-            break
+    while len(lines) < LINES:
+        number = len(lines) + 1
+        line = str(typer.prompt(context.words.text("cli.key.ask_sheet", line=number), hide_input=True, err=True))
+        if number == 1 and len(line) > SCANNED_CHARS:
+            return line
+        try:
+            check_line(number, line)
+        except BadInput:
+            typer.echo(context.words.text("case.sheet_line", line=number), err=True)
+        else:
+            lines.append(line)
     return "\n".join(lines)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html import unescape
 from pathlib import Path
@@ -152,6 +153,16 @@ def test_recovering_unlocks_and_sets_new_words(tmp_path: Path, blobs: list[bytes
             assert done.code == 0, done.err
             assert _lines()[0] not in done.out + done.err
     assert len(blobs) == 4
+
+
+def test_a_mistyped_line_is_asked_for_again(tmp_path: Path, blobs: list[bytes]) -> None:
+    """Named at once, not after the seventh; what goes to the box is the sheet as it is on paper."""
+    lines = _lines()
+    typed = [*lines[:2], lines[2][:-1] + ("0" if lines[2][-1] != "0" else "1"), lines[3], *lines[2:]]
+    with cli_box(tmp_path, gateway(IN_BOX)) as box:
+        done = box.vuon("khoa", "phuc-hoi", typed="\n".join([*typed, ""]))
+        assert (done.code, done.err.count("line 3 of")) == (0, 2)
+    assert json.loads(blobs[0]) == {"sheet": "\n".join(lines)}
 
 
 def test_a_holders_sheet_is_printed_once(tmp_path: Path) -> None:
