@@ -309,11 +309,12 @@ class ExportJobs:
         """Yield part of a copy in chunks of a useful size; a slow reader holds one of `READERS` places."""
         pieces, loop = archive.read(offset, length), asyncio.get_running_loop()
         async with self._readers:
-            while chunk := await loop.run_in_executor(self._reading, _chunk, pieces):
+            while chunk := await loop.run_in_executor(self._reading, next_chunk, pieces):
                 yield chunk
 
 
-def _chunk(pieces: Iterator[Bytes]) -> bytes:
+def next_chunk(pieces: Iterator[Bytes]) -> bytes:
+    """Read pieces until they make a chunk of a useful size; empty at the end. Blocks."""
     chunk = bytearray()
     for piece in pieces:
         chunk += piece
