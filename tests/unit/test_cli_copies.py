@@ -100,7 +100,7 @@ def test_holds_are_listed_and_lifted(tmp_path: Path) -> None:
         assert f"{HOLD}  Mầm 1 · " in listed.out
         assert "Bé [bold]ngã[/bold]" in listed.out
         assert box.vuon("giu", "--json").json() == {"holds": [SHOWN]}
-        assert box.vuon("giu", "--bo", HOLD, "--ly-do", "xong").code == 0
+        assert box.vuon("giu", "--bo", HOLD, "--ly-do", "xong", "--json").json() == {"hold": HOLD}
         assert box.asked("hold.lift") == [{"hold": HOLD, "why": "xong"}]
     answers["gateway"] = {"hold.list": {"holds": []}, "hold.lift": BadInput("used", key="hold", case="hold_used")}
     with cli_box(tmp_path, answers) as box:
