@@ -125,7 +125,7 @@ def plan(
         clips[-1].pieces.append(piece)
         end_90k = true_90k(row, gops[-1].end_90k)
     if not clips:
-        raise NotFound("no footage of this time")
+        raise NotFound("no footage of this time", case="empty")
     return clips
 
 

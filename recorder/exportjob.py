@@ -38,6 +38,7 @@ from recorder.holds import Placed
 from recorder.manifest import MANIFEST_NAME, PAGE_NAME, SIGNATURE_NAME, check_signature, make_manifest
 from recorder.registry import Camera, Registry
 from recorder.rows import SegmentRow
+from recorder.runs import qualities
 from recorder.store import Store
 
 log = get_logger("recorder.export")
@@ -270,12 +271,11 @@ class ExportJobs:
             raise NotFound("no footage of this time")
         return plan
 
-    async def _runs(self, rows: Iterator[SegmentRow]) -> dict[str, bool]:
-        wanted = sorted({int(row.run) for row in rows})
-        marks = ", ".join("?" * len(wanted))
-        sql = f"SELECT id, time_trusted FROM run WHERE id IN ({marks})"  # noqa: S608 - question marks
-        told = await self._db.read(lambda conn: conn.execute(sql, wanted).fetchall()) if wanted else []
-        return {str(row["id"]): bool(row["time_trusted"]) for row in told}
+    async def _runs(self, rows: Iterator[SegmentRow]) -> dict[str, str]:
+        """Return what the time of each run is worth, as `segments` says it."""
+        wanted = sorted({row.run for row in rows})
+        told = await self._db.read(lambda conn: qualities(conn, wanted))
+        return {str(int(run)): quality.value for run, quality in told.items()}
 
     def _disk(self, volume: str) -> Disk:
         for slot in self._store.slots:
@@ -309,11 +309,12 @@ class ExportJobs:
         """Yield part of a copy in chunks of a useful size; a slow reader holds one of `READERS` places."""
         pieces, loop = archive.read(offset, length), asyncio.get_running_loop()
         async with self._readers:
-            while chunk := await loop.run_in_executor(self._reading, _chunk, pieces):
+            while chunk := await loop.run_in_executor(self._reading, next_chunk, pieces):
                 yield chunk
 
 
-def _chunk(pieces: Iterator[Bytes]) -> bytes:
+def next_chunk(pieces: Iterator[Bytes]) -> bytes:
+    """Read pieces until they make a chunk of a useful size; empty at the end. Blocks."""
     chunk = bytearray()
     for piece in pieces:
         chunk += piece

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +22,7 @@ from gateway.core.keysheet import RecoveryKey, decode_sheet
 from gateway.core.model import Secret
 from recorder.keycard import PLACES, Holder, KeptKey, KeyCard, keep, kept_context, read_card, write_card
 from recorder.keyplace import BoxKeys, Place
+from recorder.onedisk import shared
 from recorder.passphrase import Kdf, TryGate, normalised, open_private, seal_private
 from recorder.school import RandomBytes, SchoolKey, public_of, recipient_id, unwrap
 
@@ -48,10 +49,11 @@ class KeyStore:
         clock: Clock,
         *,
         credentials: Path | None = None,
+        footage: Sequence[Path] = (),
         kdf: Kdf | None = None,
         random_bytes: RandomBytes = os.urandom,
     ) -> None:
-        self.folder, self.mode = folder, unlock
+        self.folder, self.mode, self._footage = folder, unlock, tuple(footage)
         self._clock, self._kdf, self._random_bytes = clock, kdf, random_bytes
         self._box = BoxKeys(folder, credentials)
         self._gate = TryGate(clock)
@@ -94,6 +96,7 @@ class KeyStore:
             "mode": self.mode,
             "unlocked": self.school.unlocked,
             "place": self.place.value,
+            "disk": shared(self.folder, self._footage),
             "passphrase_set": card.passphrase is not None,
             "since_ms": card.since_ms,
             "former": len(card.former),
@@ -193,7 +196,7 @@ class KeyStore:
             if sheet is not None:
                 return self._by_sheet(sheet)
             if proof.passphrase is None or self._card.passphrase is None:
-                raise PassphraseRefused("no passphrase opens this key", reason="wrong")
+                raise PassphraseRefused("no passphrase opens this key", reason="wrong", case="key_no_passphrase")
             return open_private(self._card.passphrase, proof.passphrase, self._card.school)
 
     def _by_sheet(self, sheet: RecoveryKey) -> bytes:
@@ -201,14 +204,16 @@ class KeyStore:
         wrapped = card.current.wrapped if card.current is not None else ()
         item = next((item for item in wrapped if item.recipient == mine), None)
         if item is None:
-            raise PassphraseRefused("this sheet is not one of the school's holders", reason="wrong")
+            raise PassphraseRefused(
+                "this sheet is not one of the school's holders", reason="wrong", case="key_wrong_sheet"
+            )
         return unwrap(sheet.private, item, kept_context(card.school))
 
     def _private(self) -> bytes:
         """Return the private half that the box has; KeyLocked if it has none."""
         found = self._box.find(self._card.school)
         if found is None:
-            raise KeyLocked("the school's key is not on the box")
+            raise KeyLocked("the school's key is not on the box", case="key_shut")
         return found[0]
 
     def _formers(self, card: KeyCard, private: bytes) -> list[tuple[bytes, bytes]]:

@@ -75,7 +75,6 @@ def _segments(plan: CopyPlan, found: Measured, roles: Mapping[int, str]) -> list
     listed = []
     for cut, heads in zip(plan.cuts, found.heads, strict=True):
         if any(heads):
-            trusted = runs.get(str(int(cut.row.run)))
             listed.append(
                 {
                     "file": cut_name(cut),
@@ -84,7 +83,7 @@ def _segments(plan: CopyPlan, found: Measured, roles: Mapping[int, str]) -> list
                     "start_ms": cut.start_ms,
                     "end_ms": cut.end_ms,
                     "offset_ms": cut.row.offset_ms,
-                    "time_quality": "unknown" if trusted is None else "trusted" if trusted else "untrusted",
+                    "time_quality": runs.get(str(int(cut.row.run)), "unknown"),
                     "records": sum(bool(head) for head in heads),
                     **flags_of(cut.row),
                 }

@@ -26,6 +26,7 @@ from recorder.gaps import GapLedger
 from recorder.groups import GroupBook
 from recorder.journal import Journal
 from recorder.keystore import KeyStore
+from recorder.params import OpenTicket
 from recorder.pending import PendingLogins
 from recorder.registry import Registry
 from recorder.rules import RuleBook
@@ -34,7 +35,6 @@ from recorder.schoolday import SchoolHours
 from recorder.service_activate import Activator
 from recorder.service_cameras import Learn
 from recorder.service_doctor import Doctor
-from recorder.service_footage import OpenTicket
 from recorder.settingbook import SettingBook
 from recorder.settings import CameraSetter
 from recorder.skew import ClockReport

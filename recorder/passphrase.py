@@ -88,13 +88,13 @@ def open_private(box: PassphraseBox, passphrase: Secret, public: bytes) -> bytes
     try:
         words = normalised(passphrase)
     except BadInput as error:  # too short to be one of ours: no other answer than for any wrong one
-        raise PassphraseRefused("the passphrase does not open the key", reason="wrong") from error
+        raise PassphraseRefused("the passphrase does not open the key", reason="wrong", case="key_wrong") from error
     try:
         if not bounded:
             raise ValueError("the parameters are none of ours")
         return _aead(words, kdf, box.salt).decrypt(box.nonce, box.sealed, _context(public, kdf))
     except (InvalidTag, ValueError) as error:
-        raise PassphraseRefused("the passphrase does not open the key", reason="wrong") from error
+        raise PassphraseRefused("the passphrase does not open the key", reason="wrong", case="key_wrong") from error
 
 
 class TryGate:

@@ -94,7 +94,7 @@ class SchoolKey:
         """Open a data key; KeyLocked without a private half, or if the bytes are not for one."""
         privates = self._privates
         if not privates:
-            raise KeyLocked("footage is locked: the school's key is not on the box")
+            raise KeyLocked("footage is locked: the school's key is not on the box", case="key_shut")
         mine = next((item for item in wrapped if item.recipient in privates), None)
         if mine is None:
             raise KeyLocked("footage was wrapped to another key")

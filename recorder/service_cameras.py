@@ -12,52 +12,21 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
-from gateway.core.errors import BadInput, CameraLoginRefused, CameraUnreachable, CameraUnsupported, NotFound
-from gateway.core.model import Login, PublicId, Secret, is_public_id
+from gateway.core.errors import BadInput, CameraLoginRefused, CameraUnreachable, CameraUnsupported
+from gateway.core.model import Login, Secret
 from gateway.core.wire import Handler, Reply, Request
 from recorder.adoption import ENGINES, AdoptOrder, Device, adopted_already, to_adopt, to_replace
 from recorder.cameras import Cameras, describe
 from recorder.discovery import FoundCamera
 from recorder.identity import Identity, of_device
+from recorder.params import camera_param, known_camera, text_param
 from recorder.pending import PendingLogins, refused_first
 from recorder.registry import NATIVE, Camera, Registry
-
-MAX_TEXT = 256
-
 
 Last: TypeAlias = Callable[[], Mapping[tuple[str, int], FoundCamera]]
 """What the last search found, by address and port."""
 Learn: TypeAlias = Callable[[AdoptOrder], Awaitable[Device]]
 """Raises CameraError, BadInput for channels that are no list; sends the login at most once."""
-
-
-def id_param(request: Request, key: str) -> PublicId:
-    """Return a parameter that names something of ours; BadInput if it has not the form of an id."""
-    text = request.text(key)
-    if not is_public_id(text):
-        raise BadInput(f"{request.method}: {key} must be a public id", key=key)
-    return PublicId(text)
-
-
-def camera_param(request: Request) -> PublicId:
-    """Return the `camera` parameter; BadInput if it has not the form of an id."""
-    return id_param(request, "camera")
-
-
-async def known_camera(registry: Registry, camera: PublicId) -> Camera:
-    """Return a camera, also a removed one: its footage may still be there. NotFound if it is none of ours."""
-    for known in await registry.cameras(removed=True):
-        if known.public_id == camera:
-            return known
-    raise NotFound("no such camera", key="camera")
-
-
-def text_param(request: Request, key: str, default: str = "") -> str:
-    """Return a short text; BadInput if it is longer than MAX_TEXT."""
-    value = request.text(key, default)
-    if len(value) > MAX_TEXT:
-        raise BadInput(f"{request.method}: {key} is too long", key=key)
-    return value
 
 
 def _login(request: Request) -> Login | None:

@@ -20,9 +20,9 @@ from gateway.core.wire import Handler, Reply, Request
 from recorder.completeness import Completeness, completeness_of
 from recorder.gaps import Gap, gaps_between
 from recorder.journal import Journal
+from recorder.params import camera_param, known_camera
 from recorder.registry import Camera, Registry, Stream
 from recorder.schoolday import Hours, SchoolHours
-from recorder.service_cameras import camera_param, known_camera
 
 MOST_DAYS = 366
 USUAL_DAYS = 7

@@ -23,8 +23,8 @@ from recorder.checklist import Checklist, ChecklistBook, View, likeness
 from recorder.gaps import GapCause, gaps_between
 from recorder.host import Gate
 from recorder.meter import MeterFacts
+from recorder.params import camera_param, text_param
 from recorder.registry import Camera, StreamSpec
-from recorder.service_cameras import camera_param, text_param
 from recorder.vision.client import Sight, VisionClient
 
 DAY_MS = 86_400_000

@@ -16,8 +16,8 @@ from gateway.core.wire import Handler, Reply, Request
 from recorder.eraser import Eraser
 from recorder.erasures import ALL, ErasureBook
 from recorder.holds import HoldBook
+from recorder.params import camera_param, id_param, known_camera, text_param
 from recorder.registry import Registry
-from recorder.service_cameras import camera_param, id_param, known_camera, text_param
 
 
 class EraseService:

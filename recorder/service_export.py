@@ -8,9 +8,9 @@ only against a signed grant for exactly this camera and span; the manifest is gi
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Any, TypeAlias
+from typing import Any
 
 import anyio.to_thread
 
@@ -20,18 +20,26 @@ from gateway.core.ticket import require
 from gateway.core.wire import Handler, Reply, Request
 from recorder.export import Part, export, plan
 from recorder.exportbook import ExportBook, Job, State
-from recorder.exportjob import ExportJobs
+from recorder.exportjob import ExportJobs, next_chunk
+from recorder.exportzip import Bytes
 from recorder.holds import HoldBook
+from recorder.params import (
+    OpenTicket,
+    camera_param,
+    granted_span,
+    id_param,
+    known_camera,
+    role_of,
+    segment_of_path,
+    span_of,
+    stream_of,
+)
 from recorder.registry import Camera, Registry
 from recorder.rows import SegmentRow
-from recorder.service_cameras import camera_param, id_param, known_camera
-from recorder.service_footage import parse_segment, role_of, span_of, stream_of
 from recorder.slot import Slot
 from recorder.store import Found, Store
 
-OpenTicket: TypeAlias = Callable[[Mapping[str, Any]], Grant]
 MAX_FACTS_CHARS = 16_000
-CHUNK_BYTES = 256 << 10
 
 
 class ExportService:
@@ -69,8 +77,7 @@ class ExportService:
             raise GrantRefused("a signed grant is needed", reason="grant.missing")
         grant = self._open_ticket(ticket)
         require(grant, Action.EXPORT, grant.camera)
-        if grant.from_ms is None or grant.to_ms is None:
-            raise GrantRefused("the grant names no span", reason="grant.other")
+        granted_span(grant)
         return grant
 
     # orders
@@ -86,9 +93,7 @@ class ExportService:
         if not isinstance(facts, dict) or len(str(facts)) > MAX_FACTS_CHARS:
             raise BadInput("facts must be an object of a bearable size", key="facts")
         about = facts | {"audit": dict(facts.get("audit") or {}) | {"grant": grant.audit_seq}}
-        assert grant.from_ms is not None
-        assert grant.to_ms is not None
-        job = await self._jobs.start(order, camera, (grant.from_ms, grant.to_ms), placed, about)
+        job = await self._jobs.start(order, camera, granted_span(grant), placed, about)
         return Reply({"order": self._shown(job)})
 
     async def list_orders(self, request: Request) -> Reply:
@@ -158,16 +163,15 @@ class ExportService:
     async def export(self, request: Request) -> AsyncIterator[bytes]:
         """Stream one playable MP4 of the granted time, or of one whole segment in it."""
         grant = self._grant(request)
-        if grant.from_ms is None or grant.to_ms is None:
-            raise GrantRefused("the grant names no time", reason="grant.other")
+        from_ms, to_ms = granted_span(grant)
         camera = await known_camera(self._registry, grant.camera)
         segment = request.text("segment", "")
         if segment:
             return await self._one(camera, grant, segment)
         role = role_of(request.text("stream", StreamRole.MAIN.value))
         require(grant, Action.EXPORT, grant.camera, role)
-        found = await self._store.find([stream_of(camera, role).id], grant.from_ms, grant.to_ms)
-        return _chunks(await anyio.to_thread.run_sync(_clip, found, grant.from_ms, grant.to_ms))
+        found = await self._store.find([stream_of(camera, role).id], from_ms, to_ms)
+        return _chunks(await anyio.to_thread.run_sync(_clip, found, from_ms, to_ms))
 
     async def export_plan(self, request: Request) -> Reply:
         """Say which parts an export of this span has: one file holds one disk and one format of the picture.
@@ -182,16 +186,15 @@ class ExportService:
         return Reply({"parts": [part._asdict() for part in parts]})
 
     async def _one(self, camera: Camera, grant: Grant, path: str) -> AsyncIterator[bytes]:
-        number, name = parse_segment(path)
+        number, name = segment_of_path(path)
         stream = next((item for item in camera.streams if item.id == number), None)
         if stream is None:
             raise NotFound("no such segment", key="segment")
         require(grant, Action.EXPORT, grant.camera, stream.role)
-        assert grant.from_ms is not None
-        assert grant.to_ms is not None
-        found = await self._store.find([stream.id], grant.from_ms, grant.to_ms)
+        from_ms, to_ms = granted_span(grant)
+        found = await self._store.find([stream.id], from_ms, to_ms)
         mine = [item for item in found if (item.row.start_ms, item.row.run) == (name.start_ms, name.run)]
-        if not mine or mine[0].row.begin_ms < grant.from_ms or mine[0].row.end_ms > grant.to_ms:
+        if not mine or mine[0].row.begin_ms < from_ms or mine[0].row.end_ms > to_ms:
             raise NotFound("no such segment in the granted time", key="segment")
         return _chunks(await anyio.to_thread.run_sync(_clip, mine, None, None))
 
@@ -199,7 +202,7 @@ class ExportService:
 def _clip(found: Sequence[Found], from_ms: int | None, to_ms: int | None) -> Iterator[bytes | memoryview]:
     """Return the bytes of the first clip; NotFound without footage. Reads heads of files: worker threads only."""
     if not found:
-        raise NotFound("no footage of this time")
+        raise NotFound("no footage of this time", case="empty")
     slot, rows = next(_by_disk(found))
     opened = slot.require()
     return export(opened.volume.files, opened.ring, rows, from_ms, to_ms)
@@ -212,7 +215,7 @@ def _parts(found: Sequence[Found], from_ms: int, to_ms: int) -> list[Part]:
         with contextlib.suppress(NotFound):  # a disk may hold nothing of it that can be shown
             parts += [clip.part for clip in plan(slot.require().volume.files, rows, from_ms, to_ms)]
     if not parts:
-        raise NotFound("no footage of this time")
+        raise NotFound("no footage of this time", case="empty")
     return parts
 
 
@@ -222,16 +225,7 @@ def _by_disk(found: Sequence[Found]) -> Iterator[tuple[Slot, list[SegmentRow]]]:
         yield slot, [item.row for item in items]
 
 
-async def _chunks(pieces: Iterator[bytes | memoryview]) -> AsyncIterator[bytes]:
+async def _chunks(pieces: Iterator[Bytes]) -> AsyncIterator[bytes]:
     """Read the next pieces in a worker thread, in chunks of a useful size."""
-
-    def some() -> bytes:
-        chunk = bytearray()
-        for piece in pieces:
-            chunk += piece
-            if len(chunk) >= CHUNK_BYTES:
-                break
-        return bytes(chunk)
-
-    while chunk := await anyio.to_thread.run_sync(some):
+    while chunk := await anyio.to_thread.run_sync(next_chunk, pieces):
         yield chunk

@@ -7,8 +7,8 @@ opened as text; a page is bounded and says whether there is more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from gateway.core.clock import Clock
 from gateway.core.db import Database
@@ -17,19 +17,15 @@ from gateway.core.model import Action, Grant, RunId, StreamId, StreamRole
 from gateway.core.ticket import require
 from gateway.core.wire import Handler, Reply, Request
 from recorder.gaps import gaps_between
-from recorder.layout import LAST_MS, SegmentName, parse_name, parse_stream
+from recorder.params import OpenTicket, camera_param, known_camera, role_of, segment_of_path, span_of
 from recorder.registry import Camera, Registry, Stream
 from recorder.runs import qualities
-from recorder.service_cameras import camera_param, known_camera
 from recorder.store import LAST_ID, START, Found, Place, Store
 from recorder.vision.client import VisionClient
 
-OpenTicket: TypeAlias = Callable[[Mapping[str, Any]], Grant]
-"""Verifies a ticket; raises GrantRefused."""
 MAX_SEGMENTS = 4_000
 """A page of that many is about 700 kB of JSON: below the frame's cap."""
 MAX_DAMAGED_SHOWN = 2_000
-CHUNK_BYTES = 256 << 10
 
 
 class FootageService:
@@ -65,7 +61,7 @@ class FootageService:
         streams = _streams(camera, request)
         roles, more = {item.id: item.role for item in streams}, False
         if path := request.text("path", ""):
-            number, name = parse_segment(path)
+            number, name = segment_of_path(path)
             found = await self._store.get(number, name.start_ms, name.run) if number in roles else []
         else:
             from_ms, to_ms = span_of(request)
@@ -148,26 +144,10 @@ class FootageService:
         )
 
 
-def role_of(text: str) -> StreamRole:
-    """Return the encoding a call names; BadInput."""
-    try:
-        return StreamRole(text)
-    except ValueError as error:
-        raise BadInput("stream must be main or sub", key="stream") from error
-
-
 def _streams(camera: Camera, request: Request) -> Sequence[Stream]:
     text = request.text("stream", "")
     role = role_of(text) if text else None
     return [stream for stream in camera.streams if role in (None, stream.role)]
-
-
-def span_of(request: Request) -> tuple[int, int]:
-    """Return the span a call names, all of time by default; BadInput if it runs backwards."""
-    from_ms, to_ms = request.number("from_ms", 0), request.number("to_ms", LAST_MS)
-    if from_ms >= to_ms:
-        raise BadInput("from_ms must be before to_ms", key="from_ms")
-    return from_ms, to_ms
 
 
 def _segment(camera: Camera, roles: Mapping[StreamId, StreamRole], item: Found) -> dict[str, Any]:
@@ -183,24 +163,6 @@ def _segment(camera: Camera, roles: Mapping[StreamId, StreamRole], item: Found) 
         "offset_ms": row.offset_ms,
         "closed": row.closed,
     }
-
-
-def parse_segment(path: str) -> tuple[StreamId, SegmentName]:
-    """Return what a segment's path says; BadInput. The path is parsed, never opened as text."""
-    parts = path.split("/")
-    number = parse_stream(parts[0]) if len(parts) == 4 else None
-    name = parse_name(parts[-1])
-    if number is None or name is None:
-        raise BadInput("segment must be a path as `segments` gives it", key="segment")
-    return number, name
-
-
-def stream_of(camera: Camera, role: StreamRole) -> Stream:
-    """Return a camera's stream; NotFound."""
-    for stream in camera.streams:
-        if stream.role is role:
-            return stream
-    raise NotFound("the camera has no such stream", key="stream")
 
 
 def _place(text: str) -> Place:

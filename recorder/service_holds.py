@@ -15,8 +15,8 @@ from gateway.core.wire import Handler, Reply, Request
 from recorder.exportjob import ExportJobs
 from recorder.holds import HoldBook, HoldOrder, Placed
 from recorder.holdscopy import Copied
+from recorder.params import camera_param, id_param, known_camera, text_param
 from recorder.registry import Registry
-from recorder.service_cameras import camera_param, id_param, known_camera, text_param
 
 
 class HoldService:

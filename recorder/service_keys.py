@@ -50,9 +50,7 @@ class KeyService:
     async def status(self, request: Request) -> Reply:
         """Say how the key is, without any secret."""
         del request
-        if self._keys is None:
-            return Reply({"encrypted": False})
-        return Reply({"encrypted": True, **self._keys.status()})
+        return Reply({"encrypted": False} if self._keys is None else await _told(self._keys))
 
     async def unlock(self, request: Request) -> Reply:
         """Open the past with a passphrase or a recovery sheet."""
@@ -101,7 +99,7 @@ class KeyService:
             raise PassphraseRefused("another try is under way", reason="wait", case="key_wait", retry_after_s=1)
         self._busy = True
         await to_the_end(self._done(what, act, keys))  # a changed card is told, whoever went away
-        return Reply({"encrypted": True, **keys.status()})
+        return Reply(await _told(keys))
 
     async def _done(self, what: str, act: Callable[[KeyStore], None], keys: KeyStore) -> None:
         try:
@@ -109,6 +107,11 @@ class KeyService:
             await self._journal.note(self._journal.event("footage.key", what=what))
         finally:
             self._busy = False
+
+
+async def _told(keys: KeyStore) -> dict[str, Any]:
+    """Return the key's state; asked in a thread, since it looks at the disks and one may hang."""
+    return {"encrypted": True, **await anyio.to_thread.run_sync(keys.status)}
 
 
 def _secrets(request: Request) -> dict[str, Secret]:

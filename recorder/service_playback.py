@@ -29,6 +29,7 @@ from recorder.gaps import gaps_between
 from recorder.layout import DAY_MS, LAST_MS
 from recorder.mime import mime_of
 from recorder.motion import STEP_MS, MotionBook
+from recorder.params import OpenTicket, camera_param, granted_span, known_camera
 from recorder.playback import (
     Fragment,
     HeadFacts,
@@ -44,8 +45,6 @@ from recorder.playback import (
 )
 from recorder.playback_spans import midnights, oldest_ms, recorded_ms, shown_gaps, spans
 from recorder.registry import Camera, Registry, Stream
-from recorder.service_cameras import camera_param, known_camera
-from recorder.service_footage import OpenTicket
 from recorder.store import Found, Store
 from recorder.thumbs import LOOK_BACK_MS, WIDTHS, Thumbs, best, key_frame
 from recorder.vision.client import VisionClient
@@ -209,7 +208,7 @@ class PlaybackService:
     async def thumb(self, request: Request) -> Reply:
         """Return the key frame at or before an instant, of the smallest stream that has one."""
         grant, camera = await self._grant(request)
-        granted, at_ms, width = _recorded(grant), request.number("at_ms"), request.number("width", WIDTHS[-1])
+        granted, at_ms, width = granted_span(grant), request.number("at_ms"), request.number("width", WIDTHS[-1])
         if width not in WIDTHS:
             raise BadInput(f"width is one of {WIDTHS}", key="width")
         if not granted[0] <= at_ms < granted[1]:
@@ -242,7 +241,7 @@ class PlaybackService:
         grant, camera = await self._grant(request)
         stream = _stream_param(camera, request)
         require(grant, Action.PLAYBACK, camera.public_id, stream.role)
-        return stream, _recorded(grant)
+        return stream, granted_span(grant)
 
     async def _laid(self, stream: Stream, request: Request) -> tuple[Found, list[Fragment]]:
         name = parse_segment(request.text("segment"))
@@ -285,12 +284,6 @@ def _segment(item: Found, config: str, laid: Sequence[Fragment], wanted: Sequenc
             [part.start_ms, part.end_ms - part.start_ms, part.offset, part.size, part.gop.is_key] for part in wanted
         ],
     }
-
-
-def _recorded(grant: Grant) -> Span:
-    if grant.from_ms is None or grant.to_ms is None:
-        raise GrantRefused("the grant names no time", reason="grant.other")
-    return grant.from_ms, grant.to_ms
 
 
 def _stream_param(camera: Camera, request: Request) -> Stream:

@@ -21,12 +21,12 @@ from recorder.agegate import AgeGate
 from recorder.cleaner import Cleaned, Cleaner
 from recorder.groups import GroupBook
 from recorder.holds import HoldBook
+from recorder.params import camera_param, id_param, known_camera
 from recorder.pins import PinBook, Pinned
 from recorder.registry import MAX_NAME, Registry
 from recorder.retention import MAX_VICTIMS
 from recorder.rules import Group
 from recorder.rulesource import RuleSource
-from recorder.service_cameras import camera_param, id_param, known_camera
 from recorder.store import Store
 
 MAX_VICTIMS_SHOWN = 2_000

@@ -20,8 +20,8 @@ from gateway.core.wire import Handler, Reply, Request
 from recorder.camera import CameraTask
 from recorder.cameras import Cameras
 from recorder.host import Gate
+from recorder.params import camera_param, known_camera, text_param
 from recorder.registry import Registry
-from recorder.service_cameras import camera_param, known_camera, text_param
 from recorder.settingbook import SettingBook
 from recorder.settings import CameraSetter, SettingChange, SettingOutcome, SettingsWish, Settled
 

@@ -308,7 +308,13 @@ class Store:
         NotFound for another number, VolumeWrong and VolumeMissing as `Slot.accept`.
         """
         if not 1 <= number <= len(self.slots):
-            raise NotFound("no such disk is configured", key="volume")
+            raise NotFound(
+                f"no disk {number} is configured",
+                key="volume",
+                case="volume_number",
+                number=number,
+                count=len(self.slots),
+            )
         slot = self.slots[number - 1]
         await anyio.to_thread.run_sync(slot.accept)
         await self.look(on_change)

@@ -79,10 +79,18 @@ async def _page(
         texts={},
         key=key,
         state=_state(key),
+        thief_disk=_thief_disk(key),
         refused=refused,
         wait_s=wait_s,
         line=line,
     )
+
+
+def _thief_disk(key: Mapping[str, Any]) -> str:
+    """Return what the footage disk alone shows: all (nothing at all), same (the key is on it), unknown, off."""
+    if not key.get("encrypted"):
+        return "off"
+    return "all" if key["place"] not in {"file", "host"} or key["disk"] == "apart" else str(key["disk"])
 
 
 def _state(key: Mapping[str, Any]) -> str:

@@ -54,6 +54,27 @@ class Acts:
         body = store.body(actor, what, store.clock.now_ms(), need, **detail)
         await store.db.write(lambda conn: audit.append(conn, body))
 
+    async def end_holds(self, erasure: str, camera: str = "") -> None:
+        """End the holds of a camera whose footage an order erases ("": of every camera), and blot out their reasons.
+
+        The recorder dropped its own with the order; here they would go on being shown as if something were kept.
+        """
+        store = self._store
+        where = "gone = 0 AND (? = '' OR camera = ?)"
+        live = f"SELECT id FROM footage_hold WHERE {where}"  # noqa: S608 - our own words
+        if not await store.db.read(lambda conn: conn.execute(live, (camera, camera)).fetchall()):
+            return
+
+        def run(conn: sqlite3.Connection, now_ms: int) -> None:
+            ids = [row[0] for row in conn.execute(live, (camera, camera))]
+            conn.executemany(
+                "UPDATE footage_hold SET gone = 1, lifted_ms = ?, lifted_by = ? WHERE id = ?",
+                [(now_ms, CONSOLE.device, item) for item in ids],
+            )
+            _blot_holds(store, conn, ids)
+
+        await store.change(CONSOLE, "erase.holds", KEEPS_THE_BOX, run, detail={"erasure": erasure})
+
     async def wipe_names(self, erasure: str) -> None:
         """Replace every person's and child's name, and every reason, by a dash; part of erasing the whole box.
 
@@ -73,8 +94,22 @@ class Acts:
             ids = [row[0] for row in conn.execute("SELECT id FROM export_order")]
             whys = [(store.seal("export_order.why", item, ERASED_NAME), item) for item in ids]
             conn.executemany("UPDATE export_order SET why_sealed = ? WHERE id = ?", whys)
+            ids = [row[0] for row in conn.execute("SELECT id FROM export_order WHERE end_why_sealed IS NOT NULL")]
+            whys = [(store.seal("export_order.end_why", item, ERASED_NAME), item) for item in ids]
+            conn.executemany("UPDATE export_order SET end_why_sealed = ? WHERE id = ?", whys)
+            _blot_holds(store, conn, [row[0] for row in conn.execute("SELECT id FROM footage_hold")])
             conn.execute("UPDATE device SET label = ''")
             conn.execute("UPDATE login_session SET label = ''")
 
         await store.change(CONSOLE, "box.erase", KEEPS_THE_BOX, run, detail={"erasure": erasure})
         await store.db.scrub()
+
+
+def _blot_holds(store: FactStore, conn: sqlite3.Connection, ids: list[str]) -> None:
+    """Replace what people wrote about holds by a dash."""
+    for column, context in (("why_sealed", "footage_hold.why"), ("lift_why_sealed", "footage_hold.lift_why")):
+        rows = [(store.seal(context, item, ERASED_NAME), item) for item in ids]
+        conn.executemany(
+            f"UPDATE footage_hold SET {column} = ? WHERE id = ? AND {column} IS NOT NULL",  # noqa: S608 - our own columns
+            rows,
+        )

@@ -106,7 +106,7 @@ for name, alias, function in COMMANDS:
 
 audit_app.command("xac-minh")(guarded(people.audit_verify))
 audit_app.command("verify", hidden=True)(guarded(people.audit_verify))
-for name, alias, function in (
+KEY_COMMANDS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("tinh-trang", "status", footage_key.status),
     ("mo", "unlock", footage_key.unlock),
     ("dong", "lock", footage_key.lock),
@@ -116,7 +116,8 @@ for name, alias, function in (
     ("nguoi-giu", "holder", footage_key.holder),
     ("phuc-hoi", "recover", footage_key.recover),
     ("niem-phong", "seal", footage_key.seal),
-):
+)
+for name, alias, function in KEY_COMMANDS:
     key_app.command(name)(guarded(function))
     key_app.command(alias, hidden=True)(guarded(function))
 app.add_typer(key_app, name="khoa")

@@ -56,6 +56,8 @@ def _print(context: Context, days: Sequence[Mapping[str, Any]]) -> None:
     for place, row in enumerate(days[0]["cameras"]):
         table.add_row(str(row["name"]), *(_percent(context, item["cameras"][place]["percent"]) for item in shown))
     context.console.print(table)
+    if any(row["percent"] is None for item in shown for row in item["cameras"]):
+        context.say("cli.completeness.unknown")
     for place, row in enumerate(days[0]["cameras"]):
         lines = [line for item in days for line in _missing(context, item["day"], item["cameras"][place])]
         if lines:

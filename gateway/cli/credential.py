@@ -2,7 +2,8 @@
 
 Owns the two runs of systemd-creds(1) and the order around them. Invariants: absolute path, argument list, the key on
 standard input and never in an argument; the sealed credential is read back before the plain file is overwritten and
-removed; where the tool is missing or fails, the key stays where it was and that is said.
+removed; only systemd's unit of the recorder is given a sealed key, so nothing is sealed for a recorder that was started
+otherwise; where the tool is missing or fails, the key stays where it was and that is said.
 """
 
 from __future__ import annotations
@@ -17,8 +18,19 @@ from recorder.keyplace import shred
 
 SYSTEMD_CREDS = Path("/usr/bin/systemd-creds")
 CREDSTORE = Path("/etc/credstore.encrypted")
+UNIT = "vuon-recorder.service"
 RUN_S = 60
 Sealed = Literal["tpm", "host"]
+
+
+def check_unit(pid: int, proc: Path = Path("/proc")) -> None:
+    """Raise BadInput unless the recorder with this pid is systemd's unit: nobody else is given the sealed key."""
+    try:
+        groups = (proc / str(pid) / "cgroup").read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        groups = ""
+    if not any(UNIT in line.split("/") for line in groups.splitlines()):
+        raise BadInput("the recorder does not run as systemd's unit", case="seal_unit", key="pid", pid=pid)
 
 
 def seal_credential(key_file: Path, tool: Path, store: Path = CREDSTORE) -> Sealed:

@@ -57,7 +57,7 @@ def erase(
         _check(context, check)
         return
     for target in (out, out.with_suffix(".html")):
-        check_place(target, over=False)
+        check_place(target, over=False, case="kept")
     name = camera or ""
     order = resume or _order(context, camera, box=box, lift=lift)
     context.say("cli.erase.waiting", id=order)

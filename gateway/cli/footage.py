@@ -155,12 +155,12 @@ def _iso(at_ms: int, zone: str) -> str:
     return at.isoformat(timespec="milliseconds")
 
 
-def check_place(target: Path, *, over: bool) -> None:
-    """Raise BadInput unless a file may be written there."""
+def check_place(target: Path, *, over: bool, case: str = "exists") -> None:
+    """Raise BadInput unless a file may be written there; `case` is the remedy for one that is there already."""
     if target.is_dir() or not target.absolute().parent.is_dir():
         raise BadInput(f"{target} is no place for a file", case="place", path=str(target))
     if target.exists() and not over:
-        raise BadInput(f"{target} exists", case="exists", path=str(target))
+        raise BadInput(f"{target} exists", case=case, path=str(target))
 
 
 def export(  # noqa: PLR0913, PLR0917 - one argument for each option

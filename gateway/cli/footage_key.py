@@ -8,25 +8,29 @@ made here, is in the file that is to be printed and nowhere else; a new passphra
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from gateway.cli import show
 from gateway.cli.context import ConfigOption, Context, DataOption, JsonOption
-from gateway.cli.credential import SYSTEMD_CREDS, seal_credential
+from gateway.cli.credential import SYSTEMD_CREDS, check_unit, seal_credential
 from gateway.cli.footage import check_place
 from gateway.cli.recovery_sheet import RecoverySheet
 from gateway.core.clock import SystemClock
 from gateway.core.errors import BadInput
 from gateway.core.files import write_whole
 from gateway.core.i18n import catalogue
-from gateway.core.keysheet import LINES, RecoveryKey
+from gateway.core.keysheet import LINES, RecoveryKey, check_line
 from recorder.keyplace import shred
 
 ACT_S = 90.0
 PRIVATE = 0o600
+SCANNED_CHARS = 20
+"""A typed line has 12 characters with its spaces; the scanned code is the whole sheet."""
 Secrets = dict[str, str]
 
 
@@ -68,16 +72,32 @@ def status(config: ConfigOption = None, data: DataOption = None, as_json: JsonOp
         return
     context.say("cli.key.unlocked" if state["unlocked"] else "cli.key.locked")
     context.say(f"cli.key.place.{state['place']}")
-    context.say("cli.key.thief.disk")
+    context.say(f"cli.key.thief.{_thief_disk(state)}")
     context.say(f"cli.key.thief.{state['place']}")
     if state["mode"] == "passphrase" and not state["passphrase_set"]:
         context.say("cli.key.unset")
-    context.say("cli.key.holders", count=len(state["holders"]))
+    made = {item["place"]: item["since_ms"] for item in state["holders"]}
+    free = [place for place in (1, 2) if place not in made]
+    if free:
+        context.say("cli.key.holders", count=len(made), place=free[0])
+    else:
+        context.say("cli.key.holders_full")
+    for place in sorted(made):
+        context.say("cli.key.holder", place=place, day=show.day(made[place], context.config.site.timezone))
+
+
+def _thief_disk(state: Mapping[str, Any]) -> str:
+    """Return which text says what the footage disk alone is worth: a key that opens by itself may lie on it."""
+    on_disk = state["place"] in {"file", "host"} and state["disk"] != "apart"
+    return f"disk_{state['disk']}" if on_disk else "disk"
 
 
 def unlock(config: ConfigOption = None, data: DataOption = None) -> None:
     """Mở hình đã ghi bằng mật khẩu · open the recordings with the passphrase (unlock)."""
     context = Context(config, data)
+    if _state(context).get("unlocked"):
+        context.say("cli.key.unlocked")
+        return
     context.run(_act(context, "unlock", {"passphrase": _hidden(context, "cli.key.ask")}))
     context.say("cli.key.done.unlock")
 
@@ -94,7 +114,7 @@ def passphrase(config: ConfigOption = None, data: DataOption = None) -> None:
     context = Context(config, data)
     secrets = _proof(context, _state(context))
     context.run(_act(context, "passphrase", secrets | {"new": _twice(context)}))
-    context.say("cli.key.done.passphrase")
+    context.say("cli.key.done.passphrase" if secrets else "cli.key.done.passphrase_first")
     context.say("cli.key.warn")
 
 
@@ -156,12 +176,19 @@ def holder(
 
 
 def _typed_sheet(context: Context) -> str:
-    """Ask for the seven lines; a scanned code in the first line is all of it."""
+    """Ask for the seven lines, a mistyped one again at once; a scanned code in the first line is all of it."""
     lines: list[str] = []
-    for number in range(1, LINES + 1):
-        lines.append(str(typer.prompt(context.words.text("cli.key.ask_sheet", line=number), hide_input=True, err=True)))
-        if len(lines[0]) > 20:
-            break
+    while len(lines) < LINES:
+        number = len(lines) + 1
+        line = str(typer.prompt(context.words.text("cli.key.ask_sheet", line=number), hide_input=True, err=True))
+        if number == 1 and len(line) > SCANNED_CHARS:
+            return line
+        try:
+            check_line(number, line)
+        except BadInput:
+            typer.echo(context.words.text("case.sheet_line", line=number), err=True)
+        else:
+            lines.append(line)
     return "\n".join(lines)
 
 
@@ -179,5 +206,7 @@ def recover(config: ConfigOption = None, data: DataOption = None) -> None:
 def seal(config: ConfigOption = None, data: DataOption = None) -> None:
     """Niêm phong khóa vào chip TPM hoặc systemd (chạy bằng root) · seal the key to TPM or systemd (seal)."""
     context = Context(config, data)
+    recorder = context.run(context.ask("recorder", "status", {}))["daemon"]
+    check_unit(int(recorder["pid"]))
     place = seal_credential(context.config.paths.keys / "footage.key", SYSTEMD_CREDS)
     context.say(f"cli.key.sealed.{place}")

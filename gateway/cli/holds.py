@@ -31,8 +31,11 @@ def hold(  # noqa: PLR0913, PLR0917 - one argument for each option
     """Giữ lại một đoạn hình để không bị tự xóa; không có tùy chọn thì liệt kê · keep a span, or list holds (hold)."""
     context = Context(config, data)
     if lift is not None:
-        context.run(context.ask("gateway", "hold.lift", {"hold": lift, "why": why or ""}))
-        context.say("cli.hold.lifted", hold=lift)
+        lifted = context.run(context.ask("gateway", "hold.lift", {"hold": lift, "why": why or ""}))
+        if as_json:
+            context.json({"hold": lift, **lifted})
+        else:
+            context.say("cli.hold.lifted", hold=lift)
         return
     if (camera, start, end, why) == (None, None, None, None):
         _list(context, as_json=as_json)

@@ -42,7 +42,7 @@ def lines_of(verdict: Verdict, words: Catalogue) -> list[str]:
         day = show.day(said["asked"]["from_ms"], zone)
         lines.append(words.text("cli.verify.what", camera=said["camera"]["name"], day=day, **span))
         for gap in said["gaps"]:
-            causes = ", ".join(gap["causes"])
+            causes = ", ".join(words.texts.get(f"reason.gap.{cause}", str(cause)) for cause in gap["causes"])
             at = {key: show.clock(gap[f"{key}_ms"], zone) for key in ("start", "end")}
             lines.append(words.text("cli.verify.gap", causes=causes, **at))
     if verdict.fingerprint:

@@ -37,6 +37,8 @@ def volumes(
     context = Context(config, data)
     if accept is not None:
         context.run(context.ask("recorder", "volume.accept", {"volume": accept}))
+        if not as_json:
+            context.say("cli.volumes.accepted", number=accept)
     found = context.run(context.ask("recorder", "volumes", {}))["volumes"]
     if as_json:
         context.json({"volumes": found})

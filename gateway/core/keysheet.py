@@ -67,21 +67,27 @@ def decode_sheet(text: str) -> RecoveryKey:
     """Read a typed or scanned sheet; BadInput names the line that is wrong, never what it says."""
     plain = text.strip().upper().removeprefix(QR_PREFIX).translate(_FORGIVEN)
     whole = _LINE_CHARS + _CHECK_CHARS
-    body = b""
-    for number in range(LINES):
-        line = plain[number * whole : (number + 1) * whole]
-        if len(line) != whole or any(item not in ALPHABET for item in line):
-            raise _wrong(number + 1)
-        value = 0
-        for item in line[:_LINE_CHARS]:
-            value = value << 5 | ALPHABET.index(item)
-        part = value.to_bytes(_LINE_BYTES, "big")
-        if line[_LINE_CHARS:] != _check(number + 1, part):
-            raise _wrong(number + 1)
-        body += part
+    body = b"".join(_part(number + 1, plain[number * whole : (number + 1) * whole]) for number in range(LINES))
     if len(plain) != LINES * whole or body[-1:] != _seal(body[:-1]) or body[0] != FORMAT or body[1] not in {1, 2}:
         raise BadInput("the lines are not of one sheet", case="sheet", key="sheet", line=0)
     return RecoveryKey(body[1], body[2:-1])
+
+
+def check_line(number: int, text: str) -> None:
+    """Check one typed line, so that it can be asked for again at once; BadInput names it, never what it says."""
+    _part(number, text.strip().upper().translate(_FORGIVEN))
+
+
+def _part(number: int, line: str) -> bytes:
+    if len(line) != _LINE_CHARS + _CHECK_CHARS or any(item not in ALPHABET for item in line):
+        raise _wrong(number)
+    value = 0
+    for item in line[:_LINE_CHARS]:
+        value = value << 5 | ALPHABET.index(item)
+    part = value.to_bytes(_LINE_BYTES, "big")
+    if line[_LINE_CHARS:] != _check(number, part):
+        raise _wrong(number)
+    return part
 
 
 def _wrong(line: int) -> BadInput:

@@ -16,6 +16,7 @@ from gateway.access.acts import Acts
 from gateway.access.audit import CONSOLE, Actor
 from gateway.core.erasureproof import sign_proof
 from gateway.core.errors import BadInput
+from gateway.core.finish import to_the_end
 from gateway.core.model import Secret
 from gateway.core.wire import ControlClient, Handler, Reply, Request
 
@@ -83,7 +84,9 @@ class FootageDesk:
             return (await self._recorder.call("erase.start", params, timeout_s=PLAN_S)).result
 
         camera = str(params.get("camera", ""))
-        return Reply(await self._acts.carry_out(CONSOLE, "erase.start", work, camera=camera))
+        started = await self._acts.carry_out(CONSOLE, "erase.start", work, camera=camera)
+        await to_the_end(self._acts.end_holds(str(started["erasure"]), camera))
+        return Reply(started)
 
     async def _erase_status(self, request: Request) -> Reply:
         return await self._recorder.call("erase.status", {"erasure": request.text("erasure")})
@@ -93,6 +96,8 @@ class FootageDesk:
         proof = sign_proof(found["facts"], self._key)
         if found["facts"]["scope"] == "box":
             await self._acts.wipe_names(request.text("erasure"))
+        else:  # again, for a gateway that was stopped right after the order
+            await self._acts.end_holds(request.text("erasure"), str(found["facts"]["camera"]))
         return Reply({"proof": proof})
 
 

@@ -45,6 +45,12 @@ def keys_of(config: Config, clock: Clock) -> tuple[SealKey, KeyStore | None]:
     seal = load_seal_key(config.paths.keys / "recorder-seal.key")
     if not config.recording.encrypt:
         return seal, None
-    keys = KeyStore(config.paths.keys, config.recording.unlock, clock, credentials=credentials_folder(os.environ))
+    keys = KeyStore(
+        config.paths.keys,
+        config.recording.unlock,
+        clock,
+        credentials=credentials_folder(os.environ),
+        footage=[volume.path for volume in config.volumes],
+    )
     keys.load()
     return seal, keys

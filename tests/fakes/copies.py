@@ -58,7 +58,7 @@ def facts(asked: tuple[int, int] = ASKED, **more: Any) -> dict[str, Any]:
         "software": "vuon test",
         "streams": {"1": "main"},
         "ledger": [[1, START_MS + 12_000, START_MS + 19_000, "network"]],
-        "runs": {"1": True, "2": True, "3": False},
+        "runs": {"1": "trusted", "2": "stepped", "3": "unsynchronised"},
     } | more
 
 

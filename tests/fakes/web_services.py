@@ -61,7 +61,7 @@ INSTALLER = Caller(pid("tho"), Role.INSTALLER, "Thợ lắp", pid("laptop"))
 EVERYBODY = {caller.role: caller for caller in (PRINCIPAL, TEACHER, MOTHER, OFFICER, INSTALLER)}
 
 KEY_IN_BOX: Mapping[str, Any] = {
-    "encrypted": True, "mode": "box", "unlocked": True, "place": "file", "passphrase_set": False,
+    "encrypted": True, "mode": "box", "unlocked": True, "place": "file", "disk": "apart", "passphrase_set": False,
     "since_ms": 1_790_000_000_000, "former": 0, "holders": [],
 }  # fmt: skip
 ALLOWED = Decision(True, "role.guardian")

@@ -44,6 +44,7 @@ def test_each_camera_has_a_line_with_its_days(tmp_path: Path) -> None:
     assert lines[1].split()[-2:] == ["19/11", "20/11"]
     assert lines[2].split()[-2:] == ["50.0%", "99.9%"]
     assert lines[3].split()[-2:] == ["–", "100%"]
+    assert lines[4].startswith("–: the camera was not adopted")
     assert columns_of(out) <= 80
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
 import pytest
 
-from gateway.cli.credential import SYSTEMD_CREDS, seal_credential
+from gateway.cli.credential import SYSTEMD_CREDS, check_unit, seal_credential
 from gateway.core.errors import BadInput, ConfigError
+from tests.fakes.cli_box import cli_box, daemon
 
 KEY = bytes(range(32))
 TOOL = """#!/bin/sh
@@ -83,3 +85,40 @@ def test_what_is_missing_is_named(tmp_path: Path, key_file: Path) -> None:
         seal_credential(key_file, tool(tmp_path, tpm=True), tmp_path / "store")
     assert not (tmp_path / "log").exists()
     assert SYSTEMD_CREDS.is_absolute()
+
+
+@pytest.mark.parametrize(
+    ("groups", "sealed"),
+    [
+        ("0::/system.slice/vuon-recorder.service\n", True),
+        ("1:name=systemd:/system.slice/vuon-recorder.service\n0::/system.slice/vuon-recorder.service\n", True),
+        ("0::/user.slice/user-1000.slice/session-2.scope\n", False),
+        ("0::/system.slice/not-vuon-recorder.service\n", False),
+        (None, False),
+    ],
+    ids=["unit", "both-hierarchies", "terminal", "other-unit", "no-process"],
+)
+def test_nothing_is_sealed_for_a_recorder_outside_systemd(tmp_path: Path, groups: str | None, sealed: bool) -> None:
+    """A demo or `vuon run` gets no credentials: sealing its key would be losing it."""
+    if groups is not None:
+        (tmp_path / "77").mkdir()
+        (tmp_path / "77" / "cgroup").write_text(groups)
+    if sealed:
+        check_unit(77, tmp_path)
+        return
+    with pytest.raises(BadInput) as error:
+        check_unit(77, tmp_path)
+    assert error.value.fields["case"] == "seal_unit"
+
+
+@pytest.mark.parametrize("language", ["vi", "en"])
+def test_the_command_asks_first_who_runs(tmp_path: Path, language: str) -> None:
+    """`vuon khoa niem-phong` beside a recorder of a terminal: status 1, the remedy, the key where it was."""
+    keys = tmp_path / "state" / "keys"
+    keys.mkdir(parents=True)
+    (keys / "footage.key").write_bytes(KEY)
+    running = {"recorder": {"status": {"daemon": daemon("recorder") | {"pid": os.getpid()}}}}
+    with cli_box(tmp_path, running) as box:
+        done = box.vuon("khoa", "niem-phong", VUON_LANG=language)
+    assert (done.code, "systemctl start vuon.target" in done.err) == (1, True)
+    assert (keys / "footage.key").read_bytes() == KEY

@@ -121,5 +121,7 @@ def test_an_older_proof_is_not_overwritten(tmp_path: Path) -> None:
     """It stops before the plan is asked."""
     (tmp_path / "xoa.html").write_text("mine")
     with cli_box(tmp_path, answers()) as box:
-        assert erase(box, "--camera", "Sân chơi").code == 1
-        assert box.calls == []
+        done = erase(box, "--camera", "Sân chơi")
+        assert (done.code, box.calls) == (1, [])
+        assert "--out FILE" in done.err
+        assert "--force" not in done.err  # erase has no such option

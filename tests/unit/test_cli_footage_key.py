@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html import unescape
 from pathlib import Path
@@ -18,8 +19,8 @@ from tests.fakes.cli_box import Answer, CliBox, cli_box, is_private
 
 OLD, NEW = "hoa phượng nở đỏ sân", "ve kêu suốt cả mùa hè"
 IN_BOX: dict[str, Any] = {
-    "encrypted": True, "mode": "box", "unlocked": True, "place": "file", "passphrase_set": False, "since_ms": 1,
-    "former": 0, "holders": [],
+    "encrypted": True, "mode": "box", "unlocked": True, "place": "file", "disk": "apart", "passphrase_set": False,
+    "since_ms": 1, "former": 0, "holders": [],
 }  # fmt: skip
 UNDER_WORDS = IN_BOX | {"mode": "passphrase", "place": "passphrase", "passphrase_set": True, "unlocked": False}
 ACTS = ("unlock", "lock", "passphrase", "rotate", "handover", "holder")
@@ -65,10 +66,38 @@ def test_status_says_who_could_open_it(tmp_path: Path, place: str, language: str
         assert box.vuon("key", "status", "--json").json() == state
 
 
+@pytest.mark.parametrize(("place", "disk", "said"), [
+    ("file", "apart", "it shows nothing\n"), ("file", "same", "on one disk"), ("file", "unknown", "unless"),
+    ("host", "same", "on one disk"), ("tpm", "same", "it shows nothing\n"), ("passphrase", "same", "it shows nothing\n"),
+])  # fmt: skip
+def test_one_disk_for_key_and_footage_is_said(tmp_path: Path, place: str, disk: str, said: str) -> None:
+    """A disk that carries the key too is not called worthless, unless a chip or a passphrase is needed as well."""
+    with cli_box(tmp_path, gateway(IN_BOX | {"place": place, "disk": disk})) as box:
+        assert said in box.vuon("khoa", "tinh-trang").out
+
+
+def test_the_sheet_that_is_missing_is_named(tmp_path: Path) -> None:
+    """One made: the command for the other, and when the first was made; two made: no command."""
+    holders = [{"place": place, "since_ms": 1_795_237_200_000} for place in (1, 2)]
+    for made, next_place in ((holders[:0], 1), (holders[:1], 2), (holders[1:], 1), (holders, None)):
+        with cli_box(tmp_path, gateway(IN_BOX | {"holders": made})) as box:
+            out = box.vuon("khoa", "tinh-trang").out
+        assert out.count("made 21/11/2026") == len(made)
+        assert ("vuon key holder" in out) is (next_place is not None)
+        assert next_place is None or f"vuon key holder {next_place}" in out
+
+
+def test_what_is_open_needs_no_passphrase(tmp_path: Path) -> None:
+    """Nothing is asked for and nothing is called: a box that opens by itself has none to type."""
+    with cli_box(tmp_path, gateway(IN_BOX)) as box:
+        done = box.vuon("khoa", "mo")
+        assert (done.code, box.asked("key.unlock")) == (0, [])
+
+
 def test_a_missing_passphrase_and_no_encryption_are_said(tmp_path: Path) -> None:
     """Both are marked, not hidden."""
     with cli_box(tmp_path, gateway(IN_BOX | {"mode": "passphrase"})) as box:
-        assert "vuon khoa mat-khau" in box.vuon("khoa", "tinh-trang").out
+        assert "vuon key passphrase" in box.vuon("khoa", "tinh-trang").out
     with cli_box(tmp_path, gateway({"encrypted": False})) as box:
         assert "not encrypted" in box.vuon("khoa", "tinh-trang").out
 
@@ -124,6 +153,16 @@ def test_recovering_unlocks_and_sets_new_words(tmp_path: Path, blobs: list[bytes
             assert done.code == 0, done.err
             assert _lines()[0] not in done.out + done.err
     assert len(blobs) == 4
+
+
+def test_a_mistyped_line_is_asked_for_again(tmp_path: Path, blobs: list[bytes]) -> None:
+    """Named at once, not after the seventh; what goes to the box is the sheet as it is on paper."""
+    lines = _lines()
+    typed = [*lines[:2], lines[2][:-1] + ("0" if lines[2][-1] != "0" else "1"), lines[3], *lines[2:]]
+    with cli_box(tmp_path, gateway(IN_BOX)) as box:
+        done = box.vuon("khoa", "phuc-hoi", typed="\n".join([*typed, ""]))
+        assert (done.code, done.err.count("line 3 of")) == (0, 2)
+    assert json.loads(blobs[0]) == {"sheet": "\n".join(lines)}
 
 
 def test_a_holders_sheet_is_printed_once(tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ from gateway.core.errors import BadInput, Denied, PassphraseRefused
 from gateway.core.model import PublicId, Secret
 from gateway.core.wire import ControlClient, ControlServer, Peer, Reply, Request
 from gateway.roofs.footage_desk import FootageDesk
-from tests.fakes.gateway_console import Box, desk
+from tests.fakes.clock import NOON_MS
+from tests.fakes.gateway_console import CAMERA, Box, desk
 
 pytestmark = pytest.mark.anyio
 WORDS = "hoa phượng nở đỏ sân"
@@ -134,6 +135,62 @@ async def test_an_erasure_is_audited_and_its_proof_signed(tmp_path: Path) -> Non
         for change in ({"camera": "d" * 16}, {"done_ms": 3}, {"who": "x"}):
             with pytest.raises(BadInput):
                 check_proof(proof | {"facts": dict(facts) | change})
+
+
+async def _held(box: Box, camera: str, why: str) -> str:
+    """Place a hold as the console does."""
+    span = {"from_ms": NOON_MS - 60_000, "to_ms": NOON_MS}
+    return str((await box.call("hold.place", camera=camera, why=why, **span))["hold"])
+
+
+def _whys(box: Box) -> dict[str, str]:
+    """Return the reasons of all holds as they lie in the database."""
+    store = box.ground.store
+    rows = box.ground.db.read_sync(lambda conn: conn.execute("SELECT id, why_sealed FROM footage_hold").fetchall())
+    return {row["id"]: store.unseal("footage_hold.why", row["id"], row["why_sealed"]) for row in rows}
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["at-the-order", "at-the-proof"])
+async def test_holds_of_an_erased_camera_are_not_shown_any_more(tmp_path: Path, late: bool) -> None:
+    """They end with the order, or with the proof if the gateway stopped in between; the reason is blotted out."""
+    async with world(tmp_path) as (box, recorder, footage):
+        await box.school()
+        hold = await _held(box, CAMERA, "Bé ngã")
+        if late:
+            recorder.facts |= {"camera": CAMERA}
+            await call(footage, "erase.proof", {"erasure": ERASURE})
+        else:
+            await call(footage, "erase.start", {"camera": CAMERA, "typed": "Sân", "lift_holds": True})
+        assert (await box.call("hold.list"))["holds"] == []
+        assert await box.parts.copying.holds.due() == []
+        assert _whys(box) == {hold: ERASED_NAME}
+        assert [row["erasure"] for row in box.rows() if row["what"] == "erase.holds"] == [ERASURE]
+
+
+async def test_other_holds_stay_when_a_camera_is_erased_or_refused(tmp_path: Path) -> None:
+    """Another camera's hold is as it was; so is every hold when the recorder refuses the order."""
+    async with world(tmp_path) as (box, recorder, footage):
+        await box.school()
+        await _held(box, CAMERA, "Bé ngã")
+        await call(footage, "erase.start", {"camera": "d" * 16, "typed": "Sân", "lift_holds": True})
+        recorder.error = BadInput("held", case="erase_held")
+        with pytest.raises(BadInput):
+            await call(footage, "erase.start", {"camera": CAMERA, "typed": "Sân"})
+        assert [item["why"] for item in (await box.call("hold.list"))["holds"]] == ["Bé ngã"]
+
+
+async def test_erasing_the_box_takes_reasons_too(tmp_path: Path) -> None:
+    """What people wrote about holds, also about those that were lifted, goes with the names."""
+    async with world(tmp_path) as (box, recorder, footage):
+        await box.school()
+        lifted = await _held(box, CAMERA, "Bé ngã")
+        await box.call("hold.lift", hold=lifted, why="xong")
+        live = await _held(box, CAMERA, "Bé khóc")
+        recorder.facts |= {"scope": "box", "camera": ""}
+        await call(footage, "erase.start", {"box": True, "typed": "x", "lift_holds": True})
+        await call(footage, "erase.proof", {"erasure": ERASURE})
+        assert _whys(box) == {lifted: ERASED_NAME, live: ERASED_NAME}
+        assert (await box.call("hold.list"))["holds"] == []
 
 
 async def test_an_unfinished_erasure_has_no_proof(tmp_path: Path) -> None:

@@ -30,8 +30,8 @@ def test_a_box_opens_itself(school: School) -> None:
     assert school.readable(again) == [0]
     assert stat.S_IMODE((school.folder / "footage.key").stat().st_mode) == 0o600
     assert again.status() | {"since_ms": 0} == {
-        "mode": "box", "unlocked": True, "place": "file", "passphrase_set": False, "since_ms": 0, "former": 0,
-        "holders": [],
+        "mode": "box", "unlocked": True, "place": "file", "disk": "unknown", "passphrase_set": False, "since_ms": 0,
+        "former": 0, "holders": [],
     }  # fmt: skip
     with pytest.raises(BadInput):
         again.lock()
@@ -88,7 +88,7 @@ def test_guessing_is_slowed_down(school: School) -> None:
     for _ in range(5):
         with pytest.raises(PassphraseRefused) as error:
             store.unlock(Proof(WRONG))
-        assert error.value.fields == {"reason": "wrong"}
+        assert error.value.fields == {"reason": "wrong", "case": "key_wrong"}
     with pytest.raises(PassphraseRefused) as error:
         store.unlock(Proof(OLD))
     assert error.value.fields["reason"] == "wait"

@@ -101,8 +101,8 @@ def test_the_originals_play_with_their_own_times(tmp_path: Path) -> None:
         assert told_ms == segment["start_ms"]
     assert {(item["run"], item["offset_ms"], item["time_quality"]) for item in manifest["segments"]} == {
         (1, 0, "trusted"),
-        (2, 86_400_000, "trusted"),
-        (3, 0, "untrusted"),
+        (2, 86_400_000, "stepped"),
+        (3, 0, "unsynchronised"),
     }
 
 

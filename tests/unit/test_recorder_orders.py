@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import shutil
 import signal
 import sys
@@ -115,6 +116,17 @@ async def test_an_order_is_held_measured_signed_and_fetched(tmp_path: Path) -> N
         assert verdict.manifest["audit"] == {"request": 2, "grant": 1}
         assert verdict.manifest["camera"] == {"id": span["camera"], "name": "Lớp 1"}
         assert list((tmp_path / "footage").rglob("*.mp4")) == []
+
+
+async def test_a_copy_says_of_each_run_what_its_time_is_worth(tmp_path: Path) -> None:
+    """A camera whose clock lies is not called trusted: the manifest says what `segments` says."""
+    async with box_with_footage(tmp_path) as (box, span):
+        await box.books.db.write(lambda db: db.execute("UPDATE run SET by_arrival = 1"))
+        await hold(box, span)
+        await start(box, span)
+        await order_in(box, "measured")
+        manifest = json.loads((await box.client.call("export.manifest", {"order": ORDER})).blob)
+        assert {item["time_quality"] for item in manifest["segments"]} == {"arrival"}
 
 
 async def test_nothing_begins_without_grant_and_hold(tmp_path: Path) -> None:
