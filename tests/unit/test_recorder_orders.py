@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from gateway.core.errors import BadInput, GrantRefused, NotFound
-from gateway.core.model import Action, PublicId, new_public_id
+from gateway.core.model import Action, PublicId, RunId, new_public_id
 from recorder.exportjob import KEEP_DAYS, MAX_SPAN_MS
 from recorder.exportverify import verify
 from recorder.manifest import sign_manifest
@@ -355,3 +355,32 @@ async def test_killed_midway_the_hold_stands_and_the_copy_is_the_same(tmp_path: 
         assert await fetch(box, span) == wanted
     after = {path.relative_to(tmp_path) for path in (tmp_path / "one" / "footage").rglob("*")}
     assert {path.name for path in after - before} <= {"holds.json", "index.db-wal", "index.db-shm"}
+
+
+async def test_the_manifest_says_what_the_time_of_each_run_is_worth(tmp_path: Path) -> None:
+    """A camera whose clock lied is not passed off as a trusted time, in words of the same table as everywhere."""
+    async with box_with_footage(tmp_path) as (box, span):
+        for row in (await box.call("segments", camera=span["camera"]))["segments"]:
+            await box.books.runs.lies(RunId(row["run"]))
+        await hold(box, span)
+        await start(box, span)
+        await order_in(box, "measured")
+        manifest = json.loads((await box.client.call("export.manifest", {"order": ORDER})).blob)
+        assert {item["time_quality"] for item in manifest["segments"]} == {"arrival"}
+
+
+async def test_a_copy_keeps_the_page_it_was_signed_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A newer program brings another page: a copy that is offered already is the same bytes and still verifies."""
+    async with box_with_footage(tmp_path) as (box, span):
+        await hold(box, span)
+        await start(box, span)
+        await order_in(box, "measured")
+        await sign(box)
+        before = await fetch(box, span)
+        monkeypatch.setattr("recorder.exportjob.page", lambda: b"<!doctype html><title>newer</title>")
+        after = await fetch(box, span)
+        assert after == before
+        with zipfile.ZipFile(io.BytesIO(after)) as opened:
+            opened.extractall(tmp_path / "out")
+        verdict = verify(tmp_path / "out" / f"trich-xuat-{ORDER}")
+        assert verdict.good, verdict.problems

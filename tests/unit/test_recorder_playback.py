@@ -14,7 +14,7 @@ import av
 import pytest
 
 from gateway.core.errors import BadInput, CameraClosed, GrantRefused, NotFound
-from gateway.core.model import Action, StreamRole
+from gateway.core.model import Action, RunId, StreamRole
 from recorder.layout import HOUR_MS
 from recorder.rows import SegmentRow
 from recorder.service_playback import LONGEST_MS
@@ -354,3 +354,19 @@ async def test_motion_goes_with_the_footage_and_stays_while_a_disk_is_away(tmp_p
         assert await seen() == 2
         await box.recorder.motion_sweep.sweep()
         assert await seen() == 1
+
+
+async def test_what_a_time_is_worth_is_told_with_it(tmp_path: Path) -> None:
+    """A run whose camera's clock lied says so in the index and in the timeline; a right one is no news."""
+    async with recorder_box(tmp_path) as box:
+        camera, start_ms, end_ms = await recorded(box)
+        player = Player(box, camera, start_ms, end_ms)
+        asked = {"camera": camera, "from_ms": start_ms - 60_000, "to_ms": end_ms}
+        before = await player.index()
+        assert {item["time_quality"] for item in before["segments"]} == {"trusted"}
+        assert (await box.call("playback.timeline", **asked))["unsure"] == []
+        (run,) = {int(item["segment"].partition("-")[2]) for item in before["segments"]}
+        await box.books.runs.lies(RunId(run))
+        assert {item["time_quality"] for item in (await player.index())["segments"]} == {"arrival"}
+        told = (await box.call("playback.timeline", **asked))["unsure"]
+        assert told == [{"start_ms": start_ms, "end_ms": end_ms, "time_quality": "arrival"}]
