@@ -1,9 +1,9 @@
 """Orders of copies as the recorder keeps them.
 
-Owns the tables `export_job` and `export_film` of `cameras.db` (exports.sql, exports_page.sql). Invariants: an order is on the
-medium before it is answered; what a measured order holds is written in one transaction, so there is no half
-copy; everything that says more than when and which camera is sealed; an order that is over keeps its row for
-the list and loses the rest.
+Owns the tables `export_job` and `export_film` of `cameras.db` (exports.sql, exports_page.sql). Invariants: an
+order is on the medium before it is answered; what a measured order holds is written in one transaction, so there
+is no half copy; everything that says more than when and which camera is sealed; an order that is over keeps its
+row for the list and loses the rest.
 """
 
 from __future__ import annotations

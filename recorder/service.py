@@ -73,7 +73,16 @@ class Recorder:
         self.motion_sweep = MotionSweep(self.motion, parts.registry, parts.store, parts.clock)
         if parts.vision is not None:
             parts.vision.on_motion = self.motion.note
-        self._playback: PlaybackService | None = None
+        self.playback = PlaybackService(
+            parts.registry,
+            parts.db,
+            parts.store,
+            self.motion,
+            parts.vision,
+            parts.open_ticket,
+            parts.clock,
+            settings.zone,
+        )
         self.exports: ExportJobs | None = None
         if parts.exports is not None:
             own = (parts.db, parts.exports, parts.registry, parts.store, parts.clock)
@@ -168,16 +177,6 @@ class Recorder:
         )
         activate = ActivateService(parts.activator, parts.pending, parts.registry)
         footage = FootageService(parts.registry, parts.db, parts.store, parts.vision, parts.open_ticket, parts.clock)
-        self._playback = playback = PlaybackService(
-            parts.registry,
-            parts.db,
-            parts.store,
-            self.motion,
-            parts.vision,
-            parts.open_ticket,
-            parts.clock,
-            settings.zone,
-        )
         holds = HoldService(parts.registry, self.holds, self.exports)
         keys = KeyService(parts.keys, self._forget_opened, parts.journal)
         erase = EraseService(parts.registry, self.holds, self.erasures, self.eraser)
@@ -186,7 +185,7 @@ class Recorder:
             **activate.handlers(),
             **self.finding.handlers(),
             **footage.handlers(),
-            **playback.handlers(),
+            **self.playback.handlers(),
             **holds.handlers(),
             **keys.handlers(),
             **erase.handlers(),
@@ -262,5 +261,5 @@ class Recorder:
         self._forget_pictures()
 
     def _forget_pictures(self) -> None:
-        if self._playback is not None and self._playback.thumbs is not None:
-            self._playback.thumbs.forget()
+        if self.playback.thumbs is not None:
+            self.playback.thumbs.forget()
