@@ -197,6 +197,14 @@ class Exports:
         rows = await self._store.db.read(lambda conn: conn.execute(sql, (SHOWN,)).fetchall())
         return [self._row(row) for row in rows]
 
+    async def get(self, order: PublicId) -> OrderRow:
+        """Return one order, also one that ended; NotFound."""
+        sql = "SELECT * FROM export_order WHERE id = ?"
+        row = await self._store.db.read(lambda conn: conn.execute(sql, (order,)).fetchone())
+        if row is None:
+            raise NotFound("there is no such order")
+        return self._row(row)
+
     async def open_rows(self) -> list[OrderRow]:
         """Return the approved orders that did not end: what the recorder works for."""
         sql = "SELECT * FROM export_order WHERE approver IS NOT NULL AND ended_ms IS NULL ORDER BY approved_ms, id"

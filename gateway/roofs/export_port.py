@@ -3,7 +3,8 @@
 Owns `Copying` (the loop that tells the recorder until it answers, and signs what it measured) and the doors of
 `web.copy_services`. Invariants: every act is in access first; the recorder is told again until it confirms, under
 ids that make telling twice harmless; a hold stands before its copy begins; the box's key signs the manifest of an
-approved order and nothing else; a copy's bytes are fetched with a grant made for that request.
+approved order and nothing else; a copy's bytes are fetched with a grant made for that request, which
+is decided again at each chunk.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, cast
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -262,9 +264,7 @@ class CopyPort:
     async def end(self, caller: Caller, order: PublicId, why: str) -> None:
         """Refuse another's order that waits, or cancel any."""
         exports = self._copying.exports
-        row = next((item for item in await exports.rows() if item.id == order), None)
-        if row is None:
-            raise NotFound("there is no such order")
+        row = await exports.get(order)
         if row.approver is None and row.requester != caller.person:
             await exports.refuse(actor_of(caller), order, why)
         else:
@@ -278,10 +278,17 @@ class CopyPort:
             raise refusal(decision)
         params: dict[str, Any] = {"ticket": sign(grant, self._key), "order": order}
         size = int((await self._recorder.call("export.size", params)).result["bytes"])
-        row = next(item for item in await self._copying.exports.rows() if item.id == order)
+        row = await self._copying.exports.get(order)
 
-        def read(offset: int, length: int) -> AsyncIterator[bytes]:
-            return self._recorder.stream("export.file", params | {"offset": offset, "length": length})
+        async def read(offset: int, length: int) -> AsyncGenerator[bytes, None]:
+            asked = params | {"offset": offset, "length": length}
+            stream = cast("AsyncGenerator[bytes, None]", self._recorder.stream("export.file", asked))
+            async with aclosing(stream) as chunks:
+                async for chunk in chunks:
+                    decision = self._grants.redecide(grant, order)  # a copy takes minutes, and rights end in seconds
+                    if not decision.allowed:
+                        raise refusal(decision)
+                    yield chunk
 
         return CopyFile(f"trich-xuat-{order}.zip", size, row.manifest_sha256[:32], read)
 

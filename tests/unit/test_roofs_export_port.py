@@ -227,3 +227,38 @@ async def test_a_renewed_hold_lasts_longer(tmp_path: Path) -> None:
         for days in (0, 400):
             with pytest.raises(BadInput):
                 await o.holds.place(o.first, o.camera, *o.span, "Bé ngã", days)
+
+
+async def ready_copy(o: Office) -> PublicId:
+    order = await o.copies.request(o.first, o.camera, *o.span, "Bé ngã")
+    await o.copies.approve(o.second, order)
+    await o.rounds("ready")
+    return order
+
+
+async def test_a_download_ends_with_the_right_to_it(tmp_path: Path) -> None:
+    """Whoever is disabled, or whose order is cancelled, gets no further chunk of what is on its way."""
+    async with whole(tmp_path) as (o, _):
+        order = await ready_copy(o)
+        going = []
+        for caller in (o.first, o.second):
+            copy = await o.copies.open(caller, order)
+            going.append(copy.read(0, copy.size_bytes))
+            assert await anext(going[-1])
+        await o.world.access.people.disable(o.world.actor, o.second.person)
+        with pytest.raises(Denied):
+            await anext(going[1])
+        await o.copies.end(o.first, order, "")
+        with pytest.raises(NotFound):
+            await anext(going[0])
+
+
+async def test_an_old_order_can_still_be_fetched_and_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when the page does not list it any more."""
+    async with whole(tmp_path) as (o, _):
+        order = await ready_copy(o)
+        monkeypatch.setattr("gateway.access.exports.SHOWN", 0)
+        assert await fetched(o, o.second, order)
+        await o.copies.end(o.second, order, "xong việc")
+        with pytest.raises(NotFound):
+            await o.copies.open(o.first, order)
