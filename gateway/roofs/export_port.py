@@ -80,15 +80,16 @@ class Copying:
     async def round(self) -> bool:
         """Carry out what is due; says whether something is under way."""
         async with self._turn:
-            await self._tell_holds()
             jobs = await self.jobs()
             opened = await self.exports.open_rows()
-            for order in opened:
-                await self._advance(order, jobs.get(order.id))
             known = {order.id for order in opened}
-            for job in jobs.values():
+            for job in jobs.values():  # first: it may be what a hold that is to be lifted waits for
                 if job["state"] not in OVER and PublicId(str(job["order"])) not in known:
                     await self._recorder.call("export.cancel", {"order": job["order"]})
+            await self._find_lost_holds()
+            await self._tell_holds()
+            for order in opened:
+                await self._advance(order, jobs.get(order.id))
         return any(order.done_ms is None for order in opened)
 
     async def jobs(self) -> dict[PublicId, dict[str, Any]]:
@@ -106,9 +107,7 @@ class Copying:
     async def _tell_holds(self) -> None:
         for hold in await self.holds.due():
             if hold.lifted_ms is not None:
-                with contextlib.suppress(NotFound):
-                    await self._recorder.call("hold.lift", {"hold": hold.id})
-                await self.holds.gone(hold.id)
+                await self._lift(hold.id)
                 continue
             try:
                 await self._hold(hold)
@@ -117,6 +116,31 @@ class Copying:
                 await self.holds.gone(hold.id)
             else:
                 await self.holds.told(hold.id, hold.until_ms)
+
+    async def _lift(self, hold: PublicId) -> None:
+        try:
+            await self._recorder.call("hold.lift", {"hold": hold})
+        except NotFound:
+            pass
+        except BadInput as error:  # a copy that was cancelled here is not yet cancelled there: with the next round
+            log.info("hold.lift_waits", hold=hold, code=error.code)
+            return
+        await self.holds.gone(hold)
+
+    async def _find_lost_holds(self) -> None:
+        """Notice what the recorder confirmed and has no more: told again it places them, or says why it never will.
+
+        Its database came back from an older copy, or the camera's footage was erased and the hold with it.
+        """
+        confirmed = [row for row in await self.holds.rows() if row.confirmed]
+        if not confirmed:
+            return
+        told = (await self._recorder.call("hold.list")).result
+        there = {item["hold"] for item in [*told["holds"], *told["found"]]}
+        for hold in confirmed:
+            if hold.id not in there:
+                log.warning("hold.lost", hold=hold.id)
+                await self.holds.told(hold.id, None)
 
     async def _hold(self, hold: HoldRow) -> None:
         if hold.told_ms is not None:
