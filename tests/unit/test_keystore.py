@@ -31,7 +31,7 @@ def test_a_box_opens_itself(school: School) -> None:
     assert stat.S_IMODE((school.folder / "footage.key").stat().st_mode) == 0o600
     assert again.status() | {"since_ms": 0} == {
         "mode": "box", "unlocked": True, "place": "file", "disk": "unknown", "passphrase_set": False, "since_ms": 0,
-        "former": 0, "holders": [],
+        "former": 0, "holders": [], "left_sealed": [],
     }  # fmt: skip
     with pytest.raises(BadInput):
         again.lock()
@@ -309,3 +309,23 @@ def test_secrets_do_not_print(school: School) -> None:
     shown = f"{Proof(OLD, OLD)!r} {key!r} {store!r} {store.school!r}"
     assert OLD.reveal() not in shown
     assert "pppp" not in shown
+
+
+@pytest.mark.parametrize("act", ["passphrase", "turn", "destroy"])
+def test_a_credential_that_is_out_of_use_is_named(school: School, tmp_path: Path, act: str) -> None:
+    """The box cannot take a systemd credential away: while a former key lies in one, the status says which."""
+    school.start("box")
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    (school.folder / "footage.key").rename(credentials / "vuon-footage-tpm.key")
+    store = school.start("passphrase" if act == "passphrase" else "box", credentials)
+    assert (store.status()["place"], store.status()["left_sealed"]) == ("tpm", [])
+    if act == "passphrase":
+        store.set_passphrase(None, OLD)
+    elif act == "turn":
+        store.turn(None, None)
+    else:
+        store.destroy()
+    assert store.status()["left_sealed"] == ["vuon-footage-tpm.key"]
+    (credentials / "vuon-footage-tpm.key").unlink()
+    assert school.start("passphrase" if act == "passphrase" else "box", credentials).status()["left_sealed"] == []
