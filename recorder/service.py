@@ -9,7 +9,7 @@ the disks go; a part that fails is started again alone, none ends the others.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -224,8 +224,8 @@ class Recorder:
     def _around(self) -> Around:
         parts = self._parts
 
-        async def stop(camera: PublicId) -> None:
-            for item in [camera] if camera else [task.camera.public_id for task in self.cameras.all()]:
+        async def stop(cameras: Sequence[PublicId]) -> None:
+            for item in cameras:
                 await self.cameras.retire(item)
                 self.motion.forget(item)
             self._forget_pictures()
@@ -236,7 +236,7 @@ class Recorder:
             deleting=self.cleaner.deleting,
             stop=stop,
             known_volumes=parts.registry.volumes,
-            destroy_keys=parts.keys.destroy if parts.keys is not None else lambda: None,
+            destroy_keys=self._destroy_keys,
             lifted=self.holds.copy,
         )
 
@@ -254,6 +254,11 @@ class Recorder:
         while True:
             await self._parts.clock.sleep(TRIM_S)
             await self._parts.journal.trim()
+
+    def _destroy_keys(self) -> None:
+        if self._parts.keys is not None:
+            self._parts.keys.destroy()
+            self._parts.store.forget_keys()
 
     def _forget_opened(self) -> None:
         """Let go of what was opened with the footage key: data keys, and pictures made with them."""
