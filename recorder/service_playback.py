@@ -194,8 +194,10 @@ class PlaybackService:
 
     async def segment(self, request: Request) -> Reply:
         """Say how long a segment is, in plaintext bytes, and whether more will come."""
-        stream, _ = await self._granted(request)
+        stream, granted = await self._granted(request)
         found, laid = await self._laid(stream, request)
+        if not within(laid, granted):
+            raise GrantRefused("the segment lies outside the granted time", reason="grant.other")
         return Reply({"size_bytes": size_bytes(laid), "closed": found.row.closed})
 
     async def media(self, request: Request) -> AsyncIterator[bytes]:

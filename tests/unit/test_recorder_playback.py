@@ -137,6 +137,9 @@ async def test_only_what_the_grant_covers_is_told_and_given(tmp_path: Path) -> N
         for segment, offset, size in ((before, 0, 10), (before, 0, None), (f"{START_MS + 2 * MINUTE_MS}-901", 0, 1)):
             with pytest.raises(GrantRefused):
                 await player.media(segment, offset, size)
+            if offset == 0:  # how long a segment is tells how much moved in it
+                with pytest.raises(GrantRefused):
+                    await box.call("playback.segment", ticket=player.ticket, stream="main", segment=segment)
         with pytest.raises(GrantRefused):
             await player.index(from_ms=START_MS)
         with pytest.raises(GrantRefused):
