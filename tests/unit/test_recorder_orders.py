@@ -134,10 +134,13 @@ async def test_nothing_begins_without_grant_and_hold(tmp_path: Path) -> None:
     async with box_with_footage(tmp_path) as (box, span):
         with pytest.raises(BadInput):
             await start(box, span)  # no hold
-        await hold(box, span | {"from_ms": span["from_ms"] + 1})
+        less = new_public_id()
+        await hold(box, span | {"from_ms": span["from_ms"] + 1}, hold=less)
         with pytest.raises(BadInput):
-            await start(box, span)
-        await box.call("hold.lift", hold=HOLD)
+            await start(box, span, hold=less)
+        await box.call("hold.lift", hold=less)
+        with pytest.raises(BadInput):  # what was lifted does not come back
+            await hold(box, span, hold=less)
         await hold(box, span | {"to_ms": span["to_ms"] + MAX_SPAN_MS + 1})
         for wrong in ({"ticket": None}, {"ticket": box.ticket(span["camera"], Action.PLAYBACK, from_ms=1, to_ms=2)}):
             with pytest.raises(GrantRefused):
