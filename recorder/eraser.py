@@ -1,9 +1,11 @@
 """Erasing footage for good: keys first, then files, then rows and names.
 
 Owns the carrying out of `recorder.erasures`. Invariants: every key of a disk is overwritten and gone from the medium
-before the first of its files is unlinked, so that a cut in the middle leaves files nobody can open, never keys
-without an order to erase them; what a kill interrupts goes on at the next start; an order is done when every disk of
-the configuration was emptied, so one that is away keeps it waiting (one that was given up is named in the proof).
+before the first of its files is unlinked, and before them the school's private keys when all of the box goes (a
+disk that was stolen cannot be emptied, but nothing here opens it any more), so that a cut in the middle leaves
+files nobody can open, never keys without an order to erase them; what a kill interrupts goes on at the next start;
+an order is done when every disk of the configuration was emptied, so one that is away keeps it waiting (one that was
+given up is named in the proof).
 """
 
 from __future__ import annotations
@@ -43,8 +45,8 @@ class Around:
     clock: Clock
     deleting: asyncio.Lock
     """Held while files go, as by retention."""
-    stop: Callable[[PublicId], Awaitable[None]]
-    """Stops a camera's task if it runs, and drops its stills."""
+    stop: Callable[[Sequence[PublicId]], Awaitable[None]]
+    """Stops the tasks of cameras if they run, and drops their pictures."""
     known_volumes: Callable[[], Awaitable[Mapping[str, PublicId]]]
     """The disks that ever held footage, by path."""
     destroy_keys: Callable[[], None]
@@ -78,11 +80,12 @@ class Eraser:
     async def work(self) -> None:
         """Do what can be done now. StorageError from a disk: the rest is tried again."""
         for erasure in await self._book.pending():
-            if erasure.state == "ordered" and not await self._disks(erasure):
-                continue
             if erasure.state == "ordered":
-                if erasure.camera == ALL:
+                if erasure.camera == ALL and not erasure.keys_gone:
                     await anyio.to_thread.run_sync(self._around.destroy_keys)
+                    await self._book.keys_gone(erasure)
+                if not await self._disks(erasure):
+                    continue
                 await self._book.drop_rows(erasure)
             await self._book.finish(erasure, self._around.clock.now_ms())
             log.info("erasure.done", erasure=erasure.id)
@@ -98,9 +101,9 @@ class Eraser:
 
     async def _disks(self, erasure: Erasure) -> bool:
         """Empty every disk; returns whether none is left to do."""
-        await self._around.stop(erasure.camera)
+        await self._around.stop(await self._book.cameras(erasure))
         await self._around.lifted()
-        streams = await self._book.streams(erasure.camera)
+        streams = await self._book.streams(erasure.camera, erasure.last_camera)
         for slot in self._around.slots:
             slot.backlog.discard(streams)  # what waits in memory for a disk that is away, or slow, goes as well
         used = {str(slot.options.path) for slot in self._around.slots}

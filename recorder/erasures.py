@@ -1,8 +1,8 @@
 """Orders to erase footage for good, written down before the first byte goes.
 
-Owns the tables `erasure` and `erasure_volume` (erasures.sql). Invariants: an order is on the medium before
-anything is erased and stays when all of it is gone; what lay on a disk is counted once, before its first key
-goes; a camera under such an order is removed and its holds are lifted in the order's own transaction.
+Owns the tables `erasure` and `erasure_volume` (erasures.sql, erasures_box.sql). Invariants: an order is on the
+medium before anything is erased and stays when all of it is gone; what lay on a disk is counted once, before its
+first key goes; a camera under such an order is removed and its holds are lifted in the order's own transaction.
 """
 
 from __future__ import annotations
@@ -32,6 +32,12 @@ def m0001(db: UtilsDatabase) -> None:
     apply_schema(db, files("recorder") / "erasures.sql")
 
 
+@MIGRATIONS()
+def m0002_box(db: UtilsDatabase) -> None:
+    """Note what an order for the whole box has done, and which cameras it is about."""
+    apply_schema(db, files("recorder") / "erasures_box.sql")
+
+
 class Counted(NamedTuple):
     """What lay on a disk."""
 
@@ -52,6 +58,8 @@ class Erasure:
     ordered_ms: int
     state: str
     done_ms: int | None
+    keys_gone: bool = False
+    last_camera: int | None = None
 
 
 def _erasure(row: sqlite3.Row) -> Erasure:
@@ -64,12 +72,15 @@ def _erasure(row: sqlite3.Row) -> Erasure:
         row["ordered_ms"],
         row["state"],
         row["done_ms"],
+        bool(row["keys_gone"]),
+        row["last_camera"],
     )
 
 
-def _cameras(connection: sqlite3.Connection, camera: PublicId) -> list[int]:
-    rows = connection.execute("SELECT id FROM camera WHERE ?1 = '' OR public_id = ?1", (camera,))
-    return [row[0] for row in rows]
+def _cameras(connection: sqlite3.Connection, camera: PublicId, last: int | None = None) -> dict[int, PublicId]:
+    """Return the cameras of a scope; `last`: of an order, without those that were adopted after it."""
+    query = "SELECT id, public_id FROM camera WHERE (?1 = '' OR public_id = ?1) AND (?2 IS NULL OR id <= ?2)"
+    return {row[0]: PublicId(row[1]) for row in connection.execute(query, (camera, last))}
 
 
 def _held(connection: sqlite3.Connection, cameras: list[int]) -> list[str]:
@@ -97,7 +108,7 @@ class ErasureBook:
         public_id = new_public_id()
 
         def write(connection: sqlite3.Connection) -> tuple[Erasure, list[Event]]:
-            ids = _cameras(connection, camera)
+            ids = list(_cameras(connection, camera))
             marks = _marks(ids)
             where = f"camera_id IN ({marks})"
             held = _held(connection, ids)
@@ -120,8 +131,9 @@ class ErasureBook:
                 [(now_ms, item) for item in gone],
             )
             connection.execute(
-                "INSERT INTO erasure (public_id, camera, who, holds, ordered_ms) VALUES (?, ?, ?, ?, ?)",
-                (public_id, camera, who, len(held), now_ms),
+                "INSERT INTO erasure (public_id, camera, who, holds, ordered_ms, last_camera)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (public_id, camera, who, len(held), now_ms, max(ids, default=0)),
             )
             erasure = _erasure(connection.execute("SELECT * FROM erasure ORDER BY id DESC LIMIT 1").fetchone())
             return erasure, [self._journal.event("camera.removed", subject=item, camera=item) for item in gone]
@@ -152,11 +164,20 @@ class ErasureBook:
             raise NotFound("no such erasure", key="erasure")
         return found
 
-    async def streams(self, camera: PublicId) -> list[StreamId]:
-        """Return the streams an order is about."""
+    async def cameras(self, erasure: Erasure) -> list[PublicId]:
+        """Return the cameras an order is about."""
+        return await self._db.read(lambda db: [*_cameras(db, erasure.camera, erasure.last_camera).values()])
+
+    async def keys_gone(self, erasure: Erasure) -> None:
+        """Note that the school's private keys were taken away."""
+        row = (erasure.number,)
+        await self._db.write(lambda db: db.execute("UPDATE erasure SET keys_gone = 1 WHERE id = ?", row))
+
+    async def streams(self, camera: PublicId, last: int | None = None) -> list[StreamId]:
+        """Return the streams of a scope; `last`: an order's `last_camera`."""
 
         def read(connection: sqlite3.Connection) -> list[StreamId]:
-            ids = _cameras(connection, camera)
+            ids = list(_cameras(connection, camera, last))
             query = f"SELECT id FROM stream WHERE camera_id IN ({_marks(ids)}) ORDER BY id"  # noqa: S608 - question marks
             return [StreamId(row[0]) for row in connection.execute(query, ids)]
 
@@ -191,17 +212,22 @@ class ErasureBook:
         )
 
         def drop(connection: sqlite3.Connection) -> None:
-            cameras = _cameras(connection, erasure.camera)
+            known = _cameras(connection, erasure.camera, erasure.last_camera)
+            cameras = list(known)
             query = f"SELECT id FROM stream WHERE camera_id IN ({_marks(cameras)})"  # noqa: S608 - question marks
             streams = [row[0] for row in connection.execute(query, cameras)]
             for parent, ids in (("stream", streams), ("camera", cameras)):
                 for table, column in _referring(connection, parent):
                     connection.execute(f"DELETE FROM {table} WHERE {column} IN ({_marks(ids)})", ids)  # noqa: S608 - the schema's names
                 connection.execute(f"DELETE FROM {parent} WHERE id IN ({_marks(ids)})", ids)  # noqa: S608 - ours
-            connection.execute("DELETE FROM camera_class_member WHERE ?1 = '' OR camera = ?1", (erasure.camera,))
+            members = [(item,) for item in known.values()]
+            connection.executemany("DELETE FROM camera_class_member WHERE camera = ?", members)
             if erasure.camera == ALL:
-                for table in ("pending_login", "camera_class", "found_hold"):
+                for table in ("pending_login", "found_hold"):
                     connection.execute(f"DELETE FROM {table}")  # noqa: S608 - ours
+                connection.execute(
+                    "DELETE FROM camera_class WHERE id NOT IN (SELECT class_id FROM camera_class_member)"
+                )
             connection.execute("UPDATE erasure SET state = 'dropped' WHERE id = ?", (erasure.number,))
 
         await self._journal.record(drop, event)

@@ -1,9 +1,9 @@
 """Orders of copies as the recorder keeps them.
 
-Owns the tables `export_job` and `export_film` of `cameras.db` (exports.sql). Invariants: an order is on the
-medium before it is answered; what a measured order holds is written in one transaction, so there is no half
-copy; everything that says more than when and which camera is sealed; an order that is over keeps its row for
-the list and loses the rest.
+Owns the tables `export_job` and `export_film` of `cameras.db` (exports.sql, exports_page.sql). Invariants: an
+order is on the medium before it is answered; what a measured order holds is written in one transaction, so there
+is no half copy; everything that says more than when and which camera is sealed; an order that is over keeps its
+row for the list and loses the rest.
 """
 
 from __future__ import annotations
@@ -25,13 +25,19 @@ from gateway.core.secrets import SealKey
 MIGRATIONS = Migrations("exports")
 MAX_JOBS = 200
 MAX_UNDONE = 20
-_SEALED = ("plan", "measured", "manifest", "signature")
+_SEALED = ("plan", "measured", "manifest", "signature", "page")
 
 
 @MIGRATIONS()
 def m0001(db: UtilsDatabase) -> None:
     """Create the tables."""
     apply_schema(db, files("recorder") / "exports.sql")
+
+
+@MIGRATIONS()
+def m0002_page(db: UtilsDatabase) -> None:
+    """Keep the page that a copy was measured with."""
+    apply_schema(db, files("recorder") / "exports_page.sql")
 
 
 class State(StrEnum):

@@ -38,7 +38,7 @@ from recorder.holds import Placed
 from recorder.manifest import MANIFEST_NAME, PAGE_NAME, SIGNATURE_NAME, check_signature, make_manifest
 from recorder.registry import Camera, Registry
 from recorder.rows import SegmentRow
-from recorder.runs import qualities
+from recorder.runs import worth_of
 from recorder.store import Store
 
 log = get_logger("recorder.export")
@@ -88,7 +88,7 @@ class Progress:
 
 
 def page() -> bytes:
-    """Return `kiem-tra.html`, the same in every copy."""
+    """Return `kiem-tra.html`: each copy keeps the one it was measured with."""
     return (files("recorder") / PAGE_NAME).read_bytes()
 
 
@@ -228,7 +228,8 @@ class ExportJobs:
             await self._book.keep(job.id, "plan", encode_plan(plan))
         progress.total_bytes = 3 * plan.footage_bytes
         found = await self._in_thread(lambda: measure(plan, self._disk, progress.step))
-        parts = {"measured": encode_measured(found), "manifest": make_manifest(plan, found, page())}
+        here = page()
+        parts = {"measured": encode_measured(found), "manifest": make_manifest(plan, found, here), "page": here}
         await self._book.advance(job.id, State.MEASURED, parts, found.films, why="")
 
     async def _plan(self, job: Job) -> CopyPlan:
@@ -272,10 +273,7 @@ class ExportJobs:
         return plan
 
     async def _runs(self, rows: Iterator[SegmentRow]) -> dict[str, str]:
-        """Return what the time of each run is worth, as `segments` says it."""
-        wanted = sorted({row.run for row in rows})
-        told = await self._db.read(lambda conn: qualities(conn, wanted))
-        return {str(int(run)): quality.value for run, quality in told.items()}
+        return {str(int(run)): worth for run, worth in (await worth_of(self._db, (row.run for row in rows))).items()}
 
     def _disk(self, volume: str) -> Disk:
         for slot in self._store.slots:
@@ -292,14 +290,14 @@ class ExportJobs:
     async def archive(self, order: PublicId) -> Archive:
         """Return the copy as one file; NotFound unless it is finished and signed."""
         job = await self._book.get(order)
-        names = ("plan", "measured", "manifest", "signature")
+        names = ("plan", "measured", "manifest", "signature", "page")
         parts = {name: await self._book.sealed(order, name) for name in names}
         if job.state is not State.READY or any(part is None for part in parts.values()):
             raise NotFound("the copy is not there", key="order")
         plan, films = decode_plan(_sure(parts["plan"])), await self._book.films(order)
         found: Measured = decode_measured(_sure(parts["measured"]), films)
         pages = [
-            (PAGE_NAME, page()),
+            (PAGE_NAME, _sure(parts["page"])),
             (MANIFEST_NAME, _sure(parts["manifest"])),
             (SIGNATURE_NAME, _sure(parts["signature"])),
         ]

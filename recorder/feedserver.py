@@ -21,7 +21,7 @@ from gateway.core.callers import Callers
 from gateway.core.errors import WireError
 from gateway.core.feedwire import Subscription
 from gateway.core.supervise import FaultSink, contained
-from gateway.core.wire import box_uids, claim_socket, peer_of
+from gateway.core.wire import claim_socket, peer_of, uids_for
 from recorder.feed import Feed, QueueReader, StreamEnded
 
 FindFeed: TypeAlias = Callable[[Subscription], Feed | None]
@@ -52,7 +52,7 @@ class FeedServer:
     ) -> None:
         self._path, self._find, self._on_fault = path, find, on_fault
         self._watched, self._watching = watched, 0
-        self._uids = allowed_uids if allowed_uids is not None else box_uids()
+        self._uids = allowed_uids if allowed_uids is not None else uids_for("feed")
         self._server: asyncio.Server | None = None
         self._callers = Callers(self._serve, most=MAX_SUBSCRIPTIONS)
 

@@ -114,7 +114,8 @@ class HoldBook:
     async def place(self, camera: Camera, order: HoldOrder, hold: PublicId | None = None) -> Placed:
         """Keep a camera's footage; BadInput for an empty span or one that ends before it begins to count.
 
-        A hold that is placed already (its id was given before) is returned as it stands.
+        A hold that is placed already (its id was given before) is returned as it stands; one that was lifted does
+        not come back, so that footage under an order to erase is not said to be kept.
         """
         if hold is not None and (known := [item for item in await self.placed() if item.id == hold]):
             return known[0]
@@ -125,6 +126,8 @@ class HoldBook:
         row = (placed.id, camera.id, order.start_ms, order.end_ms, order.until_ms, order.who, sealed)
 
         def insert(connection: sqlite3.Connection) -> None:
+            if connection.execute("SELECT 1 FROM lifted_hold WHERE public_id = ?", (placed.id,)).fetchone():
+                raise BadInput("this hold was lifted, or its footage erased", key="hold")
             active = connection.execute("SELECT count(*) FROM hold WHERE until_ms > ?", (placed.placed_ms,))
             if active.fetchone()[0] >= MAX_HOLDS:
                 raise BadInput("there are too many holds; lift one first", key="hold", limit=MAX_HOLDS)

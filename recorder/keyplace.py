@@ -69,6 +69,15 @@ class BoxKeys:
                     return private, Place.FILE
         return None
 
+    def sealed(self) -> dict[str, bytes]:
+        """Return the public half of each systemd credential that this unit was given, by the credential's name."""
+        found: dict[str, bytes] = {}
+        for name in CREDENTIALS if self._credentials is not None else ():
+            path = self._credentials / name if self._credentials is not None else Path(name)
+            if path.exists() and len(private := path.read_bytes()) == KEY_BYTES:
+                found[name] = public_of(private)
+        return found
+
     def first(self) -> bytes | None:
         """Return the key of a box that has no card yet; None on a new box."""
         path = self._folder / FILE_NAME

@@ -61,6 +61,8 @@ class KeyStore:
         self._card: KeyCard
         self.school: SchoolKey
         self.place = Place.NOWHERE
+        self._sealed: dict[str, bytes] = {}
+        """Public halves of the systemd credentials, which only root can take away."""
 
     def load(self) -> SchoolKey:
         """Read the card, or make the first key; take the private half if the box has it. OSError, ConfigError."""
@@ -71,6 +73,7 @@ class KeyStore:
         self.school = SchoolKey(card.recipients)
         found = self._box.find(card.school)
         self._box.drop_prepared()
+        self._sealed = self._box.sealed()
         if card.passphrase is not None:
             self.place = Place.PASSPHRASE
             self._box.clear()  # a cut may have left what the passphrase replaced
@@ -100,6 +103,9 @@ class KeyStore:
             "passphrase_set": card.passphrase is not None,
             "since_ms": card.since_ms,
             "former": len(card.former),
+            "left_sealed": [
+                name for name, public in self._sealed.items() if card.passphrase is not None or public != card.school
+            ],
             "holders": [{"place": item.place, "since_ms": item.since_ms} for item in card.holders],
         }
 
@@ -176,7 +182,8 @@ class KeyStore:
     def destroy(self) -> None:
         """Take every private key of the box away and begin with a new one: what was written before stays shut.
 
-        The recovery holders go too. Part of erasing the whole box, after the key files on the disks.
+        The recovery holders go too. Part of erasing the whole box, after the key files on the disks. A systemd
+        credential is root's to remove: `left_sealed` names it.
         """
         with self._lock:
             self.school.lock()

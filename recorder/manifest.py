@@ -25,6 +25,8 @@ from recorder.rows import TICKS_PER_MS
 FORMAT = "vuon-export-1"
 CONTEXT = b"vuon-export-1\0"
 MANIFEST_NAME, SIGNATURE_NAME, PAGE_NAME = "manifest.json", "chu-ky.json", "kiem-tra.html"
+UNKNOWN = "unknown"
+"""What a run's time is worth if nobody noted it; else a value of `runs.TimeQuality`."""
 HOLE_MS = 1_000
 """Shorter holes are pauses between two pictures."""
 
@@ -83,7 +85,7 @@ def _segments(plan: CopyPlan, found: Measured, roles: Mapping[int, str]) -> list
                     "start_ms": cut.start_ms,
                     "end_ms": cut.end_ms,
                     "offset_ms": cut.row.offset_ms,
-                    "time_quality": runs.get(str(int(cut.row.run)), "unknown"),
+                    "time_quality": runs.get(str(int(cut.row.run)), UNKNOWN),
                     "records": sum(bool(head) for head in heads),
                     **flags_of(cut.row),
                 }
@@ -121,7 +123,7 @@ def _gaps(plan: CopyPlan, found: Measured, roles: Mapping[int, str]) -> list[dic
         told += [(item.start_ms, item.end_ms, item.why) for item in found.lost if item.stream == stream]
         for hole in holes(spans_of(cuts), asked["from_ms"], asked["to_ms"]):
             causes = sorted({why for start, end, why in told if start < hole.end_ms and end > hole.start_ms})
-            listed.append({"stream": roles[stream], **hole._asdict(), "causes": causes or ["unknown"]})
+            listed.append({"stream": roles[stream], **hole._asdict(), "causes": causes or [UNKNOWN]})
     return listed
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from argon2.exceptions import Argon2Error
 from argon2.low_level import ARGON2_VERSION, Type, hash_secret_raw
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -84,7 +85,7 @@ def seal_private(
 def open_private(box: PassphraseBox, passphrase: Secret, public: bytes) -> bytes:
     """Return the private key; PassphraseRefused if the words or the box are not the right ones. As slow as sealing."""
     kdf = box.kdf
-    bounded = kdf.memory_kib <= _MOST_MEMORY_KIB and kdf.passes <= _MOST_PASSES and kdf.lanes <= _MOST_LANES
+    bounded = 0 < kdf.memory_kib <= _MOST_MEMORY_KIB and 0 < kdf.passes <= _MOST_PASSES and 0 < kdf.lanes <= _MOST_LANES
     try:
         words = normalised(passphrase)
     except BadInput as error:  # too short to be one of ours: no other answer than for any wrong one
@@ -93,7 +94,7 @@ def open_private(box: PassphraseBox, passphrase: Secret, public: bytes) -> bytes
         if not bounded:
             raise ValueError("the parameters are none of ours")
         return _aead(words, kdf, box.salt).decrypt(box.nonce, box.sealed, _context(public, kdf))
-    except (InvalidTag, ValueError) as error:
+    except (InvalidTag, ValueError, Argon2Error) as error:
         raise PassphraseRefused("the passphrase does not open the key", reason="wrong", case="key_wrong") from error
 
 

@@ -10,7 +10,7 @@ that clock stood against monotonic time then, so that no restart and no second s
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import files
@@ -246,6 +246,13 @@ class RunBook:
             return {RunId(row["id"]): int(row["offset_ms"]) for row in rows}
 
         return await self._db.read(load)
+
+
+async def worth_of(db: Database, runs: Iterable[RunId]) -> dict[RunId, str]:
+    """Return what the time of runs is worth, as it is told to others; of one without a row nothing is said."""
+    wanted = sorted(set(runs))
+    found = await db.read(lambda connection: qualities(connection, wanted))
+    return {run: quality.value for run, quality in found.items()}
 
 
 def qualities(connection: sqlite3.Connection, runs: Sequence[RunId]) -> dict[RunId, TimeQuality]:

@@ -9,7 +9,7 @@ the disks go; a part that fails is started again alone, none ends the others.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -73,7 +73,16 @@ class Recorder:
         self.motion_sweep = MotionSweep(self.motion, parts.registry, parts.store, parts.clock)
         if parts.vision is not None:
             parts.vision.on_motion = self.motion.note
-        self._playback: PlaybackService | None = None
+        self.playback = PlaybackService(
+            parts.registry,
+            parts.db,
+            parts.store,
+            self.motion,
+            parts.vision,
+            parts.open_ticket,
+            parts.clock,
+            settings.zone,
+        )
         self.exports: ExportJobs | None = None
         if parts.exports is not None:
             own = (parts.db, parts.exports, parts.registry, parts.store, parts.clock)
@@ -168,16 +177,6 @@ class Recorder:
         )
         activate = ActivateService(parts.activator, parts.pending, parts.registry)
         footage = FootageService(parts.registry, parts.db, parts.store, parts.vision, parts.open_ticket, parts.clock)
-        self._playback = playback = PlaybackService(
-            parts.registry,
-            parts.db,
-            parts.store,
-            self.motion,
-            parts.vision,
-            parts.open_ticket,
-            parts.clock,
-            settings.zone,
-        )
         holds = HoldService(parts.registry, self.holds, self.exports)
         keys = KeyService(parts.keys, self._forget_opened, parts.journal)
         erase = EraseService(parts.registry, self.holds, self.erasures, self.eraser)
@@ -186,7 +185,7 @@ class Recorder:
             **activate.handlers(),
             **self.finding.handlers(),
             **footage.handlers(),
-            **playback.handlers(),
+            **self.playback.handlers(),
             **holds.handlers(),
             **keys.handlers(),
             **erase.handlers(),
@@ -225,8 +224,8 @@ class Recorder:
     def _around(self) -> Around:
         parts = self._parts
 
-        async def stop(camera: PublicId) -> None:
-            for item in [camera] if camera else [task.camera.public_id for task in self.cameras.all()]:
+        async def stop(cameras: Sequence[PublicId]) -> None:
+            for item in cameras:
                 await self.cameras.retire(item)
                 self.motion.forget(item)
             self._forget_pictures()
@@ -237,7 +236,7 @@ class Recorder:
             deleting=self.cleaner.deleting,
             stop=stop,
             known_volumes=parts.registry.volumes,
-            destroy_keys=parts.keys.destroy if parts.keys is not None else lambda: None,
+            destroy_keys=self._destroy_keys,
             lifted=self.holds.copy,
         )
 
@@ -256,11 +255,16 @@ class Recorder:
             await self._parts.clock.sleep(TRIM_S)
             await self._parts.journal.trim()
 
+    def _destroy_keys(self) -> None:
+        if self._parts.keys is not None:
+            self._parts.keys.destroy()
+            self._parts.store.forget_keys()
+
     def _forget_opened(self) -> None:
         """Let go of what was opened with the footage key: data keys, and pictures made with them."""
         self._parts.store.forget_keys()
         self._forget_pictures()
 
     def _forget_pictures(self) -> None:
-        if self._playback is not None and self._playback.thumbs is not None:
-            self._playback.thumbs.forget()
+        if self.playback.thumbs is not None:
+            self.playback.thumbs.forget()

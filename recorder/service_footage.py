@@ -7,7 +7,7 @@ opened as text; a page is bounded and says whether there is more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.core.clock import Clock
@@ -19,7 +19,7 @@ from gateway.core.wire import Handler, Reply, Request
 from recorder.gaps import gaps_between
 from recorder.params import OpenTicket, camera_param, known_camera, role_of, segment_of_path, span_of
 from recorder.registry import Camera, Registry, Stream
-from recorder.runs import qualities
+from recorder.runs import worth_of
 from recorder.store import LAST_ID, START, Found, Place, Store
 from recorder.vision.client import VisionClient
 
@@ -75,14 +75,9 @@ class FootageService:
                 closed_only=request.params.get("closed_only") is True,
             )
             found, more = found[:limit], len(found) > limit
-        worth = await self._qualities(item.row.run for item in found)
+        worth = await worth_of(self._db, (item.row.run for item in found))
         rows = [_segment(camera, roles, item) | {"time_quality": worth.get(item.row.run)} for item in found]
         return Reply({"segments": rows, "more": more} | ({"next": _after(found[-1])} if more else {}))
-
-    async def _qualities(self, runs: Iterable[RunId]) -> dict[RunId, str]:
-        wanted = sorted(set(runs))
-        found = await self._db.read(lambda connection: qualities(connection, wanted))
-        return {run: quality.value for run, quality in found.items()}
 
     async def gaps(self, request: Request) -> Reply:
         """List the gaps of a camera that touch the span; one that lasts ends at the span's end or now."""

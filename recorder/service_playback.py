@@ -21,7 +21,7 @@ import anyio.to_thread
 from gateway.core.clock import Clock
 from gateway.core.db import Database
 from gateway.core.errors import BadInput, GrantRefused, NotFound, StorageError
-from gateway.core.model import Action, Grant, StreamRole
+from gateway.core.model import Action, Grant, RunId, StreamRole
 from gateway.core.ticket import require
 from gateway.core.wire import Handler, Reply, Request
 from recorder.fmp4 import init_segment
@@ -45,6 +45,8 @@ from recorder.playback import (
 )
 from recorder.playback_spans import midnights, oldest_ms, recorded_ms, shown_gaps, spans
 from recorder.registry import Camera, Registry, Stream
+from recorder.rows import SegmentRow
+from recorder.runs import TimeQuality, worth_of
 from recorder.store import Found, Store
 from recorder.thumbs import LOOK_BACK_MS, WIDTHS, Thumbs, best, key_frame
 from recorder.vision.client import VisionClient
@@ -131,10 +133,12 @@ class PlaybackService:
         gaps = await self._db.read(lambda connection: gaps_between(connection, [stream.id], from_ms, to_ms))
         newest = await anyio.to_thread.run_sync(self._store.last_end_ms, stream.id)
         levels = await self._motion.levels(camera.public_id, from_ms, to_ms)
+        worth = await worth_of(self._db, (item.row.run for item in found))
         return Reply(
             {
                 "stream": stream.role.value,
                 "spans": spans((item.row for item in found), from_ms, to_ms),
+                "unsure": _unsure(found, worth, from_ms, to_ms),
                 "gaps": shown_gaps(gaps, from_ms, to_ms, self._clock.now_ms()),
                 "motion": {"start_ms": from_ms // STEP_MS * STEP_MS, "step_ms": STEP_MS, "levels": levels},
                 "newest_ms": newest,
@@ -152,10 +156,11 @@ class PlaybackService:
             raise GrantRefused("the grant does not cover this time", reason="grant.other")
         found = playable(await self._store.find([stream.id], from_ms, to_ms))
         newest = await anyio.to_thread.run_sync(self._store.last_end_ms, stream.id)
-        told = await anyio.to_thread.run_sync(partial(self._listed, found, granted), limiter=self._limiter)
+        worth = await worth_of(self._db, (item.row.run for item in found))
+        told = await anyio.to_thread.run_sync(partial(self._listed, found, granted, worth), limiter=self._limiter)
         return Reply(told | {"newest_ms": newest})
 
-    def _listed(self, found: Sequence[Found], granted: Span) -> dict[str, Any]:
+    def _listed(self, found: Sequence[Found], granted: Span, worth: Mapping[RunId, str]) -> dict[str, Any]:
         """Return the answer of `index`; opens one file of each run and configuration."""
         segments, configs, count, unreadable = list[dict[str, Any]](), dict[str, dict[str, Any]](), 0, 0
         for key, group in groupby(found, key=lambda item: (item.slot, item.row.run, item.row.config)):
@@ -175,7 +180,7 @@ class PlaybackService:
                     return told | {"next_ms": item.row.begin_ms}
                 count += len(wanted)
                 if wanted:
-                    segments.append(_segment(item, config, laid, wanted))
+                    segments.append(_segment(item, config, laid, wanted) | {"time_quality": worth.get(key[1])})
         return {"segments": segments, "configs": list(configs.values()), "unreadable": unreadable}
 
     async def init(self, request: Request) -> Reply:
@@ -189,8 +194,10 @@ class PlaybackService:
 
     async def segment(self, request: Request) -> Reply:
         """Say how long a segment is, in plaintext bytes, and whether more will come."""
-        stream, _ = await self._granted(request)
+        stream, granted = await self._granted(request)
         found, laid = await self._laid(stream, request)
+        if not within(laid, granted):
+            raise GrantRefused("the segment lies outside the granted time", reason="grant.other")
         return Reply({"size_bytes": size_bytes(laid), "closed": found.row.closed})
 
     async def media(self, request: Request) -> AsyncIterator[bytes]:
@@ -284,6 +291,16 @@ def _segment(item: Found, config: str, laid: Sequence[Fragment], wanted: Sequenc
             [part.start_ms, part.end_ms - part.start_ms, part.offset, part.size, part.gop.is_key] for part in wanted
         ],
     }
+
+
+def _unsure(found: Sequence[Found], worth: Mapping[RunId, str], from_ms: int, to_ms: int) -> list[dict[str, Any]]:
+    """Return the spans whose time is worth less than that of a clock that was right, and what it is worth."""
+    by_worth: dict[str, list[SegmentRow]] = {}
+    for item in found:
+        if (told := worth.get(item.row.run)) not in {None, TimeQuality.TRUSTED}:
+            by_worth.setdefault(str(told), []).append(item.row)
+    listed = [(span, told) for told, rows in by_worth.items() for span in spans(rows, from_ms, to_ms)]
+    return [{"start_ms": span[0], "end_ms": span[1], "time_quality": told} for span, told in sorted(listed)]
 
 
 def _stream_param(camera: Camera, request: Request) -> Stream:

@@ -17,7 +17,7 @@ from gateway.core.model import Action, ObjectKind, PublicId
 from web.api_holds import HOLD_OF_CAMERA, KEEPER, PRINCIPALS, body_of, number_in, public_id, text_in
 from web.copy_services import CopyOrder
 from web.guards import Right
-from web.media_response import Media
+from web.media_response import Media, begun
 from web.ranges import ByteRange, Unsatisfiable, parse_range
 from web.services import Caller
 from web.session import services_of
@@ -112,4 +112,4 @@ async def fetch(request: Request, order: str, caller: Annotated[Caller, Depends(
     headers["Content-Length"] = str(part.size)
     if wanted is not None:
         headers["Content-Range"] = wanted.content_range(copy.size_bytes)
-    return Media(copy.read(*part), 206 if wanted else 200, headers, "application/zip")
+    return Media(await begun(copy.read(*part)), 206 if wanted else 200, headers, "application/zip")

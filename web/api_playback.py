@@ -7,8 +7,6 @@ chunk at a time; nothing is cached by anybody; another person's playback is the 
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
@@ -21,7 +19,7 @@ from gateway.core.log import get_logger
 from gateway.core.model import Action, ObjectKind, PublicId, Role, StreamRole
 from web.guards import Right
 from web.hls import HOUR_MS, playlist
-from web.media_response import Media
+from web.media_response import Media, begun
 from web.ranges import ByteRange, Unsatisfiable, parse_range
 from web.services import Caller, PlaybackDoor, SegmentSize
 from web.session import services_of
@@ -188,18 +186,11 @@ async def media(
         return _unsatisfiable(size)
     part = wanted or ByteRange(0, size.bytes)
     chunks = door.media(caller, PublicId(camera), playback, role, name, part.start, part.size)
-    first = await anext(chunks, b"")  # whatever is wrong is raised here, while the answer can still say so
+    whole = await begun(chunks)
     headers = {"Accept-Ranges": "bytes", "Content-Length": str(part.size), **NO_STORE}
     if wanted is not None:
         headers["Content-Range"] = wanted.content_range(size.bytes if size.closed else None)
-    return Media(_rest(first, chunks), 206 if wanted else 200, headers, "video/mp4")
-
-
-async def _rest(first: bytes, chunks: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
-    async with aclosing(chunks):
-        yield first
-        async for chunk in chunks:
-            yield chunk
+    return Media(whole, 206 if wanted else 200, headers, "video/mp4")
 
 
 def _unsatisfiable(size: SegmentSize) -> Response:

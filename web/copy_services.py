@@ -7,7 +7,7 @@ request. All times are UTC milliseconds.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -70,8 +70,8 @@ class CopyFile:
     size_bytes: int
     mark: str
     """Changes if the bytes do: an entity tag."""
-    read: Callable[[int, int], AsyncIterator[bytes]]
-    """Yields so many bytes from an offset on, under the grant of this request."""
+    read: Callable[[int, int], AsyncGenerator[bytes, None]]
+    """Yields so many bytes from an offset on, under the grant of this request; Denied, NotFound once that ended."""
 
 
 class HoldDoor(Protocol):

@@ -7,6 +7,8 @@ accident; a reader that takes nothing is let go, for it holds a file open.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 
 from starlette.responses import StreamingResponse
 from starlette.types import Message, Send
@@ -15,6 +17,21 @@ from gateway.core.errors import VuonError
 from gateway.core.log import get_logger
 
 log = get_logger("web")
+
+
+async def begun(chunks: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+    """Read the first chunk, so that what is wrong is raised while the answer can still say so; return all of them.
+
+    They are closed with the answer, also when its reader goes away: the recorder holds a file open for them.
+    """
+    return _rest(await anext(chunks, b""), chunks)
+
+
+async def _rest(first: bytes, chunks: AsyncGenerator[bytes, None]) -> AsyncIterator[bytes]:
+    async with aclosing(chunks):
+        yield first
+        async for chunk in chunks:
+            yield chunk
 
 
 class Media(StreamingResponse):

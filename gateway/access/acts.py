@@ -86,18 +86,11 @@ class Acts:
             return
 
         def run(conn: sqlite3.Connection, _now_ms: int) -> None:
-            for table in ("person", "child"):
-                ids = [row[0] for row in conn.execute(f"SELECT id FROM {table}")]  # noqa: S608 - our own tables
-                rows = [(store.seal(f"{table}.name", item, ERASED_NAME), item) for item in ids]
-                conn.executemany(f"UPDATE {table} SET name_sealed = ? WHERE id = ?", rows)  # noqa: S608 - our own tables
-            conn.execute("UPDATE pause SET reason_sealed = NULL")
-            ids = [row[0] for row in conn.execute("SELECT id FROM export_order")]
-            whys = [(store.seal("export_order.why", item, ERASED_NAME), item) for item in ids]
-            conn.executemany("UPDATE export_order SET why_sealed = ? WHERE id = ?", whys)
-            ids = [row[0] for row in conn.execute("SELECT id FROM export_order WHERE end_why_sealed IS NOT NULL")]
-            whys = [(store.seal("export_order.end_why", item, ERASED_NAME), item) for item in ids]
-            conn.executemany("UPDATE export_order SET end_why_sealed = ? WHERE id = ?", whys)
-            _blot_holds(store, conn, [row[0] for row in conn.execute("SELECT id FROM footage_hold")])
+            for table, column in sealed_columns(conn):
+                name = f"{table}.{column.removesuffix('_sealed')}"
+                query = f"SELECT id FROM {table} WHERE {column} IS NOT NULL"  # noqa: S608 - the schema's names
+                rows = [(store.seal(name, row[0], ERASED_NAME), row[0]) for row in conn.execute(query).fetchall()]
+                conn.executemany(f"UPDATE {table} SET {column} = ? WHERE id = ?", rows)  # noqa: S608 - the same
             conn.execute("UPDATE device SET label = ''")
             conn.execute("UPDATE login_session SET label = ''")
 
@@ -113,3 +106,14 @@ def _blot_holds(store: FactStore, conn: sqlite3.Connection, ids: list[str]) -> N
             f"UPDATE footage_hold SET {column} = ? WHERE id = ? AND {column} IS NOT NULL",  # noqa: S608 - our own columns
             rows,
         )
+
+
+def sealed_columns(conn: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Return (table, column) of all sealed columns, so that no later one is forgotten."""
+    tables = [row[0] for row in conn.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    return [
+        (table, str(column["name"]))
+        for table in tables
+        for column in conn.execute(f"PRAGMA table_info({table})").fetchall()
+        if str(column["name"]).endswith("_sealed")
+    ]

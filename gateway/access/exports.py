@@ -16,7 +16,8 @@ from typing import TypeAlias
 from gateway.access import audit
 from gateway.access.audit import Actor
 from gateway.access.holds import DAYS, clean_why, insert_hold
-from gateway.access.policy import BOX
+from gateway.access.policy import BOX, decide
+from gateway.access.reasons import Reason
 from gateway.access.store import FactStore, Need, require
 from gateway.core.errors import BadInput, Denied, NotFound
 from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, new_public_id
@@ -102,15 +103,22 @@ class Exports:
         )
 
     async def approve(self, actor: Actor, order: PublicId) -> None:
-        """Approve somebody else's order; Denied with `export.same_person` for one's own. NotFound."""
+        """Approve somebody else's order; Denied with `export.same_person` for one's own. NotFound.
+
+        Whoever asked must still be one who may: two people decide at the time it is decided (`export.two_people`).
+        """
         if actor.person is None:
             raise BadInput("an approval needs a person", object=BOX.id)
         if (stale := self._fresh(actor)) is not None:
             raise Denied("an approval needs a fresh login", reason=stale)
-        camera = await self._camera(order)
+        store, camera = self._store, await self._camera(order)
 
         def run(conn: sqlite3.Connection, now_ms: int) -> None:
             require(conn, "export_order", order)
+            asked = conn.execute("SELECT requester FROM export_order WHERE id = ?", (order,)).fetchone()["requester"]
+            wish = ObjectRef(ObjectKind.CAMERA, camera)
+            if not decide(store.snapshot(conn), PublicId(asked), Action.HOLD, wish, now_ms).allowed:
+                raise Denied("whoever asked may not ask any more", reason=Reason.EXPORT_TWO_PEOPLE)
             conn.execute(
                 "UPDATE export_order SET approver = ?, approved_ms = ?, approve_row = ?"
                 " WHERE id = ? AND approver IS NULL",
@@ -119,7 +127,7 @@ class Exports:
 
         need = Need(Action.APPROVE, ObjectRef(ObjectKind.EXPORT, order))
         event = _event("export.approved", camera, order)
-        await self._store.change(actor, "export.approve", need, run, event=event)
+        await store.change(actor, "export.approve", need, run, event=event)
 
     async def refuse(self, actor: Actor, order: PublicId, why: str) -> None:
         """Say no to somebody else's order, with a reason; BadInput if it is approved already."""
@@ -196,6 +204,14 @@ class Exports:
         sql = "SELECT * FROM export_order ORDER BY requested_ms DESC, request_row DESC LIMIT ?"
         rows = await self._store.db.read(lambda conn: conn.execute(sql, (SHOWN,)).fetchall())
         return [self._row(row) for row in rows]
+
+    async def get(self, order: PublicId) -> OrderRow:
+        """Return one order, also one that ended; NotFound."""
+        sql = "SELECT * FROM export_order WHERE id = ?"
+        row = await self._store.db.read(lambda conn: conn.execute(sql, (order,)).fetchone())
+        if row is None:
+            raise NotFound("there is no such order")
+        return self._row(row)
 
     async def open_rows(self) -> list[OrderRow]:
         """Return the approved orders that did not end: what the recorder works for."""

@@ -20,7 +20,7 @@ from gateway.access.audit import CONSOLE, Actor
 from gateway.access.facts import Facts
 from gateway.access.policy import decide, decide_at_console
 from gateway.access.reasons import Reason
-from gateway.access.rows import KEEP_MS
+from gateway.access.rows import KEEP_MS, classes_shown
 from gateway.access.store import FactStore, Need
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import (
@@ -70,6 +70,10 @@ class _Request:
     @property
     def need(self) -> Need:
         return Need(self.action, self.obj)
+
+    @property
+    def span(self) -> tuple[int, int] | None:
+        return None if self.from_ms is None or self.to_ms is None else (self.from_ms, self.to_ms)
 
 
 @dataclass(slots=True)
@@ -178,7 +182,7 @@ class Grants:
             "grant": grant_id,
             "role": CONSOLE.device,
             "camera": camera,
-            "classes": _classes_of(store.snapshot(conn), camera, now_ms),
+            "classes": classes_shown(conn, camera, (span["from_ms"], span["to_ms"]) if span else None, now_ms),
             "reason": Reason.CONSOLE,
         }
         seq = audit.append(conn, store.body(CONSOLE, "granted", now_ms, need, **detail, **span))
@@ -201,9 +205,12 @@ class Grants:
             to_ms=span.get("to_ms"),
         )
 
-    def redecide(self, grant: Grant) -> Decision:
-        """Decide again about a grant that is open, from the current facts; pure but for the clock."""
-        obj = ObjectRef(ObjectKind.CAMERA, grant.camera)
+    def redecide(self, grant: Grant, order: PublicId | None = None) -> Decision:
+        """Decide again about a grant that is open, from the current facts; pure but for the clock.
+
+        `order` is what an export's grant was made for: an order that ended is not there any more.
+        """
+        obj = ObjectRef(ObjectKind.CAMERA, grant.camera) if order is None else ObjectRef(ObjectKind.EXPORT, order)
         now_ms = self._store.clock.now_ms()
         return self._decide(self._store.current, grant.person, grant.device, Need(grant.action, obj), now_ms)
 
@@ -314,7 +321,7 @@ class Grants:
             "grant": grant_id,
             "role": role,
             "camera": request.camera,
-            "classes": _classes_of(facts, request.camera, now_ms),
+            "classes": classes_shown(conn, request.camera, request.span, now_ms),
             "reason": decision.reason,
             "until_ms": decision.until_ms,
         }
@@ -382,11 +389,6 @@ class Grants:
 
     def _lease_ms(self, role: Role) -> int:
         return self._leases_ms[role in STAFF_ROLES]
-
-
-def _classes_of(facts: Facts, camera: PublicId, at_ms: int) -> list[PublicId]:
-    """Return the classes a camera shows, as the audit keeps them for "who looked at this class"."""
-    return sorted(row.class_id for row in facts.index.classes_of_camera.get(camera, ()) if row.holds(at_ms))
 
 
 def streams_of(role: Role) -> frozenset[StreamRole]:

@@ -180,15 +180,15 @@ class Holds:
         where = "gone = 0 AND (lifted_ms IS NOT NULL OR (told_ms IS NOT until_ms AND until_ms > ?))"
         return await self._read(where, now_ms)
 
-    async def told(self, hold: PublicId, until_ms: int) -> None:
-        """Note the end that the recorder confirmed."""
+    async def told(self, hold: PublicId, until_ms: int | None) -> None:
+        """Note the end that the recorder confirmed; None: it has lost the hold and has to be told again."""
         await self._note("told_ms = ?", until_ms, hold)
 
     async def gone(self, hold: PublicId) -> None:
         """Note that the recorder holds it no more."""
         await self._note("gone = ?", 1, hold)
 
-    async def _note(self, change: str, value: int, hold: PublicId) -> None:
+    async def _note(self, change: str, value: int | None, hold: PublicId) -> None:
         sql = f"UPDATE footage_hold SET {change} WHERE id = ?"  # noqa: S608 - our own words
         await self._store.db.write(lambda conn: conn.execute(sql, (value, hold)).rowcount)
 

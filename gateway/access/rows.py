@@ -51,6 +51,22 @@ def facts_version(conn: sqlite3.Connection) -> int:
     return int(conn.execute("SELECT facts_version FROM access_state").fetchone()[0])
 
 
+def classes_shown(conn: sqlite3.Connection, camera: PublicId, span: tuple[int, int] | None, now_ms: int) -> list[str]:
+    """Return the classes a camera shows now, or showed in recorded time: whose families are to know of a look.
+
+    Read from the table, for the facts forget old spans. Footage from before a camera was given to any class counts
+    as that of the classes it shows now.
+    """
+    sql = (
+        "SELECT DISTINCT class FROM class_camera WHERE camera = ? AND since_ms < ?"
+        " AND (until_ms IS NULL OR until_ms > ?) ORDER BY class"
+    )
+    for from_ms, to_ms in [*([span] if span is not None else []), (now_ms, now_ms + 1)]:
+        if found := [row["class"] for row in conn.execute(sql, (camera, to_ms, from_ms))]:
+            return found
+    return []
+
+
 def load_facts(conn: sqlite3.Connection, *, zone: ZoneInfo, clock_trusted: bool, now_ms: int) -> Facts:
     """Read everything the policy needs."""
     state = conn.execute("SELECT * FROM access_state").fetchone()

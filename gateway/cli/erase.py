@@ -22,6 +22,7 @@ from gateway.cli import show
 from gateway.cli.cameras import camera_id
 from gateway.cli.context import ConfigOption, Context, DataOption
 from gateway.cli.footage import CameraOption, check_place
+from gateway.cli.footage_key import say_left_sealed
 from gateway.core.erasureproof import check_proof
 from gateway.core.errors import BadInput
 from gateway.core.files import write_whole
@@ -61,7 +62,10 @@ def erase(
     name = camera or ""
     order = resume or _order(context, camera, box=box, lift=lift)
     context.say("cli.erase.waiting", id=order)
-    _write(context, context.run(_finished(context, order)), out, name)
+    proof = context.run(_finished(context, order))
+    _write(context, proof, out, name)
+    if proof["facts"]["scope"] == "box":
+        say_left_sealed(context, context.run(context.ask("gateway", "key.status", {})))
 
 
 def _order(context: Context, camera: str | None, *, box: bool, lift: bool) -> str:

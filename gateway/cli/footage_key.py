@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from gateway.cli import show
 from gateway.cli.context import ConfigOption, Context, DataOption, JsonOption
-from gateway.cli.credential import SYSTEMD_CREDS, check_unit, seal_credential
+from gateway.cli.credential import CREDSTORE, SYSTEMD_CREDS, check_unit, seal_credential
 from gateway.cli.footage import check_place
 from gateway.cli.recovery_sheet import RecoverySheet
 from gateway.core.clock import SystemClock
@@ -84,12 +84,19 @@ def status(config: ConfigOption = None, data: DataOption = None, as_json: JsonOp
         context.say("cli.key.holders_full")
     for place in sorted(made):
         context.say("cli.key.holder", place=place, day=show.day(made[place], context.config.site.timezone))
+    say_left_sealed(context, state)
 
 
 def _thief_disk(state: Mapping[str, Any]) -> str:
     """Return which text says what the footage disk alone is worth: a key that opens by itself may lie on it."""
     on_disk = state["place"] in {"file", "host"} and state["disk"] != "apart"
     return f"disk_{state['disk']}" if on_disk else "disk"
+
+
+def say_left_sealed(context: Context, state: Mapping[str, Any]) -> None:
+    """Name the systemd credentials that still hold a key which is out of use: only root can remove them."""
+    for name in state.get("left_sealed", ()):
+        context.say("cli.key.left_sealed", path=CREDSTORE / name)
 
 
 def unlock(config: ConfigOption = None, data: DataOption = None) -> None:

@@ -38,6 +38,13 @@ MAX_BLOB_BYTES = 32 << 20
 CONNECT_TIMEOUT_S = 2.0
 DAEMON_USERS = ("vuon-gateway", "vuon-recorder", "vuon-live", "vuon-hub")
 """Users of systemd/vuon.sysusers."""
+CALLERS: Mapping[str, tuple[str, ...]] = {
+    "recorder": ("vuon-gateway",),
+    "live": ("vuon-gateway",),
+    "feed": ("vuon-live",),
+}
+"""Whose users may speak on which socket, beside root and the daemon's own. The gateway's and the hub's are for people
+at the console alone: who holds them may erase a box, and `vuon-live`, which strangers' packets reach, must not."""
 CALL_TIMEOUT_S = 15.0
 MOST_IDLE = 8
 """Connections a client keeps for later; a burst of calls must not hold descriptors for ever."""
@@ -128,10 +135,10 @@ def peer_of(sock: socket.socket) -> Peer:
     return Peer(*struct.unpack("3i", raw))
 
 
-def box_uids() -> frozenset[int]:
-    """Return who may speak on a box's sockets: root, ourselves, and the daemons' own users where they exist."""
+def uids_for(service: str) -> frozenset[int]:
+    """Return who may speak on a daemon's socket: root, ourselves, and the users of `CALLERS` where they exist."""
     found = {0, os.getuid()}
-    for name in DAEMON_USERS:
+    for name in CALLERS.get(service, ()):
         with contextlib.suppress(KeyError):
             found.add(pwd.getpwnam(name).pw_uid)
     return frozenset(found)
@@ -168,7 +175,7 @@ class ControlServer:
         on_fault: FaultSink,
     ) -> None:
         self._path, self._service, self._handlers = path, service, handlers
-        self._uids = allowed_uids if allowed_uids is not None else box_uids()
+        self._uids = allowed_uids if allowed_uids is not None else uids_for(service)
         self._on_fault = on_fault
         self._server: asyncio.Server | None = None
         self._callers = Callers(self._serve)

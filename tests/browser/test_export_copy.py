@@ -18,6 +18,7 @@ from recorder.exportjob import page as page_bytes
 from recorder.manifest import MANIFEST_NAME, PAGE_NAME, SIGNATURE_NAME, fingerprint, sign_manifest
 from tests.browser.conftest import HANG_MS, shoot
 from tests.fakes.copies import KEY, disk, finished, over_a_gap, planned, unpack
+from tests.fakes.footage import START_MS
 
 pytestmark = pytest.mark.browser
 MARK = fingerprint(KEY.public_key().public_bytes_raw())
@@ -241,3 +242,27 @@ VECTORS = (
         "6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a",
     ),
 )
+
+
+HOSTILE = "<img src=x onerror=alert(1)></script><b>Lớp</b>"
+
+
+def test_names_are_words_and_each_quality_of_time_is_said(chromium: Browser, tmp_path: Path) -> None:
+    """Markup in a name of the camera, the school, an id or a cause stays text; no poor time passes for a good one."""
+    worths = {"1": "arrival", "2": "stepped"}  # of the third run nobody noted anything
+    with disk(tmp_path) as box:
+        plan = planned(
+            box, over_a_gap(box), camera={"id": "c" * 16, "name": HOSTILE}, site={"name": HOSTILE, "zone": "Asia/Tokyo"},
+            who={"requester": HOSTILE, "approver": HOSTILE}, runs=worths,
+            ledger=[[1, START_MS + 12_000, START_MS + 19_000, HOSTILE]],
+        )  # fmt: skip
+        hostile = unpack(finished(box, plan), tmp_path)
+    for page in visit(chromium, hostile, language="en-GB"):
+        choose(page, hostile)
+        expect(page.locator("#verdict.good")).to_contain_text("Intact")
+        facts = page.locator("#facts-rows")
+        assert (facts.inner_text().count(HOSTILE), page.locator("#gap-rows").inner_text().count(HOSTILE)) == (4, 1)
+        assert page.locator("img, main b, main script").count() == 0
+        for words in ("The camera's clock was wrong", "Times put right", "It is not known how"):
+            expect(facts).to_contain_text(words)
+        expect(facts).not_to_contain_text("was trusted when")

@@ -154,6 +154,20 @@ def test_the_list_of_gaps_leads_to_each(review: ReviewSite) -> None:
     wait_for_code(page, *(code_of(POWER_GAP[0] - back) for back in (6000, 4000, 2000)))
 
 
+def test_a_time_that_is_worth_less_says_so(review: ReviewSite) -> None:
+    """Each stretch whose clock was wrong stands there in words, in both languages; a right one is no news."""
+    page = review.review(MORNING_MS)
+    ready(page)
+    expect(page.locator("#unsure li")).to_have_count(0)
+    worths = ("unsynchronised", "arrival", "stepped")
+    review.footage.unsure = [(*POWER_GAP, worth) for worth in worths]
+    page = review.review(MORNING_MS)
+    ready(page)
+    for words in ("chưa đúng", "camera sai", "chỉnh lại"):
+        expect(page.locator("#unsure")).to_contain_text(words)
+    expect(page.locator("#unsure")).to_contain_text("09:12")
+
+
 def test_the_live_page_leads_two_minutes_back(review: ReviewSite) -> None:
     """One press from the live picture; a teacher, who may not, has no such link."""
     page = review.visit(f"/camera/{MAM}", PRINCIPAL)

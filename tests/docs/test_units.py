@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import configparser
+import os
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from gateway.core.wire import DAEMON_USERS, box_uids
+from gateway.core.wire import CALLERS, DAEMON_USERS, uids_for
 
 ROOT = Path(__file__).parents[2]
 UNITS = sorted((ROOT / "systemd").glob("vuon-*.service"))
@@ -71,10 +73,32 @@ def test_low_ports_are_the_only_right_a_unit_has() -> None:
         assert section["CapabilityBoundingSet"] == section.get("AmbientCapabilities", "") == wanted, path
 
 
-def test_without_the_daemons_users_only_root_and_oneself_may_speak() -> None:
-    """On a machine without the package's users nobody else is let in."""
-    import os
-    import pwd
+@pytest.mark.parametrize(
+    ("service", "callers"),
+    [
+        ("recorder", {"vuon-gateway"}),
+        ("live", {"vuon-gateway"}),
+        ("feed", {"vuon-live"}),
+        ("gateway", set()),
+        ("hub", set()),
+        ("another", set()),
+    ],
+)
+def test_each_socket_hears_only_the_daemons_that_need_it(
+    service: str, callers: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root and oneself, and who is named: not the daemon that strangers reach, where a box can be erased."""
+    known = {name: 900 + number for number, name in enumerate(DAEMON_USERS)}
+    monkeypatch.setattr("gateway.core.wire.pwd.getpwnam", lambda name: SimpleNamespace(pw_uid=known[name]))
+    assert uids_for(service) == {0, os.getuid()} | {known[name] for name in callers}
 
-    known = {entry.pw_name: entry.pw_uid for entry in pwd.getpwall()}
-    assert box_uids() == {0, os.getuid()} | {known[name] for name in DAEMON_USERS if name in known}
+
+def test_without_the_daemons_users_only_root_and_oneself_may_speak(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine without the package's users nobody else is let in."""
+
+    def unknown(name: str) -> None:
+        raise KeyError(name)
+
+    monkeypatch.setattr("gateway.core.wire.pwd.getpwnam", unknown)
+    for service in CALLERS:
+        assert uids_for(service) == {0, os.getuid()}

@@ -40,6 +40,8 @@ class ReviewApi:
     grants: dict[str, tuple[int, int]] = field(default_factory=dict)
     refused: bool = False
     holds: list[list[int]] = field(default_factory=list)
+    unsure: list[tuple[int, int, str]] = field(default_factory=list)
+    """Stretches whose time is worth less: start, end, what it is worth."""
     torn: set[int] = field(default_factory=set)
     """Groups, by start, that the disk cannot give."""
 
@@ -104,7 +106,8 @@ class ReviewApi:
         ]
         motion = {"start_ms": since, "step_ms": 10_000, "levels": levels}
         body: dict[str, Any] = {"spans": footage.spans(since, until), "gaps": gaps, "motion": motion}
-        return JSONResponse(body | {"newest_ms": footage.newest_ms, "holds": self.holds})
+        unsure = [{"start_ms": a, "end_ms": b, "time_quality": worth} for a, b, worth in self.unsure]
+        return JSONResponse(body | {"newest_ms": footage.newest_ms, "holds": self.holds, "unsure": unsure})
 
     async def open(self, camera: str, caller: Viewer, request: Request) -> Response:
         """One grant for a span."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from gateway.core.clock import Clock
@@ -106,6 +106,6 @@ class FakeCopies:
         self.say(f"fetch by {caller.person}")
         return CopyFile(f"trich-xuat-{order}.zip", len(self.data), "mark", self._read)
 
-    async def _read(self, offset: int, length: int) -> AsyncIterator[bytes]:
+    async def _read(self, offset: int, length: int) -> AsyncGenerator[bytes, None]:
         for at in range(offset, offset + length, 1000):
             yield self.data[at : min(at + 1000, offset + length)]

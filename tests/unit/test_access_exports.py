@@ -173,3 +173,18 @@ async def test_two_approvals_at_once_are_one(tmp_path: Path) -> None:
         assert approver in [actor.person for actor in people]
         told = w.rows("SELECT person FROM audit_body WHERE json_extract(body, '$.what') = 'export.approve'")
         assert {row["person"] for row in told} == {actor.person for actor in people}
+
+
+async def test_an_order_of_somebody_who_left_is_not_approved(tmp_path: Path) -> None:
+    """Two people decide: a wish alone, of a login that is gone, is no second person. It can still be refused."""
+    async with school(tmp_path) as w:
+        second = await deputy(w)
+        order = await w.access.exports.request(second, w.camera, NOW - HOUR, NOW, "xem lại")
+        await w.access.people.disable(w.actor, PublicId(str(second.person)))
+        with pytest.raises(Denied) as alone:
+            await w.access.exports.approve(w.actor, order)
+        assert alone.value.fields["reason"] == "export.two_people"
+        assert w.rows("SELECT approver FROM export_order")[0]["approver"] is None
+        with pytest.raises(Denied):
+            await w.access.export_ticket(w.actor, order)
+        await w.access.exports.refuse(w.actor, order, "người yêu cầu đã nghỉ")

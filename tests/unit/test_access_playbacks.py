@@ -177,3 +177,25 @@ async def test_what_is_kept_is_bounded(tmp_path: Path, monkeypatch: pytest.Monke
         assert len(book) == MOST_A_DEVICE
         with pytest.raises(NotFound):
             book.use(w.principal, device, w.camera, names[2])
+
+
+async def test_families_of_then_read_of_a_look_at_then(tmp_path: Path) -> None:
+    """The row of recorded time and of a copy names the class that the camera showed then, however long ago."""
+    async with school(tmp_path) as w:
+        other = await w.access.classes.add(w.actor, "Lớp Chồi 2")
+        w.clock.tick(3_600)
+        moved_ms = w.clock.now_ms()
+        await w.access.classes.assign(w.actor, w.camera, other)
+        w.clock.tick(10 * 86_400)
+        code = await w.access.codes.create(CONSOLE, w.principal)
+        device = (await w.access.codes.sign_in(code.text.reveal(), address="192.0.2.9", label="desk")).session.id
+        book, now_ms = made(w), w.clock.now_ms()
+        for span, classes in (
+            ((moved_ms - 1_800_000, moved_ms - 1), [w.class_id]),
+            ((moved_ms - 1, moved_ms + 1), sorted([w.class_id, other])),
+            ((now_ms - 3_600_000, now_ms), [other]),
+        ):
+            await book.open(w.principal, device, w.camera, *span)
+            assert granted(w)[-1]["classes"] == classes
+        await w.access.grants.issue_console(w.camera, from_ms=moved_ms - 1_000, to_ms=moved_ms)
+        assert granted(w)[-1]["classes"] == [w.class_id]

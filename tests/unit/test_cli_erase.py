@@ -34,6 +34,7 @@ def answers(
             "erase.start": {"erasure": ORDER},
             "erase.status": {"state": "done", "facts": facts},
             "erase.proof": {"proof": sign_proof(facts, KEY)},
+            "key.status": {"left_sealed": ["vuon-footage-tpm.key"]},
         },
     }
 
@@ -96,6 +97,7 @@ def test_the_box_asks_for_its_id(tmp_path: Path) -> None:
         done = erase(box, "--hop", typed="q" * 16 + "\n")
         assert done.code == 0, done.err
         assert box.asked("erase.start") == [{"box": True, "typed": "q" * 16, "lift_holds": False}]
+        assert "/etc/credstore.encrypted/vuon-footage-tpm.key" in done.out  # only root can end that key
         assert "the whole box" in box.vuon("xoa", "--kiem-tra", str(tmp_path / "xoa.json")).out
 
 

@@ -232,3 +232,33 @@ async def test_an_unknown_order_is_not_found(tmp_path: Path) -> None:
             await box.call("erase.status", erasure="x")
         with pytest.raises(NotFound):
             await box.call("erase.plan", camera=new_public_id())
+
+
+async def test_the_schools_key_goes_at_once_while_a_disk_is_away(tmp_path: Path) -> None:
+    """A stolen disk cannot be emptied: what opens it is taken away first, once; what is adopted since stays."""
+    async with school(tmp_path) as box:
+        await film(box, 1)
+        before = (tmp_path / "keys" / "footage.key").read_bytes()
+        (tmp_path / "footage").rename(tmp_path / "stolen")
+        store = box.recorder._parts.store
+        await store.look(_nothing)
+        plan = await box.call("erase.plan", box=True)
+        order = await box.call("erase.start", box=True, typed=plan["confirm"], who="console")
+
+        async def gone() -> bool:
+            query = "SELECT keys_gone FROM erasure"
+            return bool((await box.books.db.read(lambda db: db.execute(query).fetchone()))[0])
+
+        await box.until(gone)
+        assert (await box.call("erase.status", erasure=order["erasure"]))["state"] == "ordered"
+        fresh = (tmp_path / "keys" / "footage.key").read_bytes()
+        assert before not in canary.every_byte(tmp_path / "keys")
+        new = await adopt(box, 2, streams=1)
+        (erasure,) = await box.recorder.erasures.pending()
+        assert await box.recorder.eraser._disks(erasure) is False
+        assert [task.camera.public_id for task in box.recorder.cameras.all()] == [new]
+        (tmp_path / "stolen").rename(tmp_path / "footage")
+        await store.look(_nothing)
+        await finished(box, order["erasure"])
+        assert (tmp_path / "keys" / "footage.key").read_bytes() == fresh
+        assert [item["id"] for item in (await box.call("camera.list"))["cameras"]] == [new]

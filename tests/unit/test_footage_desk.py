@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from gateway.access.acts import ERASED_NAME, Acts
+from gateway.access.acts import ERASED_NAME, Acts, sealed_columns
 from gateway.access.audit import Actor
 from gateway.core import erasureproof
 from gateway.core.erasureproof import check_proof, sign_proof
@@ -18,8 +18,10 @@ from gateway.core.errors import BadInput, Denied, PassphraseRefused
 from gateway.core.model import PublicId, Secret
 from gateway.core.wire import ControlClient, ControlServer, Peer, Reply, Request
 from gateway.roofs.footage_desk import FootageDesk
+from tests.fakes.access_world import school
 from tests.fakes.clock import NOON_MS
 from tests.fakes.gateway_console import CAMERA, Box, desk
+from tests.fakes.school import NOW
 
 pytestmark = pytest.mark.anyio
 WORDS = "hoa phượng nở đỏ sân"
@@ -233,3 +235,23 @@ async def test_a_proof_of_another_format_is_refused(tmp_path: Path, monkeypatch:
             proof = sign_proof(recorder.facts, box.ground.key)
         with pytest.raises(BadInput):
             check_proof(proof)
+
+
+async def test_erasing_the_box_leaves_no_sealed_word(tmp_path: Path) -> None:
+    """Names, and reasons of pauses, holds and copies, both ways: every sealed column of the schema."""
+    async with school(tmp_path) as w:
+        access, span = w.access, (NOW - 60_000, NOW - 30_000)
+        await access.exports.request(w.actor, w.camera, *span, "canary wished")
+        hold = await access.holds.place(w.actor, w.camera, *span, "canary held")
+        await access.holds.lift(w.actor, hold, "canary lifted")
+        order = await access.exports.request(w.actor, w.camera, *span, "canary wished too")
+        await access.exports.cancel(w.actor, order, "canary ended")
+        await Acts(access.store).wipe_names("e" * 16)
+        columns = w.db.read_sync(sealed_columns)
+        assert {("footage_hold", "lift_why_sealed"), ("person", "name_sealed")} <= set(columns)
+        for table, column in columns:
+            name = f"{table}.{column.removesuffix('_sealed')}"
+            rows = w.rows(f"SELECT id, {column} FROM {table}")
+            left = {access.store.unseal(name, row["id"], row[column]) for row in rows if row[column] is not None}
+            assert left <= {ERASED_NAME}, name
+        assert {row.why for row in await access.exports.rows()} == {ERASED_NAME}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from gateway.core.errors import BadInput, ConfigError, PassphraseRefused
 from gateway.core.keysheet import RecoveryKey
 from gateway.core.model import Secret
 from recorder.keystore import Proof
+from recorder.passphrase import Kdf, open_private, seal_private
 from recorder.school import public_of
 from tests.fakes.key_school import NEW, OLD, WRONG, School, sheet
 
@@ -31,7 +33,7 @@ def test_a_box_opens_itself(school: School) -> None:
     assert stat.S_IMODE((school.folder / "footage.key").stat().st_mode) == 0o600
     assert again.status() | {"since_ms": 0} == {
         "mode": "box", "unlocked": True, "place": "file", "disk": "unknown", "passphrase_set": False, "since_ms": 0,
-        "former": 0, "holders": [],
+        "former": 0, "holders": [], "left_sealed": [],
     }  # fmt: skip
     with pytest.raises(BadInput):
         again.lock()
@@ -309,3 +311,31 @@ def test_secrets_do_not_print(school: School) -> None:
     shown = f"{Proof(OLD, OLD)!r} {key!r} {store!r} {store.school!r}"
     assert OLD.reveal() not in shown
     assert "pppp" not in shown
+
+
+@pytest.mark.parametrize("act", ["passphrase", "turn", "destroy"])
+def test_a_credential_that_is_out_of_use_is_named(school: School, tmp_path: Path, act: str) -> None:
+    """The box cannot take a systemd credential away: while a former key lies in one, the status says which."""
+    school.start("box")
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    (school.folder / "footage.key").rename(credentials / "vuon-footage-tpm.key")
+    store = school.start("passphrase" if act == "passphrase" else "box", credentials)
+    assert (store.status()["place"], store.status()["left_sealed"]) == ("tpm", [])
+    if act == "passphrase":
+        store.set_passphrase(None, OLD)
+    elif act == "turn":
+        store.turn(None, None)
+    else:
+        store.destroy()
+    assert store.status()["left_sealed"] == ["vuon-footage-tpm.key"]
+    (credentials / "vuon-footage-tpm.key").unlink()
+    assert school.start("passphrase" if act == "passphrase" else "box", credentials).status()["left_sealed"] == []
+
+
+@pytest.mark.parametrize("kdf", [Kdf(8, 0, 1), Kdf(8, 1, 0), Kdf(1, 1, 4), Kdf(-8, 1, 1)], ids=str)
+def test_a_card_whose_cost_nobody_can_compute_is_a_wrong_passphrase(kdf: Kdf) -> None:
+    """An edited card is no crash and no other answer than for any wrong word."""
+    sealed = seal_private(OLD, b"k" * 32, b"p" * 32, Kdf(64, 1, 1))
+    with pytest.raises(PassphraseRefused):
+        open_private(replace(sealed, kdf=kdf), OLD, b"p" * 32)

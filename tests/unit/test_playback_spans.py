@@ -151,18 +151,18 @@ def test_a_span_over_several_disks_is_one_list(disk: Disk, tmp_path: Path) -> No
         found += fill(disk, START_MS + 3 * MINUTE_MS, START_MS + 4 * MINUTE_MS, run=3)
         heads = Heads()
         service = SimpleNamespace(_heads=heads)
-        told = PlaybackService._listed(service, found, EVER)  # type: ignore[arg-type] # what it needs of a service
+        told = PlaybackService._listed(service, found, EVER, {})  # type: ignore[arg-type] # what it needs of a service
         assert [item["start_ms"] for item in told["segments"]] == [START_MS + n * MINUTE_MS for n in range(4)]
         assert [item["mime"][:28] for item in told["configs"]] == [
             'video/mp4; codecs="avc1.42C0',
             'video/mp4; codecs="hvc1.1.6.',
         ]
         assert heads.read == 3
-        assert PlaybackService._listed(service, found, EVER) == told  # type: ignore[arg-type] # as above
+        assert PlaybackService._listed(service, found, EVER, {}) == told  # type: ignore[arg-type] # as above
         assert heads.read == 3
         second.files.unlink(found[2].row.path)
         service._heads = Heads()
-        told = PlaybackService._listed(service, found, EVER)  # type: ignore[arg-type] # as above
+        told = PlaybackService._listed(service, found, EVER, {})  # type: ignore[arg-type] # as above
         assert (len(told["segments"]), told["unreadable"]) == (3, 1)
 
 

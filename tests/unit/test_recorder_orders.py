@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from gateway.core.errors import BadInput, GrantRefused, NotFound
-from gateway.core.model import Action, PublicId, new_public_id
+from gateway.core.model import Action, PublicId, RunId, new_public_id
 from recorder.exportjob import KEEP_DAYS, MAX_SPAN_MS
 from recorder.exportverify import verify
 from recorder.manifest import sign_manifest
@@ -134,10 +134,13 @@ async def test_nothing_begins_without_grant_and_hold(tmp_path: Path) -> None:
     async with box_with_footage(tmp_path) as (box, span):
         with pytest.raises(BadInput):
             await start(box, span)  # no hold
-        await hold(box, span | {"from_ms": span["from_ms"] + 1})
+        less = new_public_id()
+        await hold(box, span | {"from_ms": span["from_ms"] + 1}, hold=less)
         with pytest.raises(BadInput):
-            await start(box, span)
-        await box.call("hold.lift", hold=HOLD)
+            await start(box, span, hold=less)
+        await box.call("hold.lift", hold=less)
+        with pytest.raises(BadInput):  # what was lifted does not come back
+            await hold(box, span, hold=less)
         await hold(box, span | {"to_ms": span["to_ms"] + MAX_SPAN_MS + 1})
         for wrong in ({"ticket": None}, {"ticket": box.ticket(span["camera"], Action.PLAYBACK, from_ms=1, to_ms=2)}):
             with pytest.raises(GrantRefused):
@@ -355,3 +358,32 @@ async def test_killed_midway_the_hold_stands_and_the_copy_is_the_same(tmp_path: 
         assert await fetch(box, span) == wanted
     after = {path.relative_to(tmp_path) for path in (tmp_path / "one" / "footage").rglob("*")}
     assert {path.name for path in after - before} <= {"holds.json", "index.db-wal", "index.db-shm"}
+
+
+async def test_the_manifest_says_what_the_time_of_each_run_is_worth(tmp_path: Path) -> None:
+    """A camera whose clock lied is not passed off as a trusted time, in words of the same table as everywhere."""
+    async with box_with_footage(tmp_path) as (box, span):
+        for row in (await box.call("segments", camera=span["camera"]))["segments"]:
+            await box.books.runs.lies(RunId(row["run"]))
+        await hold(box, span)
+        await start(box, span)
+        await order_in(box, "measured")
+        manifest = json.loads((await box.client.call("export.manifest", {"order": ORDER})).blob)
+        assert {item["time_quality"] for item in manifest["segments"]} == {"arrival"}
+
+
+async def test_a_copy_keeps_the_page_it_was_signed_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A newer program brings another page: a copy that is offered already is the same bytes and still verifies."""
+    async with box_with_footage(tmp_path) as (box, span):
+        await hold(box, span)
+        await start(box, span)
+        await order_in(box, "measured")
+        await sign(box)
+        before = await fetch(box, span)
+        monkeypatch.setattr("recorder.exportjob.page", lambda: b"<!doctype html><title>newer</title>")
+        after = await fetch(box, span)
+        assert after == before
+        with zipfile.ZipFile(io.BytesIO(after)) as opened:
+            opened.extractall(tmp_path / "out")
+        verdict = verify(tmp_path / "out" / f"trich-xuat-{ORDER}")
+        assert verdict.good, verdict.problems

@@ -14,7 +14,7 @@ import av
 import pytest
 
 from gateway.core.errors import BadInput, CameraClosed, GrantRefused, NotFound
-from gateway.core.model import Action, StreamRole
+from gateway.core.model import Action, RunId, StreamRole
 from recorder.layout import HOUR_MS
 from recorder.rows import SegmentRow
 from recorder.service_playback import LONGEST_MS
@@ -137,6 +137,9 @@ async def test_only_what_the_grant_covers_is_told_and_given(tmp_path: Path) -> N
         for segment, offset, size in ((before, 0, 10), (before, 0, None), (f"{START_MS + 2 * MINUTE_MS}-901", 0, 1)):
             with pytest.raises(GrantRefused):
                 await player.media(segment, offset, size)
+            if offset == 0:  # how long a segment is tells how much moved in it
+                with pytest.raises(GrantRefused):
+                    await box.call("playback.segment", ticket=player.ticket, stream="main", segment=segment)
         with pytest.raises(GrantRefused):
             await player.index(from_ms=START_MS)
         with pytest.raises(GrantRefused):
@@ -354,3 +357,19 @@ async def test_motion_goes_with_the_footage_and_stays_while_a_disk_is_away(tmp_p
         assert await seen() == 2
         await box.recorder.motion_sweep.sweep()
         assert await seen() == 1
+
+
+async def test_what_a_time_is_worth_is_told_with_it(tmp_path: Path) -> None:
+    """A run whose camera's clock lied says so in the index and in the timeline; a right one is no news."""
+    async with recorder_box(tmp_path) as box:
+        camera, start_ms, end_ms = await recorded(box)
+        player = Player(box, camera, start_ms, end_ms)
+        asked = {"camera": camera, "from_ms": start_ms - 60_000, "to_ms": end_ms}
+        before = await player.index()
+        assert {item["time_quality"] for item in before["segments"]} == {"trusted"}
+        assert (await box.call("playback.timeline", **asked))["unsure"] == []
+        (run,) = {int(item["segment"].partition("-")[2]) for item in before["segments"]}
+        await box.books.runs.lies(RunId(run))
+        assert {item["time_quality"] for item in (await player.index())["segments"]} == {"arrival"}
+        told = (await box.call("playback.timeline", **asked))["unsure"]
+        assert told == [{"start_ms": start_ms, "end_ms": end_ms, "time_quality": "arrival"}]

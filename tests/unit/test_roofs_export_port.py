@@ -227,3 +227,79 @@ async def test_a_renewed_hold_lasts_longer(tmp_path: Path) -> None:
         for days in (0, 400):
             with pytest.raises(BadInput):
                 await o.holds.place(o.first, o.camera, *o.span, "Bé ngã", days)
+
+
+async def ready_copy(o: Office) -> PublicId:
+    order = await o.copies.request(o.first, o.camera, *o.span, "Bé ngã")
+    await o.copies.approve(o.second, order)
+    await o.rounds("ready")
+    return order
+
+
+async def test_a_download_ends_with_the_right_to_it(tmp_path: Path) -> None:
+    """Whoever is disabled, or whose order is cancelled, gets no further chunk of what is on its way."""
+    async with whole(tmp_path) as (o, _):
+        order = await ready_copy(o)
+        going = []
+        for caller in (o.first, o.second):
+            copy = await o.copies.open(caller, order)
+            going.append(copy.read(0, copy.size_bytes))
+            assert await anext(going[-1])
+        await o.world.access.people.disable(o.world.actor, o.second.person)
+        with pytest.raises(Denied):
+            await anext(going[1])
+        await o.copies.end(o.first, order, "")
+        with pytest.raises(NotFound):
+            await anext(going[0])
+
+
+async def test_an_old_order_can_still_be_fetched_and_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when the page does not list it any more."""
+    async with whole(tmp_path) as (o, _):
+        order = await ready_copy(o)
+        monkeypatch.setattr("gateway.access.exports.SHOWN", 0)
+        assert await fetched(o, o.second, order)
+        await o.copies.end(o.second, order, "xong việc")
+        with pytest.raises(NotFound):
+            await o.copies.open(o.first, order)
+
+
+async def test_cancelled_and_lifted_at_once_both_reach_the_recorder(tmp_path: Path) -> None:
+    """The lift waits for the cancelled copy, is no error for whoever lifts, and holds up no other hold."""
+    async with whole(tmp_path) as (o, box):
+        order = await ready_copy(o)
+        (held,) = await o.holds.all()
+        await o.copies.end(o.first, order, "")
+        await o.holds.lift(o.first, held.id, "xong việc")
+        other = await o.holds.place(o.second, o.camera, *o.span, "Bé ngã", 5)
+        await o.copying.round()
+        assert [item["hold"] for item in (await box.call("hold.list"))["holds"]] == [other.id]
+        assert await o.copying.holds.due() == []
+
+
+async def test_a_hold_that_the_recorder_lost_is_placed_again(tmp_path: Path) -> None:
+    """Its database came from an older copy: what the page calls held is held, or the page does not say so."""
+    async with whole(tmp_path) as (o, box):
+        held = await o.holds.place(o.first, o.camera, *o.span, "Bé ngã", 5)
+        await box.books.db.write(lambda db: db.execute("DELETE FROM hold"))
+        await o.copying.round()
+        assert [item["hold"] for item in (await box.call("hold.list"))["holds"]] == [held.id]
+
+
+async def test_erased_footage_is_not_called_held(tmp_path: Path) -> None:
+    """An erasure that lifts the holds takes them off the page, ends the copies, and holds up nothing else."""
+    async with whole(tmp_path) as (o, box):
+        order = await ready_copy(o)
+        erasure = await box.call("erase.start", camera=o.camera, typed="Lớp 1", who="console", lift_holds=True)
+        await o.copying.round()
+        assert await o.holds.all() == []
+
+        async def done() -> bool:
+            return bool((await box.call("erase.status", erasure=erasure["erasure"]))["state"] == "done")
+
+        await box.until(done)
+        await o.copying.round()
+        (row,) = await o.copies.all(o.first)
+        assert (row.id, row.state) == (order, "expired")
+        with pytest.raises(NotFound):
+            await o.copies.open(o.first, order)

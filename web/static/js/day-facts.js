@@ -15,6 +15,8 @@ export class DayFacts {
     /** @type {Gap[]} */ this.gaps = (answer?.gaps ?? []).map((/** @type {any} */ gap) => ({
       start_ms: Math.max(start, gap.start_ms), end_ms: Math.min(end, gap.end_ms ?? this.newest ?? end), cause: gap.cause,
     })).filter((/** @type {Gap} */ gap) => gap.end_ms > gap.start_ms);
+    /** Where the time itself is worth less. @type {{start_ms: number, end_ms: number, time_quality: string}[]} */
+    this.unsure = answer?.unsure ?? [];
     /** @type {{start_ms: number, step_ms: number, levels: (number|null)[]}} */
     this.motion = answer?.motion ?? { start_ms: start, step_ms: 10000, levels: [] };
     /** @type {[number, number][]} */ this.holds = answer?.holds ?? [];

@@ -102,6 +102,8 @@ function list(facts) {
   const percent = recorded / due < 0.99 ? Math.floor((100 * recorded) / due) : 100;
   put('share', t('review.share', { n: percent, dur: exactly(Math.round(recorded / 60000) * 60000) }));
   put('missing', facts.gaps.length ? t('review.missing', { n: facts.gaps.length, dur: exactly(missing) }) : facts.known ? t('review.no_gaps') : '');
+  part('unsure').replaceChildren(...facts.unsure.map((item) =>
+    make('li', '', [t(`review.unsure.${item.time_quality}`, { from: clock(item.start_ms), to: clock(item.end_ms) })])));
   const said = JSON.stringify(facts.gaps);
   if (part('gaps').dataset.said === said) return;
   part('gaps').dataset.said = said;
