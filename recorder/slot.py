@@ -95,6 +95,8 @@ class Slot:
         self._index_broken = False
         self._create, self._known = options.create, options.known
         self._failure: StorageError | None = None
+        self.came_with: Mapping[StreamId, int] | None = None
+        """The true end of each stream's footage when the disk was first opened: before anything was written."""
 
     # --- WriterEvents: the writer's threads ---
 
@@ -127,6 +129,10 @@ class Slot:
             try:
                 ring = KeyRing(volume.files, self._school) if self._school is not None else None
                 report = recover(volume.files, index, ring, offsets)
+                index.set_offsets(offsets)  # a clock may have been set right while the disk was away
+                if self.came_with is None:
+                    newest = {stream: index.newest(stream) for stream in index.totals()}
+                    self.came_with = {stream: row.end_ms for stream, row in newest.items() if row is not None}
             except BaseException:
                 index.close()
                 raise

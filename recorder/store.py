@@ -276,6 +276,11 @@ class Store:
         ends = [slot.last_end_ms(stream) for slot in self.slots]
         return max((end for end in ends if end is not None), default=None)
 
+    def came_with_ms(self, stream: StreamId) -> int | None:
+        """Return the true end of a stream's footage from before this start, on the disks that have come so far."""
+        ends = [slot.came_with.get(stream) for slot in self.slots if slot.came_with is not None]
+        return max((end for end in ends if end is not None), default=None)
+
     def written_ms(self, stream: StreamId) -> int | None:
         """Return how far a stream has been written since the start; never blocks."""
         ends = [slot.opened.writer.last_end_ms(stream) for slot in self.slots if slot.opened is not None]

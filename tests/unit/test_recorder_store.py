@@ -17,6 +17,7 @@ from recorder.store import Store
 from tests.fakes.clock import NOON_MS, FakeClock
 from tests.fakes.disk_world import OTHER_BOX, STREAM, World, closed_files, slot_at, world
 from tests.fakes.footage import plain_units
+from tests.fakes.recording import new_camera
 
 pytestmark = pytest.mark.anyio
 
@@ -322,3 +323,22 @@ async def test_a_disk_without_its_writer_is_not_alive(tmp_path: Path) -> None:
             await anyio.to_thread.run_sync(slot.opened.writer.finish)
             seen.append(slot.alive)
         assert [*seen, slot.alive] == [True, True, False, True]
+
+
+async def test_a_clock_set_right_while_a_disk_was_away_moves_its_rows_when_it_comes_back(tmp_path: Path) -> None:
+    """A hold is placed on true time: rows that stayed in 1970 would not be found by it."""
+    async with world(tmp_path) as made:
+        await made.own.registry.add(new_camera(streams=1))
+        run = Run(await made.own.runs.reserve(), STREAM, Anchor(60_000, 0, trusted=False))
+        await made.own.runs.opened(run)
+        async with made.store.opened():
+            made.record(4, start_ms=60_000)
+        (tmp_path / "one").rename(tmp_path / "unplugged")
+        async with made.store.opened():
+            ((corrected, offset_ms),) = await made.own.runs.correct(NOON_MS)
+            assert corrected == run.id
+            await made.store.set_offset(corrected, offset_ms)
+            (tmp_path / "unplugged").rename(tmp_path / "one")
+            await made.store.look(made.changed)
+            (item,) = await made.store.find([STREAM], 0, 10**14)
+    assert item.row.begin_ms == NOON_MS
