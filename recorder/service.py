@@ -130,6 +130,7 @@ class Recorder:
         if parts.vision is not None:
             tasks.start_soon(self._supervised, "vision", parts.vision.run)
         tasks.start_soon(self._supervised, "volumes", self._look_at_disks)
+        tasks.start_soon(self._supervised, "indexes", parts.store.run_rebuilding)
         tasks.start_soon(self._supervised, "cleaner", self.cleaner.run)
         if self.exports is not None:
             tasks.start_soon(self._supervised, "exports", self.exports.run)

@@ -150,6 +150,11 @@ class VolumeWriter:
         self._thread.join(self.options.stop_s)
         return self._indexer.stop(self.options.stop_s) and not self._thread.is_alive()
 
+    @property
+    def ended(self) -> bool:
+        """Say whether nothing of it runs any more, after `finish` or `leave` did not get an answer in time."""
+        return not self._thread.is_alive() and not self._indexer.alive
+
     def busy(self) -> frozenset[str]:
         """Return the paths of the running files that are this writer's, from before they exist. Any thread."""
         return frozenset(self._busy.copy())
