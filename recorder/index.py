@@ -259,12 +259,17 @@ class VolumeIndex:
         return self._write(lambda db: db.executemany(query, values).rowcount) if values else 0
 
     def apply(self, gone: Sequence[SegmentRow], found: Sequence[SegmentRow]) -> None:
-        """Drop and insert rows in one transaction (reindexing: the files themselves are not touched)."""
+        """Drop and insert rows in one transaction (reindexing: the files themselves are not touched).
+
+        A file that is being deleted gets no row again.
+        """
 
         def change(db: sqlite3.Connection) -> None:
             query = f"DELETE FROM segment WHERE {_KEY}"  # noqa: S608 - constants
             db.executemany(query, _keys([*gone, *found]))
-            db.executemany(_INSERT, [_values(row) for row in found])
+            query = f"SELECT 1 FROM garbage WHERE {_KEY}"  # noqa: S608 - constants
+            kept = [row for row, key in zip(found, _keys(found), strict=True) if not db.execute(query, key).fetchone()]
+            db.executemany(_INSERT, [_values(row) for row in kept])
 
         self._write(change)
 

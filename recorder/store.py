@@ -9,6 +9,7 @@ counted and told. `begin_run`, `offer` and `end_run` run in the network thread a
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import NamedTuple, Self
@@ -314,9 +315,15 @@ class Store:
         """Move the rows of a run to true time."""
 
         def change() -> None:
+            failed: sqlite3.Error | None = None
             for slot in self.slots:
-                if (opened := slot.opened) is not None:
-                    opened.index.set_offset(run, offset_ms)
+                try:
+                    if (opened := slot.opened) is not None:
+                        opened.index.set_offset(run, offset_ms)
+                except sqlite3.Error as error:  # the other disks are set right all the same
+                    failed = error
+            if failed is not None:
+                raise failed
 
         await anyio.to_thread.run_sync(change)
 
