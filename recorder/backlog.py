@@ -62,6 +62,8 @@ class Backlog:
         self._lanes: dict[StreamId, _Lane] = {}
         self._order: deque[StreamId] = deque()
         self._drops: dict[StreamId, Drop] = {}
+        self._erased: set[StreamId] = set()
+        """Streams whose footage was erased and that have not begun anew since."""
         self._closed = False
         self.waiting_bytes = 0
         """Bytes of fragments not yet written, with the one in the writer's hand."""
@@ -74,6 +76,7 @@ class Backlog:
         """Start a run of a stream; one that still goes on is ended first."""
         with self._changed:
             lane = self._lanes.setdefault(run.stream, _Lane())
+            self._erased.discard(run.stream)
             self._end(run.stream, lane, "replaced")
             lane.assembler = Assembler(run)
             lane.start_90k = run.start_wall_ms * TICKS_PER_MS
@@ -135,8 +138,14 @@ class Backlog:
                 self.dropped_bytes += fragment.size_bytes
 
     def put_back(self, fragment: Fragment) -> None:
-        """Give back a fragment that cannot be stored now: it is the next of its stream, and its oldest."""
+        """Give back a fragment that cannot be stored now: it is the next of its stream, and its oldest.
+
+        One whose stream was erased while the writer had it in its hand is forgotten.
+        """
         with self._changed:
+            if fragment.run.stream in self._erased:
+                self.waiting_bytes -= fragment.size_bytes
+                return
             lane = self._lanes[fragment.run.stream]
             lane.queue.appendleft(fragment)
             lane.queued_bytes += fragment.size_bytes
@@ -169,6 +178,7 @@ class Backlog:
     def discard(self, streams: Collection[StreamId]) -> None:
         """Forget what waits of streams whose footage is erased; the ends of their runs stay."""
         with self._changed:
+            self._erased |= self._lanes.keys() & set(streams)
             for stream in streams:
                 lane = self._lanes.get(stream)
                 if lane is not None:

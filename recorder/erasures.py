@@ -8,6 +8,7 @@ goes; a camera under such an order is removed and its holds are lifted in the or
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -38,6 +39,21 @@ class Counted(NamedTuple):
     keys: int
     files: int
     size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose footage goes."""
+
+    streams: tuple[StreamId, ...]
+    spared: frozenset[StreamId] | None = None
+    """None: only those streams. Otherwise all that lies on a disk, known here or not, but for these."""
+
+    def on(self, found: Sequence[StreamId]) -> tuple[StreamId, ...]:
+        """Return the streams to erase on a disk that has these."""
+        if self.spared is None:
+            return self.streams
+        return tuple(sorted({*self.streams, *found} - self.spared))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +88,18 @@ def _cameras(connection: sqlite3.Connection, camera: PublicId) -> list[int]:
     return [row[0] for row in rows]
 
 
-def _held(connection: sqlite3.Connection, cameras: list[int]) -> list[str]:
+def _ordered(connection: sqlite3.Connection, camera: PublicId) -> list[int]:
+    """Return the cameras that an order concerns: one adopted since an order for the whole box is none of them."""
+    query = "SELECT id FROM camera WHERE (?1 = '' OR public_id = ?1) AND removed_ms IS NOT NULL"
+    return [row[0] for row in connection.execute(query, (camera,))]
+
+
+def _held(connection: sqlite3.Connection, camera: PublicId) -> list[str]:
     """Return the holds on cameras' footage, those that a disk brought included."""
+    if camera == ALL:  # also those of streams that nobody here ever knew
+        query = "SELECT public_id FROM hold UNION SELECT public_id FROM found_hold ORDER BY 1"
+        return [row[0] for row in connection.execute(query)]
+    cameras = _cameras(connection, camera)
     marks = _marks(cameras)
     query = (
         f"SELECT public_id FROM hold WHERE camera_id IN ({marks}) UNION SELECT found_hold.public_id FROM found_hold"  # noqa: S608 - question marks
@@ -100,7 +126,7 @@ class ErasureBook:
             ids = _cameras(connection, camera)
             marks = _marks(ids)
             where = f"camera_id IN ({marks})"
-            held = _held(connection, ids)
+            held = _held(connection, camera)
             if held and not lift_holds:
                 raise BadInput("footage of it is held", case="erase_held", key="lift_holds", count=len(held))
             connection.execute(f"DELETE FROM hold WHERE {where}", ids)  # noqa: S608 - question marks
@@ -152,13 +178,31 @@ class ErasureBook:
             raise NotFound("no such erasure", key="erasure")
         return found
 
-    async def streams(self, camera: PublicId) -> list[StreamId]:
-        """Return the streams an order is about."""
+    async def held(self, camera: PublicId) -> int:
+        """Return how many holds an order would have to lift."""
+        return len(await self._db.read(lambda connection: _held(connection, camera)))
 
-        def read(connection: sqlite3.Connection) -> list[StreamId]:
-            ids = _cameras(connection, camera)
+    async def cameras(self, camera: PublicId) -> list[PublicId]:
+        """Return the cameras an order is about: it has removed them."""
+
+        def read(connection: sqlite3.Connection) -> list[PublicId]:
+            ids = _ordered(connection, camera)
+            query = f"SELECT public_id FROM camera WHERE id IN ({_marks(ids)}) ORDER BY id"  # noqa: S608 - question marks
+            return [PublicId(row[0]) for row in connection.execute(query, ids)]
+
+        return await self._db.read(read)
+
+    async def scope(self, camera: PublicId, *, ordered: bool) -> Scope:
+        """Return whose footage an order is about; `ordered`: it was given already."""
+
+        def read(connection: sqlite3.Connection) -> Scope:
+            ids = (_ordered if ordered else _cameras)(connection, camera)
             query = f"SELECT id FROM stream WHERE camera_id IN ({_marks(ids)}) ORDER BY id"  # noqa: S608 - question marks
-            return [StreamId(row[0]) for row in connection.execute(query, ids)]
+            streams = tuple(StreamId(row[0]) for row in connection.execute(query, ids))
+            if camera != ALL:
+                return Scope(streams)
+            others = connection.execute("SELECT id FROM stream")
+            return Scope(streams, frozenset(StreamId(row[0]) for row in others).difference(streams))
 
         return await self._db.read(read)
 
@@ -191,7 +235,7 @@ class ErasureBook:
         )
 
         def drop(connection: sqlite3.Connection) -> None:
-            cameras = _cameras(connection, erasure.camera)
+            cameras = _ordered(connection, erasure.camera)
             query = f"SELECT id FROM stream WHERE camera_id IN ({_marks(cameras)})"  # noqa: S608 - question marks
             streams = [row[0] for row in connection.execute(query, cameras)]
             for parent, ids in (("stream", streams), ("camera", cameras)):

@@ -181,7 +181,7 @@ class Recorder:
         )
         holds = HoldService(parts.registry, self.holds, self.exports)
         keys = KeyService(parts.keys, self._forget_opened, parts.journal)
-        erase = EraseService(parts.registry, self.holds, self.erasures, self.eraser)
+        erase = EraseService(parts.registry, self.erasures, self.eraser)
         told = {
             **cameras.handlers(),
             **activate.handlers(),
@@ -227,9 +227,8 @@ class Recorder:
         parts = self._parts
 
         async def stop(camera: PublicId) -> None:
-            for item in [camera] if camera else [task.camera.public_id for task in self.cameras.all()]:
-                await self.cameras.retire(item)
-                self.motion.forget(item)
+            await self.cameras.retire(camera)
+            self.motion.forget(camera)
             self._forget_pictures()
 
         return Around(

@@ -88,10 +88,10 @@ class VolumeWriter:
         self._backlog = backlog or Backlog(self.options.queue_bytes)
         self._told_to_leave = threading.Event()
         self._stuck = False
-        self._indexer = Indexer(index, self._indexed, events.storage_error, retry_s=self.options.retry_s)
-        self._closer = Closer(files, self._syncer, self._indexer.put, self._fail)
-        self._open: dict[StreamId, SegmentFile] = {}
         self._leaving = Leaving()
+        self._indexer = Indexer(index, self._indexed, events.storage_error, retry_s=self.options.retry_s)
+        self._closer = Closer(files, self._syncer, self._indexer.put, self._fail, self._leaving.indexed)
+        self._open: dict[StreamId, SegmentFile] = {}
         self._next_number: dict[StreamId, tuple[int, int]] = {}
         self._cause: dict[StreamId, str] = {}
         self._ended: list[RunInfo] = []

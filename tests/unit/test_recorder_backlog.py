@@ -218,3 +218,23 @@ def test_what_is_erased_waits_no_longer() -> None:
     items = drain(backlog)
     assert (numbers(items, ONE), numbers(items, TWO)) == (["paused"], [0, 1])
     assert (backlog.waiting_bytes, backlog.drops()) == (0, [])
+
+
+def test_what_the_writer_had_in_its_hand_when_it_was_erased_is_forgotten() -> None:
+    """A full disk gives it back a moment after the erasing: it must not be written once there is room."""
+    backlog = Backlog(1 << 20)
+    backlog.begin_run(run_of())
+    fill(backlog, ONE, 3)
+    held = backlog.take(0)
+    assert isinstance(held, Fragment)
+    backlog.end_run(ONE, "paused")
+    backlog.discard([ONE])
+    backlog.put_back(held)
+    assert numbers(drain(backlog), ONE) == ["paused"]
+    assert (backlog.waiting_bytes, backlog.drops()) == (0, [])
+    backlog.begin_run(run_of())
+    fill(backlog, ONE, 2)
+    held = backlog.take(0)
+    assert isinstance(held, Fragment)
+    backlog.put_back(held)
+    assert backlog.take(0) == held
