@@ -156,6 +156,15 @@ class _Stream:
     def events(self) -> Iterator[SegmentRow]:
         return pinned_rows(self._stream, self._footage.rows, self._held, self._pinned)
 
+    def over_its_bytes(self) -> Iterator[SegmentRow]:
+        """Yield what goes for the stream's own bytes.
+
+        Where protected footage counts as well, the newest hour stays: otherwise a hold as large as the limit would
+        delete every new minute at once.
+        """
+        yield from self.walk.take_while(lambda row: self.is_older(row) or not self.walk.saw_protected)
+        yield from self.take_apart(self.is_bounded if self.walk.saw_protected else _any)
+
     def take_apart(self, wanted: Callable[[SegmentRow], bool]) -> Iterator[SegmentRow]:
         """Yield the rows of unknown time that are wanted, the oldest as far as one can tell first."""
         for row in sorted(self.walk.apart, key=self.apart_key):
@@ -224,9 +233,8 @@ def plan(
             picker.take(item.walk.take_while(_ended(cut_ms)), Reason.AGE)
             picker.take(item.take_apart(_surely_ended(footage.unsure, cut_ms)), Reason.AGE)
         if item.rule.max_bytes:
-            for rows in (item.walk.take_while(_any), item.take_apart(_any)):
-                excess = footage.used_bytes.get(stream, 0) - picker.freed.get(stream, 0) - item.rule.max_bytes
-                picker.take(rows, Reason.QUOTA, excess)
+            excess = footage.used_bytes.get(stream, 0) - picker.freed.get(stream, 0) - item.rule.max_bytes
+            picker.take(item.over_its_bytes(), Reason.QUOTA, excess)
     missing = disk.reserve_bytes - disk.free_bytes
     picker.take(_oldest_first(streams.values(), fresh=False), Reason.SPACE, missing - picker.freed_bytes)
     events = heapq.merge(*(item.events() for item in streams.values()), key=lambda row: row.begin_ms)
