@@ -116,12 +116,12 @@ class Store:
         return best if best.usable or home is None else home
 
     def offer(self, stream: StreamId, unit: AccessUnit, wall_90k: int) -> None:
-        """Give a picture to the stream's disk; that of a resting stream is lost."""
+        """Give a picture to the stream's disk; that of one that rests, or woke and awaits its next run, is lost."""
         with self._moving:
             slot = self._routes.get(stream)
             if slot is not None:
                 slot.backlog.offer(stream, unit, wall_90k)
-            elif stream in self._resting:
+            else:
                 self.losses.note(stream, wall_90k // 90, wall_90k // 90 + _FRAME_MS, GapCause.DISK)
 
     def home(self, stream: StreamId) -> Slot | None:

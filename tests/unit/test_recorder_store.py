@@ -251,10 +251,13 @@ async def test_a_stream_that_rests_is_not_stored_and_its_pictures_are_lost_to_th
         assert not made.store.is_stored(STREAM)
         made.record(4, start_ms=NOON_MS + 20_000)
         made.store.rest(frozenset())
+        for unit in plain_units(12):  # of the run that slept, until a key frame begins the next
+            made.store.offer(STREAM, unit, (NOON_MS + 34_000) * 90 + unit.pts_90k)
         made.record(4, start_ms=NOON_MS + 40_000)
         losses = made.losses.take(everything=True)
     assert {(loss.stream, loss.cause) for loss in losses} == {(STREAM, GapCause.DISK)}
     assert losses[0].start_ms == NOON_MS + 4_000
+    assert losses[-1].end_ms >= NOON_MS + 39_500
     starts = sorted(int(path.name.split("-")[0]) - NOON_MS for path in closed_files(tmp_path / "one"))
     assert starts == [0, 40_000]
 
