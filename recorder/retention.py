@@ -32,6 +32,7 @@ LAST_PART = 4
 """Below the reserve divided by this, recording itself is in danger: then the newest hour goes too, oldest first."""
 USUAL_DAYS = 30
 _NEVER_MS = 1 << 62
+_NOBODY = StreamId(0)
 
 
 class Reason(StrEnum):
@@ -219,13 +220,15 @@ def plan(
     *,
     now_ms: int | None,
     limit: int = MAX_VICTIMS,
+    usual: Rule = Rule(USUAL_DAYS),
 ) -> Plan:
     """Return what to delete on one volume.
 
-    A stream without a rule (its camera was removed) is kept for the longest of the others' days.
+    A stream without a rule (its camera was removed) is kept for the longest of the others' days, and as is `usual`
+    when there is no other.
     `now_ms` is UTC, None while the clock is not trusted: then nothing goes by age and no hold or pin ends.
     """
-    streams = _streams(footage, rules, protected, now_ms, limit)
+    streams = _streams(footage, rules or {_NOBODY: usual}, protected, now_ms, limit)
     picker = _Picker(limit)
     for stream, item in streams.items():
         if now_ms is not None:
@@ -253,8 +256,8 @@ def _streams(
 ) -> dict[StreamId, _Stream]:
     """Sort what still protects something to its stream."""
     other = Rule(
-        max((rule.days for rule in rules.values()), default=USUAL_DAYS),
-        event_days=max((rule.event_days for rule in rules.values()), default=0),
+        max(rule.days for rule in rules.values()),
+        event_days=max(rule.event_days for rule in rules.values()),
     )
     holds: dict[StreamId, list[Hold]] = {}
     pins: dict[StreamId, list[Pin]] = {}

@@ -43,6 +43,13 @@ def test_a_removed_cameras_footage_follows_the_longest_rule() -> None:
     assert len(found.victims) == 1
 
 
+def test_with_every_camera_removed_the_configurations_days_hold() -> None:
+    """There is no other camera's rule to go by: 90 days are not cut to 30 by taking the last camera away."""
+    rows = [row(A, NOW_MS - days * DAY_MS) for days in (100, 80, 40)]
+    found = plan(footage({A: rows}), {}, Protected(), ROOMY, now_ms=NOW_MS, usual=Rule(90))
+    assert [item.row for item in found.victims] == rows[:1]
+
+
 def test_nothing_goes_by_age_while_the_clock_is_not_trusted() -> None:
     """A box that booted in the year 2038 deletes nothing for that."""
     rows = {A: [row(A, 0), row(A, NOW_MS - 400 * DAY_MS)]}
