@@ -238,3 +238,20 @@ def test_what_the_writer_had_in_its_hand_when_it_was_erased_is_forgotten() -> No
     assert isinstance(held, Fragment)
     backlog.put_back(held)
     assert backlog.take(0) == held
+
+
+def test_what_the_writer_of_a_dying_disk_has_in_its_hand_follows_its_stream() -> None:
+    """A disk that dies keeps each write for seconds: that GOP is the first on the other disk, also on a third."""
+    old, new, third = Backlog(1 << 20), Backlog(1 << 20), Backlog(1 << 20)
+    old.begin_run(run_of())
+    fill(old, ONE, 3)
+    held = old.take(0)
+    assert isinstance(held, Fragment)
+    old.move(ONE, new)
+    new.move(ONE, third)
+    old.put_back(held)
+    assert [old.waiting_bytes, new.waiting_bytes] == [0, 0]
+    third.close()
+    assert numbers(drain(third), ONE) == [0, 1, 2, "stopped"]
+    assert third.waiting_bytes == 0
+    assert [numbers(drain(item), ONE) for item in (old, new)] == [["disk"], ["disk"]]
