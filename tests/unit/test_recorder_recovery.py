@@ -81,6 +81,7 @@ def test_a_running_file_is_cut_closed_and_adopted(tmp_path: Path, tail: bytes) -
         assert report.cut_bytes == len(tail)
         assert not part.exists()
         assert adopted == row._replace(flags=FLAG_RECOVERED, size_bytes=adopted.size_bytes)
+        assert (box.root / adopted.path).stat().st_size == adopted.size_bytes  # the footer is its end: found at once
         assert box.index.get(ONE, row.start_ms, row.run) == adopted
 
 
@@ -92,6 +93,7 @@ def test_a_torn_last_record_is_lost_alone(tmp_path: Path) -> None:
         report = again(box)
         assert len(report.adopted[0].table()) == len(row.table()) - 1
         assert report.cut_bytes == row.table()[-1].record_bytes - 1
+        assert (box.root / report.adopted[0].path).stat().st_size == report.adopted[0].size_bytes
 
 
 def test_an_unlocked_box_authenticates_what_it_recovers(tmp_path: Path) -> None:
