@@ -56,7 +56,8 @@ class Accounts:
 
     async def disk_came(self) -> None:
         """Account for what streams missed before the start, now that their disk has come and tells."""
-        ends = await self._ends(self._late)
+        told = {stream.id: self._store.came_with_ms(stream.id) for stream in self._late}
+        ends = {stream: end_ms for stream, end_ms in told.items() if end_ms is not None}
         for stream in [item for item in self._late if item.id in ends]:
             self._late.discard(stream)
             await self._ledger.fill(stream, ends[stream.id], self._started_ms, self._died_of)

@@ -62,6 +62,10 @@ class Backlog:
         self._lanes: dict[StreamId, _Lane] = {}
         self._order: deque[StreamId] = deque()
         self._drops: dict[StreamId, Drop] = {}
+        self._erased: set[StreamId] = set()
+        """Streams whose footage was erased and that have not begun anew since."""
+        self._heirs: dict[StreamId, Backlog] = {}
+        """Where streams went that are written to another disk now."""
         self._closed = False
         self.waiting_bytes = 0
         """Bytes of fragments not yet written, with the one in the writer's hand."""
@@ -74,6 +78,8 @@ class Backlog:
         """Start a run of a stream; one that still goes on is ended first."""
         with self._changed:
             lane = self._lanes.setdefault(run.stream, _Lane())
+            self._erased.discard(run.stream)
+            self._heirs.pop(run.stream, None)
             self._end(run.stream, lane, "replaced")
             lane.assembler = Assembler(run)
             lane.start_90k = run.start_wall_ms * TICKS_PER_MS
@@ -134,13 +140,28 @@ class Backlog:
                 self.dropped_fragments += 1
                 self.dropped_bytes += fragment.size_bytes
 
-    def put_back(self, fragment: Fragment) -> None:
-        """Give back a fragment that cannot be stored now: it is the next of its stream, and its oldest."""
+    def put_back(self, fragment: Fragment, *, counted: bool = True) -> None:
+        """Give back a fragment that cannot be stored now: it is the next of its stream, and its oldest.
+
+        One whose stream moved to another disk meanwhile follows it there (not `counted`: it came from elsewhere);
+        one whose stream was erased is forgotten.
+        """
+        stream = fragment.run.stream
         with self._changed:
-            lane = self._lanes[fragment.run.stream]
-            lane.queue.appendleft(fragment)
-            lane.queued_bytes += fragment.size_bytes
-            self._order.appendleft(fragment.run.stream)
+            if counted:
+                self.waiting_bytes -= fragment.size_bytes
+            if stream in self._erased:
+                return
+            heir = self._heirs.get(stream)
+            if heir is None:
+                lane = self._lanes.setdefault(stream, _Lane())
+                lane.queue.appendleft(fragment)
+                lane.queued_bytes += fragment.size_bytes
+                self.waiting_bytes += fragment.size_bytes
+                self._order.appendleft(stream)
+                self._changed.notify()
+                return
+        heir.put_back(fragment, counted=False)
 
     def pause(self, timeout_s: float, leaving: threading.Event | None = None) -> None:
         """Wait `timeout_s` for the disk; at once over when closed or when the writer leaves."""
@@ -159,6 +180,7 @@ class Backlog:
             if lane is None:
                 return
             self._lanes[stream] = left = _Lane()
+            self._heirs[stream] = target
             self.waiting_bytes -= lane.queued_bytes
             if lane.assembler is not None:  # what is written of the run here is closed here
                 left.queue.append(RunEnd(lane.assembler.run, "disk"))
@@ -169,6 +191,7 @@ class Backlog:
     def discard(self, streams: Collection[StreamId]) -> None:
         """Forget what waits of streams whose footage is erased; the ends of their runs stay."""
         with self._changed:
+            self._erased |= self._lanes.keys() & set(streams)
             for stream in streams:
                 lane = self._lanes.get(stream)
                 if lane is not None:
@@ -179,6 +202,7 @@ class Backlog:
     def receive(self, stream: StreamId, lane: _Lane) -> None:
         """Take over what waited elsewhere."""
         with self._changed:
+            self._heirs.pop(stream, None)
             own = self._lanes.setdefault(stream, _Lane())
             own.queue.extend(lane.queue)
             own.queued_bytes += lane.queued_bytes

@@ -20,6 +20,7 @@ from anyio.abc import TaskGroup
 from gateway.core.errors import NotFound
 from gateway.core.feedwire import Subscription
 from gateway.core.model import Login, PublicId, RunId, StreamId
+from gateway.core.supervise import contained, supervise
 from recorder.camera import CameraTask, StreamTask, Tools
 from recorder.feed import Feed
 from recorder.gaps import GapCause
@@ -53,6 +54,8 @@ class Cameras:
         self._hosts = Hosts(lambda suspect: tools.host(suspect=suspect))
         self._tasks: TaskGroup | None = None
         self._watch = StepWatch(tools.clock)
+        self._step: Step | None = None
+        """The step that is being written down; one that cannot be is tried again."""
         self._changing = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
@@ -60,7 +63,7 @@ class Cameras:
         await self._tasks.__aenter__()
         for camera in await self._tools.registry.cameras():
             self._start(camera)
-        self._tasks.start_soon(self._watch_clock, name="clock-watch")
+        self._tasks.start_soon(self._supervised, "clock watch", self._watch_clock)
         return self
 
     async def __aexit__(
@@ -69,6 +72,9 @@ class Cameras:
         assert self._tasks is not None
         self._tasks.cancel_scope.cancel()
         await self._tasks.__aexit__(None, None, None)
+
+    async def _supervised(self, name: str, run: Callable[[], Awaitable[None]]) -> None:
+        await supervise(name, run, clock=self._tools.clock, on_fault=self._tools.on_fault)
 
     def _start(self, camera: Camera, *, suspect: bool = True) -> CameraTask:
         assert self._tasks is not None
@@ -219,9 +225,10 @@ class Cameras:
     async def _watch_clock(self) -> None:
         while True:
             await self._tools.clock.sleep(LOOK_AT_CLOCK_S)
-            step = self._watch.look()
-            if step is not None:
-                await self.clock_stepped(step)
+            self._step = self._step or self._watch.look()
+            if self._step is not None:
+                await self.clock_stepped(self._step)
+                self._step = None
 
     async def clock_stepped(self, step: Step) -> None:
         """Cut all runs; give what an untrusted clock told its place once the clock is right."""
@@ -233,19 +240,23 @@ class Cameras:
         await self._tools.runs.note_clock(step.wall_minus_mono_ms, trusted=self._tools.clock.trusted())
         if step.became_trusted:
             runs = await self._tools.runs.correct(step.wall_minus_mono_ms)
-            await ledger.stepped(self._tools.clock.now_ms(), sets_right_by_ms=step.step_ms)
             self._tasks.start_soon(self._correct, runs)
+            await ledger.stepped(self._tools.clock.now_ms(), sets_right_by_ms=step.step_ms)
         elif self._tools.clock.trusted():
             await ledger.stepped(self._tools.clock.now_ms())
         else:
             await ledger.moved(step.step_ms)
 
     async def _correct(self, runs: Sequence[tuple[RunId, int]]) -> None:
-        """Correct at once what is indexed, and within a minute the segments that were still running."""
+        """Correct at once what is indexed, and within a minute the segments that were still running.
+
+        What a disk does not take now it gets when it is opened again.
+        """
         for pause_s in CORRECT_AFTER_S:
             await self._tools.clock.sleep(pause_s)
-            for run, offset_ms in runs:
-                await self._set_offset(run, offset_ms)
+            async with contained("clock correction", self._tools.on_fault):
+                for run, offset_ms in runs:
+                    await self._set_offset(run, offset_ms)
 
 
 def describe(camera: Camera) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from recorder.agegate import AgeGate
 from recorder.files import storage_error
 from recorder.index import DELETE_BATCH, delete_segments
 from recorder.relief import EASE
-from recorder.retention import MAX_VICTIMS, Disk, Hold, Pin, Plan, Protected, Reason, Rule, plan
+from recorder.retention import MAX_VICTIMS, USUAL_DAYS, Disk, Hold, Pin, Plan, Protected, Reason, Rule, plan
 from recorder.rows import SegmentRow
 from recorder.shelf import Shelf, counted_bytes, footage_of
 from recorder.slot import Opened, Slot
@@ -61,6 +61,8 @@ class Sources:
     unsure: Callable[[], Awaitable[Mapping[RunId, Unsure]]] = _all_sure
     vouches_for: Callable[[Opened], bool] = lambda _: True
     """Says whether it is known what this disk holds."""
+    usual: Callable[[], Rule] = lambda: Rule(USUAL_DAYS)
+    """The rule when no stream has one: every camera was removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,7 @@ class Cleaner:
                 await self._sources.pins(),
                 await self._sources.unsure(),
                 await self._holds(),
+                self._sources.usual(),
             )
             done, now_ms = list[Cleaned](), self._gate.now_ms()
             opened_ones = [opened for _, opened in there if opened is not None]
@@ -212,7 +215,7 @@ class Cleaner:
         footage, protected = footage_of(opened, counted, shelf), Protected(shelf.holds, shelf.pins)
         free_bytes, _ = opened.volume.free_bytes()
         disk = Disk(free_bytes, slot.options.min_free_bytes, self._write_rate(slot, opened))
-        made = plan(footage, shelf.rules, protected, disk, now_ms=now_ms, limit=limit)
+        made = plan(footage, shelf.rules, protected, disk, now_ms=now_ms, limit=limit, usual=shelf.usual)
         tight = made.full_by_hold
         if slot in self._tight_from and not tight:  # it stays so until there would be room for a quarter more
             wanted = round(EASE * max(self._tight_from[slot], made.reserve_bytes))

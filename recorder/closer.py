@@ -2,7 +2,8 @@
 
 Owns the segments whose closing has begun. Invariants: the order of `segmentfile` holds for every file, also
 when many are closed with shared syncs; whatever fails on the way is closed by itself from the step it has
-reached, and tried again at each sync; at most `MAX_UNFINISHED` wait, the oldest of more is left to recovery.
+reached, and tried again at each sync; at most `MAX_UNFINISHED` wait, the oldest of more is left to recovery; a
+file that somebody removed meanwhile (its camera was erased) has nothing left to close.
 Writer's thread only.
 """
 
@@ -35,9 +36,13 @@ class Closer:
         syncer: Syncer,
         closed: Callable[[SegmentRow], None],
         failed: Callable[[StorageError], None],
+        vanished: Callable[[SegmentRow], None],
     ) -> None:
-        """Call `closed` with the row of each file whose name is on the medium, `failed` with what the disk said."""
-        self._files, self._syncer, self._put, self._failed = files, syncer, closed, failed
+        """Call `closed` with the row of each file whose name is on the medium, `failed` with what the disk said.
+
+        `vanished` is called with what was written of a file that is there no more.
+        """
+        self._files, self._syncer, self._put, self._failed, self._vanished = files, syncer, closed, failed, vanished
         self._unfinished: list[tuple[SegmentFile, int]] = []
         self.count = 0
         """Segments closed so far."""
@@ -104,12 +109,30 @@ class Closer:
     def _finish(self, segment: SegmentFile, flags: int) -> None:
         try:
             row = segment.finish(flags)
+        except FileNotFoundError as error:
+            if self._is_there(segment):
+                self._again(segment, flags, error)
+            else:
+                self._forget(segment)
         except OSError as error:
-            self._unfinished.append((segment, flags | self._told(error, segment)))
-            if len(self._unfinished) > MAX_UNFINISHED:
-                self._unfinished.pop(0)[0].abandon()
+            self._again(segment, flags, error)
         else:
             self._closed(row)
+
+    def _forget(self, segment: SegmentFile) -> None:
+        row = segment.row()
+        segment.abandon()
+        if row is not None:
+            self._vanished(row)
+
+    def _is_there(self, segment: SegmentFile) -> bool:
+        return self._files.exists(segment.part_path) or self._files.exists(segment.path)
+
+    def _again(self, segment: SegmentFile, flags: int, error: OSError) -> None:
+        """Keep a segment for the next try."""
+        self._unfinished.append((segment, flags | self._told(error, segment)))
+        if len(self._unfinished) > MAX_UNFINISHED:
+            self._unfinished.pop(0)[0].abandon()
 
     def _closed(self, row: SegmentRow) -> None:
         self.count += 1

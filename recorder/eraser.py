@@ -21,12 +21,13 @@ import anyio.to_thread
 from gateway.core.clock import Clock
 from gateway.core.log import get_logger
 from gateway.core.model import PublicId, StreamId
-from recorder.erasures import ALL, Counted, Erasure, ErasureBook
+from recorder.erasures import ALL, Counted, Erasure, ErasureBook, Scope
 from recorder.files import VolumeFiles, storage_error
 from recorder.index import delete_segments
 from recorder.keys import erase_key
 from recorder.layout import KEY_NAME, Hour, parse_name
 from recorder.recovery import stream_hours
+from recorder.recovery import streams as stored_streams
 from recorder.slot import Opened, Slot
 
 log = get_logger("recorder.eraser")
@@ -90,28 +91,27 @@ class Eraser:
             await self._book.finish(erasure, self._around.clock.now_ms())
             log.info("erasure.done", erasure=erasure.id)
 
-    async def count(self, streams: Sequence[StreamId]) -> Counted:
-        """Return what lies on the disks that are there."""
-        counts = [
-            await anyio.to_thread.run_sync(count, slot.opened.volume.files, streams)
-            for slot in self._around.slots
-            if slot.opened is not None
-        ]
+    async def count(self, camera: PublicId) -> Counted:
+        """Return what an order would erase on the disks that are there."""
+        scope = await self._book.scope(camera)
+        there = [opened.volume.files for slot in self._around.slots if (opened := slot.opened) is not None]
+        counts = [await anyio.to_thread.run_sync(lambda disk: count(disk, _on(disk, scope)), files) for files in there]
         return Counted(*(sum(column) for column in zip(*counts, strict=True))) if counts else Counted(0, 0, 0)
 
     async def _disks(self, erasure: Erasure) -> bool:
         """Empty every disk; returns whether none is left to do."""
         await self._around.stop(await self._book.cameras(erasure))
         await self._around.lifted()
-        streams = await self._book.streams(erasure.camera, erasure.last_camera)
+        scope = await self._book.scope(erasure.camera, erasure.last_camera)
         for slot in self._around.slots:
-            slot.backlog.discard(streams)  # what waits in memory for a disk that is away, or slow, goes as well
+            slot.backlog.discard(scope.streams)  # what waits in memory for a disk that is away, or slow, goes as well
         used = {str(slot.options.path) for slot in self._around.slots}
         waiting = {volume for path, volume in (await self._around.known_volumes()).items() if path in used}
         for slot in self._around.slots:
             opened = slot.opened
             if opened is not None:
                 volume = opened.volume.marker.volume
+                streams = await anyio.to_thread.run_sync(_on, opened.volume.files, scope)
                 await self._settled(opened, streams)
                 found = await anyio.to_thread.run_sync(count, opened.volume.files, streams)
                 await self._book.counted(erasure, volume, found)
@@ -132,6 +132,10 @@ class Eraser:
             if not running & set(streams):
                 return
             await anyio.sleep(_SETTLE_S)
+
+
+def _on(files: VolumeFiles, scope: Scope) -> Sequence[StreamId]:
+    return scope.on(stored_streams(files))
 
 
 def count(files: VolumeFiles, streams: Sequence[StreamId]) -> Counted:

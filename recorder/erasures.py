@@ -8,6 +8,7 @@ first key goes; a camera under such an order is removed and its holds are lifted
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -47,6 +48,21 @@ class Counted(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose footage goes."""
+
+    streams: tuple[StreamId, ...]
+    spared: frozenset[StreamId] | None = None
+    """None: only those streams. Otherwise all that lies on a disk, known here or not, but for these."""
+
+    def on(self, found: Sequence[StreamId]) -> tuple[StreamId, ...]:
+        """Return the streams to erase on a disk that has these."""
+        if self.spared is None:
+            return self.streams
+        return tuple(sorted({*self.streams, *found} - self.spared))
+
+
+@dataclass(frozen=True, slots=True)
 class Erasure:
     """One order; `camera` empty = everything."""
 
@@ -83,8 +99,12 @@ def _cameras(connection: sqlite3.Connection, camera: PublicId, last: int | None 
     return {row[0]: PublicId(row[1]) for row in connection.execute(query, (camera, last))}
 
 
-def _held(connection: sqlite3.Connection, cameras: list[int]) -> list[str]:
+def _held(connection: sqlite3.Connection, camera: PublicId) -> list[str]:
     """Return the holds on cameras' footage, those that a disk brought included."""
+    if camera == ALL:  # also those of streams that nobody here ever knew
+        query = "SELECT public_id FROM hold UNION SELECT public_id FROM found_hold ORDER BY 1"
+        return [row[0] for row in connection.execute(query)]
+    cameras = list(_cameras(connection, camera))
     marks = _marks(cameras)
     query = (
         f"SELECT public_id FROM hold WHERE camera_id IN ({marks}) UNION SELECT found_hold.public_id FROM found_hold"  # noqa: S608 - question marks
@@ -111,7 +131,7 @@ class ErasureBook:
             ids = list(_cameras(connection, camera))
             marks = _marks(ids)
             where = f"camera_id IN ({marks})"
-            held = _held(connection, ids)
+            held = _held(connection, camera)
             if held and not lift_holds:
                 raise BadInput("footage of it is held", case="erase_held", key="lift_holds", count=len(held))
             connection.execute(f"DELETE FROM hold WHERE {where}", ids)  # noqa: S608 - question marks
@@ -164,6 +184,10 @@ class ErasureBook:
             raise NotFound("no such erasure", key="erasure")
         return found
 
+    async def held(self, camera: PublicId) -> int:
+        """Return how many holds an order would have to lift."""
+        return len(await self._db.read(lambda connection: _held(connection, camera)))
+
     async def cameras(self, erasure: Erasure) -> list[PublicId]:
         """Return the cameras an order is about."""
         return await self._db.read(lambda db: [*_cameras(db, erasure.camera, erasure.last_camera).values()])
@@ -173,13 +197,17 @@ class ErasureBook:
         row = (erasure.number,)
         await self._db.write(lambda db: db.execute("UPDATE erasure SET keys_gone = 1 WHERE id = ?", row))
 
-    async def streams(self, camera: PublicId, last: int | None = None) -> list[StreamId]:
-        """Return the streams of a scope; `last`: an order's `last_camera`."""
+    async def scope(self, camera: PublicId, last: int | None = None) -> Scope:
+        """Return whose footage goes; `last`: an order's `last_camera`."""
 
-        def read(connection: sqlite3.Connection) -> list[StreamId]:
+        def read(connection: sqlite3.Connection) -> Scope:
             ids = list(_cameras(connection, camera, last))
             query = f"SELECT id FROM stream WHERE camera_id IN ({_marks(ids)}) ORDER BY id"  # noqa: S608 - question marks
-            return [StreamId(row[0]) for row in connection.execute(query, ids)]
+            streams = tuple(StreamId(row[0]) for row in connection.execute(query, ids))
+            if camera != ALL:
+                return Scope(streams)
+            others = connection.execute("SELECT id FROM stream")
+            return Scope(streams, frozenset(StreamId(row[0]) for row in others).difference(streams))
 
         return await self._db.read(read)
 

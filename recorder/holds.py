@@ -39,6 +39,11 @@ _STREAMS = (
     " UNION ALL SELECT public_id, stream, start_ms, end_ms, until_ms FROM found_hold ORDER BY 2, 1"
 )
 
+_BEING_ERASED = (
+    "SELECT 1 FROM camera JOIN erasure ON erasure.camera IN ('', camera.public_id)"
+    " WHERE camera.id = ? AND camera.removed_ms IS NOT NULL AND erasure.state = 'ordered'"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class HoldOrder:
@@ -128,6 +133,8 @@ class HoldBook:
         def insert(connection: sqlite3.Connection) -> None:
             if connection.execute("SELECT 1 FROM lifted_hold WHERE public_id = ?", (placed.id,)).fetchone():
                 raise BadInput("this hold was lifted, or its footage erased", key="hold")
+            if connection.execute(_BEING_ERASED, (camera.id,)).fetchone() is not None:
+                raise BadInput("its footage is being erased", key="camera")
             active = connection.execute("SELECT count(*) FROM hold WHERE until_ms > ?", (placed.placed_ms,))
             if active.fetchone()[0] >= MAX_HOLDS:
                 raise BadInput("there are too many holds; lift one first", key="hold", limit=MAX_HOLDS)

@@ -246,20 +246,30 @@ class VolumeIndex:
         self._write(lambda db: db.executemany(query, values).rowcount)
 
     def set_offset(self, run: RunId, offset_ms: int) -> int:
-        """Correct the clock offset of a run after the fact; return the number of rows."""
+        """Correct the clock offset of a run after the fact; return the number of rows that moved."""
+        return self.set_offsets({run: offset_ms})
+
+    def set_offsets(self, offsets: Mapping[RunId, int]) -> int:
+        """Move the rows of these runs that are not yet where they belong, in one transaction; returns how many."""
         query = (
             "UPDATE segment SET offset_ms = ?1, begin_ms = start_ms + ?1, end_ms = end_ms - offset_ms + ?1"
-            " WHERE run = ?2"
+            " WHERE run = ?2 AND offset_ms != ?1"
         )
-        return self._write(lambda db: db.execute(query, (offset_ms, run)).rowcount)
+        values = [(offset_ms, run) for run, offset_ms in offsets.items()]
+        return self._write(lambda db: db.executemany(query, values).rowcount) if values else 0
 
     def apply(self, gone: Sequence[SegmentRow], found: Sequence[SegmentRow]) -> None:
-        """Drop and insert rows in one transaction (reindexing: the files themselves are not touched)."""
+        """Drop and insert rows in one transaction (reindexing: the files themselves are not touched).
+
+        A file that is being deleted gets no row again.
+        """
 
         def change(db: sqlite3.Connection) -> None:
             query = f"DELETE FROM segment WHERE {_KEY}"  # noqa: S608 - constants
             db.executemany(query, _keys([*gone, *found]))
-            db.executemany(_INSERT, [_values(row) for row in found])
+            query = f"SELECT 1 FROM garbage WHERE {_KEY}"  # noqa: S608 - constants
+            kept = [row for row, key in zip(found, _keys(found), strict=True) if not db.execute(query, key).fetchone()]
+            db.executemany(_INSERT, [_values(row) for row in kept])
 
         self._write(change)
 

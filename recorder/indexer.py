@@ -48,6 +48,11 @@ class Indexer:
         """Start the thread."""
         self._thread.start()
 
+    @property
+    def alive(self) -> bool:
+        """Say whether the thread runs."""
+        return self._thread.is_alive()
+
     def put(self, row: SegmentRow) -> None:
         """Queue the row of a closed segment; a full queue counts it as unindexed."""
         try:

@@ -36,7 +36,12 @@ class Keeping:
         self.holds = HoldBook(db, slots, clock, deleting, HoldReasons(parts.seal))
         self.pins = PinBook(db, clock)
         sources = Sources(
-            self.rules.rules, self.holds.active, self.pins.active, parts.runs.unsure, self.holds.vouches_for
+            self.rules.rules,
+            self.holds.active,
+            self.pins.active,
+            parts.runs.unsure,
+            self.holds.vouches_for,
+            rules.usual,
         )
         self.cleaner = Cleaner(slots, sources, self.gate, clock, deleting=deleting, after=self._cleaned)
         self.relief = Relief(

@@ -34,7 +34,7 @@ class Leaving:
                 self._rows.popitem(last=False)
 
     def indexed(self, row: SegmentRow) -> None:
-        """Forget a file: the index knows it."""
+        """Forget a file: the index knows it, or it is there no more."""
         with self._lock:
             self._rows.pop((row.stream, row.start_ms, row.run), None)
 

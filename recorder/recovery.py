@@ -9,6 +9,7 @@ changes nothing. `reindex` walks the whole volume and makes the index equal to t
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -55,6 +56,8 @@ class ReindexReport:
     changed: int = 0
     closed: int = 0
     """Running files that a crash had left behind, closed now."""
+    whole: bool = True
+    """False: it was halted before the end, and is to be begun again."""
     damaged: list[str] = field(default_factory=list)
 
 
@@ -140,8 +143,21 @@ def _read_row(files: VolumeFiles, path: str, report: RecoveryReport | ReindexRep
     except SegmentCorrupt:
         report.damaged.append(path)
         return None
+    except OSError as error:
+        _bear(error, path, report)
+        return None
     finally:
         files.close(fd)
+
+
+def _bear(error: OSError, path: str, report: RecoveryReport | ReindexReport) -> None:
+    """Note a file that lies on a bad sector; raise what concerns more than it.
+
+    It must cost neither the use of the disk nor the index of all others.
+    """
+    if error.errno != errno.EIO:
+        raise error
+    report.damaged.append(path)
 
 
 def close_part(
@@ -155,6 +171,9 @@ def close_part(
     try:
         try:
             found = scan(lambda length, at: files.read(fd, length, at), files.size(fd))
+        except OSError as error:
+            _bear(error, path, report)
+            return None
         except SegmentCorrupt:
             if files.size(fd) > MAX_HEADER_BYTES and files.read(fd, len(FILE_MAGIC), 0) == FILE_MAGIC:
                 report.damaged.append(path)  # there may be footage behind the bad head: not ours to delete
@@ -199,18 +218,24 @@ def reindex(
     *,
     ring: KeyRing | None = None,
     busy: Callable[[], Collection[str]] | None = None,
+    halted: Callable[[], bool] = lambda: False,
 ) -> ReindexReport:
     """Make the index equal to the files of the volume, hour by hour; the writer may go on.
 
     Reads head and footer of each file (its records only where the footer is bad); needs no key. A `.part` that
     is not among the paths `busy()` names was left behind by a crash and is closed and adopted, however old it
-    is; without `busy` nobody can tell, and all are left alone. OSError from the disk.
+    is; without `busy` nobody can tell, and all are left alone. `halted` is asked before each hour: stopping the
+    recorder must not wait for a million files. OSError from the disk, but for a file that cannot be read: damaged.
     """
     report, seen = ReindexReport(), set[Hour]()
     with ThreadPoolExecutor(READERS, thread_name_prefix="vuon-reindex") as pool:
         work = _Reindexing(files, index, offsets or {}, report, pool)
         for stream in streams(files):
             for hour in stream_hours(files, stream):
+                if halted():
+                    work.flush()
+                    report.whole = False
+                    return report
                 seen.add(hour)
                 if busy is not None:
                     _close_left(files, ring, hour, busy, report)

@@ -32,6 +32,7 @@ LAST_PART = 4
 """Below the reserve divided by this, recording itself is in danger: then the newest hour goes too, oldest first."""
 USUAL_DAYS = 30
 _NEVER_MS = 1 << 62
+_NOBODY = StreamId(0)
 
 
 class Reason(StrEnum):
@@ -156,6 +157,15 @@ class _Stream:
     def events(self) -> Iterator[SegmentRow]:
         return pinned_rows(self._stream, self._footage.rows, self._held, self._pinned)
 
+    def over_its_bytes(self) -> Iterator[SegmentRow]:
+        """Yield what goes for the stream's own bytes.
+
+        Where protected footage counts as well, the newest hour stays: otherwise a hold as large as the limit would
+        delete every new minute at once.
+        """
+        yield from self.walk.take_while(lambda row: self.is_older(row) or not self.walk.saw_protected)
+        yield from self.take_apart(self.is_bounded if self.walk.saw_protected else _any)
+
     def take_apart(self, wanted: Callable[[SegmentRow], bool]) -> Iterator[SegmentRow]:
         """Yield the rows of unknown time that are wanted, the oldest as far as one can tell first."""
         for row in sorted(self.walk.apart, key=self.apart_key):
@@ -210,13 +220,15 @@ def plan(
     *,
     now_ms: int | None,
     limit: int = MAX_VICTIMS,
+    usual: Rule = Rule(USUAL_DAYS),
 ) -> Plan:
     """Return what to delete on one volume.
 
-    A stream without a rule (its camera was removed) is kept for the longest of the others' days.
+    A stream without a rule (its camera was removed) is kept for the longest of the others' days, and as is `usual`
+    when there is no other.
     `now_ms` is UTC, None while the clock is not trusted: then nothing goes by age and no hold or pin ends.
     """
-    streams = _streams(footage, rules, protected, now_ms, limit)
+    streams = _streams(footage, rules or {_NOBODY: usual}, protected, now_ms, limit)
     picker = _Picker(limit)
     for stream, item in streams.items():
         if now_ms is not None:
@@ -224,9 +236,8 @@ def plan(
             picker.take(item.walk.take_while(_ended(cut_ms)), Reason.AGE)
             picker.take(item.take_apart(_surely_ended(footage.unsure, cut_ms)), Reason.AGE)
         if item.rule.max_bytes:
-            for rows in (item.walk.take_while(_any), item.take_apart(_any)):
-                excess = footage.used_bytes.get(stream, 0) - picker.freed.get(stream, 0) - item.rule.max_bytes
-                picker.take(rows, Reason.QUOTA, excess)
+            excess = footage.used_bytes.get(stream, 0) - picker.freed.get(stream, 0) - item.rule.max_bytes
+            picker.take(item.over_its_bytes(), Reason.QUOTA, excess)
     missing = disk.reserve_bytes - disk.free_bytes
     picker.take(_oldest_first(streams.values(), fresh=False), Reason.SPACE, missing - picker.freed_bytes)
     events = heapq.merge(*(item.events() for item in streams.values()), key=lambda row: row.begin_ms)
@@ -245,8 +256,8 @@ def _streams(
 ) -> dict[StreamId, _Stream]:
     """Sort what still protects something to its stream."""
     other = Rule(
-        max((rule.days for rule in rules.values()), default=USUAL_DAYS),
-        event_days=max((rule.event_days for rule in rules.values()), default=0),
+        max(rule.days for rule in rules.values()),
+        event_days=max(rule.event_days for rule in rules.values()),
     )
     holds: dict[StreamId, list[Hold]] = {}
     pins: dict[StreamId, list[Pin]] = {}

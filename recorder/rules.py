@@ -46,6 +46,10 @@ class RuleBook:
     default: Keep
     rules: tuple[NamedRule, ...] = ()
 
+    def usual(self) -> Rule:
+        """Return the rule of a camera that no other names."""
+        return _rule([[self.default]], [], sub=False)
+
 
 class Group(NamedTuple):
     """A class as the gateway told it."""

@@ -139,6 +139,7 @@ class Recorder:
         if parts.vision is not None:
             tasks.start_soon(self._supervised, "vision", parts.vision.run)
         tasks.start_soon(self._supervised, "volumes", self._look_at_disks)
+        tasks.start_soon(self._supervised, "indexes", parts.store.run_rebuilding)
         tasks.start_soon(self._supervised, "cleaner", self.cleaner.run)
         if self.exports is not None:
             tasks.start_soon(self._supervised, "exports", self.exports.run)
@@ -179,7 +180,7 @@ class Recorder:
         footage = FootageService(parts.registry, parts.db, parts.store, parts.vision, parts.open_ticket, parts.clock)
         holds = HoldService(parts.registry, self.holds, self.exports)
         keys = KeyService(parts.keys, self._forget_opened, parts.journal)
-        erase = EraseService(parts.registry, self.holds, self.erasures, self.eraser)
+        erase = EraseService(parts.registry, self.erasures, self.eraser)
         told = {
             **cameras.handlers(),
             **activate.handlers(),

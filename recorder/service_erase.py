@@ -15,7 +15,6 @@ from gateway.core.model import PublicId
 from gateway.core.wire import Handler, Reply, Request
 from recorder.eraser import Eraser
 from recorder.erasures import ALL, ErasureBook
-from recorder.holds import HoldBook
 from recorder.params import camera_param, id_param, known_camera, text_param
 from recorder.registry import Registry
 
@@ -23,8 +22,8 @@ from recorder.registry import Registry
 class EraseService:
     """Handlers of the erase calls."""
 
-    def __init__(self, registry: Registry, holds: HoldBook, book: ErasureBook, eraser: Eraser) -> None:
-        self._registry, self._holds, self._book, self._eraser = registry, holds, book, eraser
+    def __init__(self, registry: Registry, book: ErasureBook, eraser: Eraser) -> None:
+        self._registry, self._book, self._eraser = registry, book, eraser
 
     def handlers(self) -> Mapping[str, Handler]:
         """Return the calls by name."""
@@ -33,9 +32,8 @@ class EraseService:
     async def plan(self, request: Request) -> Reply:
         """Say what an order would erase, and what has to be typed for it."""
         camera, confirm = await self._scope(request)
-        found = await self._eraser.count(await self._book.streams(camera))
-        held = await self._holds.placed(camera or None)
-        shown = {"keys": found.keys, "files": found.files, "bytes": found.size_bytes, "holds": len(held)}
+        found, holds = await self._eraser.count(camera), await self._book.held(camera)
+        shown = {"keys": found.keys, "files": found.files, "bytes": found.size_bytes, "holds": holds}
         return Reply({"camera": camera, "confirm": confirm, **shown})
 
     async def start(self, request: Request) -> Reply:

@@ -30,6 +30,8 @@ class Shelf:
     pins: Sequence[Pin]
     unsure: Mapping[RunId, Unsure]
     holds: Sequence[Hold]
+    usual: Rule
+    """What holds when there is no rule at all."""
 
 
 def rows_from(index: VolumeIndex) -> Rows:

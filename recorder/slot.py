@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.core.clock import Clock
-from gateway.core.errors import StorageError, VolumeFull, VolumeMissing, VolumeReadOnly, VolumeWrong
+from gateway.core.errors import StorageError, VolumeFailing, VolumeFull, VolumeMissing, VolumeReadOnly, VolumeWrong
 from gateway.core.log import get_logger
 from gateway.core.model import PublicId, RunId, StreamId
 from recorder.backlog import Backlog, drop_of
@@ -25,10 +26,11 @@ from recorder.files import storage_error
 from recorder.gaps import GapCause
 from recorder.gop import Fragment
 from recorder.index import FIRST, INDEX_NAME, After, VolumeIndex
+from recorder.indexfile import REBUILD_NAME, file_number, is_database, open_index
 from recorder.keys import KeyRing
 from recorder.layout import MARKER_NAME
 from recorder.losses import Losses
-from recorder.recovery import RecoveryReport, ReindexReport, recover, reindex, streams
+from recorder.recovery import RecoveryReport, ReindexReport, recover, reindex
 from recorder.rows import SegmentRow
 from recorder.school import SchoolKey
 from recorder.volume import Volume, open_or_initialise
@@ -43,9 +45,6 @@ _STATES: tuple[tuple[type[StorageError], str], ...] = (
     (VolumeFull, "full"),
 )
 OK = "ok"
-_MAGIC = b"SQLite format 3\0"
-REBUILD_NAME = ".vuon-rebuild"
-"""Lies on the volume while its index is not yet made anew."""
 
 
 def state_of(error: StorageError | None) -> str:
@@ -93,8 +92,13 @@ class Slot:
         self.backlog = Backlog(options.writer.queue_bytes)
         self._index_file = 0
         self._index_broken = False
+        self._unanswered: Opened | None = None
+        """A disk that was given up while its writer still waited for an answer."""
+        self._rebuilding = threading.Lock()
         self._create, self._known = options.create, options.known
         self._failure: StorageError | None = None
+        self.came_with: Mapping[StreamId, int] | None = None
+        """The true end of each stream's footage when the disk was first opened: before anything was written."""
 
     # --- WriterEvents: the writer's threads ---
 
@@ -118,15 +122,20 @@ class Slot:
         Raises AddressTaken when another recorder uses it.
         """
         try:
+            self._let_go()
             volume = self._volume()
         except StorageError as error:
             self._refuse(error)
             return None
         try:
-            index, self.needs_reindex = _open_index(volume, broken=self._index_broken)
+            index, self.needs_reindex = open_index(volume, broken=self._index_broken)
             try:
                 ring = KeyRing(volume.files, self._school) if self._school is not None else None
                 report = recover(volume.files, index, ring, offsets)
+                index.set_offsets(offsets)  # a clock may have been set right while the disk was away
+                if self.came_with is None:
+                    newest = {stream: index.newest(stream) for stream in index.totals()}
+                    self.came_with = {stream: row.end_ms for stream, row in newest.items() if row is not None}
             except BaseException:
                 index.close()
                 raise
@@ -146,7 +155,7 @@ class Slot:
         writer.__enter__()
         self._failure, self._create, self._index_broken = None, False, False
         self._known = volume.marker.volume
-        self._index_file = _file_number(volume.path / INDEX_NAME)
+        self._index_file = file_number(volume.path / INDEX_NAME)
         self.opened = Opened(volume, index, ring, writer)
         self.look()
         log.info("volume.open", path=str(volume.path), adopted=len(report.adopted), missing=len(report.missing))
@@ -198,11 +207,24 @@ class Slot:
         opened = self.require()
         self.opened = None
         done = stop(opened.writer)
-        if done:  # otherwise its thread still uses them
-            opened.index.close()
-            with contextlib.suppress(OSError):  # a disk that is gone may say so here too
-                opened.volume.close()
-        return done
+        if not done or not self._rebuilding.acquire(timeout=opened.writer.options.stop_s):
+            self._unanswered = opened  # a thread still uses it
+            return False
+        try:
+            _give_back(opened)
+        finally:
+            self._rebuilding.release()
+        return True
+
+    def _let_go(self) -> None:
+        """Give back a disk whose threads did not end in time, once they have; VolumeFailing until then."""
+        opened = self._unanswered
+        if opened is None:
+            return
+        if not opened.writer.ended or self._rebuilding.locked():
+            raise VolumeFailing(f"{self.options.path} does not answer", path=str(self.options.path))
+        _give_back(opened)
+        self._unanswered = None
 
     def _tell_drops(self) -> None:
         for drop in self.backlog.drops():
@@ -238,7 +260,7 @@ class Slot:
             self.lose()
             return self.state
         index = self.opened.volume.path / INDEX_NAME
-        if self.opened.index.broken or _file_number(index) != self._index_file or not _is_database(index):
+        if self.opened.index.broken or file_number(index) != self._index_file or not is_database(index):
             log.warning("index.lost", path=str(index))
             self._index_broken = True
             self.lose()  # and opened anew by whoever looks: recording goes on from the backlog
@@ -251,15 +273,29 @@ class Slot:
         self.state = state_of(self.opened.writer.statistics().failing)
         return self.state
 
-    def reindex(self, offsets: Mapping[RunId, int]) -> ReindexReport:
-        """Make the index equal to the files; recording goes on. VolumeMissing if the disk is not open."""
-        opened = self.require()
-        files = opened.volume.files
-        report = reindex(files, opened.index, offsets, ring=opened.ring, busy=opened.writer.busy)
-        if self.needs_reindex:
-            files.unlink(REBUILD_NAME)
-            self.needs_reindex = False
-        return report
+    def reindex(self, offsets: Mapping[RunId, int], halted: Callable[[], bool] = lambda: False) -> ReindexReport:
+        """Make the index equal to the files; recording goes on, a second caller waits.
+
+        VolumeMissing if the disk is not open, StorageError from it. It stops early when `halted`, or when the disk is
+        given up: the report then says that it is not whole.
+        """
+        with self._rebuilding:
+            opened = self.require()
+            files = opened.volume.files
+
+            def over() -> bool:
+                return halted() or self.opened is not opened
+
+            try:
+                report = reindex(files, opened.index, offsets, ring=opened.ring, busy=opened.writer.busy, halted=over)
+                if self.needs_reindex and report.whole and self.opened is opened:
+                    files.unlink(REBUILD_NAME)
+                    self.needs_reindex = False
+            except OSError as error:
+                raise storage_error(error, str(self.options.path)) from error
+            except sqlite3.Error as error:
+                raise StorageError("the index cannot be written", why=str(error)) from error
+            return report
 
     def require(self) -> Opened:
         """Return the opened disk; VolumeMissing if it is not there."""
@@ -314,49 +350,7 @@ class Slot:
         return None if row is None else row.end_ms
 
 
-def _file_number(path: Path) -> int:
-    """Return the inode of a file, 0 if there is none."""
-    try:
-        return path.stat().st_ino
-    except OSError:
-        return 0
-
-
-def _is_database(path: Path) -> bool:
-    """Say whether the file still begins as one; one that cannot be read now is not judged."""
-    try:
-        with path.open("rb") as file:
-            return file.read(len(_MAGIC)) in {b"", _MAGIC}
-    except OSError:
-        return True
-
-
-def _open_index(volume: Volume, *, broken: bool) -> tuple[VolumeIndex, bool]:
-    """Open the index; a damaged one is put aside. Returns it and whether it must be rebuilt.
-
-    Until it is, a mark lies beside it: the rebuilding may be cut short, and the index would look whole.
-    """
-    path, files = volume.path / INDEX_NAME, volume.files
-    if broken or (not path.exists() and streams(files)):
-        _begin_anew(volume)
-    index = VolumeIndex(path)
-    try:
-        index.open()
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):
-            raise  # locked, or the disk: not the file's fault
-        _begin_anew(volume)
-        index = VolumeIndex(path)
-        index.open()
-    return index, files.exists(REBUILD_NAME)
-
-
-def _begin_anew(volume: Volume) -> None:
-    """Mark that the index is to be made from the files, and put aside what is there of the old one."""
-    files = volume.files
-    if not files.exists(REBUILD_NAME):
-        files.close(files.create(REBUILD_NAME))
-    files.fsync_dir(".")
-    for name in (INDEX_NAME, f"{INDEX_NAME}-wal", f"{INDEX_NAME}-shm"):
-        if files.exists(name):
-            files.rename(name, f"{name}.damaged")
+def _give_back(opened: Opened) -> None:
+    opened.index.close()
+    with contextlib.suppress(OSError):  # a disk that is gone may say so here too
+        opened.volume.close()

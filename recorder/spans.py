@@ -79,7 +79,7 @@ class Walk:
         self._unsure, self._most = unsure, most
         self._passed = 0
         self._rows = rows(stream, -(1 << 62))
-        self.saw_held = False
+        self.saw_held = self.saw_protected = False
         self.apart: list[SegmentRow] = []
         self.next: SegmentRow | None = None
         self.advance()
@@ -103,7 +103,9 @@ class Walk:
     def _guard(self, row: SegmentRow) -> Span | None:
         held = self._held.over(row)
         self.saw_held |= held is not None
-        return held or self._pinned.over(row)
+        guard = held or self._pinned.over(row)
+        self.saw_protected |= guard is not None
+        return guard
 
     def take_while(self, wanted: Callable[[SegmentRow], bool]) -> Iterator[SegmentRow]:
         """Yield rows while they are wanted; a row that is not stays the next one."""

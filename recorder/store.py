@@ -9,8 +9,9 @@ counted and told. `begin_run`, `offer` and `end_run` run in the network thread a
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import NamedTuple, Self
 
 import anyio
@@ -91,6 +92,7 @@ class Store:
         self._told: dict[int, str] = dict.fromkeys(range(len(self.slots)), OK)
         self._avoided: frozenset[Slot] = frozenset()
         self._resting: frozenset[StreamId] = frozenset()
+        self._looking = anyio.Lock()
 
     # --- Footage: the network thread ---
 
@@ -114,12 +116,12 @@ class Store:
         return best if best.usable or home is None else home
 
     def offer(self, stream: StreamId, unit: AccessUnit, wall_90k: int) -> None:
-        """Give a picture to the stream's disk; that of a resting stream is lost."""
+        """Give a picture to the stream's disk; that of one that rests, or woke and awaits its next run, is lost."""
         with self._moving:
             slot = self._routes.get(stream)
             if slot is not None:
                 slot.backlog.offer(stream, unit, wall_90k)
-            elif stream in self._resting:
+            else:
                 self.losses.note(stream, wall_90k // 90, wall_90k // 90 + _FRAME_MS, GapCause.DISK)
 
     def home(self, stream: StreamId) -> Slot | None:
@@ -180,12 +182,11 @@ class Store:
     async def _open_missing(self) -> bool:
         """Try every disk that is not in use; returns whether one came."""
         came = False
-        for slot in self.slots:
-            if slot.opened is None:
-                offsets = await self._runs.offsets()
-                if await anyio.to_thread.run_sync(slot.open, offsets) is not None:
-                    await self._registry.note_volume(str(slot.options.path), slot.require().volume.marker.volume)
-                    came = True
+        for slot in [slot for slot in self.slots if slot.opened is None]:
+            await anyio.to_thread.run_sync(slot.open, await self._runs.offsets())
+            if (opened := slot.opened) is not None:  # it may have gone again at the first look
+                await self._registry.note_volume(str(slot.options.path), opened.volume.marker.volume)
+                came = True
         return came
 
     async def run(self, on_change: Changed) -> None:
@@ -195,24 +196,41 @@ class Store:
             await self._clock.sleep(LOOK_S)
 
     async def look(self, on_change: Changed) -> None:
-        """Take one look: close what went away, open what came back, journal what changed."""
-        for slot in self.slots:
-            await anyio.to_thread.run_sync(slot.look)
-        if await self._open_missing():
-            await on_change()
-        self._move()
-        await self._tell()
+        """Take one look: close what went away, open what came back, journal what changed. One caller at a time."""
+        async with self._looking:
+            for slot in self.slots:
+                await anyio.to_thread.run_sync(slot.look)
+            if await self._open_missing():
+                await on_change()
+            self._move()
+            await self._tell()
+
+    async def run_rebuilding(self) -> None:
+        """Make lost indexes anew, beside the looks: that takes minutes, and no other disk may wait for it."""
+        while True:
+            await self.rebuild()
+            await self._clock.sleep(LOOK_S)
+
+    async def rebuild(self) -> None:
+        """Make every index anew that was lost; StorageError from a disk: tried again by the next call."""
         for number, slot in enumerate(self.slots, 1):
             if slot.opened is not None and slot.needs_reindex:
-                report = await anyio.to_thread.run_sync(slot.reindex, await self._runs.offsets())
-                await self._journal.note(
-                    self._journal.event(
-                        "volume.reindexed",
-                        volume=str(number),
-                        segments=report.segments,
-                        damaged=len(report.damaged),
-                    )
+                report = await self._reindex(slot)
+                event = self._journal.event(
+                    "volume.reindexed", volume=str(number), segments=report.segments, damaged=len(report.damaged)
                 )
+                await self._journal.note(event)
+
+    async def _reindex(self, slot: Slot) -> ReindexReport:
+        """Make one index equal to its files; a cancelled caller ends it at the next hour of footage."""
+        halt, offsets = threading.Event(), await self._runs.offsets()
+        try:
+            report = await anyio.to_thread.run_sync(slot.reindex, offsets, halt.is_set, abandon_on_cancel=True)
+        finally:
+            halt.set()
+        if (opened := slot.opened) is not None:  # a clock may have been set right meanwhile
+            await anyio.to_thread.run_sync(opened.index.set_offsets, await self._runs.offsets())
+        return report
 
     async def _tell(self) -> None:
         for number, slot in enumerate(self.slots):
@@ -254,7 +272,8 @@ class Store:
         """Return the closed segment of this name, if there is one."""
 
         def read() -> list[Found]:
-            rows = [(slot, slot.opened.index.get(stream, start_ms, run)) for slot in self.slots if slot.opened]
+            there = [(slot, opened) for slot in self.slots if (opened := slot.opened) is not None]
+            rows = [(slot, opened.index.get(stream, start_ms, run)) for slot, opened in there]
             return [Found(slot, row) for slot, row in rows if row is not None]
 
         return await anyio.to_thread.run_sync(read)
@@ -276,9 +295,15 @@ class Store:
         ends = [slot.last_end_ms(stream) for slot in self.slots]
         return max((end for end in ends if end is not None), default=None)
 
+    def came_with_ms(self, stream: StreamId) -> int | None:
+        """Return the true end of a stream's footage from before this start, on the disks that have come so far."""
+        ends = [slot.came_with.get(stream) for slot in self.slots if slot.came_with is not None]
+        return max((end for end in ends if end is not None), default=None)
+
     def written_ms(self, stream: StreamId) -> int | None:
         """Return how far a stream has been written since the start; never blocks."""
-        ends = [slot.opened.writer.last_end_ms(stream) for slot in self.slots if slot.opened is not None]
+        there = [opened for slot in self.slots if (opened := slot.opened) is not None]
+        ends = [opened.writer.last_end_ms(stream) for opened in there]
         return max((end for end in ends if end is not None), default=None)
 
     def is_stored(self, stream: StreamId) -> bool:
@@ -290,9 +315,15 @@ class Store:
         """Move the rows of a run to true time."""
 
         def change() -> None:
+            failed: sqlite3.Error | None = None
             for slot in self.slots:
-                if slot.opened is not None:
-                    slot.opened.index.set_offset(run, offset_ms)
+                try:
+                    if (opened := slot.opened) is not None:
+                        opened.index.set_offset(run, offset_ms)
+                except sqlite3.Error as error:  # the other disks are set right all the same
+                    failed = error
+            if failed is not None:
+                raise failed
 
         await anyio.to_thread.run_sync(change)
 
@@ -316,14 +347,14 @@ class Store:
                 count=len(self.slots),
             )
         slot = self.slots[number - 1]
-        await anyio.to_thread.run_sync(slot.accept)
+        async with self._looking:
+            await anyio.to_thread.run_sync(slot.accept)
         await self.look(on_change)
         return slot
 
     async def reindex(self) -> list[ReindexReport]:
         """Make every index equal to its files; VolumeMissing if no disk is in use."""
-        offsets: Mapping[RunId, int] = await self._runs.offsets()
         usable = [slot for slot in self.slots if slot.opened is not None]
         if not usable:
             raise VolumeMissing("no footage disk is in use")
-        return [await anyio.to_thread.run_sync(slot.reindex, offsets) for slot in usable]
+        return [await self._reindex(slot) for slot in usable]

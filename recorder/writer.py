@@ -88,10 +88,10 @@ class VolumeWriter:
         self._backlog = backlog or Backlog(self.options.queue_bytes)
         self._told_to_leave = threading.Event()
         self._stuck = False
-        self._indexer = Indexer(index, self._indexed, events.storage_error, retry_s=self.options.retry_s)
-        self._closer = Closer(files, self._syncer, self._indexer.put, self._fail)
-        self._open: dict[StreamId, SegmentFile] = {}
         self._leaving = Leaving()
+        self._indexer = Indexer(index, self._indexed, events.storage_error, retry_s=self.options.retry_s)
+        self._closer = Closer(files, self._syncer, self._indexer.put, self._fail, self._leaving.indexed)
+        self._open: dict[StreamId, SegmentFile] = {}
         self._next_number: dict[StreamId, tuple[int, int]] = {}
         self._cause: dict[StreamId, str] = {}
         self._ended: list[RunInfo] = []
@@ -149,6 +149,11 @@ class VolumeWriter:
         self._backlog.wake()
         self._thread.join(self.options.stop_s)
         return self._indexer.stop(self.options.stop_s) and not self._thread.is_alive()
+
+    @property
+    def ended(self) -> bool:
+        """Say whether nothing of it runs any more, after `finish` or `leave` did not get an answer in time."""
+        return not self._thread.is_alive() and not self._indexer.alive
 
     def busy(self) -> frozenset[str]:
         """Return the paths of the running files that are this writer's, from before they exist. Any thread."""

@@ -352,6 +352,7 @@ async def test_an_index_that_breaks_in_use_is_rebuilt(
                 made.film(30)
                 until(lambda: _is_found_broken(made))
         await made.look()
+        await made.store.rebuild()
         made.film(10)
         made.until_written()
         assert await made.look() == ["ok"]

@@ -16,8 +16,10 @@ from gateway.core.model import PublicId, StreamId, new_public_id
 from recorder.eraser import count, erase_keys
 from recorder.erasures import ErasureBook
 from recorder.files import VolumeFiles
+from recorder.holdscopy import Copied, encode_holds
 from recorder.keystore import KeyStore
 from recorder.passphrase import Kdf
+from recorder.retention import Hold
 from tests.fakes import canary
 from tests.fakes.recorder_box import RecorderBox, adopt, recorder_box
 from tests.fakes.recording import books
@@ -124,6 +126,77 @@ async def test_held_footage_goes_only_knowingly(tmp_path: Path) -> None:
         assert (await finished(box, order["erasure"]))["holds_lifted"] == 1
         assert await rows(box, "hold") == 0
     assert '"holds": []' in (tmp_path / "footage" / "holds.json").read_text()
+
+
+async def test_a_hold_that_a_disk_brought_is_lifted_only_knowingly_and_does_not_come_back(tmp_path: Path) -> None:
+    """The database was lost, the disk's copy holds on: the plan counts it, the order refuses, then lifts it for good."""
+    async with school(tmp_path) as box:
+        camera = await film(box, 1)
+        await hold(box, camera)
+        await box.recorder.holds.copy()
+        carried = (tmp_path / "footage" / "holds.json").read_bytes()
+        await box.books.db.write(lambda db: db.execute("DELETE FROM hold"))
+        assert json.loads(carried)["holds"]
+    (tmp_path / "footage" / "holds.json").write_bytes(carried)
+    async with school(tmp_path) as box:
+        await box.recorder.holds.copy()
+        assert len((await box.call("hold.list"))["found"]) == 1
+        assert (await box.call("erase.plan", camera=camera))["holds"] == 1
+        with pytest.raises(BadInput) as error:
+            await box.call("erase.start", camera=camera, typed="Lớp 1", who="console")
+        assert error.value.fields["case"] == "erase_held"
+        order = await box.call("erase.start", camera=camera, typed="Lớp 1", who="console", lift_holds=True)
+        assert (await finished(box, order["erasure"]))["holds_lifted"] == 1
+        assert await rows(box, "found_hold") == 0
+    (tmp_path / "footage" / "holds.json").write_bytes(carried)  # a disk that was away still has it
+    async with school(tmp_path) as box:
+        await box.recorder.holds.copy()
+        assert (await box.call("hold.list"))["found"] == []
+
+
+async def test_the_whole_box_is_also_what_no_database_knows(tmp_path: Path) -> None:
+    """Footage of a database that was lost, and the hold on it, which still has to be lifted knowingly."""
+    async with school(tmp_path) as box:
+        await film(box, 1)
+        await box.recorder.eraser.work()
+    (tmp_path / "footage" / "1").rename(tmp_path / "footage" / "77")
+    held = Copied(new_public_id(), Hold(StreamId(77), 1, 2, 1 << 50))
+    (tmp_path / "footage" / "holds.json").write_bytes(encode_holds([held]))
+    async with school(tmp_path) as box:
+        await box.recorder.holds.copy()
+        plan = await box.call("erase.plan", box=True)
+        assert (plan["files"] >= 2, plan["holds"]) == (True, 1)
+        with pytest.raises(BadInput):
+            await box.call("erase.start", box=True, typed=plan["confirm"], who="console")
+        order = await box.call("erase.start", box=True, typed=plan["confirm"], who="console", lift_holds=True)
+        (volume,) = (await finished(box, order["erasure"]))["volumes"]
+        assert volume["files"] == plan["files"]
+        assert [path.name for path in (tmp_path / "footage").iterdir() if path.name.isdigit()] == []
+
+
+async def test_a_camera_adopted_while_the_box_waits_to_be_erased_is_not_part_of_it(tmp_path: Path) -> None:
+    """The order is about what there was: the new camera plays on and keeps its footage. Nothing erased can be held."""
+    async with school(tmp_path) as box:
+        old = await film(box, 1)
+        (tmp_path / "footage").rename(tmp_path / "unplugged")
+        store, eraser = box.recorder._parts.store, box.recorder.eraser
+        await store.look(_nothing)
+        plan = await box.call("erase.plan", box=True)
+        order = await box.call("erase.start", box=True, typed=plan["confirm"], who="console")
+        await eraser.work()
+        with pytest.raises(BadInput) as refused:
+            await hold(box, old)
+        assert refused.value.fields["key"] == "camera"
+        camera = await adopt(box, 2, streams=1)
+        await box.player.wait_for(2)
+        await eraser.work()
+        (tmp_path / "unplugged").rename(tmp_path / "footage")
+        await store.look(_nothing)
+        await finished(box, order["erasure"])
+        assert [item["id"] for item in (await box.call("camera.list"))["cameras"]] == [camera]
+        assert box.recorder.cameras.get(PublicId(camera)) is not None
+        with pytest.raises(NotFound):
+            await box.call("erase.plan", camera=old)
 
 
 async def test_the_whole_box(tmp_path: Path) -> None:

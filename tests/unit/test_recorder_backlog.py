@@ -218,3 +218,40 @@ def test_what_is_erased_waits_no_longer() -> None:
     items = drain(backlog)
     assert (numbers(items, ONE), numbers(items, TWO)) == (["paused"], [0, 1])
     assert (backlog.waiting_bytes, backlog.drops()) == (0, [])
+
+
+def test_what_the_writer_had_in_its_hand_when_it_was_erased_is_forgotten() -> None:
+    """A full disk gives it back a moment after the erasing: it must not be written once there is room."""
+    backlog = Backlog(1 << 20)
+    backlog.begin_run(run_of())
+    fill(backlog, ONE, 3)
+    held = backlog.take(0)
+    assert isinstance(held, Fragment)
+    backlog.end_run(ONE, "paused")
+    backlog.discard([ONE])
+    backlog.put_back(held)
+    assert numbers(drain(backlog), ONE) == ["paused"]
+    assert (backlog.waiting_bytes, backlog.drops()) == (0, [])
+    backlog.begin_run(run_of())
+    fill(backlog, ONE, 2)
+    held = backlog.take(0)
+    assert isinstance(held, Fragment)
+    backlog.put_back(held)
+    assert backlog.take(0) == held
+
+
+def test_what_the_writer_of_a_dying_disk_has_in_its_hand_follows_its_stream() -> None:
+    """A disk that dies keeps each write for seconds: that GOP is the first on the other disk, also on a third."""
+    old, new, third = Backlog(1 << 20), Backlog(1 << 20), Backlog(1 << 20)
+    old.begin_run(run_of())
+    fill(old, ONE, 3)
+    held = old.take(0)
+    assert isinstance(held, Fragment)
+    old.move(ONE, new)
+    new.move(ONE, third)
+    old.put_back(held)
+    assert [old.waiting_bytes, new.waiting_bytes] == [0, 0]
+    third.close()
+    assert numbers(drain(third), ONE) == [0, 1, 2, "stopped"]
+    assert third.waiting_bytes == 0
+    assert [numbers(drain(item), ONE) for item in (old, new)] == [["disk"], ["disk"]]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,12 +17,14 @@ from drivers.gate import GateState
 from drivers.rtsp.source import RtspSource
 from gateway.core.config import Config, parse_config
 from gateway.core.errors import CameraUnreachable, ConfigError, NotFound, VolumeFull
+from gateway.core.events import Event
 from gateway.core.feedwire import Subscription
 from gateway.core.media import Codec
-from gateway.core.model import Login, PublicId, Secret, StreamRole, new_public_id
+from gateway.core.model import Login, PublicId, RunId, Secret, StreamRole, new_public_id
 from gateway.roofs.learning import new_camera
 from gateway.roofs.recorder import make_gate, settings, slots, source_of
 from recorder.adoption import AdoptOrder
+from recorder.camera import State
 from recorder.gaps import GapCause
 from recorder.holds import read_copied
 from recorder.identity import Identity
@@ -144,6 +148,64 @@ async def test_footage_of_a_wrong_clock_is_moved_once_it_is_right(tmp_path: Path
 
         await box.until(moved)
         assert all(abs(found - 1_000_000) <= 2 for found in (await box.books.runs.offsets()).values())
+
+
+class OneStep:
+    """A watch on the clock that sees one step."""
+
+    def __init__(self, step: Step) -> None:
+        self._steps = [step]
+
+    def look(self) -> Step | None:
+        return self._steps.pop() if self._steps else None
+
+
+async def test_a_clock_step_that_cannot_be_written_down_ends_no_camera_and_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full system disk, then a sick footage disk: cameras go on, the fault is told, the step is not forgotten."""
+    async with recorder_box(tmp_path) as box:
+        await adopt(box)
+        session = await box.player.wait_for(1)
+        await box.show(session, 3)
+        await box.until(lambda: runs_of(box))
+        cameras, journal = box.recorder.cameras, box.books.journal
+        tries: list[str] = []
+
+        def failing(what: str, fine: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+            async def once(*args: Any) -> None:
+                tries.append(what)
+                if tries.count(what) == 1:
+                    raise sqlite3.OperationalError(what)
+                await fine(*args)
+
+            return once
+
+        async def moved(run: RunId, offset_ms: int) -> None:
+            assert offset_ms
+
+        monkeypatch.setattr("recorder.cameras.CORRECT_AFTER_S", (0.0, 0.0))
+        note, doomed = journal.note, failing("journal", journal.note)
+
+        async def noted(*events: Event) -> None:  # others write into the journal meanwhile
+            await (doomed if events[0].type == "clock.step.v1" else note)(*events)
+
+        monkeypatch.setattr(journal, "note", noted)
+        monkeypatch.setattr(cameras, "_set_offset", failing("index", moved))
+        await box.books.db.write(lambda db: db.execute("UPDATE run SET time_trusted = 0"))
+        right_ms = wall_minus_mono_ms(box.clock) + 1_000_000
+        step = Step(1_000_000, became_trusted=True, wall_minus_mono_ms=right_ms)
+        monkeypatch.setattr(cameras, "_watch", OneStep(step))
+
+        async def done() -> bool:
+            return tries.count("index") == 2
+
+        await box.until(done)
+        assert [str(error) for error in box.faults] == ["journal", "index"]
+        box.faults.clear()
+        await box.show(session, 3)
+        assert cameras.all()[0].state is State.UP
+        assert not session.over.done()
 
 
 async def test_a_hold_of_a_camera_covers_all_its_streams(tmp_path: Path) -> None:

@@ -83,3 +83,23 @@ def test_what_was_written_before_the_disk_was_full_is_synced_meanwhile(tmp_path:
             until(lambda: bool(box.heard.errors))
             until(lambda: writer.statistics().syncs > syncs)
             disk.fault = lambda call, name: 0
+
+
+def test_a_file_that_was_erased_before_it_could_be_closed_is_no_fault_for_ever(tmp_path: Path) -> None:
+    """A full disk takes no name, the camera is erased: nothing is left to close, and the disk is well again."""
+    with Box(tmp_path, files=FaultyDisk(tmp_path), encrypted=False) as box:
+        disk = box.files
+        assert isinstance(disk, FaultyDisk)
+        with writer_of(box, SHORT) as writer:
+            offer(writer, plain_units(5), run_of())
+            until(lambda: writer.statistics().written_fragments == 1)
+            disk.fault = lambda _, name: errno.ENOSPC if name == "rename" else 0
+            writer.end_run(ONE, "paused")
+            until(lambda: writer.statistics().unfinished_segments == 1)
+            for path in tmp_path.rglob("*.part"):
+                path.unlink()
+            disk.fault = lambda _, name: 0
+            until(lambda: writer.statistics().unfinished_segments == 0)
+            until(lambda: writer.running() == [])
+            offer(writer, plain_units(5), run_of(StreamId(2), run=2))
+            until(lambda: writer.statistics().failing is None)

@@ -274,3 +274,12 @@ def test_the_index_of_a_day_of_a_school_answers_at_once(index: VolumeIndex) -> N
     )
     assert "segment_oldest" in oldest
     assert "TEMP B-TREE" not in oldest
+
+
+def test_a_file_that_is_being_deleted_gets_no_row_again(index: VolumeIndex) -> None:
+    """Reindexing saw it before retention unlinked it: a row would say that there is footage."""
+    gone, stays = row(START_MS), row(START_MS + MINUTE)
+    index.add([gone])
+    index.condemn([gone])
+    index.apply([], [gone, stays])
+    assert list(index.all_rows()) == [stays]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +14,7 @@ from gateway.core.clock import SystemClock
 from gateway.core.media import AccessUnit
 from gateway.core.model import RunId, StreamId
 from recorder.export import fragments, plan
+from recorder.files import VolumeFiles
 from recorder.gop import RunInfo
 from recorder.keys import KeyRing
 from recorder.layout import KEY_NAME, hour_of
@@ -78,6 +81,7 @@ def test_a_running_file_is_cut_closed_and_adopted(tmp_path: Path, tail: bytes) -
         assert report.cut_bytes == len(tail)
         assert not part.exists()
         assert adopted == row._replace(flags=FLAG_RECOVERED, size_bytes=adopted.size_bytes)
+        assert (box.root / adopted.path).stat().st_size == adopted.size_bytes  # the footer is its end: found at once
         assert box.index.get(ONE, row.start_ms, row.run) == adopted
 
 
@@ -89,6 +93,7 @@ def test_a_torn_last_record_is_lost_alone(tmp_path: Path) -> None:
         report = again(box)
         assert len(report.adopted[0].table()) == len(row.table()) - 1
         assert report.cut_bytes == row.table()[-1].record_bytes - 1
+        assert (box.root / report.adopted[0].path).stat().st_size == report.adopted[0].size_bytes
 
 
 def test_an_unlocked_box_authenticates_what_it_recovers(tmp_path: Path) -> None:
@@ -293,3 +298,35 @@ def test_reindexing_drops_rows_of_vanished_folders(tmp_path: Path) -> None:
             report = reindex(box.files, box.index)
             assert (report.removed, report.files, report.added) == (len(rows), 0, 0)
         assert [row.stream for row in box.index.all_rows()] == [2]
+
+
+class Sour(VolumeFiles):
+    """A disk on which one file cannot be read."""
+
+    def __init__(self, root: Path, bad: Path) -> None:
+        super().__init__(root)
+        self._bad = bad.stat().st_ino
+
+    def read(self, fd: int, length: int, offset: int) -> bytes:
+        if os.fstat(fd).st_ino == self._bad:
+            raise OSError(errno.EIO, "bad sector")
+        return super().read(fd, length, offset)
+
+
+@pytest.mark.parametrize("part", [False, True], ids=["closed", "running"])
+def test_a_file_on_a_bad_sector_costs_neither_the_disk_nor_the_index_of_the_others(tmp_path: Path, part: bool) -> None:
+    """It is told and left; the start goes on, and what was lost of the index is made anew but for it."""
+    with Box(tmp_path) as box:
+        rows = record(box, plain_units(24))
+        bad = reopen_as_part(box, rows[-1]) if part else box.root / rows[-1].path
+        box.index.apply(rows, [])
+        sour = Sour(box.root, bad)
+        try:
+            assert recover(sour, box.index, box.ring).damaged == [str(bad.relative_to(box.root))]
+            box.index.apply(rows, [])
+            report = reindex(sour, box.index, ring=box.ring, busy=list)
+        finally:
+            sour.close_root()
+        assert report.damaged == [str(bad.relative_to(box.root))]
+        assert list(box.index.all_rows()) == rows[:-1]
+        assert bad.exists()

@@ -23,6 +23,7 @@ from gateway.core.errors import (
 )
 from recorder.discovery import FoundCamera
 from recorder.service_status import day_start_ms
+from recorder.slot import Slot
 from tests.fakes.h264 import clip
 from tests.fakes.recorder_box import adopt, recorded, recorder_box
 from tests.fakes.recording import books, new_camera
@@ -189,8 +190,12 @@ async def test_leaving_closes_every_segment_and_says_why(tmp_path: Path) -> None
     assert gap["cause"] == "recorder_stopped"
 
 
-async def test_a_disk_that_comes_late_tells_what_the_power_cut_cost(tmp_path: Path) -> None:
-    """Missing from the last footage to the start with cause power, then for want of a disk; nothing twice."""
+@pytest.mark.parametrize("waits", [False, True], ids=["nothing_waits", "pictures_wait"])
+async def test_a_disk_that_comes_late_tells_what_the_power_cut_cost(tmp_path: Path, *, waits: bool) -> None:
+    """Missing from the last footage to the start with cause power, then for want of a disk; nothing twice.
+
+    Also when what the camera showed meanwhile is written the moment the disk is there.
+    """
     footage, away = tmp_path / "footage", tmp_path / "away"
     async with recorder_box(tmp_path) as box:
         camera, _, end_ms = await recorded(box, 6)
@@ -203,17 +208,41 @@ async def test_a_disk_that_comes_late_tells_what_the_power_cut_cost(tmp_path: Pa
     footage.touch()
     async with recorder_box(tmp_path) as box:
         session = await box.player.wait_for(1)
-        footage.unlink()
-        away.rename(footage)
+        if waits:
+            await anyio.sleep(1.2)
+            await box.show(session, 1)
+            session.fail(CameraClosed("over"))
+            slot = box.recorder._parts.store.slots[0]
+            await box.until(lambda: waiting_bytes(slot))
+
+            async def came() -> None:
+                await box.until(lambda: written(slot))
+                await box.recorder.accounts.disk_came()
+
+            footage.unlink()
+            away.rename(footage)
+            await box.recorder._parts.store.look(came)
+        else:
+            footage.unlink()
+            away.rename(footage)
 
         async def told() -> list[dict[str, Any]]:
             rows = (await box.call("gaps", camera=camera))["gaps"]
             return list(rows) if rows and rows[0]["start_ms"] == end_ms else []
 
-        first, second = await box.until(told)
-        assert (first["cause"], second["cause"], second["open"]) == ("power", "power", True)
+        first, second, *_ = await box.until(told)
+        assert (first["cause"], second["cause"], second["open"]) == ("power", "power", not waits)
         assert first["end_ms"] == second["start_ms"]
-        session.fail(CameraClosed("over"))
+        if not waits:
+            session.fail(CameraClosed("over"))
+
+
+async def waiting_bytes(slot: Slot) -> int:
+    return slot.backlog.waiting_bytes
+
+
+async def written(slot: Slot) -> int:
+    return slot.require().writer.statistics().written_bytes
 
 
 async def test_after_a_kill_footage_of_an_hour_that_is_yet_to_come_hides_no_hole(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
+
 from gateway.core.model import RunId
 from recorder.retention import DAY_MS, RESERVE_S, Disk, Hold, Pin, Plan, Protected, Reason, Rule, plan
 from recorder.rows import FLAG_MISSING, SegmentRow
@@ -39,6 +41,13 @@ def test_a_removed_cameras_footage_follows_the_longest_rule() -> None:
     """It has no rule of its own and must not stay for ever."""
     found = made({B: [row(B, NOW_MS - 20 * DAY_MS), row(B, NOW_MS - 10 * DAY_MS)]}, rules={A: Rule(14)})
     assert len(found.victims) == 1
+
+
+def test_with_every_camera_removed_the_configurations_days_hold() -> None:
+    """There is no other camera's rule to go by: 90 days are not cut to 30 by taking the last camera away."""
+    rows = [row(A, NOW_MS - days * DAY_MS) for days in (100, 80, 40)]
+    found = plan(footage({A: rows}), {}, Protected(), ROOMY, now_ms=NOW_MS, usual=Rule(90))
+    assert [item.row for item in found.victims] == rows[:1]
 
 
 def test_nothing_goes_by_age_while_the_clock_is_not_trusted() -> None:
@@ -248,3 +257,18 @@ def test_a_file_that_is_missing_frees_nothing() -> None:
     found = made({A: rows}, disk=Disk(8 * MB, 10 * MB))
     assert [item.row for item in found.victims] == rows[:3]
     assert found.short_bytes == 0
+
+
+@pytest.mark.parametrize("how", ["held", "pinned"])
+@pytest.mark.parametrize("first", [0, 45], ids=["long_ago", "just_now"])
+def test_protected_footage_that_fills_a_streams_bytes_does_not_cost_its_newest_hour(how: str, first: int) -> None:
+    """A hold of half an hour on a stream with room for twenty minutes: otherwise each new minute would go at once."""
+    rows = minutes(A, 100)
+    span = (A, rows[first].begin_ms, rows[first + 30].end_ms)
+    protected = Protected([Hold(*span, NOW_MS + 1)]) if how == "held" else Protected((), [Pin(*span)])
+    there = dataclasses.replace(footage({A: rows}), fresh_from_ms={A: rows[40].begin_ms})
+    found = plan(there, {A: Rule(30, max_bytes=20 * MB, event_days=90)}, protected, ROOMY, now_ms=NOW_MS)
+    gone = [item.row for item in found.victims]
+    assert gone == [item for item in rows[: max(40, first)] if item not in rows[first : first + 31]]
+    unprotected = plan(there, {A: Rule(30, max_bytes=20 * MB)}, Protected(), ROOMY, now_ms=NOW_MS)
+    assert [item.row for item in unprotected.victims] == rows[:80]

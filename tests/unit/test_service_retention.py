@@ -10,7 +10,7 @@ import pytest
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import new_public_id
 from recorder.cleaner import Sources
-from recorder.retention import DAY_MS
+from recorder.retention import DAY_MS, Rule
 from recorder.rules import Keep, NamedRule, RuleBook
 from tests.fakes.recorder_box import RecorderBox, adopt, recorded, recorder_box
 
@@ -41,8 +41,16 @@ async def test_a_trial_run_says_what_would_go_and_how_many_days_there_are(tmp_pa
         assert kept["held_bytes"] == found["plan"][0]["bytes"]
         assert kept["pinned_bytes"] == found["plan"][-1]["bytes"]
         did = await box.call("retention", dry_run=False)
-        assert did["count"] == found["count"] - 2
+        assert did["count"] == 0  # the newest hour stays while protected footage fills the stream's bytes
         assert "days" not in did
+
+
+async def test_the_last_cameras_removal_leaves_the_configurations_days(tmp_path: Path) -> None:
+    """What retention goes by then is what `[retention]` says."""
+    async with recorder_box(tmp_path) as box:
+        await box.call("camera.remove", camera=await adopt(box))
+        assert await box.recorder.keeping.rules.rules() == {}
+        assert box.recorder.cleaner._sources.usual() == Rule(30, 0, 90)
 
 
 async def test_events_are_marked_listed_and_removed(tmp_path: Path) -> None:
