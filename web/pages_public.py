@@ -1,7 +1,7 @@
 """Pages and files for anybody: signing in, static files, the manifest.
 
-Owns `/vao`, `/ra`, `/static`, `/manifest.webmanifest`. Invariants: a GET spends nothing; a wrong code,
-an old one and a used one give the same page; the code is in the body, never in an address.
+Owns `/vao`, `/ra`, `/api/session/active`, `/static`, `/manifest.webmanifest`. Invariants: a GET spends nothing; a
+wrong code, an old one and a used one give the same page; the code is in the body, never in an address.
 """
 
 from __future__ import annotations
@@ -66,6 +66,12 @@ async def sign_out(request: Request, _caller: Annotated[Caller, Depends(SOMEBODY
     response = RedirectResponse("/vao", 303)
     clear_session(response, services)
     return response
+
+
+@router.post("/api/session/active")
+async def still_here(_caller: Annotated[Caller, Depends(SOMEBODY)]) -> Response:
+    """Take a touch of the page for a sign of life: a recording that is watched changes nothing else."""
+    return JSONResponse({"active": True})
 
 
 @router.get("/p/moi", dependencies=[Depends(ANYBODY)])

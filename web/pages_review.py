@@ -21,6 +21,7 @@ from web.problems import words_of
 from web.render import render
 from web.services import Caller
 from web.session import services_of
+from web.views import disks_away
 
 router = APIRouter()
 REVIEWERS = frozenset({Role.PRINCIPAL})
@@ -59,7 +60,7 @@ async def review_list(
         words,
         "review.html",
         groups=[(name, list(items)) for name, items in groupby(cameras, key=lambda item: item["group"])],
-        review={"at": instant_of(luc)},
+        review={"at": instant_of(luc), "disks_away": disks_away(board.volumes)},
         caller=caller,
         page="review",
         texts=words.pick(TEXTS),
@@ -73,12 +74,13 @@ async def review_camera(
     """Show one camera's footage at `luc` (UTC ms), or two minutes ago."""
     words = words_of(request)
     facts = await camera_facts(request, caller, camera)
+    away = disks_away((await request.app.state.board.now()).volumes)
     return render(
         request,
         words,
         "review_camera.html",
         facts=facts,
-        review={"camera": camera, "name": facts["name"], "at": instant_of(luc)},
+        review={"camera": camera, "name": facts["name"], "at": instant_of(luc), "disks_away": away},
         caller=caller,
         page="review",
         texts=words.pick(TEXTS),

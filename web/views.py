@@ -90,6 +90,7 @@ def grid_view(
         "now_ms": now_ms,
         "recorder": status.reachable,
         "disk_pct": disk_percent(status.volumes),
+        "disks_away": disks_away(status.volumes),
         "working": sum(view["trouble"] == RESTING for view in cameras),
         "watching": len(guardians),
         "sharing": {"stopped": sharing.stopped, "since_ms": sharing.since_ms},
@@ -112,9 +113,21 @@ def disk_percent(volumes: Iterable[Mapping[str, Any]]) -> int | None:
     """Return how full the footage disks are together, or None if the recorder names none."""
     total = free = 0
     for volume in volumes:
+        if is_away(volume):
+            continue  # its figures are those of whatever lies at its place now
         total += int(volume.get("total_bytes") or 0)
         free += int(volume.get("free_bytes") or 0)
     return round(100 * (total - free) / total) if total else None
+
+
+def disks_away(volumes: Iterable[Mapping[str, Any]]) -> int:
+    """Return how many footage disks cannot be read: what lies on them looks as if it had never been recorded."""
+    return sum(map(is_away, volumes))
+
+
+def is_away(volume: Mapping[str, Any]) -> bool:
+    """Say whether a disk is not in use: missing, another one, or one that cannot be opened."""
+    return volume.get("id") == ""
 
 
 def groups(known: Iterable[KnownCamera]) -> list[tuple[str, int]]:

@@ -247,6 +247,7 @@ class Stage:
             "web": f"http://127.0.0.1:{self._port}",
             "hub": f"http://127.0.0.1:{self._hub_port}",
             "principal_code": facts.principal_code,
+            "deputy_code": facts.deputy_code,
             "guardian_slip": facts.guardian_slip,
             "hub_code": facts.hub_code,
             "data": str(self._data.resolve()),
@@ -256,6 +257,7 @@ class Stage:
         ready = self._ready(facts)
         context.say("cli.demo.ready", school=SCHOOL, cameras=self._cameras)
         context.say("cli.demo.principal", url=ready["web"], code=ready["principal_code"])
+        context.say("cli.demo.deputy", url=ready["web"], code=ready["deputy_code"])
         context.say("cli.demo.guardian")
         context.line(f"  {ready['guardian_slip']}")
         if sys.stdout.isatty():

@@ -21,7 +21,8 @@ ROOMS = (
     *("Bếp ăn", "Nhà trẻ 1", "Nhà trẻ 2", "Hành lang 1"),
 )
 GUARDIAN, CHILD, GUARDIAN_CLASS = "Nguyễn Thị Lan", "Bé Minh An", "Lớp Mầm 1"
-PRINCIPAL = "Cô Trần Thu Hà"
+PRINCIPAL, DEPUTY = "Cô Trần Thu Hà", "Cô Lê Thị Mai"
+"""Two people, so that an export can be tried: one asks, the other approves."""
 START_S, RECORD_S = 40.0, 90.0
 """Hang limits: a slow two-core machine starts 32 cameras in about 20 s."""
 
@@ -38,6 +39,7 @@ class SchoolFacts:
     principal_code: str
     guardian_slip: str
     hub_code: str
+    deputy_code: str
 
 
 class Teller(Protocol):
@@ -98,7 +100,7 @@ class Setup:
             await self._all_recording(recorder)
         async with self._context.client("hub") as hub:
             hub_code = str((await hub.call("code.new")).result["code"])
-        return SchoolFacts(facts["code"], facts["slip"], hub_code)
+        return SchoolFacts(facts["code"], facts["slip"], hub_code, facts["deputy"])
 
     async def _adopt_all(self, recorder: Any, tell: Teller) -> dict[str, str]:
         names = camera_names(self._count)
@@ -140,9 +142,12 @@ class Setup:
             child = {"name": GUARDIAN, "kind": "mẹ", "child": CHILD, "class": GUARDIAN_CLASS, "consent": True}
             await gateway.call("guardian.add", child)
             await gateway.call("accept", {})
+        if DEPUTY not in {row["name"] for row in have["people"]}:
+            await gateway.call("person.add", {"name": DEPUTY, "role": "principal"})
         code = (await gateway.call("code.new")).result["code"]
+        deputy = (await gateway.call("code.new", {"person": DEPUTY})).result["code"]
         slip = (await gateway.call("slip.new", {"guardian": GUARDIAN})).result["url"]
-        return {"code": str(code), "slip": str(slip)}
+        return {"code": str(code), "slip": str(slip), "deputy": str(deputy)}
 
     async def _all_recording(self, recorder: Any) -> None:
         waiting: list[str] = []

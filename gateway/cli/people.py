@@ -1,4 +1,4 @@
-"""`vuon ma`, `phieu`, `gio-xem`, `thu-hoi`, `chia-se`, `nhat-ky xac-minh`: people and rights at the box.
+"""`vuon ma`, `phieu`, `gio-xem`, `thu-hoi`, `chia-se`, `tai-khoan`, `nhat-ky xac-minh`: people and rights at the box.
 
 Owns these commands; the gateway decides and writes the audit row of each (`console` is the actor).
 Invariant: a word that is not understood changes nothing: above all, nothing opens by a typing error.
@@ -17,10 +17,17 @@ from gateway.core.errors import BadInput
 STOP, RESUME = ("dung", "stop"), ("mo", "resume")
 
 
-def code(config: ConfigOption = None, data: DataOption = None, as_json: JsonOption = False) -> None:
-    """Tạo mã đăng nhập dùng một lần cho hiệu trưởng · one-use sign-in code for the principal (code)."""
+def code(
+    person: Annotated[
+        str | None, typer.Argument(help="Tên hoặc mã người; không có: hiệu trưởng · name or id, else the principal")
+    ] = None,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Tạo mã đăng nhập dùng một lần cho hiệu trưởng, hiệu phó · one-use sign-in code for a principal (code)."""
     context = Context(config, data)
-    result = context.run(context.ask("gateway", "code.new", {}))
+    result = context.run(context.ask("gateway", "code.new", {} if person is None else {"person": person}))
     if as_json:
         context.json(result)
     else:
@@ -84,9 +91,34 @@ def sharing(
     context.say("cli.sharing.stopped" if stop else "cli.sharing.resumed")
 
 
-def people(config: ConfigOption = None, data: DataOption = None, as_json: JsonOption = False) -> None:
-    """Danh sách người dùng và lớp · people and classes (people)."""
+def people(
+    add: Annotated[
+        str | None,
+        typer.Option("--them", "--add", help="Thêm hiệu phó: người duyệt thứ hai · add a deputy who approves"),
+    ] = None,
+    disable: Annotated[
+        str | None, typer.Option("--ngung", "--disable", help="Ngừng mọi quyền của người này · end all rights")
+    ] = None,
+    enable: Annotated[str | None, typer.Option("--mo-lai", "--enable", help="Cho dùng lại · give them back")] = None,
+    config: ConfigOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Danh sách người dùng và lớp; thêm hiệu phó, ngừng quyền · people and classes, deputies (people)."""
     context = Context(config, data)
+    if len([name for name in (add, disable, enable) if name is not None]) > 1:
+        raise BadInput("only one of --them, --ngung and --mo-lai at a time", case="one_person", key="person")
+    if add is not None:
+        # A deputy is a second principal: same rights, another person, which is what the two-person rule asks for.
+        result = context.run(context.ask("gateway", "person.add", {"name": add, "role": "principal"}))
+        context.json(result) if as_json else context.say("cli.people.added", name=add)
+        return
+    if (name := disable if disable is not None else enable) is not None:
+        params = {"person": name, "disabled": disable is not None}
+        result = context.run(context.ask("gateway", "person.disable", params))
+        said = "cli.people.disabled" if disable is not None else "cli.people.enabled"
+        context.json(result) if as_json else context.say(said, name=name)
+        return
     result = context.run(context.ask("gateway", "people.list", {}))
     if as_json:
         context.json(result)

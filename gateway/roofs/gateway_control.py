@@ -70,6 +70,7 @@ def handlers(desk: Desk) -> dict[str, Handler]:
         "status": _status(desk),
         "people.list": desk_methods.list_all,
         "person.add": desk_methods.add_person,
+        "person.disable": desk_methods.disable_person,
         "class.add": desk_methods.add_class,
         "camera.assign": desk_methods.assign,
         "guardian.add": desk_methods.add_guardian,
@@ -124,6 +125,14 @@ class _People:
     async def add_person(self, request: Request) -> Reply:
         role = _choice(Role, request.text("role"), "role")
         return Reply({"person": await self._desk.people.add(CONSOLE, role, request.text("name"))})
+
+    async def disable_person(self, request: Request) -> Reply:
+        disabled = request.params.get("disabled")
+        if not isinstance(disabled, bool):
+            raise BadInput("person.disable: disabled must be true or false", key="disabled")
+        person = await self._person(request.text("person"), None)
+        await self._desk.people.disable(CONSOLE, person, disabled=disabled)
+        return Reply({"person": person})
 
     async def add_class(self, request: Request) -> Reply:
         plan, wanted = _plan(request.text("plan", "usual")), _ids(request, "cameras")

@@ -78,7 +78,7 @@ def test_an_intact_copy_is_called_intact(opened: Page, copy: Path) -> None:
     expect(opened.locator("#list-rows td.intact")).to_have_count(len(list(copy.iterdir())))
     expect(opened.locator("#mark")).to_have_text(MARK)
     expect(opened.locator("#gap-rows li").first).to_contain_text("07:00:12")
-    expect(opened.locator("#gap-rows li").first).to_contain_text("mạng")
+    expect(opened.locator("#gap-rows li").first).to_contain_text("không tới được camera (luồng chính)")
     expect(opened.locator("#facts-rows")).to_contain_text("Trường Mầm non Hoa Sen")
     expect(opened.locator("#facts-rows")).to_contain_text("chưa được tin cậy")
     expect(opened.locator("#limits li")).to_have_count(4)

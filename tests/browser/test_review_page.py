@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -31,6 +32,8 @@ pytestmark = pytest.mark.browser
 MORNING_MS = MIDNIGHT_MS + 8 * HOUR_MS
 WIDTH = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 SIZES = [(1440, 900), (1366, 650), (390, 844), (320, 640)]
+BETWEEN = {(1366, 650), (320, 640)}
+"""Sizes between and beyond the two that every run looks at."""
 
 
 @pytest.fixture
@@ -188,6 +191,76 @@ def test_a_day_without_footage_says_so(review: ReviewSite) -> None:
     assert review.footage.count("index") - asked <= 12
 
 
+def test_the_small_pictures_of_a_day_leave_with_it(review: ReviewSite) -> None:
+    """Another day without footage shows none of the day before; nothing of it is called a gap, nor complete."""
+    page = review.review(MORNING_MS - DAY_MS)
+    ready(page)
+    expect(page.locator("#film img").first).to_be_attached()
+    page.locator("#day-before").click()
+    expect(page.locator("#plate")).to_contain_text("Không có hình nào được ghi")
+    assert page.locator("#film img").count() == 0
+    expect(page.locator("#share")).to_have_text("Không có hình nào được ghi")
+    expect(page.locator("#missing")).to_be_empty()
+
+
+def test_a_first_day_is_measured_from_its_first_picture(review: ReviewSite) -> None:
+    """What a camera did not record before it came is no loss; the page says from when on there are pictures."""
+    for stream in review.footage.streams.values():
+        stream.start_ms = POWER_GAP[1] + 20 * MINUTE_MS
+        stream.gaps.clear()
+    page = review.review(MORNING_MS)
+    ready(page)
+    expect(page.locator("#note")).to_have_text("Hình đầu tiên trong ngày lúc 09:39:00")
+    expect(page.locator("#share")).to_have_text(re.compile(r"Ghi được (100|9\d) % \(3[67] phút\)"))
+    expect(page.locator("#day-from")).to_have_text("Hình đầu tiên trong ngày lúc 09:39")
+
+
+def test_footage_on_a_disk_that_is_away_is_not_called_unrecorded(review: ReviewSite) -> None:
+    """The box answers with nothing, because it cannot see: page, list and grid name the disk."""
+    review.box.volumes = [{"id": "", "path": "/srv", "state": "missing", "free_bytes": 0, "total_bytes": 0}]
+    page = review.review(MORNING_MS - 3 * DAY_MS)
+    expect(page.locator("#plate")).to_contain_text("Không đọc được ổ ghi hình")
+    expect(page.locator("#missing")).to_contain_text("Một ổ ghi hình không đọc được")
+    page.goto(review.url + f"/xem-lai?luc={MORNING_MS - 3 * DAY_MS}")
+    expect(page.locator(".says").first).to_have_text("Không đọc được ổ ghi hình")
+    page.goto(review.url + "/")
+    expect(page.locator("#strip")).to_contain_text("Không đọc được ổ ghi hình")
+
+
+def signs(review: ReviewSite) -> int:
+    """How often the page told that somebody is there."""
+    return sum(item.url.endswith("/api/session/active") for item in review.requests)
+
+
+def test_a_touch_tells_the_box_that_somebody_is_there(review: ReviewSite) -> None:
+    """Playing is no sign of life, a key is; after 25 minutes without one the page asks, and a key answers."""
+    page = review.review(MORNING_MS)
+    ready(page)
+    play(page, False)
+    page.wait_for_timeout(300)
+    assert signs(review) == 0  # a page that was just opened is known to be looked at
+    page.evaluate(
+        """async () => {
+          const script = document.querySelector('link[href*="js/activity"]').href;
+          const [real, wait] = [performance.now.bind(performance), setTimeout];
+          let ahead = 0;
+          performance.now = () => real() + ahead;
+          globalThis.setTimeout = (act, ms) => (ms > 600000 ? globalThis.late = act : wait(act, ms));
+          const { untouched } = await import(script);
+          untouched(() => { globalThis.said = 'ask'; }, () => { globalThis.said = 'back'; });
+          globalThis.setTimeout = wait;
+          ahead = 25 * 60000;
+          globalThis.late();
+        }"""
+    )
+    assert page.evaluate("said") == "ask"
+    page.keyboard.press("Shift")
+    page.wait_for_function("() => globalThis.said === 'back'")
+    page.keyboard.press("Shift")
+    expect(page.locator("#plate")).to_be_hidden()
+    assert 1 <= signs(review) <= 2  # the page's own listener and this one: each tells at most once a minute
+
+
 def test_a_missing_disk_says_so_and_is_tried_again(review: ReviewSite) -> None:
     """The disk is named as what is wrong; one press after it is back shows the picture."""
     review.footage.trouble = VolumeMissing("gone")
@@ -216,7 +289,10 @@ def test_nothing_of_it_stays_in_the_browser(review: ReviewSite) -> None:
     assert kept == set()
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize(
+    "size",
+    [pytest.param(one, marks=[pytest.mark.soak] if one in BETWEEN else [], id=f"{one[0]}x{one[1]}") for one in SIZES],
+)
 def test_looks_and_accessibility(review: ReviewSite, size: tuple[int, int]) -> None:
     """No rule of the audit is broken, nothing scrolls sideways, also in English, at 200 % text, without motion."""
     for name, path in (("list", "/xem-lai"), ("camera", f"/xem-lai/{MAM}?luc={NEWEST_MS - 60_000}")):

@@ -91,6 +91,9 @@ class FakeBox:
     answer: str = "v=0\r\nanswer\r\n"
     open_sessions: dict[str, tuple[Caller, PublicId]] = field(default_factory=dict)
     status_calls: int = 0
+    volumes: list[dict[str, Any]] = field(
+        default_factory=lambda: [{"id": "v", "path": "/srv", "state": "ok", "free_bytes": 38, "total_bytes": 100}]
+    )
     calls: list[str] = field(default_factory=list)
     """What reached the services, in order, without secrets."""
     bus: Bus = field(default_factory=Bus)
@@ -214,8 +217,7 @@ class FakeBox:
         await asyncio.sleep(0)
         if self.recorder_down:
             raise DaemonUnavailable("the recorder does not answer")
-        volumes = [{"path": "/srv", "state": "ok", "free_bytes": 38, "total_bytes": 100}]
-        return {"cameras": list(self.status_of.values()), "volumes": volumes}
+        return {"cameras": list(self.status_of.values()), "volumes": list(self.volumes)}
 
     async def still(self, grant: Grant, width: int) -> Still:
         self.calls.append(f"still {width}")

@@ -28,6 +28,8 @@ GATEWAY: dict[str, Answer] = {
     "revoke": {"sessions": 2},
     "sharing": {},
     "people.list": PEOPLE,
+    "person.add": {"person": "d" * 16},
+    "person.disable": {"person": "d" * 16},
     "audit.verify": {"ok": True, "rows": 12, "checkpoints": 3, "problem": None},
 }
 HUB: dict[str, Answer] = {"claim.new": {"claim": "CLAIM-1"}, "code.new": {"code": "HUB-1"}}
@@ -37,6 +39,10 @@ HUB: dict[str, Answer] = {"claim.new": {"claim": "CLAIM-1"}, "code.new": {"code"
     ("arguments", "method", "params", "says"),
     [
         (["code"], "code.new", {}, "aaaa-bbbb"),
+        (["ma", "Cô Mai"], "code.new", {"person": "Cô Mai"}, "aaaa-bbbb"),
+        (["people", "--add", "Cô Mai"], "person.add", {"name": "Cô Mai", "role": "principal"}, "Cô Mai"),
+        (["tai-khoan", "--ngung", "Mai"], "person.disable", {"person": "Mai", "disabled": True}, "at once"),
+        (["people", "--enable", "Mai"], "person.disable", {"person": "Mai", "disabled": False}, "again"),
         (["slip", "Lan"], "slip.new", {"guardian": "Lan"}, "https://box/p/moi#secret"),
         (["revoke", "Lan"], "revoke", {"guardian": "Lan"}, "2"),
         (["sharing", "stop"], "sharing", {"stop": True}, "topped"),
@@ -77,6 +83,15 @@ def test_a_typing_error_never_opens_sharing(tmp_path: Path, word: str) -> None:
         assert box.calls == []
     assert done.code == 1
     assert "Nothing was changed" in done.err
+
+
+def test_one_person_is_changed_at_a_time(tmp_path: Path) -> None:
+    """Two wishes at once change nothing."""
+    with cli_box(tmp_path, {"gateway": GATEWAY}) as box:
+        done = box.vuon("people", "--add", "Cô Mai", "--disable", "Cô Hà")
+        assert box.calls == []
+    assert done.code == 1
+    assert "--disable" in done.err
 
 
 def test_people_are_listed_in_columns_with_their_ids(tmp_path: Path) -> None:

@@ -65,6 +65,8 @@ async def test_a_school_is_set_up_and_listed(tmp_path: Path) -> None:
         ("revoke", {"guardian": "Cô Hà"}, "person"),
         ("slip.new", {"guardian": "Cô Hà"}, "person"),
         ("code.new", {"person": "Nobody"}, "person"),
+        ("person.disable", {"person": "Nobody", "disabled": True}, "person"),
+        ("person.disable", {"person": "Cô Hà"}, "disabled"),
         ("export", {"segment": "../../etc/passwd"}, "segment"),
         ("export", {"camera": CAMERA, "from_ms": 1, "to_ms": 2, "stream": "third"}, "stream"),
         ("export", {"camera": CAMERA, "from_ms": "1", "to_ms": 2}, "from_ms"),
@@ -124,6 +126,17 @@ async def test_codes_and_slips_are_fresh_each_time(tmp_path: Path) -> None:
         text = json.dumps(box.rows(), ensure_ascii=False)
         assert slip["url"].partition("#")[2] not in text
         assert first["code"] not in text
+
+
+async def test_a_deputy_who_leaves_has_no_rights_and_one_who_comes_back_has(tmp_path: Path) -> None:
+    """Added as a second principal, disabled by name, enabled again; each is a row in the audit."""
+    async with desk(tmp_path) as box:
+        await box.school()
+        deputy = (await box.call("person.add", name="Cô Mai", role="principal"))["person"]
+        assert await box.call("person.disable", person="cô mai", disabled=True) == {"person": deputy}
+        assert box.ground.store.current.index.persons[deputy].disabled
+        await box.call("person.disable", person="Cô Mai", disabled=False)
+        assert not box.ground.store.current.index.persons[deputy].disabled
 
 
 async def test_the_switch_and_the_acceptance(tmp_path: Path) -> None:

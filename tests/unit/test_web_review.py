@@ -60,8 +60,8 @@ async def test_the_page_carries_the_instant_and_no_other_camera(box: FakeBox) ->
         page = await client.get(f"/xem-lai/{MAM}?luc={AT_MS}")
         odd = await client.get(f"/xem-lai/{MAM}?luc=%3Cscript%3E")
     assert page.status_code == odd.status_code == 200
-    assert carried(page.text) == {"camera": MAM, "name": "Lớp Mầm 1", "at": AT_MS}
-    assert carried(odd.text) == {"camera": MAM, "name": "Lớp Mầm 1", "at": None}
+    assert carried(page.text) == {"camera": MAM, "name": "Lớp Mầm 1", "at": AT_MS, "disks_away": 0}
+    assert carried(odd.text) == {"camera": MAM, "name": "Lớp Mầm 1", "at": None, "disks_away": 0}
     assert "<script>" not in odd.text.replace('<script type="module"', "")
     assert [camera for camera in (CHOI, LA, YARD) if camera in page.text] == []
 

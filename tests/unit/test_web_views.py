@@ -18,6 +18,7 @@ from web.views import (
     camera_view,
     class_view,
     disk_percent,
+    disks_away,
     grid_view,
     groups,
     screen_of,
@@ -118,11 +119,18 @@ def test_the_strip_holds_the_three_worst() -> None:
         ([{"total_bytes": 0, "free_bytes": 0}], None),
         ([{}], None),
         ([{"total_bytes": 100, "free_bytes": 38}] * 2, 62),
+        ([{"id": "v", "total_bytes": 100, "free_bytes": 38}, {"id": "", "total_bytes": 900, "free_bytes": 900}], 62),
     ],
 )
 def test_disks_are_one_number(volumes: list[dict[str, int]], percent: int | None) -> None:
-    """All footage disks together; none is no number."""
+    """All footage disks together; none is no number; what lies in the place of one that is away does not count."""
     assert disk_percent(volumes) == percent
+
+
+def test_a_disk_that_is_not_in_use_is_counted() -> None:
+    """The recorder names no disk where it opened none; a full one is in use."""
+    volumes = [{"id": "v", "state": "ok"}, {"id": "w", "state": "full"}, {"id": "", "state": "missing"}]
+    assert disks_away(volumes) == 1
 
 
 def test_groups_keep_the_order_of_the_tiles() -> None:

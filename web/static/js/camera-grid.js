@@ -139,15 +139,16 @@ class CameraGrid extends HTMLElement {
   }
 
   #summary() {
-    const { cameras, working, recorder, disk_pct: disk } = this.#state;
+    const { cameras, working, recorder, disk_pct: disk, disks_away: away } = this.#state;
     const parts = [t('grid.count', { n: cameras.length, ok: working }), t(recorder ? 'grid.box_ok' : 'grid.box_lost')];
-    if (disk !== null) parts.push(t('grid.disk', { n: disk }));
+    if (away) parts.push(t('grid.disk_away'));
+    else if (disk !== null) parts.push(t('grid.disk', { n: disk }));
     put('summary', ['', ...parts].join(' · '));
   }
 
   #strip() {
     const strip = /** @type {HTMLElement} */ (document.getElementById('strip'));
-    const said = JSON.stringify([this.#state.troubles, this.#state.recorder, this.#lostAt, this.#state.cameras.length]) + Math.floor(now() / 60000);
+    const said = JSON.stringify([this.#state.troubles, this.#state.recorder, this.#state.disks_away, this.#lostAt, this.#state.cameras.length]) + Math.floor(now() / 60000);
     if (strip.dataset.said === said) return;
     strip.dataset.said = said;
     for (const old of strip.querySelectorAll('.cell')) old.remove();
@@ -159,6 +160,8 @@ class CameraGrid extends HTMLElement {
     }
     // A silent recorder is one trouble, not one for each camera.
     if (!this.#state.recorder) strip.append(cell('div', 'bad', 'alert', t('cam.state.unknown'), t('fix.unknown_short')));
+    // Neither is a disk that is away: it comes first, for it is why cameras do not record.
+    else if (this.#state.disks_away) strip.append(cell('div', 'bad', 'disk-off', t('grid.disk_away_title'), t('grid.disk_check')));
     for (const trouble of this.#state.recorder ? this.#state.troubles : []) {
       const [colour, name] = TROUBLE[/** @type {keyof TROUBLE} */ (trouble.trouble)];
       const since = trouble.since_ms;

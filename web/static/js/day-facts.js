@@ -62,18 +62,27 @@ export class DayFacts {
     return this.gaps.find((gap) => gap.start_ms <= ms && ms < gap.end_ms) ?? null;
   }
 
-  /** @param {number} from @param {number} to @returns {string} the cause of what is missing between, '' = not told */
-  causeBetween(from, to) {
+  /** @param {number} from @param {number} to @returns {Gap|null} what the ledger tells of what is missing between */
+  gapBetween(from, to) {
     const overlap = (/** @type {Gap} */ gap) => Math.min(to, gap.end_ms) - Math.max(from, gap.start_ms);
     const most = [...this.gaps].sort((a, b) => overlap(b) - overlap(a))[0];
-    return most && overlap(most) > 0 ? most.cause : '';
+    return most && overlap(most) > 0 ? most : null;
+  }
+
+  /** @returns {number} the first instant of the day that is recorded or told missing, or its end: before it nothing was due */
+  get first() {
+    return Math.min(this.end, ...this.spans.map(([from]) => Math.max(from, this.start)), ...this.gaps.map((gap) => gap.start_ms));
+  }
+
+  /** @param {number} from @param {number} to @returns {number} how much of it is recorded (ms) */
+  recordedIn(from, to) {
+    return this.spans.reduce((sum, [a, b]) => sum + Math.max(0, Math.min(b, to) - Math.max(a, from)), 0);
   }
 
   /** @param {number} nowMs @returns {{recorded: number, due: number, missing: number}} lengths in ms */
   sums(nowMs) {
-    const recorded = this.spans.reduce((sum, [from, to]) => sum + Math.min(to, this.end) - Math.max(from, this.start), 0);
     const missing = this.gaps.reduce((sum, gap) => sum + gap.end_ms - gap.start_ms, 0);
-    return { recorded, due: Math.max(1, Math.min(nowMs, this.end) - this.start), missing };
+    return { recorded: this.recordedIn(this.start, this.end), due: Math.max(1, Math.min(nowMs, this.end) - this.first), missing };
   }
 
   /** @param {number} from @param {number} to @returns {number|null} the most motion between, 0-1 */

@@ -86,6 +86,13 @@ export class GopIndex {
     return found || (ms - key < 30000 ? inside(await this.#window(key - WINDOW_MS, signal)) : null);
   }
 
+  /** @param {number} ms @param {AbortSignal} signal @returns {Promise<Gop|null>} the last group that ended by then, of what is near */
+  async before(ms, signal) {
+    const key = Math.floor(ms / WINDOW_MS) * WINDOW_MS;
+    const last = (/** @type {Window} */ window) => window.gops.findLast((gop) => gop.end <= ms) ?? null;
+    return last(await this.#window(key, signal)) ?? last(await this.#window(key - WINDOW_MS, signal));
+  }
+
   /**
    * @param {number} ms @param {number} end look no further @param {AbortSignal} signal
    * @param {(ms: number) => number} [skip] the next instant with footage at or after one, Infinity = none

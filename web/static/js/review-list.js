@@ -34,7 +34,8 @@ async function read(row, mine) {
     known.set(row, facts);
     const { recorded, due } = facts.sums(now());
     const percent = recorded / due < 0.99 ? Math.floor((100 * recorded) / due) : 100;
-    says.textContent = recorded ? t('review.row', { n: percent, gaps: facts.gaps.length }) : t('review.state.empty');
+    const none = pageData('review-data').disks_away ? 'review.state.disk' : 'review.state.empty';
+    says.textContent = recorded ? t(facts.gaps.length ? 'review.row' : 'review.row_whole', { n: percent, gaps: facts.gaps.length }) : t(none);
   } catch (error) {
     if (mine !== turn) return;
     known.set(row, new DayFacts(start, end, null));

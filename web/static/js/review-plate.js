@@ -2,8 +2,9 @@
 // wrong, what is still true and what can be done; a note leaves by itself, a plate does not.
 
 import { icon, make } from './dom.js';
-import { clock, t } from './i18n.js';
+import { clock, clockSeconds, t } from './i18n.js';
 import { causeWords } from './review-timeline.js';
+import { MINUTE_MS } from './zone-day.js';
 
 const NOTE_MS = 8000;
 const ICONS = { opening: '', empty: 'image', denied: 'lock', locked: 'key', disk: 'disk-off', server: 'alert', gone: 'alert', codec: 'video-off', corrupt: 'alert' };
@@ -55,8 +56,12 @@ export class ReviewPlate {
     if (text && !stays) this.#timer = setTimeout(() => this.say(''), NOTE_MS);
   }
 
-  /** @param {{from: number, to: number, cause: string}} gap */
-  leapt({ from, to, cause }) {
-    this.say(t('review.gap.leapt', { from: clock(from), to: clock(to), cause: cause ? causeWords(cause) : t('review.gap.unknown') }));
+  /** @param {number} from @param {number} to what was leapt over @param {import('./day-facts.js').DayFacts} facts */
+  leapt(from, to, facts) {
+    const gap = facts.gapBetween(from, to);
+    if (!gap && facts.first > from) return this.say(t('review.first', { time: clockSeconds(to) }));
+    const [a, b] = gap ? [gap.start_ms, Math.max(gap.end_ms, to)] : [from, to];
+    const time = b - a < 10 * MINUTE_MS ? clockSeconds : clock;
+    this.say(t('review.gap.leapt', { from: time(a), to: time(b), cause: gap ? causeWords(gap.cause) : t('review.gap.unknown') }));
   }
 }

@@ -19,6 +19,9 @@ const LOOK_MS = 120;
 const WORTH_SAYING_MS = 1500;
 const SETTLE_MS = 400;
 const MAX_HOLES = 5;
+const PAST_MIDNIGHT_MS = 10000;
+/** This little after the newest picture is the newest picture (ms). */
+const NEAR_MS = 20000;
 /** A place this near the end of a group may lie behind its last picture (s). */
 const EDGE_S = 0.02;
 
@@ -198,9 +201,12 @@ export class ReviewPlayer extends EventTarget {
       for (const name of [stream, stream === 'main' ? 'sub' : 'main']) {
         if (this.#lacking.has(name)) continue;
         const index = this.indexes[/** @type {'main'|'sub'} */ (name)];
-        const gop = (await index.at(ms, signal)) ?? (await this.#next(index, ms, signal));
+        const gop = (await index.at(ms, signal)) ?? (await this.#next(index, ms, signal, PAST_MIDNIGHT_MS));
         if (gop && gop.start - ms > WORTH_SAYING_MS) this.#leapt(ms, gop.start);
         if (gop) return gop;
+        // Newer than the newest picture, by the seconds that the box needs to write it: that picture.
+        const last = await index.before(ms, signal);
+        if (last && ms - last.end < NEAR_MS && index.newest - last.end < NEAR_MS) return last;
       }
       if (!signal.aborted) this.#tell('newest', { nothing: true });
       await pause(3 * TAIL_MS, signal);
@@ -208,12 +214,12 @@ export class ReviewPlayer extends EventTarget {
     return null;
   }
 
-  /** @param {GopIndex} index @param {number} ms @param {AbortSignal} signal */
-  async #next(index, ms, signal) {
+  /** @param {GopIndex} index @param {number} ms @param {AbortSignal} signal @param {number} [near] to midnight */
+  async #next(index, ms, signal, near = Infinity) {
     const [, dayEnd] = dayOf(ms);
     const found = await index.after(ms, dayEnd, signal, (at) => this.facts().next(at));
-    // Past midnight the day's facts end: look a little into the next one.
-    return found ?? (dayEnd < now() ? index.after(dayEnd, dayEnd + HOUR_MS, signal) : null);
+    // Past midnight the day's facts end: playing looks a little into the next one. Whoever asks for a day wants that day.
+    return found ?? (dayEnd < now() && dayEnd - ms < near ? index.after(dayEnd, dayEnd + HOUR_MS, signal) : null);
   }
 
   /** @param {import('./gop-index.js').Gop} gop @param {AbortSignal} signal */
@@ -320,7 +326,7 @@ export class ReviewPlayer extends EventTarget {
   /** @param {number} from @param {number} to */
   #leapt(from, to) {
     this.position = Math.max(this.position, to);
-    this.#tell('gap', { from, to, cause: this.facts().causeBetween(from, to) });
+    this.#tell('gap', { from, to });
   }
 
   /** @param {boolean} wants */

@@ -112,6 +112,7 @@ export class ReviewTimeline extends EventTarget {
     const other = facts.start !== this.facts.start;
     this.facts = facts;
     this.day.view = [facts.start, facts.end];
+    if (other) this.film.clear(facts.start);
     if (other || this.near.view[0] < facts.start) this.#focus(this.#position, true);
     this.paint();
   }

@@ -2,6 +2,7 @@
 // names the instant that is looked at; every 5 s the box is asked again, so that a right that went takes the picture
 // with it even while nothing plays; no failure is the end.
 
+import { untouched } from './activity.js';
 import { listen } from './api.js';
 import './clock.js';
 import { DayFacts } from './day-facts.js';
@@ -46,6 +47,10 @@ const zoom = new PictureZoom(part('stage'), video, (scale) => {
 let stream = 'main';
 let loading = new AbortController();
 let addressed = 0;
+/** @type {{from: number, to: number}|null} leapt over before the day's facts came */
+let leap = null;
+/** A disk of the box is away, and with it whatever lies on it: then nothing found is not nothing recorded. */
+let diskAway = Boolean(page.disks_away);
 
 /** @param {string} id @param {string} text */
 function put(id, text) {
@@ -69,11 +74,18 @@ async function learn(ms) {
     if (signal.aborted) return;
     timeline.know(facts);
     list(facts);
+    if (leap) sayLeap(leap);
     if (!plate.kind && player.stream) timeline.film.fill(facts);
   } catch (error) {
     const kind = kindOf(error);
     if (kind === 'denied' || kind === 'signin' || kind === 'gone') trouble({ kind, error }, true);
   }
+}
+
+/** Says what was leapt over, once it is known why. @param {{from: number, to: number}} over */
+function sayLeap(over) {
+  leap = timeline.facts.known ? null : over;
+  if (!leap) plate.leapt(over.from, over.to, timeline.facts);
 }
 
 /** Asks what is new, in few bytes; the answer to a page that plays nothing also says that it still may. @param {number} turn */
@@ -100,8 +112,10 @@ async function look(turn) {
 function list(facts) {
   const { recorded, due, missing } = facts.sums(now());
   const percent = recorded / due < 0.99 ? Math.floor((100 * recorded) / due) : 100;
-  put('share', t('review.share', { n: percent, dur: exactly(Math.round(recorded / 60000) * 60000) }));
-  put('missing', facts.gaps.length ? t('review.missing', { n: facts.gaps.length, dur: exactly(missing) }) : facts.known ? t('review.no_gaps') : '');
+  put('share', recorded || !facts.known ? t('review.share', { n: percent, dur: exactly(Math.round(recorded / 60000) * 60000) }) : t('review.state.empty'));
+  const gaps = facts.gaps.length ? t('review.missing', { n: facts.gaps.length, dur: exactly(missing) }) : facts.known && recorded ? t('review.no_gaps') : '';
+  put('missing', diskAway ? t('review.disk_away') : gaps);
+  put('day-from', recorded && facts.first - facts.start > 60000 ? t('review.first', { time: clock(facts.first) }) : '');
   part('unsure').replaceChildren(...facts.unsure.map((item) =>
     make('li', '', [t(`review.unsure.${item.time_quality}`, { from: clock(item.start_ms), to: clock(item.end_ms) })])));
   const said = JSON.stringify(facts.gaps);
@@ -117,12 +131,16 @@ function list(facts) {
 
 /** Shows an instant, of whatever day. @param {number} ms */
 function go(ms) {
-  const at = Math.min(ms, now() - 500);
+  const { facts } = timeline;
+  // Beyond the newest picture of today there is none yet: that one is what is meant.
+  const newest = facts.spans.length && facts.end > now() && ms >= facts.start ? Math.max(facts.last - 500, player.position) : Infinity;
+  const at = Math.min(ms, now() - 500, newest);
   if (dayStart(at) !== timeline.facts.start) {
     timeline.know(new DayFacts(...dayOf(at), null));
     span.clear();
     learn(at);
   }
+  leap = null;
   plate.say('');
   if (!player.stream) plate.show('opening');
   player.seek(at);
@@ -170,8 +188,9 @@ function onTime() {
 
 /** @param {[number, number]} span @returns {string} about how much the main stream takes there; nothing until it was read */
 function sizeOf([from, to]) {
+  const recorded = timeline.facts.recordedIn(from, to);
   const pace = player instanceof ReviewPlayer ? player.indexes.main.pace : 0;
-  return pace ? ` · ${t('review.span.size', { n: Math.max(1, Math.round((pace * (to - from)) / 1e9)) })}` : '';
+  return pace ? ` · ${t('review.span.size', { n: Math.max(1, Math.round((pace * recorded) / 1e9)) })}` : '';
 }
 
 /** @param {boolean} wants */
@@ -187,7 +206,7 @@ const on = (name, handle) => player.addEventListener(name, (event) => handle(/**
 on('time', onTime);
 on('playing', () => drawPlay(player.wants));
 on('trouble', (what) => trouble(what));
-on('gap', (gap) => plate.leapt(gap));
+on('gap', (gap) => sayLeap(gap));
 on('well', () => {
   plate.hide();
   [scrubbed.hidden, part('mode').hidden] = [true, false];
@@ -195,8 +214,10 @@ on('well', () => {
 });
 on('frame', ({ took }) => document.dispatchEvent(new CustomEvent('review-frame', { detail: { took } })));
 on('newest', ({ nothing }) => {
-  if (nothing) plate.show('empty');
-  else plate.say(t('review.at_newest'), true);
+  if (nothing) {
+    part('mode').hidden = true;
+    plate.show(diskAway ? 'disk' : 'empty');
+  } else plate.say(t('review.at_newest'), true);
 });
 on('codec', ({ config, none }) => {
   if (none) plate.show('codec');
@@ -225,6 +246,11 @@ span.addEventListener('change', () => {
   if (span.span) mountSpanActions(part('span-actions'), { camera: page.camera, name: page.name, from_ms, to_ms });
 });
 
+part('span-actions').addEventListener('held', async () => {
+  timeline.facts.holds = await api.holds();
+  timeline.paint();
+});
+untouched(() => plate.say(t('review.untouched'), true), () => plate.say(''));
 part('play').addEventListener('click', () => player.play(!player.wants));
 part('back').addEventListener('click', () => go(player.position - 10000));
 part('frame-back').addEventListener('click', () => player.step(-1));
@@ -250,7 +276,7 @@ listenKeys([part('stage'), part('day-bar'), part('near-bar')], {
   mark: (n) => span.mark(n, player.position),
   zoom: (by) => timeline.zoomBy(by),
 });
-listen('/api/events', { cameras: (state) => setNow(state.now_ms), signed_out: () => location.assign('/vao') });
+listen('/api/events', { cameras: (state) => [setNow(state.now_ms), diskAway = Boolean(state.disks_away)], signed_out: () => location.assign('/vao') });
 let looks = 0;
 setInterval(() => look((looks += 1)), EVERY_MS);
 let resume = false;

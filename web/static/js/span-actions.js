@@ -1,5 +1,5 @@
 // What can be done with a selected span: keep it, or ask for a copy of it. Both ask for a reason first.
-// The page that mounts it loads css/exports.css and carries the texts `exp.` and `hold.`.
+// Event: held. The page that mounts it loads css/exports.css and carries the texts `exp.` and `hold.`.
 
 import { postJson } from './api.js';
 import { icon, make } from './dom.js';
@@ -38,6 +38,7 @@ export function mountSpanActions(element, { camera, from_ms, to_ms, name = '' })
       act: async (why) => {
         const hold = await postJson(`/api/cameras/${camera}/holds`, { from_ms, to_ms, why });
         say(hold.confirmed ? t('hold.done', { date: day(hold.until_ms) }) : t('hold.waits'));
+        element.dispatchEvent(new Event('held'));
       },
     }));
 
@@ -50,6 +51,7 @@ export function mountSpanActions(element, { camera, from_ms, to_ms, name = '' })
         const link = make('a', '', [t('exp.open')]);
         link.setAttribute('href', '/trich-xuat');
         say(`${t('exp.sent')} `, [link]);
+        element.dispatchEvent(new Event('held'));
       },
     }));
 
