@@ -33,6 +33,8 @@ REPORT_INTERVAL_S = 3.0
 HEARD_TIMEOUT_S = 1.0
 RENEW_PICTURE_S = 2.0
 """A viewer that says its picture is lost (Chromium: each 0.2 s) gets the cached GOP at most so often."""
+NOW_S = 1.0
+"""Of a camera that stands still for longer nothing is sent again: it would look as if it were live."""
 _REPORTS_REMEMBERED = 4
 
 
@@ -297,7 +299,10 @@ class Session:
         stream, now_ns = self.stream, self._clock.mono_ns()
         stream.counters.picture_lost += 1
         soon = self._renewed_ns is not None and now_ns - self._renewed_ns < RENEW_PICTURE_S * 1e9
-        if soon or self.switch.coming is not None or viewer not in stream.viewers or stream.history.gop_start is None:
+        newest = stream.history.last
+        if soon or newest is None or now_ns - newest.received_mono_ns > NOW_S * 1e9:
+            return
+        if self.switch.coming is not None or viewer not in stream.viewers or stream.history.gop_start is None:
             return
         if self._repair.afford(viewer, stream.history.gop_bytes()):
             self._renewed_ns = now_ns

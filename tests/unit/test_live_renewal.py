@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 
 from gateway.live.rtcp import PSFB
-from gateway.live.session import RENEW_PICTURE_S
+from gateway.live.session import NOW_S, RENEW_PICTURE_S
 from tests.fakes.connection import FakeConnection
 from tests.fakes.live_scene import Scene, play
 from tests.fakes.wire import Packet
@@ -54,6 +54,7 @@ def test_a_storm_of_requests_is_one(tmp_path: Path) -> None:
         await caught_up(scene)
         assert (stream.counters.picture_lost, stream.counters.renewed) == (50, 1)
         await scene.clock.advance(RENEW_PICTURE_S)
+        scene.picture(stream)
         connection.feedback(PLI)
         assert stream.counters.renewed == 2
 
@@ -69,10 +70,28 @@ def test_the_budget_of_repairs_is_the_limit(tmp_path: Path) -> None:
             scene.picture(stream)
         media = len(connection.sink.sent)
         for _ in range(30):
+            scene.picture(stream)
             connection.feedback(PLI)
             await scene.clock.advance(RENEW_PICTURE_S)
         assert stream.counters.renewed <= 2
         assert len(connection.sink.sent) <= 3 * media
+
+    play(tmp_path, scenario)
+
+
+def test_a_camera_that_stands_still_is_not_made_to_look_live(tmp_path: Path) -> None:
+    """Chromium asks for a key frame when nothing comes: pictures of before are not sent again as if they were new."""
+
+    async def scenario(scene: Scene) -> None:
+        connection, stream, _ = await scene.watching()
+        await scene.clock.advance(NOW_S + 0.1)
+        before = len(connection.sink.sent)
+        connection.feedback(PLI)
+        await caught_up(scene)
+        assert (stream.counters.renewed, len(connection.sink.sent)) == (0, before)
+        scene.picture(stream)
+        connection.feedback(PLI)
+        assert stream.counters.renewed == 1
 
     play(tmp_path, scenario)
 
