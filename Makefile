@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
-# Tests run in several processes where each can have a network of its own (root, iproute2), else one after another.
+# Tests run in as many processes as there are cores where each can have a network of its own (root, iproute2), else one after
+# another: more would finish sooner, but the simulated cameras and browsers would miss their own times.
 ifndef WORKERS
-WORKERS := $(shell unshare -n ip link add name vuon0 type veth peer name vuon1 2>/dev/null && echo 3 || echo 0)
+WORKERS := $(shell unshare -n ip link add name vuon0 type veth peer name vuon1 2>/dev/null && nproc || echo 0)
 endif
 export PYTHONDONTWRITEBYTECODE = 1
 
