@@ -236,6 +236,7 @@ calendar.addEventListener('day', (event) => {
   const { day } = /** @type {CustomEvent} */ (event).detail;
   go(day + (player.position - timeline.facts.start));
 });
+let mounted = '';
 span.addEventListener('change', () => {
   timeline.choose(span.span);
   part('span-off').hidden = part('span-actions').hidden = !span.span;
@@ -243,7 +244,9 @@ span.addEventListener('change', () => {
   put('span-length', span.span ? span.length + sizeOf(span.span) : '');
   put('span-em', span.span ? span.length : '');
   const [from_ms, to_ms] = span.span ?? [0, 0];
-  if (span.span) mountSpanActions(part('span-actions'), { camera: page.camera, name: page.name, from_ms, to_ms });
+  const chosen = span.span ? `${from_ms}-${to_ms}` : '';
+  if (chosen && chosen !== mounted) mountSpanActions(part('span-actions'), { camera: page.camera, name: page.name, from_ms, to_ms });
+  mounted = chosen; // mounted anew for the same span, what was just said would go
 });
 
 part('span-actions').addEventListener('held', async () => {
