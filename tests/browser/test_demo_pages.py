@@ -107,6 +107,7 @@ def test_the_principal_signs_in_and_sees_every_room(street: Street, save: Callab
         assert stats["codec"] == "video/H264"
         assert (stats["frameWidth"], stats["frameHeight"]) == (640, 360)
         assert stats["packetsLost"] == 0
+        assert stats["freezeCount"] <= 1
     visit.shot(save, "grid-1440x900")
     visit.page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
     visit.shot(save, "grid-390x844")
