@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from gateway.core.errors import VolumeMissing
 from tests.browser.conftest import THURSDAY_MS, shoot
@@ -287,6 +287,28 @@ def test_nothing_of_it_stays_in_the_browser(review: ReviewSite) -> None:
         answer.url for answer in answers if "/api/" in answer.url and answer.header_value("cache-control") != "no-store"
     }
     assert kept == set()
+
+
+def test_nothing_is_off_the_page_before_the_day_is_known(review: ReviewSite) -> None:
+    """While the box has not said what the day holds, every mark of both bars lies within them."""
+    page = review.visit("/xem-lai", PRINCIPAL)
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/timeline?*", hold)
+    page.goto(f"{review.url}/xem-lai/{MAM}?luc={MORNING_MS}")
+    expect(page.locator("#near-hours span").first).to_have_text("07:30")
+    expect(page.locator("#day-hours span").last).to_have_text("24:00")
+    places = page.evaluate("""() => [...document.querySelectorAll('.tl .win, .tl .ph:not([hidden]), .hrs span')]
+      .map((mark) => [parseFloat(mark.style.left), parseFloat(mark.style.left) + (parseFloat(mark.style.width) || 0)])""")
+    assert len(places) > 12
+    assert all(0 <= a <= b <= 100.001 for a, b in places)
+    assert page.evaluate(WIDTH) <= 0
+    assert held
+    page.unroute("**/timeline?*")  # it asks again by itself
+    expect(page.locator("#gaps li")).to_have_count(2)
 
 
 @pytest.mark.parametrize(

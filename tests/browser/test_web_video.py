@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from gateway.core.errors import Denied
 from gateway.core.model import Action, Decision, Grant, PublicId, Role, StreamRole
 from tests.browser.conftest import THURSDAY_MS, Served, Site, serve, shoot
 from tests.fakes.clock import FakeClock
@@ -36,6 +37,8 @@ class RealDoor(FakeLive):
 
     async def open(self, caller: Caller, camera: PublicId, offer: str, stream: StreamRole) -> OpenedLive:
         await self.box.grant(caller, Action.LIVE, camera)
+        if self.box.live_error is not None:
+            raise self.box.live_error
         grant = make_grant(self.live.clock, camera=camera, role=Role.TEACHER)
         opened = await self.live.client.open(self.live.ticket(grant), offer, stream)
         self.box.open_sessions[opened.session] = (caller, camera)
@@ -133,9 +136,9 @@ def test_the_reason_arrives_and_the_pixels_go(live: LiveSite) -> None:
     """When the right ends, picture and video are gone, the reason stands there, and the view is not final."""
     page = live.visit(f"/camera/{MAM}", PRINCIPAL)
     expect_state(page, "live")
-    live.box.live_error = None
     assert live.door is not None
     live.requests.clear()
+    live.box.live_error = Denied("refused", reason="class.paused")  # the right is gone: whoever comes now is not let in
     live.do(live.door.end_all("class.paused"))
     expect_state(page, "ended")
     assert [item for item in live.requests if item.method == "DELETE"] == [], "the box knows that it ended it"
@@ -145,6 +148,7 @@ def test_the_reason_arrives_and_the_pixels_go(live: LiveSite) -> None:
     assert view.evaluate("view => [view.querySelector('video').srcObject, view.querySelector('img').hasAttribute('src')]") == [
         None, False,
     ]  # fmt: skip
+    live.box.live_error = None
     view.evaluate("view => view.retry()")
     expect_state(page, "live")
 

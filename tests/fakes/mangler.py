@@ -97,10 +97,10 @@ class Mangler:
         try:
             await asyncio.wait([there, back], return_when=asyncio.FIRST_COMPLETED)
         finally:
+            to_camera.close()  # before anything is waited for: the wait itself may be cancelled
             for task in (there, back):
                 task.cancel()
             await asyncio.gather(there, back, return_exceptions=True)
-            to_camera.close()
 
 
 async def _carry(source: asyncio.StreamReader, target: asyncio.StreamWriter, spoil: Spoil) -> None:

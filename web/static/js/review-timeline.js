@@ -42,6 +42,9 @@ export class ReviewTimeline extends EventTarget {
     for (const button of root.querySelectorAll('[data-zoom]')) {
       button.addEventListener('click', () => this.zoom(/** @type {keyof LEVELS} */ (/** @type {HTMLElement} */ (button).dataset.zoom)));
     }
+    // Marks are placed within a stretch from the first paint on: before any answer, a place in it is a true one.
+    this.know(this.facts);
+    this.place(ms);
     new ResizeObserver(() => this.paint()).observe(root);
   }
 
