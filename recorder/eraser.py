@@ -25,7 +25,7 @@ from recorder.erasures import ALL, Counted, Erasure, ErasureBook, Scope
 from recorder.files import VolumeFiles, storage_error
 from recorder.index import delete_segments
 from recorder.keys import erase_key
-from recorder.layout import KEY_NAME, Hour, parse_name
+from recorder.layout import KEY_NAME, PUT_ASIDE, Hour, parse_name
 from recorder.recovery import stream_hours
 from recorder.recovery import streams as stored_streams
 from recorder.slot import Opened, Slot
@@ -169,8 +169,17 @@ def _empty(opened: Opened, streams: Sequence[StreamId]) -> None:
                 delete_segments(opened.index, files, opened.ring, opened.index.in_hour(hour))
         for stream in streams:
             _remove_tree(files, stream)
+        _remove_put_aside(files)
     except OSError as error:
         raise storage_error(error, str(opened.volume.path)) from error
+
+
+def _remove_put_aside(files: VolumeFiles) -> None:
+    """Remove books that nobody could read: they may still say when what is erased was recorded."""
+    for name in files.names("."):
+        if name.endswith(PUT_ASIDE):
+            files.unlink(name)
+    files.fsync_dir(".")
 
 
 def erase_keys(opened: Opened, streams: Sequence[StreamId]) -> None:

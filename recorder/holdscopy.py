@@ -15,13 +15,13 @@ from typing import NamedTuple
 from gateway.core.errors import VolumeWrong
 from gateway.core.model import PublicId, StreamId, is_public_id
 from recorder.files import VolumeFiles
-from recorder.layout import HOLDS_NAME
+from recorder.layout import HOLDS_NAME, PUT_ASIDE
 from recorder.retention import Hold
 
 FORMAT = 2
 MOST_BYTES = 8 << 20
 _NEW_NAME = f"{HOLDS_NAME}.new"
-_DAMAGED_NAME = f"{HOLDS_NAME}.damaged"
+_DAMAGED_NAME = f"{HOLDS_NAME}{PUT_ASIDE}"
 
 
 class Copied(NamedTuple):

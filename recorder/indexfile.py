@@ -10,6 +10,7 @@ import sqlite3
 from pathlib import Path
 
 from recorder.index import INDEX_NAME, VolumeIndex
+from recorder.layout import PUT_ASIDE
 from recorder.recovery import streams
 from recorder.volume import Volume
 
@@ -63,4 +64,4 @@ def _begin_anew(volume: Volume) -> None:
     files.fsync_dir(".")
     for name in (INDEX_NAME, f"{INDEX_NAME}-wal", f"{INDEX_NAME}-shm"):
         if files.exists(name):
-            files.rename(name, f"{name}.damaged")
+            files.rename(name, f"{name}{PUT_ASIDE}")

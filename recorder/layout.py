@@ -21,6 +21,8 @@ LAST_MS = 253_402_300_799_999
 MARKER_NAME = ".vuon-volume.json"
 HOLDS_NAME = "holds.json"
 KEY_NAME = "key"
+PUT_ASIDE = ".damaged"
+"""Ending of a book of the disk that could not be read and was put aside."""
 SEGMENT_SUFFIX, PART_SUFFIX = ".seg", ".part"
 
 _NAME = re.compile(r"(0|[1-9][0-9]{0,14})-([1-9][0-9]{0,18})(\.seg|\.part)")

@@ -78,6 +78,8 @@ async def test_one_camera_goes_and_the_other_stays(tmp_path: Path) -> None:
     """Plan, typed name, keys, files, rows and name; the facts say what lay there; the other camera still plays."""
     async with school(tmp_path) as box:
         gone, kept = await film(box, 1), await film(box, 2)
+        for name in ("index.db.damaged", "holds.json.damaged"):  # an earlier fault of the disk put them aside
+            (tmp_path / "footage" / name).write_bytes(b"rows of both")
         plan = await box.call("erase.plan", camera=gone)
         assert plan["confirm"] == "Lớp 1"
         assert (plan["keys"] >= 1, plan["files"] >= 2, plan["bytes"] > 10_000, plan["holds"]) == (True, True, True, 0)
@@ -89,6 +91,7 @@ async def test_one_camera_goes_and_the_other_stays(tmp_path: Path) -> None:
         assert (facts["scope"], facts["camera"], facts["who"]) == ("camera", gone, "console")
         assert not (tmp_path / "footage" / "1").exists()
         assert (tmp_path / "footage" / "2").exists()
+        assert [path.name for path in (tmp_path / "footage").glob("*.damaged")] == []
         assert [item["id"] for item in (await box.call("camera.list"))["cameras"]] == [kept]
         assert len((await box.call("segments", camera=kept))["segments"]) >= 2
         with pytest.raises(NotFound):
