@@ -289,6 +289,36 @@ def test_nothing_of_it_stays_in_the_browser(review: ReviewSite) -> None:
     assert kept == set()
 
 
+def test_a_span_never_ends_in_the_time_to_come(review: ReviewSite) -> None:
+    """Wherever in its second now is, a span chosen up to now is one that the box takes at once."""
+    page = review.visit(f"/xem-lai/{MAM}?luc={MORNING_MS}", PRINCIPAL)
+    ready(page)
+    ends = page.evaluate(
+        """async (first) => {
+          const { SpanSelect } = await import(document.querySelector('link[href*="js/span-select"]').href);
+          const made = (name, ...inside) => {
+            const element = document.createElement(name);
+            element.append(...inside);
+            return element;
+          };
+          const card = made('div', made('input'), made('input'));
+          const chooser = made('div', made('b'), made('b'));
+          chooser.className = 'sel';
+          const root = made('div', chooser);
+          return Array.from({ length: 40 }, (_, n) => {
+            const now = first + 300000 + 25 * n;
+            const chosen = new SpanSelect(card, { root }, () => [first, now]);
+            chosen.around(now - 8000);
+            return [now, ...chosen.span];
+          });
+        }""",
+        MORNING_MS,
+    )
+    assert len(ends) == 40
+    assert all(from_ms < to_ms <= now_ms < to_ms + 1000 for now_ms, from_ms, to_ms in ends)
+    assert all(ms % 1000 == 0 for row in ends for ms in row[1:])
+
+
 def test_nothing_is_off_the_page_before_the_day_is_known(review: ReviewSite) -> None:
     """While the box has not said what the day holds, every mark of both bars lies within them."""
     page = review.visit("/xem-lai", PRINCIPAL)

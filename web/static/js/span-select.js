@@ -85,8 +85,9 @@ export class SpanSelect extends EventTarget {
   /** @param {number} from @param {number} to */
   set(from, to) {
     const [least, most] = this.limits();
-    const a = Math.round(Math.max(least, Math.min(from, most - LEAST_MS)) / 1000) * 1000;
-    this.span = [a, Math.max(a + LEAST_MS, Math.round(Math.min(to, most) / 1000) * 1000)];
+    const last = Math.floor(most / 1000) * 1000; // a whole second, and never one that is yet to come
+    const a = Math.round(Math.max(least, Math.min(from, last - LEAST_MS)) / 1000) * 1000;
+    this.span = [a, Math.max(a + LEAST_MS, Math.min(Math.round(to / 1000) * 1000, last))];
     this.#show();
   }
 
