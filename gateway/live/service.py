@@ -99,7 +99,8 @@ class LiveService:
         return Reply({"sessions": self._sessions.facts()})
 
     async def status(self, _request: Request) -> Reply:
-        """`{}` -> `{daemon, viewers, sessions, ended, dropped}`."""
+        """`{}` -> `{daemon, viewers, sessions, ended, dropped, places, totals, paths, open}`."""
+        rows = self._sessions.facts()
         return Reply(
             {
                 "daemon": self._daemon(),
@@ -107,6 +108,10 @@ class LiveService:
                 "sessions": len(self._sessions),
                 "ended": dict(self._sessions.ended),
                 "dropped": dict(self._sessions.dropped()),
+                "places": self._sessions.places.facts(),
+                "totals": self._sessions.totals.of(rows),
+                "paths": self._sessions.totals.paths(),
+                "open": rows,
             }
         )
 

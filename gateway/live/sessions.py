@@ -24,10 +24,14 @@ from gateway.core.supervise import FaultSink, contained
 from gateway.live.ends import REPLACED, End
 from gateway.live.feedclient import Feeds
 from gateway.live.leases import Lease, choose_stream, has_room
+from gateway.live.loadmeter import LoadMeter
 from gateway.live.offers import parse_offer
+from gateway.live.places import Places
+from gateway.live.sender import Viewer
 from gateway.live.session import Calls, MakeConnection, RandomBits, Session, State
 from gateway.live.stream import BurstBudget
 from gateway.live.switch import Switch
+from gateway.live.totals import Totals
 
 TICK_S = 0.2
 """How late an expired lease may be noticed."""
@@ -47,13 +51,17 @@ class Sessions:
         clock: Clock,
         on_fault: FaultSink,
         random_bits: RandomBits = secrets.randbits,
+        meter: LoadMeter | None = None,
     ) -> None:
         self._feeds, self._connect, self._max_viewers = feeds, connect, max_viewers
         self._clock, self._on_fault, self._random = clock, on_fault, random_bits
         self._by_id: dict[PublicId, Session] = {}
         self._by_grant: dict[PublicId, PublicId] = {}
         self._budget = BurstBudget()
+        self.places = Places(feeds.uplink, clock, meter)
+        self.totals = Totals()
         self._tasks: TaskGroup | None = None
+        self._joining: set[Viewer] = set()
         self._swept_ns = clock.mono_ns()
         self.ended: Counter[str] = Counter()
         """Sessions that ended, by reason."""
@@ -93,7 +101,7 @@ class Sessions:
             clock=self._clock,
             connect=self._connect,
             random_bits=self._random,
-            calls=Calls(self._connected, self._gone, self._connected),
+            calls=Calls(self._arrived, self._gone, self._begin),
         )
         self._by_id[session.id], self._by_grant[grant.id] = session, session.id
         answered = False
@@ -133,7 +141,7 @@ class Sessions:
 
     def facts(self) -> list[dict[str, Any]]:
         """Return the facts of every open session."""
-        return [session.facts() for session in self._by_id.values()]
+        return [self._facts(session) for session in self._by_id.values()]
 
     def viewers(self) -> dict[str, int]:
         """Return how many sessions each camera has."""
@@ -160,7 +168,20 @@ class Sessions:
             else:
                 session.follow()
                 session.report()
+        async with contained("live.places", self._on_fault):
+            await self.places.sweep(self._connected, self._feeds.streams)
         self._swept_ns = self._clock.mono_ns()
+
+    @property
+    def _connected(self) -> list[Session]:
+        return [item for item in self._by_id.values() if item.state is State.LIVE]
+
+    async def _seat(self) -> None:
+        async with contained("live.places", self._on_fault):
+            self.places.round(self._connected)
+
+    def _facts(self, session: Session) -> dict[str, Any]:
+        return session.facts() | self.places.facts_of(session.id)
 
     async def _watch(self) -> None:
         while True:
@@ -177,15 +198,27 @@ class Sessions:
         except KeyError as error:
             raise NotFound("no such session", session=session_id) from error
 
-    def _connected(self, session: Session) -> None:
+    def _arrived(self, _session: Session) -> None:
         assert self._tasks is not None
-        if session.viewer is not None:
-            self._tasks.start_soon(self._join, session)
+        self._tasks.start_soon(self._seat)
+
+    def _begin(self, session: Session) -> None:
+        assert self._tasks is not None
+        self._tasks.start_soon(self._join, session)
 
     async def _join(self, session: Session) -> None:
         async with contained("live.join", self._on_fault):
-            if session.viewer is not None and session.state is State.LIVE:
-                await session.stream.join(session.viewer, self._budget)
+            viewer = session.viewer
+            if viewer is None or viewer in self._joining:
+                return
+            self._joining.add(viewer)
+            try:
+                while session.state is State.LIVE and session.flows and viewer not in session.stream.viewers:
+                    await session.stream.join(viewer, self._budget)
+                    if viewer.source is not None:
+                        break  # else it was held back while it joined: given a place again, it begins anew
+            finally:
+                self._joining.discard(viewer)
 
     def _gone(self, session: Session) -> None:
         """Close what the viewer left, or what ICE consent was lost for."""
@@ -207,6 +240,7 @@ class Sessions:
     async def _bury(self, session: Session) -> None:
         async with contained("live.close", self._on_fault):
             await session.end(session.reason)
+            await self._seat()
             await session.bury()
 
     def _forget(self, session: Session, reason: str) -> bool:
@@ -218,4 +252,5 @@ class Sessions:
         session.switch.release()
         self.ended[reason] += 1
         self._dropped += session.peer.dropped()
+        self.totals.end(session.facts())
         return True

@@ -40,6 +40,8 @@ class StreamCounters:
     """What happened on a stream while it had viewers."""
 
     units: int = 0
+    octets: int = 0
+    """Payload of the units packetised."""
     repeated: int = 0
     skips: int = 0
     """Times the recorder left units out for us because we read too slowly."""
@@ -48,6 +50,8 @@ class StreamCounters:
     picture_lost: int = 0
     renewed: int = 0
     """Times the cached GOP was sent again because of that."""
+    late_ms: float = 0.0
+    """How late the latest picture left, since `Places` looked; what waits for the uplink is not late."""
 
 
 @dataclass(slots=True)
@@ -86,6 +90,7 @@ class LiveStream:
         if frame is None:
             self.counters.repeated += 1
             return
+        self.counters.octets += frame.size_bytes
         if skipped:
             for viewer in self.viewers:
                 viewer.waits_for_key = True
@@ -93,13 +98,20 @@ class LiveStream:
             self._welcome(frame)
         if self.line is None or self.uplink is None:
             self.send(frame, self.viewers, now_ms=self.clock.now_ms())
+            self._note_lateness(frame, self.viewers)
             return
         inside, outside = list[Viewer](), list[Viewer]()
         for viewer in self.viewers:
             (outside if self.uplink.is_outside(viewer) else inside).append(viewer)
         self.send(frame, inside, now_ms=self.clock.now_ms())
+        self._note_lateness(frame, inside)
         if outside:
             self.line.put(frame, outside, self.history.gop_bps())
+
+    def _note_lateness(self, frame: Frame, viewers: list[Viewer]) -> None:
+        if viewers:
+            late_ms = (self.clock.mono_ns() - frame.received_mono_ns) / 1e6
+            self.counters.late_ms = max(self.counters.late_ms, late_ms)
 
     def _welcome(self, frame: Frame) -> None:
         """Take over the viewers that another stream of the camera hands us, at this key frame."""
@@ -143,7 +155,7 @@ class LiveStream:
             frame = None
         budget.joining += 1
         try:
-            while frame is not None and not viewer.stopped:
+            while frame is not None and not viewer.stopped and viewer.source is self.history:
                 if viewer.waits_for_key and not frame.is_key:
                     # The socket was full in the burst: only the next key frame helps.
                     break
@@ -160,7 +172,7 @@ class LiveStream:
                 frame = self._after(frame, viewer)
         finally:
             budget.joining -= 1
-        if not viewer.stopped:
+        if not viewer.stopped and viewer.source is self.history:  # `pause` took it off meanwhile, else
             self.viewers.append(viewer)
 
     def _after(self, frame: Frame, viewer: Viewer) -> Frame | None:

@@ -84,6 +84,29 @@ class Switch:
             self.now, self.coming = coming, None
             self.switched += 1
 
+    @property
+    def most(self) -> StreamRole:
+        """The biggest stream that may be sent."""
+        return self._most
+
+    def rest(self, viewer: Viewer) -> None:
+        """Send nothing until the viewer joins `now` again; what was waited for is given up."""
+        self.now.leave_list(viewer)
+        viewer.source = None  # also of one that is joining just now
+        if self.coming is not None:
+            self.coming.leave_list(viewer)
+            self._feeds.release(self.coming)
+            self.coming = None
+
+    def limit(self, most: StreamRole, now_ns: int) -> None:
+        """Send at most this stream from now on; to be called while the viewer rests, or to allow more."""
+        self._most, self._missing = most, False
+        self.link.forget(now_ns)
+        if most is StreamRole.SUB and self.now.role is StreamRole.MAIN:
+            smaller = self._feeds.hold(self.now.camera, most)
+            self._feeds.release(self.now)
+            self.now = smaller
+
     def release(self) -> None:
         """Give the holds back; `leave` takes the viewer off."""
         for stream in (self.now, self.coming):

@@ -22,6 +22,7 @@ from gateway.live.segments import best_sender
 from gateway.live.service import SERVICE, LiveService
 from gateway.live.sessions import Sessions
 from gateway.live.transport import Identity, Peer, TransportRules
+from gateway.live.uplink import Uplink
 from tests.fakes.feed import FakeFeed
 from tests.fakes.h264 import Clip
 
@@ -68,6 +69,7 @@ class LiveBox:
         max_viewers: int = 10,
         play: bool = True,
         sub: Clip | None = None,
+        uplink: Uplink | None = None,
     ) -> None:
         self.clock = clock or SystemClock()
         self.key = Ed25519PrivateKey.generate()
@@ -75,7 +77,7 @@ class LiveBox:
         sink = lambda name, error: self.faults.append((name, error))
         shared = TransportRules(("127.0.0.1",), AddressRules(allow_loopback=True), Identity(self.clock).certificate)
         self.feed = FakeFeed(folder / "feed.sock", what, play=play, sub=sub)
-        self.feeds = Feeds(folder / "feed.sock", clock=self.clock, on_fault=sink, send=best_sender())
+        self.feeds = Feeds(folder / "feed.sock", clock=self.clock, on_fault=sink, send=best_sender(), uplink=uplink)
         self.sessions = Sessions(
             self.feeds, partial(Peer, shared), max_viewers=max_viewers, clock=self.clock, on_fault=sink
         )
