@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 
@@ -26,8 +27,8 @@ def room_for(streams: float) -> float:
     return streams * ONE / UPLINK_SHARE
 
 
-def play(scenario: Callable[[School], Awaitable[None]], uplink_bps: float | None = None) -> None:
-    asyncio.run(scenario(School(uplink_bps)))  # type: ignore[arg-type]  # they are coroutines
+def play(scenario: Callable[[School], Coroutine[Any, Any, None]], uplink_bps: float | None = None) -> None:
+    asyncio.run(scenario(School(uplink_bps)))
 
 
 def test_on_the_lan_everybody_watches() -> None:

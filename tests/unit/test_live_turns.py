@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 
 import pytest
 from hypothesis import given
@@ -237,7 +238,7 @@ def test_places_that_are_kept_are_bounded() -> None:
 
 @pytest.mark.parametrize("seats", [1, 2, 5])
 @given(st.lists(st.sampled_from(["come", "leave", "wait"]), max_size=60), st.randoms(use_true_random=False))
-def test_nobody_starves(seats: int, acts: list[str], dice: object) -> None:
+def test_nobody_starves(seats: int, acts: list[str], dice: random.Random) -> None:
     """Who stays in the line sits within the rounds of those before, however others come and go."""
     row = Row(seats)
     crowd = [PublicId(f"p{n}") for n in range(12)]
@@ -254,18 +255,19 @@ def test_nobody_starves(seats: int, acts: list[str], dice: object) -> None:
             assert row.now_s <= deadline[key]
 
     for act in acts:
-        key = dice.choice(crowd)  # type: ignore[attr-defined]
+        key = dice.choice(crowd)
         if act == "come" and key not in row.turns:
             row.come(key)
         elif act == "leave":
             row.leave(key)
         else:
-            row.wait(dice.choice([1, 20, 119]))  # type: ignore[attr-defined]
+            row.wait(dice.choice([1, 20, 119]))
         check()
     waiting = row.turns.waiting
     for place, key in enumerate(waiting):
-        assert row.turns.wait_s(key, row.now_ns) is not None
-        assert row.turns.wait_s(key, row.now_ns) <= REST_S + (place // seats + 1) * TURN_S  # type: ignore[operator]
+        foretold_s = row.turns.wait_s(key, row.now_ns)
+        assert foretold_s is not None
+        assert foretold_s <= REST_S + (place // seats + 1) * TURN_S
     had = set()
     for _ in range(int(REST_S + (len(waiting) / seats + 1) * TURN_S)):
         row.wait(1)
