@@ -57,7 +57,7 @@ class Seatable(Protocol):
     def is_outside(self, uplink: Uplink) -> bool:
         """Say whether it is beyond the uplink."""
 
-    def let_flow(self, most: StreamRole) -> None:
+    def let_flow(self, limit: StreamRole) -> None:
         """Send it video, at most this stream of the camera."""
 
     def hold_back(self) -> None:
@@ -82,7 +82,7 @@ class Standing:
 
 
 class Places:
-    """Standings of all connected sessions; `round` looks at everybody, `tell` brings the news to the pages."""
+    """Standings of all connected sessions; `look` measures and judges, `tell` brings the news to the pages."""
 
     def __init__(self, uplink: Uplink | None, clock: Clock, meter: LoadMeter | None = None) -> None:
         self._uplink, self._clock, self._meter = uplink, clock, meter
@@ -96,18 +96,20 @@ class Places:
         self.full = False
         """The box computes at its limit."""
 
-    async def sweep(self, sessions: Sequence[Seatable], streams: Sequence[LiveStream]) -> None:
-        """Measure; each `LOOK_S` look at everybody and tell the pages; to be called a few times a second."""
+    def look(self, sessions: Sequence[Seatable], streams: Sequence[LiveStream]) -> bool:
+        """Measure, and each `LOOK_S` look at everybody; to be called a few times a second.
+
+        Says whether it looked: then the pages are to be told.
+        """
         self._measure(streams)
         now_ns = self._clock.mono_ns()
         if self._looked_ns is not None and now_ns - self._looked_ns < LOOK_S * 1e9:
-            return
+            return False
         self._looked_ns = now_ns
         for stream in streams:
             self._rates.look(stream)
         self.round(sessions)
-        for session in sessions:
-            await self.tell(session)
+        return True
 
     def _measure(self, streams: Iterable[LiveStream]) -> None:
         worst_ms = 0.0
@@ -159,7 +161,7 @@ class Places:
         standing.verdict = verdict
         if verdict.place is Place.STILLS:
             return
-        session.let_flow(session.asked if verdict.place is Place.VIDEO else StreamRole.SUB)
+        session.let_flow(StreamRole.MAIN if verdict.place is Place.VIDEO else StreamRole.SUB)
 
     def _verdict(self, session: Seatable, standing: Standing) -> Verdict:
         camera, streams = session.stream.camera, session.grant.streams
@@ -197,7 +199,7 @@ class Places:
         for key in moves.stood_up:
             here[key].hold_back()
         for key in moves.seated:
-            here[key].let_flow(here[key].asked)
+            here[key].let_flow(StreamRole.MAIN)
 
     async def tell(self, session: Seatable) -> None:
         """Bring the page what it does not know yet."""

@@ -16,18 +16,18 @@ import anyio
 
 from gateway.core.clock import Clock
 from gateway.core.errors import GrantRefused, OfferRefused
-from gateway.core.model import Grant, PublicId, StreamRole
+from gateway.core.model import PublicId
 from gateway.live import rtcp
 from gateway.live.ends import End, message
 from gateway.live.leases import Lease
 from gateway.live.offers import MAX_CANDIDATES, Offer, RemoteCandidate, parse_candidates
 from gateway.live.retransmission import Retransmitter, RtxNumbers
+from gateway.live.seat import Seat
 from gateway.live.sender import Numbers, Outlet, Viewer
 from gateway.live.srtp import Key
 from gateway.live.stream import LiveStream
 from gateway.live.switch import Switch
 from gateway.live.transport import Negotiated
-from gateway.live.uplink import Uplink
 
 CONNECT_TIMEOUT_S = 15.0
 REPORT_INTERVAL_S = 3.0
@@ -126,9 +126,7 @@ class Session:
         self.peer = connect(self._changed, self._feedback)
         self.state, self.reason = State.CONNECTING, ""
         self.viewer: Viewer | None = None
-        self.asked = switch.most
-        self.flows = False
-        """It has a place: media flows, or will once the cached pictures were sent."""
+        self.seat = Seat(self, clock, lambda: self._on_lost(self))
         self._repair = Retransmitter(None)
         self._started_ms, self._started_ns = clock.now_ms(), clock.mono_ns()
         self._candidates = 0
@@ -145,33 +143,9 @@ class Session:
         return self.switch.now
 
     @property
-    def grant(self) -> Grant:
-        """The right it watches by, as last renewed."""
-        return self.lease.grant
-
-    @property
-    def most(self) -> StreamRole:
-        """The biggest stream it may be sent now."""
-        return self.switch.most
-
-    def is_outside(self, uplink: Uplink) -> bool:
-        """Say whether the viewer is beyond the uplink; False before there is a path."""
-        return self.viewer is not None and uplink.is_outside(self.viewer)
-
-    def let_flow(self, most: StreamRole) -> None:
-        """Send video, at most this stream of the camera; from the cached key frame on if none flowed."""
-        if most is not self.switch.most:
-            self.switch.limit(most, self._clock.mono_ns())
-        if not self.flows and self.state is State.LIVE and self.viewer is not None:
-            self.flows, self.viewer.waits_for_key = True, True
-            self.switch.link.forget(self._clock.mono_ns())
-            self._on_lost(self)
-
-    def hold_back(self) -> None:
-        """Send no video until `let_flow`; the connection and the page's channel stay."""
-        self.flows = False
-        if self.viewer is not None:
-            self.switch.rest(self.viewer)
+    def is_live(self) -> bool:
+        """Whether media may flow: connected, not ended."""
+        return self.state is State.LIVE
 
     async def tell(self, text: str) -> bool:
         """Say something to the page; False while it has no open channel."""
@@ -246,7 +220,7 @@ class Session:
         """Let the link choose the stream, once the viewer has caught up with one."""
         viewer = self.viewer
         caught_up = viewer is not None and (self.switch.coming is not None or viewer in self.stream.viewers)
-        if self.state is State.LIVE and self.flows and viewer is not None and caught_up:
+        if self.state is State.LIVE and self.seat.flows and viewer is not None and caught_up:
             self.switch.follow(viewer, self.lease.grant, self._clock.mono_ns())
 
     def report(self) -> None:

@@ -27,8 +27,8 @@ from gateway.live.leases import Lease, choose_stream, has_room
 from gateway.live.loadmeter import LoadMeter
 from gateway.live.offers import parse_offer
 from gateway.live.places import Places
-from gateway.live.sender import Viewer
-from gateway.live.session import Calls, MakeConnection, RandomBits, Session, State
+from gateway.live.seat import Seat
+from gateway.live.session import Calls, MakeConnection, RandomBits, Session
 from gateway.live.stream import BurstBudget
 from gateway.live.switch import Switch
 from gateway.live.totals import Totals
@@ -61,7 +61,7 @@ class Sessions:
         self.places = Places(feeds.uplink, clock, meter)
         self.totals = Totals()
         self._tasks: TaskGroup | None = None
-        self._joining: set[Viewer] = set()
+        self._telling = False
         self._swept_ns = clock.mono_ns()
         self.ended: Counter[str] = Counter()
         """Sessions that ended, by reason."""
@@ -169,16 +169,29 @@ class Sessions:
                 session.follow()
                 session.report()
         async with contained("live.places", self._on_fault):
-            await self.places.sweep(self._connected, self._feeds.streams)
+            if self.places.look(self._seats, self._feeds.streams) and not self._telling:
+                assert self._tasks is not None
+                self._tasks.start_soon(self._tell)
         self._swept_ns = self._clock.mono_ns()
 
     @property
-    def _connected(self) -> list[Session]:
-        return [item for item in self._by_id.values() if item.state is State.LIVE]
+    def _seats(self) -> list[Seat]:
+        """The places of those who are connected."""
+        return [item.seat for item in self._by_id.values() if item.is_live]
+
+    async def _tell(self) -> None:
+        """Bring the pages the news of their places; beside the loop, which must not wait for anybody's page."""
+        self._telling = True
+        try:
+            for seat in self._seats:
+                async with contained("live.places", self._on_fault):
+                    await self.places.tell(seat)
+        finally:
+            self._telling = False
 
     async def _seat(self) -> None:
         async with contained("live.places", self._on_fault):
-            self.places.round(self._connected)
+            self.places.round(self._seats)
 
     def _facts(self, session: Session) -> dict[str, Any]:
         return session.facts() | self.places.facts_of(session.id)
@@ -208,17 +221,7 @@ class Sessions:
 
     async def _join(self, session: Session) -> None:
         async with contained("live.join", self._on_fault):
-            viewer = session.viewer
-            if viewer is None or viewer in self._joining:
-                return
-            self._joining.add(viewer)
-            try:
-                while session.state is State.LIVE and session.flows and viewer not in session.stream.viewers:
-                    await session.stream.join(viewer, self._budget)
-                    if viewer.source is not None:
-                        break  # else it was held back while it joined: given a place again, it begins anew
-            finally:
-                self._joining.discard(viewer)
+            await session.seat.join(self._budget)
 
     def _gone(self, session: Session) -> None:
         """Close what the viewer left, or what ICE consent was lost for."""

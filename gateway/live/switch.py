@@ -36,6 +36,8 @@ class Switch:
         self._feeds, self._most = feeds, stream.role
         self.now = stream
         self.coming: LiveStream | None = None
+        self.limit = StreamRole.MAIN
+        """What the box has room for; `places` sets it."""
         self._asked_ns = 0
         self._missing = False
         self.link = Link(now_ns)
@@ -54,7 +56,7 @@ class Switch:
             self._choked = choked
             self.link.choked()
         other = StreamRole.SUB if self.now.role is StreamRole.MAIN else StreamRole.MAIN
-        there = self._most is StreamRole.MAIN and other in grant.streams and not self._missing
+        there = self.most is StreamRole.MAIN and other in grant.streams and not self._missing
         wish = self.link.wish(now_ns, can_more=there and other is StreamRole.MAIN)
         if there and wish is (Wish.LESS if other is StreamRole.SUB else Wish.MORE):
             self.coming = self._feeds.hold(self.now.camera, other)
@@ -85,9 +87,14 @@ class Switch:
             self.switched += 1
 
     @property
-    def most(self) -> StreamRole:
-        """The biggest stream that may be sent."""
+    def asked(self) -> StreamRole:
+        """What the page asks for."""
         return self._most
+
+    @property
+    def most(self) -> StreamRole:
+        """The biggest stream that may be sent: what is asked for, within the limit."""
+        return StreamRole.SUB if self.limit is StreamRole.SUB else self._most
 
     def rest(self, viewer: Viewer) -> None:
         """Send nothing until the viewer joins `now` again; what was waited for is given up."""
@@ -98,12 +105,12 @@ class Switch:
             self._feeds.release(self.coming)
             self.coming = None
 
-    def limit(self, most: StreamRole, now_ns: int) -> None:
-        """Send at most this stream from now on; to be called while the viewer rests, or to allow more."""
-        self._most, self._missing = most, False
+    def allow(self, limit: StreamRole, now_ns: int) -> None:
+        """Set the limit; a smaller one before the viewer joins, a bigger one at any time."""
+        self.limit, self._missing = limit, False
         self.link.forget(now_ns)
-        if most is StreamRole.SUB and self.now.role is StreamRole.MAIN:
-            smaller = self._feeds.hold(self.now.camera, most)
+        if limit is StreamRole.SUB and self.now.role is StreamRole.MAIN:
+            smaller = self._feeds.hold(self.now.camera, limit)
             self._feeds.release(self.now)
             self.now = smaller
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.core.model import Grant, PublicId, Role, StreamRole
 from gateway.live.loadmeter import LoadMeter
-from gateway.live.places import LOOK_S, Places
+from gateway.live.places import Places
 from gateway.live.stream import LiveStream
 from gateway.live.uplink import Uplink
 from tests.fakes.clock import FakeClock
@@ -34,8 +34,9 @@ class FakeSession:
     def is_outside(self, uplink: Uplink) -> bool:
         return self.outside
 
-    def let_flow(self, most: StreamRole) -> None:
-        self.flows, self.most = True, most
+    def let_flow(self, limit: StreamRole) -> None:
+        self.flows = True
+        self.most = StreamRole.SUB if limit is StreamRole.SUB else self.asked
 
     def hold_back(self) -> None:
         self.flows = False
@@ -81,11 +82,11 @@ class School:
         for _ in range(round(seconds * 5)):
             self.clock.tick(0.2)
             self.cpu_s += 0.2 * self.busy
-            await self.places.sweep(list(self.here.values()), [item.stream for item in self.here.values()])
+            here = list(self.here.values())
+            if self.places.look(here, [item.stream for item in here]):
+                for session in here:
+                    await self.places.tell(session)
 
     @property
     def watching(self) -> str:
         return "".join(sorted(name for name, item in self.here.items() if item.flows))
-
-
-SWEEPS_A_LOOK = round(LOOK_S * 5)
