@@ -169,9 +169,8 @@ class Sessions:
                 session.follow()
                 session.report()
         async with contained("live.places", self._on_fault):
-            if self.places.look(self._seats, self._feeds.streams) and not self._telling:
-                assert self._tasks is not None
-                self._tasks.start_soon(self._tell)
+            if self.places.look(self._seats, self._feeds.streams):
+                self._spread_news()
         self._swept_ns = self._clock.mono_ns()
 
     @property
@@ -181,7 +180,6 @@ class Sessions:
 
     async def _tell(self) -> None:
         """Bring the pages the news of their places; beside the loop, which must not wait for anybody's page."""
-        self._telling = True
         try:
             for seat in self._seats:
                 async with contained("live.places", self._on_fault):
@@ -192,6 +190,13 @@ class Sessions:
     async def _seat(self) -> None:
         async with contained("live.places", self._on_fault):
             self.places.round(self._seats)
+            self._spread_news()
+
+    def _spread_news(self) -> None:
+        assert self._tasks is not None
+        if not self._telling:
+            self._telling = True
+            self._tasks.start_soon(self._tell)
 
     def _facts(self, session: Session) -> dict[str, Any]:
         return session.facts() | self.places.facts_of(session.id)

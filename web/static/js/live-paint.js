@@ -15,8 +15,9 @@ import { clock, duration, now, t } from './i18n.js';
  */
 
 /** @param {Shown} shown @returns {HTMLElement[]} the chip in the corner */
-export function chipParts({ state, age, picture, norec }) {
+export function chipParts({ state, reason, age, picture, norec }) {
   const alarm = norec ? [make('span', 'pb bad', [icon('disk-off'), t('cam.not_recording')])] : [];
+  if (state === 'turn') alarm.push(make('span', 'pb', [icon('users'), reason]));
   if (state === 'live') return [...alarm, make('span', 'pb', [make('i', 'dot'), t('live.badge')])];
   if (!picture || ['stalled', 'offline', 'idle'].includes(state)) return alarm;
   return [...alarm, make('span', state === 'weak' ? 'pb warn num' : 'pb num', [icon('image'), photoAge(age)])];

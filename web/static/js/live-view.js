@@ -1,13 +1,11 @@
 // <live-view camera="…" name="…" still="320|640" stream="sub|main" every="2" last>: one camera, as it is now.
-//
 // Ladder: a still at once, video over it as soon as it flows, stills again while the link is weak. Invariants:
 // a picture older than 3 s always shows its age; nothing is fetched while the page or the element is hidden;
 // when the right to see ends, the pixels go before anything else happens; no state is final; a joining stream
 // begins with pictures that may be old, so it counts as live only once something proves that it is.
-//
 // The page may set `down` (the box has lost the camera) and `norec` (it is not recorded).
-// Attribute `data-state`: idle, opening, still, live, stalled, weak, tap, offline, ended, gone.
-// Events (bubbling): `live-state` {state, reason}, `live-ended` {reason}, `live-signed-out`.
+// Attribute `data-state`: idle, opening, still, live, stalled, weak, turn, tap, offline, ended, gone.
+// Events (bubbling): `live-state` {state, reason}, `live-ended` {reason}, `live-signed-out`, `live-turn` (turns.js).
 
 import { ApiError } from './api.js';
 import { make } from './dom.js';
@@ -15,10 +13,10 @@ import { has, t } from './i18n.js';
 import { chipParts, midParts } from './live-paint.js';
 import { FIRST_FRAME_MS, GIVE_UP_MS, LAST_MS, STALE_MS, flows, shownAge, stillDelay, videoDelay } from './retry.js';
 import { fetchStill } from './still.js';
+import { PLAIN, heldWords, isHeld } from './turns.js';
 import { WhepSession } from './whep.js';
 
-const [TICK_MS, PATIENCE, WEAK_EVERY_MS] = [250, 2, 5000];
-const [ENDED_AGAIN_MS, GONE_AGAIN_MS] = [30000, 10000];
+const [TICK_MS, PATIENCE, WEAK_EVERY_MS, ENDED_AGAIN_MS, GONE_AGAIN_MS] = [250, 2, 5000, 30000, 10000];
 /** A still that is this much later than its pace allows is no picture of now any more. */
 const LATE_MS = 4000;
 
@@ -41,6 +39,7 @@ export class LiveView extends HTMLElement {
   #opened = 0;
   /** The instant that the picture of a stall shows; 0 = no stall since the last live picture. */ #stoppedAt = 0;
   #missing = 0;
+  /** @type {import('./turns.js').Turn|null} the box gives stills instead of video */ #held = null;
   #elsewhere = false;
   #videoFails = 0;
   #nextVideo = 0;
@@ -53,7 +52,7 @@ export class LiveView extends HTMLElement {
 
   attributeChangedCallback() {
     this.#painted = '';
-    if (this.hasAttribute('down') && ['still', 'stalled', 'weak'].includes(this.#state)) this.#settle();
+    if (this.hasAttribute('down') && ['still', 'stalled', 'weak', 'turn'].includes(this.#state)) this.#settle();
   }
 
   connectedCallback() {
@@ -98,8 +97,6 @@ export class LiveView extends HTMLElement {
     return { ...video, element: this.#state, stillBytes: this.#bytes, ageMs: this.#age(), failures: this.#videoFails };
   }
 
-  // life
-
   /** @param {Event} [event] */
   #wake = (event) => {
     if (document.hidden || !this.#visible) return this.#sleep();
@@ -126,18 +123,17 @@ export class LiveView extends HTMLElement {
   #tick = () => {
     const time = performance.now();
     if (this.#session) this.#judge(time);
-    const wantsStill = this.#state !== 'live';
-    if (wantsStill && !this.#stillBusy && time >= this.#nextStill) this.#fetchStill();
+    if (this.#state !== 'live' && !this.#stillBusy && time >= this.#nextStill) this.#fetchStill();
     const wantsVideo = !this.#stillOnly && !this.#session && !['ended', 'gone'].includes(this.#state);
     if (wantsVideo && time >= this.#nextVideo) this.#openVideo();
     const late = this.#stillAt !== null && time - this.#stillAt > this.#pace + LATE_MS;
-    if (late && ['still', 'weak'].includes(this.#state)) this.#settle();
+    if (late && ['still', 'weak', 'turn'].includes(this.#state)) this.#settle();
     this.#paint();
   };
 
   /** Says what the open session is worth now. @param {number} time */
   #judge(time) {
-    if (this.#state === 'tap') return;
+    if (this.#state === 'tap' || this.#held) return;
     const silent = time - (this.#frameAt || this.#opened);
     if (!this.#frameAt) {
       if (silent > FIRST_FRAME_MS) this.#videoFailed();
@@ -149,8 +145,6 @@ export class LiveView extends HTMLElement {
       this.#to('stalled');
     }
   }
-
-  // stills
 
   async #fetchStill() {
     this.#stillBusy = true;
@@ -181,6 +175,7 @@ export class LiveView extends HTMLElement {
     this.#painted = '';
     if (this.#state === 'live' || (this.#state === 'tap' && !this.#lost)) return;
     if (['ended', 'gone'].includes(this.#state)) this.#nextVideo = 0;
+    if (this.#held) this.removeAttribute('data-video');
     this.#settle();
   }
 
@@ -201,7 +196,11 @@ export class LiveView extends HTMLElement {
     else if (error.status === 404) {
       // A box that starts again does not know its cameras for a moment: only the second answer counts.
       this.#missing += 1;
-      if (this.#missing > 1) this.#gone();
+      if (this.#missing > 1) {
+        this.#blank();
+        this.#nextStill = performance.now() + GONE_AGAIN_MS;
+        this.#to('gone', t('end.gone'));
+      }
     } else if (error.code.startsWith('camera') && this.#state !== 'live') {
       this.#lost = true;
       this.#settle();
@@ -209,13 +208,12 @@ export class LiveView extends HTMLElement {
     return true;
   }
 
-  // video
-
   async #openVideo() {
     const url = `/whep/${this.getAttribute('camera')}?stream=${this.getAttribute('stream') || 'sub'}`;
     [this.#opened, this.#frameAt, this.#firstFrameAt] = [performance.now(), 0, 0];
     const session = new WhepSession(url, {
       track: (track) => this.#attach(session, track),
+      turn: (turn) => session === this.#session && this.#placed(turn),
       ended: (reason) => {
         if (session !== this.#session) return;
         this.#session = null;
@@ -243,7 +241,7 @@ export class LiveView extends HTMLElement {
     const frame = () => {
       if (session !== this.#session) return;
       video.requestVideoFrameCallback(frame);
-      if (video.paused) return; // a first frame is drawn without playing
+      if (video.paused || this.#held) return; // a first frame is drawn without playing, the last ones come late
       this.#frameAt = performance.now();
       this.#firstFrameAt ||= this.#frameAt;
       if (this.#state !== 'live' && flows(this.#frameAt, this.#firstFrameAt, this.#stillAt)) {
@@ -279,23 +277,33 @@ export class LiveView extends HTMLElement {
       /** @type {HTMLImageElement} */ (this.#image).hidden = true;
       this.#to('offline');
     } else if (this.#stillAt === null) this.#to('opening');
-    else if (time - this.#stillAt > this.#pace + LATE_MS || (this.#stoppedAt && this.#stillAt < this.#stoppedAt + 500)) {
+    else if ((time - this.#stillAt > this.#pace + LATE_MS && !this.#held) || (this.#stoppedAt && this.#stillAt < this.#stoppedAt + 500)) {
       this.#stoppedAt ||= this.#stillAt;
       this.#to('stalled');
     } else {
       const weak = this.#videoFails > PATIENCE || (this.#stoppedAt && !this.#session);
-      this.#to(weak && !this.#stillOnly ? 'weak' : 'still');
+      const less = this.#held ? 'turn' : weak ? 'weak' : 'still';
+      this.#to(this.#stillOnly ? 'still' : less, this.#stillOnly ? '' : heldWords(this.#held));
     }
   }
 
+  /** Takes what the box gives; video that comes again begins like new. @param {import('./turns.js').Turn} turn */
+  #placed(turn) {
+    const [was, held] = [this.#held, isHeld(turn) ? turn : null];
+    this.#held = held;
+    if (!was !== !held) [this.#nextStill, this.#stoppedAt] = [0, 0];
+    if (was && !held) [this.#opened, this.#frameAt, this.#firstFrameAt] = [performance.now(), 0, 0];
+    if (was || held) this.#settle();
+    this.#emit('live-turn', turn);
+  }
+
   #drop() {
+    this.#emit('live-turn', PLAIN);
     this.#session?.close();
-    this.#session = null;
+    this.#session = this.#held = null;
     if (this.#video) this.#video.srcObject = null;
     this.removeAttribute('data-video');
   }
-
-  // ends
 
   /** @param {string} reason @param {string} why */
   #ended(reason, why) {
@@ -307,12 +315,6 @@ export class LiveView extends HTMLElement {
     this.#emit('live-ended', { reason });
   }
 
-  #gone() {
-    this.#blank();
-    this.#nextStill = performance.now() + GONE_AGAIN_MS;
-    this.#to('gone', t('end.gone'));
-  }
-
   #blank() {
     this.#epoch += 1;
     this.#drop();
@@ -322,8 +324,6 @@ export class LiveView extends HTMLElement {
     image.hidden = true;
     [this.#stillAt, this.#stoppedAt] = [null, 0];
   }
-
-  // what is shown
 
   /** @type {HTMLImageElement|null} */ #image = null;
   /** @type {HTMLVideoElement|null} */ #video = null;

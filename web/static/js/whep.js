@@ -32,8 +32,9 @@ function gathered(peer) {
 export class WhepSession {
   /**
    * @param {string} url
-   * @param {{track: (track: MediaStreamTrack) => void, ended: (reason: string) => void}} on
-   *   `ended("")` = the connection failed; any other reason is the box's
+   * @param {{track: (track: MediaStreamTrack) => void, ended: (reason: string) => void,
+   *   turn?: (turn: import('./turns.js').Turn) => void}} on
+   *   `ended("")` = the connection failed; any other reason is the box's; `turn` = what is given instead of plain video
    */
   constructor(url, on) {
     this.url = url;
@@ -112,8 +113,9 @@ export class WhepSession {
 
   /** @param {string} text */
   #message(text) {
-    const { end } = JSON.parse(text);
+    const { end, turn } = JSON.parse(text);
     if (typeof end === 'string') this.#end(end);
+    else if (turn && !this.over) this.on.turn?.(turn);
   }
 
   /** @param {string} reason */
