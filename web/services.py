@@ -147,6 +147,10 @@ class OpenView:
     name: str
     role: Role
     since_ms: int
+    way: str = ""
+    """outside or relay; empty on the school's network, or where that is not known."""
+    quality: str = ""
+    """turn, stills, weak, smaller; empty for plain video."""
 
 
 class LiveDoor(Protocol):

@@ -165,6 +165,7 @@ def web_services(
     parts: Access,
     opened: OpenGrants,
     hosts: frozenset[str],
+    media: MediaDoor,
     footage: FootageDesk,
     metrics: MetricsPort,
 ) -> Services:
@@ -173,7 +174,7 @@ def web_services(
     return Services(
         logins=web_ports.LoginPort(parts.logins, parts.codes, parts.slips, parts.names),
         rights=ListedRights(base.store, parts.grants, parts.names),
-        live=web_ports.LivePort(opened, base.live, parts.names),
+        live=web_ports.LivePort(opened, base.live, parts.names, media.state),
         sharing=web_ports.SharingPort(base.store, parts.sharing),
         changes=web_ports.ChangesPort(base.bus),
         recorder=web_ports.RecorderDoor(base.recorder, base.key, parts.grants.might_see),
@@ -241,7 +242,7 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
         own = partial(status_of, ground, facts, opened, signals)
         metrics = metrics_of(ground.recorder, ground.live, own, tracker)
         server = HttpServer(
-            create_app(web_services(ground, parts, opened, frozenset(names), footage, metrics)),
+            create_app(web_services(ground, parts, opened, frozenset(names), media, footage, metrics)),
             listen=config.web.listen,
             port=config.web.port,
             insecure=config.web.insecure_loopback,
