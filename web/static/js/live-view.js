@@ -13,7 +13,7 @@ import { has, t } from './i18n.js';
 import { chipParts, midParts } from './live-paint.js';
 import { FIRST_FRAME_MS, GIVE_UP_MS, LAST_MS, STALE_MS, flows, shownAge, stillDelay, videoDelay } from './retry.js';
 import { fetchStill } from './still.js';
-import { PLAIN, heldWords, isHeld } from './turns.js';
+import { FULL, PLAIN, heldWords, isHeld } from './turns.js';
 import { WhepSession } from './whep.js';
 
 const [TICK_MS, PATIENCE, WEAK_EVERY_MS, ENDED_AGAIN_MS, GONE_AGAIN_MS] = [250, 2, 5000, 30000, 10000];
@@ -126,8 +126,8 @@ export class LiveView extends HTMLElement {
     if (this.#state !== 'live' && !this.#stillBusy && time >= this.#nextStill) this.#fetchStill();
     const wantsVideo = !this.#stillOnly && !this.#session && !['ended', 'gone'].includes(this.#state);
     if (wantsVideo && time >= this.#nextVideo) this.#openVideo();
-    const late = this.#stillAt !== null && time - this.#stillAt > this.#pace + LATE_MS;
-    if (late && ['still', 'weak', 'turn'].includes(this.#state)) this.#settle();
+    const old = this.#stillAt !== null && time - this.#stillAt > this.#pace + LATE_MS;
+    if (old && ['still', 'weak', 'turn'].includes(this.#state)) this.#settle();
     this.#paint();
   };
 
@@ -210,7 +210,7 @@ export class LiveView extends HTMLElement {
 
   async #openVideo() {
     const url = `/whep/${this.getAttribute('camera')}?stream=${this.getAttribute('stream') || 'sub'}`;
-    [this.#opened, this.#frameAt, this.#firstFrameAt] = [performance.now(), 0, 0];
+    [this.#opened, this.#frameAt, this.#firstFrameAt, this.#held] = [performance.now(), 0, 0, null];
     const session = new WhepSession(url, {
       track: (track) => this.#attach(session, track),
       turn: (turn) => session === this.#session && this.#placed(turn),
@@ -229,7 +229,7 @@ export class LiveView extends HTMLElement {
       if (session !== this.#session) return;
       this.#session = null;
       const missing = error instanceof ApiError && error.status === 404; // whether there is a camera, the still says
-      if (missing || !this.#refused(error) || this.#lost) this.#videoFailed();
+      if (missing || !this.#refused(error) || this.#lost) this.#videoFailed(error instanceof ApiError && error.code === 'live_full');
     }
   }
 
@@ -258,8 +258,9 @@ export class LiveView extends HTMLElement {
     });
   }
 
-  #videoFailed() {
+  #videoFailed(full = false) {
     this.#drop();
+    if (full) this.#placed(FULL);
     this.#videoFails += 1;
     this.#nextVideo = performance.now() + videoDelay(this.#videoFails, Math.random());
     this.#nextStill = Math.min(this.#nextStill, performance.now());
@@ -327,8 +328,7 @@ export class LiveView extends HTMLElement {
 
   /** @type {HTMLImageElement|null} */ #image = null;
   /** @type {HTMLVideoElement|null} */ #video = null;
-  /** @type {HTMLElement|null} */ #chip = null;
-  /** @type {HTMLElement|null} */ #mid = null;
+  /** @type {HTMLElement|null} */ #chip = null; /** @type {HTMLElement|null} */ #mid = null;
   #painted = '';
 
   #build() {
@@ -349,8 +349,8 @@ export class LiveView extends HTMLElement {
   }
 
   get #every() {
-    if (this.#state === 'offline') return 10000;
-    return ['opening', 'still', 'stalled'].includes(this.#state) && !this.#stillOnly ? 1000 : this.#pace;
+    const soon = ['opening', 'still', 'stalled'].includes(this.#state) && !this.#stillOnly;
+    return this.#state === 'offline' ? 10000 : soon ? 1000 : this.#pace;
   }
 
   #age() {

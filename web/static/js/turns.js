@@ -7,7 +7,7 @@ import { t } from './i18n.js';
 /**
  * @typedef {object} Turn as the box says it
  * @property {string} place video, smaller, turn or stills
- * @property {string} why '', uplink or cpu
+ * @property {string} why '', uplink or cpu; full where the box refused a session
  * @property {number|null} next_s until this page's turn comes
  * @property {number|null} left_s of video that is certain, where others wait
  */
@@ -15,6 +15,8 @@ import { t } from './i18n.js';
 const STEP_S = 10;
 /** @type {Turn} nothing to tell */
 export const PLAIN = { place: 'video', why: '', next_s: null, left_s: null };
+/** @type {Turn} the box serves as many as it may */
+export const FULL = { ...PLAIN, place: 'stills', why: 'full' };
 
 /** @param {Turn} turn @returns {boolean} whether stills are all there is for now */
 export const isHeld = ({ place }) => place === 'turn' || place === 'stills';
@@ -30,13 +32,19 @@ export function roughly(seconds) {
   return s ? t('turn.ms', { m, s }) : t('dur.m', { m });
 }
 
+/** @param {string} why */
+function stills(why) {
+  if (why === 'cpu') return t('turn.busy');
+  return why === 'full' ? t('turn.full') : t('turn.narrow');
+}
+
 /**
  * @param {Turn} turn
  * @param {number} passed seconds since the box said so
  * @returns {string} one sentence for a guardian, '' while there is nothing to say
  */
 export function sentence(turn, passed) {
-  if (turn.place === 'stills') return t(turn.why === 'cpu' ? 'turn.busy' : 'turn.narrow');
+  if (turn.place === 'stills') return stills(turn.why);
   if (turn.place === 'turn') {
     if (turn.next_s === null) return t('turn.many');
     const left = turn.next_s - passed;
