@@ -91,6 +91,7 @@ class Places:
         self._added_ns: int | None = None
         self._looked_ns: int | None = None
         self._drawn: dict[PublicId, float] = {}
+        self._drawn_bps = 0.0
         """What the principal and staff outside may draw."""
         self.turns = Turns()
         self.full = False
@@ -131,9 +132,12 @@ class Places:
             standing = self._standings.setdefault(session.id, Standing(Verdict(Place.STILLS)))
             standing.outside = self._uplink is not None and session.is_outside(self._uplink)
         self._drawn = {key: self._draws(session) for key, session in here.items()}
+        self._drawn_bps = sum(self._drawn.values())
         for session in sorted(here.values(), key=_rank):
             self._judge(session)
-            self._drawn[session.id] = self._draws(session)
+            before, now = self._drawn[session.id], self._draws(session)
+            self._drawn[session.id] = now
+            self._drawn_bps += now - before
         self._turn(here, now_ns)
 
     def _draws(self, session: Seatable) -> float:
@@ -185,8 +189,8 @@ class Places:
         """Return the budget less what others than guardians outside draw, but for one; None without a budget."""
         if self._uplink is None:
             return None
-        drawn = sum(self._drawn.values()) - (self._drawn[but] if but is not None else 0.0)
-        return self._uplink.bps * UPLINK_SHARE - drawn
+        drawn_bps = self._drawn_bps - (self._drawn[but] if but is not None else 0.0)
+        return self._uplink.bps * UPLINK_SHARE - drawn_bps
 
     def _turn(self, here: Mapping[PublicId, Seatable], now_ns: int) -> None:
         """Let the guardians outside take turns."""
