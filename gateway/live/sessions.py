@@ -21,11 +21,12 @@ from gateway.core.clock import Clock
 from gateway.core.errors import LiveFull, NotFound
 from gateway.core.model import Grant, PublicId, StreamRole, new_public_id
 from gateway.core.supervise import FaultSink, contained
+from gateway.live.carrier import Carrier, MakeConnection, RandomBits
 from gateway.live.ends import REPLACED, End
 from gateway.live.feedclient import Feeds
 from gateway.live.leases import Lease, choose_stream, has_room
 from gateway.live.offers import parse_offer
-from gateway.live.session import Calls, MakeConnection, RandomBits, Session, State
+from gateway.live.session import Calls, Session, State
 from gateway.live.stream import BurstBudget
 from gateway.live.switch import Switch
 
@@ -52,6 +53,8 @@ class Sessions:
         self._clock, self._on_fault, self._random = clock, on_fault, random_bits
         self._by_id: dict[PublicId, Session] = {}
         self._by_grant: dict[PublicId, PublicId] = {}
+        self._carriers: dict[PublicId, Carrier] = {}
+        """Connections, from the offer until they are closed."""
         self._budget = BurstBudget()
         self._tasks: TaskGroup | None = None
         self._swept_ns = clock.mono_ns()
@@ -86,15 +89,17 @@ class Sessions:
         if not has_room(grant.role, len(self._by_id), self._max_viewers):
             raise LiveFull("no place for another viewer", reason="live.full")
         held = self._feeds.hold(grant.camera, role)
+        owner = (grant.person, grant.device)
+        carrier = Carrier(new_public_id(), owner, self._connect, clock=self._clock, random_bits=self._random)
         session = Session(
             new_public_id(),
             Lease(grant, mono_ns=self._clock.mono_ns()),
             Switch(self._feeds, held, self._clock.mono_ns()),
+            carrier,
             clock=self._clock,
-            connect=self._connect,
-            random_bits=self._random,
             calls=Calls(self._connected, self._gone, self._connected),
         )
+        self._carriers[carrier.id] = carrier
         self._by_id[session.id], self._by_grant[grant.id] = session, session.id
         answered = False
         try:
@@ -104,12 +109,13 @@ class Sessions:
             if not answered:
                 session.cut()
                 self._forget(session, End.REFUSED)
-                await session.peer.shut()
+                self._closed(carrier)
+                await carrier.drop()
         return session.id, answer
 
     async def add_candidates(self, session_id: PublicId, text: str) -> None:
         """Add trickled candidates; NotFound if the session has ended."""
-        await self._session(session_id).add_candidates(text)
+        await self._session(session_id).carrier.add_candidates(text)
 
     def renew(self, grant: Grant) -> bool:
         """Extend the lease of the grant's session; False if it has none (any more)."""
@@ -141,7 +147,7 @@ class Sessions:
 
     def dropped(self) -> Counter[str]:
         """Return what the transports' filters dropped since the start, by kind."""
-        return sum((session.peer.dropped() for session in self._by_id.values()), self._dropped.copy())
+        return sum((carrier.peer.dropped() for carrier in self._carriers.values()), self._dropped.copy())
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -207,7 +213,12 @@ class Sessions:
     async def _bury(self, session: Session) -> None:
         async with contained("live.close", self._on_fault):
             await session.end(session.reason)
-            await session.bury()
+            if await session.carrier.bury():
+                self._closed(session.carrier)
+
+    def _closed(self, carrier: Carrier) -> None:
+        del self._carriers[carrier.id]
+        self._dropped += carrier.peer.dropped()
 
     def _forget(self, session: Session, reason: str) -> bool:
         """Take a session out of the table; False if it was out already."""
@@ -217,5 +228,4 @@ class Sessions:
             del self._by_grant[session.lease.grant.id]
         session.switch.release()
         self.ended[reason] += 1
-        self._dropped += session.peer.dropped()
         return True

@@ -71,6 +71,8 @@ class Negotiated:
     rtx_ssrc: int
     rtx_payload_type: int | None
     abs_send_time_id: int
+    more: tuple[Negotiated, ...] = ()
+    """The same of the other video lines of a wall, in order."""
 
 
 class Identity:

@@ -15,7 +15,7 @@ from tests.fakes.wire import FakeSocket
 
 
 class FakeConnection:
-    """Fits `gateway.live.session.Connection`; `connect()` and `feedback()` play the viewer."""
+    """Fits `gateway.live.carrier.Connection`; `connect()` and `feedback()` play the viewer."""
 
     def __init__(self, on_state: Callable[[str], None], on_rtcp: Callable[[bytes], None], log: list[str]) -> None:
         self._on_state, self.feedback = on_state, on_rtcp
