@@ -11,6 +11,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+import anyio
+
 from gateway.core.clock import Clock
 from gateway.core.errors import GrantRefused
 from gateway.core.model import PublicId
@@ -58,6 +60,8 @@ class Session:
         self.state, self.reason = State.CONNECTING, ""
         self.viewer: Viewer | None = None
         self.reception: Reception | None = None
+        self.left = anyio.Event()
+        """Set once its line is free for another."""
         self._started_ms, self._started_ns = clock.now_ms(), clock.mono_ns()
 
     @property
@@ -70,10 +74,10 @@ class Session:
         """The connection, which others may share."""
         return self.carrier.peer
 
-    async def accept(self, offer: Offer) -> str:
-        """Answer the offer that opens the connection, and take its first line."""
+    async def accept(self, offer: Offer, slot: int = 0) -> str:
+        """Answer the offer that opens the connection, and take one of its lines."""
         answer = await self.carrier.accept(offer)
-        self.board(0)
+        self.board(slot)
         return answer
 
     def board(self, slot: int) -> None:
@@ -122,6 +126,7 @@ class Session:
         if self.viewer is not None and self.reception is not None:
             self.switch.leave(self.viewer)
             self.carrier.leave(self, self.viewer, self.reception.repair)
+        self.left.set()
 
     def follow(self) -> None:
         """Let the link choose the stream, once the viewer has caught up with one."""

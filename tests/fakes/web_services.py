@@ -18,8 +18,21 @@ from gateway.core.errors import (
     LiveFull,
     NotFound,
     PassphraseRefused,
+    WallGone,
 )
-from gateway.core.model import Action, Decision, Grant, ObjectKind, ObjectRef, PublicId, Role, Secret, StreamRole
+from gateway.core.model import (
+    Action,
+    Decision,
+    Grant,
+    ObjectKind,
+    ObjectRef,
+    PublicId,
+    Role,
+    Secret,
+    StreamRole,
+    WallPlace,
+    new_public_id,
+)
 from tests.fakes.web_copies import FakeCopies, FakeHolds
 from tests.fakes.web_playback import FakePlayback
 from web.services import (
@@ -232,6 +245,8 @@ class FakeLive:
     """Implements `LiveDoor` over the box."""
 
     box: FakeBox
+    walls: dict[PublicId, list[tuple[int, PublicId]]] = field(default_factory=dict, init=False)
+    """Lines taken, by wall."""
 
     async def open(self, caller: Caller, camera: PublicId, offer: str, stream: StreamRole) -> OpenedLive:
         await self.box.grant(caller, Action.LIVE, camera)
@@ -241,6 +256,16 @@ class FakeLive:
         session = f"s{len(self.box.open_sessions)}"
         self.box.open_sessions[session] = (caller, camera)
         return OpenedLive(session, self.box.answer)
+
+    async def open_tile(
+        self, caller: Caller, camera: PublicId, offer: str, stream: StreamRole, place: WallPlace
+    ) -> OpenedLive:
+        if place.wall is not None and place.wall not in self.walls:
+            raise WallGone("no such wall")
+        opened = await self.open(caller, camera, offer, stream)
+        wall = place.wall or new_public_id()
+        self.walls.setdefault(wall, []).append((place.slot, camera))
+        return OpenedLive(opened.session, "" if place.wall else opened.answer, wall)
 
     async def candidate(self, caller: Caller, camera: PublicId, session: str, fragment: str) -> None:
         self._own(caller, camera, session)

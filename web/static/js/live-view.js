@@ -15,7 +15,7 @@ import { has, t } from './i18n.js';
 import { chipParts, midParts } from './live-paint.js';
 import { FIRST_FRAME_MS, GIVE_UP_MS, LAST_MS, STALE_MS, flows, shownAge, stillDelay, videoDelay } from './retry.js';
 import { fetchStill } from './still.js';
-import { WhepSession } from './whep.js';
+import { videoOf } from './wall.js';
 
 const [TICK_MS, PATIENCE, WEAK_EVERY_MS] = [250, 2, 5000];
 const [ENDED_AGAIN_MS, GONE_AGAIN_MS] = [30000, 10000];
@@ -23,7 +23,7 @@ const [ENDED_AGAIN_MS, GONE_AGAIN_MS] = [30000, 10000];
 const LATE_MS = 4000;
 
 export class LiveView extends HTMLElement {
-  /** @type {WhepSession|null} */ #session = null;
+  /** @type {import('./wall.js').Video|null} */ #session = null;
   #state = 'idle';
   #reason = '';
   #running = false;
@@ -49,9 +49,10 @@ export class LiveView extends HTMLElement {
   #abort = new AbortController();
   /** @type {IntersectionObserver|null} */ #watcher = null;
 
-  static observedAttributes = ['down', 'norec'];
+  static observedAttributes = ['down', 'norec', 'stream'];
 
-  attributeChangedCallback() {
+  attributeChangedCallback(/** @type {string} */ name) {
+    if (name === 'stream') return void this.#session?.restream?.(this.getAttribute('stream') || 'sub');
     this.#painted = '';
     if (this.hasAttribute('down') && ['still', 'stalled', 'weak'].includes(this.#state)) this.#settle();
   }
@@ -212,9 +213,8 @@ export class LiveView extends HTMLElement {
   // video
 
   async #openVideo() {
-    const url = `/whep/${this.getAttribute('camera')}?stream=${this.getAttribute('stream') || 'sub'}`;
     [this.#opened, this.#frameAt, this.#firstFrameAt] = [performance.now(), 0, 0];
-    const session = new WhepSession(url, {
+    const session = videoOf(this.getAttribute('camera') || '', this.getAttribute('stream') || 'sub', {
       track: (track) => this.#attach(session, track),
       ended: (reason) => {
         if (session !== this.#session) return;
@@ -235,7 +235,7 @@ export class LiveView extends HTMLElement {
     }
   }
 
-  /** @param {WhepSession} session @param {MediaStreamTrack} track */
+  /** @param {import('./wall.js').Video} session @param {MediaStreamTrack} track */
   #attach(session, track) {
     if (session !== this.#session) return;
     const video = /** @type {HTMLVideoElement} */ (this.#video);
