@@ -14,6 +14,7 @@ import { make } from './dom.js';
 import { has, t } from './i18n.js';
 import { chipParts, midParts } from './live-paint.js';
 import { FIRST_FRAME_MS, GIVE_UP_MS, LAST_MS, STALE_MS, flows, shownAge, stillDelay, videoDelay } from './retry.js';
+import { unwatch, watch } from './sight.js';
 import { fetchStill } from './still.js';
 import { videoOf } from './wall.js';
 
@@ -47,7 +48,6 @@ export class LiveView extends HTMLElement {
   #timer = 0;
   #bytes = 0;
   #abort = new AbortController();
-  /** @type {IntersectionObserver|null} */ #watcher = null;
 
   static observedAttributes = ['down', 'norec', 'stream'];
 
@@ -59,11 +59,10 @@ export class LiveView extends HTMLElement {
 
   connectedCallback() {
     if (!this.#image) this.#build();
-    this.#watcher = new IntersectionObserver((entries) => {
-      this.#visible = entries[entries.length - 1].isIntersecting;
+    watch(this, (visible) => {
+      this.#visible = visible;
       this.#wake();
-    }, { rootMargin: '100px' });
-    this.#watcher.observe(this);
+    });
     document.addEventListener('visibilitychange', this.#wake);
     addEventListener('online', this.#wake);
     addEventListener('pagehide', this.#sleep);
@@ -71,7 +70,7 @@ export class LiveView extends HTMLElement {
   }
 
   disconnectedCallback() {
-    this.#watcher?.disconnect();
+    unwatch(this);
     document.removeEventListener('visibilitychange', this.#wake);
     removeEventListener('online', this.#wake);
     removeEventListener('pagehide', this.#sleep);

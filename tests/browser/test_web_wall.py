@@ -1,0 +1,237 @@
+"""Sixteen cameras on one page, over one connection: a real browser against a live daemon on loopback."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from drivers.simulated.scene import SceneSpec, still
+from gateway.core.model import PublicId
+from tests.browser.conftest import THURSDAY_MS, serve, shoot
+from tests.browser.test_web_video import FLIP, LiveSite, RealDoor
+from tests.fakes.clock import FakeClock
+from tests.fakes.h264 import MARK_BITS
+from tests.fakes.live_box import LiveBox
+from tests.fakes.rooms import RoomsFeed, room_clip
+from tests.fakes.web_services import CHOI, LA, MAM, PRINCIPAL, YARD, FakeBox, pid
+from web.app import create_app
+from web.services import Services
+
+pytestmark = pytest.mark.browser
+ROOMS = [MAM, CHOI, LA, YARD, *(pid(f"phong{letter}") for letter in "abcdefghijkl")]
+PEERS = """() => {
+  const Real = RTCPeerConnection;
+  globalThis.peers = [];
+  globalThis.RTCPeerConnection = class extends Real {
+    constructor(...args) { super(...args); globalThis.peers.push(this); }
+  };
+}"""
+OPEN_PEERS = "() => peers.filter(peer => peer.connectionState !== 'closed').length"
+MARKS = """bits => [...document.querySelectorAll('live-view')].map(view => {
+  const video = view.querySelector('video');
+  if (!view.hasAttribute('data-video') || !video.videoWidth) return null;
+  const canvas = document.createElement('canvas');
+  [canvas.width, canvas.height] = [8 * bits, 32];
+  const paper = canvas.getContext('2d');
+  paper.drawImage(video, 0, 0, canvas.width, canvas.height);
+  const row = paper.getImageData(0, 28, canvas.width, 1).data;
+  let mark = 0;
+  for (let bit = 0; bit < bits; bit += 1) if (row[4 * (8 * bit + 4)] > 127) mark += 2 ** bit;
+  return mark;
+})"""
+"""The mark in each tile's video: which room it is."""
+
+
+class Wall(LiveSite):
+    """The site, its page and its rooms."""
+
+    feed: RoomsFeed
+
+    def page(self, size: tuple[int, int] = (1440, 900)) -> Page:
+        """Open the grid, with the page's connections kept for looking at."""
+        context = self.browser.new_context(viewport={"width": size[0], "height": size[1]}, locale="vi-VN")
+        self.contexts.append(context)
+        context.add_cookies([{"name": "vuon-box", "value": f"token-{PRINCIPAL.person}", "url": self.url}])
+        context.add_init_script(f"({PEERS})()")
+        page = context.new_page()
+        page.on("request", lambda request: self.requests.append(request))  # noqa: PLW0108 - it marks handlers
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda message: self._console(message.type, message.text))
+        page.goto(self.url + "/")
+        return page
+
+    def close_grant(self, camera: PublicId, reason: str) -> None:
+        """End one camera's session as the gateway does."""
+        assert self.door is not None
+        sessions = [session for session, (_, room) in self.box.open_sessions.items() if room == camera]
+        ids = [self.door.grants[session].id for session in sessions]
+        self.do(self.door.live.client.close_grants(ids, reason))
+
+    def facts(self) -> list[dict[str, Any]]:
+        """Return the daemon's sessions."""
+        assert self.door is not None
+        return self.door.live.sessions.facts()
+
+
+@pytest.fixture
+def wall(chromium: Browser, tmp_path: Path) -> Iterator[Wall]:
+    """A school of sixteen rooms, each with its own mark in the picture."""
+    box = FakeBox(FakeClock(THURSDAY_MS))
+    for number, camera in enumerate(ROOMS):
+        box.status_of[camera] = {"id": camera, "name": f"Phòng {number + 1}", "state": "up", "recording": True}
+        box.stills[camera] = still(SceneSpec(f"PHONG {number + 1}", number % 4, 640, 360), 1.0)
+    box.extra = ROOMS[4:]
+    feed = RoomsFeed(tmp_path / "feed.sock", {camera: room_clip(number) for number, camera in enumerate(ROOMS)})
+    real = LiveBox(tmp_path, feed=feed, max_viewers=40)
+    door = RealDoor(box, real)
+    services = box.services(secure=False, hosts=frozenset())
+    fields = {name: getattr(services, name) for name in Services.__slots__} | {"live": door}
+    with serve(create_app(Services(**fields)), real) as served:
+        site = Wall(served.url, box, chromium, served=served, door=door)
+        site.feed = feed
+        yield site
+        for context in site.contexts:
+            context.close()
+    assert site.errors == []
+    assert real.faults == []
+
+
+def live(page: Page, count: int = 16) -> None:
+    """Wait until so many tiles show moving pictures."""
+    expect(page.locator("live-view[data-state=live]")).to_have_count(count)
+
+
+def decoded(page: Page) -> list[int]:
+    """Return how many frames each tile has decoded."""
+    found: list[int] = page.evaluate(
+        "async () => Promise.all([...document.querySelectorAll('live-view')]"
+        ".map(async view => (await view.stats()).framesDecoded || 0))"
+    )
+    return found
+
+
+def rightly_placed(page: Page) -> int:
+    """Check that no tile shows another room's picture; return how many show one."""
+    marks = page.evaluate(MARKS, MARK_BITS)
+    assert all(mark in (None, number + 1) for number, mark in enumerate(marks)), marks
+    return sum(mark is not None for mark in marks)
+
+
+@pytest.mark.parametrize("size", [(1440, 900), (390, 844)])
+def test_all_tiles_show_their_own_room_over_one_connection(wall: Wall, size: tuple[int, int]) -> None:
+    """Stills first; then each tile in sight decodes its own camera, on one connection of sixteen lines."""
+    page = wall.page(size)
+    seen = (
+        16
+        if size[0] > 1000
+        else page.locator("live-view").evaluate_all(
+            "views => views.filter(view => view.getBoundingClientRect().top < innerHeight + 100).length"
+        )
+    )
+    assert seen
+    live(page, seen)
+    before = decoded(page)
+    assert sum(count > 0 for count in before) == seen
+    page.wait_for_function(
+        "before => Promise.all([...document.querySelectorAll('live-view')].map(view => view.stats()))"
+        ".then(all => all.every((item, at) => !before[at] || item.framesDecoded >= before[at] + 10))",
+        arg=before,
+    )
+    assert rightly_placed(page) == seen
+    assert page.evaluate(OPEN_PEERS) == 1
+    assert len(wall.facts()) == seen
+    shoot(page, f"wall-{size[0]}")
+    pictures = [url.rsplit("/", 1)[-1] for url in wall.pictures()]
+    assert all(item.startswith("still.jpg") for item in pictures[:6]), pictures
+
+
+def test_tiles_ask_in_view_order(wall: Wall) -> None:
+    """Top left first: the order of the tiles is the order of their sessions."""
+    page = wall.page()
+    live(page)
+    asked = [url.split("/wall/")[1].split("?")[0].split("/")[0] for url in wall.pictures() if "/wall/" in url]
+    assert asked == ROOMS
+
+
+def test_one_room_is_paused_and_only_its_tile_ends(wall: Wall) -> None:
+    """Its pixels go and its words come; the fifteen others go on; when it may be seen again, it comes back."""
+    page = wall.page()
+    live(page)
+    before = decoded(page)
+    wall.close_grant(ROOMS[5], "pause.class")
+    tile = page.locator("live-view").nth(5)
+    expect(tile).to_have_attribute("data-state", "ended")
+    expect(tile.locator(".mid")).to_contain_text("tạm")
+    assert not tile.evaluate("view => view.hasAttribute('data-video')")
+    live(page, 15)
+    page.wait_for_function(
+        "before => Promise.all([...document.querySelectorAll('live-view')].map(view => view.stats()))"
+        ".then(all => all.every((item, at) => at === 5 || item.framesDecoded >= before[at] + 10))",
+        arg=before,
+    )
+    assert rightly_placed(page) == 15
+    assert page.evaluate(OPEN_PEERS) == 1
+    shoot(page, "wall-paused")
+    tile.evaluate("view => view.retry()")
+    live(page, 16)
+    assert rightly_placed(page) == 16
+    assert page.evaluate("() => peers.length") == 1
+
+
+def test_a_dead_camera_keeps_nobody_waiting(wall: Wall) -> None:
+    """Fifteen rooms play; the sixteenth says that it stands, and plays in its own tile once it sends."""
+    wall.feed.dead.add(ROOMS[2])
+    page = wall.page()
+    live(page, 15)
+    assert page.locator("live-view").nth(2).get_attribute("data-state") in {"still", "opening", "weak", "stalled"}
+    assert rightly_placed(page) == 15
+    shoot(page, "wall-dead")
+    wall.feed.dead.clear()
+    live(page, 16)
+    assert rightly_placed(page) == 16
+
+
+def test_a_hidden_page_gets_nothing_and_comes_back_whole(wall: Wall) -> None:
+    """Hidden: no session is left; seen again: all sixteen, over one new connection."""
+    page = wall.page()
+    live(page)
+    page.evaluate(FLIP, True)
+    page.wait_for_function("() => peers.every(peer => peer.connectionState === 'closed')")
+    wall.do(wall.door.live.until("gone"))  # type: ignore[union-attr]  # set by the fixture
+    assert wall.box.open_sessions == {}
+    page.evaluate(FLIP, False)
+    live(page)
+    assert rightly_placed(page) == 16
+    assert page.evaluate(OPEN_PEERS) == 1
+
+
+def test_an_enlarged_tile_gets_the_large_stream_without_a_gap(wall: Wall) -> None:
+    """Two columns on a wide screen: the tiles in sight change to main on their own line, and back."""
+    page = wall.page((2400, 1300))
+    live(page)
+    page.locator("[data-size=large]").click()
+    expect(page.locator("live-view[stream=main]").first).to_be_visible()
+    page.wait_for_function("() => document.querySelectorAll('live-view[data-state=live]').length >= 2")
+    shown = page.locator("live-view").first
+    expect(shown).to_have_attribute("data-state", "live")
+    assert page.evaluate("() => peers.length") == 1
+    streams = {item["stream"] for item in wall.facts()}
+    assert "main" in streams
+    rightly_placed(page)
+
+
+def test_a_box_that_takes_no_wall_is_watched_tile_by_tile(wall: Wall) -> None:
+    """An offer of sixteen lines is refused: each tile opens a connection of its own."""
+    page = wall.page()
+    page.unroute_all()
+    context = wall.contexts[-1]
+    refused = '{"error": {"code": "offer_refused"}}'
+    context.route("**/wall/**", lambda route: route.fulfill(status=400, content_type="application/json", body=refused))
+    page.goto(wall.url + "/")
+    live(page)
+    assert page.evaluate(OPEN_PEERS) == 16
+    assert rightly_placed(page) == 16
