@@ -12,6 +12,7 @@ from gateway.core.model import PublicId
 from tests.fakes.feed import FakeFeed
 from tests.fakes.h264 import Clip, clip
 
+
 def room_clip(number: int, width: int = 320, height: int = 180) -> Clip:
     """Return the moving picture of a room; its mark says which."""
     return clip(width, height, fps=10, gop=20, mark=number + 1)
