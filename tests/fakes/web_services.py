@@ -115,6 +115,8 @@ class FakeBox:
     """What the recorder says of the footage key."""
     passphrase: str = "cây bàng trước cổng trường"
     key_error: Exception | None = None
+    walls: dict[PublicId, list[tuple[int, PublicId]]] = field(default_factory=dict)
+    """Shared connections: which line shows which camera."""
     extra: list[PublicId] = field(default_factory=list)
     """More cameras of the school, seen by the principal."""
 
@@ -245,8 +247,6 @@ class FakeLive:
     """Implements `LiveDoor` over the box."""
 
     box: FakeBox
-    walls: dict[PublicId, list[tuple[int, PublicId]]] = field(default_factory=dict, init=False)
-    """Lines taken, by wall."""
 
     async def open(self, caller: Caller, camera: PublicId, offer: str, stream: StreamRole) -> OpenedLive:
         await self.box.grant(caller, Action.LIVE, camera)
@@ -260,11 +260,11 @@ class FakeLive:
     async def open_tile(
         self, caller: Caller, camera: PublicId, offer: str, stream: StreamRole, place: WallPlace
     ) -> OpenedLive:
-        if place.wall is not None and place.wall not in self.walls:
+        if place.wall is not None and place.wall not in self.box.walls:
             raise WallGone("no such wall")
         opened = await self.open(caller, camera, offer, stream)
         wall = place.wall or new_public_id()
-        self.walls.setdefault(wall, []).append((place.slot, camera))
+        self.box.walls.setdefault(wall, []).append((place.slot, camera))
         return OpenedLive(opened.session, "" if place.wall else opened.answer, wall)
 
     async def candidate(self, caller: Caller, camera: PublicId, session: str, fragment: str) -> None:
