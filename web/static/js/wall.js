@@ -6,12 +6,16 @@
 // closes it; a connection that is gone is opened anew by whoever needs it next.
 
 import { ApiError, call, postJson } from './api.js';
-import { WhepSession, gathered, h264 } from './whep.js';
+import { WhepSession } from './whep.js';
 
 /** Lines of one connection. */
 export const MOST_TILES = 16;
 const TRIES = 3;
 const MOST_EARLY = 32;
+/** Candidates that come together go together. */
+const TRICKLE_MS = 50;
+/** A connection that is broken for so long is not waited for. */
+const BROKEN_MS = 4000;
 
 /**
  * @typedef {{track: (track: MediaStreamTrack) => void, ended: (reason: string) => void}} On
@@ -143,6 +147,7 @@ class Connection {
   /** @type {Map<string, string>} ends that came before the answer which names the session */ #early = new Map();
   /** @type {RTCIceCandidate[]} */ #late = [];
   #where = '';
+  #broken = 0;
 
   /** @param {number} lines @param {() => void} gone called once, when nobody may join any more */
   constructor(lines, gone) {
@@ -159,21 +164,19 @@ class Connection {
     tile.connection = this;
     this.#tiles.add(tile);
     try {
-      await this.#offer();
+      const offer = await this.#offer();
       const query = `?slot=${tile.slot}&stream=${tile.stream}`;
-      if (this.over) throw new ApiError(0, null);
-      const sdp = this.peer.localDescription?.sdp;
-      const answered = await postJson(`/wall/${tile.camera}${query}`, { offer: sdp });
+      const answered = await postJson(`/wall/${tile.camera}${query}`, { offer: offer.sdp });
       this.wall = answered.wall;
       this.#where = `/whep/${tile.camera}/${answered.session}`;
       if (this.over) {
         forget(tile.camera, answered.session);
         throw new ApiError(0, null);
       }
-      await this.peer.setRemoteDescription({ type: 'answer', sdp: answered.answer });
       this.settle?.(true);
+      await this.peer.setLocalDescription(offer);
+      await this.peer.setRemoteDescription({ type: 'answer', sdp: answered.answer });
       this.#seat(tile, answered.session, false);
-      if (this.#late.length) this.#trickle(this.#late.splice(0));
     } catch (error) {
       this.#tiles.delete(tile);
       this.close();
@@ -218,6 +221,8 @@ class Connection {
     this.over = true;
     this.gone();
     this.settle?.(false);
+    clearTimeout(this.#broken);
+    removeEventListener('offline', this.#moved);
     this.peer.close();
     for (const tile of [...this.#tiles]) {
       forget(tile.camera, tile.session);
@@ -237,26 +242,34 @@ class Connection {
     return found;
   }
 
+  /** Nothing is gathered before the answer: the box finds the page by the page's own checks. */
   async #offer() {
     const { peer } = this;
-    // One profile on each line: sixteen times all of them would be 40 kB of text.
-    const codecs = h264().filter((codec) => !codec.sdpFmtpLine || /42e01f/i.test(codec.sdpFmtpLine));
+    const codecs = plainH264();
     for (let line = 0; line < this.lines; line += 1) {
       const transceiver = peer.addTransceiver('video', { direction: 'recvonly' });
-      if (codecs.some((codec) => codec.sdpFmtpLine)) transceiver.setCodecPreferences(codecs);
+      if (codecs.length) transceiver.setCodecPreferences(codecs);
     }
     const channel = peer.createDataChannel('vuon');
     channel.onmessage = (event) => this.#message(event.data);
-    peer.onconnectionstatechange = () => {
-      if (peer.connectionState === 'failed' || peer.connectionState === 'closed') this.close();
-    };
-    await peer.setLocalDescription(await peer.createOffer());
-    await gathered(peer);
+    peer.onconnectionstatechange = () => this.#changed();
     peer.onicecandidate = (event) => {
-      if (!event.candidate?.candidate) return;
-      if (this.#where) this.#trickle([event.candidate]);
-      else this.#late.push(event.candidate);
+      if (event.candidate?.protocol !== 'udp') return; // the box speaks no other
+      if (!this.#late.length) setTimeout(() => this.#trickle(this.#late.splice(0)), TRICKLE_MS);
+      this.#late.push(event.candidate);
     };
+    addEventListener('offline', this.#moved);
+    return peer.createOffer();
+  }
+
+  /** The device has lost its network: whatever comes next has other addresses. */
+  #moved = () => this.close();
+
+  #changed() {
+    const { connectionState: state } = this.peer;
+    clearTimeout(this.#broken);
+    if (state === 'failed' || state === 'closed') this.close();
+    else if (state === 'disconnected') this.#broken = setTimeout(this.#moved, BROKEN_MS);
   }
 
   /** @param {string} text */
@@ -272,12 +285,20 @@ class Connection {
 
   /** @param {RTCIceCandidate[]} candidates an RFC 8840 fragment */
   #trickle(candidates) {
+    if (this.over || !this.#where) return;
     const body = [...candidates.map((item) => `a=${item.candidate}`), ''].join('\r\n');
     const headers = { 'Content-Type': 'application/trickle-ice-sdpfrag' };
     call(this.#where, { method: 'PATCH', headers, body }).catch(() => {
       // A candidate that is lost costs one path; the connection's own state says whether that matters.
     });
   }
+}
+
+/** @returns {RTCRtpCodec[]} one profile, which all decoders know: sixteen times all of them would be 40 kB of text */
+function plainH264() {
+  const codecs = RTCRtpReceiver.getCapabilities('video')?.codecs || [];
+  const plain = codecs.filter(({ sdpFmtpLine: line }) => /42e01f/i.test(line || '') && /tion-mode=1/.test(line || ''));
+  return plain.length ? [...plain, ...codecs.filter((codec) => codec.mimeType.toLowerCase() === 'video/rtx')] : [];
 }
 
 /** Tells the box that nobody looks any more. @param {string} camera @param {string} session '' = none */

@@ -6,7 +6,7 @@ import { ApiError, call } from './api.js';
 const GATHER_MS = 250;
 
 /** @returns {RTCRtpCodec[]} H.264 in packetisation mode 1, with retransmission */
-export function h264() {
+function h264() {
   const codecs = RTCRtpReceiver.getCapabilities('video')?.codecs || [];
   return codecs.filter((codec) => {
     const type = codec.mimeType.toLowerCase();
@@ -15,7 +15,7 @@ export function h264() {
 }
 
 /** @param {RTCPeerConnection} peer @returns {Promise<void>} host candidates come at once; late ones are trickled */
-export function gathered(peer) {
+function gathered(peer) {
   return new Promise((resolve) => {
     if (peer.iceGatheringState === 'complete') return resolve();
     const timer = setTimeout(resolve, GATHER_MS);
