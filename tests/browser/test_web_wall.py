@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import shoot
 from tests.browser.test_web_video import FLIP
-from tests.browser.wall_fixtures import OPEN_PEERS, ROOMS, Wall, decoded, live, rightly_placed, school
+from tests.browser.wall_fixtures import OPEN_PEERS, ROOMS, Wall, decoded, live, rightly_placed, school, until
 
 pytestmark = pytest.mark.browser
 
@@ -26,6 +26,7 @@ def wall(chromium: Browser, tmp_path: Path) -> Iterator[Wall]:
 def test_all_tiles_show_their_own_room_over_one_connection(wall: Wall, size: tuple[int, int]) -> None:
     """Stills first; then each tile in sight decodes its own camera, on one connection of sixteen lines."""
     page = wall.page(size)
+    page.evaluate("document.fonts.ready.then(() => true)")  # a late font moves what is in sight
     seen = (
         16
         if size[0] > 1000
@@ -55,7 +56,7 @@ def test_tiles_ask_in_view_order(wall: Wall) -> None:
     page = wall.page()
     live(page)
     asked = [url.split("/wall/")[1].split("?")[0].split("/")[0] for url in wall.pictures() if "/wall/" in url]
-    assert asked == ROOMS
+    assert list(dict.fromkeys(asked)) == ROOMS
 
 
 def test_one_room_is_paused_and_only_its_tile_ends(wall: Wall) -> None:
@@ -103,7 +104,7 @@ def test_a_hidden_page_gets_nothing_and_comes_back_whole(wall: Wall) -> None:
     page.evaluate(FLIP, True)
     page.wait_for_function("() => peers.every(peer => peer.connectionState === 'closed')")
     wall.do(wall.door.live.until("gone"))  # type: ignore[union-attr]  # set by the fixture
-    assert wall.box.open_sessions == {}
+    until(page, lambda: not wall.box.open_sessions)
     page.evaluate(FLIP, False)
     live(page)
     assert rightly_placed(page) == 16
@@ -114,14 +115,26 @@ def test_an_enlarged_tile_gets_the_large_stream_without_a_gap(wall: Wall) -> Non
     """Two columns on a wide screen: the tiles in sight change to main on their own line, and back."""
     page = wall.page((2400, 1300))
     live(page)
+    page.evaluate(
+        """() => {
+          globalThis.left = [];
+          const first = document.querySelector('live-view');
+          first.addEventListener('live-state', event => left.push(event.detail.state));
+        }"""
+    )
     page.locator("[data-size=large]").click()
     expect(page.locator("live-view[stream=main]").first).to_be_visible()
     page.wait_for_function("() => document.querySelectorAll('live-view[data-state=live]').length >= 2")
     shown = page.locator("live-view").first
     expect(shown).to_have_attribute("data-state", "live")
     assert page.evaluate("() => peers.length") == 1
-    streams = {item["stream"] for item in wall.facts()}
-    assert "main" in streams
+    until(page, lambda: "main" in {item["stream"] for item in wall.facts()})
+    before = decoded(page)[0]
+    page.wait_for_function(
+        "before => document.querySelector('live-view').stats().then(item => item.framesDecoded >= before + 10)",
+        arg=before,
+    )
+    assert page.evaluate("() => left") == []
     rightly_placed(page)
 
 

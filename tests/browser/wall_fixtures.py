@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from drivers.simulated.scene import SceneSpec, still
 from gateway.core.model import PublicId
-from tests.browser.conftest import THURSDAY_MS, serve
+from tests.browser.conftest import HANG_MS, THURSDAY_MS, serve
 from tests.browser.test_web_video import LiveSite, RealDoor
 from tests.fakes.clock import FakeClock
 from tests.fakes.h264 import MARK_BITS
@@ -103,6 +103,15 @@ def school(browser: Browser, folder: Path) -> Iterator[Wall]:
 def live(page: Page, count: int = 16) -> None:
     """Wait until so many tiles show moving pictures."""
     expect(page.locator("live-view[data-state=live]")).to_have_count(count)
+
+
+def until(page: Page, true: Callable[[], bool]) -> None:
+    """Wait until something is so on the box's side, while the page goes on."""
+    waited_ms = 0
+    while not true():
+        assert waited_ms < HANG_MS
+        page.wait_for_timeout(20)
+        waited_ms += 20
 
 
 def decoded(page: Page) -> list[int]:
