@@ -14,8 +14,9 @@ import { make } from './dom.js';
 import { has, t } from './i18n.js';
 import { chipParts, midParts } from './live-paint.js';
 import { FIRST_FRAME_MS, GIVE_UP_MS, LAST_MS, STALE_MS, flows, shownAge, stillDelay, videoDelay } from './retry.js';
+import { unwatch, watch } from './sight.js';
 import { fetchStill } from './still.js';
-import { WhepSession } from './whep.js';
+import { videoOf } from './wall.js';
 
 const [TICK_MS, PATIENCE, WEAK_EVERY_MS] = [250, 2, 5000];
 const [ENDED_AGAIN_MS, GONE_AGAIN_MS] = [30000, 10000];
@@ -23,7 +24,7 @@ const [ENDED_AGAIN_MS, GONE_AGAIN_MS] = [30000, 10000];
 const LATE_MS = 4000;
 
 export class LiveView extends HTMLElement {
-  /** @type {WhepSession|null} */ #session = null;
+  /** @type {import('./wall.js').Video|null} */ #session = null;
   #state = 'idle';
   #reason = '';
   #running = false;
@@ -47,22 +48,21 @@ export class LiveView extends HTMLElement {
   #timer = 0;
   #bytes = 0;
   #abort = new AbortController();
-  /** @type {IntersectionObserver|null} */ #watcher = null;
 
-  static observedAttributes = ['down', 'norec'];
+  static observedAttributes = ['down', 'norec', 'stream'];
 
-  attributeChangedCallback() {
+  attributeChangedCallback(/** @type {string} */ name) {
+    if (name === 'stream') return void this.#session?.restream?.(this.getAttribute('stream') || 'sub');
     this.#painted = '';
     if (this.hasAttribute('down') && ['still', 'stalled', 'weak'].includes(this.#state)) this.#settle();
   }
 
   connectedCallback() {
     if (!this.#image) this.#build();
-    this.#watcher = new IntersectionObserver((entries) => {
-      this.#visible = entries[entries.length - 1].isIntersecting;
+    watch(this, (visible) => {
+      this.#visible = visible;
       this.#wake();
-    }, { rootMargin: '100px' });
-    this.#watcher.observe(this);
+    });
     document.addEventListener('visibilitychange', this.#wake);
     addEventListener('online', this.#wake);
     addEventListener('pagehide', this.#sleep);
@@ -70,7 +70,7 @@ export class LiveView extends HTMLElement {
   }
 
   disconnectedCallback() {
-    this.#watcher?.disconnect();
+    unwatch(this);
     document.removeEventListener('visibilitychange', this.#wake);
     removeEventListener('online', this.#wake);
     removeEventListener('pagehide', this.#sleep);
@@ -212,9 +212,8 @@ export class LiveView extends HTMLElement {
   // video
 
   async #openVideo() {
-    const url = `/whep/${this.getAttribute('camera')}?stream=${this.getAttribute('stream') || 'sub'}`;
     [this.#opened, this.#frameAt, this.#firstFrameAt] = [performance.now(), 0, 0];
-    const session = new WhepSession(url, {
+    const session = videoOf(this.getAttribute('camera') || '', this.getAttribute('stream') || 'sub', {
       track: (track) => this.#attach(session, track),
       ended: (reason) => {
         if (session !== this.#session) return;
@@ -235,7 +234,7 @@ export class LiveView extends HTMLElement {
     }
   }
 
-  /** @param {WhepSession} session @param {MediaStreamTrack} track */
+  /** @param {import('./wall.js').Video} session @param {MediaStreamTrack} track */
   #attach(session, track) {
     if (session !== this.#session) return;
     const video = /** @type {HTMLVideoElement} */ (this.#video);
