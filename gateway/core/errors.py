@@ -35,7 +35,8 @@
     │   └── KeyLocked               the footage key cannot be unwrapped now
     ├── LiveError
     │   ├── OfferRefused            the SDP offer is too big, malformed or asks what we do not do
-    │   └── LiveFull                no capacity for another viewer
+    │   ├── LiveFull                no capacity for another viewer
+    │   └── WallGone                the connection that tiles share has ended
     └── UpstreamError
         ├── HubUnreachable          no answer; tried again with back-off
         ├── HubBusy                 429 or 503: come back after `retry_after_s`
@@ -270,6 +271,12 @@ class LiveFull(LiveError):
     """No capacity is left for another viewer."""
 
     code = "live_full"
+
+
+class WallGone(LiveError):
+    """The connection that tiles share has ended, or is somebody else's: the page opens another."""
+
+    code = "wall_gone"
 
 
 class UpstreamError(VuonError):

@@ -36,6 +36,10 @@ REPLACED = "stream.replaced"
 """A second offer came on the same grant: the first window is told."""
 
 
-def message(reason: str) -> str:
-    """Return what the data channel says: `{"end": reason or "", "code": reason}`."""
-    return json.dumps({"end": "" if reason in set(End) else reason, "code": reason})
+def message(reason: str, session: str = "") -> str:
+    """Return what the data channel says: `{"end": reason or "", "code": reason}`.
+
+    Where sessions share the connection it also names the one that ends: `"session"`.
+    """
+    words = {"end": "" if reason in set(End) else reason, "code": reason}
+    return json.dumps(words | ({"session": session} if session else {}))

@@ -8,7 +8,6 @@ channel took it, and again when the time to wait was foretold wrongly. Used in t
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -67,7 +66,7 @@ class Seatable(Protocol):
     def most(self) -> StreamRole:
         """The biggest stream it may be sent now."""
 
-    async def tell(self, text: str) -> bool:
+    async def tell(self, words: Mapping[str, Any]) -> bool:
         """Say something to its page; False while there is no open channel."""
 
 
@@ -214,7 +213,7 @@ class Places:
         news = self._news(session.id, standing, now_ns)
         if self._is_known(news, standing, now_ns):
             return
-        if await session.tell(json.dumps({"turn": news})):
+        if await session.tell({"turn": news}):
             standing.told, standing.told_ns = news, now_ns
 
     def _news(self, key: PublicId, standing: Standing, now_ns: int) -> dict[str, Any]:

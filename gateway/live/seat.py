@@ -7,8 +7,8 @@ flow begins at the cached key frame.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from gateway.core.clock import Clock
 from gateway.core.model import Grant, PublicId, StreamRole
@@ -31,7 +31,7 @@ class Sitter(Protocol):
     def is_live(self) -> bool:
         """Whether media may flow: connected, not ended."""
 
-    async def tell(self, text: str) -> bool:
+    async def tell(self, words: Mapping[str, Any]) -> bool:
         """Say something to the page; False while it has no open channel."""
 
 
@@ -90,9 +90,9 @@ class Seat:
         if self._session.viewer is not None:
             self._session.switch.rest(self._session.viewer)
 
-    async def tell(self, text: str) -> bool:
+    async def tell(self, words: Mapping[str, Any]) -> bool:
         """Say something to the page; False while it has no open channel."""
-        return await self._session.tell(text)
+        return await self._session.tell(words)
 
     async def join(self, budget: BurstBudget) -> None:
         """Send the cached pictures, paced, then go on with the others; one at a time."""

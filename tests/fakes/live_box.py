@@ -70,13 +70,14 @@ class LiveBox:
         play: bool = True,
         sub: Clip | None = None,
         uplink: Uplink | None = None,
+        feed: FakeFeed | None = None,
     ) -> None:
         self.clock = clock or SystemClock()
         self.key = Ed25519PrivateKey.generate()
         self.faults: list[tuple[str, BaseException]] = []
         sink = lambda name, error: self.faults.append((name, error))
         shared = TransportRules(("127.0.0.1",), AddressRules(allow_loopback=True), Identity(self.clock).certificate)
-        self.feed = FakeFeed(folder / "feed.sock", what, play=play, sub=sub)
+        self.feed = feed or FakeFeed(folder / "feed.sock", what, play=play, sub=sub)
         self.feeds = Feeds(folder / "feed.sock", clock=self.clock, on_fault=sink, send=best_sender(), uplink=uplink)
         self.sessions = Sessions(
             self.feeds, partial(Peer, shared), max_viewers=max_viewers, clock=self.clock, on_fault=sink

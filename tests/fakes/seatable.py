@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,9 +41,9 @@ class FakeSession:
     def hold_back(self) -> None:
         self.flows = False
 
-    async def tell(self, text: str) -> bool:
+    async def tell(self, words: Mapping[str, Any]) -> bool:
         if self.hears:
-            self.told.append(json.loads(text)["turn"])
+            self.told.append(words["turn"])
         return self.hears
 
 

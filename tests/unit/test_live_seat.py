@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from gateway.live.switch import Switch
 from tests.fakes.connection import FakeConnection
 from tests.fakes.live_box import BOTH, make_grant
 from tests.fakes.live_scene import OFFER, Scene, play
+
+WALL_OFFER = (Path(__file__).parent.parent / "fakes" / "chromium_wall.sdp").read_text()
 
 
 async def opened(scene: Scene, asked: StreamRole = StreamRole.SUB) -> tuple[Session, FakeConnection, LiveStream]:
@@ -226,5 +229,25 @@ def test_a_seat_of_a_session_without_a_viewer_does_nothing(tmp_path: Path) -> No
         assert not seat.flows
         assert isinstance(session.switch, Switch)
         assert stream.viewers == []
+
+    play(tmp_path, scenario)
+
+
+def test_a_tile_that_gets_stills_is_told_by_its_own_name(tmp_path: Path) -> None:
+    """On a connection that tiles share, the news says whose it is; the other tile is told nothing."""
+
+    async def scenario(scene: Scene) -> None:
+        owner = make_grant(scene.clock, streams=frozenset({StreamRole.SUB}))
+        first, _ = await scene.sessions.open_wall(owner, StreamRole.SUB, WALL_OFFER, 0)
+        scene.connections.made[-1].connect()
+        await scene.settle()
+        scene.sessions.places.full = True
+        other = replace(make_grant(scene.clock, streams=owner.streams), person=owner.person, device=owner.device)
+        second = await scene.sessions.join_wall(other, StreamRole.SUB, first.carrier.id, 1)
+        await scene.clock.advance(2)
+        said = [json.loads(item.removeprefix("say ")) for item in scene.connections.log if item.startswith("say ")]
+        news = {"place": "stills", "why": "cpu", "next_s": None, "left_s": None}
+        assert said == [{"turn": news, "session": second}]
+        assert (first.seat.flows, scene.sessions._by_id[second].seat.flows) == (True, False)
 
     play(tmp_path, scenario)

@@ -12,16 +12,17 @@ import { make } from './dom.js';
 import { has, t } from './i18n.js';
 import { chipParts, midParts } from './live-paint.js';
 import { FIRST_FRAME_MS, GIVE_UP_MS, LAST_MS, STALE_MS, flows, shownAge, stillDelay, videoDelay } from './retry.js';
+import { unwatch, watch } from './sight.js';
 import { fetchStill } from './still.js';
 import { FULL, PLAIN, heldWords, isHeld } from './turns.js';
-import { WhepSession } from './whep.js';
+import { videoOf } from './wall.js';
 
 const [TICK_MS, PATIENCE, WEAK_EVERY_MS, ENDED_AGAIN_MS, GONE_AGAIN_MS] = [250, 2, 5000, 30000, 10000];
 /** A still that is this much later than its pace allows is no picture of now any more. */
 const LATE_MS = 4000;
 
 export class LiveView extends HTMLElement {
-  /** @type {WhepSession|null} */ #session = null;
+  /** @type {import('./wall.js').Video|null} */ #session = null;
   #state = 'idle';
   #reason = '';
   #running = false;
@@ -46,22 +47,21 @@ export class LiveView extends HTMLElement {
   #timer = 0;
   #bytes = 0;
   #abort = new AbortController();
-  /** @type {IntersectionObserver|null} */ #watcher = null;
 
-  static observedAttributes = ['down', 'norec'];
+  static observedAttributes = ['down', 'norec', 'stream'];
 
-  attributeChangedCallback() {
+  attributeChangedCallback(/** @type {string} */ name) {
+    if (name === 'stream') return void this.#session?.restream?.(this.getAttribute('stream') || 'sub');
     this.#painted = '';
     if (this.hasAttribute('down') && ['still', 'stalled', 'weak', 'turn'].includes(this.#state)) this.#settle();
   }
 
   connectedCallback() {
     if (!this.#image) this.#build();
-    this.#watcher = new IntersectionObserver((entries) => {
-      this.#visible = entries[entries.length - 1].isIntersecting;
+    watch(this, (visible) => {
+      this.#visible = visible;
       this.#wake();
-    }, { rootMargin: '100px' });
-    this.#watcher.observe(this);
+    });
     document.addEventListener('visibilitychange', this.#wake);
     addEventListener('online', this.#wake);
     addEventListener('pagehide', this.#sleep);
@@ -69,7 +69,7 @@ export class LiveView extends HTMLElement {
   }
 
   disconnectedCallback() {
-    this.#watcher?.disconnect();
+    unwatch(this);
     document.removeEventListener('visibilitychange', this.#wake);
     removeEventListener('online', this.#wake);
     removeEventListener('pagehide', this.#sleep);
@@ -209,9 +209,8 @@ export class LiveView extends HTMLElement {
   }
 
   async #openVideo() {
-    const url = `/whep/${this.getAttribute('camera')}?stream=${this.getAttribute('stream') || 'sub'}`;
     [this.#opened, this.#frameAt, this.#firstFrameAt, this.#held] = [performance.now(), 0, 0, null];
-    const session = new WhepSession(url, {
+    const session = videoOf(this.getAttribute('camera') || '', this.getAttribute('stream') || 'sub', {
       track: (track) => this.#attach(session, track),
       turn: (turn) => session === this.#session && this.#placed(turn),
       ended: (reason) => {
@@ -233,7 +232,7 @@ export class LiveView extends HTMLElement {
     }
   }
 
-  /** @param {WhepSession} session @param {MediaStreamTrack} track */
+  /** @param {import('./wall.js').Video} session @param {MediaStreamTrack} track */
   #attach(session, track) {
     if (session !== this.#session) return;
     const video = /** @type {HTMLVideoElement} */ (this.#video);
