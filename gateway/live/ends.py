@@ -24,6 +24,8 @@ class End(StrEnum):
     """The viewer closed, or its consent was lost."""
     CODEC = "live.codec"
     """The stream is not H.264: the page goes on with stills."""
+    TRANSCODES = "live.transcodes"
+    """The camera has no H.264, and the box transcodes as many as it can: the page goes on with stills."""
     CAMERA_GONE = "live.camera_gone"
     """The recorder knows no such stream."""
     STOPPING = "live.stopping"

@@ -85,6 +85,8 @@ class Sessions:
             await self._end(before, REPLACED)
         if not has_room(grant.role, len(self._by_id), self._max_viewers):
             raise LiveFull("no place for another viewer", reason="live.full")
+        if self._feeds.transcodes is not None:
+            self._feeds.transcodes.require(grant.camera, role)
         held = self._feeds.hold(grant.camera, role)
         session = Session(
             new_public_id(),
@@ -134,6 +136,10 @@ class Sessions:
     def facts(self) -> list[dict[str, Any]]:
         """Return the facts of every open session."""
         return [session.facts() for session in self._by_id.values()]
+
+    def transcodes(self) -> dict[str, Any]:
+        """Return the figures of the small pictures; empty where there are none."""
+        return {} if self._feeds.transcodes is None else self._feeds.transcodes.facts()
 
     def viewers(self) -> dict[str, int]:
         """Return how many sessions each camera has."""

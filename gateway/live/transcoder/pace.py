@@ -1,8 +1,8 @@
 """Which pictures of a stream are shown, and how large: the rules of the small picture.
 
-Owns them, pure: no decoder, no clock; time is the source's own media time. Invariants: no more than `FPS` pictures a second of
-media time on average, evenly taken whatever the source's rate; a key frame at least every `KEY_EVERY_90K`; a
-picture is never enlarged, its sides keep their ratio and are even.
+Owns them, pure: no decoder, no clock; time is the source's own media time. Invariants: no more than `FPS` pictures a
+second of media time on average, evenly taken whatever the source's rate; a key frame at least every
+`KEY_EVERY_90K`; a picture is never enlarged, its sides keep their ratio and are even.
 """
 
 from __future__ import annotations
