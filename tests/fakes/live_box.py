@@ -21,6 +21,7 @@ from gateway.live.ice import AddressRules
 from gateway.live.segments import best_sender
 from gateway.live.service import SERVICE, LiveService
 from gateway.live.sessions import Sessions
+from gateway.live.transcodes import Transcodes
 from gateway.live.transport import Identity, Peer, TransportRules
 from tests.fakes.feed import FakeFeed
 from tests.fakes.h264 import Clip
@@ -68,6 +69,7 @@ class LiveBox:
         max_viewers: int = 10,
         play: bool = True,
         sub: Clip | None = None,
+        most_transcodes: int = 4,
     ) -> None:
         self.clock = clock or SystemClock()
         self.key = Ed25519PrivateKey.generate()
@@ -75,7 +77,14 @@ class LiveBox:
         sink = lambda name, error: self.faults.append((name, error))
         shared = TransportRules(("127.0.0.1",), AddressRules(allow_loopback=True), Identity(self.clock).certificate)
         self.feed = FakeFeed(folder / "feed.sock", what, play=play, sub=sub)
-        self.feeds = Feeds(folder / "feed.sock", clock=self.clock, on_fault=sink, send=best_sender())
+        self.transcodes = Transcodes(folder / "feed.sock", clock=self.clock, on_fault=sink, most=most_transcodes)
+        self.feeds = Feeds(
+            folder / "feed.sock",
+            clock=self.clock,
+            on_fault=sink,
+            send=best_sender(),
+            transcodes=self.transcodes,
+        )
         self.sessions = Sessions(
             self.feeds, partial(Peer, shared), max_viewers=max_viewers, clock=self.clock, on_fault=sink
         )
@@ -85,7 +94,7 @@ class LiveBox:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        for part in (self.feed, self.feeds, self.sessions, self.server, self.client):
+        for part in (self.feed, self.transcodes, self.feeds, self.sessions, self.server, self.client):
             await self._stack.enter_async_context(part)
         return self
 
