@@ -272,6 +272,12 @@ class LiveFull(LiveError):
     code = "live_full"
 
 
+class TranscodesFull(LiveFull):
+    """The camera has no H.264, and no place is left for another transcode."""
+
+    code = "live_transcodes"
+
+
 class UpstreamError(VuonError):
     """Anything that concerns the hub."""
 

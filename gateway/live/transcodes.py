@@ -20,7 +20,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from gateway.core.clock import Clock
-from gateway.core.errors import LiveFull
+from gateway.core.errors import TranscodesFull
 from gateway.core.model import PublicId, StreamRole
 from gateway.core.supervise import Backoff, FaultSink, supervise
 from gateway.live.ends import End
@@ -91,13 +91,13 @@ class Transcodes:
                     self._remember(camera, role)
 
     def require(self, camera: PublicId, role: StreamRole) -> None:
-        """Raise LiveFull where a viewer would find no place, as far as that is known."""
+        """Raise TranscodesFull where a viewer would find no place, as far as that is known."""
         refused_ns = self._refused_ns.get((camera, role))
         if refused_ns is None or self._clock.mono_ns() - refused_ns > REMEMBER_S * 1e9:
             return
         shown = self._shown.get(camera)
         if (shown is None or not shown.place) and not self._free() and self._idle() is None:
-            raise LiveFull("every place for a transcode is taken", reason=End.TRANSCODES.value)
+            raise TranscodesFull("every place for a transcode is taken", reason=End.TRANSCODES.value)
 
     def ask_key(self, camera: PublicId) -> bool:
         """Have a camera's next small picture made a key frame; False if it has none."""

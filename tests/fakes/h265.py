@@ -21,9 +21,7 @@ def as_clip(codec: Codec, pictures: tuple[tuple[bytes, ...], ...], width: int, h
     """Return encoded pictures as a clip: sets apart, key frames marked."""
     sets = {kind_of(codec, nal): nal for nal in pictures[0] if kind_of(codec, nal) in SETS[codec]}
     vps, sps, pps = (sets.get(kind, b"") for kind in ((32, 33, 34) if codec is Codec.H265 else (0, 7, 8)))
-    slices = tuple(
-        (tuple(nal for nal in nals if _is_slice(codec, nal)), is_key(codec, nals)) for nals in pictures
-    )
+    slices = tuple((tuple(nal for nal in nals if _is_slice(codec, nal)), is_key(codec, nals)) for nals in pictures)
     return Clip(CodecConfig(codec, sps, pps, vps, width, height, 1), slices, fps)
 
 

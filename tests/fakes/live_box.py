@@ -70,16 +70,20 @@ class LiveBox:
         play: bool = True,
         sub: Clip | None = None,
         most_transcodes: int = 4,
+        feed_socket: Path | None = None,
     ) -> None:
+        """`feed_socket`: of a real recorder, instead of the fake feed."""
         self.clock = clock or SystemClock()
         self.key = Ed25519PrivateKey.generate()
         self.faults: list[tuple[str, BaseException]] = []
         sink = lambda name, error: self.faults.append((name, error))
         shared = TransportRules(("127.0.0.1",), AddressRules(allow_loopback=True), Identity(self.clock).certificate)
         self.feed = FakeFeed(folder / "feed.sock", what, play=play, sub=sub)
-        self.transcodes = Transcodes(folder / "feed.sock", clock=self.clock, on_fault=sink, most=most_transcodes)
+        self._fed = (self.feed,) if feed_socket is None else ()
+        path = feed_socket or folder / "feed.sock"
+        self.transcodes = Transcodes(path, clock=self.clock, on_fault=sink, most=most_transcodes)
         self.feeds = Feeds(
-            folder / "feed.sock",
+            path,
             clock=self.clock,
             on_fault=sink,
             send=best_sender(),
@@ -94,7 +98,7 @@ class LiveBox:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        for part in (self.feed, self.transcodes, self.feeds, self.sessions, self.server, self.client):
+        for part in (*self._fed, self.transcodes, self.feeds, self.sessions, self.server, self.client):
             await self._stack.enter_async_context(part)
         return self
 

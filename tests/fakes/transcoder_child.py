@@ -18,19 +18,29 @@ def picture(unit: AccessUnit, *, key: bool) -> bytes:
     return feedwire.encode_unit(AccessUnit((nal,), unit.pts_90k, key, unit.received_mono_ns, SMALL))
 
 
+def say(*messages: bytes) -> None:
+    for message in messages:
+        sys.stdout.buffer.write(message)
+    sys.stdout.buffer.flush()
+
+
+BROKEN = {
+    "babble": lambda: say(feedwire.frame(77, b"?")),
+    "long": lambda: say(feedwire.HEAD.pack(feedwire.UNIT, 1 << 31)),
+    "endless": lambda: say(*(feedwire.encode_config(SMALL) for _ in range(200))),
+    "h265": lambda: say(feedwire.encode_config(CodecConfig(Codec.H265, b"s", b"p", b"v", epoch=1))),
+    "die": lambda: sys.exit(11),
+    "hang": lambda: time.sleep(3600),
+}
+
+
 def main(behaviour: str) -> None:
     """Answer as told: well, refuse, or be one that is broken or was taken over."""
-    source, sink = sys.stdin.buffer, sys.stdout.buffer
-
-    def say(*messages: bytes) -> None:
-        for message in messages:
-            sink.write(message)
-        sink.flush()
-
     if behaviour == "refuse":
         say(feedwire.frame(pipe.REFUSED, b"no libseccomp"))
         return
     say(feedwire.frame(pipe.DONE if behaviour == "rude" else pipe.READY, b""))
+    source = sys.stdin.buffer
     configs: dict[int, CodecConfig] = {}
     told = asked = False
     while head := source.read(feedwire.HEAD.size):
@@ -39,35 +49,17 @@ def main(behaviour: str) -> None:
         if kind == feedwire.CONFIG:
             config = feedwire.decode_config(body)
             configs = {config.epoch: config}
-            continue
-        if kind == pipe.KEY:
+        elif kind == pipe.KEY:
             asked = True
-            continue
-        unit, _ = feedwire.decode_unit(body, configs)
-        if behaviour == "die":
-            sys.exit(11)
-        if behaviour == "hang":
-            time.sleep(3600)
-        if behaviour == "babble":
-            say(feedwire.frame(77, b"?"))
-        if behaviour == "long":
-            say(feedwire.HEAD.pack(feedwire.UNIT, 1 << 31))
-        if behaviour == "endless":
-            say(*(feedwire.encode_config(SMALL) for _ in range(200)))
-        if behaviour == "h265":
-            say(feedwire.encode_config(CodecConfig(Codec.H265, b"s", b"p", b"v", epoch=1)))
-        if kind == pipe.QUIET:
-            say(pipe.encode_done(0))
-            continue
-        if behaviour == "bad":
-            say(pipe.encode_done(1))
-            continue
-        say(
-            *(() if told else (feedwire.encode_config(SMALL),)),
-            picture(unit, key=unit.is_key or asked or not told),
-            pipe.encode_done(0),
-        )
-        told, asked = True, False
+        elif behaviour in BROKEN:
+            BROKEN[behaviour]()
+        elif kind == pipe.QUIET or behaviour == "bad":
+            say(pipe.encode_done(behaviour == "bad"))
+        else:
+            unit, _ = feedwire.decode_unit(body, configs)
+            sets = () if told else (feedwire.encode_config(SMALL),)
+            say(*sets, picture(unit, key=unit.is_key or asked or not told), pipe.encode_done(0))
+            told, asked = True, False
 
 
 if __name__ == "__main__":

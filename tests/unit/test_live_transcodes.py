@@ -269,9 +269,11 @@ def test_a_key_frame_can_be_asked_of_a_running_one_only(tmp_path: Path) -> None:
         assert scene.transcodes.ask_key(camera)
         assert not scene.transcodes.ask_key(new_public_id())
         await scene.advance_until(
-            lambda: stream.history.gop_start is not None
-            and before is not None
-            and stream.history.gop_start.number > before.number,
+            lambda: (
+                stream.history.gop_start is not None
+                and before is not None
+                and stream.history.gop_start.number > before.number
+            ),
             0.001,
         )
 

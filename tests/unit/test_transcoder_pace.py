@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,7 +23,7 @@ def test_any_rate_above_ten_becomes_ten_evenly(fps: int) -> None:
     """Ten seconds give a hundred pictures, and no two are further apart than a step and one of the source's."""
     shown = taken([number * SECOND // fps for number in range(10 * fps)])
     assert abs(len(shown) - 100) <= 1
-    gaps = [later - earlier for earlier, later in zip(shown, shown[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(shown)]
     assert max(gaps) <= STEP_90K + SECOND // fps
     assert min(gaps) >= STEP_90K - SECOND // fps
 
@@ -52,7 +54,7 @@ def test_times_of_any_order_never_give_more_than_the_rate(times: list[int]) -> N
     """However a camera's clock behaves, shown times go up, and a second has at most its ten and one."""
     shown = taken(times)
     assert shown[0] == times[0]
-    assert all(later > earlier for earlier, later in zip(shown, shown[1:], strict=False))
+    assert all(later > earlier for earlier, later in itertools.pairwise(shown))
     for start in shown:
         assert sum(start <= item < start + SECOND for item in shown) <= FPS + 1
 
