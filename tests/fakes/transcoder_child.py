@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 
 from gateway.core import feedwire
 from gateway.core.media import AccessUnit, Codec, CodecConfig
@@ -19,12 +20,13 @@ def picture(unit: AccessUnit, *, key: bool) -> bytes:
 
 
 def say(*messages: bytes) -> None:
+    """Answer."""
     for message in messages:
         sys.stdout.buffer.write(message)
     sys.stdout.buffer.flush()
 
 
-BROKEN = {
+BROKEN: dict[str, Callable[[], object]] = {
     "babble": lambda: say(feedwire.frame(77, b"?")),
     "long": lambda: say(feedwire.HEAD.pack(feedwire.UNIT, 1 << 31)),
     "endless": lambda: say(*(feedwire.encode_config(SMALL) for _ in range(200))),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.core.errors import TranscodesFull
 from gateway.core.media import Codec
 from gateway.core.model import PublicId, Role, StreamRole
 from tests.fakes.h265 import h265_clip
@@ -111,7 +112,7 @@ async def test_a_sub_stream_in_h265_is_taken_and_a_killed_transcoder_is_replaced
 
 
 async def test_the_page_of_a_viewer_too_many_is_told_why(tmp_path: Path) -> None:
-    """Where no place is left its session ends with the reason, and nothing is started."""
+    """Where no place is left its session ends with the reason, the next one is refused, and nothing is started."""
     async with LiveBox(tmp_path, h265_clip(640, 360), most_transcodes=0) as live, Viewer() as viewer:
         live.feeds.hold(make_grant(live.clock).camera, MAIN)
         grant = make_grant(live.clock)
@@ -119,6 +120,9 @@ async def test_the_page_of_a_viewer_too_many_is_told_why(tmp_path: Path) -> None
         opened = await live.client.open(live.ticket(grant), offer)
         await viewer.answered(opened.answer)
         await until(lambda: live.sessions.ended["live.transcodes"] == 1)
+        await until(lambda: len(live.transcodes._refused_ns) == 1)
+        with pytest.raises(TranscodesFull):
+            await live.client.open(live.ticket(make_grant(live.clock)), offer)
         for text in viewer.told:
             assert json.loads(text) == {"end": "", "code": "live.transcodes"}
         assert transcoders() == []

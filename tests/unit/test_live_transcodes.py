@@ -25,6 +25,7 @@ from tests.unit.test_live_feedclient import until
 
 SUB, MAIN = StreamRole.SUB, StreamRole.MAIN
 H265 = h265_clip()
+HANG_S = 60.0
 
 
 class Scene:
@@ -52,15 +53,15 @@ class Scene:
         self._ns = self.clock.mono_ns()
 
     def picture(self) -> None:
-        """Send one picture of every camera, a millisecond after the one before."""
-        self._ns += 1_000_000
+        """Send one picture of every camera, received now, but after the one before."""
+        self._ns = max(self._ns + 1_000_000, self.clock.mono_ns())
         self.feed.send(self.feed.clip.unit(self.feed.number, self._ns))
         self.feed.number += 1
 
     async def watch(self, camera: PublicId, role: StreamRole = SUB) -> LiveStream:
         """Hold a stream until its first picture is there, or it has ended."""
         held = self.feeds.hold(camera, role)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG_S):
             while held.history.last is None and held.ended is None:
                 self.picture()
                 await asyncio.sleep(0.01)
@@ -73,7 +74,7 @@ class Scene:
 
     async def advance_until(self, what: Callable[[], bool], step_s: float = 0.25) -> None:
         """Let time pass, and sockets and processes with it, until something is true."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(HANG_S):
             while not what():
                 self.picture()
                 await self.clock.advance(step_s)
@@ -228,6 +229,18 @@ def test_a_process_that_dies_of_every_picture_is_started_ever_more_rarely(tmp_pa
         assert scene.clock.mono_ns() - started >= 3_000_000_000
 
     play(tmp_path, scenario, behaviour="die")
+
+
+def test_a_sub_stream_that_is_not_there_is_made_of_the_main_one(tmp_path: Path) -> None:
+    """Guardians, who are shown the sub stream only, see cameras that have none."""
+
+    async def scenario(scene: Scene) -> None:
+        scene.feed.absent = {SUB}
+        camera = new_public_id()
+        assert (await scene.watch(camera, SUB)).ended is None
+        assert scene.transcodes.facts()["cameras"][camera]["source"] == "main"
+
+    assert play(tmp_path, scenario).faults == []
 
 
 def test_an_h264_camera_needs_none(tmp_path: Path) -> None:

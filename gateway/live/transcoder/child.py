@@ -9,6 +9,7 @@ sending) goes first on the processor.
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import BinaryIO
 
 import av.logging
@@ -47,6 +48,11 @@ def answer(pictures: SmallPictures, requests: BinaryIO, replies: BinaryIO) -> No
             replies.flush()
 
 
+def offer_memory() -> None:
+    """Be the first of ours to be killed when memory is short (proc(5), oom_score_adj): another one is soon started."""
+    Path("/proc/self/oom_score_adj").write_text("900", encoding="ascii")
+
+
 def main(arguments: list[str]) -> int:
     """Run the process; the exit status is 0 when vuon-live closed the pipe."""
     requests, replies = sys.stdin.buffer, sys.stdout.buffer
@@ -54,6 +60,7 @@ def main(arguments: list[str]) -> int:
     pictures = SmallPictures()
     pictures.warm()
     cage.limit_resources()
+    offer_memory()
     why = "" if "--no-sandbox" in arguments else cage.enter()
     replies.write(feedwire.frame(pipe.REFUSED if why else pipe.READY, why.encode()))
     replies.flush()
