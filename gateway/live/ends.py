@@ -38,6 +38,11 @@ REPLACED = "stream.replaced"
 """A second offer came on the same grant: the first window is told."""
 
 
+def told(end: End) -> bool:
+    """Say whether the page shows this one's code: then its session connects first, to be told."""
+    return end is End.TRANSCODES
+
+
 def message(reason: str) -> str:
     """Return what the data channel says: `{"end": reason or "", "code": reason}`."""
     return json.dumps({"end": "" if reason in set(End) else reason, "code": reason})

@@ -89,6 +89,8 @@ class SmallPicture:
         self._fresh: set[int] = set()
         self._pace = Pace()
         self._wants_key = False
+        self._hole = False
+        """A unit was left out: what follows has no reference up to the next key frame."""
         self.pid: int | None = None
         """Of the process; None while there is none."""
         self.source: tuple[StreamRole, Codec] | None = None
@@ -171,7 +173,10 @@ class SmallPicture:
                 await self._transcode(transcoder, unit)
 
     async def _transcode(self, transcoder: Transcoder, unit: AccessUnit) -> None:
-        if unit.size_bytes > MOST_UNIT_BYTES // 2:
+        if unit.is_key:
+            self._hole = False
+        if self._hole or unit.size_bytes > MOST_UNIT_BYTES // 2:
+            self._hole = True
             self.bad += 1
             return
         bad, key, self._wants_key = transcoder.bad, self._wants_key, False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from gateway.core.media import AccessUnit, Codec
 from gateway.core.model import StreamRole
 from gateway.live.ends import End
 from gateway.live.smallpicture import STALE_EVERY_NS, STALE_NS, Pace, SmallPicture
+from gateway.live.transcoder.pipe import MOST_UNIT_BYTES
 from gateway.live.transcoder.process import Transcoder
 from tests.fakes.feed import FakeFeed
 from tests.fakes.h264 import Clip, clip
@@ -25,6 +27,13 @@ from tests.unit.test_live_feedclient import until
 
 H265 = h265_clip()
 MAIN, SUB = StreamRole.MAIN, StreamRole.SUB
+
+
+class Unhurried(SystemClock):
+    """Real sleeps, but nothing is ever late: a busy machine changes no result."""
+
+    def mono_ns(self) -> int:
+        return 0
 
 
 class Taker:
@@ -61,7 +70,7 @@ class Scene:
             self.made += 1
             return Transcoder(command, answer_timeout_s=30)
 
-        self.picture = SmallPicture(CAMERA, folder / "feed.sock", clock=SystemClock(), place=place, make=make)
+        self.picture = SmallPicture(CAMERA, folder / "feed.sock", clock=Unhurried(), place=place, make=make)
 
     def send(self, count: int) -> None:
         for _ in range(count):
@@ -254,6 +263,24 @@ def test_started_anew_nobody_gets_a_picture_twice_or_one_without_its_reference(t
         assert [unit.is_key for unit in taker.got] == [True, False, False, False, False, False, True, False]
         again.cancel()
         await asyncio.wait([again])
+        showing.cancel()
+
+    play(tmp_path, scenario)
+
+
+def test_a_unit_too_large_costs_the_pictures_up_to_the_next_key_frame(tmp_path: Path) -> None:
+    """It is not handed over, and nothing that refers to it is."""
+
+    async def scenario(scene: Scene, _: asyncio.Task[None]) -> None:
+        taker, showing = watching(scene)
+        await until(lambda: scene.feed.readers == 1)
+        scene.send(2)
+        large = scene.feed.next_unit()
+        scene.feed.send(dataclasses.replace(large, nals=(bytes(MOST_UNIT_BYTES // 2 + 1),)))
+        scene.send(18)
+        await until(lambda: len(taker.got) == 3)
+        assert [unit.pts_90k // 4500 for unit in taker.got] == [0, 1, 20]
+        assert scene.picture.bad == 18
         showing.cancel()
 
     play(tmp_path, scenario)
