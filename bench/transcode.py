@@ -33,7 +33,7 @@ SOURCE_FPS, GOP_S, LOOP_S = 20, 2, 4
 SHAPES = {"640x360": 400_000, "1920x1080": 2_000_000, "2560x1440": 3_000_000, "3840x2160": 6_000_000}
 """Size of the source and its bits a second, as cameras are set."""
 SETTLE_S = 2.0
-MOST_S = 20.0
+MOST_S = 10.0
 LOOK_EVERY = 10
 NOTES = (
     "H.265 in, 20 pictures a second, GOP 2 s, sensor noise; out: H.264 baseline 640x360, 10 pictures a second.",
