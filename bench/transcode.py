@@ -35,6 +35,7 @@ SHAPES = {"640x360": 400_000, "1920x1080": 2_000_000, "2560x1440": 3_000_000, "3
 SETTLE_S = 2.0
 MOST_S = 10.0
 LOOK_EVERY = 10
+MOST_BEHIND_S = 0.5
 NOTES = (
     "H.265 in, 20 pictures a second, GOP 2 s, sensor noise; out: H.264 baseline 640x360, 10 pictures a second.",
     "ffmpeg: the system's own, hevc and libx264 with one thread each, `fps` and `scale`, the same preset and rate.",
@@ -93,11 +94,16 @@ class Clocked:
     given_s: list[float] = field(default_factory=list)
     late_s: list[float] = field(default_factory=list)
     octets: int = 0
+    behind_s: float = 0.0
+    """How late the last picture was handed over: the machine, or the way measured, does not keep up."""
 
     def reading(self, meter: Meter, own: Meter, rss_bytes: int, seconds: float) -> Reading:
         """Return a round's figures; invalid when pictures are missing."""
         late = sorted(self.late_s) or [0.0]
         missing = round(seconds * FPS) - len(self.late_s)
+        invalid = f"{missing} pictures missing" if missing > 2 else ""
+        if self.behind_s > MOST_BEHIND_S:
+            invalid = f"{self.behind_s:.1f} s behind at the end"
         return Reading(
             {
                 "CPU %": meter.used().cpu_percent,
@@ -107,13 +113,15 @@ class Clocked:
                 "kbit/s out": self.octets * 8 / seconds / 1000,
                 "RSS MB": rss_bytes / 1e6,
             },
-            f"{missing} pictures missing" if missing > 2 else "",
+            invalid,
         )
 
 
-async def paced(number: int, began_s: float) -> None:
-    """Wait until a picture is due."""
-    await asyncio.sleep(max(0.0, began_s + number / SOURCE_FPS - time.monotonic()))
+async def paced(number: int, began_s: float) -> float:
+    """Wait until a picture is due; returns by how much it is late."""
+    late_s = time.monotonic() - began_s - number / SOURCE_FPS
+    await asyncio.sleep(max(0.0, -late_s))
+    return max(0.0, late_s)
 
 
 async def ours(size: str, seconds: float) -> Reading:
@@ -125,7 +133,7 @@ async def ours(size: str, seconds: float) -> Reading:
         began_s = time.monotonic()
         settle, whole = round(SETTLE_S * SOURCE_FPS), round((SETTLE_S + seconds) * SOURCE_FPS)
         for number in range(whole):
-            await paced(number, began_s)
+            out.behind_s = await paced(number, began_s)
             if number >= settle and (number - settle) % LOOK_EVERY == 0:
                 meter.look()
                 own.look()
@@ -175,7 +183,7 @@ async def control(size: str, seconds: float) -> Reading:
     rss_bytes = 0
     try:
         for number in range(whole):
-            await paced(number, began_s)
+            out.behind_s = await paced(number, began_s)
             if number >= settle and (number - settle) % LOOK_EVERY == 0:
                 meter.look()
                 own.look()

@@ -38,6 +38,8 @@ def test_a_round_with_pictures_missing_is_no_result() -> None:
     assert whole.invalid == ""
     assert whole.figures["late p99 ms"] == 1.0
     assert Clocked(late_s=[0.001] * 10).reading(meter, meter, 0, 2.0).invalid == "10 pictures missing"
+    slow = Clocked(late_s=[0.001] * 20, behind_s=0.8).reading(meter, meter, 0, 2.0)
+    assert slow.invalid == "0.8 s behind at the end"
 
 
 def test_both_ways_make_the_pictures() -> None:
