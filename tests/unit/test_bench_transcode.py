@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 
+import pytest
+
 from bench import transcode
 from bench.schedstat import Meter
 from bench.transcode import SHAPES, Clocked, control, ffmpeg, ours, pictures_in, source
@@ -42,8 +44,9 @@ def test_a_round_with_pictures_missing_is_no_result() -> None:
     assert slow.invalid == "0.8 s behind at the end"
 
 
-def test_both_ways_make_the_pictures() -> None:
+def test_both_ways_make_the_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second of each, at its own pace."""
+    monkeypatch.setattr(transcode, "SETTLE_S", 0.5)
     for way in (ours, control):
         reading = asyncio.run(way(SMALLEST, 1.0))
         assert reading.figures["kbit/s out"] > 10

@@ -293,6 +293,24 @@ def test_a_key_frame_can_be_asked_of_a_running_one_only(tmp_path: Path) -> None:
     assert play(tmp_path, scenario).faults == []
 
 
+def test_coming_and_going_leaves_nothing_behind(tmp_path: Path) -> None:
+    """After eight cameras were watched and left, descriptors and tasks are what they were after the first."""
+
+    async def scenario(scene: Scene) -> None:
+        after: list[tuple[int, int]] = []
+        for _ in range(8):
+            scene.feeds.release(await scene.watch(new_public_id()))
+            await scene.clock.advance(LINGER_S + 1)
+            await until(lambda: scene.transcodes.facts()["cameras"] == {} and scene.feed.readers == 0)
+            await until(lambda: not scene.transcodes._ending)
+            await asyncio.sleep(0.05)  # the far ends of what was closed
+            after.append((len(list(Path("/proc/self/fd").iterdir())), len(asyncio.all_tasks())))
+        assert after[-1] == after[0]
+        assert scene.transcodes.facts()["started"] == 8
+
+    assert play(tmp_path, scenario, most=1).faults == []
+
+
 def test_figures_go_up_only_and_name_each_camera(tmp_path: Path) -> None:
     """What ended is still counted; source, codec and whether it is watched are there for each."""
 
