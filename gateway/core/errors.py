@@ -36,6 +36,7 @@
     ├── LiveError
     │   ├── OfferRefused            the SDP offer is too big, malformed or asks what we do not do
     │   └── LiveFull                no capacity for another viewer
+    │       └── TranscodesFull      the camera has no H.264, and no place is left for a transcode
     └── UpstreamError
         ├── HubUnreachable          no answer; tried again with back-off
         ├── HubBusy                 429 or 503: come back after `retry_after_s`
