@@ -126,7 +126,7 @@ class LiveService:
         return Reply({"sessions": self._sessions.facts()})
 
     async def status(self, _request: Request) -> Reply:
-        """`{}` -> `{daemon, viewers, sessions, ended, dropped}`."""
+        """`{}` -> `{daemon, viewers, sessions, ended, dropped, transcodes}`."""
         return Reply(
             {
                 "daemon": self._daemon(),
@@ -134,6 +134,7 @@ class LiveService:
                 "sessions": len(self._sessions),
                 "ended": dict(self._sessions.ended),
                 "dropped": dict(self._sessions.dropped()),
+                "transcodes": self._sessions.transcodes(),
             }
         )
 

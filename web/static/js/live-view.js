@@ -18,8 +18,7 @@ import { unwatch, watch } from './sight.js';
 import { fetchStill } from './still.js';
 import { videoOf } from './wall.js';
 
-const [TICK_MS, PATIENCE, WEAK_EVERY_MS] = [250, 2, 5000];
-const [ENDED_AGAIN_MS, GONE_AGAIN_MS] = [30000, 10000];
+const [TICK_MS, PATIENCE, WEAK_EVERY_MS, ENDED_AGAIN_MS, GONE_AGAIN_MS] = [250, 2, 5000, 30000, 10000];
 /** A still that is this much later than its pace allows is no picture of now any more. */
 const LATE_MS = 4000;
 
@@ -49,7 +48,7 @@ export class LiveView extends HTMLElement {
   #bytes = 0;
   #abort = new AbortController();
 
-  static observedAttributes = ['down', 'norec', 'stream'];
+  static observedAttributes = ['down', 'norec', 'full', 'stream'];
 
   attributeChangedCallback(/** @type {string} */ name) {
     if (name === 'stream') return void this.#session?.restream?.(this.getAttribute('stream') || 'sub');
@@ -215,11 +214,11 @@ export class LiveView extends HTMLElement {
     [this.#opened, this.#frameAt, this.#firstFrameAt] = [performance.now(), 0, 0];
     const session = videoOf(this.getAttribute('camera') || '', this.getAttribute('stream') || 'sub', {
       track: (track) => this.#attach(session, track),
-      ended: (reason) => {
+      ended: (reason, code) => {
         if (session !== this.#session) return;
         this.#session = null;
         if (reason) this.#ended(reason, has(`reason.${reason}`) ? t(`reason.${reason}`) : '');
-        else this.#videoFailed();
+        else this.#videoFailed(code);
       },
     });
     this.#session = session;
@@ -230,7 +229,7 @@ export class LiveView extends HTMLElement {
       if (session !== this.#session) return;
       this.#session = null;
       const missing = error instanceof ApiError && error.status === 404; // whether there is a camera, the still says
-      if (missing || !this.#refused(error) || this.#lost) this.#videoFailed();
+      if (missing || !this.#refused(error) || this.#lost) this.#videoFailed(error instanceof ApiError ? error.code : '');
     }
   }
 
@@ -259,7 +258,8 @@ export class LiveView extends HTMLElement {
     });
   }
 
-  #videoFailed() {
+  #videoFailed(code = '') {
+    this.toggleAttribute('full', code.endsWith('transcodes')); // the box's doing, not the link's
     this.#drop();
     this.#videoFails += 1;
     this.#nextVideo = performance.now() + videoDelay(this.#videoFails, Math.random());
@@ -282,7 +282,7 @@ export class LiveView extends HTMLElement {
       this.#stoppedAt ||= this.#stillAt;
       this.#to('stalled');
     } else {
-      const weak = this.#videoFails > PATIENCE || (this.#stoppedAt && !this.#session);
+      const weak = !this.hasAttribute('full') && (this.#videoFails > PATIENCE || (this.#stoppedAt && !this.#session));
       this.#to(weak && !this.#stillOnly ? 'weak' : 'still');
     }
   }
@@ -382,7 +382,7 @@ export class LiveView extends HTMLElement {
       reason: this.#reason,
       age,
       picture: this.#stillAt !== null && !this.#lost,
-      norec: this.hasAttribute('norec'),
+      norec: this.hasAttribute('norec'), full: this.hasAttribute('full'),
       back: this.#elsewhere ? () => this.retry() : null,
       lastUrl: this.hasAttribute('last') ? this.#image?.getAttribute('src') || '' : '',
       lastAt: this.#stillCaptured,
