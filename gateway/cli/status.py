@@ -46,6 +46,7 @@ async def gather(context: Context) -> dict[str, Any]:
         "upstream": gateway.get("upstream"),
         "lan": recorder.get("lan"),
         "live": {name: live.get(name) for name in LIVE_FIGURES},
+        "transcodes": live.get("transcodes", {}),
     }
 
 
@@ -148,6 +149,8 @@ def _places(context: Context, status: dict[str, Any]) -> None:
         context.line(line)
     for line in lan_lines(context, status["lan"] or {}):
         context.line(line)
+    for line in transcode_lines(context, status["transcodes"]):
+        context.line(line)
     upstream = status["upstream"]
     if upstream and upstream["configured"]:
         key = "cli.status.hub_up" if upstream["connected"] else "cli.status.hub_down"
@@ -166,6 +169,14 @@ def live_lines(context: Context, live: dict[str, Any]) -> list[str]:
         shown = {"drawn": show.number(drawn, words.language, 1), "limit": show.number(limit / 1e6, words.language, 1)}
         lines.append(words.text("cli.status.uplink", **shown))
     return lines
+
+
+def transcode_lines(context: Context, figures: dict[str, Any]) -> list[str]:
+    """Say how many cameras without H.264 are transcoded, where there are any."""
+    if not figures.get("processes") and not figures.get("refused"):
+        return []
+    key = "cli.status.transcodes_full" if figures["refused"] else "cli.status.transcodes"
+    return [context.words.text(key, running=figures["processes"], most=figures["most"], refused=figures["refused"])]
 
 
 def lan_lines(context: Context, lan: dict[str, Any]) -> list[str]:

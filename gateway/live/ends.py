@@ -24,6 +24,8 @@ class End(StrEnum):
     """The viewer closed, or its consent was lost."""
     CODEC = "live.codec"
     """The stream is not H.264: the page goes on with stills."""
+    TRANSCODES = "live.transcodes"
+    """The camera has no H.264, and the box transcodes as many as it can: the page goes on with stills."""
     CAMERA_GONE = "live.camera_gone"
     """The recorder knows no such stream."""
     STOPPING = "live.stopping"
@@ -34,6 +36,11 @@ class End(StrEnum):
 
 REPLACED = "stream.replaced"
 """A second offer came on the same grant: the first window is told."""
+
+
+def told(end: End) -> bool:
+    """Say whether the page shows this one's code: then its session connects first, to be told."""
+    return end is End.TRANSCODES
 
 
 def message(reason: str, session: str = "") -> str:

@@ -126,7 +126,7 @@ class LiveService:
         return Reply({"sessions": self._sessions.facts()})
 
     async def status(self, _request: Request) -> Reply:
-        """`{}` -> `{daemon, viewers, sessions, ended, dropped, places, totals, paths, open}`."""
+        """`{}` -> `{daemon, viewers, sessions, ended, dropped, transcodes, places, totals, paths, open}`."""
         rows = self._sessions.facts()
         return Reply(
             {
@@ -135,6 +135,7 @@ class LiveService:
                 "sessions": len(self._sessions),
                 "ended": dict(self._sessions.ended),
                 "dropped": dict(self._sessions.dropped()),
+                "transcodes": self._sessions.transcodes(),
                 "places": self._sessions.places.facts(),
                 "totals": self._sessions.totals.of(rows),
                 "paths": self._sessions.totals.paths(),

@@ -19,7 +19,7 @@ from gateway.core.errors import GrantRefused
 from gateway.core.model import PublicId
 from gateway.live import rtcp
 from gateway.live.carrier import Carrier, Connection
-from gateway.live.ends import End, message
+from gateway.live.ends import End, message, told
 from gateway.live.leases import Lease
 from gateway.live.offers import Offer
 from gateway.live.reception import Reception
@@ -116,7 +116,7 @@ class Session:
 
     def over(self) -> End | None:
         """Return why this session must end now; None while it may go on."""
-        if self.stream.ended is not None:
+        if self.stream.ended is not None and (self.state is not State.CONNECTING or not told(self.stream.ended)):
             return self.stream.ended
         waited_ns = self._clock.mono_ns() - self._started_ns
         if self.state is State.CONNECTING and waited_ns >= CONNECT_TIMEOUT_S * 1e9:

@@ -110,8 +110,7 @@ class Sessions:
         while (before := self._on_wall(grant, wall, slot)) is not None:
             await self._end(before, REPLACED)
             await before.left.wait()  # it may be ending already
-        if not has_room(grant.role, len(self._by_id), self._max_viewers):
-            raise LiveFull("no place for another viewer", reason="live.full")
+        self._require_place(grant, role)
         session = self._begin(grant, role, self._carriers[wall])
         session.board(slot)
         return session.id
@@ -131,11 +130,16 @@ class Sessions:
         while (before := self._of_grant(grant.id)) is not None:
             await self._end(before, REPLACED)
 
+    def _require_place(self, grant: Grant, role: StreamRole) -> None:
+        if not has_room(grant.role, len(self._by_id), self._max_viewers):
+            raise LiveFull("no place for another viewer", reason="live.full")
+        if self._feeds.transcodes is not None:
+            self._feeds.transcodes.require(grant.camera, role)
+
     async def _open(self, grant: Grant, stream: StreamRole | None, offer: Offer, slot: int = 0) -> tuple[Session, str]:
         role = choose_stream(grant, stream)
         await self._admit(grant)
-        if not has_room(grant.role, len(self._by_id), self._max_viewers):
-            raise LiveFull("no place for another viewer", reason="live.full")
+        self._require_place(grant, role)
         owner = (grant.person, grant.device)
         carrier = Carrier(new_public_id(), owner, self._connect, clock=self._clock, random_bits=self._random)
         self._carriers[carrier.id] = carrier
@@ -192,6 +196,10 @@ class Sessions:
     def facts(self) -> list[dict[str, Any]]:
         """Return the facts of every open session."""
         return [self._facts(session) for session in self._by_id.values()]
+
+    def transcodes(self) -> dict[str, Any]:
+        """Return the figures of the small pictures; empty where there are none."""
+        return {} if self._feeds.transcodes is None else self._feeds.transcodes.facts()
 
     def viewers(self) -> dict[str, int]:
         """Return how many sessions each camera has."""

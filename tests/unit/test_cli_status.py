@@ -268,3 +268,17 @@ def test_while_nobody_watches_nothing_is_said_of_it(tmp_path: Path) -> None:
         done, found = box.vuon("status"), box.vuon("status", "--json").json()
     assert "Watching" not in done.out
     assert set(found["live"].values()) == {None}
+
+
+def test_transcodes_are_told_where_there_are_any(tmp_path: Path) -> None:
+    """How many of how many; whoever found no place is a warning; a box without them says nothing."""
+    answers = all_well(*rooms())
+    with cli_box(tmp_path, answers) as box:
+        assert "Transcoding" not in box.vuon("status").out
+    told = answers["live"]["status"]
+    assert isinstance(told, dict)
+    for refused, words in ((0, "Transcoding (cameras without H.264): 2 of 4"), (3, "3 times there was no place")):
+        told["transcodes"] = {"most": 4, "processes": 2, "refused": refused}
+        with cli_box(tmp_path, answers) as box:
+            assert words in " ".join(box.vuon("status").out.split())
+            assert box.vuon("status", "--json").json()["transcodes"]["processes"] == 2

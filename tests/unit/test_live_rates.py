@@ -8,9 +8,11 @@ from gateway.core.media import AccessUnit, Codec, CodecConfig
 from gateway.core.model import PublicId, StreamRole
 from gateway.live import rates
 from gateway.live.rates import GUESS_BPS, STEP, Rates
+from gateway.live.sender import Numbers, Viewer
 from gateway.live.stream import LiveStream
 from gateway.live.totals import SUMMED, Totals
 from tests.fakes.clock import FakeClock
+from tests.fakes.wire import FakeSocket
 
 CONFIG = CodecConfig(Codec.H264, b"\x67s", b"\x68p")
 
@@ -109,3 +111,21 @@ def test_totals_do_not_fall_when_a_session_ends() -> None:
     totals.end(facts | {"path": ""})
     assert totals.paths() == {"host": 1, "none": 1}
     assert totals.of([facts]) == dict.fromkeys(SUMMED, 21)
+
+
+def test_a_transcoded_picture_is_late_by_nature() -> None:
+    """Its delay does not count; that of a picture which came straight from the camera does, where somebody watches."""
+    camera = Camera()
+    stream, known = camera.stream, Rates()
+    outlet = FakeSocket().outlet()
+    camera.gop(known, 100)
+    assert stream.counters.late_ms == 0  # nobody watches
+    stream.viewers.append(Viewer(Numbers(1, 99, 100, 0), lambda packet: packet, lambda: outlet))
+    assert isinstance(stream.clock, FakeClock)
+    stream.clock.tick(60)
+    stream.is_transcoded = True
+    camera.gop(known, 100)
+    assert stream.counters.late_ms == 0
+    stream.is_transcoded = False
+    camera.gop(known, 100)
+    assert stream.counters.late_ms > 50_000

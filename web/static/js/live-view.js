@@ -48,7 +48,7 @@ export class LiveView extends HTMLElement {
   #bytes = 0;
   #abort = new AbortController();
 
-  static observedAttributes = ['down', 'norec', 'stream'];
+  static observedAttributes = ['down', 'norec', 'full', 'stream'];
 
   attributeChangedCallback(/** @type {string} */ name) {
     if (name === 'stream') return void this.#session?.restream?.(this.getAttribute('stream') || 'sub');
@@ -213,11 +213,11 @@ export class LiveView extends HTMLElement {
     const session = videoOf(this.getAttribute('camera') || '', this.getAttribute('stream') || 'sub', {
       track: (track) => this.#attach(session, track),
       turn: (turn) => session === this.#session && this.#placed(turn),
-      ended: (reason) => {
+      ended: (reason, code) => {
         if (session !== this.#session) return;
         this.#session = null;
         if (reason) this.#ended(reason, has(`reason.${reason}`) ? t(`reason.${reason}`) : '');
-        else this.#videoFailed();
+        else this.#videoFailed(code);
       },
     });
     this.#session = session;
@@ -228,7 +228,7 @@ export class LiveView extends HTMLElement {
       if (session !== this.#session) return;
       this.#session = null;
       const missing = error instanceof ApiError && error.status === 404; // whether there is a camera, the still says
-      if (missing || !this.#refused(error) || this.#lost) this.#videoFailed(error instanceof ApiError && error.code === 'live_full');
+      if (missing || !this.#refused(error) || this.#lost) this.#videoFailed(error instanceof ApiError ? error.code : '');
     }
   }
 
@@ -257,9 +257,10 @@ export class LiveView extends HTMLElement {
     });
   }
 
-  #videoFailed(full = false) {
+  #videoFailed(code = '') {
+    this.toggleAttribute('full', code.endsWith('transcodes')); // the box's doing, not the link's
     this.#drop();
-    if (full) this.#placed(FULL);
+    if (code === 'live_full') this.#placed(FULL);
     this.#videoFails += 1;
     this.#nextVideo = performance.now() + videoDelay(this.#videoFails, Math.random());
     this.#nextStill = Math.min(this.#nextStill, performance.now());
@@ -281,7 +282,7 @@ export class LiveView extends HTMLElement {
       this.#stoppedAt ||= this.#stillAt;
       this.#to('stalled');
     } else {
-      const weak = this.#videoFails > PATIENCE || (this.#stoppedAt && !this.#session);
+      const weak = !this.hasAttribute('full') && (this.#videoFails > PATIENCE || (this.#stoppedAt && !this.#session));
       const less = this.#held ? 'turn' : weak ? 'weak' : 'still';
       this.#to(this.#stillOnly ? 'still' : less, this.#stillOnly ? '' : heldWords(this.#held));
     }
@@ -382,7 +383,7 @@ export class LiveView extends HTMLElement {
       reason: this.#reason,
       age,
       picture: this.#stillAt !== null && !this.#lost,
-      norec: this.hasAttribute('norec'),
+      norec: this.hasAttribute('norec'), full: this.hasAttribute('full'),
       back: this.#elsewhere ? () => this.retry() : null,
       lastUrl: this.hasAttribute('last') ? this.#image?.getAttribute('src') || '' : '',
       lastAt: this.#stillCaptured,

@@ -18,9 +18,10 @@ const TRICKLE_MS = 50;
 const BROKEN_MS = 4000;
 
 /**
- * @typedef {{track: (track: MediaStreamTrack) => void, ended: (reason: string) => void,
+ * @typedef {{track: (track: MediaStreamTrack) => void, ended: (reason: string, code: string) => void,
  *   turn?: (turn: import('./turns.js').Turn) => void}} On
- *   `ended("")` = the connection failed; any other reason is the box's; `turn` = what is given instead of plain video
+ *   `ended("")` = the connection failed, or the box has a `code` for it but no reason for people; `turn` = what is
+ *   given instead of plain video
  * @typedef {object} Video one view's session
  * @property {() => Promise<void>} open throws ApiError or TypeError if the box cannot be reached or refuses
  * @property {() => void} close
@@ -81,12 +82,12 @@ class Tile {
     this.connection?.leave(this);
   }
 
-  /** Told by the box, or by the connection's end. @param {string} reason */
-  end(reason) {
+  /** Told by the box, or by the connection's end. @param {string} reason @param {string} [code] */
+  end(reason, code = '') {
     if (this.over) return;
     this.over = true;
     this.connection?.leave(this);
-    this.on.ended(reason);
+    this.on.ended(reason, code);
   }
 
   /** The box ends the old session of the line when the new one begins: the picture goes on. @param {string} stream */
@@ -145,7 +146,7 @@ class Connection {
   over = false;
   wall = '';
   /** @type {Set<Tile>} */ #tiles = new Set();
-  /** @type {Map<string, string>} ends that came before the answer which names the session */ #early = new Map();
+  /** @type {Map<string, [string, string]>} ends that came before the answer which names the session */ #early = new Map();
   /** @type {Map<string, import('./turns.js').Turn>} news that came before it */ #news = new Map();
   /** @type {RTCIceCandidate[]} */ #late = [];
   #where = '';
@@ -206,7 +207,7 @@ class Connection {
     if (tile.over || this.over) return forget(tile.camera, session);
     tile.session = session;
     const early = this.#early.get(session);
-    if (early !== undefined) tile.end(early);
+    if (early !== undefined) tile.end(...early);
     else if (!playing) tile.on.track(this.peer.getTransceivers()[tile.slot].receiver.track);
     const turn = this.#news.get(session);
     this.#news.delete(session);
@@ -279,13 +280,13 @@ class Connection {
 
   /** @param {string} text */
   #message(text) {
-    const { end, session, turn } = JSON.parse(text);
+    const { end, code, session, turn } = JSON.parse(text);
     const tile = [...this.#tiles].find((item) => item.session === session);
     if (turn && tile) return tile.on.turn?.(turn);
     if (turn && this.#news.size < MOST_EARLY) this.#news.set(session, turn);
     if (typeof end !== 'string') return undefined;
-    if (tile) return tile.end(end);
-    this.#early.set(session, end);
+    if (tile) return tile.end(end, code);
+    this.#early.set(session, [end, code]);
     if (this.#early.size > MOST_EARLY) this.#early.delete([...this.#early.keys()][0]);
     return undefined;
   }

@@ -32,9 +32,10 @@ function gathered(peer) {
 export class WhepSession {
   /**
    * @param {string} url
-   * @param {{track: (track: MediaStreamTrack) => void, ended: (reason: string) => void,
+   * @param {{track: (track: MediaStreamTrack) => void, ended: (reason: string, code: string) => void,
    *   turn?: (turn: import('./turns.js').Turn) => void}} on
-   *   `ended("")` = the connection failed; any other reason is the box's; `turn` = what is given instead of plain video
+   *   `ended("")` = the connection failed, or the box has a `code` for it but no reason for people; `turn` = what is
+   *   given instead of plain video
    */
   constructor(url, on) {
     this.url = url;
@@ -113,17 +114,17 @@ export class WhepSession {
 
   /** @param {string} text */
   #message(text) {
-    const { end, turn } = JSON.parse(text);
-    if (typeof end === 'string') this.#end(end);
+    const { end, code, turn } = JSON.parse(text);
+    if (typeof end === 'string') this.#end(end, code);
     else if (turn && !this.over) this.on.turn?.(turn);
   }
 
-  /** @param {string} reason */
-  #end(reason) {
+  /** @param {string} reason @param {string} [code] */
+  #end(reason, code = '') {
     if (this.over) return;
     if (reason) this.location = ''; // the box ended it and has forgotten it already
     this.close();
-    this.on.ended(reason);
+    this.on.ended(reason, code);
   }
 
   /** @param {RTCIceCandidate} candidate */
