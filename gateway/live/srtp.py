@@ -26,14 +26,16 @@ More than one system call's packets, which a full socket may give back."""
 _PROFILES = (SRTP_AEAD_AES_128_GCM, SRTP_AES128_CM_SHA1_80)
 
 
-def sending(connection: Any) -> Session:
+def sending(connection: Any) -> Session | None:
     """Return the sending half of a DTLS server's SRTP (RFC 5764 §4.2), as aiortc makes it but for the window.
 
-    `connection` is pyOpenSSL's, after its handshake. A number may be used again that libsrtp has seen: never one
-    that may have left the machine, `sender.Viewer` sees to that.
+    `connection` is pyOpenSSL's, after its handshake; None if none of our profiles was agreed on. A number may be used
+    again that libsrtp has seen: never one that may have left the machine, `sender.Viewer` sees to that.
     """
     selected = connection.get_selected_srtp_profile()
-    profile = next(profile for profile in _PROFILES if profile.openssl_profile == selected)
+    profile = next((profile for profile in _PROFILES if profile.openssl_profile == selected), None)
+    if profile is None:
+        return None
     length = 2 * (profile.key_length + profile.salt_length)
     material = connection.export_keying_material(b"EXTRACTOR-dtls_srtp", length)
     policy = Policy(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from aiortc.rtcdtlstransport import SRTPProtectionProfile
+from aiortc.rtcdtlstransport import SRTP_AEAD_AES_256_GCM, SRTPProtectionProfile
 from pylibsrtp import Policy, Session
 
 from gateway.core.media import AccessUnit, Codec, CodecConfig
@@ -303,6 +303,8 @@ def test_our_sending_half_makes_aiortcs_packets(profile: SRTPProtectionProfile) 
     )
     theirs.allow_repeat_tx, theirs.window_size = True, 1024
     ours, aiortcs = srtp.sending(Handshaken(profile)), Session(theirs)
+    assert ours is not None
+    assert srtp.sending(Handshaken(SRTP_AEAD_AES_256_GCM)) is None
     for number in (*range(65_400, 65_700), *range(65_700 - MOST_SEGMENTS, 65_800)):
         packet = b"\x80\x60" + (number & 0xFFFF).to_bytes(2, "big") + bytes(4) + b"ssrc" + bytes([number & 255]) * 40
         assert ours.protect(packet) == aiortcs.protect(packet)
