@@ -92,10 +92,12 @@ async def watched(
                     await asyncio.sleep(0.1)
             yield running
         finally:
-            for viewer, _ in places:
-                await viewer.close()
-            server.send_signal(signal.SIGTERM)
-            server.wait()
+            try:
+                for viewer, _ in places:
+                    await viewer.close()
+            finally:
+                server.send_signal(signal.SIGTERM)
+                server.wait()
 
 
 async def _first(server: subprocess.Popen[bytes], join: Join, viewer: Counting, camera: PublicId) -> None:

@@ -12,6 +12,8 @@ import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+import httpx
+from aiortc.exceptions import InvalidStateError
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bench.harness import Reading, Variant
@@ -22,6 +24,7 @@ from bench.live_viewer import Counting
 from bench.sources import FPS, MAIN, encode_nals
 from gateway.core import ticket
 from gateway.core.clock import SystemClock
+from gateway.core.errors import DaemonUnavailable
 from gateway.core.media import Codec, CodecConfig
 from gateway.core.model import PublicId
 from gateway.core.wire import ControlClient
@@ -94,8 +97,8 @@ class Servers:
             (root / "run").mkdir()
             try:
                 return asyncio.run(body(root))
-            except TimeoutError as error:
-                return Reading({}, str(error) or "not all viewers connected")
+            except (OSError, DaemonUnavailable, httpx.TransportError, InvalidStateError) as error:
+                return Reading({}, f"not all viewers connected ({str(error) or type(error).__name__})")
 
     async def _round(
         self, command: list[str], feed: Feed, root: Path, *, join: Join | None = None, open_: Open = no_offers

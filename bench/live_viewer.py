@@ -18,7 +18,7 @@ import time
 from typing import Any
 
 import aioice.ice
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
+from aiortc import RTCCertificate, RTCConfiguration, RTCPeerConnection, RTCRtpReceiver, RTCSessionDescription
 from aiortc.rtcicetransport import RTCIceGatherer
 from aiortc.rtp import RtcpPsfbPacket, RtcpReceiverInfo, RtcpRrPacket, pack_remb_fci
 
@@ -54,11 +54,21 @@ class Gatherer(RTCIceGatherer):
         self._connection = _Here(address, controlling)
 
 
+class _AnyKey(RTCCertificate):
+    """Also takes servers with an RSA key (GStreamer's is one), as browsers do."""
+
+    def _create_ssl_context(self, srtp_profiles: list[Any]) -> Any:
+        context = super()._create_ssl_context(srtp_profiles)
+        context.set_cipher_list(b"ECDHE+AESGCM:ECDHE+CHACHA20")
+        return context
+
+
 class Counting(RTCPeerConnection):
     """Counts packets; `arrivals` holds (RTP time, monotonic seconds) of the last packet of each picture."""
 
     def __init__(self, address: str) -> None:
         super().__init__(RTCConfiguration(iceServers=[]))
+        self._RTCPeerConnection__certificates = [_AnyKey.generateCertificate()]
         self._address = address
         self.packets = self.holes = 0
         self.arrivals: list[tuple[int, float]] = []
@@ -126,6 +136,7 @@ class Counting(RTCPeerConnection):
         loop: Any = asyncio.get_running_loop()
         loop._remove_reader(self._socket.fileno())
         loop._add_reader(self._plain.fileno(), self._read)
+        self._wall_s = time.time() - time.monotonic()
         self._stamped_s()  # from the first question on the kernel keeps the time of what is read
         self._reports = asyncio.create_task(self._report())
 
@@ -164,7 +175,6 @@ class Counting(RTCPeerConnection):
         try:
             fcntl.ioctl(self._plain, SIOCGSTAMPNS, self._stamp)
         except OSError:
-            self._wall_s = time.time() - time.monotonic()
             return time.monotonic()
         seconds, ns = _STAMP.unpack(self._stamp)
         return float(seconds + ns / 1e9) - self._wall_s
@@ -185,10 +195,11 @@ class Counting(RTCPeerConnection):
                 await self._dtls._send_rtp(report)
 
     async def close(self) -> None:
-        """Stop counting, then close."""
+        """Stop counting, then close; once or more often (aiortc closes itself when its peer has gone)."""
         if self._reports is not None:
             self._reports.cancel()
         if self._socket is not None:
+            self._socket = None
             loop: Any = asyncio.get_running_loop()
             loop._remove_reader(self._plain.fileno())
             self._plain.close()

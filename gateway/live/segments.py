@@ -69,8 +69,10 @@ class SegmentSender:
         stamp = ntp_time(now_ms) >> 14 & 0xFFFFFF
         end = len(frame.payloads) if end is None else end
         laid_out: dict[tuple[int, int], tuple[Run, ...]] = {}
+        at = frame.first_index + first
         for viewer in viewers:
-            if not begins(viewer, frame, first):
+            # Most viewers stand where the last frame ended; `begins` is for the others.
+            if (viewer.waits_for_key or viewer.next_seq - viewer.shift != at) and not begins(viewer, frame, first):
                 continue
             outlet, key = viewer.path(), viewer.key
             if outlet is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,11 @@ class Scene:
         self.out.close()
 
 
+def filled(got: list[bytes], count: int) -> bool:
+    """Say whether so many have come."""
+    return len(got) == count
+
+
 def played(body: Callable[[Scene], Awaitable[None]]) -> None:
     """Run a body with a scene; afterwards no descriptor may be left."""
 
@@ -101,7 +107,7 @@ def test_a_door_gives_what_comes_to_its_protocol_and_sends_for_it() -> None:
             assert listening.transport is door
             scene.write(door, b"first")
             scene.write(door, b"second")
-            await scene.until(lambda got=listening.got: len(got) == 2)  # type: ignore[misc]
+            await scene.until(partial(filled, listening.got, 2))
             assert listening.got == [b"first", b"second"]
             assert listening.sources[0] == scene.out.getsockname()
             door.sendto(b"answer", scene.out.getsockname())
@@ -139,7 +145,7 @@ def test_when_nothing_has_come_the_next_datagram_is_read_at_once() -> None:
         door, listening = scene.open(settled=True)
         for count in range(1, 4):
             scene.write(door, b"x")
-            await scene.until(lambda count=count: len(listening.got) == count)  # type: ignore[misc]
+            await scene.until(partial(filled, listening.got, count))
             await scene.until(lambda: scene.mailbox._pause is None)
 
     played(body)
@@ -200,7 +206,7 @@ def test_the_last_door_may_close_while_it_is_read() -> None:
             first.then = farewell
             if word == b"after a pause":
                 scene.write(one, b"hello")
-                await scene.until(lambda first=first: bool(first.got))  # type: ignore[misc]
+                await scene.until(partial(filled, first.got, 1))
             scene.write(one, b"bye")
             scene.write(two, b"never read")
             await scene.until(one.is_closing)
