@@ -12,7 +12,7 @@ import time
 
 from bench.harness import Options, Reading, Table, Variant, compare
 from bench.live import LATE, VIEWERS, load, others_and_address
-from bench.live_round import WARM_S, Running, counts, lateness
+from bench.live_round import WARM_S, Running, counts, lateness, no_offers
 from bench.live_servers import Servers
 from bench.live_viewer import Counting
 from gateway.core.model import PublicId
@@ -30,8 +30,9 @@ async def look(running: Running) -> Reading:
     for viewer in running.everybody:
         viewer.arrivals.clear()
     try:
-        for viewer in coming:
-            await viewer.offer()
+        if running.open is not no_offers:
+            for viewer in coming:
+                await viewer.offer()
         began_s = time.monotonic()
         async with asyncio.timeout(WITHIN_S):
             waited = sorted(await asyncio.gather(*(_first_picture(running, viewer, camera) for viewer in coming)))

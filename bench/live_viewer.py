@@ -15,6 +15,7 @@ import os
 import socket
 import struct
 import time
+from collections.abc import Callable
 from typing import Any
 
 import aioice.ice
@@ -38,6 +39,12 @@ class _Here(aioice.ice.Connection):
     def __init__(self, address: str, controlling: bool) -> None:
         super().__init__(ice_controlling=controlling)
         self._address = address
+        self.on_data: Callable[[bytes], bool] = lambda _data: False
+        """Says whether it has taken a datagram that is no STUN."""
+
+    def data_received(self, data: bytes, component: int) -> None:
+        if not self.on_data(data):
+            super().data_received(data, component)
 
     async def gather_candidates(self) -> None:
         if not self._local_candidates_start:
@@ -51,7 +58,13 @@ class Gatherer(RTCIceGatherer):
 
     def __init__(self, address: str, *, controlling: bool) -> None:
         super().__init__(iceServers=[])
-        self._connection = _Here(address, controlling)
+        self.here = _Here(address, controlling)
+        self._connection = self.here
+
+
+def is_media(data: bytes | bytearray) -> bool:
+    """Say whether a datagram is RTP: neither DTLS nor STUN nor RTCP (RFC 7983 §7, RFC 5761 §4)."""
+    return len(data) > 12 and 127 < data[0] < 192 and not 191 < data[1] < 224
 
 
 class _AnyKey(RTCCertificate):
@@ -91,6 +104,7 @@ class Counting(RTCPeerConnection):
         base: Any = super()
         dtls = base._RTCPeerConnection__createDtlsTransport()
         gatherer, ice = Gatherer(self._address, controlling=True), dtls.transport
+        gatherer.here.on_data = self._early
         ice._RTCIceTransport__iceGatherer, ice._connection = gatherer, gatherer._connection
         ice._recv, ice._send = gatherer._connection.recv, gatherer._connection.send
         return dtls
@@ -151,24 +165,34 @@ class Counting(RTCPeerConnection):
                 size = fd.recv_into(buffer)
             except BlockingIOError:
                 return
-            if 127 < buffer[0] < 192 and not 191 < buffer[1] < 224:
-                kind, sequence, rtp, ssrc = struct.unpack_from(">xBHII", buffer)
-                if self._ssrc is None:
-                    self._ssrc, self._next = ssrc, sequence
-                if ssrc != self._ssrc:
-                    continue
-                self.packets += 1
-                self.holes += (sequence - self._next) & 0xFFFF
-                self._next = (sequence + 1) & 0xFFFF
-                self._of_picture += 1
-                if kind & 0x80:
-                    at_s = self._stamped_s()
-                    self.arrivals.append((rtp, at_s))
-                    if self.first_s is None and self._of_picture >= KEY_PACKETS:
-                        self.first_s = at_s
-                    self._of_picture = 0
+            if is_media(buffer):
+                self._take(buffer)
             else:
                 self._protocol.datagram_received(bytes(buffer[:size]), self._remote)
+
+    def _early(self, data: bytes) -> bool:
+        """Take media that comes before `_counting` has the socket: a server sends as soon as it is connected."""
+        if not is_media(data):
+            return False
+        self._take(data)
+        return True
+
+    def _take(self, packet: bytes | bytearray) -> None:
+        kind, sequence, rtp, ssrc = struct.unpack_from(">xBHII", packet)
+        if self._ssrc is None:
+            self._ssrc, self._next = ssrc, sequence
+        if ssrc != self._ssrc:
+            return
+        self.packets += 1
+        self.holes += (sequence - self._next) & 0xFFFF
+        self._next = (sequence + 1) & 0xFFFF
+        self._of_picture += 1
+        if kind & 0x80:
+            at_s = self._stamped_s() if self._socket is not None else time.monotonic()
+            self.arrivals.append((rtp, at_s))
+            if self.first_s is None and self._of_picture >= KEY_PACKETS:
+                self.first_s = at_s
+            self._of_picture = 0
 
     def _stamped_s(self) -> float:
         """Return when the packet read last had arrived, on the monotonic clock; now if the kernel does not say."""

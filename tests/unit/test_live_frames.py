@@ -128,7 +128,7 @@ def test_the_rate_of_a_gop_is_its_bits_over_its_time() -> None:
 def test_the_bytes_of_a_gop_are_counted_while_it_grows() -> None:
     """Always those since the newest key frame, also after older frames left; none for a GOP too big to keep."""
     history = History(most_bytes=9000)
-    seen = []
+    seen = list[int]()
     for n in range(12):
         (frame,) = add(history, unit(n / 20, key=n in (0, 3), size=500))
         since_key = [*seen, frame.size_bytes] if not frame.is_key else [frame.size_bytes]
