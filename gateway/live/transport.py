@@ -192,7 +192,7 @@ class _Dtls(RTCDtlsTransport):
         super()._setup_srtp()
         connection = self.transport._connection
         assert isinstance(connection, HardConnection)
-        self._tx_srtp = sending(self._ssl)
+        self._tx_srtp = sending(self._ssl) or self._tx_srtp
         connection.on_media = self.media
         connection.settle()
 
