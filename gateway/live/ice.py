@@ -12,7 +12,6 @@ import asyncio
 import ipaddress
 import random
 import secrets
-import socket
 import struct
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -27,6 +26,7 @@ from aiortc.rtcconfiguration import RTCIceServer
 from aiortc.rtcicetransport import RTCIceGatherer, connection_kwargs
 
 from gateway.live import consent
+from gateway.live.mailbox import Door, Mailbox, bound
 from gateway.live.stun import looks_like_stun, well_formed
 
 QUEUE_DATAGRAMS = 256
@@ -35,7 +35,6 @@ MOST_PROVEN = 16
 """Addresses one viewer may have proven: interfaces times a few NAT rebindings."""
 GATHER_TIMEOUT_S = 5.0
 CONSENT_S, CONSENT_FAILURES = 5.0, 6
-SOCKET_BUFFER_BYTES = 1 << 20
 
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -107,9 +106,12 @@ class HardStun(aioice.ice.StunProtocol):
 class HardConnection(aioice.ice.Connection):
     """The ICE agent of a session."""
 
-    def __init__(self, addresses: Iterable[str], rules: AddressRules, **kwargs: Any) -> None:
+    def __init__(
+        self, addresses: Iterable[str], rules: AddressRules, mailbox: Mailbox | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(ice_controlling=False, **kwargs)
         self._addresses, self._rules = tuple(addresses), rules
+        self._mailbox = mailbox if mailbox is not None else Mailbox()
         self._proven: set[tuple[int, str, int]] = set()
         self.dropped: Counter[str] = Counter()
         self.on_media: Callable[[bytes], None] | None = None
@@ -137,13 +139,13 @@ class HardConnection(aioice.ice.Connection):
         return candidates
 
     async def _bind(self, component: int, address: str) -> HardStun | None:
-        loop = asyncio.get_running_loop()
+        protocol = HardStun(self)
         try:
-            _, protocol = await loop.create_datagram_endpoint(lambda: HardStun(self), local_addr=(address, 0))
+            door = Door(bound(address), protocol, self._mailbox)
         except OSError:
             self.dropped["unbindable_address"] += 1
             return None
-        host, port = protocol.transport.get_extra_info("sockname")[:2]
+        host, port = door.get_extra_info("sockname")[:2]
         protocol.local_candidate = Candidate(
             foundation=candidate_foundation("host", "udp", host),
             component=component,
@@ -153,9 +155,13 @@ class HardConnection(aioice.ice.Connection):
             port=port,
             type="host",
         )
-        sock: socket.socket = protocol.transport.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
         return protocol
+
+    def settle(self) -> None:
+        """Read what the path brings together with what other viewers send, now that the connection is made."""
+        for pair in self._nominated.values():
+            if isinstance(pair.protocol.transport, Door):
+                pair.protocol.transport.settle()
 
     async def add_remote_candidate(self, remote_candidate: Candidate | None) -> None:
         """Take a candidate the rules allow.
@@ -242,7 +248,13 @@ class HardConnection(aioice.ice.Connection):
 class HardGatherer(RTCIceGatherer):
     """aiortc's gatherer around a `HardConnection`."""
 
-    def __init__(self, servers: list[RTCIceServer], addresses: Iterable[str], rules: AddressRules) -> None:
+    def __init__(
+        self,
+        servers: list[RTCIceServer],
+        addresses: Iterable[str],
+        rules: AddressRules,
+        mailbox: Mailbox | None = None,
+    ) -> None:
         super().__init__(iceServers=servers)  # a list, if empty: None would mean Google's server
-        self.connection = HardConnection(addresses, rules, **connection_kwargs(servers))
+        self.connection = HardConnection(addresses, rules, mailbox, **connection_kwargs(servers))
         self._connection = self.connection

@@ -105,10 +105,10 @@ class Session:
         """Return why this session must end now; None while it may go on."""
         if self.stream.ended is not None and (self.state is not State.CONNECTING or not told(self.stream.ended)):
             return self.stream.ended
-        waited_ns = self._clock.mono_ns() - self._started_ns
-        if self.state is State.CONNECTING and waited_ns >= CONNECT_TIMEOUT_S * 1e9:
+        mono_ns = self._clock.mono_ns()
+        if self.state is State.CONNECTING and mono_ns - self._started_ns >= CONNECT_TIMEOUT_S * 1e9:
             return End.NO_PATH
-        return self.lease.over(mono_ns=self._clock.mono_ns(), now_ms=self._clock.now_ms())
+        return self.lease.over(mono_ns=mono_ns, now_ms=self._clock.now_ms())
 
     async def end(self, reason: str) -> None:
         """Tell the page why, then stop media: after this returns no RTP packet of the session leaves."""

@@ -15,7 +15,7 @@ import os
 import socket
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import anyio
@@ -38,9 +38,10 @@ from gateway.core.clock import Clock
 from gateway.core.errors import OfferRefused
 from gateway.core.supervise import contained
 from gateway.live.ice import AddressRules, HardConnection, HardGatherer
+from gateway.live.mailbox import Mailbox
 from gateway.live.offers import ABS_SEND_TIME, Offer, RemoteCandidate
 from gateway.live.sender import DatagramSocket, Outlet
-from gateway.live.srtp import TAG_BYTES, Key
+from gateway.live.srtp import TAG_BYTES, Key, sending
 
 CHANNEL = "vuon"
 """Label of the data channel on which the page hears why its session ends."""
@@ -60,6 +61,7 @@ class TransportRules:
     rules: AddressRules
     certificate: Callable[[], RTCCertificate]
     servers: tuple[RTCIceServer, ...] = ()
+    mailbox: Mailbox = field(default_factory=Mailbox)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +192,9 @@ class _Dtls(RTCDtlsTransport):
         super()._setup_srtp()
         connection = self.transport._connection
         assert isinstance(connection, HardConnection)
+        self._tx_srtp = sending(self._ssl) or self._tx_srtp
         connection.on_media = self.media
+        connection.settle()
 
     async def _handle_rtcp_data(self, data: bytes) -> None:
         self._on_rtcp(data)
@@ -225,7 +229,8 @@ class Peer(RTCPeerConnection):
     # What aiortc builds inside, replaced by ours (its private names, mangled).
 
     def _RTCPeerConnection__createDtlsTransport(self) -> RTCDtlsTransport:  # noqa: N802 - aiortc's own name
-        gatherer = HardGatherer(list(self._shared.servers), self._shared.addresses, self._shared.rules)
+        shared = self._shared
+        gatherer = HardGatherer(list(shared.servers), shared.addresses, shared.rules, shared.mailbox)
         ice = RTCIceTransport(gatherer)
         dtls = _Dtls(ice, [self._certificate], self._on_rtcp, gatherer.connection.dropped)
         names: Any = self
