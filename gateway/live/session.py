@@ -8,7 +8,7 @@ then lets the connection be closed; everything of the session is used in the eve
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -16,8 +16,10 @@ import anyio
 
 from gateway.core.clock import Clock
 from gateway.core.errors import GrantRefused, OfferRefused
-from gateway.core.model import PublicId
+from gateway.core.iceservers import IceServer
+from gateway.core.model import PublicId, Role
 from gateway.live import rtcp
+from gateway.live.answers import told
 from gateway.live.ends import End, message
 from gateway.live.leases import Lease
 from gateway.live.offers import MAX_CANDIDATES, Offer, RemoteCandidate, parse_candidates
@@ -49,7 +51,7 @@ class State(StrEnum):
 class Connection(Protocol):
     """What a session needs of `transport.Peer`."""
 
-    async def accept(self, offer: Offer) -> tuple[str, Negotiated]:
+    async def accept(self, offer: Offer, servers: Sequence[IceServer] = ()) -> tuple[str, Negotiated]:
         """Answer a checked offer."""
 
     async def add_candidate(self, candidate: RemoteCandidate) -> None:
@@ -140,14 +142,14 @@ class Session:
         """The stream that is sent now."""
         return self.switch.now
 
-    async def accept(self, offer: Offer) -> str:
+    async def accept(self, offer: Offer, servers: Sequence[IceServer] = ()) -> str:
         """Answer the offer; the viewer's numbers are drawn here."""
-        answer, facts = await self.peer.accept(offer)
+        answer, facts = await self.peer.accept(offer, servers)
         if self.state is State.ENDED:
             raise GrantRefused("the grant was withdrawn while the session opened", reason=self.reason)
         self._candidates = len(offer.candidates)
         self._prepare(facts)
-        return answer
+        return told(answer, outside=bool(servers) and self.lease.grant.role is Role.GUARDIAN)
 
     def _prepare(self, facts: Negotiated) -> None:
         numbers = Numbers(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,6 +19,7 @@ from anyio.abc import TaskGroup
 
 from gateway.core.clock import Clock
 from gateway.core.errors import LiveFull, NotFound
+from gateway.core.iceservers import IceServer
 from gateway.core.model import Grant, PublicId, StreamRole, new_public_id
 from gateway.core.supervise import FaultSink, contained
 from gateway.live.ends import REPLACED, End
@@ -76,7 +77,9 @@ class Sessions:
         self._tasks.cancel_scope.cancel()
         return await self._tasks.__aexit__(kind, error, trace)
 
-    async def open(self, grant: Grant, stream: StreamRole | None, offer_text: str) -> tuple[PublicId, str]:
+    async def open(
+        self, grant: Grant, stream: StreamRole | None, offer_text: str, servers: Sequence[IceServer] = ()
+    ) -> tuple[PublicId, str]:
         """Open a session and return its id and the SDP answer; OfferRefused, GrantRefused or LiveFull."""
         role = choose_stream(grant, stream)
         offer = parse_offer(offer_text)
@@ -98,7 +101,7 @@ class Sessions:
         self._by_id[session.id], self._by_grant[grant.id] = session, session.id
         answered = False
         try:
-            answer = await session.accept(offer)
+            answer = await session.accept(offer, servers)
             answered = True
         finally:
             if not answered:

@@ -68,12 +68,13 @@ class LiveBox:
         max_viewers: int = 10,
         play: bool = True,
         sub: Clip | None = None,
+        addresses: tuple[str, ...] = ("127.0.0.1",),
     ) -> None:
         self.clock = clock or SystemClock()
         self.key = Ed25519PrivateKey.generate()
         self.faults: list[tuple[str, BaseException]] = []
         sink = lambda name, error: self.faults.append((name, error))
-        shared = TransportRules(("127.0.0.1",), AddressRules(allow_loopback=True), Identity(self.clock).certificate)
+        shared = TransportRules(addresses, AddressRules(allow_loopback=True), Identity(self.clock).certificate)
         self.feed = FakeFeed(folder / "feed.sock", what, play=play, sub=sub)
         self.feeds = Feeds(folder / "feed.sock", clock=self.clock, on_fault=sink, send=best_sender())
         self.sessions = Sessions(

@@ -19,6 +19,7 @@ from gateway.core.errors import (
     NotFound,
     PassphraseRefused,
 )
+from gateway.core.iceservers import IceServer
 from gateway.core.model import Action, Decision, Grant, ObjectKind, ObjectRef, PublicId, Role, Secret, StreamRole
 from tests.fakes.web_copies import FakeCopies, FakeHolds
 from tests.fakes.web_playback import FakePlayback
@@ -73,6 +74,7 @@ class FakeBox:
 
     clock: Clock
     sessions: dict[str, Caller] = field(default_factory=dict)
+    players: dict[str, Caller] = field(default_factory=dict)
     codes: dict[str, Caller] = field(default_factory=dict)
     slips: dict[str, tuple[Caller, str]] = field(default_factory=dict)
     """Secret to guardian and the digits it asks for ("" = none)."""
@@ -89,6 +91,7 @@ class FakeBox:
     still_age_ms: int = 800
     live_error: Exception | None = None
     answer: str = "v=0\r\nanswer\r\n"
+    servers: tuple[IceServer, ...] = ()
     open_sessions: dict[str, tuple[Caller, PublicId]] = field(default_factory=dict)
     status_calls: int = 0
     volumes: list[dict[str, Any]] = field(
@@ -153,6 +156,9 @@ class FakeBox:
         if active:
             self.calls.append("active")
         return self.sessions.get(token.reveal())
+
+    async def player(self, token: Secret) -> Caller | None:
+        return self.players.get(token.reveal())
 
     async def sign_out(self, token: Secret) -> None:
         self.calls.append("sign_out")
@@ -240,7 +246,7 @@ class FakeLive:
         self.box.calls.append(f"open {stream}: {len(offer)} characters")
         session = f"s{len(self.box.open_sessions)}"
         self.box.open_sessions[session] = (caller, camera)
-        return OpenedLive(session, self.box.answer)
+        return OpenedLive(session, self.box.answer, self.box.servers)
 
     async def candidate(self, caller: Caller, camera: PublicId, session: str, fragment: str) -> None:
         self._own(caller, camera, session)
