@@ -159,7 +159,9 @@ def _candidate(value: str) -> Iterator[RemoteCandidate]:
 
 def _head(section: _Section, protocol: str) -> list[str]:
     match = _MEDIA.fullmatch(section.head)
-    if match is None or match[3] != protocol or match[2] == "0":
+    # Port 0 switches a line off, but for one that has its ports with the first (RFC 9143 §6).
+    off = match is not None and match[2] == "0" and "bundle-only" not in section.attributes
+    if match is None or match[3] != protocol or off:
         raise OfferRefused("a media line is malformed or switched off")
     return match[4].split()
 

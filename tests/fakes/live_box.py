@@ -69,9 +69,10 @@ class LiveBox:
         play: bool = True,
         sub: Clip | None = None,
         addresses: tuple[str, ...] = ("127.0.0.1",),
+        key: Ed25519PrivateKey | None = None,
     ) -> None:
         self.clock = clock or SystemClock()
-        self.key = Ed25519PrivateKey.generate()
+        self.key = key or Ed25519PrivateKey.generate()
         self.faults: list[tuple[str, BaseException]] = []
         sink = lambda name, error: self.faults.append((name, error))
         shared = TransportRules(addresses, AddressRules(allow_loopback=True), Identity(self.clock).certificate)

@@ -17,13 +17,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.fakes import coturn
 from tests.fakes.netlab import HANG_S, ROOT, ip
 
 BOX, VIEWER = "10.71.0.1", "10.71.0.2"
 TURN_PORT = 3478
-SECRET = "a secret shared with the relay"
 CHROMIUM = "/usr/bin/chromium"
-TURNSERVER = "/usr/bin/turnserver"
 _NUMBERS = itertools.count()
 _DROPPED = re.compile(r"counter packets (\d+)")
 
@@ -100,12 +99,7 @@ class Wall:
 
     def relay(self) -> None:
         """Start a TURN server on the box's machine, for TCP only, with passwords from the shared secret."""
-        self._start(
-            TURNSERVER, "-n", "--no-udp", "--no-tls", "--no-dtls", "--no-cli", "--fingerprint",
-            "--use-auth-secret", f"--static-auth-secret={SECRET}", "--realm=vuon", f"--listening-ip={BOX}",
-            f"--listening-port={TURN_PORT}", f"--relay-ip={BOX}", "--min-port=50000", "--max-port=50100",
-            "--log-file=stdout", f"--pidfile={self.folder}/turn.pid", f"--userdb={self.folder}/turn.db",
-        )  # fmt: skip
+        self._start(*coturn.command(self.folder, BOX, TURN_PORT, "--no-udp"))
 
     def serve(self, *servers: str) -> dict[str, Any]:
         """Start a box that names these servers to its viewers; returns where its pages are."""

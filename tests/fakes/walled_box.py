@@ -16,12 +16,11 @@ from pathlib import Path
 import uvicorn
 
 from drivers.simulated.scene import SceneSpec, still
-from gateway.core.iceservers import IceServer, short_lived
-from gateway.core.model import Action, PublicId, Role, Secret, StreamRole
+from gateway.core.model import Action, PublicId, Role, StreamRole
 from tests.fakes.clock import FakeClock
+from tests.fakes.coturn import with_password
 from tests.fakes.h264 import clip
 from tests.fakes.live_box import LiveBox, make_grant
-from tests.fakes.wall import SECRET
 from tests.fakes.web_services import MAM, FakeBox, FakeLive
 from web.app import create_app
 from web.services import Caller, OpenedLive, Services
@@ -42,10 +41,8 @@ class Door(FakeLive):
         grant = make_grant(self.live.clock, camera=camera, role=Role.TEACHER)
         opened = await self.live.client.open(self.live.ticket(grant), offer, stream)
         self.box.open_sessions[opened.session] = (caller, camera)
-        return OpenedLive(opened.session, opened.answer, tuple(self._server(url) for url in self.urls))
-
-    def _server(self, url: str) -> IceServer:
-        return short_lived(url, Secret(SECRET), now_ms=self.live.clock.now_ms(), label="abcdefgh")
+        servers = tuple(with_password(url, self.live.clock.now_ms()) for url in self.urls)
+        return OpenedLive(opened.session, opened.answer, servers)
 
     async def candidate(self, caller: Caller, camera: PublicId, session: str, fragment: str) -> None:
         self._own(caller, camera, session)

@@ -215,3 +215,13 @@ def test_a_trickle_bomb_is_refused() -> None:
     for text in ("candidate:1 1 udp 1 192.0.2.7 9 typ host\n" * 21, "x" * (MAX_OFFER_BYTES + 1)):
         with pytest.raises(OfferRefused):
             parse_candidates(text)
+
+
+def test_a_line_that_has_its_ports_with_the_first_is_not_switched_off() -> None:
+    """Firefox under max-bundle: `m=application 0` with `bundle-only`; without it port 0 means off."""
+    channel = ["m=application 0 UDP/DTLS/SCTP webrtc-datachannel", "a=bundle-only", "a=mid:1", "a=sctp-port:5000", ""]
+    offer = parse_offer(FIREFOX + "\r\n".join(channel))
+    assert offer.has_channel
+    assert "m=application 9 UDP/DTLS/SCTP webrtc-datachannel" in offer.sdp
+    with pytest.raises(OfferRefused, match="switched off"):
+        parse_offer(FIREFOX + "\r\n".join(line for line in channel if line != "a=bundle-only"))
