@@ -54,13 +54,29 @@ class RemoteCandidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Unserved:
+    """A sound line: answered, since it was offered and may hold the path of all, but nothing is sent for it."""
+
+    index: int
+    """Its place among the offer's lines."""
+    mid: str
+    payload_type: int
+    codec: str
+    """Name, clock and channels of that type, as in `rtpmap`; empty for one that needs none."""
+    off: bool
+    """The viewer itself has switched it off."""
+
+
+@dataclass(frozen=True, slots=True)
 class Offer:
     """A checked offer."""
 
     sdp: str
-    """Canonical text: one video line with H.264 (and RTX), at most one data channel line."""
+    """Canonical text: one video line with H.264 (and RTX), at most one data channel line, no sound."""
     has_channel: bool
     candidates: tuple[RemoteCandidate, ...]
+    sound: tuple[Unserved, ...] = ()
+    """Lines that are not in `sdp` and that the answer must have (`answers.complete`)."""
 
 
 @dataclass(slots=True)
@@ -82,25 +98,39 @@ class _Section:
 
 def parse_offer(text: str) -> Offer:
     """Return the checked offer; OfferRefused names what is wrong with it."""
-    session, media = _sections(text)
+    session, offered = _sections(text)
+    sound = tuple(_sound(index, item) for index, item in enumerate(offered) if item.head.startswith("m=audio "))
+    media = [section for section in offered if not section.head.startswith("m=audio ")]
     if not media or not media[0].head.startswith("m=video "):
-        raise OfferRefused("the first media line must be video")
+        raise OfferRefused("the first media line but sound must be video")
     if len(media) > 2 or (len(media) == 2 and not media[1].head.startswith("m=application ")):
         raise OfferRefused("only one video line and one data channel line are served")
     # Bundled lines use the first one's path; the others' candidates are only read for being well-formed.
-    each = [tuple(item for line in section.all("candidate") for item in _candidate(line)) for section in media]
-    candidates = each[0]
+    each = [tuple(item for line in section.all("candidate") for item in _candidate(line)) for section in offered]
+    candidates = each[offered.index(media[0])] or each[0]
     lines = ["v=0", "o=- 1 1 IN IP4 0.0.0.0", "s=-", "t=0 0"]
     mids = [section.one("mid", _MID) for section in media]
-    if len(set(mids)) != len(mids):
+    if len({*mids, *(item.mid for item in sound)}) != len(offered):
         raise OfferRefused("media lines share an identification", attribute="mid")
     lines.append("a=group:BUNDLE " + " ".join(mids))
-    lines += _video(media[0], session)
+    lines += _video(media[0], offered[0], session)
     if len(media) == 2:
-        lines += _channel(media[1], media[0], session)
+        lines += _channel(media[1], media[0] if media[0].all("ice-ufrag") else offered[0], session)
     # At the end of the last section: of bundled lines aiortc reads the last one's candidates.
     lines += (f"a=candidate:{item.line()}" for item in candidates)
-    return Offer("\r\n".join(lines) + "\r\n", len(media) == 2, candidates)
+    return Offer("\r\n".join(lines) + "\r\n", len(media) == 2, candidates, sound)
+
+
+def _sound(index: int, section: _Section) -> Unserved:
+    """Read what the answer repeats of a sound line; most players offer one."""
+    match = _MEDIA.fullmatch(section.head)
+    kind = match[4].split()[0] if match is not None and match[3] == "UDP/TLS/RTP/SAVPF" else ""
+    if match is None or not (kind.isascii() and kind.isdigit() and int(kind) < 128):
+        raise OfferRefused("a media line is malformed", attribute="m")
+    names = (_RTPMAP.fullmatch(value) for value in section.all("rtpmap") if value.startswith(f"{kind} "))
+    codec = next((item[0].partition(" ")[2] for item in names if item is not None), "")
+    off = match[2] == "0" and "bundle-only" not in section.attributes
+    return Unserved(index, section.one("mid", _MID), int(kind), codec, off)
 
 
 def parse_candidates(text: str) -> tuple[RemoteCandidate, ...]:
@@ -183,7 +213,7 @@ def _transport(section: _Section, bundle: _Section, session: _Section) -> Iterat
     yield f"a=setup:{setup}"
 
 
-def _video(section: _Section, session: _Section) -> list[str]:
+def _video(section: _Section, bundle: _Section, session: _Section) -> list[str]:
     offered = {int(item) for item in _head(section, "UDP/TLS/RTP/SAVPF") if item.isascii() and item.isdigit()}
     direction = [name for name in section.attributes if name in _DIRECTIONS]
     if direction not in ([], ["recvonly"], ["sendrecv"]) or not section.all("rtcp-mux"):
@@ -197,7 +227,7 @@ def _video(section: _Section, session: _Section) -> list[str]:
     kept = [kind for kind, _ in codecs]
     if not kept:
         raise OfferRefused("the viewer offers no H.264 with packetization-mode=1", codec="h264")
-    out = [f"m=video 9 UDP/TLS/RTP/SAVPF {' '.join(map(str, kept))}", *_transport(section, section, session)]
+    out = [f"m=video 9 UDP/TLS/RTP/SAVPF {' '.join(map(str, kept))}", *_transport(section, bundle, session)]
     out += ["a=recvonly", "a=rtcp-mux"]
     for value in section.all("extmap"):
         if (match := _EXTMAP.fullmatch(value)) and match[2] == ABS_SEND_TIME and 1 <= int(match[1]) <= 14:

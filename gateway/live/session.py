@@ -19,7 +19,7 @@ from gateway.core.errors import GrantRefused, OfferRefused
 from gateway.core.iceservers import IceServer
 from gateway.core.model import PublicId, Role
 from gateway.live import rtcp
-from gateway.live.answers import told
+from gateway.live.answers import complete, told
 from gateway.live.ends import End, message
 from gateway.live.leases import Lease
 from gateway.live.offers import MAX_CANDIDATES, Offer, RemoteCandidate, parse_candidates
@@ -149,7 +149,8 @@ class Session:
             raise GrantRefused("the grant was withdrawn while the session opened", reason=self.reason)
         self._candidates = len(offer.candidates)
         self._prepare(facts)
-        return told(answer, outside=bool(servers) and self.lease.grant.role is Role.GUARDIAN)
+        outside = bool(servers) and self.lease.grant.role is Role.GUARDIAN
+        return told(complete(answer, offer.sound), outside=outside)
 
     def _prepare(self, facts: Negotiated) -> None:
         numbers = Numbers(

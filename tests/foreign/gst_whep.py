@@ -23,6 +23,8 @@ gi.require_version("GstWebRTC", "1.0")
 gi.require_version("GstSdp", "1.0")
 from gi.repository import GLib, Gst, GstSdp, GstWebRTC  # noqa: E402 - which versions must be said before
 
+SOUND = "application/x-rtp,media=audio,encoding-name=OPUS,clock-rate=48000,payload=111,encoding-params=(string)2"
+"""Asked for as players do; the box has none."""
 CAPS = (
     "application/x-rtp,media=video,encoding-name=H264,clock-rate=90000,payload=96,"
     "packetization-mode=(string)1,profile-level-id=(string)42e01f"
@@ -60,6 +62,7 @@ class Player:
         self.rtc.connect("pad-added", self.pad_added)
         self.rtc.connect("notify::ice-gathering-state", self.gathered)
         direction = GstWebRTC.WebRTCRTPTransceiverDirection.RECVONLY
+        self.rtc.emit("add-transceiver", direction, Gst.Caps.from_string(SOUND))
         self.rtc.emit("add-transceiver", direction, Gst.Caps.from_string(CAPS))
         bus = self.pipe.get_bus()
         bus.add_signal_watch()
