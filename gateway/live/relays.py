@@ -31,6 +31,8 @@ ASK_TIMEOUT_S = 2.0
 ASK_AGAIN_S = 0.4
 MOST_WAITING_BYTES = 128 << 10
 """Half a second of a main stream: what a TCP connection to a relay does not take soon is not live any more."""
+MOST_WAITING_DATAGRAMS = 512
+"""While a channel to a peer is bound or refreshed."""
 _HIDDEN = {4: ("0.0.0.0", 9), 6: ("::", 9)}  # noqa: S104 - nothing listens there: RFC 8839 §5.1, no related address
 _RESPONSE, _MAPPED = b"\x01\x01", 0x0020
 
@@ -177,7 +179,8 @@ class RelaySocket:
 
     def sendto(self, data: bytes, _flags: int, address: tuple[str, int], /) -> int:
         """Send one datagram through the relay; BlockingIOError when too much waits for it already."""
-        if self._client.transport.get_write_buffer_size() > MOST_WAITING_BYTES:
+        waiting = len(self._transport._TurnTransport__send_tasks)
+        if waiting > MOST_WAITING_DATAGRAMS or self._client.transport.get_write_buffer_size() > MOST_WAITING_BYTES:
             raise BlockingIOError("the relay takes no more for now")
         self._transport.sendto(data, address)
         return len(data)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.h264 import clip
-from tests.fakes.marionette import Marionette, firefox
+from tests.fakes.marionette import FIREFOX, Marionette, firefox
 from tests.fakes.whole_gateway import WholeGateway, whole_gateway
 
 pytestmark = pytest.mark.browser
@@ -43,6 +43,8 @@ async def sign_in(browser: Marionette, box: WholeGateway) -> None:
 
 def test_firefox_plays(tmp_path: Path) -> None:
     """The page's own player offers H.264, decodes the camera's pictures without loss, and hears why it ends."""
+    if not Path(FIREFOX).exists():
+        pytest.skip("Firefox is missing: apt-get install firefox-esr")
 
     async def scenario(box: WholeGateway, browser: Marionette) -> None:
         await sign_in(browser, box)

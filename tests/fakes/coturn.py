@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from gateway.core.iceservers import IceServer, short_lived
 from gateway.core.model import Secret
 
@@ -19,6 +21,8 @@ HANG_S = 60
 
 def command(folder: Path, address: str, port: int, *extra: str) -> list[str]:
     """Return the command line of a server at one address, which keeps everything it writes in `folder`."""
+    if not Path(TURNSERVER).exists():
+        pytest.skip("coturn is missing: apt-get install coturn")
     return [
         TURNSERVER, "-n", "--no-tls", "--no-dtls", "--no-cli", "--fingerprint", "--use-auth-secret",
         f"--static-auth-secret={SECRET.reveal()}", "--realm=vuon", f"--listening-ip={address}",

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from tests.fakes import coturn
-from tests.fakes.netlab import HANG_S, ROOT, ip
+from tests.fakes.netlab import HANG_S, ROOT, NoNamespaces, ip
 
 BOX, VIEWER = "10.71.0.1", "10.71.0.2"
 TURN_PORT = 3478
@@ -56,6 +56,9 @@ class Wall:
             for way in ("input", "output"):
                 self._nft(f"add chain inet wall {way} {{ type filter hook {way} priority 0; }}")
                 self._nft(f"add rule inet wall {way} meta l4proto udp iifname != lo oifname != lo counter drop")
+        except (OSError, subprocess.CalledProcessError) as error:
+            self._clear()
+            raise NoNamespaces(str(error)) from error
         except BaseException:
             self._clear()
             raise

@@ -16,7 +16,14 @@ from gateway.core.iceservers import IceServer
 from gateway.core.model import Secret
 from gateway.live import relays
 from gateway.live.ice import AddressRules, HardConnection
-from gateway.live.relays import MOST_WAITING_BYTES, Questions, RelaySocket, candidate, mapped_address
+from gateway.live.relays import (
+    MOST_WAITING_BYTES,
+    MOST_WAITING_DATAGRAMS,
+    Questions,
+    RelaySocket,
+    candidate,
+    mapped_address,
+)
 
 pytestmark = pytest.mark.anyio
 SERVER = ("192.0.2.1", 3478)
@@ -125,6 +132,7 @@ class FakeTurn:
     def __init__(self) -> None:
         self.waiting, self.sent = 0, list[tuple[bytes, tuple[str, int]]]()
         self._TurnTransport__inner_protocol = self
+        self._TurnTransport__send_tasks = set[int]()
         self.transport = self
 
     def get_write_buffer_size(self) -> int:
@@ -143,5 +151,9 @@ def test_a_relay_that_does_not_take_what_is_sent_is_a_full_socket() -> None:
     with pytest.raises(BlockingIOError):
         relay.sendto(b"packet", 0, SEEN)
     turn.waiting = 0
+    turn._TurnTransport__send_tasks = set(range(MOST_WAITING_DATAGRAMS + 1))
+    with pytest.raises(BlockingIOError):
+        relay.sendto(b"packet", 0, SEEN)
+    turn._TurnTransport__send_tasks.clear()
     relay.sendto(b"again", 0, SEEN)
     assert [data for data, _ in turn.sent] == [b"packet", b"again"]
