@@ -59,6 +59,13 @@ def link_of(server: IceServer) -> str:
     return link
 
 
+def ice_server(server: IceServer) -> dict[str, str]:
+    """Return a server as RTCPeerConnection takes it."""
+    if server.credential is None:
+        return {"urls": server.url}
+    return {"urls": server.url, "username": server.username, "credential": server.credential.reveal()}
+
+
 @router.post("/whep/{camera}")
 async def open_session(
     request: Request, camera: str, caller: Viewer, stream: Literal["main", "sub"] = "sub"

@@ -26,7 +26,7 @@ from gateway.access.store import FactStore, Need, refusal
 from gateway.core.bus import Bus
 from gateway.core.errors import CodeRefused, NotFound
 from gateway.core.iceservers import IceServer
-from gateway.core.model import Action, Decision, Grant, ObjectRef, PublicId, Secret, StreamRole
+from gateway.core.model import Action, Decision, Grant, ObjectRef, PublicId, Secret, StreamRole, WallPlace
 from gateway.core.ticket import sign
 from gateway.core.wire import ControlClient
 from gateway.live.client import LiveClient
@@ -121,7 +121,15 @@ class LivePort:
     async def open(self, caller: Caller, camera: PublicId, offer: str, stream: StreamRole) -> OpenedLive:
         """Decide, write the audit row, open."""
         _, opened = await self._open.open(caller.person, caller.device, camera, offer, stream=stream)
-        return OpenedLive(str(opened.session), opened.answer, self._servers())
+        return OpenedLive(str(opened.session), opened.answer, servers=self._servers())
+
+    async def open_tile(
+        self, caller: Caller, camera: PublicId, offer: str, stream: StreamRole, place: WallPlace
+    ) -> OpenedLive:
+        """Do the same for a tile of a page."""
+        _, opened = await self._open.open(caller.person, caller.device, camera, offer, stream=stream, place=place)
+        servers = self._servers() if opened.answer else ()
+        return OpenedLive(opened.session, opened.answer, opened.wall, servers)
 
     async def candidate(self, caller: Caller, camera: PublicId, session: str, fragment: str) -> None:
         """Pass trickled candidates of the caller's own session."""

@@ -42,7 +42,7 @@ class Door(FakeLive):
         opened = await self.live.client.open(self.live.ticket(grant), offer, stream)
         self.box.open_sessions[opened.session] = (caller, camera)
         servers = tuple(with_password(url, self.live.clock.now_ms()) for url in self.urls)
-        return OpenedLive(opened.session, opened.answer, servers)
+        return OpenedLive(opened.session, opened.answer, servers=servers)
 
     async def candidate(self, caller: Caller, camera: PublicId, session: str, fragment: str) -> None:
         self._own(caller, camera, session)

@@ -14,16 +14,16 @@ import { make } from './dom.js';
 import { has, t } from './i18n.js';
 import { chipParts, midParts } from './live-paint.js';
 import { FIRST_FRAME_MS, GIVE_UP_MS, LAST_MS, STALE_MS, flows, shownAge, stillDelay, videoDelay } from './retry.js';
+import { unwatch, watch } from './sight.js';
 import { fetchStill } from './still.js';
-import { WhepSession } from './whep.js';
+import { videoOf } from './wall.js';
 
-const [TICK_MS, PATIENCE, WEAK_EVERY_MS] = [250, 2, 5000];
-const [ENDED_AGAIN_MS, GONE_AGAIN_MS] = [30000, 10000];
+const [TICK_MS, PATIENCE, WEAK_EVERY_MS, ENDED_AGAIN_MS, GONE_AGAIN_MS] = [250, 2, 5000, 30000, 10000];
 /** A still that is this much later than its pace allows is no picture of now any more. */
 const LATE_MS = 4000;
 
 export class LiveView extends HTMLElement {
-  /** @type {WhepSession|null} */ #session = null;
+  /** @type {import('./wall.js').Video|null} */ #session = null;
   #state = 'idle';
   #reason = '';
   #running = false;
@@ -47,22 +47,21 @@ export class LiveView extends HTMLElement {
   #timer = 0;
   #bytes = 0;
   #abort = new AbortController();
-  /** @type {IntersectionObserver|null} */ #watcher = null;
 
-  static observedAttributes = ['down', 'norec'];
+  static observedAttributes = ['down', 'norec', 'full', 'stream'];
 
-  attributeChangedCallback() {
+  attributeChangedCallback(/** @type {string} */ name) {
+    if (name === 'stream') return void this.#session?.restream?.(this.getAttribute('stream') || 'sub');
     this.#painted = '';
     if (this.hasAttribute('down') && ['still', 'stalled', 'weak'].includes(this.#state)) this.#settle();
   }
 
   connectedCallback() {
     if (!this.#image) this.#build();
-    this.#watcher = new IntersectionObserver((entries) => {
-      this.#visible = entries[entries.length - 1].isIntersecting;
+    watch(this, (visible) => {
+      this.#visible = visible;
       this.#wake();
-    }, { rootMargin: '100px' });
-    this.#watcher.observe(this);
+    });
     document.addEventListener('visibilitychange', this.#wake);
     addEventListener('online', this.#wake);
     addEventListener('pagehide', this.#sleep);
@@ -70,7 +69,7 @@ export class LiveView extends HTMLElement {
   }
 
   disconnectedCallback() {
-    this.#watcher?.disconnect();
+    unwatch(this);
     document.removeEventListener('visibilitychange', this.#wake);
     removeEventListener('online', this.#wake);
     removeEventListener('pagehide', this.#sleep);
@@ -212,15 +211,14 @@ export class LiveView extends HTMLElement {
   // video
 
   async #openVideo() {
-    const url = `/whep/${this.getAttribute('camera')}?stream=${this.getAttribute('stream') || 'sub'}`;
     [this.#opened, this.#frameAt, this.#firstFrameAt] = [performance.now(), 0, 0];
-    const session = new WhepSession(url, {
+    const session = videoOf(this.getAttribute('camera') || '', this.getAttribute('stream') || 'sub', {
       track: (track) => this.#attach(session, track),
-      ended: (reason) => {
+      ended: (reason, code) => {
         if (session !== this.#session) return;
         this.#session = null;
         if (reason) this.#ended(reason, has(`reason.${reason}`) ? t(`reason.${reason}`) : '');
-        else this.#videoFailed();
+        else this.#videoFailed(code);
       },
     });
     this.#session = session;
@@ -231,11 +229,11 @@ export class LiveView extends HTMLElement {
       if (session !== this.#session) return;
       this.#session = null;
       const missing = error instanceof ApiError && error.status === 404; // whether there is a camera, the still says
-      if (missing || !this.#refused(error) || this.#lost) this.#videoFailed();
+      if (missing || !this.#refused(error) || this.#lost) this.#videoFailed(error instanceof ApiError ? error.code : '');
     }
   }
 
-  /** @param {WhepSession} session @param {MediaStreamTrack} track */
+  /** @param {import('./wall.js').Video} session @param {MediaStreamTrack} track */
   #attach(session, track) {
     if (session !== this.#session) return;
     const video = /** @type {HTMLVideoElement} */ (this.#video);
@@ -260,7 +258,8 @@ export class LiveView extends HTMLElement {
     });
   }
 
-  #videoFailed() {
+  #videoFailed(code = '') {
+    this.toggleAttribute('full', code.endsWith('transcodes')); // the box's doing, not the link's
     this.#drop();
     this.#videoFails += 1;
     this.#nextVideo = performance.now() + videoDelay(this.#videoFails, Math.random());
@@ -283,7 +282,7 @@ export class LiveView extends HTMLElement {
       this.#stoppedAt ||= this.#stillAt;
       this.#to('stalled');
     } else {
-      const weak = this.#videoFails > PATIENCE || (this.#stoppedAt && !this.#session);
+      const weak = !this.hasAttribute('full') && (this.#videoFails > PATIENCE || (this.#stoppedAt && !this.#session));
       this.#to(weak && !this.#stillOnly ? 'weak' : 'still');
     }
   }
@@ -383,7 +382,7 @@ export class LiveView extends HTMLElement {
       reason: this.#reason,
       age,
       picture: this.#stillAt !== null && !this.#lost,
-      norec: this.hasAttribute('norec'),
+      norec: this.hasAttribute('norec'), full: this.hasAttribute('full'),
       back: this.#elsewhere ? () => this.retry() : null,
       lastUrl: this.hasAttribute('last') ? this.#image?.getAttribute('src') || '' : '',
       lastAt: this.#stillCaptured,

@@ -27,8 +27,8 @@ function h264() {
 export class WhepSession {
   /**
    * @param {string} url
-   * @param {{track: (track: MediaStreamTrack) => void, ended: (reason: string) => void}} on
-   *   `ended("")` = the connection failed; any other reason is the box's
+   * @param {{track: (track: MediaStreamTrack) => void, ended: (reason: string, code: string) => void}} on
+   *   `ended("")` = the connection failed, or the box has a `code` for it but no reason for people
    */
   constructor(url, on) {
     this.url = url;
@@ -137,16 +137,16 @@ export class WhepSession {
 
   /** @param {string} text */
   #message(text) {
-    const { end } = JSON.parse(text);
-    if (typeof end === 'string') this.#end(end);
+    const { end, code } = JSON.parse(text);
+    if (typeof end === 'string') this.#end(end, code);
   }
 
-  /** @param {string} reason */
-  #end(reason) {
+  /** @param {string} reason @param {string} [code] */
+  #end(reason, code = '') {
     if (this.over) return;
     if (reason) this.location = ''; // the box ended it and has forgotten it already
     this.close();
-    this.on.ended(reason);
+    this.on.ended(reason, code);
   }
 
   /** @param {RTCIceCandidate} candidate */
