@@ -14,7 +14,7 @@ import random
 import secrets
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,10 +22,10 @@ import aioice.ice
 import aioice.stun
 import ifaddr
 from aioice.candidate import Candidate, candidate_foundation, candidate_priority
-from aiortc.rtcconfiguration import RTCIceServer
-from aiortc.rtcicetransport import RTCIceGatherer, connection_kwargs
+from aiortc.rtcicetransport import RTCIceGatherer
 
-from gateway.live import consent
+from gateway.core.iceservers import IceServer
+from gateway.live import consent, relays
 from gateway.live.mailbox import Door, Mailbox, bound
 from gateway.live.stun import looks_like_stun, well_formed
 
@@ -33,7 +33,6 @@ QUEUE_DATAGRAMS = 256
 """Datagrams waiting for DTLS and RTCP; a viewer sends about ten a second."""
 MOST_PROVEN = 16
 """Addresses one viewer may have proven: interfaces times a few NAT rebindings."""
-GATHER_TIMEOUT_S = 5.0
 CONSENT_S, CONSENT_FAILURES = 5.0, 6
 
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -91,6 +90,8 @@ class HardStun(aioice.ice.StunProtocol):
             else:
                 self.receiver.dropped["stranger"] += 1
             return
+        if self.receiver.questions.heard(data, source):
+            return
         if not well_formed(data):
             self.receiver.dropped["malformed_stun"] += 1
             return
@@ -107,11 +108,16 @@ class HardConnection(aioice.ice.Connection):
     """The ICE agent of a session."""
 
     def __init__(
-        self, addresses: Iterable[str], rules: AddressRules, mailbox: Mailbox | None = None, **kwargs: Any
+        self,
+        addresses: Iterable[str],
+        rules: AddressRules,
+        servers: Sequence[IceServer] = (),
+        mailbox: Mailbox | None = None,
     ) -> None:
-        super().__init__(ice_controlling=False, **kwargs)
-        self._addresses, self._rules = tuple(addresses), rules
+        super().__init__(ice_controlling=False)
+        self._addresses, self._rules, self._servers = tuple(addresses), rules, servers
         self._mailbox = mailbox if mailbox is not None else Mailbox()
+        self.questions = relays.Questions()
         self._proven: set[tuple[int, str, int]] = set()
         self.dropped: Counter[str] = Counter()
         self.on_media: Callable[[bytes], None] | None = None
@@ -127,16 +133,18 @@ class HardConnection(aioice.ice.Connection):
             self._local_candidates_end = True
 
     async def get_component_candidates(
-        self, component: int, addresses: list[str], timeout: int = int(GATHER_TIMEOUT_S)
+        self,
+        component: int,
+        addresses: list[str],
+        timeout: int = 0,  # noqa: ARG002 - aioice's signature; `relays` has its own
     ) -> list[Candidate]:
-        """Bind one socket an address; ask STUN and TURN servers only if some are configured."""
+        """Bind one socket an address; ask STUN and TURN servers only if the session was given some."""
         hosts = [protocol for address in addresses if (protocol := await self._bind(component, address))]
         self._protocols += hosts
-        candidates = [protocol.local_candidate for protocol in hosts]
-        if self.turn_server or self.stun_server:
-            # aioice's own way, with no host addresses; its relay sockets hear only the TURN server.
-            candidates += await super().get_component_candidates(component, [], timeout)
-        return candidates
+        found = await relays.gather(
+            self._servers, hosts, lambda: HardStun(self), self._protocols.append, self.questions, self.dropped
+        )
+        return [protocol.local_candidate for protocol in hosts] + found
 
     async def _bind(self, component: int, address: str) -> HardStun | None:
         protocol = HardStun(self)
@@ -250,11 +258,11 @@ class HardGatherer(RTCIceGatherer):
 
     def __init__(
         self,
-        servers: list[RTCIceServer],
         addresses: Iterable[str],
         rules: AddressRules,
+        servers: Sequence[IceServer] = (),
         mailbox: Mailbox | None = None,
     ) -> None:
-        super().__init__(iceServers=servers)  # a list, if empty: None would mean Google's server
-        self.connection = HardConnection(addresses, rules, mailbox, **connection_kwargs(servers))
+        super().__init__(iceServers=[])  # an empty list: None would mean Google's server
+        self.connection = HardConnection(addresses, rules, servers, mailbox)
         self._connection = self.connection

@@ -7,7 +7,7 @@ then lets the connection be closed, if nobody else uses it; everything of the se
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -15,8 +15,9 @@ import anyio
 
 from gateway.core.clock import Clock
 from gateway.core.errors import GrantRefused
-from gateway.core.model import PublicId
-from gateway.live import rtcp
+from gateway.core.iceservers import IceServer
+from gateway.core.model import PublicId, Role
+from gateway.live import answers, rtcp
 from gateway.live.carrier import Carrier, Connection
 from gateway.live.ends import End, message, told
 from gateway.live.leases import Lease
@@ -74,11 +75,12 @@ class Session:
         """The connection, which others may share."""
         return self.carrier.peer
 
-    async def accept(self, offer: Offer, slot: int = 0) -> str:
+    async def accept(self, offer: Offer, slot: int = 0, servers: Sequence[IceServer] = ()) -> str:
         """Answer the offer that opens the connection, and take one of its lines."""
-        answer = await self.carrier.accept(offer)
+        answer = await self.carrier.accept(offer, servers)
         self.board(slot)
-        return answer
+        outside = bool(servers) and self.lease.grant.role is Role.GUARDIAN
+        return answers.told(answers.complete(answer, offer.sound), outside=outside)
 
     def board(self, slot: int) -> None:
         """Take a free line; GrantRefused when the right has ended meanwhile."""

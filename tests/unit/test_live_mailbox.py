@@ -250,7 +250,7 @@ def test_an_address_that_is_not_ours_leaves_no_descriptor() -> None:
     async def body(scene: Scene) -> None:
         with pytest.raises(OSError, match="assign"):
             bound("192.0.2.1")
-        connection = HardConnection(["192.0.2.1", "127.0.0.1"], AddressRules(allow_loopback=True), scene.mailbox)
+        connection = HardConnection(["192.0.2.1", "127.0.0.1"], AddressRules(allow_loopback=True), (), scene.mailbox)
         await connection.gather_candidates()
         assert connection.dropped["unbindable_address"] == 1
         assert [candidate.host for candidate in connection.local_candidates] == ["127.0.0.1"]

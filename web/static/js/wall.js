@@ -147,6 +147,7 @@ class Connection {
   /** @type {Map<string, [string, string]>} ends that came before the answer which names the session */ #early = new Map();
   /** @type {RTCIceCandidate[]} */ #late = [];
   #where = '';
+  #tag = '';
   #broken = 0;
 
   /** @param {number} lines @param {() => void} gone called once, when nobody may join any more */
@@ -168,12 +169,15 @@ class Connection {
       const query = `?slot=${tile.slot}&stream=${tile.stream}`;
       const answered = await postJson(`/wall/${tile.camera}${query}`, { offer: offer.sdp });
       this.wall = answered.wall;
-      this.#where = `/whep/${tile.camera}/${answered.session}`;
+      [this.#where, this.#tag] = [`/whep/${tile.camera}/${answered.session}`, answered.tag];
       if (this.over) {
         forget(tile.camera, answered.session);
         throw new ApiError(0, null);
       }
       this.settle?.(true);
+      if (answered.servers.length) {
+        this.peer.setConfiguration({ bundlePolicy: 'max-bundle', iceServers: answered.servers });
+      }
       await this.peer.setLocalDescription(offer);
       await this.peer.setRemoteDescription({ type: 'answer', sdp: answered.answer });
       this.#seat(tile, answered.session, false);
@@ -287,7 +291,7 @@ class Connection {
   #trickle(candidates) {
     if (this.over || !this.#where) return;
     const body = [...candidates.map((item) => `a=${item.candidate}`), ''].join('\r\n');
-    const headers = { 'Content-Type': 'application/trickle-ice-sdpfrag' };
+    const headers = { 'Content-Type': 'application/trickle-ice-sdpfrag', 'If-Match': this.#tag };
     call(this.#where, { method: 'PATCH', headers, body }).catch(() => {
       // A candidate that is lost costs one path; the connection's own state says whether that matters.
     });
