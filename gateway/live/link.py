@@ -3,11 +3,13 @@
 Owns the rule, pure; time comes with the reports. Invariants: going down needs evidence that lasts (loss in two
 reports, an estimate below the stream's rate for seconds), never one report; going up is a trial (an
 estimate cannot rise above what is sent), each one that fails makes the next wait longer, up to `LONGEST_TRIAL_WAIT_S`;
-a link that has recovered is tried within that time.
+a link that has recovered is tried within that time, a fifth more or less (`jitter`): what fell together must not rise
+together.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 
 HEAVY_LOSS = 0.1
@@ -21,6 +23,8 @@ SETTLE_S = 8.0
 """Estimates begin low: they count once the stream has run so long."""
 FIRST_TRIAL_WAIT_S = 10.0
 LONGEST_TRIAL_WAIT_S = 40.0
+JITTER_SHARE = 0.2
+"""How much earlier or later than its wait a trial may begin."""
 PROVEN_S = 20.0
 """A trial that lasts so long has not failed."""
 
@@ -34,15 +38,19 @@ class Wish(StrEnum):
 
 
 class Link:
-    """The judgement of one link; `began` whenever another stream is sent."""
+    """The judgement of one link; `began` whenever another stream is sent, or none."""
 
-    def __init__(self, now_ns: int) -> None:
+    def __init__(self, now_ns: int, jitter: Callable[[], float] = lambda: 0.5) -> None:
+        """`jitter` returns numbers in [0, 1)."""
+        self._jitter = jitter
         self._began_ns = now_ns
         self._calm_since_ns = now_ns
         self._heavy = 0
         self._low_since_ns: int | None = None
-        self._on_trial = False
+        self.on_trial = False
+        """What is sent is more than what was carried before."""
         self._wait_s = FIRST_TRIAL_WAIT_S
+        self._spread = self._new_spread()
         self.weak = False
         """It carries less than what is sent now."""
 
@@ -70,21 +78,25 @@ class Link:
         self.weak = self._heavy >= HEAVY_REPORTS or (since_s >= SETTLE_S and low_s >= LOW_FOR_S)
         if self.weak:
             return Wish.LESS
-        if self._on_trial and since_s >= PROVEN_S:
-            self._on_trial, self._wait_s = False, FIRST_TRIAL_WAIT_S
+        if self.on_trial and since_s >= PROVEN_S:
+            self.on_trial, self._wait_s = False, FIRST_TRIAL_WAIT_S
         calm_s = (now_ns - max(self._calm_since_ns, self._began_ns)) / 1e9
-        if can_more and calm_s >= self._wait_s and self._low_since_ns is None:
+        if can_more and calm_s >= self._wait_s * self._spread and self._low_since_ns is None:
             return Wish.MORE
         return Wish.STAY
 
     def began(self, now_ns: int, *, more: bool) -> None:
         """Note that another stream is sent now: a bigger one on trial, or a smaller one after that failed."""
-        if not more and self._on_trial:
+        if not more and self.on_trial:
             self._wait_s = min(2 * self._wait_s, LONGEST_TRIAL_WAIT_S)
-        self._on_trial = more
+        self.on_trial = more
+        self._spread = self._new_spread()
         self.forget(now_ns)
 
     def forget(self, now_ns: int) -> None:
         """Begin to judge anew: what was reported was about something else."""
         self._began_ns = self._calm_since_ns = now_ns
         self._heavy, self._low_since_ns = 0, None
+
+    def _new_spread(self) -> float:
+        return 1 + JITTER_SHARE * (2 * self._jitter() - 1)

@@ -16,8 +16,8 @@ import anyio
 
 from gateway.core.clock import Clock
 from gateway.core.errors import GrantRefused, OfferRefused
-from gateway.core.model import PublicId
-from gateway.live import rtcp
+from gateway.core.model import PublicId, StreamRole
+from gateway.live import pagetalk, rtcp
 from gateway.live.ends import End, message
 from gateway.live.leases import Lease
 from gateway.live.offers import MAX_CANDIDATES, Offer, RemoteCandidate, parse_candidates
@@ -66,6 +66,9 @@ class Connection(Protocol):
 
     def send_rtcp(self, packet: bytes) -> None:
         """Encrypt and send one RTCP compound."""
+
+    def listen(self, on_text: Callable[[object], None]) -> None:
+        """Call back with each message of the page."""
 
     async def say(self, text: str) -> bool:
         """Send a message to the page."""
@@ -123,6 +126,9 @@ class Session:
         self._clock, self._random = clock, random_bits
         self._on_connected, self._on_gone, self._on_lost = calls
         self.peer = connect(self._changed, self._feedback)
+        self.peer.listen(self._hear)
+        self._wanted: StreamRole | None = None
+        self._told_resting = False
         self.state, self.reason = State.CONNECTING, ""
         self.viewer: Viewer | None = None
         self._repair = Retransmitter(None)
@@ -206,10 +212,31 @@ class Session:
         await self.peer.shut()
 
     def follow(self) -> None:
-        """Let the link choose the stream, once the viewer has caught up with one."""
-        viewer = self.viewer
-        if self.state is State.LIVE and viewer is not None and (self.switch.coming or viewer in self.stream.viewers):
-            self.switch.follow(viewer, self.lease.grant, self._clock.mono_ns())
+        """Let the picture's size and the link choose the stream, once the viewer has caught up with one."""
+        viewer, switch = self.viewer, self.switch
+        if self._wanted is not None:
+            switch.want(self._wanted, self.lease.grant)
+            self._wanted = None
+        if self.state is not State.LIVE or viewer is None:
+            return
+        if switch.coming or switch.resting or viewer in self.stream.viewers:
+            switch.follow(viewer, self.lease.grant, self._clock.mono_ns())
+
+    @property
+    def has_news(self) -> bool:
+        """Whether the page is to hear that media rests, or comes again."""
+        return self.state is State.LIVE and self.switch.resting is not self._told_resting
+
+    async def tell(self) -> None:
+        """Say so, once a change."""
+        self._told_resting = self.switch.resting
+        await self.peer.say(pagetalk.link_message(resting=self._told_resting))
+
+    def _hear(self, text: object) -> None:
+        wanted = pagetalk.wanted(text)
+        if wanted is not None:
+            self._wanted = wanted  # taken up by the next round: what asks faster is not followed faster
+            self.switch.can_rest = True
 
     def report(self) -> None:
         """Send a sender report when one is due (RFC 3550 §6.4.1)."""
@@ -256,7 +283,8 @@ class Session:
             "estimate_bps": self._estimate_bps,
             "nacks": repair.asked,
             "resent": repair.sent,
-            "link_weak": self.switch.link.weak,
+            "link_weak": self.switch.link.weak or self.switch.resting,
+            "resting": self.switch.resting,
             "switched": self.switch.switched,
             "too_late": viewer.too_late if viewer else 0,
             "refused_segments": viewer.refused_segments if viewer else 0,
@@ -281,7 +309,8 @@ class Session:
         for item in rtcp.parse(data):
             if isinstance(item, rtcp.Estimate):
                 self._estimate_bps = item.bps
-                self.switch.link.estimated(item.bps, self.stream.history.gop_bps(), self._clock.mono_ns())
+                if not self.switch.resting:  # nothing is sent: that estimate is of nothing
+                    self.switch.link.estimated(item.bps, self.stream.history.gop_bps(), self._clock.mono_ns())
             elif item.ssrc != viewer.numbers.ssrc:
                 continue
             elif isinstance(item, rtcp.ReceiverReport):
@@ -314,7 +343,8 @@ class Session:
     def _judge(self, report: rtcp.ReceiverReport) -> None:
         self._lost, self._jitter_90k = report.lost, report.jitter_90k
         self._fraction_lost = report.fraction_lost / 256
-        self.switch.link.reported(self._fraction_lost, self._clock.mono_ns())
+        if not self.switch.resting:
+            self.switch.link.reported(self._fraction_lost, self._clock.mono_ns())
         sent_ns = self._reports.get(report.last_sr)
         if sent_ns is not None:
             rtt_s = (self._clock.mono_ns() - sent_ns) / 1e9 - report.delay / 65536

@@ -8,9 +8,10 @@ holds up no other; left = every connection closed.
 
 from __future__ import annotations
 
+import random
 import secrets
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Self
 
@@ -47,9 +48,10 @@ class Sessions:
         clock: Clock,
         on_fault: FaultSink,
         random_bits: RandomBits = secrets.randbits,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         self._feeds, self._connect, self._max_viewers = feeds, connect, max_viewers
-        self._clock, self._on_fault, self._random = clock, on_fault, random_bits
+        self._clock, self._on_fault, self._random, self._jitter = clock, on_fault, random_bits, jitter
         self._by_id: dict[PublicId, Session] = {}
         self._by_grant: dict[PublicId, PublicId] = {}
         self._budget = BurstBudget()
@@ -89,7 +91,7 @@ class Sessions:
         session = Session(
             new_public_id(),
             Lease(grant, mono_ns=self._clock.mono_ns()),
-            Switch(self._feeds, held, self._clock.mono_ns()),
+            Switch(self._feeds, held, self._clock.mono_ns(), self._jitter),
             clock=self._clock,
             connect=self._connect,
             random_bits=self._random,
@@ -160,7 +162,14 @@ class Sessions:
             else:
                 session.follow()
                 session.report()
+                if session.has_news:
+                    assert self._tasks is not None
+                    self._tasks.start_soon(self._tell, session)
         self._swept_ns = self._clock.mono_ns()
+
+    async def _tell(self, session: Session) -> None:
+        async with contained("live.tell", self._on_fault):
+            await session.tell()
 
     async def _watch(self) -> None:
         while True:

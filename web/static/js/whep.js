@@ -1,5 +1,6 @@
 // One WHEP session (draft-ietf-wish-whep-03): receive-only H.264, trickled candidates, the reason it ended.
-// Invariants: closing ends media at once and tells the box; a session reports its end exactly once.
+// Invariants: closing ends media at once and tells the box; a session reports its end exactly once; the box hears
+// which stream the picture's size asks for as soon as it can be told.
 
 import { ApiError, call } from './api.js';
 
@@ -32,8 +33,10 @@ function gathered(peer) {
 export class WhepSession {
   /**
    * @param {string} url
-   * @param {{track: (track: MediaStreamTrack) => void, ended: (reason: string) => void}} on
-   *   `ended("")` = the connection failed; any other reason is the box's
+   * @param {{track: (track: MediaStreamTrack) => void, ended: (reason: string) => void,
+   *   link?: (news: string) => void}} on
+   *   `ended("")` = the connection failed; any other reason is the box's;
+   *   `link("weak")` = media rests, the link carries none; `link("video")` = it is tried again
    */
   constructor(url, on) {
     this.url = url;
@@ -44,6 +47,14 @@ export class WhepSession {
     this.late = [];
     this.peer = new RTCPeerConnection();
     this.abort = new AbortController();
+    /** @type {RTCDataChannel|null} */ this.channel = null;
+    /** Stream the picture's size asks for; '' = whatever was opened. */ this.wanted = '';
+  }
+
+  /** Asks for another stream of the same camera, which follows without a break. @param {string} stream main or sub */
+  want(stream) {
+    this.wanted = stream;
+    if (this.channel?.readyState === 'open') this.channel.send(JSON.stringify({ want: stream }));
   }
 
   /** Offers and connects; throws ApiError or TypeError if the box cannot be reached or refuses. */
@@ -54,6 +65,8 @@ export class WhepSession {
     if (codecs.some((codec) => codec.mimeType.toLowerCase() === 'video/h264')) transceiver.setCodecPreferences(codecs);
     const channel = peer.createDataChannel('vuon');
     channel.onmessage = (event) => this.#message(event.data);
+    channel.onopen = () => this.wanted && this.want(this.wanted);
+    this.channel = channel;
     peer.ondatachannel = (event) => {
       event.channel.onmessage = (message) => this.#message(message.data);
     };
@@ -112,8 +125,9 @@ export class WhepSession {
 
   /** @param {string} text */
   #message(text) {
-    const { end } = JSON.parse(text);
+    const { end, link } = JSON.parse(text);
     if (typeof end === 'string') this.#end(end);
+    else if (typeof link === 'string' && !this.over) this.on.link?.(link);
   }
 
   /** @param {string} reason */
