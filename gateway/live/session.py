@@ -344,7 +344,7 @@ class Session:
         self._lost, self._jitter_90k = report.lost, report.jitter_90k
         self._fraction_lost = report.fraction_lost / 256
         if not self.switch.resting:
-            self.switch.link.reported(self._fraction_lost, self._clock.mono_ns())
+            self.switch.link.counted(report.lost, report.highest_seq, self._clock.mono_ns())
         sent_ns = self._reports.get(report.last_sr)
         if sent_ns is not None:
             rtt_s = (self._clock.mono_ns() - sent_ns) / 1e9 - report.delay / 65536

@@ -25,10 +25,10 @@ SSRC = 7
 RECOVERS_WITHIN_S = 60.0
 
 
-def lost(share: float) -> bytes:
-    """Return a receiver report of so much loss."""
+def lossy(second: int) -> bytes:
+    """Return the receiver report of a second of half the packets lost; each second has a hundred."""
     head = bytes([0x81, RR, 0, 7]) + (1).to_bytes(4, "big") + SSRC.to_bytes(4, "big")
-    return head + bytes([int(share * 256)]) + bytes(19)
+    return head + (128 << 24 | 50 * second).to_bytes(4, "big") + (100 * second).to_bytes(4, "big") + bytes(12)
 
 
 def weak(scene: Streams) -> None:
@@ -274,14 +274,14 @@ def test_the_page_hears_that_media_rests_and_that_it_comes(tmp_path: Path) -> No
     """One word each, and between them not a packet: not even for a NACK or a lost picture."""
 
     async def scenario(scene: Scene, connection: FakeConnection) -> None:
-        for _ in range(8):
-            await second(scene, connection, lost(0.5))
+        for n in range(9):
+            await second(scene, connection, lossy(n))
         assert said(scene) == ['{"link": "weak"}']
         quiet = len(connection.sink.sent)
         nack = bytes([0x81, RTPFB, 0, 3]) + bytes(4) + SSRC.to_bytes(4, "big") + b"\x00\x05\xff\xff"
         pli = bytes([0x81, PSFB, 0, 2]) + bytes(4) + SSRC.to_bytes(4, "big")
-        for _ in range(4):
-            await second(scene, connection, lost(0.5), nack, pli)
+        for n in range(9, 13):
+            await second(scene, connection, lossy(n), nack, pli)
         assert len(connection.sink.sent) == quiet == connection.sent_when_told
         (facts,) = scene.sessions.facts()
         assert (facts["resting"], facts["link_weak"], facts["state"]) == (True, True, "live")
@@ -298,8 +298,8 @@ def test_a_page_that_takes_no_words_holds_up_nobody(tmp_path: Path) -> None:
 
     async def scenario(scene: Scene, connection: FakeConnection) -> None:
         connection.deaf = asyncio.Event()
-        for _ in range(8):
-            await second(scene, connection, lost(0.5))
+        for n in range(9):
+            await second(scene, connection, lossy(n))
         assert said(scene) == ['{"link": "weak"}']
         assert scene.sessions.watched
         connection.deaf.set()
