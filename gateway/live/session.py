@@ -318,7 +318,12 @@ class Session:
             elif isinstance(item, rtcp.Nack):
                 if viewer.source is not None:
                     self._repair.repair(
-                        viewer, item.lost, viewer.source, now_ns=self._clock.mono_ns(), rtt_s=self._rtt_s
+                        viewer,
+                        item.lost,
+                        viewer.source,
+                        now_ns=self._clock.mono_ns(),
+                        rtt_s=self._rtt_s,
+                        uplink=self.stream.uplink_of(viewer),
                     )
             else:
                 self._picture_lost(viewer)

@@ -101,6 +101,10 @@ class LiveStream:
         if outside:
             self.line.put(frame, outside, self.history.gop_bps())
 
+    def uplink_of(self, viewer: Viewer) -> Uplink | None:
+        """Return the budget that what is sent to a viewer comes out of; None on the LAN."""
+        return self.uplink if self.uplink is not None and self.uplink.is_outside(viewer) else None
+
     def _welcome(self, frame: Frame) -> None:
         """Take over the viewers that another stream of the camera hands us, at this key frame."""
         for viewer, old in list(self._expected):
