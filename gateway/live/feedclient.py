@@ -134,6 +134,7 @@ class Feeds:
         async with self._connected() as (reader, writer):
             writer.write(feedwire.encode_subscribe(wanted))
             await writer.drain()
+            stream.ask_key = lambda: writer.write(feedwire.encode_key_wanted())  # a closed one takes it silently
             while True:
                 kind, body = await _frame(reader)
                 if kind == feedwire.CONFIG:

@@ -333,6 +333,8 @@ class Session:
         stream, now_ns = self.stream, self._clock.mono_ns()
         stream.counters.picture_lost += 1
         soon = self._renewed_ns is not None and now_ns - self._renewed_ns < RENEW_PICTURE_S * 1e9
+        if viewer in stream.viewers and stream.keys.complained(now_ns, sent_again=soon):
+            stream.ask_key()
         newest = stream.history.last
         if soon or newest is None or now_ns - newest.received_mono_ns > NOW_S * 1e9:
             return

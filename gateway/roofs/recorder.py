@@ -46,6 +46,7 @@ from gateway.roofs.camera_lan import CameraLan
 from gateway.roofs.camera_settings import SettingsDesk
 from gateway.roofs.footage_key import cipher_here, keys_of
 from gateway.roofs.keeping import rule_book
+from gateway.roofs.keyframes import key_frames_by
 from gateway.roofs.learning import Drivers
 from gateway.roofs.listening import listen_of
 from gateway.roofs.main import run_daemon
@@ -240,6 +241,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             keys=keys,
             listen=listen_of(config, clock, drivers.pool),
             doctor=doctor,
+            ask_key_frame=key_frames_by(OnvifVisits(clock, drivers.pool)),
             reports=lambda: clock_reports(network.statistics().streams),
         )
         async with Recorder(parts, settings(config)) as recorder, lan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -96,12 +97,10 @@ class WeakSite(LiveSite):
 
     def until(self, page: Page, **wanted: object) -> None:
         """Wait until the newest session's facts are these."""
-        for _ in range(int(HANG_S * 10)):
-            facts = self.do(self.far.facts())
-            if {name: facts[name] for name in wanted} == wanted:
-                return
+        until = time.monotonic() + HANG_S
+        while {name: self.do(self.far.facts())[name] for name in wanted} != wanted:
+            assert time.monotonic() < until, f"{self.do(self.far.facts())} never became {wanted}"
             page.wait_for_timeout(100)
-        raise AssertionError(f"{facts} never became {wanted}")
 
 
 @pytest.fixture
