@@ -27,7 +27,7 @@ from web.services import Caller, OpenedLive
 pytestmark = pytest.mark.browser
 HANG_S = 90.0
 NARROW_BPS = 300_000
-FRAMES = 160
+FRAMES = 100
 LOST_EACH = 50
 """2 % of the packets."""
 NOTE = """() => {
