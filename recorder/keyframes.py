@@ -8,7 +8,7 @@ a key frame says so again; nothing waits for the answer, and no failure concerns
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple, TypeAlias
 
 import anyio
@@ -29,7 +29,7 @@ FAILED_S = 60.0
 DEAF_S = 6 * 3600.0
 """Firmware is not changed more often."""
 
-AskKeyFrame: TypeAlias = Callable[[Camera, Stream, Gate], Awaitable[None]]
+AskKeyFrame: TypeAlias = Callable[[Camera, Stream, Gate], Coroutine[Any, Any, None]]
 """Asks a camera for a key frame of a stream; CameraUnsupported if it makes none, another CameraError if that failed."""
 
 

@@ -188,8 +188,7 @@ async def journal_and_registry(db: Database, seal: SealKey, clock: Clock) -> tup
 @contextlib.asynccontextmanager
 async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]:
     """Run the recorder while entered."""
-    on_fault = fault_sink(log)
-    seal, keys = await anyio.to_thread.run_sync(keys_of, config, clock)
+    on_fault, (seal, keys) = fault_sink(log), await anyio.to_thread.run_sync(keys_of, config, clock)
     async with Database(config.paths.database("cameras"), DATABASE) as db, RtspNetwork(clock) as network:
         journal, registry = await journal_and_registry(db, seal, clock)
         runs, ledger, losses = RunBook(db, boot_id()), GapLedger(journal), Losses(clock)
