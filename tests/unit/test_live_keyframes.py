@@ -8,7 +8,7 @@ import struct
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.core.media import AccessUnit
@@ -102,7 +102,7 @@ def test_a_storm_after_the_group_was_sent_again_shows_a_broken_one() -> None:
     assert said.count(True) == 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     acts=st.lists(st.tuples(st.integers(0, 3000), st.sampled_from(["join", "wait", "again", "complain", "key", "hole"])),
                   max_size=120)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.core.media import AccessUnit, Codec, CodecConfig
@@ -183,7 +183,7 @@ STORMS = st.lists(
 """Milliseconds later, these packets back from the newest, at this round trip; and whether a picture is sent before."""
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(storm=STORMS, bps=st.sampled_from([200_000, 1_000_000, 20_000_000]))
 def test_no_storm_breaks_a_budget(storm: Storm, bps: int) -> None:
     """Whatever is asked: within the round trip once, within the viewer's share, and within the site's uplink."""

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.core.media import AccessUnit, Codec, CodecConfig
@@ -192,7 +192,7 @@ def test_a_paused_viewer_gets_nothing_of_what_is_queued() -> None:
     run(scenario)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     pictures=st.lists(st.tuples(st.integers(0, 300), st.integers(1, 400_000), st.booleans()), min_size=1, max_size=40),
     bps=st.sampled_from([100_000, 2_000_000, 50_000_000]),
