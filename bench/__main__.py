@@ -30,6 +30,8 @@ BENCHES = {
     "playback": "finding an instant in a month of footage, and fetching its GOP",
     "review": "from a click on the day bar to the first recorded picture, beside a plain <video>",
     "live": "viewers of one camera: our data plane beside aiortc's MediaRelay",
+    "wall": "sixteen tiles on one page in Chromium: one connection beside sixteen",
+    "transcode": "a watched camera without H.264: our caged process beside plain ffmpeg",
     "upstream": "events into a hub: batches beside one event per request",
 }
 

@@ -21,7 +21,7 @@ import anyio.to_thread
 from gateway.core.clock import Clock
 from gateway.core.db import Database
 from gateway.core.errors import BadInput, GrantRefused, NotFound, StorageError
-from gateway.core.model import Action, Grant, RunId, StreamRole
+from gateway.core.model import Action, Grant, RunId, StreamId, StreamRole
 from gateway.core.ticket import require
 from gateway.core.wire import Handler, Reply, Request
 from recorder.fmp4 import init_segment
@@ -129,9 +129,8 @@ class PlaybackService:
         from_ms, to_ms = _span(request)
         if to_ms - from_ms > LONGEST_MS:
             raise BadInput("at most 26 hours at once", key="to_ms")
-        found = playable(await self._store.find([stream.id], from_ms, to_ms))
+        found, newest = await self._found(stream.id, from_ms, to_ms)
         gaps = await self._db.read(lambda connection: gaps_between(connection, [stream.id], from_ms, to_ms))
-        newest = await anyio.to_thread.run_sync(self._store.last_end_ms, stream.id)
         levels = await self._motion.levels(camera.public_id, from_ms, to_ms)
         worth = await worth_of(self._db, (item.row.run for item in found))
         return Reply(
@@ -145,6 +144,15 @@ class PlaybackService:
             }
         )
 
+    async def _found(self, stream: StreamId, from_ms: int, to_ms: int) -> tuple[list[Found], int | None]:
+        """Return what can be played of a span and the newest instant, never newer than what is listed with it.
+
+        The camera goes on between the two questions; told of a picture that is not listed, a page would see a hole.
+        """
+        before = await anyio.to_thread.run_sync(self._store.last_end_ms, stream)
+        found = playable(await self._store.find([stream], from_ms, to_ms))
+        return found, max((*(item.row.end_ms for item in found), *([] if before is None else [before])), default=None)
+
     # --- against a grant ---
 
     async def index(self, request: Request) -> Reply:
@@ -154,8 +162,7 @@ class PlaybackService:
         _check(from_ms, to_ms)
         if from_ms < granted[0] or to_ms > granted[1]:
             raise GrantRefused("the grant does not cover this time", reason="grant.other")
-        found = playable(await self._store.find([stream.id], from_ms, to_ms))
-        newest = await anyio.to_thread.run_sync(self._store.last_end_ms, stream.id)
+        found, newest = await self._found(stream.id, from_ms, to_ms)
         worth = await worth_of(self._db, (item.row.run for item in found))
         told = await anyio.to_thread.run_sync(partial(self._listed, found, granted, worth), limiter=self._limiter)
         return Reply(told | {"newest_ms": newest})

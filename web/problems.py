@@ -26,6 +26,7 @@ STATUS: Mapping[type[VuonError], int] = {
     errors.OfferRefused: 400,
     errors.Denied: 403,
     errors.LiveFull: 503,
+    errors.WallGone: 410,
     errors.DaemonUnavailable: 503,
     errors.CameraError: 503,
     errors.KeyLocked: 423,
@@ -36,7 +37,7 @@ STATUS: Mapping[type[VuonError], int] = {
 """The nearest ancestor in this table decides."""
 BY_HTTP_STATUS: Mapping[int, type[VuonError]] = {404: errors.NotFound, 405: errors.NotFound}
 RETRY_AFTER_S = 10
-MACHINE_PATHS = ("/api/", "/whep/")
+MACHINE_PATHS = ("/api/", "/whep/", "/wall/")
 
 
 def status_of(error: VuonError) -> int:

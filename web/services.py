@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.core.clock import Clock
-from gateway.core.model import Action, Decision, Grant, ObjectRef, PublicId, Role, Secret, StreamRole
+from gateway.core.model import Action, Decision, Grant, ObjectRef, PublicId, Role, Secret, StreamRole, WallPlace
 
 if TYPE_CHECKING:  # they name `Caller`, which is here
     from web.copy_services import CopyDoor, HoldDoor
@@ -135,7 +135,8 @@ class OpenedLive:
 
     session: str
     answer: str
-    """SDP."""
+    """SDP; empty for a tile that joins a wall."""
+    wall: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,11 @@ class LiveDoor(Protocol):
 
     async def open(self, caller: Caller, camera: PublicId, offer: str, stream: StreamRole) -> OpenedLive:
         """Decide, write the audit row, open; Denied, NotFound, OfferRefused, LiveFull, DaemonUnavailable."""
+
+    async def open_tile(
+        self, caller: Caller, camera: PublicId, offer: str, stream: StreamRole, place: WallPlace
+    ) -> OpenedLive:
+        """As `open`, on a connection that the tiles of one page share; also WallGone."""
 
     async def candidate(self, caller: Caller, camera: PublicId, session: str, fragment: str) -> None:
         """Pass trickled candidates; NotFound if the session is not the caller's, or of another camera."""

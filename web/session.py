@@ -49,7 +49,7 @@ async def caller_of(request: Request) -> Caller | None:
     if token is None:
         return None
     path, changes = request.url.path, request.method not in {"GET", "HEAD"}
-    by_hand = not path.startswith("/whep/") and (changes or not path.startswith("/api/"))
+    by_hand = not path.startswith(("/whep/", "/wall/")) and (changes or not path.startswith("/api/"))
     return await services_of(request).logins.session(token, active=by_hand)
 
 

@@ -27,7 +27,7 @@ from gateway.access.store import FactStore, refusal
 from gateway.core import ticket
 from gateway.core.errors import Denied, LiveFull
 from gateway.core.finish import to_the_end
-from gateway.core.model import STAFF_ROLES, Action, Decision, Grant, PublicId, Role, StreamRole
+from gateway.core.model import STAFF_ROLES, Action, Decision, Grant, PublicId, Role, StreamRole, WallPlace
 from gateway.core.supervise import FaultSink, contained, supervise
 
 TICK_S = 1.0
@@ -42,10 +42,11 @@ STALE_AFTER_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """An accepted stream: the live daemon's session and its SDP answer."""
+    """An accepted stream: the live daemon's session and its SDP answer; on a wall also whose line it has."""
 
     session: str
     answer: str
+    wall: str = ""
 
 
 class Pace(NamedTuple):
@@ -64,6 +65,11 @@ class MediaPort(Protocol):
 
     async def open(self, ticket: Mapping[str, str], offer: str, stream: StreamRole | None) -> Opened:
         """Start a stream; raises OfferRefused, LiveFull, GrantRefused, DaemonUnavailable."""
+
+    async def take_place(
+        self, ticket: Mapping[str, str], offer: str, stream: StreamRole | None, place: WallPlace
+    ) -> Opened:
+        """Start a stream on a line that it shares a connection with; raises as `open` does, and WallGone."""
 
     async def renew(self, tickets: Sequence[Mapping[str, str]]) -> Sequence[Mapping[str, Any]]:
         """Extend the leases of these grants; returns every session it has (`session`, `grant`, ...)."""
@@ -158,6 +164,7 @@ class OpenGrants:
         *,
         stream: StreamRole | None = None,
         action: Action = Action.LIVE,
+        place: WallPlace | None = None,
     ) -> tuple[Grant, Opened]:
         """Decide, sign, and let the live daemon answer the offer.
 
@@ -180,7 +187,10 @@ class OpenGrants:
             await self._replace(older, device)
         opened: Opened | None = None
         try:
-            opened = await self._media.open(held.ticket, offer, stream)
+            if place is None:
+                opened = await self._media.open(held.ticket, offer, stream)
+            else:
+                opened = await self._media.take_place(held.ticket, offer, stream, place)
         finally:
             if opened is None:  # refused, failed or cancelled: the right must not outlive the try
                 await self._end([held], Reason.MEDIA_FAILED)

@@ -31,8 +31,12 @@ MORE_LOOKS, PAUSE_S = 8, 1.0
 WHO = "vuon kiem-tra --sua-loi"
 COULD_NOT_RUN = 2
 GONE = "not_answering"
-TIME_FAULTS = frozenset({"clock_skew", "no_ntp"})
-"""Beyond the box only while it has no time server to name."""
+_BEYOND = {
+    **dict.fromkeys(("clock_skew", "no_ntp"), "cli.doctor.beyond_time"),
+    **dict.fromkeys(("h265_main", "h265_sub"), "cli.doctor.beyond_codec"),
+}
+"""What is said where the box cannot set what a fault names: time is beyond it only while it has no server to name, the
+codec of cameras whose settings belong to their maker's app."""
 MARKS = {"red": show.BAD, "yellow": show.LOOK}
 Row = dict[str, Any]
 
@@ -163,7 +167,7 @@ def _print(context: Context, title: str, row: Row) -> None:
 
 def _beyond(context: Context, code: str) -> str:
     """Return what is left to do where the box cannot set what a fault names."""
-    return context.words.text("cli.doctor.beyond_time" if code in TIME_FAULTS else "cli.doctor.beyond")
+    return context.words.text(_BEYOND.get(code, "cli.doctor.beyond"))
 
 
 def _topics(context: Context, codes: Sequence[str]) -> str:

@@ -43,6 +43,7 @@ async def gather(context: Context) -> dict[str, Any]:
         "conditions": gateway.get("conditions", []),
         "upstream": gateway.get("upstream"),
         "lan": recorder.get("lan"),
+        "transcodes": live.get("transcodes", {}),
     }
 
 
@@ -143,10 +144,20 @@ def _places(context: Context, status: dict[str, Any]) -> None:
         context.say("cli.status.volume", bar=show.bar(used), pct=f"{used:.0%}", free=free, path=volume["path"])
     for line in lan_lines(context, status["lan"] or {}):
         context.line(line)
+    for line in transcode_lines(context, status["transcodes"]):
+        context.line(line)
     upstream = status["upstream"]
     if upstream and upstream["configured"]:
         key = "cli.status.hub_up" if upstream["connected"] else "cli.status.hub_down"
         context.say(key, waiting=sum(upstream["waiting"].values()))
+
+
+def transcode_lines(context: Context, figures: dict[str, Any]) -> list[str]:
+    """Say how many cameras without H.264 are transcoded, where there are any."""
+    if not figures.get("processes") and not figures.get("refused"):
+        return []
+    key = "cli.status.transcodes_full" if figures["refused"] else "cli.status.transcodes"
+    return [context.words.text(key, running=figures["processes"], most=figures["most"], refused=figures["refused"])]
 
 
 def lan_lines(context: Context, lan: dict[str, Any]) -> list[str]:

@@ -207,6 +207,7 @@ class Live(_Section):
     allow_loopback: bool = False
     max_viewers: int = Field(default=100, ge=2, le=2000)
     uplink_bps: int = Field(default=0, ge=0)
+    max_transcodes: int = Field(default=4, ge=0, le=64)
 
     @field_validator("addresses")
     @classmethod

@@ -35,7 +35,9 @@
     │   └── KeyLocked               the footage key cannot be unwrapped now
     ├── LiveError
     │   ├── OfferRefused            the SDP offer is too big, malformed or asks what we do not do
-    │   └── LiveFull                no capacity for another viewer
+    │   ├── LiveFull                no capacity for another viewer
+    │   │   └── TranscodesFull      the camera has no H.264, and no place is left for a transcode
+    │   └── WallGone                the connection that tiles share has ended
     └── UpstreamError
         ├── HubUnreachable          no answer; tried again with back-off
         ├── HubBusy                 429 or 503: come back after `retry_after_s`
@@ -270,6 +272,18 @@ class LiveFull(LiveError):
     """No capacity is left for another viewer."""
 
     code = "live_full"
+
+
+class WallGone(LiveError):
+    """The connection that tiles share has ended, or is somebody else's: the page opens another."""
+
+    code = "wall_gone"
+
+
+class TranscodesFull(LiveFull):
+    """The camera has no H.264, and no place is left for another transcode."""
+
+    code = "live_transcodes"
 
 
 class UpstreamError(VuonError):

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NewType
+from typing import NamedTuple, NewType
 
 CameraId = NewType("CameraId", int)
 """Row id of a camera in `cameras.db`; never leaves the recorder."""
@@ -139,6 +139,14 @@ class Grant:
     to_ms: int | None = None
     since_ms: int | None = None
     """UTC ms: nothing taken before it may be shown live (a nap that just ended); None = no such instant."""
+
+
+class WallPlace(NamedTuple):
+    """A line of the connection that the tiles of one page share."""
+
+    wall: PublicId | None
+    """None = the offer that comes with it opens the connection."""
+    slot: int
 
 
 class Secret:

@@ -61,6 +61,19 @@ class LiveClient:
         result = (await self._client.call("open", params)).result
         return Opened(PublicId(result["session"]), result["answer"])
 
+    async def open_wall(
+        self, ticket: Ticket, offer: str, slot: int, stream: StreamRole | None = None
+    ) -> tuple[Opened, PublicId]:
+        """Open a connection for many tiles; returns its first session and the wall. Raises as `open` does."""
+        params = {"ticket": dict(ticket), "offer": offer, "slot": slot}
+        result = (await self._client.call("open_wall", params | ({"stream": stream.value} if stream else {}))).result
+        return Opened(PublicId(result["session"]), result["answer"]), PublicId(result["wall"])
+
+    async def join_wall(self, ticket: Ticket, wall: PublicId, slot: int, stream: StreamRole | None = None) -> PublicId:
+        """Open a session on a line of a wall; raises WallGone, BadInput, LiveFull or GrantRefused."""
+        params = {"ticket": dict(ticket), "wall": wall, "slot": slot} | ({"stream": stream.value} if stream else {})
+        return PublicId((await self._client.call("join_wall", params)).result["session"])
+
     async def candidate(self, session: PublicId, candidate: str) -> None:
         """Add a trickled candidate (one line or a fragment); NotFound when the session has ended."""
         await self._client.call("candidate", {"session": session, "candidate": candidate})

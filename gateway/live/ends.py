@@ -24,6 +24,8 @@ class End(StrEnum):
     """The viewer closed, or its consent was lost."""
     CODEC = "live.codec"
     """The stream is not H.264: the page goes on with stills."""
+    TRANSCODES = "live.transcodes"
+    """The camera has no H.264, and the box transcodes as many as it can: the page goes on with stills."""
     CAMERA_GONE = "live.camera_gone"
     """The recorder knows no such stream."""
     STOPPING = "live.stopping"
@@ -36,6 +38,15 @@ REPLACED = "stream.replaced"
 """A second offer came on the same grant: the first window is told."""
 
 
-def message(reason: str) -> str:
-    """Return what the data channel says: `{"end": reason or "", "code": reason}`."""
-    return json.dumps({"end": "" if reason in set(End) else reason, "code": reason})
+def told(end: End) -> bool:
+    """Say whether the page shows this one's code: then its session connects first, to be told."""
+    return end is End.TRANSCODES
+
+
+def message(reason: str, session: str = "") -> str:
+    """Return what the data channel says: `{"end": reason or "", "code": reason}`.
+
+    Where sessions share the connection it also names the one that ends: `"session"`.
+    """
+    words = {"end": "" if reason in set(End) else reason, "code": reason}
+    return json.dumps(words | ({"session": session} if session else {}))

@@ -1,19 +1,17 @@
 """Subscriptions to the recorder's feed socket, one per watched stream.
 
-Owns the connections to `<run>/feed.sock`. Invariants: a stream is subscribed exactly while somebody holds
-it; losing the recorder ends nothing here, the subscription is made again with back-off and the stream's
-time line goes on; a peer that breaks the protocol costs that one connection.
+Owns which streams are subscribed at `<run>/feed.sock`. Invariants: a stream is subscribed exactly while somebody
+holds it; losing the recorder ends nothing here, the subscription is made again with back-off and the stream's
+time line goes on; a peer that breaks the protocol costs that one connection; a stream that no browser plays (H.265), or
+a sub stream that is not there, is the camera's small picture instead (`transcodes.py`).
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import json
-import os
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -21,20 +19,19 @@ from typing import Self
 import anyio
 from anyio.abc import TaskGroup
 
-from gateway.core import feedwire
 from gateway.core.clock import Clock
-from gateway.core.errors import DaemonUnavailable, WireError
+from gateway.core.feedwire import Subscription
 from gateway.core.media import Codec, CodecConfig
 from gateway.core.model import PublicId, StreamRole
 from gateway.core.supervise import Backoff, FaultSink, supervise
 from gateway.live.ends import End
 from gateway.live.sender import SendFrame, send_frame
 from gateway.live.stream import LiveStream
+from gateway.live.subscription import Picture, subscribed
+from gateway.live.transcodes import Transcodes
 from gateway.live.uplink import Uplink
 
-CONNECT_TIMEOUT_S = 2.0
 BACKOFF = Backoff(first_s=0.25, most_s=5.0, healthy_after_s=10.0)
-READ_BUFFER_BYTES = 1 << 20
 ENDED_PAUSE_S = 1.0
 """After END the recorder has nothing to send for the moment."""
 ENDED = {"not_found": End.CAMERA_GONE}
@@ -61,9 +58,12 @@ class Feeds:
         on_fault: FaultSink,
         send: SendFrame = send_frame,
         uplink: Uplink | None = None,
+        transcodes: Transcodes | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
+        """`transcodes`: entered outside of this; None = what is not H.264 cannot be shown."""
         self._path, self._clock, self._on_fault, self._jitter = path, clock, on_fault, jitter
+        self.transcodes = transcodes
         self._send, self.uplink = send, uplink
         self._held: dict[StreamKey, _Held] = {}
         self._tasks: TaskGroup | None = None
@@ -129,52 +129,26 @@ class Feeds:
     async def _read(self, stream: LiveStream) -> None:
         """Subscribe and deliver until the feed ends; returns at END, raises when the connection breaks."""
         self.reconnects += 1
-        wanted = feedwire.Subscription(stream.camera, stream.role)
-        configs: dict[int, CodecConfig] = {}
-        async with self._connected() as (reader, writer):
-            writer.write(feedwire.encode_subscribe(wanted))
-            await writer.drain()
-            stream.ask_key = lambda: writer.write(feedwire.encode_key_wanted())  # a closed one takes it silently
-            while True:
-                kind, body = await _frame(reader)
-                if kind == feedwire.CONFIG:
-                    config = feedwire.decode_config(body)
-                    configs = {config.epoch: config}
-                    stream.ended = None if config.codec is Codec.H264 else End.CODEC
-                elif kind == feedwire.UNIT:
-                    unit, skipped = feedwire.decode_unit(body, configs)
-                    stream.take(unit, skipped=skipped)
-                elif kind == feedwire.END:
-                    stream.ended = ENDED.get(_end_code(body), stream.ended)
-                    await self._clock.sleep(ENDED_PAUSE_S)
-                    return
+        if await self._direct(stream):
+            assert self.transcodes is not None
+            await self.transcodes.show(stream.camera, stream.role, stream)
+        else:
+            await self._clock.sleep(ENDED_PAUSE_S)
+
+    async def _direct(self, stream: LiveStream) -> bool:
+        """Deliver the stream as it is until it ends; True if only the small picture helps."""
+        small = self.transcodes is not None
+        asks = partial(setattr, stream, "ask_key")
+        async with subscribed(self._path, Subscription(stream.camera, stream.role), asks) as pieces:
+            async for piece in pieces:
+                if isinstance(piece, Picture):
+                    stream.take(piece.unit, skipped=piece.skipped)
+                elif isinstance(piece, CodecConfig):
+                    if small and piece.codec is not Codec.H264:
+                        return True
+                    stream.ended = None if piece.codec is Codec.H264 else End.CODEC
+                elif small and piece.code == "not_found" and stream.role is StreamRole.SUB:
+                    return True
                 else:
-                    raise WireError(f"unexpected frame kind {kind} on the feed socket")
-
-    @contextlib.asynccontextmanager
-    async def _connected(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-        writer: asyncio.StreamWriter | None = None
-        try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                reader, writer = await asyncio.open_unix_connection(os.fspath(self._path), limit=READ_BUFFER_BYTES)
-            yield reader, writer
-        except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:
-            raise DaemonUnavailable("the recorder's feed is not there", service="recorder") from error
-        finally:
-            if writer is not None:
-                writer.close()
-
-
-async def _frame(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    kind, length = feedwire.HEAD.unpack(await reader.readexactly(feedwire.HEAD.size))
-    if length > feedwire.MAX_BODY_BYTES:
-        raise WireError(f"feed frame of {length} bytes is over the cap")
-    return kind, await reader.readexactly(length)
-
-
-def _end_code(body: bytes) -> str:
-    try:
-        head = json.loads(body)
-    except ValueError as error:
-        raise WireError("malformed END frame") from error
-    return str(head.get("code", "")) if isinstance(head, dict) else ""
+                    stream.ended = ENDED.get(piece.code, stream.ended)
+        return False

@@ -8,7 +8,7 @@ the end past the grant's `until_ms`; a grant for another camera, person or actio
 from __future__ import annotations
 
 from gateway.core.errors import GrantRefused
-from gateway.core.model import Action, Grant, Role, StreamRole
+from gateway.core.model import STAFF_ROLES, Action, Grant, Role, StreamRole
 from gateway.core.ticket import require
 from gateway.live.ends import End
 
@@ -44,6 +44,12 @@ def choose_stream(grant: Grant, asked: StreamRole | None) -> StreamRole:
     if grant.role is Role.GUARDIAN and chosen is not StreamRole.SUB:
         raise GrantRefused("guardians are shown the sub stream", reason="grant.other")
     return chosen
+
+
+def only_staff(grant: Grant) -> None:
+    """Refuse a guardian what only the school's own pages use: many cameras on one connection."""
+    if grant.role not in STAFF_ROLES:
+        raise GrantRefused("walls are for the school's staff", reason="grant.other")
 
 
 def has_room(role: Role, open_sessions: int, max_viewers: int) -> bool:

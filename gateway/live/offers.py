@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from gateway.core.errors import OfferRefused
 
 MAX_OFFER_BYTES = 16 * 1024
+MAX_WALL_BYTES = 48 * 1024
 MAX_LINES = 512
 MAX_LINE_BYTES = 512
 MAX_MEDIA = 4
@@ -39,6 +40,21 @@ _DIRECTIONS = frozenset({"sendrecv", "recvonly", "sendonly", "inactive"})
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """How big an offer may be, and how many video lines it may have."""
+
+    offer_bytes: int = MAX_OFFER_BYTES
+    lines: int = MAX_LINES
+    media: int = MAX_MEDIA
+    videos: int = 1
+
+
+WHEP = Limits()
+WALL = Limits(offer_bytes=MAX_WALL_BYTES, lines=1024, media=17, videos=16)
+"""A page of tiles; Chromium's offer of sixteen lines has 22 kB and 550 lines."""
+
+
+@dataclass(frozen=True, slots=True)
 class RemoteCandidate:
     """One way to reach the viewer; addresses are judged by `ice.AddressRules`, not here."""
 
@@ -58,9 +74,10 @@ class Offer:
     """A checked offer."""
 
     sdp: str
-    """Canonical text: one video line with H.264 (and RTX), at most one data channel line."""
+    """Canonical text: video lines with H.264 (and RTX), at most one data channel line."""
     has_channel: bool
     candidates: tuple[RemoteCandidate, ...]
+    videos: int = 1
 
 
 @dataclass(slots=True)
@@ -80,13 +97,16 @@ class _Section:
         return values[0]
 
 
-def parse_offer(text: str) -> Offer:
+def parse_offer(text: str, limits: Limits = WHEP) -> Offer:
     """Return the checked offer; OfferRefused names what is wrong with it."""
-    session, media = _sections(text)
+    session, media = _sections(text, limits)
     if not media or not media[0].head.startswith("m=video "):
         raise OfferRefused("the first media line must be video")
-    if len(media) > 2 or (len(media) == 2 and not media[1].head.startswith("m=application ")):
-        raise OfferRefused("only one video line and one data channel line are served")
+    videos = [section for section in media if section.head.startswith("m=video ")]
+    rest = media[len(videos) :]
+    channel = len(rest) == 1 and rest[0].head.startswith("m=application ")
+    if len(videos) > limits.videos or (rest and not channel):
+        raise OfferRefused(f"only {limits.videos} video line(s) and, after them, one data channel line are served")
     # Bundled lines use the first one's path; the others' candidates are only read for being well-formed.
     each = [tuple(item for line in section.all("candidate") for item in _candidate(line)) for section in media]
     candidates = each[0]
@@ -95,12 +115,13 @@ def parse_offer(text: str) -> Offer:
     if len(set(mids)) != len(mids):
         raise OfferRefused("media lines share an identification", attribute="mid")
     lines.append("a=group:BUNDLE " + " ".join(mids))
-    lines += _video(media[0], session)
-    if len(media) == 2:
-        lines += _channel(media[1], media[0], session)
+    for video in videos:
+        lines += _video(video, media[0], session)
+    if channel:
+        lines += _channel(rest[0], media[0], session)
     # At the end of the last section: of bundled lines aiortc reads the last one's candidates.
     lines += (f"a=candidate:{item.line()}" for item in candidates)
-    return Offer("\r\n".join(lines) + "\r\n", len(media) == 2, candidates)
+    return Offer("\r\n".join(lines) + "\r\n", channel, candidates, len(videos))
 
 
 def parse_candidates(text: str) -> tuple[RemoteCandidate, ...]:
@@ -117,13 +138,13 @@ def parse_candidates(text: str) -> tuple[RemoteCandidate, ...]:
     return tuple(item for value in values for item in _candidate(value))
 
 
-def _sections(text: str) -> tuple[_Section, list[_Section]]:
+def _sections(text: str, limits: Limits) -> tuple[_Section, list[_Section]]:
     """Split into session and media sections; every size limit is checked on the way."""
-    if len(text) > MAX_OFFER_BYTES:
-        raise OfferRefused(f"the offer is over {MAX_OFFER_BYTES} bytes")
+    if len(text) > limits.offer_bytes:
+        raise OfferRefused(f"the offer is over {limits.offer_bytes} bytes")
     lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
-    if len(lines) > MAX_LINES:
-        raise OfferRefused(f"the offer has more than {MAX_LINES} lines")
+    if len(lines) > limits.lines:
+        raise OfferRefused(f"the offer has more than {limits.lines} lines")
     if lines[0] != "v=0":
         raise OfferRefused("this is no SDP")
     session, media, candidates = _Section(), list[_Section](), 0
@@ -134,8 +155,8 @@ def _sections(text: str) -> tuple[_Section, list[_Section]]:
         if line.startswith("m="):
             current = _Section(line)
             media.append(current)
-            if len(media) > MAX_MEDIA:
-                raise OfferRefused(f"more than {MAX_MEDIA} media lines")
+            if len(media) > limits.media:
+                raise OfferRefused(f"more than {limits.media} media lines")
         elif line.startswith("a="):
             name, _, value = line[2:].partition(":")
             candidates += name == "candidate"
@@ -181,7 +202,7 @@ def _transport(section: _Section, bundle: _Section, session: _Section) -> Iterat
     yield f"a=setup:{setup}"
 
 
-def _video(section: _Section, session: _Section) -> list[str]:
+def _video(section: _Section, bundle: _Section, session: _Section) -> list[str]:
     offered = {int(item) for item in _head(section, "UDP/TLS/RTP/SAVPF") if item.isascii() and item.isdigit()}
     direction = [name for name in section.attributes if name in _DIRECTIONS]
     if direction not in ([], ["recvonly"], ["sendrecv"]) or not section.all("rtcp-mux"):
@@ -195,7 +216,7 @@ def _video(section: _Section, session: _Section) -> list[str]:
     kept = [kind for kind, _ in codecs]
     if not kept:
         raise OfferRefused("the viewer offers no H.264 with packetization-mode=1", codec="h264")
-    out = [f"m=video 9 UDP/TLS/RTP/SAVPF {' '.join(map(str, kept))}", *_transport(section, section, session)]
+    out = [f"m=video 9 UDP/TLS/RTP/SAVPF {' '.join(map(str, kept))}", *_transport(section, bundle, session)]
     out += ["a=recvonly", "a=rtcp-mux"]
     for value in section.all("extmap"):
         if (match := _EXTMAP.fullmatch(value)) and match[2] == ABS_SEND_TIME and 1 <= int(match[1]) <= 14:

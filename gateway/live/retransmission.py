@@ -53,6 +53,11 @@ class Retransmitter:
         self._second, self._asked_now = -1, 0
         self.asked = self.sent = self.repeated = self.over_budget = self.too_late = self.ignored = 0
 
+    @property
+    def next_seq(self) -> int:
+        """Extended sequence number of the next packet sent again: whoever comes after goes on with it."""
+        return self._seq
+
     def repair(
         self,
         viewer: Viewer,

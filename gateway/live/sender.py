@@ -80,6 +80,8 @@ class Viewer:
         self.base_index = 0
         self.last_sent: Frame | None = None
         self._last_rtp = 0
+        self.rtp_now_90k: Callable[[], int | None] | None = None
+        """The time of a line that others used before: it goes on with this viewer's first frame."""
         self.source: History | None = None
         """Of the stream that sends to it: packet indexes are that one's."""
         self.frames = self.packets = self.octets = self.wire_bytes = 0
@@ -107,12 +109,21 @@ class Viewer:
         """Return the path of the last frame, or the one to be used first."""
         return self._known if self._known is not None else self.path()
 
+    @property
+    def last_rtp_90k(self) -> int:
+        """RTP time of the last frame (not wrapped)."""
+        return self._last_rtp
+
     def stop(self) -> None:
         """Send nothing from now on."""
         self.stopped = True
 
     def begin_at(self, frame: Frame) -> None:
         """Continue the sequence at a key frame, whatever was left out before it."""
+        rtp_now_90k = self.rtp_now_90k() if self.rtp_now_90k is not None else None
+        if rtp_now_90k is not None:
+            self.numbers = replace(self.numbers, ts_offset=(rtp_now_90k - frame.ts_90k) & 0xFFFFFFFF)
+        self.rtp_now_90k = None
         self.shift = self.next_seq - frame.first_index
         self.base_index = frame.first_index
         self.waits_for_key = False

@@ -42,6 +42,8 @@ class LiveService:
         """Return the methods by name."""
         return {
             "open": self.open,
+            "open_wall": self.open_wall,
+            "join_wall": self.join_wall,
             "candidate": self.candidate,
             "renew": self.renew,
             "close": self.close,
@@ -52,13 +54,38 @@ class LiveService:
 
     async def open(self, request: Request) -> Reply:
         """`{ticket, offer, stream?}` -> `{session, answer}`."""
+        grant, stream = self._wanted(request)
+        session, answer = await self._sessions.open(grant, stream, request.text("offer"))
+        return Reply({"session": session, "answer": answer})
+
+    async def open_wall(self, request: Request) -> Reply:
+        """`{ticket, offer, slot, stream?}` -> `{session, answer, wall}`; the session has that line of the wall."""
+        grant, stream = self._wanted(request)
+        session, answer = await self._sessions.open_wall(grant, stream, request.text("offer"), self._slot(request))
+        return Reply({"session": session.id, "answer": answer, "wall": session.carrier.id})
+
+    async def join_wall(self, request: Request) -> Reply:
+        """`{ticket, wall, slot, stream?}` -> `{session}`."""
+        grant, stream = self._wanted(request)
+        wall, slot = request.text("wall"), self._slot(request)
+        if not is_public_id(wall):
+            raise BadInput("join_wall: wall is no id", key="wall")
+        return Reply({"session": await self._sessions.join_wall(grant, stream, PublicId(wall), slot)})
+
+    @staticmethod
+    def _slot(request: Request) -> int:
+        slot = request.params.get("slot")
+        if type(slot) is not int:
+            raise BadInput(f"{request.method}: slot is a number", key="slot")
+        return slot
+
+    def _wanted(self, request: Request) -> tuple[Grant, StreamRole | None]:
+        """Return the verified grant and the stream asked for."""
         grant = self._grant(request.params.get("ticket"))
         asked = request.params.get("stream")
         if asked is not None and asked not in {item.value for item in StreamRole}:
-            raise BadInput("open: stream is main or sub", key="stream")
-        stream = StreamRole(asked) if asked is not None else None
-        session, answer = await self._sessions.open(grant, stream, request.text("offer"))
-        return Reply({"session": session, "answer": answer})
+            raise BadInput(f"{request.method}: stream is main or sub", key="stream")
+        return grant, StreamRole(asked) if asked is not None else None
 
     async def candidate(self, request: Request) -> Reply:
         """`{session, candidate}` -> `{}`; the candidate is one line or a trickle fragment."""
@@ -99,7 +126,7 @@ class LiveService:
         return Reply({"sessions": self._sessions.facts()})
 
     async def status(self, _request: Request) -> Reply:
-        """`{}` -> `{daemon, viewers, sessions, ended, dropped}`."""
+        """`{}` -> `{daemon, viewers, sessions, ended, dropped, transcodes}`."""
         return Reply(
             {
                 "daemon": self._daemon(),
@@ -107,6 +134,7 @@ class LiveService:
                 "sessions": len(self._sessions),
                 "ended": dict(self._sessions.ended),
                 "dropped": dict(self._sessions.dropped()),
+                "transcodes": self._sessions.transcodes(),
             }
         )
 

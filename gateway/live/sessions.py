@@ -19,14 +19,15 @@ import anyio
 from anyio.abc import TaskGroup
 
 from gateway.core.clock import Clock
-from gateway.core.errors import LiveFull, NotFound
+from gateway.core.errors import BadInput, LiveFull, NotFound, WallGone
 from gateway.core.model import Grant, PublicId, StreamRole, new_public_id
 from gateway.core.supervise import FaultSink, contained
+from gateway.live.carrier import Carrier, MakeConnection, RandomBits
 from gateway.live.ends import REPLACED, End
 from gateway.live.feedclient import Feeds
-from gateway.live.leases import Lease, choose_stream, has_room
-from gateway.live.offers import parse_offer
-from gateway.live.session import Calls, MakeConnection, RandomBits, Session, State
+from gateway.live.leases import Lease, choose_stream, has_room, only_staff
+from gateway.live.offers import WALL, Offer, parse_offer
+from gateway.live.session import Calls, Session, State
 from gateway.live.stream import BurstBudget
 from gateway.live.switch import Switch
 
@@ -54,6 +55,8 @@ class Sessions:
         self._clock, self._on_fault, self._random, self._jitter = clock, on_fault, random_bits, jitter
         self._by_id: dict[PublicId, Session] = {}
         self._by_grant: dict[PublicId, PublicId] = {}
+        self._carriers: dict[PublicId, Carrier] = {}
+        """Connections, from the offer until they are closed."""
         self._budget = BurstBudget()
         self._tasks: TaskGroup | None = None
         self._swept_ns = clock.mono_ns()
@@ -80,38 +83,89 @@ class Sessions:
 
     async def open(self, grant: Grant, stream: StreamRole | None, offer_text: str) -> tuple[PublicId, str]:
         """Open a session and return its id and the SDP answer; OfferRefused, GrantRefused or LiveFull."""
+        session, answer = await self._open(grant, stream, parse_offer(offer_text))
+        return session.id, answer
+
+    async def open_wall(
+        self, grant: Grant, stream: StreamRole | None, offer_text: str, slot: int
+    ) -> tuple[Session, str]:
+        """Open a connection for many tiles with the first of them; staff only. The wall's id is its carrier's."""
+        only_staff(grant)
+        offer = parse_offer(offer_text, WALL)
+        if not 0 <= slot < offer.videos:
+            raise BadInput("the offer has no such line", slot=slot)
+        return await self._open(grant, stream, offer, slot)
+
+    async def join_wall(self, grant: Grant, stream: StreamRole | None, wall: PublicId, slot: int) -> PublicId:
+        """Open a session on a line of an open wall; who used the line before is ended. WallGone if there is none."""
+        only_staff(grant)
         role = choose_stream(grant, stream)
-        offer = parse_offer(offer_text)
+        await self._admit(grant)
+        while (before := self._on_wall(grant, wall, slot)) is not None:
+            await self._end(before, REPLACED)
+            await before.left.wait()  # it may be ending already
+        self._require_place(grant, role)
+        session = self._begin(grant, role, self._carriers[wall])
+        session.board(slot)
+        return session.id
+
+    def _on_wall(self, grant: Grant, wall: PublicId, slot: int) -> Session | None:
+        """Return who uses a line of the grant's own wall."""
+        carrier = self._carriers.get(wall)
+        if carrier is None or carrier.over or carrier.owner != (grant.person, grant.device):
+            raise WallGone("no such wall", wall=wall)
+        if not 0 <= slot < len(carrier.lines):
+            raise BadInput("the wall has no such line", slot=slot)
+        rider = carrier.rider(slot)
+        return rider if isinstance(rider, Session) else None
+
+    async def _admit(self, grant: Grant) -> None:
         # Ending takes a moment in which another offer may come: what holds is looked at again after it.
         while (before := self._of_grant(grant.id)) is not None:
             await self._end(before, REPLACED)
+
+    def _require_place(self, grant: Grant, role: StreamRole) -> None:
         if not has_room(grant.role, len(self._by_id), self._max_viewers):
             raise LiveFull("no place for another viewer", reason="live.full")
-        held = self._feeds.hold(grant.camera, role)
-        session = Session(
-            new_public_id(),
-            Lease(grant, mono_ns=self._clock.mono_ns()),
-            Switch(self._feeds, held, self._clock.mono_ns(), self._jitter),
-            clock=self._clock,
-            connect=self._connect,
-            random_bits=self._random,
-            calls=Calls(self._connected, self._gone, self._connected),
-        )
-        self._by_id[session.id], self._by_grant[grant.id] = session, session.id
+        if self._feeds.transcodes is not None:
+            self._feeds.transcodes.require(grant.camera, role)
+
+    async def _open(self, grant: Grant, stream: StreamRole | None, offer: Offer, slot: int = 0) -> tuple[Session, str]:
+        role = choose_stream(grant, stream)
+        await self._admit(grant)
+        self._require_place(grant, role)
+        owner = (grant.person, grant.device)
+        carrier = Carrier(new_public_id(), owner, self._connect, clock=self._clock, random_bits=self._random)
+        self._carriers[carrier.id] = carrier
+        session = self._begin(grant, role, carrier)
         answered = False
         try:
-            answer = await session.accept(offer)
+            answer = await session.accept(offer, slot)
             answered = True
         finally:
             if not answered:
                 session.cut()
                 self._forget(session, End.REFUSED)
-                await session.peer.shut()
-        return session.id, answer
+                self._closed(carrier)
+                await carrier.drop()
+        return session, answer
+
+    def _begin(self, grant: Grant, role: StreamRole, carrier: Carrier) -> Session:
+        """Put a new session into the table."""
+        session = Session(
+            new_public_id(),
+            Lease(grant, mono_ns=self._clock.mono_ns()),
+            Switch(self._feeds, self._feeds.hold(grant.camera, role), self._clock.mono_ns(), self._jitter),
+            carrier,
+            clock=self._clock,
+            calls=Calls(self._connected, self._gone, self._connected),
+        )
+        self._by_id[session.id], self._by_grant[grant.id] = session, session.id
+        return session
 
     async def add_candidates(self, session_id: PublicId, text: str) -> None:
         """Add trickled candidates; NotFound if the session has ended."""
-        await self._session(session_id).add_candidates(text)
+        await self._session(session_id).carrier.add_candidates(text)
 
     def renew(self, grant: Grant) -> bool:
         """Extend the lease of the grant's session; False if it has none (any more)."""
@@ -137,13 +191,17 @@ class Sessions:
         """Return the facts of every open session."""
         return [session.facts() for session in self._by_id.values()]
 
+    def transcodes(self) -> dict[str, Any]:
+        """Return the figures of the small pictures; empty where there are none."""
+        return {} if self._feeds.transcodes is None else self._feeds.transcodes.facts()
+
     def viewers(self) -> dict[str, int]:
         """Return how many sessions each camera has."""
         return dict(Counter(str(session.stream.camera) for session in self._by_id.values()))
 
     def dropped(self) -> Counter[str]:
         """Return what the transports' filters dropped since the start, by kind."""
-        return sum((session.peer.dropped() for session in self._by_id.values()), self._dropped.copy())
+        return sum((carrier.peer.dropped() for carrier in self._carriers.values()), self._dropped.copy())
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -216,7 +274,12 @@ class Sessions:
     async def _bury(self, session: Session) -> None:
         async with contained("live.close", self._on_fault):
             await session.end(session.reason)
-            await session.bury()
+            if await session.carrier.bury():
+                self._closed(session.carrier)
+
+    def _closed(self, carrier: Carrier) -> None:
+        del self._carriers[carrier.id]
+        self._dropped += carrier.peer.dropped()
 
     def _forget(self, session: Session, reason: str) -> bool:
         """Take a session out of the table; False if it was out already."""
@@ -226,5 +289,4 @@ class Sessions:
             del self._by_grant[session.lease.grant.id]
         session.switch.release()
         self.ended[reason] += 1
-        self._dropped += session.peer.dropped()
         return True

@@ -15,7 +15,7 @@ import os
 import socket
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
@@ -72,6 +72,8 @@ class Negotiated:
     rtx_ssrc: int
     rtx_payload_type: int | None
     abs_send_time_id: int
+    more: tuple[Negotiated, ...] = ()
+    """The same of the other video lines of a wall, in order."""
 
 
 class Identity:
@@ -262,18 +264,20 @@ class Peer(RTCPeerConnection):
 
     async def accept(self, offer: Offer) -> tuple[str, Negotiated]:
         """Apply a checked offer and return our answer with what was negotiated; OfferRefused otherwise."""
-        line = self.addTransceiver("video", direction="sendonly")
+        lines = [self.addTransceiver("video", direction="sendonly") for _ in range(offer.videos)]
         known = RTCRtpSender.getCapabilities("video").codecs
         # Before setRemoteDescription: afterwards aiortc has already chosen VP8.
         wanted = [codec for codec in known if codec.name.lower() in ("h264", "rtx")]
         # Constrained baseline first: every decoder that names it is a tried one; what is sent is the camera's own.
-        line.setCodecPreferences(sorted(wanted, key=lambda codec: codec.parameters.get("profile-level-id") != "42e01f"))
+        wanted.sort(key=lambda codec: codec.parameters.get("profile-level-id") != "42e01f")
+        for line in lines:
+            line.setCodecPreferences(wanted)
         failures: list[BaseException] = []
         async with contained("live.offer", lambda _name, error: failures.append(error)):
             await self.setRemoteDescription(RTCSessionDescription(offer.sdp, "offer"))
-            negotiated = self._negotiated(line)
+            first, *more = map(self._negotiated, lines)
             await self.setLocalDescription(await self.createAnswer())
-            return self.localDescription.sdp, negotiated
+            return self.localDescription.sdp, replace(first, more=tuple(more))
         raise OfferRefused("the offer cannot be answered", why=str(failures[0])) from failures[0]
 
     @staticmethod

@@ -28,6 +28,8 @@ from gateway.live.ice import AddressRules, IPNetwork, own_addresses
 from gateway.live.segments import best_sender
 from gateway.live.service import SERVICE, LiveService
 from gateway.live.sessions import Sessions
+from gateway.live.transcoder.process import command
+from gateway.live.transcodes import Transcodes
 from gateway.live.transport import Identity, Peer, TransportRules, quiet_libraries
 from gateway.live.uplink import Uplink
 from gateway.roofs.main import run_daemon
@@ -74,7 +76,21 @@ async def live_daemon(config: Config, clock: Clock) -> AsyncIterator[daemonize.H
         return load_verify_key(config.paths.grant_key)
 
     async with (
-        Feeds(config.paths.socket("feed"), clock=clock, on_fault=sink, send=best_sender(), uplink=uplink) as feeds,
+        Transcodes(
+            config.paths.socket("feed"),
+            clock=clock,
+            on_fault=sink,
+            most=config.live.max_transcodes,
+            process=command(sandbox=config.vision.sandbox),
+        ) as transcodes,
+        Feeds(
+            config.paths.socket("feed"),
+            clock=clock,
+            on_fault=sink,
+            send=best_sender(),
+            uplink=uplink,
+            transcodes=transcodes,
+        ) as feeds,
         Sessions(
             feeds, partial(Peer, shared), max_viewers=config.live.max_viewers, clock=clock, on_fault=sink
         ) as sessions,

@@ -14,7 +14,7 @@ from typing import Any
 
 from gateway.access.sessions import Opened
 from gateway.core.bus import Bus
-from gateway.core.model import PublicId, StreamRole
+from gateway.core.model import PublicId, StreamRole, WallPlace
 from gateway.live.client import LiveClient
 from gateway.roofs.web_ports import ENDED_TOPIC
 
@@ -30,9 +30,22 @@ class MediaDoor:
     async def open(self, ticket: Mapping[str, str], offer: str, stream: StreamRole | None) -> Opened:
         """Start a stream."""
         opened = await self._client.open(ticket, offer, stream)
+        return self._noted(ticket, Opened(str(opened.session), opened.answer))
+
+    async def take_place(
+        self, ticket: Mapping[str, str], offer: str, stream: StreamRole | None, place: WallPlace
+    ) -> Opened:
+        """Start a stream on a wall: the first opens it with an offer, others take a line."""
+        if place.wall is not None:
+            session = await self._client.join_wall(ticket, place.wall, place.slot, stream)
+            return self._noted(ticket, Opened(str(session), "", str(place.wall)))
+        opened, wall = await self._client.open_wall(ticket, offer, place.slot, stream)
+        return self._noted(ticket, Opened(str(opened.session), opened.answer, str(wall)))
+
+    def _noted(self, ticket: Mapping[str, str], opened: Opened) -> Opened:
         grant, device = _whose(ticket)
-        self._devices[grant] = (device, str(opened.session))
-        return Opened(str(opened.session), opened.answer)
+        self._devices[grant] = (device, opened.session)
+        return opened
 
     async def renew(self, tickets: Sequence[Mapping[str, str]]) -> Sequence[Mapping[str, Any]]:
         """Extend leases; returns every session the daemon has.

@@ -24,7 +24,7 @@ from gateway.access.sharing import Sharing as SharingActs
 from gateway.access.store import FactStore, Need, refusal
 from gateway.core.bus import Bus
 from gateway.core.errors import CodeRefused, NotFound
-from gateway.core.model import Action, Decision, Grant, ObjectRef, PublicId, Secret, StreamRole
+from gateway.core.model import Action, Decision, Grant, ObjectRef, PublicId, Secret, StreamRole, WallPlace
 from gateway.core.ticket import sign
 from gateway.core.wire import ControlClient
 from gateway.live.client import LiveClient
@@ -106,6 +106,13 @@ class LivePort:
         """Decide, write the audit row, open."""
         _, opened = await self._open.open(caller.person, caller.device, camera, offer, stream=stream)
         return OpenedLive(str(opened.session), opened.answer)
+
+    async def open_tile(
+        self, caller: Caller, camera: PublicId, offer: str, stream: StreamRole, place: WallPlace
+    ) -> OpenedLive:
+        """Do the same for a tile of a page."""
+        _, opened = await self._open.open(caller.person, caller.device, camera, offer, stream=stream, place=place)
+        return OpenedLive(opened.session, opened.answer, opened.wall)
 
     async def candidate(self, caller: Caller, camera: PublicId, session: str, fragment: str) -> None:
         """Pass trickled candidates of the caller's own session."""

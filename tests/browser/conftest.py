@@ -130,7 +130,11 @@ class Site:
 
     def pictures(self) -> list[str]:
         """Return the addresses of every picture or video asked for."""
-        return [item.url for item in self.requests if "still.jpg" in item.url or "/whep/" in item.url]
+        return [
+            item.url
+            for item in self.requests
+            if "still.jpg" in item.url or "/whep/" in item.url or "/wall/" in item.url
+        ]
 
 
 def shoot(page: Page, name: str) -> None:

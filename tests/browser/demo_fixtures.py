@@ -71,7 +71,10 @@ class Answer:
     def is_picture(self) -> bool:
         """Whether it carried a still, or opened video."""
         good = 200 <= self.status < 300
-        return good and (self.kind.startswith("image/jpeg") or (self.method == "POST" and "/whep/" in self.url))
+        return good and (
+            self.kind.startswith("image/jpeg")
+            or (self.method == "POST" and ("/whep/" in self.url or "/wall/" in self.url))
+        )
 
 
 @dataclass

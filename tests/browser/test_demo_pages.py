@@ -217,6 +217,8 @@ ADDRESSES = (
     ("POST", "/whep/{}"),
     ("POST", "/whep/{}?stream=main"),
     ("DELETE", "/whep/{}/" + "a" * 16),
+    ("POST", "/wall/{}"),
+    ("POST", "/wall/{}/" + "a" * 16 + "/0"),
 )
 
 

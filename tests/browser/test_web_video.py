@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from gateway.core.errors import Denied
-from gateway.core.model import Action, Decision, Grant, PublicId, Role, StreamRole
+from gateway.core.model import Action, Decision, Grant, PublicId, Role, StreamRole, WallPlace
+from gateway.live.client import Opened
 from tests.browser.conftest import THURSDAY_MS, Served, Site, serve, shoot
 from tests.fakes.clock import FakeClock
 from tests.fakes.h264 import clip
@@ -44,6 +45,24 @@ class RealDoor(FakeLive):
         self.box.open_sessions[opened.session] = (caller, camera)
         self.grants[opened.session] = grant
         return OpenedLive(opened.session, opened.answer)
+
+    async def open_tile(
+        self, caller: Caller, camera: PublicId, offer: str, stream: StreamRole, place: WallPlace
+    ) -> OpenedLive:
+        await self.box.grant(caller, Action.LIVE, camera)
+        if self.box.live_error is not None:
+            raise self.box.live_error
+        # A wall serves the person and device that opened it.
+        grant = replace(make_grant(self.live.clock, camera=camera), person=caller.person, device=caller.device)
+        ticket = self.live.ticket(grant)
+        if place.wall is None:
+            opened, wall = await self.live.client.open_wall(ticket, offer, place.slot, stream)
+        else:
+            wall = place.wall
+            opened = Opened(await self.live.client.join_wall(ticket, wall, place.slot, stream), "")
+        self.box.open_sessions[opened.session] = (caller, camera)
+        self.grants[opened.session] = grant
+        return OpenedLive(opened.session, opened.answer, wall)
 
     async def close(self, caller: Caller, camera: PublicId, session: str) -> None:
         await super().close(caller, camera, session)
@@ -107,7 +126,7 @@ def test_a_still_comes_first_and_video_follows_in_every_tile(live: LiveSite) -> 
     assert figures["stillBytes"] > 0
     asked = [url for url in live.pictures() if MAM in url]
     assert "still.jpg" in asked[0]
-    assert "/whep/" in asked[1]
+    assert "/wall/" in asked[1]
     shoot(page, "video-grid")
 
 

@@ -65,6 +65,14 @@ def test_a_unit_is_hardened(path: Path) -> None:
     assert ("/srv/vuon" in section["ReadWritePaths"]) == (path.stem == "vuon-recorder")
 
 
+@pytest.mark.parametrize("name", ["vuon-live", "vuon-recorder"])
+def test_what_a_cage_is_built_with_is_allowed(name: str) -> None:
+    """Children that decode video set a filter and step back on the processor before they begin."""
+    lines = (ROOT / "systemd" / f"{name}.service").read_text(encoding="utf-8").splitlines()
+    more = {call for line in lines if line.startswith("SystemCallFilter=") for call in line.partition("=")[2].split()}
+    assert {"seccomp", "prctl", "setpriority"} <= more
+
+
 def test_low_ports_are_the_only_right_a_unit_has() -> None:
     """The web's and the cameras' daemon may open ports below 1024; the others may do nothing special."""
     for path in UNITS:

@@ -34,7 +34,7 @@ from gateway.core import ticket
 from gateway.core.db import Database
 from gateway.core.errors import DaemonUnavailable
 from gateway.core.events import Event
-from gateway.core.model import Action, Decision, Grant, PublicId, Role, StreamRole, new_public_id
+from gateway.core.model import Action, Decision, Grant, PublicId, Role, StreamRole, WallPlace, new_public_id
 from gateway.core.secrets import SealKey
 from gateway.core.supervise import FaultSink
 from tests.fakes.clock import FakeClock
@@ -138,6 +138,7 @@ class FakeMedia:
     def __init__(self) -> None:
         self.sessions: dict[str, str] = {}
         self.streams: dict[str, StreamRole | None] = {}
+        self.places: dict[str, WallPlace] = {}
         self.closed: list[tuple[str, str]] = []
         self.renewals: list[list[str]] = []
         self.broken = False
@@ -152,6 +153,13 @@ class FakeMedia:
         self.sessions[grant] = f"session-{len(self.sessions) + len(self.closed)}"
         self.streams[grant] = stream
         return Opened(self.sessions[grant], "answer to " + offer)
+
+    async def take_place(
+        self, ticket: Mapping[str, str], offer: str, stream: StreamRole | None, place: WallPlace
+    ) -> Opened:
+        opened = await self.open(ticket, offer, stream)
+        self.places[grant_of(ticket)["id"]] = place
+        return Opened(opened.session, opened.answer, place.wall or "wall")
 
     async def renew(self, tickets: Sequence[Mapping[str, str]]) -> Sequence[Mapping[str, Any]]:
         if self.broken:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 from gateway.core.errors import OfferRefused
 from gateway.live.offers import Offer, RemoteCandidate
@@ -15,7 +16,7 @@ from tests.fakes.wire import FakeSocket
 
 
 class FakeConnection:
-    """Fits `gateway.live.session.Connection`; `connect()` and `feedback()` play the viewer."""
+    """Fits `gateway.live.carrier.Connection`; `connect()` and `feedback()` play the viewer."""
 
     def __init__(self, on_state: Callable[[str], None], on_rtcp: Callable[[bytes], None], log: list[str]) -> None:
         self._on_state, self.feedback = on_state, on_rtcp
@@ -39,7 +40,13 @@ class FakeConnection:
         if self.refuses:
             raise OfferRefused("no")
         self.log.append("accept")
-        return "answer", Negotiated(ssrc=7, payload_type=99, rtx_ssrc=8, rtx_payload_type=100, abs_send_time_id=0)
+        first, *more = (
+            Negotiated(
+                ssrc=7 + 10 * line, payload_type=99, rtx_ssrc=8 + 10 * line, rtx_payload_type=100, abs_send_time_id=0
+            )
+            for line in range(offer.videos)
+        )
+        return "answer", replace(first, more=tuple(more))
 
     async def add_candidate(self, candidate: RemoteCandidate) -> None:
         self.candidates.append(candidate)

@@ -24,6 +24,8 @@ class FakeFeed:
 
     def __init__(self, path: Path, what: Clip | None = None, *, play: bool = True, sub: Clip | None = None) -> None:
         self.path, self.clip, self._play, self._sub = path, what or clip(), play, sub
+        self.absent: set[StreamRole] = set()
+        """Streams the camera does not have: whoever asks for one hears so."""
         self._of_sub: set[asyncio.StreamWriter] = set()
         self.subscribed: list[feedwire.Subscription] = []
         self.wishes: list[feedwire.Subscription] = []
@@ -97,6 +99,10 @@ class FakeFeed:
             assert kind == feedwire.SUBSCRIBE
             wanted = feedwire.decode_subscribe(await reader.readexactly(length))
             self.subscribed.append(wanted)
+            if wanted.stream in self.absent:
+                writer.write(feedwire.frame(feedwire.END, b'{"code": "not_found"}'))
+                await reader.read()
+                return
             if self._sub is not None and wanted.stream is StreamRole.SUB:
                 writer.write(feedwire.encode_config(self._sub.config))
                 self._of_sub.add(writer)

@@ -37,11 +37,22 @@ def split_start_codes(data: bytes) -> list[bytes]:
     return parts
 
 
-@lru_cache(maxsize=4)
+MARK_BITS = 8
+"""A mark is a row of white and black blocks along the lower edge, lowest bit left."""
+
+
+@lru_cache(maxsize=24)
 def clip(
-    width: int = 320, height: int = 240, fps: int = 20, gop: int = 20, count: int = 40, noise: int = 0, slices: int = 1
+    width: int = 320,
+    height: int = 240,
+    fps: int = 20,
+    gop: int = 20,
+    count: int = 40,
+    noise: int = 0,
+    slices: int = 1,
+    mark: int | None = None,
 ) -> Clip:
-    """Encode a moving test picture; `noise` makes frames bigger, `slices` cuts each picture."""
+    """Encode a moving test picture; `noise` makes frames bigger, `slices` cuts each picture, `mark` is written in it: see `MARK_BITS`."""
     encoder = av.CodecContext.create("libx264", "w")
     assert isinstance(encoder, av.VideoCodecContext)
     encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
@@ -58,6 +69,10 @@ def clip(
         picture = np.zeros((height, width, 3), dtype=np.uint8)
         picture[:, :, 0] = (np.arange(width)[None, :] + 3 * number) % 256
         picture[(number * 4) % height : (number * 4) % height + 24, 40:104] = 255
+        if mark is not None:
+            for bit in range(MARK_BITS):
+                at = bit * width // MARK_BITS
+                picture[-height // 4 :, at : at + width // MARK_BITS] = 255 if mark >> bit & 1 else 0
         if noise:
             picture += dice.integers(0, noise, picture.shape, dtype=np.uint8)
         frame = av.VideoFrame.from_ndarray(picture, format="rgb24")

@@ -21,6 +21,7 @@ from gateway.live.ice import AddressRules
 from gateway.live.segments import best_sender
 from gateway.live.service import SERVICE, LiveService
 from gateway.live.sessions import Sessions
+from gateway.live.transcodes import Transcodes
 from gateway.live.transport import Identity, Peer, TransportRules
 from tests.fakes.feed import FakeFeed
 from tests.fakes.h264 import Clip
@@ -68,14 +69,27 @@ class LiveBox:
         max_viewers: int = 10,
         play: bool = True,
         sub: Clip | None = None,
+        feed: FakeFeed | None = None,
+        most_transcodes: int = 4,
+        feed_socket: Path | None = None,
     ) -> None:
+        """`feed_socket`: of a real recorder, instead of the fake feed."""
         self.clock = clock or SystemClock()
         self.key = Ed25519PrivateKey.generate()
         self.faults: list[tuple[str, BaseException]] = []
         sink = lambda name, error: self.faults.append((name, error))
         shared = TransportRules(("127.0.0.1",), AddressRules(allow_loopback=True), Identity(self.clock).certificate)
-        self.feed = FakeFeed(folder / "feed.sock", what, play=play, sub=sub)
-        self.feeds = Feeds(folder / "feed.sock", clock=self.clock, on_fault=sink, send=best_sender())
+        self.feed = feed or FakeFeed(folder / "feed.sock", what, play=play, sub=sub)
+        self._fed = (self.feed,) if feed_socket is None else ()
+        path = feed_socket or folder / "feed.sock"
+        self.transcodes = Transcodes(path, clock=self.clock, on_fault=sink, most=most_transcodes)
+        self.feeds = Feeds(
+            path,
+            clock=self.clock,
+            on_fault=sink,
+            send=best_sender(),
+            transcodes=self.transcodes,
+        )
         self.sessions = Sessions(
             self.feeds, partial(Peer, shared), max_viewers=max_viewers, clock=self.clock, on_fault=sink
         )
@@ -85,7 +99,7 @@ class LiveBox:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        for part in (self.feed, self.feeds, self.sessions, self.server, self.client):
+        for part in (*self._fed, self.transcodes, self.feeds, self.sessions, self.server, self.client):
             await self._stack.enter_async_context(part)
         return self
 

@@ -18,8 +18,21 @@ from gateway.core.errors import (
     LiveFull,
     NotFound,
     PassphraseRefused,
+    WallGone,
 )
-from gateway.core.model import Action, Decision, Grant, ObjectKind, ObjectRef, PublicId, Role, Secret, StreamRole
+from gateway.core.model import (
+    Action,
+    Decision,
+    Grant,
+    ObjectKind,
+    ObjectRef,
+    PublicId,
+    Role,
+    Secret,
+    StreamRole,
+    WallPlace,
+    new_public_id,
+)
 from tests.fakes.web_copies import FakeCopies, FakeHolds
 from tests.fakes.web_playback import FakePlayback
 from web.services import (
@@ -102,6 +115,8 @@ class FakeBox:
     """What the recorder says of the footage key."""
     passphrase: str = "cây bàng trước cổng trường"
     key_error: Exception | None = None
+    walls: dict[PublicId, list[tuple[int, PublicId]]] = field(default_factory=dict)
+    """Shared connections: which line shows which camera."""
     extra: list[PublicId] = field(default_factory=list)
     """More cameras of the school, seen by the principal."""
 
@@ -241,6 +256,16 @@ class FakeLive:
         session = f"s{len(self.box.open_sessions)}"
         self.box.open_sessions[session] = (caller, camera)
         return OpenedLive(session, self.box.answer)
+
+    async def open_tile(
+        self, caller: Caller, camera: PublicId, offer: str, stream: StreamRole, place: WallPlace
+    ) -> OpenedLive:
+        if place.wall is not None and place.wall not in self.box.walls:
+            raise WallGone("no such wall")
+        opened = await self.open(caller, camera, offer, stream)
+        wall = place.wall or new_public_id()
+        self.box.walls.setdefault(wall, []).append((place.slot, camera))
+        return OpenedLive(opened.session, "" if place.wall else opened.answer, wall)
 
     async def candidate(self, caller: Caller, camera: PublicId, session: str, fragment: str) -> None:
         self._own(caller, camera, session)

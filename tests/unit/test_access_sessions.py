@@ -16,7 +16,7 @@ from gateway.access.reasons import Reason
 from gateway.access.store import MIGRATIONS
 from gateway.core.db import Database
 from gateway.core.errors import DaemonUnavailable, Denied, NotFound
-from gateway.core.model import Action, Decision, Role, StreamRole
+from gateway.core.model import Action, Decision, Role, StreamRole, WallPlace
 from tests.fakes.access_world import KEY, MAKERS, FakeMedia, World, access_on, grant_of, school
 from tests.fakes.clock import FakeClock
 from tests.fakes.memory_disk import in_memory
@@ -39,6 +39,17 @@ async def test_staff_keep_what_guardians_lose(tmp_path: Path) -> None:
         await w.beats(2)
         assert [watch.grant.id for watch in w.access.open.watches()] == [kept.id]
         assert w.media.renewals[-1] == [kept.id]
+
+
+async def test_a_tile_of_a_wall_is_a_stream_of_its_own(tmp_path: Path) -> None:
+    """Its place goes to the live daemon, its grant is held and cut like any other."""
+    async with school(tmp_path) as w:
+        place = WallPlace(None, 2)
+        kept, opened = await w.access.open.open(w.principal, w.actor.device, w.camera, "offer", place=place)
+        assert (opened.wall, opened.answer) == ("wall", "answer to offer")
+        assert w.media.places[kept.id] == place
+        assert await w.access.open.leave(opened.session, w.actor.device)
+        assert w.media.why(kept.id) == Reason.VIEWER_LEFT
 
 
 async def test_reaper_renews_and_sees_what_no_listener_told(tmp_path: Path) -> None:

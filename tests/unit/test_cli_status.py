@@ -236,3 +236,17 @@ def test_what_is_served_to_cameras_is_told_with_its_remedy(tmp_path: Path) -> No
     assert "UDP port 123 of 192.168.10.18" in done.out
     assert "allow 192.168.10.0/24" in done.out
     assert (done.code, "widen camera_lan.range" in full) == (0, True)
+
+
+def test_transcodes_are_told_where_there_are_any(tmp_path: Path) -> None:
+    """How many of how many; whoever found no place is a warning; a box without them says nothing."""
+    answers = all_well(*rooms())
+    with cli_box(tmp_path, answers) as box:
+        assert "Transcoding" not in box.vuon("status").out
+    told = answers["live"]["status"]
+    assert isinstance(told, dict)
+    for refused, words in ((0, "Transcoding (cameras without H.264): 2 of 4"), (3, "3 times there was no place")):
+        told["transcodes"] = {"most": 4, "processes": 2, "refused": refused}
+        with cli_box(tmp_path, answers) as box:
+            assert words in " ".join(box.vuon("status").out.split())
+            assert box.vuon("status", "--json").json()["transcodes"]["processes"] == 2

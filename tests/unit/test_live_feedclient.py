@@ -48,7 +48,7 @@ def play(folder: Path, scenario: Callable[[Scene], Awaitable[None]]) -> Scene:
 
 async def until(what: Callable[[], bool]) -> None:
     """Wait for something to come true; a hang limit, no timing."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not what():  # noqa: ASYNC110 - what is waited for happens in other tasks and sockets
             await asyncio.sleep(0.005)
 

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.errors import OfferRefused
-from gateway.live.offers import ABS_SEND_TIME, MAX_OFFER_BYTES, parse_candidates, parse_offer
+from gateway.live.offers import ABS_SEND_TIME, MAX_OFFER_BYTES, WALL, WHEP, parse_candidates, parse_offer
 
 CHROMIUM = (Path(__file__).parent.parent / "fakes" / "chromium_offer.sdp").read_text().replace("\n", "\r\n")
+CHROMIUM_WALL = (Path(__file__).parent.parent / "fakes" / "chromium_wall.sdp").read_text().replace("\n", "\r\n")
 FIREFOX = "\r\n".join(
     [
         "v=0",
@@ -51,6 +52,9 @@ FIREFOX = "\r\n".join(
         "",
     ]
 )
+
+TWO_LINES = "m=".join(CHROMIUM_WALL.split("m=")[:3])
+"""A wall of two tiles, short enough to be changed at random."""
 
 
 def lines(text: str) -> list[str]:
@@ -162,10 +166,35 @@ def test_the_limits_leave_room_for_a_real_browser() -> None:
     assert len(CHROMIUM) + 8 * 120 < MAX_OFFER_BYTES
 
 
+def test_a_wall_has_a_line_for_each_tile() -> None:
+    """Chromium's sixteen lines and the channel are read, each with its own identification."""
+    offer = parse_offer(CHROMIUM_WALL, WALL)
+    assert (offer.videos, offer.has_channel, len(offer.candidates)) == (16, True, 2)
+    assert [line for line in lines(offer.sdp) if line.startswith("a=mid:")] == [f"a=mid:{n}" for n in range(17)]
+    assert len(SessionDescription.parse(offer.sdp).media) == 17
+
+
+def test_a_wall_is_no_way_around_the_limits_of_one_session() -> None:
+    """Sixteen lines are refused where one is served, a seventeenth always, and so is a channel amid them."""
+    with pytest.raises(OfferRefused):
+        parse_offer(CHROMIUM_WALL)
+    head, *media = CHROMIUM_WALL.split("m=")
+    two = [media[0], media[1].replace("a=mid:1\r\n", "a=mid:77\r\n")]
+    assert parse_offer("m=".join([head, *two]), WALL).videos == 2
+    with pytest.raises(OfferRefused, match="only 1 video"):
+        parse_offer("m=".join([head, *two]))
+    with pytest.raises(OfferRefused):
+        parse_offer("m=".join([head, *media[:16], two[1], media[16]]), WALL)
+    with pytest.raises(OfferRefused):
+        parse_offer("m=".join([head, media[0], media[16], media[1]]), WALL)
+    with pytest.raises(OfferRefused, match="share"):
+        parse_offer("m=".join([head, media[0], media[0]]), WALL)
+
+
 @given(st.data())
 def test_mutilated_offers_are_refused_or_harmless(data: st.DataObject) -> None:
     """Lines dropped, doubled, cut or noised: either OfferRefused, or text that aiortc's parser accepts."""
-    source = lines(data.draw(st.sampled_from([CHROMIUM, FIREFOX])))
+    source = lines(data.draw(st.sampled_from([CHROMIUM, FIREFOX, TWO_LINES])))
     for _ in range(data.draw(st.integers(1, 6))):
         at = data.draw(st.integers(0, len(source) - 1))
         kind = data.draw(st.sampled_from(["drop", "double", "cut", "noise", "move"]))
@@ -180,7 +209,7 @@ def test_mutilated_offers_are_refused_or_harmless(data: st.DataObject) -> None:
         else:
             source.insert(data.draw(st.integers(0, len(source) - 1)), source.pop(at))
     try:
-        offer = parse_offer("\r\n".join(source))
+        offer = parse_offer("\r\n".join(source), data.draw(st.sampled_from([WHEP, WALL])))
     except OfferRefused:
         return
     SessionDescription.parse(offer.sdp)

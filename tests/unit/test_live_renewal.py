@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
+from gateway.live.reception import NOW_S, RENEW_PICTURE_S
 from gateway.live.rtcp import PSFB
-from gateway.live.session import NOW_S, RENEW_PICTURE_S
 from tests.fakes.connection import FakeConnection
 from tests.fakes.live_scene import Scene, play
 from tests.fakes.wire import Packet

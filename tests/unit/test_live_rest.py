@@ -247,7 +247,8 @@ def test_what_is_no_wish_is_nothing(text: object) -> None:
 
 def test_a_wish_is_read() -> None:
     """Both streams by name."""
-    assert [pagetalk.wanted(json.dumps({"want": role})) for role in ("main", "sub")] == [MAIN, SUB]
+    assert [pagetalk.wanted(json.dumps({"want": role})) for role in ("main", "sub")] == [(MAIN, ""), (SUB, "")]
+    assert pagetalk.wanted('{"want": "main", "session": "aaaabbbbccccdddd"}') == (MAIN, "aaaabbbbccccdddd")
 
 
 # through a session

@@ -63,6 +63,7 @@ def test_the_daemon_answers_on_its_socket_while_entered(tmp_path: Path) -> None:
             status = await client.status()
             assert status["daemon"]["name"] == "vuon-live"
             assert status["sessions"] == 0
+            assert (status["transcodes"]["most"], status["transcodes"]["processes"]) == (4, 0)
 
     (tmp_path / "run").mkdir()
     asyncio.run(body())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.core import ticket
-from gateway.core.errors import BadInput, ConfigError, DaemonUnavailable, GrantRefused, LiveFull, NotFound, OfferRefused
+from gateway.core.errors import (
+    BadInput,
+    ConfigError,
+    DaemonUnavailable,
+    GrantRefused,
+    LiveFull,
+    NotFound,
+    OfferRefused,
+    WallGone,
+)
 from gateway.core.model import PublicId, Role, StreamRole, new_public_id
 from gateway.core.wire import ControlClient, ControlServer
 from gateway.live.client import LiveClient, Opened
@@ -22,6 +32,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.connection import Connections
 from tests.fakes.live_box import CAMERA, make_grant
 
+WALL_OFFER = (Path(__file__).parent.parent / "fakes" / "chromium_wall.sdp").read_text()
 OFFER = (Path(__file__).parent.parent / "fakes" / "chromium_offer.sdp").read_text()
 
 
@@ -166,6 +177,8 @@ def test_candidates_are_handed_on(tmp_path: Path) -> None:
         ("close_grants", {"grants": [1], "reason": "x"}),
         ("close_grants", {"grants": ["a"], "reason": "ổ"}),
         ("candidate", {"session": "a" * 16}),
+        ("open_wall", {"offer": "x", "slot": 0}),
+        ("join_wall", {"wall": "a" * 16, "slot": 0}),
         ("nonsense", {}),
     ],
 )
@@ -176,6 +189,41 @@ def test_malformed_calls_are_the_callers_error(tmp_path: Path, method: str, para
         with pytest.raises(BadInput):
             await scene.raw.call(method, params)
         assert len(scene.sessions) == 0
+
+    play(tmp_path, scenario)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{"wall": "a" * 16}, {"wall": "a" * 16, "slot": "0"}, {"wall": "a" * 16, "slot": True}, {"wall": "x", "slot": 0}],
+)
+def test_a_place_on_a_wall_is_an_id_and_a_number(tmp_path: Path, params: dict[str, object]) -> None:
+    """Anything else is BadInput, also with a ticket that is good."""
+
+    async def scenario(scene: Scene) -> None:
+        with pytest.raises(BadInput):
+            await scene.raw.call("join_wall", {"ticket": scene.ticket()} | params)
+
+    play(tmp_path, scenario)
+
+
+def test_a_wall_is_opened_and_joined_over_the_socket(tmp_path: Path) -> None:
+    """Each line needs its own ticket; a wall that is gone crosses as its class."""
+
+    async def scenario(scene: Scene) -> None:
+        first = make_grant(scene.clock)
+
+        def ticket_of(camera: PublicId) -> dict[str, str]:
+            return ticket.sign(replace(first, id=new_public_id(), camera=camera), scene.key)
+
+        opened, wall = await scene.client.open_wall(ticket_of(CAMERA), WALL_OFFER, 3)
+        assert opened.answer == "answer"
+        second = await scene.client.join_wall(ticket_of(PublicId("roombaaaaaaaaaaa")), wall, 0, StreamRole.SUB)
+        assert [item.session for item in await scene.client.sessions()] == [opened.session, second]
+        for session in (opened.session, second):
+            await scene.client.close(session, "viewer.left")
+        with pytest.raises(WallGone):
+            await scene.client.join_wall(ticket_of(CAMERA), wall, 0)
 
     play(tmp_path, scenario)
 

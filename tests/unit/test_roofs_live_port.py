@@ -11,13 +11,16 @@ import pytest
 from gateway.core import ticket
 from gateway.core.bus import Bus, Subscription
 from gateway.core.errors import DaemonUnavailable, LiveFull
-from gateway.core.model import Action, Grant, PublicId, Role, StreamRole, new_public_id
+from gateway.core.model import Action, Grant, PublicId, Role, StreamRole, WallPlace, new_public_id
 from gateway.live.client import Opened, SessionState
 from gateway.roofs.live_port import MediaDoor
 from gateway.roofs.web_ports import ENDED_TOPIC
 from tests.fakes.access_world import KEY
 
 pytestmark = pytest.mark.anyio
+
+
+WALL = PublicId("w" * 16)
 
 
 def grant(device: str = "phone") -> Grant:
@@ -48,6 +51,7 @@ class Live:
         self.slow: asyncio.Event | None = None
         self.asked = asyncio.Event()
         self.error: Exception | None = None
+        self.slots: list[int] = []
 
     async def open(self, form: Any, offer: str, stream: StreamRole | None = None) -> Opened:
         del stream
@@ -56,6 +60,17 @@ class Live:
         session = new_public_id()
         self.sessions[ticket_id(form)] = session
         return Opened(session, f"answer to {offer}")
+
+    async def open_wall(
+        self, form: Any, offer: str, slot: int, stream: StreamRole | None = None
+    ) -> tuple[Opened, PublicId]:
+        self.slots.append(slot)
+        return await self.open(form, offer, stream), WALL
+
+    async def join_wall(self, form: Any, wall: PublicId, slot: int, stream: StreamRole | None = None) -> PublicId:
+        assert wall == WALL
+        self.slots.append(slot)
+        return (await self.open(form, "", stream)).session
 
     async def renew(self, tickets: Sequence[Any]) -> list[SessionState]:
         del tickets
@@ -116,6 +131,19 @@ async def test_a_grant_is_told_of_once_and_unknown_ones_not_at_all() -> None:
             await media.close_grants([mine.id, new_public_id()], "x")
         assert len(told(news)) == 1
     assert len(live.closed) == 3
+
+
+async def test_a_tile_is_told_of_as_any_session_is() -> None:
+    """The first opens the wall, the next takes a line; each is cut and told by its own grant."""
+    media, live, bus = door()
+    first, second = grant("desk"), grant("desk")
+    with bus.subscribe(ENDED_TOPIC) as news:
+        opened = await media.take_place(ticket.sign(first, KEY), "offer", None, WallPlace(None, 4))
+        joined = await media.take_place(ticket.sign(second, KEY), "", StreamRole.SUB, WallPlace(WALL, 5))
+        assert (opened.wall, opened.answer, joined.wall, joined.answer) == (WALL, "answer to offer", WALL, "")
+        assert live.slots == [4, 5]
+        await media.close_grants([second.id], "class.paused")
+        assert told(news) == [("desk", joined.session, "class.paused")]
 
 
 async def test_a_dead_live_daemon_does_not_keep_the_news_back() -> None:

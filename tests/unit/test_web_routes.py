@@ -149,7 +149,13 @@ async def test_only_the_principal_moves_the_sharing_switch(path: str) -> None:
 
 @pytest.mark.parametrize(
     ("method", "suffix"),
-    [("GET", "/api/cameras/{}/still.jpg"), ("POST", "/whep/{}"), ("DELETE", "/whep/{}/s0"), ("PATCH", "/whep/{}/s0")],
+    [
+        ("GET", "/api/cameras/{}/still.jpg"),
+        ("POST", "/whep/{}"),
+        ("POST", "/wall/{}"),
+        ("DELETE", "/whep/{}/s0"),
+        ("PATCH", "/whep/{}/s0"),
+    ],
 )
 async def test_a_foreign_camera_is_the_same_as_none(method: str, suffix: str) -> None:
     """A guardian who tries another class's camera gets the bytes that an invented id gets."""

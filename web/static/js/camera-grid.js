@@ -6,6 +6,8 @@ import { listen, postJson } from './api.js';
 import { icon, make } from './dom.js';
 import { clock, duration, now, pageData, setNow, t } from './i18n.js';
 import './live-view.js';
+import { LARGE_PX } from './stream-choice.js';
+import { share } from './wall.js';
 
 const GAP_PX = 14;
 const MARGIN_PX = 14;
@@ -52,6 +54,7 @@ class CameraGrid extends HTMLElement {
   connectedCallback() {
     addEventListener('resize', this.#fit);
     this.#controls();
+    share(this.#tiles.map((tile) => tile.dataset.camera || ''));
     this.#show(pageData('state'));
     listen('/api/events', {
       cameras: (state) => this.#show(state),
@@ -98,7 +101,17 @@ class CameraGrid extends HTMLElement {
     const caption = tiles[0].offsetHeight - view.offsetHeight;
     const height = innerHeight - (this.getBoundingClientRect().top + scrollY) - MARGIN_PX;
     this.style.setProperty('--cols', String(this.#large ? 2 : fit(tiles.length, this.clientWidth, height, caption)));
+    this.#streams();
   };
+
+  /** A tile that shows more than the small stream holds gets the large one. */
+  #streams() {
+    for (const tile of this.#tiles) {
+      const view = /** @type {HTMLElement} */ (tile.querySelector('live-view'));
+      const stream = !tile.hidden && view.offsetWidth * devicePixelRatio >= LARGE_PX ? 'main' : 'sub';
+      if (view.getAttribute('stream') !== stream) view.setAttribute('stream', stream);
+    }
+  }
 
   /** @param {any} state */
   #show(state) {

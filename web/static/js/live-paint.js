@@ -8,6 +8,7 @@ import { clock, duration, now, t } from './i18n.js';
  * @property {string} state @property {string} reason
  * @property {number|null} age seconds, null while the picture counts as now
  * @property {boolean} picture whether a still stands there @property {boolean} norec whether it is not recorded
+ * @property {boolean} full the box has no place to make video of this camera
  * @property {string} lastUrl picture of a camera that is gone, '' = none
  * @property {number} lastAt UTC ms
  * @property {string} why catalogue key @property {number} since UTC ms, 0 = unknown
@@ -27,6 +28,7 @@ export function parts(name) {
 /** What the page has set on the element. @param {HTMLElement} view */
 export const told = (view) => ({
   norec: view.hasAttribute('norec'),
+  full: view.hasAttribute('full'),
   why: view.getAttribute('why') || 'cam.state.down',
   since: Number(view.getAttribute('since') || 0),
 });
@@ -39,11 +41,12 @@ export function paint(chip, mid, shown) {
 }
 
 /** @param {Shown} shown @returns {HTMLElement[]} the chip in the corner */
-function chipParts({ state, age, picture, norec }) {
+function chipParts({ state, age, picture, norec, full }) {
   const alarm = norec ? [make('span', 'pb bad', [icon('disk-off'), t('cam.not_recording')])] : [];
   if (state === 'live') return [...alarm, make('span', 'pb', [make('i', 'dot'), t('live.badge')])];
   if (!picture || ['stalled', 'offline', 'idle'].includes(state)) return alarm;
-  return [...alarm, make('span', state === 'weak' ? 'pb warn num' : 'pb num', [icon('image'), photoAge(age)])];
+  const why = full ? [make('span', 'pb', [icon('video-off'), t('live.transcodes')])] : [];
+  return [...alarm, ...why, make('span', state === 'weak' ? 'pb warn num' : 'pb num', [icon('image'), photoAge(age)])];
 }
 
 /** @param {number|null} age seconds */

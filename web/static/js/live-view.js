@@ -15,14 +15,14 @@ import { paint, parts, told } from './live-paint.js';
 import { watchPresence } from './presence.js';
 import { FIRST_FRAME_MS, GIVE_UP_MS, LAST_MS, STALE_MS, flows, shownAge, stillDelay, stillEvery, streamFor, videoDelay } from './retry.js';
 import { fetchStill, letGo } from './still.js';
-import { WhepSession } from './whep.js';
+import { videoOf } from './wall.js';
 
 const [TICK_MS, PATIENCE, WEAK_EVERY_MS, ENDED_AGAIN_MS, GONE_AGAIN_MS] = [250, 2, 5000, 30000, 10000];
 /** A still that is this much later than its pace allows is no picture of now any more. */
 const LATE_MS = 4000;
 
 export class LiveView extends HTMLElement {
-  /** @type {WhepSession|null} */ #session = null;
+  /** @type {import('./wall.js').Video|null} */ #session = null;
   #state = 'idle';
   #reason = '';
   #running = false;
@@ -50,9 +50,10 @@ export class LiveView extends HTMLElement {
   #abort = new AbortController();
   /** @type {() => void} */ #leave = () => {};
 
-  static observedAttributes = ['down', 'norec'];
+  static observedAttributes = ['down', 'norec', 'full', 'stream'];
 
-  attributeChangedCallback() {
+  attributeChangedCallback(/** @type {string} */ name) {
+    if (name === 'stream') return void this.#measure();
     this.#painted = '';
     if (this.hasAttribute('down') && ['still', 'stalled', 'weak'].includes(this.#state)) this.#settle();
   }
@@ -146,8 +147,6 @@ export class LiveView extends HTMLElement {
     }
   }
 
-  // stills
-
   async #fetchStill() {
     this.#stillBusy = true;
     const [{ signal }, epoch] = [this.#abort, this.#epoch];
@@ -214,11 +213,10 @@ export class LiveView extends HTMLElement {
 
   async #openVideo() {
     this.#measure();
-    const url = `/whep/${this.getAttribute('camera')}?stream=${this.#wants}`;
     [this.#opened, this.#frameAt, this.#firstFrameAt] = [performance.now(), 0, 0];
-    const session = new WhepSession(url, {
+    const session = videoOf(this.getAttribute('camera') || '', this.#wants, {
       track: (track) => this.#attach(session, track),
-      ended: (reason) => session === this.#session && this.#over(reason),
+      ended: (reason, code) => session === this.#session && this.#over(reason, code),
       link: (news) => session === this.#session && this.#linkSays(news),
     });
     session.want(this.#wants);
@@ -230,18 +228,18 @@ export class LiveView extends HTMLElement {
       if (session !== this.#session) return;
       this.#session = null;
       const missing = error instanceof ApiError && error.status === 404; // whether there is a camera, the still says
-      if (missing || !this.#refused(error) || this.#lost) this.#videoFailed();
+      if (missing || !this.#refused(error) || this.#lost) this.#videoFailed(error instanceof ApiError ? error.code : '');
     }
   }
 
-  /** @param {string} reason */
-  #over(reason) {
+  /** @param {string} reason @param {string} code */
+  #over(reason, code) {
     this.#session = null;
     if (reason) this.#ended(reason, has(`reason.${reason}`) ? t(`reason.${reason}`) : '');
-    else this.#videoFailed();
+    else this.#videoFailed(code);
   }
 
-  /** @param {WhepSession} session @param {MediaStreamTrack} track */
+  /** @param {import('./wall.js').Video} session @param {MediaStreamTrack} track */
   #attach(session, track) {
     if (session !== this.#session) return;
     const video = /** @type {HTMLVideoElement} */ (this.#video);
@@ -282,7 +280,8 @@ export class LiveView extends HTMLElement {
     this.#session?.want(wants);
   };
 
-  #videoFailed() {
+  #videoFailed(code = '') {
+    this.toggleAttribute('full', code.endsWith('transcodes')); // the box's doing, not the link's
     this.#drop();
     this.#videoFails += 1;
     this.#nextVideo = performance.now() + videoDelay(this.#videoFails, Math.random());
@@ -305,8 +304,8 @@ export class LiveView extends HTMLElement {
       this.#stoppedAt ||= time - this.#age();
       this.#to('stalled');
     } else {
-      const weak = this.#resting || this.#videoFails > PATIENCE || (this.#stoppedAt && !this.#session);
-      this.#to(weak && !this.#stillOnly ? 'weak' : 'still');
+      const failed = !this.hasAttribute('full') && (this.#videoFails > PATIENCE || (this.#stoppedAt && !this.#session));
+      this.#to((this.#resting || failed) && !this.#stillOnly ? 'weak' : 'still');
     }
   }
 

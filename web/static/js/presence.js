@@ -1,6 +1,8 @@
 // Whether a view is to be seen, and how large it is: page, element, network and size in one place.
 // Invariant: after the returned function was called nothing is called back any more.
 
+import { unwatch, watch } from './sight.js';
+
 /**
  * @param {HTMLElement} element
  * @param {object} on
@@ -11,18 +13,17 @@
  * @returns {() => void} ends it
  */
 export function watchPresence(element, { wake, sleep, seen, sized }) {
-  const watcher = new IntersectionObserver((entries) => seen(entries[entries.length - 1].isIntersecting), { rootMargin: '100px' });
   const sizer = new ResizeObserver(sized);
   const ending = new AbortController();
   const { signal } = ending;
-  watcher.observe(element);
+  watch(element, seen);
   sizer.observe(element);
   document.addEventListener('visibilitychange', wake, { signal });
   addEventListener('online', wake, { signal });
   addEventListener('pagehide', sleep, { signal });
   addEventListener('pageshow', wake, { signal });
   return () => {
-    watcher.disconnect();
+    unwatch(element);
     sizer.disconnect();
     ending.abort();
   };

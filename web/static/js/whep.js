@@ -33,9 +33,9 @@ function gathered(peer) {
 export class WhepSession {
   /**
    * @param {string} url
-   * @param {{track: (track: MediaStreamTrack) => void, ended: (reason: string) => void,
+   * @param {{track: (track: MediaStreamTrack) => void, ended: (reason: string, code: string) => void,
    *   link?: (news: string) => void}} on
-   *   `ended("")` = the connection failed; any other reason is the box's;
+   *   `ended("")` = the connection failed, or the box has a `code` for it but no reason for people;
    *   `link("weak")` = media rests, the link carries none; `link("video")` = it is tried again
    */
   constructor(url, on) {
@@ -125,17 +125,17 @@ export class WhepSession {
 
   /** @param {string} text */
   #message(text) {
-    const { end, link } = JSON.parse(text);
-    if (typeof end === 'string') this.#end(end);
+    const { end, code, link } = JSON.parse(text);
+    if (typeof end === 'string') this.#end(end, code);
     else if (typeof link === 'string' && !this.over) this.on.link?.(link);
   }
 
-  /** @param {string} reason */
-  #end(reason) {
+  /** @param {string} reason @param {string} [code] */
+  #end(reason, code = '') {
     if (this.over) return;
     if (reason) this.location = ''; // the box ended it and has forgotten it already
     this.close();
-    this.on.ended(reason);
+    this.on.ended(reason, code);
   }
 
   /** @param {RTCIceCandidate} candidate */
