@@ -8,9 +8,10 @@ holds up no other; left = every connection closed.
 
 from __future__ import annotations
 
+import random
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -49,9 +50,10 @@ class Sessions:
         clock: Clock,
         on_fault: FaultSink,
         random_bits: RandomBits = secrets.randbits,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         self._feeds, self._connect, self._max_viewers = feeds, connect, max_viewers
-        self._clock, self._on_fault, self._random = clock, on_fault, random_bits
+        self._clock, self._on_fault, self._random, self._jitter = clock, on_fault, random_bits, jitter
         self._by_id: dict[PublicId, Session] = {}
         self._by_grant: dict[PublicId, PublicId] = {}
         self._carriers: dict[PublicId, Carrier] = {}
@@ -163,7 +165,7 @@ class Sessions:
         session = Session(
             new_public_id(),
             Lease(grant, mono_ns=self._clock.mono_ns()),
-            Switch(self._feeds, self._feeds.hold(grant.camera, role), self._clock.mono_ns()),
+            Switch(self._feeds, self._feeds.hold(grant.camera, role), self._clock.mono_ns(), self._jitter),
             carrier,
             clock=self._clock,
             calls=Calls(self._connected, self._gone, self._connected),
@@ -228,7 +230,14 @@ class Sessions:
             else:
                 session.follow()
                 session.report()
+                if session.has_news:
+                    assert self._tasks is not None
+                    self._tasks.start_soon(self._tell, session)
         self._swept_ns = self._clock.mono_ns()
+
+    async def _tell(self, session: Session) -> None:
+        async with contained("live.tell", self._on_fault):
+            await session.tell()
 
     async def _watch(self) -> None:
         while True:
