@@ -31,7 +31,7 @@ class Sitter(Protocol):
     def is_live(self) -> bool:
         """Whether media may flow: connected, not ended."""
 
-    async def tell(self, words: Mapping[str, Any]) -> bool:
+    async def say(self, words: Mapping[str, Any]) -> bool:
         """Say something to the page; False while it has no open channel."""
 
 
@@ -88,11 +88,11 @@ class Seat:
         """Send no video until `let_flow`."""
         self.flows = False
         if self._session.viewer is not None:
-            self._session.switch.rest(self._session.viewer)
+            self._session.switch.hold_back(self._session.viewer)
 
     async def tell(self, words: Mapping[str, Any]) -> bool:
         """Say something to the page; False while it has no open channel."""
-        return await self._session.tell(words)
+        return await self._session.say(words)
 
     async def join(self, budget: BurstBudget) -> None:
         """Send the cached pictures, paced, then go on with the others; one at a time."""

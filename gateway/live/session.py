@@ -17,8 +17,8 @@ import anyio
 from gateway.core.clock import Clock
 from gateway.core.errors import GrantRefused
 from gateway.core.iceservers import IceServer
-from gateway.core.model import PublicId, Role
-from gateway.live import answers, rtcp
+from gateway.core.model import PublicId, Role, StreamRole
+from gateway.live import answers, pagetalk, rtcp
 from gateway.live.carrier import Carrier, Connection
 from gateway.live.ends import End, message, told
 from gateway.live.leases import Lease
@@ -66,6 +66,8 @@ class Session:
         self.reception: Reception | None = None
         self.left = anyio.Event()
         """Set once its line is free for another."""
+        self._wanted: StreamRole | None = None
+        self._told_resting = False
         self._started_ms, self._started_ns = clock.now_ms(), clock.mono_ns()
 
     @property
@@ -78,9 +80,9 @@ class Session:
         """Whether media may flow: connected, not ended."""
         return self.state is State.LIVE
 
-    async def tell(self, words: Mapping[str, Any]) -> bool:
+    async def say(self, words: Mapping[str, Any]) -> bool:
         """Say something to the page; False while it has no open channel. Where tiles share it, it names its own."""
-        named = {"session": self.id} if len(self.carrier.lines) > 1 else {}
+        named = {"session": self._name} if self._name else {}
         return self.state is State.LIVE and await self.peer.say(json.dumps({**words, **named}))
 
     @property
@@ -131,9 +133,14 @@ class Session:
             return
         self.state, self.reason = State.ENDED, reason
         try:
-            await self.peer.say(message(reason, self.id if len(self.carrier.lines) > 1 else ""))
+            await self.peer.say(message(reason, self._name))
         finally:
             self.cut()
+
+    @property
+    def _name(self) -> str:
+        """What tells this session from others of the same connection; empty where there is one only."""
+        return self.id if len(self.carrier.lines) > 1 else ""
 
     def cut(self) -> None:
         """Stop media without a word, and give the line back."""
@@ -144,11 +151,30 @@ class Session:
         self.left.set()
 
     def follow(self) -> None:
-        """Let the link choose the stream, once the viewer has caught up with one."""
-        viewer = self.viewer
-        caught_up = viewer is not None and (self.switch.coming is not None or viewer in self.stream.viewers)
-        if self.state is State.LIVE and self.seat.flows and viewer is not None and caught_up:
-            self.switch.follow(viewer, self.lease.grant, self._clock.mono_ns())
+        """Let the picture's size and the link choose the stream, once the viewer has caught up with one."""
+        viewer, switch = self.viewer, self.switch
+        if self._wanted is not None:
+            switch.want(self._wanted, self.lease.grant)
+            self._wanted = None
+        if self.state is not State.LIVE or viewer is None or not self.seat.flows:
+            return
+        if switch.coming or switch.resting or viewer in self.stream.viewers:
+            switch.follow(viewer, self.lease.grant, self._clock.mono_ns())
+
+    @property
+    def has_news(self) -> bool:
+        """Whether the page is to hear that media rests, or comes again."""
+        return self.state is State.LIVE and self.switch.resting is not self._told_resting
+
+    async def tell(self) -> None:
+        """Say so, once a change."""
+        self._told_resting = self.switch.resting
+        await self.peer.say(pagetalk.link_message(self._name, resting=self._told_resting))
+
+    def asked(self, role: StreamRole) -> None:
+        """Take the stream that the page asks for, up by the next round: what asks faster is not followed faster."""
+        self._wanted = role
+        self.switch.can_rest = True
 
     def report(self) -> None:
         """Send a sender report when one is due."""
@@ -179,7 +205,8 @@ class Session:
             "estimate_bps": heard.estimate_bps if heard else 0,
             "nacks": heard.repair.asked if heard else 0,
             "resent": heard.repair.sent if heard else 0,
-            "link_weak": self.switch.link.weak,
+            "link_weak": self.switch.link.weak or self.switch.resting,
+            "resting": self.switch.resting,
             "switched": self.switch.switched,
             "too_late": viewer.too_late if viewer else 0,
             "refused_segments": viewer.refused_segments if viewer else 0,

@@ -8,9 +8,10 @@ holds up no other; left = every connection closed.
 
 from __future__ import annotations
 
+import random
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -54,9 +55,10 @@ class Sessions:
         on_fault: FaultSink,
         random_bits: RandomBits = secrets.randbits,
         meter: LoadMeter | None = None,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         self._feeds, self._connect, self._max_viewers = feeds, connect, max_viewers
-        self._clock, self._on_fault, self._random = clock, on_fault, random_bits
+        self._clock, self._on_fault, self._random, self._jitter = clock, on_fault, random_bits, jitter
         self._by_id: dict[PublicId, Session] = {}
         self._by_grant: dict[PublicId, PublicId] = {}
         self._carriers: dict[PublicId, Carrier] = {}
@@ -171,7 +173,7 @@ class Sessions:
         session = Session(
             new_public_id(),
             Lease(grant, mono_ns=self._clock.mono_ns()),
-            Switch(self._feeds, self._feeds.hold(grant.camera, role), self._clock.mono_ns()),
+            Switch(self._feeds, self._feeds.hold(grant.camera, role), self._clock.mono_ns(), self._jitter),
             carrier,
             clock=self._clock,
             calls=Calls(self._arrived, self._gone, self._flow),
@@ -236,6 +238,9 @@ class Sessions:
             else:
                 session.follow()
                 session.report()
+                if session.has_news:
+                    assert self._tasks is not None
+                    self._tasks.start_soon(self._tell, session)
         async with contained("live.places", self._on_fault):
             if self.places.look(self._seats, self._feeds.streams):
                 self._spread_news()
@@ -246,7 +251,7 @@ class Sessions:
         """The places of those who are connected."""
         return [item.seat for item in self._by_id.values() if item.is_live]
 
-    async def _tell(self) -> None:
+    async def _tell_places(self) -> None:
         """Bring the pages the news of their places; beside the loop, which must not wait for anybody's page."""
         try:
             for seat in self._seats:
@@ -264,10 +269,14 @@ class Sessions:
         assert self._tasks is not None
         if not self._telling:
             self._telling = True
-            self._tasks.start_soon(self._tell)
+            self._tasks.start_soon(self._tell_places)
 
     def _facts(self, session: Session) -> dict[str, Any]:
         return session.facts() | self.places.facts_of(session.id)
+
+    async def _tell(self, session: Session) -> None:
+        async with contained("live.tell", self._on_fault):
+            await session.tell()
 
     async def _watch(self) -> None:
         while True:

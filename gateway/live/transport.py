@@ -48,8 +48,9 @@ from gateway.live.srtp import TAG_BYTES, Key, sending
 CHANNEL = "vuon"
 """Label of the data channel on which the page hears why its session ends."""
 MOST_CHANNEL_BYTES = 256 << 10
-"""SCTP bytes one viewer may send in a session. A page says nothing on its channel, so these are handshake,
-acknowledgements and a heartbeat each half minute: 90 kB in 12 h. aiortc keeps unfinished messages without end."""
+"""SCTP bytes one viewer may send in a session. A page says a word when its picture's size changes, so these
+are mostly handshake, acknowledgements and a heartbeat each half minute: 90 kB in 12 h. aiortc keeps unfinished
+messages without end."""
 CLOSE_TIMEOUT_S = 3.0
 RENEW_AFTER_S = 20 * 24 * 3600
 PROFILES = [SRTP_AEAD_AES_128_GCM, SRTP_AES128_CM_SHA1_80]
@@ -213,6 +214,7 @@ class Peer(RTCPeerConnection):
         self._outlet: Outlet | None = None
         self._dup: socket.socket | None = None
         self._channel: RTCDataChannel | None = None
+        self._on_text: Callable[[object], None] = lambda _: None
         self._attempts: set[asyncio.Task[None]] = set()
         self.on("connectionstatechange", lambda: on_state(self.connectionState))
         self.on("datachannel", self._found_channel)
@@ -366,6 +368,11 @@ class Peer(RTCPeerConnection):
     def _found_channel(self, channel: RTCDataChannel) -> None:
         if channel.label == CHANNEL and self._channel is None:
             self._channel = channel
+            channel.on("message", self._on_text)
+
+    def listen(self, on_text: Callable[[object], None]) -> None:
+        """Call back with each message of the page."""
+        self._on_text = on_text
 
     async def say(self, text: str) -> bool:
         """Send a message to the page now; False when it has no open channel."""

@@ -66,6 +66,9 @@ class FakeConnection:
     def send_rtcp(self, packet: bytes) -> None:
         self.reports.append(packet)
 
+    def listen(self, on_text: Callable[[object], None]) -> None:
+        self.hear = on_text
+
     async def say(self, text: str) -> bool:
         self.sent_when_told = len(self.sink.sent)
         self.log.append(f"say {text}")

@@ -1,5 +1,6 @@
-// <live-view camera="…" name="…" still="320|640" stream="sub|main" every="2" last>: one camera, as it is now.
-// Ladder: a still at once, video over it as soon as it flows, stills again while the link is weak. Invariants:
+// <live-view camera="…" name="…" still="320|640" stream="sub|main" every="2" last>: one camera, as it is now; a small
+// picture takes sub even where `stream` allows main. Ladder: a still at once, video over it as soon as it flows, stills
+// again while the link is weak (the box says so, lets media rest and says when it tries again). Invariants:
 // a picture older than 3 s always shows its age; nothing is fetched while the page or the element is hidden;
 // when the right to see ends, the pixels go before anything else happens; no state is final; a joining stream
 // begins with pictures that may be old, so it counts as live only once something proves that it is.
@@ -8,12 +9,11 @@
 // Events (bubbling): `live-state` {state, reason}, `live-ended` {reason}, `live-signed-out`, `live-turn` (turns.js).
 
 import { ApiError } from './api.js';
-import { make } from './dom.js';
 import { has, t } from './i18n.js';
-import { chipParts, midParts } from './live-paint.js';
-import { FIRST_FRAME_MS, GIVE_UP_MS, LAST_MS, STALE_MS, flows, shownAge, stillDelay, videoDelay } from './retry.js';
-import { unwatch, watch } from './sight.js';
-import { fetchStill } from './still.js';
+import { paint, parts, told } from './live-paint.js';
+import { watchPresence } from './presence.js';
+import { FIRST_FRAME_MS, GIVE_UP_MS, LAST_MS, STALE_MS, flows, shownAge, stillDelay, stillEvery, streamFor, videoDelay } from './retry.js';
+import { fetchStill, letGo } from './still.js';
 import { FULL, PLAIN, heldWords, isHeld } from './turns.js';
 import { videoOf } from './wall.js';
 
@@ -40,40 +40,39 @@ export class LiveView extends HTMLElement {
   #opened = 0;
   /** The instant that the picture of a stall shows; 0 = no stall since the last live picture. */ #stoppedAt = 0;
   #missing = 0;
-  /** @type {import('./turns.js').Turn|null} the box gives stills instead of video */ #held = null;
   #elsewhere = false;
+  /** @type {import('./turns.js').Turn|null} the box gives stills instead of video */ #held = null;
+  /** The box lets media rest: the link is too weak for it. */ #resting = false;
+  /** Stream that the picture's size asks for. */ #wants = '';
   #videoFails = 0;
   #nextVideo = 0;
   #timer = 0;
   #bytes = 0;
   #abort = new AbortController();
+  /** @type {() => void} */ #leave = () => {};
 
   static observedAttributes = ['down', 'norec', 'full', 'stream'];
 
   attributeChangedCallback(/** @type {string} */ name) {
-    if (name === 'stream') return void this.#session?.restream?.(this.getAttribute('stream') || 'sub');
+    if (name === 'stream') return void this.#measure();
     this.#painted = '';
     if (this.hasAttribute('down') && ['still', 'stalled', 'weak', 'turn'].includes(this.#state)) this.#settle();
   }
 
   connectedCallback() {
-    if (!this.#image) this.#build();
-    watch(this, (visible) => {
+    if (!this.#image) {
+      [this.#image, this.#video, this.#mid, this.#chip] = parts(this.getAttribute('name') || '');
+      this.append(this.#image, this.#video, this.#mid, this.#chip);
+    }
+    const seen = (/** @type {boolean} */ visible) => {
       this.#visible = visible;
       this.#wake();
-    });
-    document.addEventListener('visibilitychange', this.#wake);
-    addEventListener('online', this.#wake);
-    addEventListener('pagehide', this.#sleep);
-    addEventListener('pageshow', this.#wake);
+    };
+    this.#leave = watchPresence(this, { seen, wake: this.#wake, sleep: this.#sleep, sized: this.#measure });
   }
 
   disconnectedCallback() {
-    unwatch(this);
-    document.removeEventListener('visibilitychange', this.#wake);
-    removeEventListener('online', this.#wake);
-    removeEventListener('pagehide', this.#sleep);
-    removeEventListener('pageshow', this.#wake);
+    this.#leave();
     this.#sleep();
   }
 
@@ -99,17 +98,20 @@ export class LiveView extends HTMLElement {
 
   /** @param {Event} [event] */
   #wake = (event) => {
-    if (document.hidden || !this.#visible) return this.#sleep();
-    if (this.#running && event?.type !== 'online') return undefined;
+    if (document.hidden || !this.#visible) this.#sleep();
+    else if (!this.#running || event?.type === 'online') this.#begin();
+  };
+
+  #begin() {
     this.#nextStill = this.#nextVideo = this.#videoFails = this.#stillFails = 0;
-    if (this.#running) return undefined;
+    if (this.#resting) this.#drop(); // another network: the weak one is gone
+    if (this.#running) return;
     this.#running = true;
     this.#abort = new AbortController();
     this.#to('opening');
     this.#timer = setInterval(this.#tick, TICK_MS);
     this.#tick();
-    return undefined;
-  };
+  }
 
   #sleep = () => {
     if (!this.#running) return;
@@ -126,20 +128,16 @@ export class LiveView extends HTMLElement {
     if (this.#state !== 'live' && !this.#stillBusy && time >= this.#nextStill) this.#fetchStill();
     const wantsVideo = !this.#stillOnly && !this.#session && !['ended', 'gone'].includes(this.#state);
     if (wantsVideo && time >= this.#nextVideo) this.#openVideo();
-    const old = this.#stillAt !== null && time - this.#stillAt > this.#pace + LATE_MS;
-    if (old && ['still', 'weak', 'turn'].includes(this.#state)) this.#settle();
+    if (this.#age() > this.#pace + LATE_MS && ['still', 'weak', 'turn'].includes(this.#state)) this.#settle();
     this.#paint();
   };
 
   /** Says what the open session is worth now. @param {number} time */
   #judge(time) {
-    if (this.#state === 'tap' || this.#held) return;
-    const silent = time - (this.#frameAt || this.#opened);
-    if (!this.#frameAt) {
-      if (silent > FIRST_FRAME_MS) this.#videoFailed();
-    } else if (silent > GIVE_UP_MS) {
-      this.#videoFailed();
-    } else if (silent > STALE_MS && this.#state === 'live') {
+    if (this.#state === 'tap' || this.#resting || this.#held) return;
+    const silent = time - Math.max(this.#frameAt, this.#opened);
+    if (silent > (this.#frameAt ? GIVE_UP_MS : FIRST_FRAME_MS)) this.#videoFailed();
+    else if (this.#frameAt && silent > STALE_MS && this.#state === 'live') {
       this.#nextStill = 0;
       this.#stoppedAt = this.#frameAt;
       this.#to('stalled');
@@ -166,23 +164,23 @@ export class LiveView extends HTMLElement {
     const old = /** @type {HTMLImageElement} */ (this.#image);
     this.#image = still.image;
     old.replaceWith(still.image);
-    if (old.src.startsWith('blob:')) URL.revokeObjectURL(old.src);
+    letGo(old);
     [this.#stillAt, this.#stillCaptured, this.#stillFails, this.#missing] = [still.at, still.captured, 0, 0];
-    this.#nextStill = performance.now() + stillDelay(0, this.#every, 0);
+    this.#nextStill = performance.now() + stillDelay(0, this.#every(), 0);
     // A lost camera's last picture is small, grey and dated, never as large as a present one.
     this.#lost = performance.now() - still.at > LAST_MS;
     still.image.hidden = this.#lost;
     this.#painted = '';
     if (this.#state === 'live' || (this.#state === 'tap' && !this.#lost)) return;
+    if (still.at > this.#frameAt || this.#held) this.removeAttribute('data-video');
     if (['ended', 'gone'].includes(this.#state)) this.#nextVideo = 0;
-    if (this.#held) this.removeAttribute('data-video');
     this.#settle();
   }
 
   /** @param {unknown} error */
   #stillFailed(error) {
     this.#stillFails += 1;
-    this.#nextStill = performance.now() + stillDelay(this.#stillFails, this.#every, Math.random());
+    this.#nextStill = performance.now() + stillDelay(this.#stillFails, this.#every(), Math.random());
     this.#refused(error);
   }
 
@@ -209,17 +207,15 @@ export class LiveView extends HTMLElement {
   }
 
   async #openVideo() {
+    this.#measure();
     [this.#opened, this.#frameAt, this.#firstFrameAt, this.#held] = [performance.now(), 0, 0, null];
-    const session = videoOf(this.getAttribute('camera') || '', this.getAttribute('stream') || 'sub', {
+    const session = videoOf(this.getAttribute('camera') || '', this.#wants, {
       track: (track) => this.#attach(session, track),
+      ended: (reason, code) => session === this.#session && this.#over(reason, code),
+      link: (news) => session === this.#session && this.#linkSays(news),
       turn: (turn) => session === this.#session && this.#placed(turn),
-      ended: (reason, code) => {
-        if (session !== this.#session) return;
-        this.#session = null;
-        if (reason) this.#ended(reason, has(`reason.${reason}`) ? t(`reason.${reason}`) : '');
-        else this.#videoFailed(code);
-      },
     });
+    session.want(this.#wants);
     this.#session = session;
     try {
       await session.open();
@@ -232,6 +228,13 @@ export class LiveView extends HTMLElement {
     }
   }
 
+  /** @param {string} reason @param {string} code */
+  #over(reason, code) {
+    this.#session = null;
+    if (reason) this.#ended(reason, has(`reason.${reason}`) ? t(`reason.${reason}`) : '');
+    else this.#videoFailed(code);
+  }
+
   /** @param {import('./wall.js').Video} session @param {MediaStreamTrack} track */
   #attach(session, track) {
     if (session !== this.#session) return;
@@ -240,7 +243,7 @@ export class LiveView extends HTMLElement {
     const frame = () => {
       if (session !== this.#session) return;
       video.requestVideoFrameCallback(frame);
-      if (video.paused || this.#held) return; // a first frame is drawn without playing, the last ones come late
+      if (video.paused || this.#resting || this.#held) return; // drawn without playing, or still on its way
       this.#frameAt = performance.now();
       this.#firstFrameAt ||= this.#frameAt;
       if (this.#state !== 'live' && flows(this.#frameAt, this.#firstFrameAt, this.#stillAt)) {
@@ -257,6 +260,22 @@ export class LiveView extends HTMLElement {
     });
   }
 
+  /** @param {string} news weak: media rests, stills have the link; video: it is tried again */
+  #linkSays(news) {
+    this.#resting = news === 'weak';
+    this.#nextStill = 0;
+    if (this.#resting) this.#settle();
+    else [this.#opened, this.#firstFrameAt] = [performance.now() + FIRST_FRAME_MS, 0]; // its key frame may be long in coming
+  }
+
+  /** Asks for the stream that fits the picture. */
+  #measure = () => {
+    const wants = streamFor(this.getAttribute('stream') || 'sub', this.clientWidth * devicePixelRatio, this.#wants);
+    if (wants === this.#wants) return;
+    this.#wants = wants;
+    this.#session?.want(wants);
+  };
+
   #videoFailed(code = '') {
     this.toggleAttribute('full', code.endsWith('transcodes')); // the box's doing, not the link's
     this.#drop();
@@ -272,28 +291,27 @@ export class LiveView extends HTMLElement {
    * tries are not; without a fresh still, the camera or the box stands, and the picture says since when.
    */
   #settle() {
-    const time = performance.now();
     if (this.hasAttribute('down') && this.#state !== 'live') this.#lost = true;
     if (this.#lost) {
       /** @type {HTMLImageElement} */ (this.#image).hidden = true;
       this.#to('offline');
-    } else if (this.#stillAt === null) this.#to('opening');
-    else if ((time - this.#stillAt > this.#pace + LATE_MS && !this.#held) || (this.#stoppedAt && this.#stillAt < this.#stoppedAt + 500)) {
-      this.#stoppedAt ||= this.#stillAt;
+    } else if (this.#stillAt === null && !this.hasAttribute('data-video')) this.#to('opening');
+    else if ((this.#age() > this.#pace + LATE_MS && !this.#held) || (this.#stoppedAt && Number(this.#stillAt) < this.#stoppedAt + 500)) {
+      this.#stoppedAt ||= performance.now() - this.#age();
       this.#to('stalled');
     } else {
-      const weak = !this.hasAttribute('full') && (this.#videoFails > PATIENCE || (this.#stoppedAt && !this.#session));
-      const less = this.#held ? 'turn' : weak ? 'weak' : 'still';
+      const failed = !this.hasAttribute('full') && (this.#videoFails > PATIENCE || (this.#stoppedAt && !this.#session));
+      const less = this.#held ? 'turn' : this.#resting || failed ? 'weak' : 'still';
       this.#to(this.#stillOnly ? 'still' : less, this.#stillOnly ? '' : heldWords(this.#held));
     }
   }
 
-  /** Takes what the box gives; video that comes again begins like new. @param {import('./turns.js').Turn} turn */
+  /** Takes what the box gives; the key frame of video that comes again may be long in coming. @param {import('./turns.js').Turn} turn */
   #placed(turn) {
     const [was, held] = [this.#held, isHeld(turn) ? turn : null];
     this.#held = held;
     if (!was !== !held) [this.#nextStill, this.#stoppedAt] = [0, 0];
-    if (was && !held) [this.#opened, this.#frameAt, this.#firstFrameAt] = [performance.now(), 0, 0];
+    if (was && !held) [this.#opened, this.#firstFrameAt] = [performance.now() + FIRST_FRAME_MS, 0];
     if (was || held) this.#settle();
     this.#emit('live-turn', turn);
   }
@@ -302,6 +320,7 @@ export class LiveView extends HTMLElement {
     this.#emit('live-turn', PLAIN);
     this.#session?.close();
     this.#session = this.#held = null;
+    this.#resting = false;
     if (this.#video) this.#video.srcObject = null;
     this.removeAttribute('data-video');
   }
@@ -320,7 +339,7 @@ export class LiveView extends HTMLElement {
     this.#epoch += 1;
     this.#drop();
     const image = /** @type {HTMLImageElement} */ (this.#image);
-    if (image.src.startsWith('blob:')) URL.revokeObjectURL(image.src);
+    letGo(image);
     image.removeAttribute('src');
     image.hidden = true;
     [this.#stillAt, this.#stoppedAt] = [null, 0];
@@ -331,27 +350,12 @@ export class LiveView extends HTMLElement {
   /** @type {HTMLElement|null} */ #chip = null; /** @type {HTMLElement|null} */ #mid = null;
   #painted = '';
 
-  #build() {
-    this.#image = /** @type {HTMLImageElement} */ (make('img'));
-    this.#image.hidden = true;
-    this.#image.alt = '';
-    this.#video = /** @type {HTMLVideoElement} */ (make('video'));
-    Object.assign(this.#video, { muted: true, playsInline: true, disablePictureInPicture: true });
-    this.#video.setAttribute('aria-label', t('live.of', { name: this.getAttribute('name') }));
-    this.#chip = make('div', 'chip-at');
-    this.#mid = make('div', 'mid');
-    this.append(this.#image, this.#video, this.#mid, this.#chip);
-  }
-
   /** The pace of stills while they are all there is (ms). */
   get #pace() {
     return Number(this.getAttribute('every') || 0) * 1000 || WEAK_EVERY_MS;
   }
 
-  get #every() {
-    const soon = ['opening', 'still', 'stalled'].includes(this.#state) && !this.#stillOnly;
-    return this.#state === 'offline' ? 10000 : soon ? 1000 : this.#pace;
-  }
+  #every = () => stillEvery(this.#state, this.#stillOnly, this.#pace);
 
   #age() {
     const shown = this.hasAttribute('data-video') ? this.#frameAt : this.#stillAt;
@@ -382,18 +386,14 @@ export class LiveView extends HTMLElement {
       state: this.#state,
       reason: this.#reason,
       age,
-      picture: this.#stillAt !== null && !this.#lost,
-      norec: this.hasAttribute('norec'), full: this.hasAttribute('full'),
+      picture: (this.#stillAt !== null || this.hasAttribute('data-video')) && !this.#lost,
+      ...told(this),
       back: this.#elsewhere ? () => this.retry() : null,
       lastUrl: this.hasAttribute('last') ? this.#image?.getAttribute('src') || '' : '',
       lastAt: this.#stillCaptured,
-      why: this.getAttribute('why') || 'cam.state.down',
-      since: Number(this.getAttribute('since') || 0),
       play: () => this.#video?.play().then(() => this.#to('still'), () => this.#videoFailed()),
     };
-    this.#chip.replaceChildren(...chipParts(shown));
-    this.#mid.replaceChildren(...midParts(shown));
-    this.#mid.className = ['opening', 'tap'].includes(this.#state) && shown.picture ? 'mid over' : 'mid';
+    paint(this.#chip, this.#mid, shown);
   }
 }
 

@@ -1,7 +1,8 @@
 // One WHEP session (draft-ietf-wish-whep-03): receive-only H.264, trickled candidates, the reason it ended.
 // Invariants: closing ends media at once and tells the box; a session reports its end exactly once; the box names its
 // STUN and TURN servers with its answer, so nothing is gathered before it (candidates that come at once are never
-// waited for: the box finds the page by the page's own checks).
+// waited for: the box finds the page by the page's own checks); the box hears which stream the picture's size asks for
+// as soon as it can be told.
 
 import { ApiError, call } from './api.js';
 import { iceServers } from './ice-servers.js';
@@ -28,9 +29,10 @@ export class WhepSession {
   /**
    * @param {string} url
    * @param {{track: (track: MediaStreamTrack) => void, ended: (reason: string, code: string) => void,
-   *   turn?: (turn: import('./turns.js').Turn) => void}} on
-   *   `ended("")` = the connection failed, or the box has a `code` for it but no reason for people; `turn` = what is
-   *   given instead of plain video
+   *   link?: (news: string) => void, turn?: (turn: import('./turns.js').Turn) => void}} on
+   *   `ended("")` = the connection failed, or the box has a `code` for it but no reason for people;
+   *   `link("weak")` = media rests, the link carries none; `link("video")` = it is tried again;
+   *   `turn` = what is given instead of plain video
    */
   constructor(url, on) {
     this.url = url;
@@ -44,6 +46,14 @@ export class WhepSession {
     this.broken = 0;
     this.peer = new RTCPeerConnection({ bundlePolicy: 'max-bundle' });
     this.abort = new AbortController();
+    /** @type {RTCDataChannel|null} */ this.channel = null;
+    /** Stream the picture's size asks for; '' = whatever was opened. */ this.wanted = '';
+  }
+
+  /** Asks for another stream of the same camera, which follows without a break. @param {string} stream main or sub */
+  want(stream) {
+    this.wanted = stream;
+    if (this.channel?.readyState === 'open') this.channel.send(JSON.stringify({ want: stream }));
   }
 
   /** Offers and connects; throws ApiError or TypeError if the box cannot be reached or refuses. */
@@ -54,6 +64,8 @@ export class WhepSession {
     if (codecs.length) transceiver.setCodecPreferences(codecs);
     const channel = peer.createDataChannel('vuon');
     channel.onmessage = (event) => this.#message(event.data);
+    channel.onopen = () => this.wanted && this.want(this.wanted);
+    this.channel = channel;
     peer.ondatachannel = (event) => {
       event.channel.onmessage = (message) => this.#message(message.data);
     };
@@ -139,8 +151,9 @@ export class WhepSession {
 
   /** @param {string} text */
   #message(text) {
-    const { end, code, turn } = JSON.parse(text);
+    const { end, code, link, turn } = JSON.parse(text);
     if (typeof end === 'string') this.#end(end, code);
+    else if (typeof link === 'string' && !this.over) this.on.link?.(link);
     else if (turn && !this.over) this.on.turn?.(turn);
   }
 
