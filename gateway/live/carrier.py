@@ -18,6 +18,7 @@ import anyio
 
 from gateway.core.clock import Clock
 from gateway.core.errors import OfferRefused
+from gateway.core.iceservers import IceServer
 from gateway.core.media import TICKS_PER_S
 from gateway.core.model import PublicId, StreamRole
 from gateway.live import pagetalk, rtcp
@@ -33,7 +34,7 @@ HEARD_TIMEOUT_S = 1.0
 class Connection(Protocol):
     """What a session needs of `transport.Peer`."""
 
-    async def accept(self, offer: Offer) -> tuple[str, Negotiated]:
+    async def accept(self, offer: Offer, servers: Sequence[IceServer] = ()) -> tuple[str, Negotiated]:
         """Answer a checked offer."""
 
     async def add_candidate(self, candidate: RemoteCandidate) -> None:
@@ -143,9 +144,9 @@ class Carrier:
         self._buried = False
         self._candidates = 0
 
-    async def accept(self, offer: Offer) -> str:
+    async def accept(self, offer: Offer, servers: Sequence[IceServer] = ()) -> str:
         """Answer the offer; the numbers of its lines are drawn here."""
-        answer, first = await self.peer.accept(offer)
+        answer, first = await self.peer.accept(offer, servers)
         self._candidates = len(offer.candidates)
         self.lines = tuple(
             Line(

@@ -12,10 +12,9 @@ import asyncio
 import ipaddress
 import random
 import secrets
-import socket
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,19 +22,18 @@ import aioice.ice
 import aioice.stun
 import ifaddr
 from aioice.candidate import Candidate, candidate_foundation, candidate_priority
-from aiortc.rtcconfiguration import RTCIceServer
-from aiortc.rtcicetransport import RTCIceGatherer, connection_kwargs
+from aiortc.rtcicetransport import RTCIceGatherer
 
-from gateway.live import consent
+from gateway.core.iceservers import IceServer
+from gateway.live import consent, relays
+from gateway.live.mailbox import Door, Mailbox, bound
 from gateway.live.stun import looks_like_stun, well_formed
 
 QUEUE_DATAGRAMS = 256
 """Datagrams waiting for DTLS and RTCP; a viewer sends about ten a second."""
 MOST_PROVEN = 16
 """Addresses one viewer may have proven: interfaces times a few NAT rebindings."""
-GATHER_TIMEOUT_S = 5.0
 CONSENT_S, CONSENT_FAILURES = 5.0, 6
-SOCKET_BUFFER_BYTES = 1 << 20
 
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -92,6 +90,8 @@ class HardStun(aioice.ice.StunProtocol):
             else:
                 self.receiver.dropped["stranger"] += 1
             return
+        if self.receiver.questions.heard(data, source):
+            return
         if not well_formed(data):
             self.receiver.dropped["malformed_stun"] += 1
             return
@@ -107,9 +107,17 @@ class HardStun(aioice.ice.StunProtocol):
 class HardConnection(aioice.ice.Connection):
     """The ICE agent of a session."""
 
-    def __init__(self, addresses: Iterable[str], rules: AddressRules, **kwargs: Any) -> None:
-        super().__init__(ice_controlling=False, **kwargs)
-        self._addresses, self._rules = tuple(addresses), rules
+    def __init__(
+        self,
+        addresses: Iterable[str],
+        rules: AddressRules,
+        servers: Sequence[IceServer] = (),
+        mailbox: Mailbox | None = None,
+    ) -> None:
+        super().__init__(ice_controlling=False)
+        self._addresses, self._rules, self._servers = tuple(addresses), rules, servers
+        self._mailbox = mailbox if mailbox is not None else Mailbox()
+        self.questions = relays.Questions()
         self._proven: set[tuple[int, str, int]] = set()
         self.dropped: Counter[str] = Counter()
         self.on_media: Callable[[bytes], None] | None = None
@@ -125,25 +133,27 @@ class HardConnection(aioice.ice.Connection):
             self._local_candidates_end = True
 
     async def get_component_candidates(
-        self, component: int, addresses: list[str], timeout: int = int(GATHER_TIMEOUT_S)
+        self,
+        component: int,
+        addresses: list[str],
+        timeout: int = 0,  # noqa: ARG002 - aioice's signature; `relays` has its own
     ) -> list[Candidate]:
-        """Bind one socket an address; ask STUN and TURN servers only if some are configured."""
+        """Bind one socket an address; ask STUN and TURN servers only if the session was given some."""
         hosts = [protocol for address in addresses if (protocol := await self._bind(component, address))]
         self._protocols += hosts
-        candidates = [protocol.local_candidate for protocol in hosts]
-        if self.turn_server or self.stun_server:
-            # aioice's own way, with no host addresses; its relay sockets hear only the TURN server.
-            candidates += await super().get_component_candidates(component, [], timeout)
-        return candidates
+        found = await relays.gather(
+            self._servers, hosts, lambda: HardStun(self), self._protocols.append, self.questions, self.dropped
+        )
+        return [protocol.local_candidate for protocol in hosts] + found
 
     async def _bind(self, component: int, address: str) -> HardStun | None:
-        loop = asyncio.get_running_loop()
+        protocol = HardStun(self)
         try:
-            _, protocol = await loop.create_datagram_endpoint(lambda: HardStun(self), local_addr=(address, 0))
+            door = Door(bound(address), protocol, self._mailbox)
         except OSError:
             self.dropped["unbindable_address"] += 1
             return None
-        host, port = protocol.transport.get_extra_info("sockname")[:2]
+        host, port = door.get_extra_info("sockname")[:2]
         protocol.local_candidate = Candidate(
             foundation=candidate_foundation("host", "udp", host),
             component=component,
@@ -153,9 +163,13 @@ class HardConnection(aioice.ice.Connection):
             port=port,
             type="host",
         )
-        sock: socket.socket = protocol.transport.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
         return protocol
+
+    def settle(self) -> None:
+        """Read what the path brings together with what other viewers send, now that the connection is made."""
+        for pair in self._nominated.values():
+            if isinstance(pair.protocol.transport, Door):
+                pair.protocol.transport.settle()
 
     async def add_remote_candidate(self, remote_candidate: Candidate | None) -> None:
         """Take a candidate the rules allow.
@@ -242,7 +256,13 @@ class HardConnection(aioice.ice.Connection):
 class HardGatherer(RTCIceGatherer):
     """aiortc's gatherer around a `HardConnection`."""
 
-    def __init__(self, servers: list[RTCIceServer], addresses: Iterable[str], rules: AddressRules) -> None:
-        super().__init__(iceServers=servers)  # a list, if empty: None would mean Google's server
-        self.connection = HardConnection(addresses, rules, **connection_kwargs(servers))
+    def __init__(
+        self,
+        addresses: Iterable[str],
+        rules: AddressRules,
+        servers: Sequence[IceServer] = (),
+        mailbox: Mailbox | None = None,
+    ) -> None:
+        super().__init__(iceServers=[])  # an empty list: None would mean Google's server
+        self.connection = HardConnection(addresses, rules, servers, mailbox)
         self._connection = self.connection

@@ -7,7 +7,7 @@ then lets the connection be closed, if nobody else uses it; everything of the se
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -15,8 +15,9 @@ import anyio
 
 from gateway.core.clock import Clock
 from gateway.core.errors import GrantRefused
-from gateway.core.model import PublicId, StreamRole
-from gateway.live import pagetalk, rtcp
+from gateway.core.iceservers import IceServer
+from gateway.core.model import PublicId, Role, StreamRole
+from gateway.live import answers, pagetalk, rtcp
 from gateway.live.carrier import Carrier, Connection
 from gateway.live.ends import End, message, told
 from gateway.live.leases import Lease
@@ -76,11 +77,12 @@ class Session:
         """The connection, which others may share."""
         return self.carrier.peer
 
-    async def accept(self, offer: Offer, slot: int = 0) -> str:
+    async def accept(self, offer: Offer, slot: int = 0, servers: Sequence[IceServer] = ()) -> str:
         """Answer the offer that opens the connection, and take one of its lines."""
-        answer = await self.carrier.accept(offer)
+        answer = await self.carrier.accept(offer, servers)
         self.board(slot)
-        return answer
+        outside = bool(servers) and self.lease.grant.role is Role.GUARDIAN
+        return answers.told(answers.complete(answer, offer.sound), outside=outside)
 
     def board(self, slot: int) -> None:
         """Take a free line; GrantRefused when the right has ended meanwhile."""
@@ -107,10 +109,10 @@ class Session:
         """Return why this session must end now; None while it may go on."""
         if self.stream.ended is not None and (self.state is not State.CONNECTING or not told(self.stream.ended)):
             return self.stream.ended
-        waited_ns = self._clock.mono_ns() - self._started_ns
-        if self.state is State.CONNECTING and waited_ns >= CONNECT_TIMEOUT_S * 1e9:
+        mono_ns = self._clock.mono_ns()
+        if self.state is State.CONNECTING and mono_ns - self._started_ns >= CONNECT_TIMEOUT_S * 1e9:
             return End.NO_PATH
-        return self.lease.over(mono_ns=self._clock.mono_ns(), now_ms=self._clock.now_ms())
+        return self.lease.over(mono_ns=mono_ns, now_ms=self._clock.now_ms())
 
     async def end(self, reason: str) -> None:
         """Tell the page why, then stop media: after this returns no RTP packet of the session leaves."""

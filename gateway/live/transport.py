@@ -14,15 +14,15 @@ import logging
 import os
 import socket
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import anyio
 from aiortc import RTCDataChannel, RTCPeerConnection, RTCRtpSender, RTCRtpTransceiver, RTCSessionDescription
 from aiortc.exceptions import InvalidStateError, OperationError
 from aiortc.mediastreams import MediaStreamTrack
-from aiortc.rtcconfiguration import RTCBundlePolicy, RTCConfiguration, RTCIceServer
+from aiortc.rtcconfiguration import RTCBundlePolicy, RTCConfiguration
 from aiortc.rtcdtlstransport import (
     SRTP_AEAD_AES_128_GCM,
     SRTP_AES128_CM_SHA1_80,
@@ -36,11 +36,14 @@ from pylibsrtp import Session
 
 from gateway.core.clock import Clock
 from gateway.core.errors import OfferRefused
+from gateway.core.iceservers import IceServer
 from gateway.core.supervise import contained
 from gateway.live.ice import AddressRules, HardConnection, HardGatherer
+from gateway.live.mailbox import Mailbox
 from gateway.live.offers import ABS_SEND_TIME, Offer, RemoteCandidate
+from gateway.live.relays import RelaySocket
 from gateway.live.sender import DatagramSocket, Outlet
-from gateway.live.srtp import TAG_BYTES, Key
+from gateway.live.srtp import TAG_BYTES, Key, sending
 
 CHANNEL = "vuon"
 """Label of the data channel on which the page hears why its session ends."""
@@ -60,7 +63,7 @@ class TransportRules:
     addresses: tuple[str, ...]
     rules: AddressRules
     certificate: Callable[[], RTCCertificate]
-    servers: tuple[RTCIceServer, ...] = ()
+    mailbox: Mailbox = field(default_factory=Mailbox)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +102,6 @@ def quiet_libraries() -> None:
     """Keep strangers from filling the log: aiortc and aioice report what comes off the network."""
     for name in ("aiortc", "aioice"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-
-
-class _Relay:
-    """A TURN allocation as something to `sendto`."""
-
-    def __init__(self, transport: asyncio.DatagramTransport) -> None:
-        self._transport = transport
-
-    def sendto(self, data: bytes, _flags: int, address: tuple[str, int], /) -> int:
-        self._transport.sendto(data, address)
-        return len(data)
 
 
 class _SilentSender(RTCRtpSender):
@@ -191,7 +183,9 @@ class _Dtls(RTCDtlsTransport):
         super()._setup_srtp()
         connection = self.transport._connection
         assert isinstance(connection, HardConnection)
+        self._tx_srtp = sending(self._ssl) or self._tx_srtp
         connection.on_media = self.media
+        connection.settle()
 
     async def _handle_rtcp_data(self, data: bytes) -> None:
         self._on_rtcp(data)
@@ -210,7 +204,8 @@ class Peer(RTCPeerConnection):
         self, shared: TransportRules, on_state: Callable[[str], None], on_rtcp: Callable[[bytes], None]
     ) -> None:
         self._shared, self._on_rtcp = shared, on_rtcp
-        super().__init__(RTCConfiguration(iceServers=list(shared.servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        self._servers: Sequence[IceServer] = ()
+        super().__init__(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self._certificate = shared.certificate()
         self._RTCPeerConnection__certificates = [self._certificate]
         self._dtls: _Dtls | None = None
@@ -227,7 +222,8 @@ class Peer(RTCPeerConnection):
     # What aiortc builds inside, replaced by ours (its private names, mangled).
 
     def _RTCPeerConnection__createDtlsTransport(self) -> RTCDtlsTransport:  # noqa: N802 - aiortc's own name
-        gatherer = HardGatherer(list(self._shared.servers), self._shared.addresses, self._shared.rules)
+        shared = self._shared
+        gatherer = HardGatherer(shared.addresses, shared.rules, self._servers, shared.mailbox)
         ice = RTCIceTransport(gatherer)
         dtls = _Dtls(ice, [self._certificate], self._on_rtcp, gatherer.connection.dropped)
         names: Any = self
@@ -262,8 +258,12 @@ class Peer(RTCPeerConnection):
         finally:
             self._attempts.discard(task)
 
-    async def accept(self, offer: Offer) -> tuple[str, Negotiated]:
-        """Apply a checked offer and return our answer with what was negotiated; OfferRefused otherwise."""
+    async def accept(self, offer: Offer, servers: Sequence[IceServer] = ()) -> tuple[str, Negotiated]:
+        """Apply a checked offer and return our answer with what was negotiated; OfferRefused otherwise.
+
+        `servers` may be asked for ways beyond our own addresses.
+        """
+        self._servers = servers
         lines = [self.addTransceiver("video", direction="sendonly") for _ in range(offer.videos)]
         known = RTCRtpSender.getCapabilities("video").codecs
         # Before setRemoteDescription: afterwards aiortc has already chosen VP8.
@@ -340,13 +340,13 @@ class Peer(RTCPeerConnection):
             self._drop_dup()
             self._pair = pair
             sink = self._socket_of(pair.protocol.transport)
-            self._outlet = Outlet(sink, pair.remote_addr, relayed=isinstance(sink, _Relay))
+            self._outlet = Outlet(sink, pair.remote_addr, relayed=isinstance(sink, RelaySocket))
         return self._outlet
 
     def _socket_of(self, transport: asyncio.DatagramTransport) -> DatagramSocket:
         plain = transport.get_extra_info("socket")
         if plain is None:
-            return _Relay(transport)
+            return RelaySocket(transport)
         # Our own descriptor: asyncio must not buffer what its socket cannot take.
         self._dup = socket.socket(fileno=os.dup(plain.fileno()))
         return self._dup

@@ -14,11 +14,10 @@ import av
 import pytest
 
 from gateway.core.errors import BadInput, CameraClosed, GrantRefused, NotFound
-from gateway.core.model import Action, RunId, StreamId, StreamRole
+from gateway.core.model import Action, RunId, StreamRole
 from recorder.layout import HOUR_MS
 from recorder.rows import SegmentRow
 from recorder.service_playback import LONGEST_MS
-from recorder.store import Found
 from tests.fakes.footage import START_MS
 from tests.fakes.recorder_box import RecorderBox, adopt, recorded, recorder_box
 from tests.fakes.seeded import seed_slot
@@ -218,43 +217,6 @@ async def test_the_running_segment_is_listed_and_plays(tmp_path: Path) -> None:
         told = await box.until(closed)
         assert segment["segment"] in [item["segment"] for item in told["segments"]]
         assert await player.media(segment["segment"], offset, size) == newest
-
-
-async def test_the_newest_instant_is_of_what_is_listed(tmp_path: Path) -> None:
-    """The camera goes on while the box answers: what came meanwhile is neither listed nor told of."""
-    async with recorder_box(tmp_path) as box:
-        camera = await adopt(box, streams=1)
-        session = await box.player.wait_for(1)
-        now_ms = box.clock.now_ms()
-        player = Player(box, camera, now_ms - MINUTE_MS, now_ms + HOUR_MS)
-        await box.show(session, 4)
-
-        async def begun() -> bool:
-            return bool((await player.index())["segments"])
-
-        await box.until(begun)
-        store = box.recorder._parts.store
-        find, went_on = store.find, list[int]()
-
-        async def slowly(streams: Sequence[StreamId], from_ms: int, to_ms: int) -> list[Found]:
-            found = await find(streams, from_ms, to_ms)
-            before = store.last_end_ms(streams[0]) or 0
-            await box.show(session, 4)
-
-            async def later() -> bool:
-                return (store.last_end_ms(streams[0]) or 0) > before
-
-            await box.until(later)
-            went_on.append(before)
-            return found
-
-        store.find = slowly  # type: ignore[assignment, method-assign]
-        told = await player.index()
-        assert told["newest_ms"] == told["segments"][-1]["end_ms"]
-        from_ms, to_ms = player.span
-        told = await box.call("playback.timeline", camera=camera, stream="main", from_ms=from_ms, to_ms=to_ms)
-        assert told["newest_ms"] == told["spans"][-1][1]
-        assert len(went_on) == 2
 
 
 async def test_no_segment_is_missing_while_it_is_closed(tmp_path: Path) -> None:

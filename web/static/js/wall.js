@@ -144,6 +144,7 @@ class Connection {
   /** @type {Map<string, [string, string]>} ends that came before the answer which names the session */ #early = new Map();
   /** @type {RTCIceCandidate[]} */ #late = [];
   #where = '';
+  #tag = '';
   /** @type {RTCDataChannel|null} */ #channel = null;
   #broken = 0;
 
@@ -166,12 +167,15 @@ class Connection {
       const query = `?slot=${tile.slot}&stream=${tile.stream}`;
       const answered = await postJson(`/wall/${tile.camera}${query}`, { offer: offer.sdp });
       this.wall = answered.wall;
-      this.#where = `/whep/${tile.camera}/${answered.session}`;
+      [this.#where, this.#tag] = [`/whep/${tile.camera}/${answered.session}`, answered.tag];
       if (this.over) {
         forget(tile.camera, answered.session);
         throw new ApiError(0, null);
       }
       this.settle?.(true);
+      if (answered.servers.length) {
+        this.peer.setConfiguration({ bundlePolicy: 'max-bundle', iceServers: answered.servers });
+      }
       await this.peer.setLocalDescription(offer);
       await this.peer.setRemoteDescription({ type: 'answer', sdp: answered.answer });
       this.#seat(tile, answered.session);
@@ -292,7 +296,7 @@ class Connection {
   #trickle(candidates) {
     if (this.over || !this.#where) return;
     const body = [...candidates.map((item) => `a=${item.candidate}`), ''].join('\r\n');
-    const headers = { 'Content-Type': 'application/trickle-ice-sdpfrag' };
+    const headers = { 'Content-Type': 'application/trickle-ice-sdpfrag', 'If-Match': this.#tag };
     call(this.#where, { method: 'PATCH', headers, body }).catch(() => {
       // A candidate that is lost costs one path; the connection's own state says whether that matters.
     });
