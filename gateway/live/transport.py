@@ -48,9 +48,8 @@ from gateway.live.srtp import TAG_BYTES, Key, sending
 CHANNEL = "vuon"
 """Label of the data channel on which the page hears why its session ends."""
 MOST_CHANNEL_BYTES = 256 << 10
-"""SCTP bytes one viewer may send in a session. A page says a word when its picture's size changes, so these
-are mostly handshake, acknowledgements and a heartbeat each half minute: 90 kB in 12 h. aiortc keeps unfinished
-messages without end."""
+"""SCTP bytes one viewer may send in a session: handshake, acknowledgements, a word now and then, and a heartbeat each
+half minute are 90 kB in 12 h. aiortc keeps unfinished messages without end."""
 CLOSE_TIMEOUT_S = 3.0
 RENEW_AFTER_S = 20 * 24 * 3600
 PROFILES = [SRTP_AEAD_AES_128_GCM, SRTP_AES128_CM_SHA1_80]
@@ -389,8 +388,7 @@ class Peer(RTCPeerConnection):
     async def heard(self) -> None:
         """Wait until the page's SCTP has acknowledged everything said; the caller bounds it."""
         channel = self._channel
-        # aiortc has no event for an empty queue.
-        while channel is not None and channel.readyState == "open" and channel.transport._sent_queue:  # noqa: ASYNC110 - see above
+        while channel is not None and channel.readyState == "open" and channel.transport._sent_queue:  # noqa: ASYNC110 - no event
             await anyio.sleep(0.02)
 
     async def shut(self) -> None:

@@ -22,12 +22,13 @@ pytestmark = [pytest.mark.browser, pytest.mark.system]
 
 CLASS = "Lớp Mầm 1"
 SUB_FPS, MAIN_FPS = 10, 15
-FRAMES = """wanted => Promise.all(globalThis.peers.filter(item => item.connectionState === 'connected').map(async peer => {
+FRAMES = """wanted => Promise.all(globalThis.peers.filter(peer => peer.connectionState === 'connected').flatMap(
+  peer => peer.getReceivers().filter(item => item.track.kind === 'video')
+).map(async receiver => {
   const read = async () => {
-    const [receiver] = peer.getReceivers().filter(item => item.track.kind === 'video');
     const [source] = receiver.getSynchronizationSources();
     let found = null;
-    (await peer.getStats()).forEach(item => { if (item.type === 'inbound-rtp') found = item; });
+    (await receiver.getStats()).forEach(item => { if (item.type === 'inbound-rtp') found = item; });
     return {decoded: found.framesDecoded, at_90k: source.rtpTimestamp, lost: found.packetsLost};
   };
   const first = await read();
