@@ -20,6 +20,7 @@ from web import (
     api_exports,
     api_holds,
     api_live,
+    api_metrics,
     api_playback,
     api_wall,
     pages_exports,
@@ -49,6 +50,7 @@ ROUTERS = (
     api_holds.router,
     api_exports.router,
     api_events.router,
+    api_metrics.router,
 )
 log = get_logger("web")
 

@@ -27,7 +27,7 @@ from web.views import class_view
 router = APIRouter()
 ENDS = ("calendar", "camera", "class", "clock", "consent", "device", "person", "plan", "session", "sharing", "stream")
 PAGE_TEXTS = (
-    *("live.", "dur.", "hours.left", "data.used", "end.", "net.", "cam.state.down", "cam.since", "cam.last"),
+    *("live.", "turn.", "dur.", "hours.left", "data.used", "end.", "net.", "cam.state.down", "cam.since", "cam.last"),
     *(f"reason.{end}." for end in ENDS),
     "reason.window.",
 )

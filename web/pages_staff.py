@@ -24,7 +24,7 @@ from web.session import services_of
 from web.views import groups
 
 router = APIRouter()
-GRID_TEXTS = ("live.", "cam.", "fix.", "box.", "grid.", "dur.", "reason.", "share.", "end.", "err.", "net.")
+GRID_TEXTS = ("live.", "turn.", "cam.", "fix.", "box.", "grid.", "dur.", "reason.", "share.", "end.", "err.", "net.")
 
 
 def _shell(caller: Caller, words: Words, page: str) -> dict[str, Any]:

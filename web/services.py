@@ -154,6 +154,10 @@ class OpenView:
     name: str
     role: Role
     since_ms: int
+    way: str = ""
+    """outside or relay; empty on the school's network, or where that is not known."""
+    quality: str = ""
+    """turn, stills, weak, smaller; empty for plain video."""
 
 
 class LiveDoor(Protocol):
@@ -330,6 +334,13 @@ class PlaybackDoor(Protocol):
         """Return the key frame at or before an instant."""
 
 
+class MetricsDoor(Protocol):
+    """The box's figures for a monitoring program."""
+
+    async def text(self) -> str:
+        """Return them in Prometheus text format, without a name of anybody; a daemon that is down is told as such."""
+
+
 @dataclass(frozen=True, slots=True)
 class SiteFacts:
     """The school as pages name it."""
@@ -356,6 +367,7 @@ class Services:
     copies: CopyDoor
     keys: KeyDoor
     playback: PlaybackDoor
+    metrics: MetricsDoor
     clock: Clock
     site: SiteFacts
     hosts: frozenset[str] = field(default_factory=frozenset)

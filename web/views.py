@@ -51,7 +51,12 @@ def camera_facts(known: KnownCamera, status: Status, watching: Sequence[OpenView
     """Return one camera with its figures, encodings and viewers; guardians' names only with `names`."""
     cam = status.cameras.get(known.id, {})
     people = [
-        {"name": item.name, "role": item.role, "since_ms": item.since_ms}
+        {
+            "name": item.name,
+            "role": item.role,
+            "since_ms": item.since_ms,
+            "how": [key for key in (item.way, item.quality) if key],
+        }
         for item in watching
         if item.camera == known.id and (names or item.role is not Role.GUARDIAN)
     ]

@@ -21,6 +21,7 @@ from gateway.cli.cameras import camera_id, waiting
 from gateway.cli.context import ConfigOption, Context, DataOption, JsonOption
 from gateway.core.errors import BadInput, VuonError
 from gateway.core.typed import quoted
+from gateway.health import livefaults
 
 AT_ONCE = 8
 LOOK_S = 180.0
@@ -64,6 +65,16 @@ async def examine(context: Context, cameras: Sequence[tuple[str, str]], *, fresh
 
 async def _box(context: Context) -> Row:
     return await context.ask("recorder", "doctor.box", {}, timeout_s=LOOK_S)
+
+
+async def _live(context: Context) -> Row:
+    """Look at live video; a daemon that does not answer leaves all of it unknown (that it is down, the status says)."""
+    try:
+        return livefaults.examine(await context.ask("live", "status", {}))
+    except VuonError as error:
+        if isinstance(error.__cause__, PermissionError):
+            raise
+        return livefaults.examine(None)
 
 
 def keys_of(row: Row) -> list[str]:
@@ -116,14 +127,15 @@ async def repair(context: Context, rows: Sequence[Row]) -> list[Row]:
 async def _everything(context: Context, chosen: str | None, *, fix: bool) -> Row:
     cameras = await _cameras(context, chosen)
     box: Row | None = None
+    live: Row | None = None
     rows: list[Row]
     if chosen is None:
-        box, rows = await asyncio.gather(_box(context), examine(context, cameras))
+        box, live, rows = await asyncio.gather(_box(context), _live(context), examine(context, cameras))
     else:
         rows = await examine(context, cameras)
     if fix:
         rows = await repair(context, rows)
-    return {"cameras": rows, "box": box}
+    return {"cameras": rows, "box": box, "live": live}
 
 
 def filled(context: Context, text: str, figures: Mapping[str, str | float]) -> str:
@@ -225,13 +237,14 @@ def doctor(
             return
         with waiting(context, "cli.doctor.running"):
             found = context.run(_everything(context, camera, fix=fix))
-    rows = [row for row in (found["box"], *found["cameras"]) if row is not None]
+    rows = [row for row in (found["box"], found["live"], *found["cameras"]) if row is not None]
     faults, failed = any(row["faults"] for row in rows), any("error" in row for row in rows)
     if as_json:
         context.json(found | {"ok": not (faults or failed)})
     else:
         if found["box"] is not None:
             _print(context, context.words.text("cli.doctor.box"), found["box"])
+            _print(context, context.words.text("cli.doctor.live"), found["live"])
         for row in found["cameras"]:
             _print(context, row["name"], row)
         _sum(context, camera, rows)

@@ -20,6 +20,8 @@ from gateway.core.daemonize import explain
 from gateway.core.errors import VuonError, by_code
 
 DAEMONS = ("recorder", "live", "gateway")
+LIVE_FIGURES = ("open", "places", "totals", "ended", "paths", "dropped")
+"""What the live daemon tells of its viewers: each open session, and sums since it began; no person."""
 ASK_S = 5.0
 """A daemon that needs longer to say how it is, is not well."""
 FIGURES, LEAST_NAME = 64, 16
@@ -43,6 +45,7 @@ async def gather(context: Context) -> dict[str, Any]:
         "conditions": gateway.get("conditions", []),
         "upstream": gateway.get("upstream"),
         "lan": recorder.get("lan"),
+        "live": {name: live.get(name) for name in LIVE_FIGURES},
         "transcodes": live.get("transcodes", {}),
     }
 
@@ -142,6 +145,8 @@ def _places(context: Context, status: dict[str, Any]) -> None:
         used = 1 - volume["free_bytes"] / (volume["total_bytes"] or 1)
         free = show.number(volume["free_bytes"] / show.GIB, language, 1)
         context.say("cli.status.volume", bar=show.bar(used), pct=f"{used:.0%}", free=free, path=volume["path"])
+    for line in live_lines(context, status["live"]):
+        context.line(line)
     for line in lan_lines(context, status["lan"] or {}):
         context.line(line)
     for line in transcode_lines(context, status["transcodes"]):
@@ -150,6 +155,20 @@ def _places(context: Context, status: dict[str, Any]) -> None:
     if upstream and upstream["configured"]:
         key = "cli.status.hub_up" if upstream["connected"] else "cli.status.hub_down"
         context.say(key, waiting=sum(upstream["waiting"].values()))
+
+
+def live_lines(context: Context, live: dict[str, Any]) -> list[str]:
+    """Say how many watch, and what of the uplink they draw; nothing while nobody does."""
+    words, places = context.words, live["places"] or {}
+    if not live["open"]:
+        return []
+    counts = {"count": len(live["open"]), "outside": places.get("outside", 0), "waiting": places.get("waiting", 0)}
+    lines = [words.text("cli.status.watching", **counts)]
+    if limit := places.get("uplink_bps"):
+        drawn = (places.get("uplink_drawn_bps") or 0) / 1e6
+        shown = {"drawn": show.number(drawn, words.language, 1), "limit": show.number(limit / 1e6, words.language, 1)}
+        lines.append(words.text("cli.status.uplink", **shown))
+    return lines
 
 
 def transcode_lines(context: Context, figures: dict[str, Any]) -> list[str]:

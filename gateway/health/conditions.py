@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from gateway.health.livefaults import conditions_of
+
 
 class Severity(StrEnum):
     """How loud: red needs a person now, yellow soon."""
@@ -46,6 +48,9 @@ BOX = "box"
 _TYPES = (
     ConditionType("recorder.down", Severity.RED, 10),
     ConditionType("live.down", Severity.YELLOW, 10),
+    ConditionType("live.uplink_small", Severity.YELLOW, 60, ("live.down",)),
+    ConditionType("live.cpu_full", Severity.YELLOW, 60, ("live.down",)),
+    ConditionType("live.relay_only", Severity.YELLOW, 60, ("live.down",)),
     ConditionType("volume.missing", Severity.RED, 5, ("recorder.down",)),
     ConditionType("volume.read_only", Severity.RED, 5, ("recorder.down",)),
     ConditionType("volume.full_by_hold", Severity.RED, 5, ("recorder.down",)),
@@ -113,6 +118,8 @@ def read_status(status: Mapping[str, Any], before: AbstractSet[Raised] = frozens
         found.add(Raised("hub.unreachable", BOX))
     if status.get("live") is None:
         found.add(Raised("live.down", BOX))
+    else:
+        found.update(Raised(code, BOX) for code in conditions_of(status["live"]))
     recorder = status.get("recorder")
     if recorder is None:
         found.add(Raised("recorder.down", BOX))

@@ -39,6 +39,13 @@ class SessionState:
     bytes: int
     lost: int
     rtt_ms: float | None
+    path: str = ""
+    """Way it takes: host, srflx, relay; empty before there is one."""
+    outside: bool = False
+    """Beyond the uplink, where one is configured."""
+    place: str = ""
+    """What is given: video, smaller, turn, stills; empty before it is connected."""
+    link_weak: bool = False
 
 
 class LiveClient:
@@ -125,4 +132,8 @@ def _state(item: Mapping[str, Any]) -> SessionState:
         bytes=item["bytes"],
         lost=item["lost"],
         rtt_ms=item["rtt_ms"],
+        path=item.get("path", ""),
+        outside=item.get("outside", False),
+        place=item.get("place", ""),
+        link_weak=item.get("link_weak", False),
     )

@@ -129,8 +129,10 @@ class Feeds:
     async def _read(self, stream: LiveStream) -> None:
         """Subscribe and deliver until the feed ends; returns at END, raises when the connection breaks."""
         self.reconnects += 1
+        stream.is_transcoded = False
         if await self._direct(stream):
             assert self.transcodes is not None
+            stream.is_transcoded = True
             await self.transcodes.show(stream.camera, stream.role, stream)
         else:
             await self._clock.sleep(ENDED_PAUSE_S)

@@ -130,7 +130,8 @@ class LiveService:
         return Reply({"sessions": self._sessions.facts()})
 
     async def status(self, _request: Request) -> Reply:
-        """`{}` -> `{daemon, viewers, sessions, ended, dropped, transcodes}`."""
+        """`{}` -> `{daemon, viewers, sessions, ended, dropped, transcodes, places, totals, paths, open}`."""
+        rows = self._sessions.facts()
         return Reply(
             {
                 "daemon": self._daemon(),
@@ -139,6 +140,10 @@ class LiveService:
                 "ended": dict(self._sessions.ended),
                 "dropped": dict(self._sessions.dropped()),
                 "transcodes": self._sessions.transcodes(),
+                "places": self._sessions.places.facts(),
+                "totals": self._sessions.totals.of(rows),
+                "paths": self._sessions.totals.paths(),
+                "open": rows,
             }
         )
 

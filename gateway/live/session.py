@@ -7,7 +7,8 @@ then lets the connection be closed, if nobody else uses it; everything of the se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -23,6 +24,7 @@ from gateway.live.ends import End, message, told
 from gateway.live.leases import Lease
 from gateway.live.offers import Offer
 from gateway.live.reception import Reception
+from gateway.live.seat import Seat
 from gateway.live.sender import Viewer
 from gateway.live.stream import LiveStream
 from gateway.live.switch import Switch
@@ -46,7 +48,7 @@ class Calls(NamedTuple):
     gone: Callable[[Session], None]
     """Once, when the viewer left or its consent was lost."""
     lost: Callable[[Session], None]
-    """When its picture is to be renewed from the cached GOP."""
+    """When its picture is to begin, or to be renewed, from the cached GOP."""
 
 
 class Session:
@@ -60,6 +62,7 @@ class Session:
         self._on_connected, self._on_gone, self._on_lost = calls
         self.state, self.reason = State.CONNECTING, ""
         self.viewer: Viewer | None = None
+        self.seat = Seat(self, clock, lambda: self._on_lost(self))
         self.reception: Reception | None = None
         self.left = anyio.Event()
         """Set once its line is free for another."""
@@ -71,6 +74,16 @@ class Session:
     def stream(self) -> LiveStream:
         """The stream that is sent now."""
         return self.switch.now
+
+    @property
+    def is_live(self) -> bool:
+        """Whether media may flow: connected, not ended."""
+        return self.state is State.LIVE
+
+    async def say(self, words: Mapping[str, Any]) -> bool:
+        """Say something to the page; False while it has no open channel. Where tiles share it, it names its own."""
+        named = {"session": self._name} if self._name else {}
+        return self.state is State.LIVE and await self.peer.say(json.dumps({**words, **named}))
 
     @property
     def peer(self) -> Connection:
@@ -143,7 +156,7 @@ class Session:
         if self._wanted is not None:
             switch.want(self._wanted, self.lease.grant)
             self._wanted = None
-        if self.state is not State.LIVE or viewer is None:
+        if self.state is not State.LIVE or viewer is None or not self.seat.flows:
             return
         if switch.coming or switch.resting or viewer in self.stream.viewers:
             switch.follow(viewer, self.lease.grant, self._clock.mono_ns())
@@ -179,6 +192,8 @@ class Session:
             "stream": self.stream.role.value,
             "state": self.state.value,
             "started_ms": self._started_ms,
+            "age_s": round((self._clock.mono_ns() - self._started_ns) / 1e9, 1),
+            "role": self.lease.grant.role.value,
             "frames": viewer.frames if viewer else 0,
             "packets": viewer.packets if viewer else 0,
             "bytes": viewer.wire_bytes if viewer else 0,

@@ -27,10 +27,14 @@ from gateway.live.carrier import Carrier, MakeConnection, RandomBits
 from gateway.live.ends import REPLACED, End
 from gateway.live.feedclient import Feeds
 from gateway.live.leases import Lease, choose_stream, has_room, only_staff
+from gateway.live.loadmeter import LoadMeter
 from gateway.live.offers import WALL, Offer, parse_offer
-from gateway.live.session import Calls, Session, State
+from gateway.live.places import Places
+from gateway.live.seat import Seat
+from gateway.live.session import Calls, Session
 from gateway.live.stream import BurstBudget
 from gateway.live.switch import Switch
+from gateway.live.totals import Totals
 
 TICK_S = 0.2
 """How late an expired lease may be noticed."""
@@ -50,6 +54,7 @@ class Sessions:
         clock: Clock,
         on_fault: FaultSink,
         random_bits: RandomBits = secrets.randbits,
+        meter: LoadMeter | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._feeds, self._connect, self._max_viewers = feeds, connect, max_viewers
@@ -59,7 +64,10 @@ class Sessions:
         self._carriers: dict[PublicId, Carrier] = {}
         """Connections, from the offer until they are closed."""
         self._budget = BurstBudget()
+        self.places = Places(feeds.uplink, clock, meter)
+        self.totals = Totals()
         self._tasks: TaskGroup | None = None
+        self._telling = False
         self._swept_ns = clock.mono_ns()
         self.ended: Counter[str] = Counter()
         """Sessions that ended, by reason."""
@@ -168,7 +176,7 @@ class Sessions:
             Switch(self._feeds, self._feeds.hold(grant.camera, role), self._clock.mono_ns(), self._jitter),
             carrier,
             clock=self._clock,
-            calls=Calls(self._connected, self._gone, self._connected),
+            calls=Calls(self._arrived, self._gone, self._flow),
         )
         self._by_id[session.id], self._by_grant[grant.id] = session, session.id
         return session
@@ -199,7 +207,7 @@ class Sessions:
 
     def facts(self) -> list[dict[str, Any]]:
         """Return the facts of every open session."""
-        return [session.facts() for session in self._by_id.values()]
+        return [self._facts(session) for session in self._by_id.values()]
 
     def transcodes(self) -> dict[str, Any]:
         """Return the figures of the small pictures; empty where there are none."""
@@ -233,7 +241,38 @@ class Sessions:
                 if session.has_news:
                     assert self._tasks is not None
                     self._tasks.start_soon(self._tell, session)
+        async with contained("live.places", self._on_fault):
+            if self.places.look(self._seats, self._feeds.streams):
+                self._spread_news()
         self._swept_ns = self._clock.mono_ns()
+
+    @property
+    def _seats(self) -> list[Seat]:
+        """The places of those who are connected."""
+        return [item.seat for item in self._by_id.values() if item.is_live]
+
+    async def _tell_places(self) -> None:
+        """Bring the pages the news of their places; beside the loop, which must not wait for anybody's page."""
+        try:
+            for seat in self._seats:
+                async with contained("live.places", self._on_fault):
+                    await self.places.tell(seat)
+        finally:
+            self._telling = False
+
+    async def _seat(self) -> None:
+        async with contained("live.places", self._on_fault):
+            self.places.round(self._seats)
+            self._spread_news()
+
+    def _spread_news(self) -> None:
+        assert self._tasks is not None
+        if not self._telling:
+            self._telling = True
+            self._tasks.start_soon(self._tell_places)
+
+    def _facts(self, session: Session) -> dict[str, Any]:
+        return session.facts() | self.places.facts_of(session.id)
 
     async def _tell(self, session: Session) -> None:
         async with contained("live.tell", self._on_fault):
@@ -254,15 +293,17 @@ class Sessions:
         except KeyError as error:
             raise NotFound("no such session", session=session_id) from error
 
-    def _connected(self, session: Session) -> None:
+    def _arrived(self, _session: Session) -> None:
         assert self._tasks is not None
-        if session.viewer is not None:
-            self._tasks.start_soon(self._join, session)
+        self._tasks.start_soon(self._seat)
+
+    def _flow(self, session: Session) -> None:
+        assert self._tasks is not None
+        self._tasks.start_soon(self._join, session)
 
     async def _join(self, session: Session) -> None:
         async with contained("live.join", self._on_fault):
-            if session.viewer is not None and session.state is State.LIVE:
-                await session.stream.join(session.viewer, self._budget)
+            await session.seat.join(self._budget)
 
     def _gone(self, session: Session) -> None:
         """Close what the viewer left, or what ICE consent was lost for."""
@@ -284,6 +325,7 @@ class Sessions:
     async def _bury(self, session: Session) -> None:
         async with contained("live.close", self._on_fault):
             await session.end(session.reason)
+            await self._seat()
             if await session.carrier.bury():
                 self._closed(session.carrier)
 
@@ -299,4 +341,5 @@ class Sessions:
             del self._by_grant[session.lease.grant.id]
         session.switch.release()
         self.ended[reason] += 1
+        self.totals.end(session.facts())
         return True

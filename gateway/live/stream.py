@@ -43,6 +43,8 @@ class StreamCounters:
     """What happened on a stream while it had viewers."""
 
     units: int = 0
+    octets: int = 0
+    """Payload of the units packetised."""
     repeated: int = 0
     skips: int = 0
     """Times the recorder left units out for us because we read too slowly."""
@@ -51,6 +53,8 @@ class StreamCounters:
     picture_lost: int = 0
     renewed: int = 0
     """Times the cached GOP was sent again because of that."""
+    late_ms: float = 0.0
+    """How late the latest picture left, since `Places` looked; what waits for the uplink is not late."""
 
 
 def _nobody_to_ask() -> None:
@@ -71,6 +75,8 @@ class LiveStream:
     """The live list: everybody on it gets the next frame."""
     ended: End | None = None
     """Why this stream cannot be shown; None while it can."""
+    is_transcoded: bool = False
+    """Its pictures are late by nature: that says nothing of the box."""
     uplink: Uplink | None = None
     """The site's budget; None = everybody is on the LAN."""
     line: PacedLine | None = None
@@ -96,6 +102,7 @@ class LiveStream:
         if frame is None:
             self.counters.repeated += 1
             return
+        self.counters.octets += frame.size_bytes
         if skipped:
             for viewer in self.viewers:
                 viewer.waits_for_key = True
@@ -106,13 +113,20 @@ class LiveStream:
             self.ask_key()
         if self.line is None or self.uplink is None:
             self.send(frame, self.viewers, now_ms=self.clock.now_ms())
+            self._note_lateness(frame, self.viewers)
             return
         inside, outside = list[Viewer](), list[Viewer]()
         for viewer in self.viewers:
             (outside if self.uplink.is_outside(viewer) else inside).append(viewer)
         self.send(frame, inside, now_ms=self.clock.now_ms())
+        self._note_lateness(frame, inside)
         if outside:
             self.line.put(frame, outside, self.history.gop_bps())
+
+    def _note_lateness(self, frame: Frame, viewers: list[Viewer]) -> None:
+        if viewers and not self.is_transcoded:
+            late_ms = (self.clock.mono_ns() - frame.received_mono_ns) / 1e6
+            self.counters.late_ms = max(self.counters.late_ms, late_ms)
 
     def uplink_of(self, viewer: Viewer) -> Uplink | None:
         """Return the budget that what is sent to a viewer comes out of; None on the LAN."""
@@ -163,7 +177,7 @@ class LiveStream:
             self.ask_key()
         budget.joining += 1
         try:
-            while frame is not None and not viewer.stopped:
+            while frame is not None and not viewer.stopped and viewer.source is self.history:
                 if viewer.waits_for_key and not frame.is_key:
                     # The socket was full in the burst: only the next key frame helps.
                     break
@@ -180,7 +194,7 @@ class LiveStream:
                 frame = self._after(frame, viewer)
         finally:
             budget.joining -= 1
-        if not viewer.stopped:
+        if not viewer.stopped and viewer.source is self.history:  # `pause` took it off meanwhile, else
             self.viewers.append(viewer)
 
     def _after(self, frame: Frame, viewer: Viewer) -> Frame | None:

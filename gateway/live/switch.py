@@ -44,6 +44,8 @@ class Switch:
         self._feeds, self._most = feeds, stream.role
         self.now = stream
         self.coming: LiveStream | None = None
+        self.limit = StreamRole.MAIN
+        """What the box has room for; `places` sets it."""
         self._asked_ns = 0
         self._missing = False
         self._by_size = stream.role is StreamRole.SUB
@@ -83,9 +85,9 @@ class Switch:
             self.link.choked()
         other = StreamRole.SUB if self.now.role is StreamRole.MAIN else StreamRole.MAIN
         smaller = other is StreamRole.SUB
-        there = other in grant.streams and not self._missing and (smaller or self._most is StreamRole.MAIN)
+        there = other in grant.streams and not self._missing and (smaller or self.most is StreamRole.MAIN)
         wish = self.link.wish(now_ns, can_more=there and not smaller)
-        if there and smaller and (wish is Wish.LESS or self._most is StreamRole.SUB):
+        if there and smaller and (wish is Wish.LESS or self.most is StreamRole.SUB):
             self._change(viewer, other, now_ns, at_once=wish is Wish.LESS)
         elif there and not smaller and (wish is Wish.MORE or (self._by_size and wish is Wish.STAY)):
             self._change(viewer, other, now_ns, at_once=False)
@@ -139,6 +141,35 @@ class Switch:
             self.link.began(now_ns, more=coming.role is StreamRole.MAIN)
             self.now, self.coming = coming, None
             self.switched += 1
+
+    @property
+    def asked(self) -> StreamRole:
+        """What the page asks for."""
+        return self._most
+
+    @property
+    def most(self) -> StreamRole:
+        """The biggest stream that may be sent: what is asked for, within the limit."""
+        return StreamRole.SUB if self.limit is StreamRole.SUB else self._most
+
+    def hold_back(self, viewer: Viewer) -> None:
+        """Send nothing until the viewer joins `now` again; what was waited for is given up."""
+        self.now.leave_list(viewer)
+        viewer.source = None  # also of one that is joining just now
+        self.resting = False
+        if self.coming is not None:
+            self.coming.leave_list(viewer)
+            self._feeds.release(self.coming)
+            self.coming = None
+
+    def allow(self, limit: StreamRole, now_ns: int) -> None:
+        """Set the limit; a smaller one before the viewer joins, a bigger one at any time."""
+        self.limit, self._missing = limit, False
+        self.link.forget(now_ns)
+        if limit is StreamRole.SUB and self.now.role is StreamRole.MAIN:
+            smaller = self._feeds.hold(self.now.camera, limit)
+            self._feeds.release(self.now)
+            self.now = smaller
 
     def release(self) -> None:
         """Give the holds back; `leave` takes the viewer off."""

@@ -45,8 +45,10 @@ class Uplink:
     """The site's budget in bits a second; used by all streams."""
 
     def __init__(self, bps: float, outside: Callable[[str], bool] = is_outside) -> None:
-        self._bps, self._outside = bps, outside
+        self.bps, self._outside = bps, outside
         self._free_ns = 0
+        self.sent_bytes = 0
+        """Headers included, since the start."""
         self.dropped_frames = self.refused_repairs = 0
 
     def is_outside(self, viewer: Viewer) -> bool:
@@ -56,7 +58,8 @@ class Uplink:
 
     def take(self, payload_bytes: int, now_ns: int) -> float:
         """Book bytes that leave now; returns the seconds to wait before the next ones."""
-        self._free_ns = max(self._free_ns, now_ns) + int(payload_bytes * WIRE_SHARE * 8e9 / self._bps)
+        self.sent_bytes += int(payload_bytes * WIRE_SHARE)
+        self._free_ns = max(self._free_ns, now_ns) + int(payload_bytes * WIRE_SHARE * 8e9 / self.bps)
         return (self._free_ns - now_ns) / 1e9
 
     def spare(self, payload_bytes: int, now_ns: int) -> bool:

@@ -13,6 +13,7 @@ import sys
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -62,6 +63,7 @@ from gateway.roofs.gateway_loops import Checkpoints, JournalCopy, Keeper, Looks
 from gateway.roofs.http import HttpServer, own_names
 from gateway.roofs.live_port import MediaDoor
 from gateway.roofs.main import run_daemon
+from gateway.roofs.metrics_port import MetricsPort, metrics_of
 from gateway.roofs.names import Names
 from gateway.roofs.playback_port import PlaybackPort
 from gateway.roofs.relay_servers import RelayServers
@@ -168,20 +170,27 @@ async def access(base: Base) -> Access:
 
 
 def web_services(
-    base: Base, parts: Access, opened: OpenGrants, hosts: frozenset[str], footage: FootageDesk
+    base: Base,
+    parts: Access,
+    opened: OpenGrants,
+    hosts: frozenset[str],
+    media: MediaDoor,
+    footage: FootageDesk,
+    metrics: MetricsPort,
 ) -> Services:
     """Return what the pages may use."""
     site = base.config.site
     return Services(
         logins=web_ports.LoginPort(parts.logins, parts.codes, parts.slips, parts.players, parts.names),
         rights=ListedRights(base.store, parts.grants, parts.names),
-        live=web_ports.LivePort(opened, base.live, parts.names, base.relays.for_viewer),
+        live=web_ports.LivePort(opened, base.live, parts.names, media.state, base.relays.for_viewer),
         sharing=web_ports.SharingPort(base.store, parts.sharing),
         changes=web_ports.ChangesPort(base.bus),
         recorder=web_ports.RecorderDoor(base.recorder, base.key, parts.grants.might_see),
         holds=HoldPort(parts.copying, parts.names),
         copies=CopyPort(parts.copying, parts.grants, base.recorder, base.key, parts.names),
         keys=web_ports.KeyPort(footage),
+        metrics=metrics,
         playback=PlaybackPort(Playbacks(base.store, parts.grants, base.key), base.recorder, base.clock),
         clock=base.clock,
         site=SiteFacts(site.name, PublicId("box"), site.timezone, site.language),
@@ -240,8 +249,10 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
             tasks.start_soon(keep, "uplink", await _uplink(stack, ground, signals), BACKOFF)
         names = [*config.web.names] or own_names()
         footage = FootageDesk(Acts(ground.store), ground.recorder, ground.key)
+        own = partial(status_of, ground, facts, opened, signals)
+        metrics = metrics_of(ground.recorder, ground.live, own, tracker)
         server = HttpServer(
-            create_app(web_services(ground, parts, opened, frozenset(names), footage)),
+            create_app(web_services(ground, parts, opened, frozenset(names), media, footage, metrics)),
             listen=config.web.listen,
             port=config.web.port,
             insecure=config.web.insecure_loopback,

@@ -25,6 +25,7 @@ from gateway.core.secrets import load_verify_key
 from gateway.core.wire import ControlServer
 from gateway.live.feedclient import Feeds
 from gateway.live.ice import AddressRules, IPNetwork, own_addresses
+from gateway.live.loadmeter import LoadMeter
 from gateway.live.segments import best_sender
 from gateway.live.service import SERVICE, LiveService
 from gateway.live.sessions import Sessions
@@ -92,7 +93,12 @@ async def live_daemon(config: Config, clock: Clock) -> AsyncIterator[daemonize.H
             transcodes=transcodes,
         ) as feeds,
         Sessions(
-            feeds, partial(Peer, shared), max_viewers=config.live.max_viewers, clock=clock, on_fault=sink
+            feeds,
+            partial(Peer, shared),
+            max_viewers=config.live.max_viewers,
+            clock=clock,
+            on_fault=sink,
+            meter=LoadMeter(clock),
         ) as sessions,
         ControlServer(
             config.paths.socket(SERVICE),

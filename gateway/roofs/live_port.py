@@ -27,6 +27,7 @@ class MediaDoor:
         self._client, self._bus, self._servers = client, bus, servers
         self._devices: dict[PublicId, tuple[str, str]] = {}
         """Grant to its device and live session."""
+        self._states: dict[PublicId, Mapping[str, Any]] = {}
 
     async def open(self, ticket: Mapping[str, str], offer: str, stream: StreamRole | None) -> Opened:
         """Start a stream."""
@@ -56,6 +57,7 @@ class MediaDoor:
         """
         asked = set(self._devices)
         sessions = [asdict(state) for state in await self._client.renew(tickets)]
+        self._states = {item["grant"]: item for item in sessions}
         alive = {item["grant"]: str(item["session"]) for item in sessions}
         for grant in asked - alive.keys():
             self._devices.pop(grant, None)
@@ -64,6 +66,10 @@ class MediaDoor:
             if grant in alive and grant not in asked:
                 self._devices[grant] = (device, alive[grant])
         return sessions
+
+    def state(self, grant: PublicId) -> Mapping[str, Any]:
+        """Return how a grant's session was at the last renewal; empty if it was not there."""
+        return self._states.get(grant, {})
 
     async def close_grants(self, ids: Sequence[PublicId], reason: str) -> None:
         """Tell the pages why, then end the sessions of these grants; a dead live daemon delays no page."""

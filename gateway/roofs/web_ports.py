@@ -114,9 +114,12 @@ class LivePort:
         opened: OpenGrants,
         client: LiveClient,
         names: Names,
+        state: Callable[[PublicId], Mapping[str, Any]],
         servers: Callable[[], tuple[IceServer, ...]] = tuple,
     ) -> None:
-        self._open, self._client, self._names, self._servers = opened, client, names, servers
+        """`state` returns how a grant's session was a moment ago, as the live daemon told."""
+        self._open, self._client, self._names = opened, client, names
+        self._state, self._servers = state, servers
 
     async def open(self, caller: Caller, camera: PublicId, offer: str, stream: StreamRole) -> OpenedLive:
         """Decide, write the audit row, open."""
@@ -152,9 +155,25 @@ class LivePort:
         """Return who watches what now."""
         grants = [watch.grant for watch in self._open.watches()]
         return [
-            OpenView(grant.camera, grant.person, self._names.person(grant.person), grant.role, grant.issued_ms)
+            OpenView(
+                grant.camera,
+                grant.person,
+                self._names.person(grant.person),
+                grant.role,
+                grant.issued_ms,
+                *shown_as(self._state(grant.id)),
+            )
             for grant in grants
         ]
+
+
+def shown_as(state: Mapping[str, Any]) -> tuple[str, str]:
+    """Return way and quality of a session for people: (outside, relay or "", turn, stills, weak, smaller or "")."""
+    way = "relay" if state.get("path") == "relay" else "outside" if state.get("outside") else ""
+    place = str(state.get("place", ""))
+    if place in {"turn", "stills"}:
+        return way, place
+    return way, "weak" if state.get("link_weak") else "smaller" if place == "smaller" else ""
 
 
 class SharingPort:

@@ -21,6 +21,7 @@ from fastapi import FastAPI
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
 
 from drivers.simulated.scene import SceneSpec, still
+from gateway.core.errors import DaemonUnavailable
 from tests.fakes.clock import FakeClock
 from tests.fakes.web_services import CHOI, LA, MAM, YARD, FakeBox
 from web.app import create_app
@@ -163,12 +164,10 @@ def pictures() -> dict[str, bytes]:
 
 @pytest.fixture
 def site(chromium: Browser, pictures: dict[str, bytes]) -> Iterator[Site]:
-    """A box with four cameras, a fixed clock and no video: every WHEP offer finds no place."""
-    from tests.fakes.web_services import FULL
-
+    """A box with four cameras, a fixed clock and no video: the live daemon is away."""
     box = FakeBox(FakeClock(THURSDAY_MS))
     box.stills.update(pictures)  # type: ignore[arg-type]  # public ids are strings
-    box.live_error = FULL
+    box.live_error = DaemonUnavailable("live is away", service="live")
     with serve(create_app(box.services(secure=False, hosts=frozenset()))) as served:
         site = Site(served.url, box, chromium)
         yield site

@@ -9,7 +9,7 @@ from playwright.sync_api import Page, Response, expect
 
 from gateway.core.model import Decision
 from tests.browser.conftest import THURSDAY_MS, Site, shoot
-from tests.fakes.web_services import ALLOWED, MAM, MOTHER
+from tests.fakes.web_services import ALLOWED, FULL, MAM, MOTHER
 from web.services import DayBlock
 
 pytestmark = pytest.mark.browser
@@ -118,6 +118,19 @@ def test_a_lasting_failure_of_video_is_called_a_weak_network(day: Site) -> None:
     expect(page.locator(".pb.warn")).to_be_visible()
     expect(page.locator("live-view > img")).to_be_visible()
     shoot(page, "parent-snap")
+
+
+def test_a_box_that_serves_as_many_as_it_may_is_not_called_a_weak_network(day: Site) -> None:
+    """Photos, the true reason, and it goes on trying; no word of turns."""
+    day.box.live_error = FULL
+    page = phone(day)
+    expect(page.locator("#turn")).to_contain_text("Số người xem cùng lúc đã đủ.")
+    expect(page.locator("#turn")).not_to_contain_text("luân phiên")
+    expect(page.locator(".chip-at")).to_contain_text("Chỉ có ảnh")
+    expect(page.locator("live-view > img")).to_be_visible()
+    expect(page.locator("#weak")).to_be_hidden()
+    with page.expect_request(lambda request: "/whep/" in request.url):
+        pass
 
 
 CLOSED = {

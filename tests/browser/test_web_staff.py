@@ -127,13 +127,19 @@ def test_one_camera_asks_for_one_camera(site: Site) -> None:
         "gap_seconds_today": 420,
         "streams": [{"stream": "main", "codec": "h264", "width": 1920, "height": 1080, "recording": True}],
     }  # fmt: skip
-    site.box.views = [OpenView(MAM, PRINCIPAL.person, PRINCIPAL.name, Role.PRINCIPAL, site.box.clock.now_ms())]
+    since_ms = site.box.clock.now_ms()
+    site.box.views = [
+        OpenView(MAM, PRINCIPAL.person, PRINCIPAL.name, Role.PRINCIPAL, since_ms),
+        OpenView(MAM, MOTHER.person, MOTHER.name, Role.GUARDIAN, since_ms, "outside", "turn"),
+    ]
     page = site.visit(f"/camera/{MAM}", PRINCIPAL)
     expect(page.locator("live-view > img")).to_be_visible()
     expect(page.locator("#facts")).to_contain_text("1920×1080")
     expect(page.locator("#facts")).to_contain_text("15 khung hình/giây")
     expect(page.locator("#facts")).to_contain_text("1 lần, 7 phút")
     expect(page.locator("#people")).to_contain_text("Lê Thị Hằng")
+    expect(page.locator("#people li").nth(0)).not_to_contain_text("·")
+    expect(page.locator("#people li").nth(1)).to_contain_text("10:15 · từ ngoài trường · đang chờ lượt")
     expect(page.locator("#recording")).to_have_text("Đang ghi")
     shoot(page, "camera-1440x900")
     assert site.pictures()

@@ -35,12 +35,14 @@ class RealDoor(FakeLive):
 
     live: LiveBox
     grants: dict[str, Grant] = field(default_factory=dict)
+    role: Role = Role.TEACHER
+    lease_ms: int = 60_000
 
     async def open(self, caller: Caller, camera: PublicId, offer: str, stream: StreamRole) -> OpenedLive:
         await self.box.grant(caller, Action.LIVE, camera)
         if self.box.live_error is not None:
             raise self.box.live_error
-        grant = make_grant(self.live.clock, camera=camera, role=Role.TEACHER)
+        grant = make_grant(self.live.clock, camera=camera, role=self.role, lease_ms=self.lease_ms)
         opened = await self.live.client.open(self.live.ticket(grant), offer, stream)
         self.box.open_sessions[opened.session] = (caller, camera)
         self.grants[opened.session] = grant

@@ -23,6 +23,7 @@ from gateway.live.service import SERVICE, LiveService
 from gateway.live.sessions import Sessions
 from gateway.live.transcodes import Transcodes
 from gateway.live.transport import Identity, Peer, TransportRules
+from gateway.live.uplink import Uplink
 from tests.fakes.feed import FakeFeed
 from tests.fakes.h264 import Clip
 
@@ -69,6 +70,7 @@ class LiveBox:
         max_viewers: int = 10,
         play: bool = True,
         sub: Clip | None = None,
+        uplink: Uplink | None = None,
         addresses: tuple[str, ...] = ("127.0.0.1",),
         key: Ed25519PrivateKey | None = None,
         feed: FakeFeed | None = None,
@@ -91,6 +93,7 @@ class LiveBox:
             on_fault=sink,
             send=best_sender(),
             transcodes=self.transcodes,
+            uplink=uplink,
         )
         self.sessions = Sessions(
             self.feeds, partial(Peer, shared), max_viewers=max_viewers, clock=self.clock, on_fault=sink

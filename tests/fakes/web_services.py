@@ -139,7 +139,8 @@ class FakeBox:
         settings: dict[str, Any] = {"site": site, "hosts": frozenset({"vuon.test"}), "secure": True} | changes
         return Services(
             logins=self, rights=self, live=FakeLive(self), sharing=FakeSwitch(self), changes=self, recorder=self,
-            holds=self.holds, copies=self.copies, keys=FakeKeys(self), playback=self.playback, clock=self.clock,
+            holds=self.holds, copies=self.copies, keys=FakeKeys(self), playback=self.playback,
+            metrics=self, clock=self.clock,
             **settings,
         )  # fmt: skip
 
@@ -230,6 +231,12 @@ class FakeBox:
     def of(self, caller: Caller) -> Iterator[AsyncIterator[Change]]:
         with self.bus.subscribe(caller.person, maxlen=10) as subscription:
             yield aiter(subscription)
+
+    # MetricsDoor
+
+    async def text(self) -> str:
+        self.calls.append("metrics")
+        return "# HELP vuon_up 1 if the daemon answers.\n"
 
     # RecorderPort
 

@@ -9,6 +9,8 @@ import stat
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ import pytest
 
 from gateway.core.model import is_public_id
 from tests.fakes.demo_box import HERE, DemoBox, demo_box, eventually
+from tests.fakes.exposition import parse
 from tests.fakes.hub_door import sign_in_hub
 from tests.fakes.media_facts import probe
 
@@ -63,6 +66,29 @@ def test_status_shows_every_camera_found_adopted_and_recording(box: DemoBox) -> 
     table = box.vuon("status")
     assert "Lớp Mầm 1" in table
     assert "\x1b" not in table
+
+
+def test_one_scrape_tells_of_cameras_disks_and_daemons(box: DemoBox) -> None:
+    """`/metrics` answers a program on the box: all is up, each camera records, the disk has room; without any name."""
+    status = box.well()
+
+    def scrape() -> str:
+        with urllib.request.urlopen(box.ready["web"] + "/metrics", timeout=30) as answer:
+            return str(answer.read().decode())
+
+    text = str(eventually(lambda: (t := scrape()) and "vuon_cameras_recording 3\n" in t and t, what="all record"))
+    figures = parse(text)
+    assert [figures["vuon_up", (name,)] for name in ("recorder", "live", "gateway")] == [1, 1, 1]
+    for camera in status["cameras"]:
+        assert figures["vuon_camera_recording", (camera["id"],)] == 1
+        assert ("vuon_stream_bits_per_second", (camera["id"], "main")) in figures
+        assert camera["name"] not in text
+        assert camera["address"] not in text
+    assert [value > 0 for (name, _), value in figures.items() if name == "vuon_volume_free_bytes"] == [True]
+    assert figures["vuon_live_full", ()] == 0
+    forwarded = urllib.request.Request(box.ready["web"] + "/metrics", headers={"X-Forwarded-For": "198.51.100.7"})
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(forwarded, timeout=30)
 
 
 def test_discovery_again_knows_what_is_adopted(box: DemoBox) -> None:

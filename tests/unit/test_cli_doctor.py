@@ -38,6 +38,11 @@ def row(
 WELL = {"checked_ms": 1, "faults": [], "unknown": ["exposed"], "fine": ["box_clock"]}
 
 
+PLACES = {"cpu": 0.1, "full": False, "uplink_bps": 4_000_000, "waiting": 0, "wanted_bps": 0}
+ONE_WAY = [{"state": "live", "path": "host", "outside": True}, {"state": "live", "path": "host", "outside": True}]
+QUIET = {"places": PLACES, "open": ONE_WAY}
+
+
 class School:
     """A recorder with two cameras, whose faults a fix takes away."""
 
@@ -67,7 +72,11 @@ class School:
             "camera.list": LIST, "doctor.box": WELL, "doctor.camera": self.examine, "camera.apply": self.apply,
             "doctor.note": {},
         }  # fmt: skip
-        return {"recorder": calls | {name.replace("_", ".", 1): answer for name, answer in changes.items()}}
+        live: dict[str, Answer] = {"status": QUIET}
+        return {
+            "recorder": calls | {name.replace("_", ".", 1): answer for name, answer in changes.items()},
+            "live": live,
+        }
 
 
 def test_a_healthy_school_is_status_zero(tmp_path: Path) -> None:

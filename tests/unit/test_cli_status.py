@@ -238,6 +238,38 @@ def test_what_is_served_to_cameras_is_told_with_its_remedy(tmp_path: Path) -> No
     assert (done.code, "widen camera_lan.range" in full) == (0, True)
 
 
+def test_who_watches_and_what_they_draw(tmp_path: Path) -> None:
+    """A line for the viewers, one for the uplink where there is one; the sessions themselves as JSON, without a person."""
+    answers = all_well(*rooms())
+    session = {"session": "s", "camera": "c", "stream": "sub", "path": "relay", "frames": 9, "rtt_ms": 21.5}
+    places = {"outside": 2, "waiting": 1, "uplink_bps": 8_000_000, "uplink_drawn_bps": 1_250_000}
+    figures = {
+        "open": [session] * 3,
+        "places": places,
+        "totals": {"frames": 27},
+        "ended": {},
+        "paths": {},
+        "dropped": {},
+    }
+    assert isinstance(answers["live"]["status"], dict)
+    answers["live"]["status"] |= figures
+    with cli_box(tmp_path, answers) as box:
+        done, found = box.vuon("status"), box.vuon("status", "--json").json()
+        vietnamese = box.vuon("tinh-trang", VUON_LANG="vi").out
+    assert "Watching: 3, outside the school 2, waiting for a turn 1" in done.out
+    assert "Uplink for viewers outside: 1.3 / 8.0 Mbit/s" in done.out or "1.2 / 8.0 Mbit/s" in done.out
+    assert "Đang xem: 3 người, ngoài trường 2, chờ lượt 1" in vietnamese
+    assert found["live"] == figures
+
+
+def test_while_nobody_watches_nothing_is_said_of_it(tmp_path: Path) -> None:
+    """Neither a line nor a figure; an older daemon, or one that is down, has none to tell."""
+    with cli_box(tmp_path, all_well(*rooms())) as box:
+        done, found = box.vuon("status"), box.vuon("status", "--json").json()
+    assert "Watching" not in done.out
+    assert set(found["live"].values()) == {None}
+
+
 def test_transcodes_are_told_where_there_are_any(tmp_path: Path) -> None:
     """How many of how many; whoever found no place is a warning; a box without them says nothing."""
     answers = all_well(*rooms())

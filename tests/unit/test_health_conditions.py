@@ -118,6 +118,9 @@ def test_red_is_what_costs_footage_or_viewing() -> None:
     yellow = {kind.code for kind in CONDITIONS.values() if kind.severity is Severity.YELLOW}
     assert yellow == {
         "live.down",
+        "live.uplink_small",
+        "live.cpu_full",
+        "live.relay_only",
         "camera.losing_packets",
         "camera.clock_off",
         "hub.unreachable",

@@ -138,6 +138,20 @@ async def test_a_grant_is_told_of_once_and_unknown_ones_not_at_all() -> None:
     assert len(live.closed) == 3
 
 
+async def test_how_a_session_is_was_told_at_the_last_renewal() -> None:
+    """Of a grant that the daemon did not name nothing is known."""
+    media, live, _ = door()
+    mine = grant()
+    live.sessions = {mine.id: PublicId("s" * 16)}
+    assert media.state(mine.id) == {}
+    await media.renew([ticket.sign(mine, KEY)])
+    assert media.state(mine.id)["place"] == ""
+    assert media.state(mine.id)["stream"] is StreamRole.SUB
+    live.sessions = {}
+    await media.renew([])
+    assert media.state(mine.id) == {}
+
+
 async def test_a_tile_is_told_of_as_any_session_is() -> None:
     """The first opens the wall, the next takes a line; each is cut and told by its own grant."""
     media, live, bus = door()

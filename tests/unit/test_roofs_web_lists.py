@@ -18,7 +18,7 @@ from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Role, Se
 from gateway.live.client import LiveClient
 from gateway.roofs.names import Names
 from gateway.roofs.web_lists import ListedRights
-from gateway.roofs.web_ports import ENDED_TOPIC, FACTS_TOPIC, ChangesPort, LivePort, LoginPort, SharingPort
+from gateway.roofs.web_ports import ENDED_TOPIC, FACTS_TOPIC, ChangesPort, LivePort, LoginPort, SharingPort, shown_as
 from tests.fakes.access_world import World, add_class, add_family, school
 from tests.fakes.school import local
 from web.services import Caller, Change, KnownCamera, Peer
@@ -320,13 +320,30 @@ async def test_an_ended_session_is_told_to_its_device_only() -> None:
         assert await anext(theirs) == Change("facts")
 
 
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        ({}, ("", "")),
+        ({"path": "host", "outside": False, "place": "video", "link_weak": False}, ("", "")),
+        ({"path": "srflx", "outside": True, "place": "turn", "link_weak": True}, ("outside", "turn")),
+        ({"path": "relay", "outside": True, "place": "stills"}, ("relay", "stills")),
+        ({"path": "relay", "outside": False, "place": "video", "link_weak": True}, ("relay", "weak")),
+        ({"path": "host", "outside": False, "place": "smaller"}, ("", "smaller")),
+    ],
+)
+async def test_how_somebody_watches_in_two_words(state: dict[str, object], told: tuple[str, str]) -> None:
+    """The way only where it is not the school's own network; of the quality the gravest."""
+    assert shown_as(state) == told
+
+
 async def test_a_session_is_its_devices_own(tmp_path: Path) -> None:
     """Closing or feeding somebody else's session, or one of another camera, is NotFound and ends nothing."""
     async with rooms(tmp_path) as r:
         client = LiveClient(tmp_path / "none.sock")
-        port = LivePort(r.world.access.open, client, r.names)
+        port = LivePort(r.world.access.open, client, r.names, lambda _grant: {"outside": True, "place": "turn"})
         opened = await port.open(r.caller(), r.world.camera, "offer", StreamRole.SUB)
         assert [(view.camera, view.name) for view in port.watching()] == [(r.world.camera, "Mẹ An")]
+        assert [(view.way, view.quality) for view in port.watching()] == [("outside", "turn")]
         for caller, camera in ((r.principal, r.world.camera), (r.caller(), r.other_camera)):
             with pytest.raises(NotFound):
                 await port.close(caller, camera, opened.session)

@@ -105,6 +105,19 @@ def test_guardians_are_counted_once_however_many_streams_they_have() -> None:
     assert (grid["watching"], grid["cameras"][0]["viewers"], grid["cameras"][0]["guardians"]) == (1, 3, 2)
 
 
+def test_people_are_told_with_their_way_and_quality() -> None:
+    """What is plain and near is said of nobody; without the right to names guardians are not there at all."""
+    views = [
+        OpenView(MAM, MOTHER.person, MOTHER.name, Role.GUARDIAN, 1, "relay", "weak"),
+        OpenView(MAM, PRINCIPAL.person, PRINCIPAL.name, Role.PRINCIPAL, 2, "", "smaller"),
+        OpenView(MAM, PRINCIPAL.person, PRINCIPAL.name, Role.PRINCIPAL, 3),
+    ]
+    told = camera_facts(KNOWN, status(), views, names=True)["people"]
+    assert [person["how"] for person in told] == [["relay", "weak"], ["smaller"], []]
+    told = camera_facts(KNOWN, status(), views, names=False)["people"]
+    assert [person["how"] for person in told] == [["smaller"], []]
+
+
 def test_the_strip_holds_the_three_worst() -> None:
     """Not recording before lost before silent; at most three."""
     kinds = ["silent", "ok", "down", "norec", "login_refused", "down"]

@@ -35,6 +35,10 @@ function rows(facts) {
   ];
 }
 
+/** @param {any} person @returns {string} since when, and how: from outside, waiting for a turn, over a weak link */
+const since = (person) =>
+  [t('cam.from', { time: clock(person.since_ms) }), ...person.how.map((/** @type {string} */ key) => t(`cam.how.${key}`))].join(' · ');
+
 /** @param {any} facts */
 function show(facts) {
   setNow(facts.now_ms);
@@ -52,7 +56,7 @@ function show(facts) {
   const people = /** @type {HTMLElement} */ (document.getElementById('people'));
   people.replaceChildren(
     ...facts.people.map((/** @type {any} */ person) =>
-      make('li', '', [icon(person.role === 'guardian' ? 'user' : 'shield'), person.name, make('span', 'num', [t('cam.from', { time: clock(person.since_ms) })])])),
+      make('li', '', [icon(person.role === 'guardian' ? 'user' : 'shield'), person.name, make('span', 'num', [since(person)])])),
   );
   /** @type {HTMLElement} */ (document.getElementById('nobody')).hidden = facts.people.length > 0;
   stage.setAttribute('why', `cam.state.${facts.trouble === 'ok' ? 'down' : facts.trouble}`);

@@ -6,6 +6,7 @@ import { getJson, listen } from './api.js';
 import { make } from './dom.js';
 import { clock, duration, now, pageData, setNow, t } from './i18n.js';
 import './live-view.js';
+import { showTurns } from './turns.js';
 
 const MARK_EVERY_MS = 20000;
 const METER_EVERY_MS = 5000;
@@ -95,6 +96,7 @@ const view = /** @type {HTMLElement|null} */ (document.querySelector('live-view'
 if (view) {
   mark(view);
   saver(view);
+  showTurns(view, /** @type {HTMLElement} */ (document.getElementById('turn')));
   setInterval(() => used(view), METER_EVERY_MS);
   view.addEventListener('live-ended', ask);
   view.addEventListener('live-state', (event) => {

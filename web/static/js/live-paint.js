@@ -41,8 +41,9 @@ export function paint(chip, mid, shown) {
 }
 
 /** @param {Shown} shown @returns {HTMLElement[]} the chip in the corner */
-function chipParts({ state, age, picture, norec, full }) {
+function chipParts({ state, reason, age, picture, norec, full }) {
   const alarm = norec ? [make('span', 'pb bad', [icon('disk-off'), t('cam.not_recording')])] : [];
+  if (state === 'turn') alarm.push(make('span', 'pb', [icon('users'), reason]));
   if (state === 'live') return [...alarm, make('span', 'pb', [make('i', 'dot'), t('live.badge')])];
   if (!picture || ['stalled', 'offline', 'idle'].includes(state)) return alarm;
   const why = full ? [make('span', 'pb', [icon('video-off'), t('live.transcodes')])] : [];

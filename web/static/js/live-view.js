@@ -4,10 +4,9 @@
 // a picture older than 3 s always shows its age; nothing is fetched while the page or the element is hidden;
 // when the right to see ends, the pixels go before anything else happens; no state is final; a joining stream
 // begins with pictures that may be old, so it counts as live only once something proves that it is.
-//
 // The page may set `down` (the box has lost the camera) and `norec` (it is not recorded).
-// Attribute `data-state`: idle, opening, still, live, stalled, weak, tap, offline, ended, gone.
-// Events (bubbling): `live-state` {state, reason}, `live-ended` {reason}, `live-signed-out`.
+// Attribute `data-state`: idle, opening, still, live, stalled, weak, turn, tap, offline, ended, gone.
+// Events (bubbling): `live-state` {state, reason}, `live-ended` {reason}, `live-signed-out`, `live-turn` (turns.js).
 
 import { ApiError } from './api.js';
 import { has, t } from './i18n.js';
@@ -15,6 +14,7 @@ import { paint, parts, told } from './live-paint.js';
 import { watchPresence } from './presence.js';
 import { FIRST_FRAME_MS, GIVE_UP_MS, LAST_MS, STALE_MS, flows, shownAge, stillDelay, stillEvery, streamFor, videoDelay } from './retry.js';
 import { fetchStill, letGo } from './still.js';
+import { FULL, PLAIN, heldWords, isHeld } from './turns.js';
 import { videoOf } from './wall.js';
 
 const [TICK_MS, PATIENCE, WEAK_EVERY_MS, ENDED_AGAIN_MS, GONE_AGAIN_MS] = [250, 2, 5000, 30000, 10000];
@@ -41,6 +41,7 @@ export class LiveView extends HTMLElement {
   /** The instant that the picture of a stall shows; 0 = no stall since the last live picture. */ #stoppedAt = 0;
   #missing = 0;
   #elsewhere = false;
+  /** @type {import('./turns.js').Turn|null} the box gives stills instead of video */ #held = null;
   /** The box lets media rest: the link is too weak for it. */ #resting = false;
   /** Stream that the picture's size asks for. */ #wants = '';
   #videoFails = 0;
@@ -55,7 +56,7 @@ export class LiveView extends HTMLElement {
   attributeChangedCallback(/** @type {string} */ name) {
     if (name === 'stream') return void this.#measure();
     this.#painted = '';
-    if (this.hasAttribute('down') && ['still', 'stalled', 'weak'].includes(this.#state)) this.#settle();
+    if (this.hasAttribute('down') && ['still', 'stalled', 'weak', 'turn'].includes(this.#state)) this.#settle();
   }
 
   connectedCallback() {
@@ -124,23 +125,19 @@ export class LiveView extends HTMLElement {
   #tick = () => {
     const time = performance.now();
     if (this.#session) this.#judge(time);
-    const wantsStill = this.#state !== 'live';
-    if (wantsStill && !this.#stillBusy && time >= this.#nextStill) this.#fetchStill();
+    if (this.#state !== 'live' && !this.#stillBusy && time >= this.#nextStill) this.#fetchStill();
     const wantsVideo = !this.#stillOnly && !this.#session && !['ended', 'gone'].includes(this.#state);
     if (wantsVideo && time >= this.#nextVideo) this.#openVideo();
-    if (this.#age() > this.#pace + LATE_MS && ['still', 'weak'].includes(this.#state)) this.#settle();
+    if (this.#age() > this.#pace + LATE_MS && ['still', 'weak', 'turn'].includes(this.#state)) this.#settle();
     this.#paint();
   };
 
   /** Says what the open session is worth now. @param {number} time */
   #judge(time) {
-    if (this.#state === 'tap' || this.#resting) return;
+    if (this.#state === 'tap' || this.#resting || this.#held) return;
     const silent = time - Math.max(this.#frameAt, this.#opened);
-    if (!this.#frameAt) {
-      if (silent > FIRST_FRAME_MS) this.#videoFailed();
-    } else if (silent > GIVE_UP_MS) {
-      this.#videoFailed();
-    } else if (silent > STALE_MS && this.#state === 'live') {
+    if (silent > (this.#frameAt ? GIVE_UP_MS : FIRST_FRAME_MS)) this.#videoFailed();
+    else if (this.#frameAt && silent > STALE_MS && this.#state === 'live') {
       this.#nextStill = 0;
       this.#stoppedAt = this.#frameAt;
       this.#to('stalled');
@@ -169,13 +166,13 @@ export class LiveView extends HTMLElement {
     old.replaceWith(still.image);
     letGo(old);
     [this.#stillAt, this.#stillCaptured, this.#stillFails, this.#missing] = [still.at, still.captured, 0, 0];
-    this.#nextStill = performance.now() + stillDelay(0, this.#every, 0);
+    this.#nextStill = performance.now() + stillDelay(0, this.#every(), 0);
     // A lost camera's last picture is small, grey and dated, never as large as a present one.
     this.#lost = performance.now() - still.at > LAST_MS;
     still.image.hidden = this.#lost;
     this.#painted = '';
     if (this.#state === 'live' || (this.#state === 'tap' && !this.#lost)) return;
-    if (still.at > this.#frameAt) this.removeAttribute('data-video');
+    if (still.at > this.#frameAt || this.#held) this.removeAttribute('data-video');
     if (['ended', 'gone'].includes(this.#state)) this.#nextVideo = 0;
     this.#settle();
   }
@@ -183,7 +180,7 @@ export class LiveView extends HTMLElement {
   /** @param {unknown} error */
   #stillFailed(error) {
     this.#stillFails += 1;
-    this.#nextStill = performance.now() + stillDelay(this.#stillFails, this.#every, Math.random());
+    this.#nextStill = performance.now() + stillDelay(this.#stillFails, this.#every(), Math.random());
     this.#refused(error);
   }
 
@@ -209,15 +206,14 @@ export class LiveView extends HTMLElement {
     return true;
   }
 
-  // video
-
   async #openVideo() {
     this.#measure();
-    [this.#opened, this.#frameAt, this.#firstFrameAt] = [performance.now(), 0, 0];
+    [this.#opened, this.#frameAt, this.#firstFrameAt, this.#held] = [performance.now(), 0, 0, null];
     const session = videoOf(this.getAttribute('camera') || '', this.#wants, {
       track: (track) => this.#attach(session, track),
       ended: (reason, code) => session === this.#session && this.#over(reason, code),
       link: (news) => session === this.#session && this.#linkSays(news),
+      turn: (turn) => session === this.#session && this.#placed(turn),
     });
     session.want(this.#wants);
     this.#session = session;
@@ -247,7 +243,7 @@ export class LiveView extends HTMLElement {
     const frame = () => {
       if (session !== this.#session) return;
       video.requestVideoFrameCallback(frame);
-      if (video.paused || this.#resting) return; // drawn without playing, or still on its way
+      if (video.paused || this.#resting || this.#held) return; // drawn without playing, or still on its way
       this.#frameAt = performance.now();
       this.#firstFrameAt ||= this.#frameAt;
       if (this.#state !== 'live' && flows(this.#frameAt, this.#firstFrameAt, this.#stillAt)) {
@@ -283,6 +279,7 @@ export class LiveView extends HTMLElement {
   #videoFailed(code = '') {
     this.toggleAttribute('full', code.endsWith('transcodes')); // the box's doing, not the link's
     this.#drop();
+    if (code === 'live_full') this.#placed(FULL);
     this.#videoFails += 1;
     this.#nextVideo = performance.now() + videoDelay(this.#videoFails, Math.random());
     this.#nextStill = Math.min(this.#nextStill, performance.now());
@@ -294,30 +291,39 @@ export class LiveView extends HTMLElement {
    * tries are not; without a fresh still, the camera or the box stands, and the picture says since when.
    */
   #settle() {
-    const time = performance.now();
     if (this.hasAttribute('down') && this.#state !== 'live') this.#lost = true;
     if (this.#lost) {
       /** @type {HTMLImageElement} */ (this.#image).hidden = true;
       this.#to('offline');
     } else if (this.#stillAt === null && !this.hasAttribute('data-video')) this.#to('opening');
-    else if (this.#age() > this.#pace + LATE_MS || (this.#stoppedAt && Number(this.#stillAt) < this.#stoppedAt + 500)) {
-      this.#stoppedAt ||= time - this.#age();
+    else if ((this.#age() > this.#pace + LATE_MS && !this.#held) || (this.#stoppedAt && Number(this.#stillAt) < this.#stoppedAt + 500)) {
+      this.#stoppedAt ||= performance.now() - this.#age();
       this.#to('stalled');
     } else {
       const failed = !this.hasAttribute('full') && (this.#videoFails > PATIENCE || (this.#stoppedAt && !this.#session));
-      this.#to((this.#resting || failed) && !this.#stillOnly ? 'weak' : 'still');
+      const less = this.#held ? 'turn' : this.#resting || failed ? 'weak' : 'still';
+      this.#to(this.#stillOnly ? 'still' : less, this.#stillOnly ? '' : heldWords(this.#held));
     }
   }
 
+  /** Takes what the box gives; the key frame of video that comes again may be long in coming. @param {import('./turns.js').Turn} turn */
+  #placed(turn) {
+    const [was, held] = [this.#held, isHeld(turn) ? turn : null];
+    this.#held = held;
+    if (!was !== !held) [this.#nextStill, this.#stoppedAt] = [0, 0];
+    if (was && !held) [this.#opened, this.#firstFrameAt] = [performance.now() + FIRST_FRAME_MS, 0];
+    if (was || held) this.#settle();
+    this.#emit('live-turn', turn);
+  }
+
   #drop() {
+    this.#emit('live-turn', PLAIN);
     this.#session?.close();
-    this.#session = null;
+    this.#session = this.#held = null;
     this.#resting = false;
     if (this.#video) this.#video.srcObject = null;
     this.removeAttribute('data-video');
   }
-
-  // ends
 
   /** @param {string} reason @param {string} why */
   #ended(reason, why) {
@@ -339,12 +345,9 @@ export class LiveView extends HTMLElement {
     [this.#stillAt, this.#stoppedAt] = [null, 0];
   }
 
-  // what is shown
-
   /** @type {HTMLImageElement|null} */ #image = null;
   /** @type {HTMLVideoElement|null} */ #video = null;
-  /** @type {HTMLElement|null} */ #chip = null;
-  /** @type {HTMLElement|null} */ #mid = null;
+  /** @type {HTMLElement|null} */ #chip = null; /** @type {HTMLElement|null} */ #mid = null;
   #painted = '';
 
   /** The pace of stills while they are all there is (ms). */
@@ -352,9 +355,7 @@ export class LiveView extends HTMLElement {
     return Number(this.getAttribute('every') || 0) * 1000 || WEAK_EVERY_MS;
   }
 
-  get #every() {
-    return stillEvery(this.#state, this.#stillOnly, this.#pace);
-  }
+  #every = () => stillEvery(this.#state, this.#stillOnly, this.#pace);
 
   #age() {
     const shown = this.hasAttribute('data-video') ? this.#frameAt : this.#stillAt;

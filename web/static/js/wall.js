@@ -19,8 +19,8 @@ const BROKEN_MS = 4000;
 
 /**
  * @typedef {{track: (track: MediaStreamTrack) => void, ended: (reason: string, code: string) => void,
- *   link?: (news: string) => void}} On
- *   `ended("")` = the connection failed, or the box has a `code` for it but no reason for people; `link`: see whep.js
+ *   link?: (news: string) => void, turn?: (turn: import('./turns.js').Turn) => void}} On
+ *   `ended("")` = the connection failed, or the box has a `code` for it but no reason for people; `link`, `turn`: see whep.js
  * @typedef {object} Video one view's session
  * @property {() => Promise<void>} open throws ApiError or TypeError if the box cannot be reached or refuses
  * @property {() => void} close
@@ -142,6 +142,7 @@ class Connection {
   wall = '';
   /** @type {Set<Tile>} */ #tiles = new Set();
   /** @type {Map<string, [string, string]>} ends that came before the answer which names the session */ #early = new Map();
+  /** @type {Map<string, import('./turns.js').Turn>} news that came before it */ #news = new Map();
   /** @type {RTCIceCandidate[]} */ #late = [];
   #where = '';
   #tag = '';
@@ -207,6 +208,9 @@ class Connection {
     if (early !== undefined) return tile.end(...early);
     tile.want(tile.stream);
     tile.on.track(this.peer.getTransceivers()[tile.slot].receiver.track);
+    const turn = this.#news.get(session);
+    this.#news.delete(session);
+    if (turn) tile.on.turn?.(turn);
     return undefined;
   }
 
@@ -282,9 +286,11 @@ class Connection {
 
   /** @param {string} text */
   #message(text) {
-    const { end, code, link, session } = JSON.parse(text);
+    const { end, code, link, turn, session } = JSON.parse(text);
     const tile = [...this.#tiles].find((item) => item.session === session);
     if (typeof link === 'string') return tile?.on.link?.(link);
+    if (turn && tile) return tile.on.turn?.(turn);
+    if (turn && this.#news.size < MOST_EARLY) this.#news.set(session, turn);
     if (typeof end !== 'string') return undefined;
     if (tile) return tile.end(end, code);
     this.#early.set(session, [end, code]);

@@ -29,9 +29,10 @@ export class WhepSession {
   /**
    * @param {string} url
    * @param {{track: (track: MediaStreamTrack) => void, ended: (reason: string, code: string) => void,
-   *   link?: (news: string) => void}} on
+   *   link?: (news: string) => void, turn?: (turn: import('./turns.js').Turn) => void}} on
    *   `ended("")` = the connection failed, or the box has a `code` for it but no reason for people;
-   *   `link("weak")` = media rests, the link carries none; `link("video")` = it is tried again
+   *   `link("weak")` = media rests, the link carries none; `link("video")` = it is tried again;
+   *   `turn` = what is given instead of plain video
    */
   constructor(url, on) {
     this.url = url;
@@ -150,9 +151,10 @@ export class WhepSession {
 
   /** @param {string} text */
   #message(text) {
-    const { end, code, link } = JSON.parse(text);
+    const { end, code, link, turn } = JSON.parse(text);
     if (typeof end === 'string') this.#end(end, code);
     else if (typeof link === 'string' && !this.over) this.on.link?.(link);
+    else if (turn && !this.over) this.on.turn?.(turn);
   }
 
   /** @param {string} reason @param {string} [code] */

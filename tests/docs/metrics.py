@@ -1,0 +1,43 @@
+"""Renders docs/ref/metrics.md from the registry; `python -m tests.docs.metrics` writes it."""
+
+from __future__ import annotations
+
+from gateway.health.metrics import METRICS
+from tests.docs.reference import REF
+
+HEAD = """# Metrics
+
+What `GET /metrics` answers, in Prometheus text format 0.0.4, in the words of `gateway/health/metrics.py`. It exists
+for a program on the box itself (loopback, not through a proxy or tunnel), and for whoever is signed in as principal,
+authority's technician or installer, also with the session's token as `Authorization: Bearer`. One scrape asks every
+daemon once; a daemon that does not answer is `vuon_up 0` and has no other figure. A figure that is not known is left out.
+
+Labels hold public ids and codes, never the name of a person, child, class or camera, and nothing of a picture.
+`vuon_live_session_*` exist while a session is open, by its random id; a store that keeps years should drop them
+(`metric_relabel_configs`), the totals stay. To scrape from the box:
+
+    scrape_configs:
+      - job_name: vuon
+        scheme: https
+        tls_config: {insecure_skip_verify: true}  # loopback; or the box's CA
+        static_configs: [{targets: ["127.0.0.1:443"]}]
+
+| metric | type | labels | meaning |
+|---|---|---|---|
+"""
+
+
+def metrics() -> str:
+    """Render every metric with its type, labels and meaning."""
+    rows = [
+        f"| `{item.name}` | {item.kind} | {', '.join(f'`{label}`' for label in item.labels) or '–'} | {item.help} |\n"
+        for item in METRICS
+    ]
+    return HEAD + "".join(rows)
+
+
+PAGES = {"metrics.md": metrics}
+
+if __name__ == "__main__":
+    for name, render in PAGES.items():
+        (REF / name).write_text(render(), encoding="utf-8")
