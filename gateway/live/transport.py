@@ -2,9 +2,9 @@
 
 Owns `Peer` and the daemon's certificate. Invariants: we are the DTLS server (then our order of SRTP
 profiles decides, and browsers take AES-GCM); H.264 or no session; aiortc's own sender runs no loop and
-sends nothing; what a viewer may put into SCTP's memory is bounded; `close()` always ends, whatever state the
-connection is in, and leaves no socket behind.
-aiortc's private names are used in this module only; `tests/unit/test_live_transport.py` probes them.
+sends nothing; a handshake that aiortc trips over ends the session, not in the log; `close()` always ends, whatever
+state the connection is in, and leaves no socket behind.
+aiortc's private names are used here, in dtls.py and in ice.py only; `tests/unit/test_live_transport.py` probes them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import asyncio
 import logging
 import os
 import socket
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -23,33 +24,23 @@ from aiortc import RTCDataChannel, RTCPeerConnection, RTCRtpSender, RTCRtpTransc
 from aiortc.exceptions import InvalidStateError, OperationError
 from aiortc.mediastreams import MediaStreamTrack
 from aiortc.rtcconfiguration import RTCBundlePolicy, RTCConfiguration, RTCIceServer
-from aiortc.rtcdtlstransport import (
-    SRTP_AEAD_AES_128_GCM,
-    SRTP_AES128_CM_SHA1_80,
-    RTCCertificate,
-    RTCDtlsTransport,
-)
+from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsTransport
 from aiortc.rtcicetransport import RTCIceCandidate, RTCIceTransport
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
-from pylibsrtp import Error as SrtpError
-from pylibsrtp import Session
 
 from gateway.core.clock import Clock
 from gateway.core.errors import OfferRefused
 from gateway.core.supervise import contained
+from gateway.live.dtls import HardDtls
 from gateway.live.ice import AddressRules, HardConnection, HardGatherer
 from gateway.live.offers import ABS_SEND_TIME, Offer, RemoteCandidate
 from gateway.live.sender import DatagramSocket, Outlet
-from gateway.live.srtp import TAG_BYTES, Key
+from gateway.live.srtp import Key
 
 CHANNEL = "vuon"
 """Label of the data channel on which the page hears why its session ends."""
-MOST_CHANNEL_BYTES = 256 << 10
-"""SCTP bytes one viewer may send in a session. A page says nothing on its channel, so these are handshake,
-acknowledgements and a heartbeat each half minute: 90 kB in 12 h. aiortc keeps unfinished messages without end."""
 CLOSE_TIMEOUT_S = 3.0
 RENEW_AFTER_S = 20 * 24 * 3600
-PROFILES = [SRTP_AEAD_AES_128_GCM, SRTP_AES128_CM_SHA1_80]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +51,7 @@ class TransportRules:
     rules: AddressRules
     certificate: Callable[[], RTCCertificate]
     servers: tuple[RTCIceServer, ...] = ()
+    mono_ns: Callable[[], int] = time.monotonic_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,73 +124,6 @@ class _SilentSender(RTCRtpSender):
             getattr(self, f"_RTCRtpSender__{which}_exited").set()
 
 
-class _Allowance:
-    """Hands a viewer's SCTP packets on until `MOST_CHANNEL_BYTES` are used up."""
-
-    def __init__(self, receiver: Any, dropped: Counter[str]) -> None:
-        self._receiver, self._dropped, self._left_bytes = receiver, dropped, MOST_CHANNEL_BYTES
-
-    async def _handle_data(self, data: bytes) -> None:
-        self._left_bytes -= len(data)
-        if self._left_bytes >= 0:
-            await self._receiver._handle_data(data)
-        else:
-            self._dropped["channel"] += 1
-
-
-class _Dtls(RTCDtlsTransport):
-    """DTLS as server, with our profiles; hands RTCP to us and drops RTP (nobody sends us media)."""
-
-    def __init__(
-        self,
-        transport: RTCIceTransport,
-        certificates: list[RTCCertificate],
-        on_rtcp: Callable[[bytes], None],
-        dropped: Counter[str],
-    ) -> None:
-        super().__init__(transport, certificates)
-        self._srtp_profiles = PROFILES
-        self._set_role("server")
-        self._on_rtcp, self._dropped = on_rtcp, dropped
-
-    def key(self) -> Key | None:
-        """Return what encrypts our packets; None before the handshake's end."""
-        session: Session | None = self._tx_srtp
-        if session is None or self._ssl is None:
-            return None
-        return Key(session, TAG_BYTES[self._ssl.get_selected_srtp_profile()])
-
-    def _register_data_receiver(self, receiver: Any) -> None:
-        super()._register_data_receiver(_Allowance(receiver, self._dropped))
-
-    def _unregister_data_receiver(self, receiver: Any) -> None:  # noqa: ARG002 - aiortc's signature; there is one
-        self._data_receiver = None
-
-    def media(self, data: bytes) -> None:
-        """Take a packet that is SRTP or SRTCP by its first byte (RFC 7983 §7, RFC 5761 §4)."""
-        if len(data) < 8 or not 191 < data[1] < 224:
-            self._dropped["media"] += 1
-            return
-        try:
-            plain = self._rx_srtp.unprotect_rtcp(data)
-        except (SrtpError, ValueError):
-            self._dropped["bad_rtcp"] += 1
-            return
-        self._on_rtcp(plain)
-
-    def _setup_srtp(self) -> None:
-        super()._setup_srtp()
-        connection = self.transport._connection
-        assert isinstance(connection, HardConnection)
-        connection.on_media = self.media
-
-    async def _handle_rtcp_data(self, data: bytes) -> None:
-        self._on_rtcp(data)
-
-    async def _handle_rtp_data(self, data: bytes, arrival_time_ms: int) -> None:  # noqa: ARG002 - aiortc's signature
-        return
-
-
 class Peer(RTCPeerConnection):
     """The connection to one viewer.
 
@@ -208,11 +133,11 @@ class Peer(RTCPeerConnection):
     def __init__(
         self, shared: TransportRules, on_state: Callable[[str], None], on_rtcp: Callable[[bytes], None]
     ) -> None:
-        self._shared, self._on_rtcp = shared, on_rtcp
+        self._shared, self._on_state, self._on_rtcp = shared, on_state, on_rtcp
         super().__init__(RTCConfiguration(iceServers=list(shared.servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self._certificate = shared.certificate()
         self._RTCPeerConnection__certificates = [self._certificate]
-        self._dtls: _Dtls | None = None
+        self._dtls: HardDtls | None = None
         self._ice: HardConnection | None = None
         self._pair: object = None
         self._outlet: Outlet | None = None
@@ -225,9 +150,10 @@ class Peer(RTCPeerConnection):
     # What aiortc builds inside, replaced by ours (its private names, mangled).
 
     def _RTCPeerConnection__createDtlsTransport(self) -> RTCDtlsTransport:  # noqa: N802 - aiortc's own name
-        gatherer = HardGatherer(list(self._shared.servers), self._shared.addresses, self._shared.rules)
+        shared = self._shared
+        gatherer = HardGatherer(list(shared.servers), shared.addresses, shared.rules, shared.mono_ns)
         ice = RTCIceTransport(gatherer)
-        dtls = _Dtls(ice, [self._certificate], self._on_rtcp, gatherer.connection.dropped)
+        dtls = HardDtls(ice, [self._certificate], self._on_rtcp, shared.mono_ns)
         names: Any = self
         gatherer.on("statechange", names._RTCPeerConnection__updateIceGatheringState)
         ice.on("statechange", names._RTCPeerConnection__updateIceConnectionState)
@@ -256,9 +182,16 @@ class Peer(RTCPeerConnection):
         assert task is not None
         self._attempts.add(task)
         try:
-            await base._RTCPeerConnection__connect()
+            async with contained("live.connect", self._stumbled, passing=(ConnectionError,)):
+                await base._RTCPeerConnection__connect()
         finally:
             self._attempts.discard(task)
+
+    def _stumbled(self, _name: str, _error: BaseException) -> None:
+        """End what a viewer's handshake broke (an unreadable certificate); counted, a stranger can repeat it."""
+        if self._ice is not None:
+            self._ice.dropped["handshake"] += 1
+        self._on_state("failed")
 
     async def accept(self, offer: Offer) -> tuple[str, Negotiated]:
         """Apply a checked offer and return our answer with what was negotiated; OfferRefused otherwise."""

@@ -10,7 +10,7 @@ import aioice.stun
 import pytest
 from aioice.candidate import Candidate
 
-from gateway.live.ice import MOST_PROVEN, QUEUE_DATAGRAMS, AddressRules, HardConnection, HardGatherer, own_addresses
+from gateway.live.ice import QUEUE_DATAGRAMS, AddressRules, HardConnection, HardGatherer, own_addresses
 
 STRANGER = ("192.0.2.66", 4000)
 VIEWER = ("192.0.2.7", 5000)

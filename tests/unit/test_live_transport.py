@@ -15,21 +15,16 @@ from aiortc import RTCPeerConnection, RTCSessionDescription
 from aiortc.sdp import SessionDescription
 
 from gateway.core.errors import OfferRefused
+from gateway.live.dtls import MOST_CHANNEL_BYTES, PROFILES
 from gateway.live.ice import AddressRules
 from gateway.live.offers import Offer, parse_candidates, parse_offer
-from gateway.live.transport import (
-    MOST_CHANNEL_BYTES,
-    PROFILES,
-    RENEW_AFTER_S,
-    Identity,
-    Peer,
-    TransportRules,
-    quiet_libraries,
-)
+from gateway.live.transport import RENEW_AFTER_S, Identity, Peer, TransportRules, quiet_libraries
 from tests.fakes.clock import FakeClock
 
 CHROMIUM = parse_offer((Path(__file__).parent.parent / "fakes" / "chromium_offer.sdp").read_text())
 IDENTITY = Identity(FakeClock())
+HEARTBEATS = bytes(12) + (b"\x04\x00\x00\xc8\x00\x01\x00\xc4" + bytes(192)) * 5
+"""A packet of SCTP heartbeats (RFC 9260 §3.3.5)."""
 SHARED = TransportRules(("127.0.0.1",), AddressRules(allow_loopback=True), IDENTITY.certificate)
 
 
@@ -187,9 +182,9 @@ def test_a_viewer_cannot_fill_our_memory_through_its_channel() -> None:
         for _ in range(1000):
             receiver = dtls._data_receiver
             assert receiver is not None
-            await receiver._handle_data(bytes(1200))
+            await receiver._handle_data(HEARTBEATS)
         assert 0.9 * MOST_CHANNEL_BYTES < sctp.taken_bytes <= MOST_CHANNEL_BYTES
-        assert peer.dropped()["channel"] == 1000 - sctp.taken_bytes // 1200
+        assert peer.dropped()["channel"] == 1000 - sctp.taken_bytes // len(HEARTBEATS)
         dtls._unregister_data_receiver(sctp)
         assert dtls._data_receiver is None
 
