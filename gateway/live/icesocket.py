@@ -36,6 +36,11 @@ class Agent(Protocol):
     def has_proven(self, protocol: aioice.ice.StunProtocol, source: tuple[str, int]) -> bool:
         """Say whether data may come from there."""
 
+    def request_received(
+        self, message: aioice.stun.Message, addr: tuple[str, int], protocol: aioice.ice.StunProtocol
+    ) -> None:
+        """Take a signed check."""
+
     def data_received(self, data: bytes, component: int) -> None:
         """Queue a datagram for DTLS."""
 
@@ -66,10 +71,17 @@ class HardStun(aioice.ice.StunProtocol):
             agent.dropped["malformed_stun"] += 1
         elif not agent.is_consent(self, data, source) and agent.is_wanted(self, data, source):
             try:
-                super().datagram_received(data, source)
+                self._hand_on(aioice.stun.parse_message(data), source)
             except (struct.error, ValueError, KeyError, TypeError, AssertionError):
                 # The length check is ours, the parser is not: what it still trips over is dropped the same way.
                 agent.dropped["malformed_stun"] += 1
+
+    def _hand_on(self, message: aioice.stun.Message, source: tuple[str, int]) -> None:
+        """Do as aioice does, but for its handing on to DTLS of what it cannot parse."""
+        if message.message_class is aioice.stun.Class.REQUEST:
+            self._agent.request_received(message, source, self)
+        else:
+            self.transactions[message.transaction_id].response_received(message, source)
 
     def _take_data(self, data: bytes, source: tuple[str, int]) -> None:
         agent = self._agent

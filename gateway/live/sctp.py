@@ -16,7 +16,7 @@ _MOST_CHUNKS = 8
 DATA = 0
 _INIT, _INIT_ACK, _SACK, _COOKIE_ECHO, _FORWARD_TSN = 1, 2, 3, 10, 192
 _MOST_BYTES = {
-    DATA: 16 + 128, _INIT: 128, _INIT_ACK: 512, _SACK: 16 + 4 * 16, 4: 256, 5: 256, 6: 128, 7: 8, 8: 4, 9: 128,
+    DATA: 16 + 128, _INIT: 512, _INIT_ACK: 1200, _SACK: 16 + 4 * 16, 4: 256, 5: 256, 6: 128, 7: 8, 8: 4, 9: 128,
     _COOKIE_ECHO: 512, 11: 4, 14: 4, 130: 64, _FORWARD_TSN: 8 + 4 * 4,
 }  # fmt: skip
 """Longest chunk of each type we know, header included; all others are refused."""
