@@ -201,7 +201,9 @@ async def test_hostile_people_harm_nobody_and_reach_nobody(lab: Netlab, tmp_path
             assert [(item["holes"], item["lost"], item["told"]) for item in after] == [(0, 0, [])] * 2
             kept = [item for item in sessions if item["session"] in wire["sessions"]]
             assert [(item["skipped_frames"], item["full_socket"], item["resent"]) for item in kept] == [(0, 0, 0)] * 2
-            assert {"stranger", "malformed_stun", "unsigned_stun", "channel", "bad_rtcp", "check_flood"} <= status["dropped"].keys()
+            assert {"stranger", "malformed_stun", "unsigned_stun", "channel", "bad_rtcp", "check_flood"} <= status[
+                "dropped"
+            ].keys()
             log = made.log.read_text()
             assert log.count("\n") - lines <= 5, log
             assert "Traceback" not in log
