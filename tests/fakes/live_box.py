@@ -72,10 +72,11 @@ class LiveBox:
         feed: FakeFeed | None = None,
         most_transcodes: int = 4,
         feed_socket: Path | None = None,
+        key: Ed25519PrivateKey | None = None,
     ) -> None:
         """`feed_socket`: of a real recorder, instead of the fake feed."""
         self.clock = clock or SystemClock()
-        self.key = Ed25519PrivateKey.generate()
+        self.key = key or Ed25519PrivateKey.generate()
         self.faults: list[tuple[str, BaseException]] = []
         sink = lambda name, error: self.faults.append((name, error))
         shared = TransportRules(("127.0.0.1",), AddressRules(allow_loopback=True), Identity(self.clock).certificate)
