@@ -106,6 +106,12 @@ class HardDtls(RTCDtlsTransport):
             return
         self._on_rtcp(plain)
 
+    def forget(self) -> None:
+        """Let go of keys and buffers after the end: aiortc's objects hold each other and wait for the collector."""
+        nothing: Any = None
+        self._ssl, self._rx_srtp, self._tx_srtp = None, nothing, nothing
+        self._ice.on_media = None
+
     # What aiortc does inside, replaced by ours.
 
     def _register_data_receiver(self, receiver: Any) -> None:

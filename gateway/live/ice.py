@@ -28,7 +28,7 @@ from aioice.candidate import Candidate, candidate_foundation, candidate_priority
 from aiortc.rtcconfiguration import RTCIceServer
 from aiortc.rtcicetransport import RTCIceGatherer, connection_kwargs
 
-from gateway.live import consent, servers
+from gateway.live import consent
 from gateway.live.bucket import Bucket
 from gateway.live.icesocket import HardStun
 from gateway.live.proofs import Address, Proofs
@@ -120,9 +120,11 @@ class HardConnection(aioice.ice.Connection):
         """Bind one socket an address; ask STUN and TURN servers only if some are configured."""
         hosts = [protocol for address in addresses if (protocol := await self._bind(component, address))]
         self._protocols += hosts
-        found, relays = await servers.ask(self, hosts, timeout)
-        self._protocols += relays
-        return [protocol.local_candidate for protocol in hosts] + found
+        candidates = [protocol.local_candidate for protocol in hosts]
+        if self.turn_server or self.stun_server:
+            # aioice's own way, with no host addresses; its relay sockets hear only the TURN server.
+            candidates += await super().get_component_candidates(component, [], timeout)
+        return candidates
 
     async def _bind(self, component: int, address: str) -> HardStun | None:
         loop = asyncio.get_running_loop()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Self
 
@@ -48,8 +48,10 @@ class Sessions:
         clock: Clock,
         on_fault: FaultSink,
         random_bits: RandomBits = secrets.randbits,
+        on_idle: Callable[[], object] = lambda: None,
     ) -> None:
-        self._feeds, self._connect, self._max_viewers = feeds, connect, max_viewers
+        """Begin; `on_idle` is called whenever the last connection has been closed: nobody is there to be delayed."""
+        self._feeds, self._connect, self._max_viewers, self._on_idle = feeds, connect, max_viewers, on_idle
         self._clock, self._on_fault, self._random = clock, on_fault, random_bits
         self._by_id: dict[PublicId, Session] = {}
         self._by_grant: dict[PublicId, PublicId] = {}
@@ -271,6 +273,8 @@ class Sessions:
     def _closed(self, carrier: Carrier) -> None:
         del self._carriers[carrier.id]
         self._dropped += carrier.peer.dropped()
+        if not self._carriers:
+            self._on_idle()
 
     def _forget(self, session: Session, reason: str) -> bool:
         """Take a session out of the table; False if it was out already."""

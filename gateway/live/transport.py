@@ -326,3 +326,5 @@ class Peer(RTCPeerConnection):
             if self._attempts:
                 await asyncio.wait(self._attempts)
         self._drop_dup()
+        if self._dtls is not None:
+            self._dtls.forget()

@@ -92,7 +92,12 @@ async def live_daemon(config: Config, clock: Clock) -> AsyncIterator[daemonize.H
             transcodes=transcodes,
         ) as feeds,
         Sessions(
-            feeds, partial(Peer, shared), max_viewers=config.live.max_viewers, clock=clock, on_fault=sink
+            feeds,
+            partial(Peer, shared),
+            max_viewers=config.live.max_viewers,
+            clock=clock,
+            on_fault=sink,
+            on_idle=gc.collect,
         ) as sessions,
         ControlServer(
             config.paths.socket(SERVICE),
@@ -123,8 +128,9 @@ async def tell_dropped(sessions: Sessions, clock: Clock, log: Log) -> None:
 def main() -> int:
     """Run the daemon to its end; return the exit status."""
     # What is imported stays, and packets make no cycles: looking for garbage cost 4 % of the time at sixty viewers.
+    # Closed connections do (150 kB each): collected by the dozen, which stalls less, and when the last viewer has gone.
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
+    gc.set_threshold(10_000, 5, 10)
     return run_daemon("live", live_daemon)
 
 
