@@ -187,6 +187,12 @@ class HardConnection(aioice.ice.Connection):
         gone = self._proofs.signed(address, size_bytes, keep=in_use)
         if gone is not None:
             self._forget(gone)
+        for known in self._check_list:
+            if known.task is not None and known.task.cancelled() and (known.protocol.id, *known.remote_addr) == address:
+                # aioice ends all checks when the first pair is found, and would never begin this one again.
+                known.task = None
+                self.check_state(known, aioice.ice.CandidatePair.State.FAILED)
+                self._unanswered.pop(address, None)
         if address in self._unanswered:
             self.ask(self._socket_of(address), self._unanswered[address], address[1:])
 

@@ -80,6 +80,11 @@ class IceScene:
         """Begin to connect, as after the answer."""
         self._tasks.append(asyncio.create_task(self.connection.connect()))
 
+    async def connected(self) -> None:
+        """Wait until connecting has come to its end."""
+        async with asyncio.timeout(20):
+            await asyncio.gather(*self._tasks)
+
     async def settle(self) -> None:
         """Let the agent's tasks run."""
         for _ in range(20):

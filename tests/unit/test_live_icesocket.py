@@ -154,11 +154,28 @@ def test_a_viewer_may_move_as_often_as_it_likes() -> None:
 
     async def scenario(scene: IceScene) -> None:
         scene.connect()
+        await scene.prove(USE_CANDIDATE=None)
+        await scene.connected()
         for number in range(40):
             source = ("192.0.2.7", 6000 + number)
             await scene.prove(source, USE_CANDIDATE=None)
             assert scene.connection._nominated[1].remote_addr == source
         assert len(scene.connection._proofs) == MOST_ADDRESSES
+
+    play(scenario)
+
+
+def test_a_move_amid_the_end_of_connecting_is_not_lost() -> None:
+    """When the first pair is found aioice ends its other checks: an address asked just then is asked again."""
+
+    async def scenario(scene: IceScene) -> None:
+        scene.connect()
+        other = ("192.0.2.7", 6000)
+        scene.arrive(scene.check(USE_CANDIDATE=None), other)
+        await scene.prove(USE_CANDIDATE=None)
+        await scene.connected()
+        await scene.prove(other, USE_CANDIDATE=None)
+        assert scene.connection._nominated[1].remote_addr == other
 
     play(scenario)
 
