@@ -232,3 +232,20 @@ def test_the_libraries_say_nothing() -> None:
     quiet_libraries()
     for name in ("aiortc", "aioice", "aioice.ice"):
         assert not logging.getLogger(name).isEnabledFor(logging.ERROR)
+
+
+def test_a_handshake_that_aiortc_trips_over_ends_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unreadable certificate raises deep in aiortc: the session fails and is counted, no task dies with a traceback."""
+
+    async def trip(_peer: RTCPeerConnection) -> None:
+        raise ValueError("no certificate")
+
+    async def scenario(peer: Peer, seen: Seen) -> None:
+        await peer.accept(CHROMIUM)
+        async with asyncio.timeout(20):
+            while "failed" not in seen.states:  # noqa: ASYNC110 - aiortc starts the task when it likes
+                await asyncio.sleep(0.005)
+        assert peer.dropped()["handshake"] == 1
+
+    monkeypatch.setattr(RTCPeerConnection, "_RTCPeerConnection__connect", trip)
+    play(scenario)
