@@ -106,3 +106,8 @@ async def endings(box: DemoBox, name: str) -> list[str]:
         rows = db.execute("SELECT body FROM audit_body WHERE person = ? ORDER BY seq", (person,)).fetchall()
     bodies = [json.loads(body) for (body,) in rows]
     return [str(body["reason"]) for body in bodies if "ended" in body.values()]
+
+
+def steps(viewer: Viewer, since: int) -> int:
+    """Return how far the media clock of what arrived went on after packet number `since`."""
+    return (media_90k(viewer.rtp[-1]) - media_90k(viewer.rtp[since - 1])) & 0xFFFFFFFF

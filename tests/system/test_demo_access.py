@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from gateway.core.model import new_public_id
-from tests.fakes.box_door import BoxDoor, add_guardian, ask, endings, media_90k, silence, until, watching
+from tests.fakes.box_door import BoxDoor, add_guardian, ask, endings, silence, steps, until, watching
 from tests.fakes.demo_box import DemoBox, demo_box
 from tests.fakes.viewer import Viewer
 
@@ -53,11 +53,6 @@ async def principal(box: DemoBox, door: BoxDoor) -> None:
     """Sign a device in as the principal, by a fresh code."""
     code = (await ask(box, "gateway", "code.new"))["code"]
     assert (await door.sign_in(code)).status_code == 303
-
-
-def steps(viewer: Viewer, since: int) -> int:
-    """Return how far the media clock of what arrived went on after packet number `since`."""
-    return (media_90k(viewer.rtp[-1]) - media_90k(viewer.rtp[since - 1])) & 0xFFFFFFFF
 
 
 async def knock(door: BoxDoor, camera: str) -> httpx.Response:

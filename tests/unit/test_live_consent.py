@@ -11,7 +11,8 @@ from aioice.candidate import Candidate
 from aioice.ice import CandidatePair
 
 from gateway.live import consent, ice
-from gateway.live.ice import AddressRules, HardConnection, HardStun
+from gateway.live.ice import AddressRules, HardConnection
+from gateway.live.icesocket import HardStun
 from gateway.live.stun import well_formed
 
 PASSWORD = b"p" * 22
