@@ -32,6 +32,7 @@ BENCHES = {
     "live": "viewers of one camera: our data plane beside aiortc's MediaRelay",
     "wall": "sixteen tiles on one page in Chromium: one connection beside sixteen",
     "transcode": "a watched camera without H.264: our caged process beside plain ffmpeg",
+    "live_hostile": "two viewers while strangers and false viewers attack, beside nobody attacking",
     "upstream": "events into a hub: batches beside one event per request",
 }
 

@@ -3,7 +3,8 @@
 Owns `HardDtls` and what it lets through to SCTP. Invariants: we are the DTLS server and our order of SRTP profiles
 decides; RTP is dropped (nobody sends us media); RTCP comes decrypted and no faster than `RTCP_PER_S`; SCTP gets
 what `sctp.is_harmless` passes, within `MOST_CHANNEL_BYTES` and `MOST_MESSAGES`, and what it still trips over ends
-the channel, never the connection's task. aiortc's private names: see transport.py.
+the channel, never the connection's task; DTLS that the viewer broke ends the connection when we next want to
+speak. aiortc's private names: see transport.py.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ from aiortc.rtcdtlstransport import (
     SRTP_AES128_CM_SHA1_80,
     RTCCertificate,
     RTCDtlsTransport,
+    State,
 )
 from aiortc.rtcicetransport import RTCIceTransport
+from OpenSSL import SSL
 from pylibsrtp import Error as SrtpError
 from pylibsrtp import Session
 
@@ -123,6 +126,14 @@ class HardDtls(RTCDtlsTransport):
     def _setup_srtp(self) -> None:
         super()._setup_srtp()
         self._ice.on_media = self.media
+
+    async def _send_data(self, data: bytes) -> None:
+        """Send inside DTLS; a viewer that has broken it (a second handshake, never ended) is as good as gone."""
+        try:
+            await super()._send_data(data)
+        except SSL.Error:
+            self._dropped["broken_dtls"] += 1
+            self._set_state(State.CLOSED)
 
     async def _handle_rtcp_data(self, data: bytes) -> None:
         self._on_rtcp(data)

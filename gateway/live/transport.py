@@ -187,6 +187,11 @@ class Peer(RTCPeerConnection):
         finally:
             self._attempts.discard(task)
 
+    def _not_closed(self, _name: str, _error: BaseException) -> None:
+        """Count what aiortc tripped over at the end; a stranger can repeat it."""
+        if self._ice is not None:
+            self._ice.dropped["close"] += 1
+
     def _stumbled(self, _name: str, _error: BaseException) -> None:
         """End what a viewer's handshake broke (an unreadable certificate); counted, a stranger can repeat it."""
         if self._ice is not None:
@@ -322,7 +327,10 @@ class Peer(RTCPeerConnection):
     async def shut(self) -> None:
         """Close everything, shielded and within `CLOSE_TIMEOUT_S`: aiortc has tasks outside our scopes."""
         with anyio.move_on_after(CLOSE_TIMEOUT_S, shield=True):
-            await self.close()
+            async with contained("live.shut", self._not_closed) as outcome:
+                await self.close()
+            if outcome.failed and self._ice is not None:
+                await self._ice.close()  # what aiortc did not come to: its sockets would stay
             if self._attempts:
                 await asyncio.wait(self._attempts)
         self._drop_dup()

@@ -113,6 +113,7 @@ class People:
             await attacks.channel_storm(insider)
             spent = await attacks.check_storm(insider, [(host, port) for host, port in forged])
             await attacks.another_handshake(insider)
+            await self.client.close(viewer.session, "viewer.left")  # while DTLS is as it is now
             viewer._RTCPeerConnection__sctp = None  # type: ignore[attr-defined]  # no goodbye in a broken handshake
             return spent
 

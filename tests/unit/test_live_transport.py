@@ -7,12 +7,15 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aioice.candidate import Candidate
 from aioice.ice import CandidatePair
 from aiortc import RTCPeerConnection, RTCSessionDescription
+from aiortc.rtcdtlstransport import State
 from aiortc.sdp import SessionDescription
+from OpenSSL import SSL
 
 from gateway.core.errors import OfferRefused
 from gateway.live.dtls import MOST_CHANNEL_BYTES, PROFILES
@@ -248,4 +251,43 @@ def test_a_handshake_that_aiortc_trips_over_ends_the_session(monkeypatch: pytest
         assert peer.dropped()["handshake"] == 1
 
     monkeypatch.setattr(RTCPeerConnection, "_RTCPeerConnection__connect", trip)
+    play(scenario)
+
+
+def test_dtls_that_a_viewer_broke_ends_its_session() -> None:
+    """A second handshake that never ends makes OpenSSL refuse our last words: counted and closed, nothing is raised."""
+
+    class Broken:
+        def send(self, _data: bytes) -> int:
+            raise SSL.Error([])
+
+    async def scenario(peer: Peer, _seen: Seen) -> None:
+        await peer.accept(CHROMIUM)
+        dtls = peer._dtls
+        assert dtls is not None
+        broken: Any = Broken()
+        dtls._ssl, dtls._state = broken, State.CONNECTED
+        await dtls._send_data(b"x")
+        assert dtls.state == "closed"
+        assert peer.dropped()["broken_dtls"] == 1
+
+    play(scenario)
+
+
+def test_sockets_are_closed_also_when_aiortc_trips_over_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error amid aiortc's close would leave the ports open for ever: they are closed, and it is counted."""
+
+    async def trip(_peer: RTCPeerConnection) -> None:
+        raise ValueError("no")
+
+    async def scenario(peer: Peer, _seen: Seen) -> None:
+        await peer.accept(CHROMIUM)
+        ice = peer._ice
+        assert ice is not None
+        with monkeypatch.context() as patched:
+            patched.setattr(RTCPeerConnection, "close", trip)
+            await peer.shut()
+        assert ice._protocols == []
+        assert peer.dropped()["close"] == 1
+
     play(scenario)
