@@ -29,10 +29,13 @@ BENCHES = {
     "rebuild": "making the index of a volume anew from its files, beside bare reading",
     "playback": "finding an instant in a month of footage, and fetching its GOP",
     "review": "from a click on the day bar to the first recorded picture, beside a plain <video>",
-    "live": "viewers of one camera: our data plane beside aiortc's MediaRelay",
+    "live": "viewers of one camera: our data plane beside aiortc's MediaRelay, Janus, Pion and GStreamer",
     "wall": "sixteen tiles on one page in Chromium: one connection beside sixteen",
     "transcode": "a watched camera without H.264: our caged process beside plain ffmpeg",
     "live_hostile": "two viewers while strangers and false viewers attack, beside nobody attacking",
+    "cameras": "sixteen cameras with four viewers each: our data plane beside aiortc's",
+    "joins": "twenty-five viewers come at once",
+    "watch": "Chromium: first frame, frame rate, loss and freezes, alone and beside other viewers",
     "upstream": "events into a hub: batches beside one event per request",
 }
 
@@ -47,6 +50,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--warm", type=float, default=default.warm_s, help="record: seconds before the window")
     made.add_argument("--cameras", type=int, default=default.cameras)
     made.add_argument("--viewers", type=int, default=default.viewers)
+    made.add_argument("--recording", type=int, default=default.recording, help="live: cameras recorded beside")
+    made.add_argument("--opens", type=int, default=default.opens, help="watch: times a page is opened")
     made.add_argument("--rows", type=int, default=default.rows, help="index, retention: rows before measuring")
     made.add_argument("--shapes", nargs="+", choices=default.shapes, default=default.shapes, help="record: arrivals")
     made.add_argument("--out", type=Path, help="also write the tables there, as Markdown")
@@ -75,6 +80,8 @@ def main(argv: Sequence[str]) -> int:
             warm_s=chosen.warm,
             cameras=chosen.cameras,
             viewers=chosen.viewers,
+            recording=chosen.recording,
+            opens=chosen.opens,
             rows=chosen.rows,
             shapes=tuple(chosen.shapes),
             command=command,

@@ -69,6 +69,9 @@ class Options:
     warm_s: float = 32.0
     cameras: int = 32
     viewers: int = 10
+    recording: int = 0
+    """Cameras that our recorder records beside what is measured."""
+    opens: int = 20
     rows: int = 300_000
     shapes: tuple[str, ...] = ("lan", "burst")
     command: str = ""

@@ -1,4 +1,4 @@
-"""Other people's servers for bench `live`: Janus from Debian, and a server of thirty lines on Pion.
+"""Other people's servers for the live benches: Janus and GStreamer from Debian, and a server of thirty lines on Pion.
 
 Owns how they are built, configured and asked. Invariants: each runs as its makers' documents tune it for this
 work (Janus with one event loop, one mountpoint, no other plugin); nothing is fetched but through Go's and
@@ -22,6 +22,9 @@ from bench.live_viewer import Counting
 
 RTP_PORT, HTTP_PORT = 15_004, 18_088
 PION = Path(__file__).parent / "pion"
+WEBRTCBIN = Path(__file__).parent / "webrtcbin.py"
+DEBIANS_PYTHON = "/usr/bin/python3"
+"""GStreamer's bindings are Debian's (python3-gi), built for Debian's Python."""
 BUILD_S = 600.0
 JANUS_LIB = "libjanus_*.so"
 
@@ -57,6 +60,29 @@ def pion(folder: Path) -> Peer | str:
         return [str(made), address, str(HTTP_PORT), str(RTP_PORT)]
 
     return Peer("Pion", command, _join_pion)
+
+
+def gstreamer() -> Peer | str:
+    """Return a server around webrtcbin, or why it is not run."""
+    try:
+        subprocess.run([DEBIANS_PYTHON, str(WEBRTCBIN), "--try"], check=True, capture_output=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        packages = "python3-gi gir1.2-gst-plugins-bad-1.0 gstreamer1.0-plugins-bad gstreamer1.0-nice"
+        return f"not run: no webrtcbin (apt-get install {packages})"
+
+    def command(_folder: Path, address: str) -> list[str]:
+        return [DEBIANS_PYTHON, str(WEBRTCBIN), address, str(HTTP_PORT), str(RTP_PORT)]
+
+    return Peer("GStreamer webrtcbin", command, _join_webrtcbin)
+
+
+async def _join_webrtcbin(viewer: Counting, address: str) -> None:
+    root = f"http://{address}:{HTTP_PORT}"
+    async with httpx.AsyncClient(timeout=30) as http:
+        offered = (await http.post(f"{root}/offer")).json()
+        answer = await viewer.answer(offered["sdp"])
+        (await http.post(f"{root}/answer/{offered['viewer']}", content=answer)).raise_for_status()
+    await viewer.connected()
 
 
 def _janus_command(folder: Path, address: str) -> list[str]:

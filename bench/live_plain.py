@@ -2,7 +2,7 @@
 
     python -m bench.live_plain RUN_FOLDER ADDRESS
 
-Owns one packet track read from the feed socket and a `MediaRelay`; every viewer is a peer connection.
+Owns one packet track a camera, read from the feed socket, and a `MediaRelay`; every viewer is a peer connection.
 """
 
 from __future__ import annotations
@@ -33,15 +33,15 @@ class FeedTrack(MediaStreamTrack):
 
     kind = "video"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, camera: PublicId) -> None:
         super().__init__()
-        self._path = path
+        self._path, self._camera = path, camera
         self._units: asyncio.Queue[AccessUnit] = asyncio.Queue(100)
         self._task = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
         reader, writer = await asyncio.open_unix_connection(str(self._path))
-        writer.write(feedwire.encode_subscribe(feedwire.Subscription(PublicId("c" * 16), StreamRole.MAIN)))
+        writer.write(feedwire.encode_subscribe(feedwire.Subscription(self._camera, StreamRole.MAIN)))
         configs: dict[int, CodecConfig] = {}
         while True:
             kind, length = feedwire.HEAD.unpack(await reader.readexactly(feedwire.HEAD.size))
@@ -81,15 +81,20 @@ class Server:
 
     def __init__(self, run: Path, address: str) -> None:
         self._address = address
-        self._relay, self._track = MediaRelay(), FeedTrack(run / "feed.sock")
+        self._relay, self._feed = MediaRelay(), run / "feed.sock"
+        self._tracks: dict[str, FeedTrack] = {}
         self._peers: list[RTCPeerConnection] = []
 
     async def open(self, request: Request) -> Reply:
         """Add a viewer."""
+        camera = request.text("camera")
+        track = self._tracks.get(camera)
+        if track is None:
+            track = self._tracks[camera] = FeedTrack(self._feed, PublicId(camera))
         peer = Here(self._address)
         self._peers.append(peer)
         await peer.setRemoteDescription(RTCSessionDescription(request.text("offer"), "offer"))
-        peer.addTrack(self._relay.subscribe(self._track))
+        peer.addTrack(self._relay.subscribe(track))
         (transceiver,) = peer.getTransceivers()
         codecs = RTCRtpSender.getCapabilities("video").codecs
         transceiver.setCodecPreferences([codec for codec in codecs if codec.mimeType == "video/H264"])

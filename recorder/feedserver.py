@@ -3,7 +3,7 @@
 Owns the server side of `gateway.core.feedwire`. Invariants: only allowed uids are answered; the current
 GOP comes first and every epoch's CONFIG before its first UNIT; a slow peer only fills its own bounded
 queue (`recorder.feed`); at most `MAX_SUBSCRIPTIONS` at once; `watched` hears when the first one begins and
-when the last one has ended.
+when the last one has ended, `wants_key` each wish for a key frame.
 """
 
 from __future__ import annotations
@@ -38,6 +38,10 @@ def _nobody_to_tell(_: bool) -> None:
     """Stand in for who wants to hear."""
 
 
+def _no_camera_to_ask(_: Subscription) -> None:
+    """Stand in for who asks cameras."""
+
+
 class FeedServer:
     """Serves feeds while entered."""
 
@@ -48,10 +52,11 @@ class FeedServer:
         *,
         allowed_uids: frozenset[int] | None = None,
         watched: Callable[[bool], None] = _nobody_to_tell,
+        wants_key: Callable[[Subscription], None] = _no_camera_to_ask,
         on_fault: FaultSink,
     ) -> None:
         self._path, self._find, self._on_fault = path, find, on_fault
-        self._watched, self._watching = watched, 0
+        self._watched, self._watching, self._wants_key = watched, 0, wants_key
         self._uids = allowed_uids if allowed_uids is not None else uids_for("feed")
         self._server: asyncio.Server | None = None
         self._callers = Callers(self._serve, most=MAX_SUBSCRIPTIONS)
@@ -94,7 +99,7 @@ class FeedServer:
         queue = QueueReader(asyncio.get_running_loop())
         feed.attach(queue)
         self._count(1)
-        gone = asyncio.create_task(reader.read(1), name="feed-hangup")
+        gone = asyncio.create_task(self._hear(reader, wanted), name="feed-hangup")
         try:
             await self._pump(queue, writer, gone)
         finally:
@@ -104,14 +109,25 @@ class FeedServer:
             await asyncio.wait([gone])
             gone.cancelled() or gone.exception()
 
+    async def _hear(self, reader: asyncio.StreamReader, wanted: Subscription) -> None:
+        """Take wishes for a key frame; returns at the end, or when the peer says anything else."""
+        try:
+            while True:
+                kind, length = feedwire.HEAD.unpack(await reader.readexactly(feedwire.HEAD.size))
+                if kind != feedwire.KEY or length:
+                    return
+                self._wants_key(wanted)
+        except _HANGUPS:
+            return
+
     def _count(self, change: int) -> None:
         before, self._watching = self._watching, self._watching + change
         if bool(before) != bool(self._watching):
             self._watched(bool(self._watching))
 
     @staticmethod
-    async def _pump(queue: QueueReader, writer: asyncio.StreamWriter, gone: asyncio.Task[bytes]) -> None:
-        """Send until the stream ends; a subscriber never speaks again, so any byte or EOF is a hang-up."""
+    async def _pump(queue: QueueReader, writer: asyncio.StreamWriter, gone: asyncio.Task[None]) -> None:
+        """Send until the stream ends or the subscriber is gone."""
         epoch: int | None = None
         gone.add_done_callback(lambda task: None if task.cancelled() else queue.ended("closed"))
         while True:

@@ -25,6 +25,7 @@ from recorder.finder import FindRule
 from recorder.gaps import GapLedger
 from recorder.groups import GroupBook
 from recorder.journal import Journal
+from recorder.keyframes import AskKeyFrame
 from recorder.keystore import KeyStore
 from recorder.params import OpenTicket
 from recorder.pending import PendingLogins
@@ -98,5 +99,7 @@ class Parts:
     """How copies rest between records."""
     lan: Callable[[], dict[str, Any]] | None = None
     """What the box serves on the cameras' network, for the status."""
+    ask_key_frame: AskKeyFrame | None = None
+    """Asks cameras for key frames; None: nobody does."""
     reports: Callable[[], Sequence[ClockReport]] | None = None
     """The last sender reports of all streams; None: nobody tells."""

@@ -30,6 +30,7 @@ from recorder.exportjob import ExportJobs
 from recorder.feedserver import FeedServer
 from recorder.finder import Finder
 from recorder.keeping import Keeping
+from recorder.keyframes import KeyFrames, target_in
 from recorder.motion import MotionBook
 from recorder.motionsweep import MotionSweep
 from recorder.parts import Parts, Settings
@@ -87,6 +88,9 @@ class Recorder:
         if parts.exports is not None:
             own = (parts.db, parts.exports, parts.registry, parts.store, parts.clock)
             self.exports = ExportJobs(*own, pace=parts.export_pace)
+        self.key_frames: KeyFrames | None = None
+        if parts.ask_key_frame is not None:
+            self.key_frames = KeyFrames(target_in(self.cameras), parts.ask_key_frame, parts.clock, parts.on_fault)
         self._stack = contextlib.AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -110,6 +114,7 @@ class Recorder:
                 self.cameras.find_feed,
                 allowed_uids=settings.allowed_uids,
                 watched=parts.watched,
+                wants_key=self.key_frames.want if self.key_frames is not None else lambda _: None,
                 on_fault=parts.on_fault,
             )
             await stack.enter_async_context(feeds)
@@ -143,6 +148,8 @@ class Recorder:
         tasks.start_soon(self._supervised, "cleaner", self.cleaner.run)
         if self.exports is not None:
             tasks.start_soon(self._supervised, "exports", self.exports.run)
+        if self.key_frames is not None:
+            tasks.start_soon(self._supervised, "key frames", self.key_frames.run)
         tasks.start_soon(self._supervised, "eraser", self.eraser.run)
         tasks.start_soon(self._supervised, "holds", self.holds.run)
         tasks.start_soon(self._supervised, "losses", self.accounts.run)
@@ -218,7 +225,11 @@ class Recorder:
             figures=Figures(
                 self.completeness,
                 self._skew_ms,
-                lambda: {"daemon": parts.daemon(), "lan": parts.lan() if parts.lan is not None else None},
+                lambda: {
+                    "daemon": parts.daemon(),
+                    "lan": parts.lan() if parts.lan is not None else None,
+                    "key_frames": self.key_frames.facts() if self.key_frames is not None else {},
+                },
             ),
         )
 

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse
 from gateway.core.errors import OfferRefused, WallGone
 from gateway.core.model import STAFF_ROLES, Action, ObjectKind, PublicId, StreamRole, WallPlace, is_public_id
 from web.api_holds import body_of, text_in
+from web.api_live import entity_tag, ice_server
 from web.guards import Right
 from web.services import Caller, OpenedLive
 from web.session import services_of
@@ -42,7 +43,7 @@ async def open_wall(
         raise OfferRefused("the description is too long")
     place = WallPlace(None, slot)
     opened = await services_of(request).live.open_tile(caller, PublicId(camera), offer, StreamRole(stream), place)
-    return _created(camera, opened)
+    return _created(camera, opened, offer)
 
 
 @router.post("/wall/{camera}/{wall}/{slot}")
@@ -62,7 +63,14 @@ async def join_wall(
     return _created(camera, opened)
 
 
-def _created(camera: str, opened: OpenedLive) -> JSONResponse:
+def _created(camera: str, opened: OpenedLive, offer: str = "") -> JSONResponse:
+    """Answer with what WHEP has in headers: the tag for trickling (of whoever offered) and the ICE servers."""
     where = f"/whep/{camera}/{opened.session}"
-    body = {"session": opened.session, "wall": opened.wall, "answer": opened.answer}
+    body = {
+        "session": opened.session,
+        "wall": opened.wall,
+        "answer": opened.answer,
+        "tag": entity_tag(opened.session, offer),
+        "servers": [ice_server(item) for item in opened.servers],
+    }
     return JSONResponse(body, 201, {"Location": where})

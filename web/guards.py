@@ -15,7 +15,7 @@ from starlette.requests import Request
 from gateway.core.errors import Denied, NotFound
 from gateway.core.model import STAFF_ROLES, Action, ObjectKind, ObjectRef, PublicId, Role, is_public_id
 from web.services import Caller
-from web.session import caller_of, services_of
+from web.session import caller_of, player_of, services_of
 
 
 class SignInNeededError(Exception):
@@ -73,10 +73,20 @@ class Right(Guard):
     by_grant: bool = False
     """The route asks for a grant, which decides and writes the audit row; here only `knows`."""
     roles: frozenset[Role] = frozenset(Role)
+    players: bool = False
+    """Also for whoever brings a player's token; who brings one is that player, whatever cookie comes with it."""
+
+    async def _caller(self, request: Request) -> Caller:
+        if not (self.players and "authorization" in request.headers):
+            return await SignedIn(self.roles)(request)
+        caller = await player_of(request)
+        if caller is None or caller.role not in STAFF_ROLES:
+            raise SignInNeededError
+        return caller
 
     async def __call__(self, request: Request) -> Caller:
         """Return the caller; SignInNeededError, NotFound or Denied."""
-        caller = await SignedIn(self.roles)(request)
+        caller = await self._caller(request)
         services = services_of(request)
         name = str(request.path_params[self.parameter]) if self.parameter else services.site.box
         obj = ObjectRef(self.kind, PublicId(name))
@@ -92,7 +102,8 @@ class Right(Guard):
         """Return the declaration in words."""
         where = f"{self.kind}" + (f" {{{self.parameter}}}" if self.parameter else "")
         who = "" if self.roles == frozenset(Role) else f" ({', '.join(sorted(self.roles))} only)"
-        return f"{self.action} of {where}{who}" + (", decided by the grant" if self.by_grant else "")
+        tokens = ", also by a player's token" if self.players else ""
+        return f"{self.action} of {where}{who}" + (", decided by the grant" if self.by_grant else "") + tokens
 
 
 STAFF = SignedIn(STAFF_ROLES)

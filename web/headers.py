@@ -4,7 +4,7 @@ Owns one pure ASGI layer: response headers, the list of accepted host names, the
 asked for by our own page, the cap on bodies and on the time they take. Invariants: nothing is cached unless a
 route says so; no page runs script or style that is not a file of ours; a request for a name we do not answer
 to never reaches a route (DNS rebinding); a state change from another origin is refused before any cookie is
-read.
+read; only a player that brings a token instead, which no page can do for it, may ask for video without that proof.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Shield:
         headers = Headers(scope=scope)
         if not self._is_our_host(headers.get("host", ""), scope):
             return 421, "host"
-        if scope["method"] not in SAFE_METHODS and not self._is_own_page(headers):
+        if scope["method"] not in SAFE_METHODS and not (self._is_own_page(headers) or _is_player(scope, headers)):
             return 403, "origin"
         length = headers.get("content-length", "0")
         if not (length.isascii() and length.isdigit() and len(length) < 20) or int(length) > MAX_BODY_BYTES:
@@ -108,6 +108,15 @@ class Shield:
             await send(message)
 
         return reply
+
+
+def _is_player(scope: Scope, headers: Headers) -> bool:
+    """Say whether this is no page at all but a player with a token: of a page, the browser says so.
+
+    No page of another origin can send this header here: it would have to ask first, and is told nothing.
+    """
+    said = {"origin", "sec-fetch-site"} & set(headers.keys())
+    return str(scope["path"]).startswith("/whep/") and not said and "authorization" in headers
 
 
 def _host_name(host: str) -> str:

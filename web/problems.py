@@ -77,7 +77,8 @@ def sign_in_answer(request: Request) -> Response:
     words = words_of(request)
     if request.url.path.startswith(MACHINE_PATHS):
         body = {"code": "sign_in", "title": str(words.text("signin.needed")), "hint": str(words.text("signin.again"))}
-        return JSONResponse({"error": body}, 401)
+        challenge = {"WWW-Authenticate": 'Bearer realm="vuon"'} if request.url.path.startswith("/whep/") else None
+        return JSONResponse({"error": body}, 401, challenge)
     if request.url.path.startswith("/p/"):
         return render(request, words, "guardian_none.html", status=401)
     return RedirectResponse("/vao", 303)

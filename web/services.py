@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.core.clock import Clock
+from gateway.core.iceservers import IceServer
 from gateway.core.model import Action, Decision, Grant, ObjectRef, PublicId, Role, Secret, StreamRole, WallPlace
 
 if TYPE_CHECKING:  # they name `Caller`, which is here
@@ -62,6 +63,9 @@ class Logins(Protocol):
 
     async def session(self, token: Secret, *, active: bool) -> Caller | None:
         """Return who holds the token; `active` = a person acted, so that idling starts over."""
+
+    async def player(self, token: Secret) -> Caller | None:
+        """Return whose player holds the token: a staff member's, for live video alone."""
 
     async def sign_out(self, token: Secret) -> None:
         """End the session and every stream it opened."""
@@ -137,6 +141,8 @@ class OpenedLive:
     answer: str
     """SDP; empty for a tile that joins a wall."""
     wall: str = ""
+    servers: tuple[IceServer, ...] = ()
+    """STUN and TURN servers this viewer may use, with passwords for this session; named with an answer only."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,13 @@
 """From the cookie to the person.
 
-Owns the session cookie. Invariants: over TLS it is `__Host-vuon-box` (so Secure, Path=/ and no Domain
-by the browser's own rule), on plain loopback `vuon-box`; always HttpOnly and SameSite=Strict; its value
-is opaque, and neither logged nor written to a page.
+Owns the session cookie and the reading of a player's token. Invariants: over TLS the cookie is `__Host-vuon-box` (so
+Secure, Path=/ and no Domain by the browser's own rule), on plain loopback `vuon-box`; always HttpOnly and
+SameSite=Strict; its value, like a token, is opaque, and neither logged nor written to a page.
 """
 
 from __future__ import annotations
 
+from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
@@ -51,6 +52,19 @@ async def caller_of(request: Request) -> Caller | None:
     path, changes = request.url.path, request.method not in {"GET", "HEAD"}
     by_hand = not path.startswith(("/whep/", "/wall/")) and (changes or not path.startswith("/api/"))
     return await services_of(request).logins.session(token, active=by_hand)
+
+
+def bearer_of(headers: Headers) -> Secret | None:
+    """Return the token of an `Authorization: Bearer` header (RFC 6750 §2.1), if it has one of a possible form."""
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    fits = scheme.lower() == "bearer" and 0 < len(token) <= MAX_TOKEN_CHARS and token.isascii()
+    return Secret(token) if fits else None
+
+
+async def player_of(request: Request) -> Caller | None:
+    """Return the person in whose name a player asks, or None."""
+    token = bearer_of(request.headers)
+    return await services_of(request).logins.player(token) if token is not None else None
 
 
 def set_session(response: Response, signed_in: SignedIn, services: Services) -> None:

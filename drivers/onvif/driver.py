@@ -196,6 +196,11 @@ class OnvifDriver:
         channel = await self._own_channel()
         return await self._line.call(lambda: self._client.snapshot(channel.main))
 
+    async def key_frame(self, profile: str) -> None:
+        """Ask for a key frame of one of the camera's profiles; CameraUnsupported if it makes none on demand."""
+        await self._line.call(self._client.read_clock)  # a login may carry the time
+        await self._line.call(lambda: _synchronise(self._client, profile))
+
     async def health(self) -> Health:
         """Ask the time: reachability, round trip and clock offset in one call without a login."""
         clock = await self._line.call(self._client.read_clock)
@@ -261,3 +266,11 @@ class OnvifDriver:
     async def close(self) -> None:
         """Close the connection."""
         self._client.close()
+
+
+def _synchronise(client: OnvifClient, profile: str) -> None:
+    """Ask by Media1, which most have, else by Media2."""
+    try:
+        client.media1().synchronise(profile)
+    except (CameraUnsupported, CameraBadReply):
+        client.media2().synchronise(profile)

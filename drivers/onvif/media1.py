@@ -95,6 +95,10 @@ class Media1:
         """Delete a caption."""
         self._ask("DeleteOSD", OSDToken=token)
 
+    def synchronise(self, profile: str) -> None:
+        """Let the next picture of a profile be a key frame."""
+        self._ask("SetSynchronizationPoint", ProfileToken=profile)
+
     def audio(self) -> tuple[types.ProfileAudio, ...]:
         """Return the profiles that carry sound."""
         return tuple(

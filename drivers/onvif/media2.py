@@ -108,6 +108,10 @@ class Media2:
         """Delete a caption."""
         self._ask("DeleteOSD", OSDToken=token)
 
+    def synchronise(self, profile: str) -> None:
+        """Let the next picture of a profile be a key frame."""
+        self._ask("SetSynchronizationPoint", ProfileToken=profile)
+
     def audio(self) -> tuple[types.ProfileAudio, ...]:
         """Return the profiles that carry sound."""
         answer = self._ask("GetProfiles", Type=["AudioEncoder"])

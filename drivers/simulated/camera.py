@@ -64,6 +64,7 @@ class SimulatedCamera:
             self.vendor.onvif_book,
             self.profiles,
             self._restart_stream,
+            self._synchronise,
             onvif_port=options.onvif_port,
             rtsp_port=options.rtsp_port,
         )
@@ -150,6 +151,10 @@ class SimulatedCamera:
             "connections": sum(server.connections for server in self._servers),
             "subscriptions": self.events.subscriptions,
         }
+
+    def _synchronise(self, profile: Profile) -> None:
+        self.counters.totals["key_frames_asked"] += 1
+        self.streams[profile.role].synchronise()
 
     def _spec(self, profile: Profile) -> SceneSpec:
         encoder, options = profile.encoder, self.options

@@ -32,7 +32,8 @@ class Counters:
     calls: deque[Call] = field(default_factory=lambda: deque(maxlen=MOST_CALLS))
     totals: Counter[str] = field(default_factory=Counter)
     """By "protocol.operation"; beside them connections, tls_connections, tcp_setups, udp_setups,
-    sound_setups, refused_setups, rtp_packets, sound_packets, dropped_packets, dropped_units."""
+    sound_setups, refused_setups, rtp_packets, sound_packets, dropped_packets,
+    dropped_units, key_frames_asked."""
 
     def note(self, call: Call) -> None:
         """Record one request."""

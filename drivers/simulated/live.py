@@ -71,6 +71,8 @@ class LiveStream:
         self._loop: Loop | None = None
         self._wanted: Loop | None = None
         self._next = 0
+        self._shift = 0
+        """Frames the loop is ahead, since key frames came out of turn."""
         self.viewers: set[Viewer] = set()
 
     async def ready(self) -> Loop:
@@ -101,7 +103,12 @@ class LiveStream:
     def next_key(self) -> int:
         """Return the number of the next frame at which a viewer can start."""
         gop = self.spec.gop_frames
-        return -(-(self.now() + 1) // gop) * gop
+        return -(-(self.now() + 1 + self._shift) // gop) * gop - self._shift
+
+    def synchronise(self) -> None:
+        """Let the next frame be a key frame: the picture leaps to the beginning of the next group."""
+        following = self._next if self.viewers else self.now() + 1
+        self._shift += -(following + self._shift) % self.spec.gop_frames
 
     def time_90k(self, number: int) -> int:
         """Return the decode time of frame `number` on the stream's timeline."""
@@ -143,12 +150,12 @@ class LiveStream:
     def _at(self, number: int) -> Due:
         assert self._wanted is not None
         loop = self._loop or self._wanted
-        if loop is not self._wanted and self._wanted.units[number % len(self._wanted.units)].is_key:
+        place = number + self._shift
+        if loop is not self._wanted and self._wanted.units[place % len(self._wanted.units)].is_key:
             loop = self._wanted  # another look begins at a key frame, as after a real encoder's restart
         self._loop = loop
-        place = number % len(loop.units)
-        unit = loop.units[place]
-        payloads = loop.payloads(self._mtu, params_in_band=not self._faults.no_params_in_band)[place]
+        unit = loop.units[place % len(loop.units)]
+        payloads = loop.payloads(self._mtu, params_in_band=not self._faults.no_params_in_band)[place % len(loop.units)]
         return Due(number, unit, payloads, self.time_90k(number) + unit.lag_90k, loop)
 
 

@@ -48,7 +48,7 @@ class Media2Service:
             "GetVideoEncoderConfigurationOptions": self._options,
             "GetVideoEncoderInstances": self._instances,
             "SetVideoEncoderConfiguration": lambda r: set_encoder(self._state, r),
-            "SetSynchronizationPoint": nothing,
+            "SetSynchronizationPoint": self._synchronise,
             "GetAudioSourceConfigurations": nothing,
             "GetAudioEncoderConfigurations": self._sounds,
             "RemoveConfiguration": self._remove,
@@ -66,6 +66,10 @@ class Media2Service:
             "SetOSD": self._osds.set,
             "DeleteOSD": self._osds.delete,
         }
+
+    def _synchronise(self, request: SoapRequest) -> Xml:
+        self._state.on_synchronise(profile_of(self._state, request))
+        return Xml("")
 
     def _capabilities(self, _: SoapRequest) -> Xml:
         most = tag("tr2:ProfileCapabilities", MaximumNumberOfProfiles=len(self._state.profiles))

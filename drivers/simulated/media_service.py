@@ -63,7 +63,7 @@ class MediaService:
             "GetVideoEncoderConfigurationOptions": self._options,
             "GetGuaranteedNumberOfVideoEncoderInstances": self._instances,
             "SetVideoEncoderConfiguration": lambda r: set_encoder(self._state, r),
-            "SetSynchronizationPoint": nothing,
+            "SetSynchronizationPoint": self._synchronise,
             "GetAudioSources": nothing,
             "GetAudioSourceConfigurations": nothing,
             "GetAudioEncoderConfigurations": self._sounds,
@@ -80,6 +80,10 @@ class MediaService:
             "SetOSD": self._osds.set,
             "DeleteOSD": self._osds.delete,
         }
+
+    def _synchronise(self, request: SoapRequest) -> Xml:
+        self._state.on_synchronise(profile_of(self._state, request))
+        return Xml("")
 
     def _capabilities(self, _: SoapRequest) -> Xml:
         most = tag("trt:ProfileCapabilities", MaximumNumberOfProfiles=len(self._state.profiles))

@@ -115,6 +115,8 @@ class CameraState:
     book: LoginBook
     profiles: list[Profile]
     on_stream_change: Callable[[Profile], None]
+    on_synchronise: Callable[[Profile], None] = lambda _: None
+    """Makes the next frame of a profile a key frame."""
     onvif_port: int = 0
     rtsp_port: int = 0
     ntp_servers: list[str] = field(default_factory=list)

@@ -52,6 +52,12 @@ def holds_and_copies(db: UtilsDatabase) -> None:
     apply_schema(db, files("gateway.access") / "copies.sql")
 
 
+@MIGRATIONS()
+def player_tokens(db: UtilsDatabase) -> None:
+    """Add tokens of players that cannot sign in."""
+    apply_schema(db, files("gateway.access") / "players.sql")
+
+
 class Need(NamedTuple):
     """The right a change needs; the console needs none."""
 

@@ -27,9 +27,11 @@ from gateway.cli import (
     holds,
     hub,
     people,
+    players,
     preview,
     retention,
     status,
+    turn,
     volumes,
 )
 from gateway.cli.context import ConfigOption, Context, DataOption, guarded
@@ -49,6 +51,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 key_app = typer.Typer(help="Khóa hình đã ghi · the key of the recordings", no_args_is_help=True)
+player_app = typer.Typer(help="Mã cho trình phát WHEP · tokens of WHEP players", no_args_is_help=True)
+turn_app = typer.Typer(help="Máy chủ STUN, TURN cho người xem ở ngoài · servers on the way", no_args_is_help=True)
 audit_app = typer.Typer(help="Nhật ký truy cập · the audit", no_args_is_help=True)
 
 
@@ -117,11 +121,26 @@ KEY_COMMANDS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("phuc-hoi", "recover", footage_key.recover),
     ("niem-phong", "seal", footage_key.seal),
 )
-for name, alias, function in KEY_COMMANDS:
-    key_app.command(name)(guarded(function))
-    key_app.command(alias, hidden=True)(guarded(function))
+PLAYER_COMMANDS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
+    ("tao", "new", players.new),
+    ("danh-sach", "list", players.list_all),
+    ("huy", "revoke", players.revoke),
+)
+TURN_COMMANDS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
+    ("tinh-trang", "status", turn.status),
+    ("mat-khau", "secret", turn.secret),
+    ("quen", "forget", turn.forget),
+)
+for group, commands in ((key_app, KEY_COMMANDS), (player_app, PLAYER_COMMANDS), (turn_app, TURN_COMMANDS)):
+    for name, alias, function in commands:
+        group.command(name)(guarded(function))
+        group.command(alias, hidden=True)(guarded(function))
 app.add_typer(key_app, name="khoa")
 app.add_typer(key_app, name="key", hidden=True)
+app.add_typer(player_app, name="trinh-phat")
+app.add_typer(player_app, name="player", hidden=True)
+app.add_typer(turn_app, name="chuyen-tiep")
+app.add_typer(turn_app, name="turn", hidden=True)
 app.add_typer(audit_app, name="nhat-ky")
 app.add_typer(audit_app, name="audit", hidden=True)
 app.add_typer(hub.app, name="hub")

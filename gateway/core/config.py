@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, Field, ValidationError, field_validator, model_validator
 
+from gateway.core.config_ice import IceKeys
 from gateway.core.config_retention import Retention, RetentionRule
 from gateway.core.config_retention import Section as _Section
 from gateway.core.errors import ConfigError
@@ -200,7 +201,7 @@ class Vision(_Section):
     sandbox: bool = True
 
 
-class Live(_Section):
+class Live(IceKeys):
     """WebRTC."""
 
     addresses: tuple[str, ...] = ()

@@ -2,13 +2,14 @@
 
 Owns the wire format of `<run>/feed.sock`. The reader sends one SUBSCRIBE frame, the recorder answers
 CONFIG and UNIT frames (the current GOP first) until it sends END or hangs up. Frame:
-`kind:u8 length:u32be body`.
+`kind:u8 length:u32be body`. Meanwhile the reader may send KEY frames, and nothing else.
 
 - SUBSCRIBE  JSON `{"protocol": 1, "camera": public id, "stream": "main" | "sub"}`
 - CONFIG     `epoch:u32 codec:u8(1 h264, 2 h265) track:u8 width:u16 height:u16` + three
              `length:u16 bytes` (vps, sps, pps); `track` 0 is video, 1 is kept for audio
 - UNIT       `epoch:u32 track:u8 flags:u8(1 key, 2 skipped before) lost:u16 pts_90k:i64
              received_mono_ns:i64` + NAL units, each `length:u32 bytes`
+- KEY        empty: the reader would like a key frame soon; the recorder asks the camera, or does not
 - END        JSON `{"code": error code}`: the stream ended, subscribe again later
 
 Invariants: a UNIT's epoch names a CONFIG sent before it; after a skip the next UNIT is a key frame.
@@ -25,7 +26,7 @@ from gateway.core.media import AccessUnit, Codec, CodecConfig
 from gateway.core.model import PublicId, StreamRole, is_public_id
 
 PROTOCOL = 1
-SUBSCRIBE, CONFIG, UNIT, END = 1, 2, 3, 4
+SUBSCRIBE, CONFIG, UNIT, END, KEY = 1, 2, 3, 4, 5
 FLAG_KEY, FLAG_SKIPPED = 1, 2
 MAX_BODY_BYTES = 32 << 20
 """One access unit; the largest seen key frames are below 4 MB, the cap only bounds a broken peer."""
@@ -55,6 +56,11 @@ def encode_subscribe(wanted: Subscription) -> bytes:
     """Return the SUBSCRIBE frame."""
     head = {"protocol": PROTOCOL, "camera": wanted.camera, "stream": wanted.stream.value}
     return frame(SUBSCRIBE, json.dumps(head).encode())
+
+
+def encode_key_wanted() -> bytes:
+    """Return the KEY frame."""
+    return frame(KEY, b"")
 
 
 def decode_subscribe(body: bytes) -> Subscription:

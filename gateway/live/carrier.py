@@ -18,9 +18,10 @@ import anyio
 
 from gateway.core.clock import Clock
 from gateway.core.errors import OfferRefused
+from gateway.core.iceservers import IceServer
 from gateway.core.media import TICKS_PER_S
-from gateway.core.model import PublicId
-from gateway.live import rtcp
+from gateway.core.model import PublicId, StreamRole
+from gateway.live import pagetalk, rtcp
 from gateway.live.offers import MAX_CANDIDATES, Offer, RemoteCandidate, parse_candidates
 from gateway.live.retransmission import Retransmitter, RtxNumbers
 from gateway.live.sender import Numbers, Outlet, Viewer
@@ -33,7 +34,7 @@ HEARD_TIMEOUT_S = 1.0
 class Connection(Protocol):
     """What a session needs of `transport.Peer`."""
 
-    async def accept(self, offer: Offer) -> tuple[str, Negotiated]:
+    async def accept(self, offer: Offer, servers: Sequence[IceServer] = ()) -> tuple[str, Negotiated]:
         """Answer a checked offer."""
 
     async def add_candidate(self, candidate: RemoteCandidate) -> None:
@@ -50,6 +51,9 @@ class Connection(Protocol):
 
     def send_rtcp(self, packet: bytes) -> None:
         """Encrypt and send one RTCP compound."""
+
+    def listen(self, on_text: Callable[[object], None]) -> None:
+        """Call back with each message of the page."""
 
     async def say(self, text: str) -> bool:
         """Send a message to the page."""
@@ -81,11 +85,18 @@ class RandomBits(Protocol):
 class Rider(Protocol):
     """The user of a line: a session."""
 
+    @property
+    def id(self) -> PublicId:
+        """Its name in the page's mouth."""
+
     def changed(self, state: str) -> None:
         """Take the connection's new state: connected, failed, closed."""
 
     def hear(self, item: rtcp.Feedback) -> None:
         """Take what the receiver says about this line; an estimate is this line's share."""
+
+    def asked(self, role: StreamRole) -> None:
+        """Take the stream that the page asks for."""
 
     def rate_bps(self) -> float:
         """Return the rate of what is sent on the line; 0 = unknown."""
@@ -127,14 +138,15 @@ class Carrier:
         self.id, self.owner = carrier_id, owner
         self._clock, self._random = clock, random_bits
         self.peer = connect(self._changed, self._feedback)
+        self.peer.listen(self._said)
         self.lines: tuple[Line, ...] = ()
         self.connected = self.over = False
         self._buried = False
         self._candidates = 0
 
-    async def accept(self, offer: Offer) -> str:
+    async def accept(self, offer: Offer, servers: Sequence[IceServer] = ()) -> str:
         """Answer the offer; the numbers of its lines are drawn here."""
-        answer, first = await self.peer.accept(offer)
+        answer, first = await self.peer.accept(offer, servers)
         self._candidates = len(offer.candidates)
         self.lines = tuple(
             Line(
@@ -212,6 +224,15 @@ class Carrier:
         for line in self.lines:
             if line.rider is not None:
                 line.rider.changed(state)
+
+    def _said(self, text: object) -> None:
+        """Hand a page's wish to the user of the line it names; on a connection of one line there is one."""
+        wish = pagetalk.wanted(text)
+        if wish is None:
+            return
+        for line in self.lines:
+            if line.rider is not None and (len(self.lines) == 1 or wish.session == line.rider.id):
+                line.rider.asked(wish.role)
 
     def _feedback(self, data: bytes) -> None:
         riding = {line.facts.ssrc: line.rider for line in self.lines if line.rider is not None}

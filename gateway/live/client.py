@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from gateway.core.iceservers import IceServer
 from gateway.core.model import PublicId, StreamRole
 from gateway.core.wire import ControlClient
 
@@ -55,18 +56,29 @@ class LiveClient:
     ) -> None:
         await self._client.__aexit__(kind, error, trace)
 
-    async def open(self, ticket: Ticket, offer: str, stream: StreamRole | None = None) -> Opened:
-        """Open a session; raises OfferRefused, LiveFull or GrantRefused."""
-        params = {"ticket": dict(ticket), "offer": offer} | ({"stream": stream.value} if stream else {})
+    async def open(
+        self, ticket: Ticket, offer: str, stream: StreamRole | None = None, servers: Sequence[IceServer] = ()
+    ) -> Opened:
+        """Open a session that may ask these servers for ways; raises OfferRefused, LiveFull or GrantRefused."""
+        params: dict[str, Any] = {"ticket": dict(ticket), "offer": offer}
+        params |= {"stream": stream.value} if stream else {}
+        params |= {"servers": [item.fields() for item in servers]} if servers else {}
         result = (await self._client.call("open", params)).result
         return Opened(PublicId(result["session"]), result["answer"])
 
     async def open_wall(
-        self, ticket: Ticket, offer: str, slot: int, stream: StreamRole | None = None
+        self,
+        ticket: Ticket,
+        offer: str,
+        slot: int,
+        stream: StreamRole | None = None,
+        servers: Sequence[IceServer] = (),
     ) -> tuple[Opened, PublicId]:
         """Open a connection for many tiles; returns its first session and the wall. Raises as `open` does."""
-        params = {"ticket": dict(ticket), "offer": offer, "slot": slot}
-        result = (await self._client.call("open_wall", params | ({"stream": stream.value} if stream else {}))).result
+        params: dict[str, Any] = {"ticket": dict(ticket), "offer": offer, "slot": slot}
+        params |= {"stream": stream.value} if stream else {}
+        params |= {"servers": [item.fields() for item in servers]} if servers else {}
+        result = (await self._client.call("open_wall", params)).result
         return Opened(PublicId(result["session"]), result["answer"]), PublicId(result["wall"])
 
     async def join_wall(self, ticket: Ticket, wall: PublicId, slot: int, stream: StreamRole | None = None) -> PublicId:

@@ -2,9 +2,9 @@
 
 Owns `HardDtls` and what it lets through to SCTP. Invariants: we are the DTLS server and our order of SRTP profiles
 decides; RTP is dropped (nobody sends us media); RTCP comes decrypted and no faster than `RTCP_PER_S`; SCTP gets
-what `sctp.is_harmless` passes, within `MOST_CHANNEL_BYTES` and `MOST_MESSAGES`, and what it still trips over ends
-the channel, never the connection's task; DTLS that the viewer broke ends the connection when we next want to
-speak. aiortc's private names: see transport.py.
+what `sctp.is_harmless` passes, within `MOST_CHANNEL_BYTES`, `MOST_OPENINGS` and `MOST_TEXTS`; what it trips over all
+the same ends the channel, never the connection's task; DTLS that the viewer broke ends the connection when we next
+want to speak. aiortc's private names: see transport.py.
 """
 
 from __future__ import annotations
@@ -28,15 +28,16 @@ from pylibsrtp import Session
 from gateway.core.supervise import contained
 from gateway.live.bucket import Bucket
 from gateway.live.ice import HardConnection
-from gateway.live.sctp import DATA, first_chunk, is_harmless
-from gateway.live.srtp import TAG_BYTES, Key
+from gateway.live.sctp import is_harmless, messages
+from gateway.live.srtp import TAG_BYTES, Key, sending
 
 PROFILES = [SRTP_AEAD_AES_128_GCM, SRTP_AES128_CM_SHA1_80]
 MOST_CHANNEL_BYTES = 256 << 10
-"""SCTP bytes one viewer may send in a session. A page says nothing on its channel, so these are handshake,
-acknowledgements and a heartbeat each half minute: 90 kB in 12 h. aiortc keeps unfinished messages without end."""
-MOST_MESSAGES = 16
-"""Packets with a message: the page opens one channel and says nothing on it."""
+"""SCTP bytes one viewer may send in a session. A page says a word when its picture's size changes, so these
+are mostly handshake, acknowledgements and a heartbeat each half minute: 90 kB in 12 h. aiortc keeps unfinished
+messages without end."""
+MOST_OPENINGS, MOST_TEXTS = 16, 1000
+"""Messages that open a channel (the page opens one; each is an object of ours), and words said on it."""
 RTCP_BURST, RTCP_PER_S = 400, 400
 """Compounds of one viewer: a browser that loses packets sends about fifty a second."""
 
@@ -46,7 +47,7 @@ class _Allowance:
 
     def __init__(self, receiver: Any, dropped: Counter[str]) -> None:
         self._receiver, self._dropped, self._left_bytes = receiver, dropped, MOST_CHANNEL_BYTES
-        self._left_messages = MOST_MESSAGES
+        self._left_openings, self._left_texts = MOST_OPENINGS, MOST_TEXTS
         self._broken = False
 
     async def _handle_data(self, data: bytes) -> None:
@@ -54,11 +55,12 @@ class _Allowance:
         if self._left_bytes < 0 or self._broken or not is_harmless(data):
             self._dropped["channel"] += 1
             return
-        if first_chunk(data) == DATA:
-            self._left_messages -= 1
-            if self._left_messages < 0:
-                self._dropped["channel"] += 1
-                return
+        openings, texts = messages(data)
+        self._left_openings -= openings
+        self._left_texts -= texts
+        if (openings and self._left_openings < 0) or (texts and self._left_texts < 0):
+            self._dropped["channel"] += 1
+            return
         async with contained("live.channel", self._trip, passing=(ConnectionError,)):
             await self._receiver._handle_data(data)
 
@@ -125,7 +127,9 @@ class HardDtls(RTCDtlsTransport):
 
     def _setup_srtp(self) -> None:
         super()._setup_srtp()
+        self._tx_srtp = sending(self._ssl) or self._tx_srtp
         self._ice.on_media = self.media
+        self._ice.settle()
 
     async def _send_data(self, data: bytes) -> None:
         """Send inside DTLS; a viewer that has broken it (a second handshake, never ended) is as good as gone."""

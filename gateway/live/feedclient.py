@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -137,7 +138,8 @@ class Feeds:
     async def _direct(self, stream: LiveStream) -> bool:
         """Deliver the stream as it is until it ends; True if only the small picture helps."""
         small = self.transcodes is not None
-        async with subscribed(self._path, Subscription(stream.camera, stream.role)) as pieces:
+        asks = partial(setattr, stream, "ask_key")
+        async with subscribed(self._path, Subscription(stream.camera, stream.role), asks) as pieces:
             async for piece in pieces:
                 if isinstance(piece, Picture):
                     stream.take(piece.unit, skipped=piece.skipped)

@@ -51,6 +51,8 @@ class History:
         self._keep_ns, self._most_bytes = int(keep_s * 1e9), most_bytes
         self._frames: deque[Frame] = deque()
         self._gop_start: int | None = None
+        self._gop_bytes = 0
+        """Since the newest key frame; asked for with each estimate of each viewer."""
         self._shift_90k = 0
         self._last_pts_90k = 0
         self._read_together: set[int] = set()
@@ -81,8 +83,7 @@ class History:
 
     def gop_bytes(self) -> int:
         """Return the payload bytes of the kept GOP; 0 without one."""
-        start = self._gop_start
-        return 0 if start is None else sum(frame.size_bytes for frame in self._frames if frame.number >= start)
+        return 0 if self._gop_start is None else self._gop_bytes
 
     def packet(self, index: int) -> tuple[Frame, int] | None:
         """Return the frame that holds a packet index and the packet's place in it."""
@@ -116,7 +117,8 @@ class History:
             size_bytes=sum(map(len, cut)),
         )
         if frame.is_key:
-            self._gop_start = frame.number
+            self._gop_start, self._gop_bytes = frame.number, 0
+        self._gop_bytes += frame.size_bytes
         self._frames.append(frame)
         self.bytes += frame.size_bytes
         self._trim()

@@ -14,23 +14,22 @@ import asyncio
 import ipaddress
 import random
 import secrets
-import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import aioice.ice
 import aioice.stun
 import ifaddr
 from aioice.candidate import Candidate, candidate_foundation, candidate_priority
-from aiortc.rtcconfiguration import RTCIceServer
-from aiortc.rtcicetransport import RTCIceGatherer, connection_kwargs
+from aiortc.rtcicetransport import RTCIceGatherer
 
-from gateway.live import consent
+from gateway.core.iceservers import IceServer
+from gateway.live import consent, relays
 from gateway.live.bucket import Bucket
 from gateway.live.icesocket import HardStun
+from gateway.live.mailbox import Door, Mailbox, bound
 from gateway.live.proofs import Address, Proofs
 
 QUEUE_DATAGRAMS = 256
@@ -41,9 +40,7 @@ CHECKS_BURST, CHECKS_PER_S = 200, 100
 """Signed checks of one viewer that are answered: a browser with twenty pairs sends about twenty a second."""
 DATA_BURST, DATA_PER_S = 256, 100
 """Datagrams of one viewer for DTLS and SCTP: a handshake has ten, afterwards a few a minute."""
-GATHER_TIMEOUT_S = 5.0
 CONSENT_S, CONSENT_FAILURES = 5.0, 6
-SOCKET_BUFFER_BYTES = 1 << 20
 
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -89,13 +86,17 @@ class HardConnection(aioice.ice.Connection):
         self,
         addresses: Iterable[str],
         rules: AddressRules,
+        servers: Sequence[IceServer] = (),
+        mailbox: Mailbox | None = None,
         mono_ns: Callable[[], int] = time.monotonic_ns,
-        **kwargs: Any,
     ) -> None:
-        super().__init__(ice_controlling=False, **kwargs)
-        self._addresses, self._rules, self._mono_ns = tuple(addresses), rules, mono_ns
+        super().__init__(ice_controlling=False)
+        self._addresses, self._rules, self._servers = tuple(addresses), rules, servers
+        self._mailbox = mailbox if mailbox is not None else Mailbox()
+        self._mono_ns = mono_ns
+        self.questions = relays.Questions()
         # Behind a NAT we must send first; on a LAN the viewer's own checks find us.
-        self._proofs = Proofs(asks_first=bool(self.turn_server or self.stun_server))
+        self._proofs = Proofs(asks_first=bool(servers))
         self._unanswered: dict[Address, bytes] = {}
         """Our newest check to each address that has not answered: sent (again) when that address pays for it."""
         self._held: dict[Address, bytes] = {}
@@ -115,25 +116,27 @@ class HardConnection(aioice.ice.Connection):
             self._local_candidates_end = True
 
     async def get_component_candidates(
-        self, component: int, addresses: list[str], timeout: int = int(GATHER_TIMEOUT_S)
+        self,
+        component: int,
+        addresses: list[str],
+        timeout: int = 0,  # noqa: ARG002 - aioice's signature; `relays` has its own
     ) -> list[Candidate]:
-        """Bind one socket an address; ask STUN and TURN servers only if some are configured."""
+        """Bind one socket an address; ask STUN and TURN servers only if the session was given some."""
         hosts = [protocol for address in addresses if (protocol := await self._bind(component, address))]
         self._protocols += hosts
-        candidates = [protocol.local_candidate for protocol in hosts]
-        if self.turn_server or self.stun_server:
-            # aioice's own way, with no host addresses; its relay sockets hear only the TURN server.
-            candidates += await super().get_component_candidates(component, [], timeout)
-        return candidates
+        found = await relays.gather(
+            self._servers, hosts, lambda: HardStun(self), self._protocols.append, self.questions, self.dropped
+        )
+        return [protocol.local_candidate for protocol in hosts] + found
 
     async def _bind(self, component: int, address: str) -> HardStun | None:
-        loop = asyncio.get_running_loop()
+        protocol = HardStun(self)
         try:
-            _, protocol = await loop.create_datagram_endpoint(lambda: HardStun(self), local_addr=(address, 0))
+            door = Door(bound(address), protocol, self._mailbox)
         except OSError:
             self.dropped["unbindable_address"] += 1
             return None
-        host, port = protocol.transport.get_extra_info("sockname")[:2]
+        host, port = door.get_extra_info("sockname")[:2]
         protocol.local_candidate = Candidate(
             foundation=candidate_foundation("host", "udp", host),
             component=component,
@@ -143,9 +146,13 @@ class HardConnection(aioice.ice.Connection):
             port=port,
             type="host",
         )
-        sock: socket.socket = protocol.transport.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SOCKET_BUFFER_BYTES)
         return protocol
+
+    def settle(self) -> None:
+        """Read what the path brings together with what other viewers send, now that the connection is made."""
+        for pair in self._nominated.values():
+            if isinstance(pair.protocol.transport, Door):
+                pair.protocol.transport.settle()
 
     async def add_remote_candidate(self, remote_candidate: Candidate | None) -> None:
         """Take a candidate the rules allow.
@@ -305,11 +312,12 @@ class HardGatherer(RTCIceGatherer):
 
     def __init__(
         self,
-        servers: list[RTCIceServer],
         addresses: Iterable[str],
         rules: AddressRules,
+        servers: Sequence[IceServer] = (),
+        mailbox: Mailbox | None = None,
         mono_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        super().__init__(iceServers=servers)  # a list, if empty: None would mean Google's server
-        self.connection = HardConnection(addresses, rules, mono_ns, **connection_kwargs(servers))
+        super().__init__(iceServers=[])  # an empty list: None would mean Google's server
+        self.connection = HardConnection(addresses, rules, servers, mailbox, mono_ns)
         self._connection = self.connection

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import aioice.ice
 import aioice.stun
 
+from gateway.live.relays import Questions
 from gateway.live.stun import looks_like_stun, well_formed
 
 MOST_DATAGRAM_BYTES = 2048
@@ -25,6 +26,7 @@ class Agent(Protocol):
     """What a socket needs of `ice.HardConnection`."""
 
     dropped: Counter[str]
+    questions: Questions
     on_media: Callable[[bytes], None] | None
 
     def is_consent(self, protocol: HardStun, data: bytes, source: tuple[str, int]) -> bool:
@@ -67,6 +69,8 @@ class HardStun(aioice.ice.StunProtocol):
             agent.dropped["oversized"] += 1
         elif not looks_like_stun(data):
             self._take_data(data, source)
+        elif agent.questions.heard(data, source):
+            pass  # a configured server has answered
         elif not well_formed(data):
             agent.dropped["malformed_stun"] += 1
         elif not agent.is_consent(self, data, source) and agent.is_wanted(self, data, source):
@@ -95,9 +99,7 @@ class HardStun(aioice.ice.StunProtocol):
     def send_stun(self, message: aioice.stun.Message, addr: tuple[str, int]) -> None:
         """Send a check or an answer as far as the address has proven itself."""
         data = bytes(message)
-        if message.message_class is not aioice.stun.Class.REQUEST:
-            self._agent.answer(self, data, addr)
-        elif "USERNAME" in message.attributes:
+        if message.message_class is aioice.stun.Class.REQUEST:
             self._agent.ask(self, data, addr)
-        else:  # to a configured STUN server: checks have names
-            self.transport.sendto(data, addr)
+        else:
+            self._agent.answer(self, data, addr)

@@ -70,14 +70,30 @@ class RemoteCandidate:
 
 
 @dataclass(frozen=True, slots=True)
+class Unserved:
+    """A sound line: answered, since it was offered and may hold the path of all, but nothing is sent for it."""
+
+    index: int
+    """Its place among the offer's lines."""
+    mid: str
+    payload_type: int
+    codec: str
+    """Name, clock and channels of that type, as in `rtpmap`; empty for one that needs none."""
+    off: bool
+    """The viewer itself has switched it off."""
+
+
+@dataclass(frozen=True, slots=True)
 class Offer:
     """A checked offer."""
 
     sdp: str
-    """Canonical text: video lines with H.264 (and RTX), at most one data channel line."""
+    """Canonical text: video lines with H.264 (and RTX), at most one data channel line, no sound."""
     has_channel: bool
     candidates: tuple[RemoteCandidate, ...]
     videos: int = 1
+    sound: tuple[Unserved, ...] = ()
+    """Lines that are not in `sdp` and that the answer must have (`answers.complete`)."""
 
 
 @dataclass(slots=True)
@@ -99,29 +115,44 @@ class _Section:
 
 def parse_offer(text: str, limits: Limits = WHEP) -> Offer:
     """Return the checked offer; OfferRefused names what is wrong with it."""
-    session, media = _sections(text, limits)
+    session, offered = _sections(text, limits)
+    sound = tuple(_sound(index, item) for index, item in enumerate(offered) if item.head.startswith("m=audio "))
+    media = [section for section in offered if not section.head.startswith("m=audio ")]
     if not media or not media[0].head.startswith("m=video "):
-        raise OfferRefused("the first media line must be video")
+        raise OfferRefused("the first media line but sound must be video")
     videos = [section for section in media if section.head.startswith("m=video ")]
     rest = media[len(videos) :]
     channel = len(rest) == 1 and rest[0].head.startswith("m=application ")
     if len(videos) > limits.videos or (rest and not channel):
         raise OfferRefused(f"only {limits.videos} video line(s) and, after them, one data channel line are served")
     # Bundled lines use the first one's path; the others' candidates are only read for being well-formed.
-    each = [tuple(item for line in section.all("candidate") for item in _candidate(line)) for section in media]
-    candidates = each[0]
+    each = [tuple(item for line in section.all("candidate") for item in _candidate(line)) for section in offered]
+    candidates = each[offered.index(media[0])] or each[0]
     lines = ["v=0", "o=- 1 1 IN IP4 0.0.0.0", "s=-", "t=0 0"]
     mids = [section.one("mid", _MID) for section in media]
-    if len(set(mids)) != len(mids):
+    if len({*mids, *(item.mid for item in sound)}) != len(offered):
         raise OfferRefused("media lines share an identification", attribute="mid")
     lines.append("a=group:BUNDLE " + " ".join(mids))
+    bundle = videos[0] if videos[0].all("ice-ufrag") else offered[0]
     for video in videos:
-        lines += _video(video, media[0], session)
+        lines += _video(video, bundle, session)
     if channel:
-        lines += _channel(rest[0], media[0], session)
+        lines += _channel(rest[0], bundle, session)
     # At the end of the last section: of bundled lines aiortc reads the last one's candidates.
     lines += (f"a=candidate:{item.line()}" for item in candidates)
-    return Offer("\r\n".join(lines) + "\r\n", channel, candidates, len(videos))
+    return Offer("\r\n".join(lines) + "\r\n", channel, candidates, len(videos), sound)
+
+
+def _sound(index: int, section: _Section) -> Unserved:
+    """Read what the answer repeats of a sound line; most players offer one."""
+    match = _MEDIA.fullmatch(section.head)
+    kind = match[4].split()[0] if match is not None and match[3] == "UDP/TLS/RTP/SAVPF" else ""
+    if match is None or not (kind.isascii() and kind.isdigit() and int(kind) < 128):
+        raise OfferRefused("a media line is malformed", attribute="m")
+    names = (_RTPMAP.fullmatch(value) for value in section.all("rtpmap") if value.startswith(f"{kind} "))
+    codec = next((item[0].partition(" ")[2] for item in names if item is not None), "")
+    off = match[2] == "0" and "bundle-only" not in section.attributes
+    return Unserved(index, section.one("mid", _MID), int(kind), codec, off)
 
 
 def parse_candidates(text: str) -> tuple[RemoteCandidate, ...]:
@@ -180,7 +211,9 @@ def _candidate(value: str) -> Iterator[RemoteCandidate]:
 
 def _head(section: _Section, protocol: str) -> list[str]:
     match = _MEDIA.fullmatch(section.head)
-    if match is None or match[3] != protocol or match[2] == "0":
+    # Port 0 switches a line off, but for one that has its ports with the first (RFC 9143 §6).
+    off = match is not None and match[2] == "0" and "bundle-only" not in section.attributes
+    if match is None or match[3] != protocol or off:
         raise OfferRefused("a media line is malformed or switched off")
     return match[4].split()
 

@@ -82,12 +82,20 @@ class Reception:
             return
         if isinstance(item, rtcp.Estimate):
             self.estimate_bps = item.bps
-            self.switch.link.estimated(item.bps, self.stream.history.gop_bps(), self._clock.mono_ns())
+            if not self.switch.resting:  # nothing is sent: that estimate is of nothing
+                self.switch.link.estimated(item.bps, self.stream.history.gop_bps(), self._clock.mono_ns())
         elif isinstance(item, rtcp.ReceiverReport):
             self._judge(item)
         elif isinstance(item, rtcp.Nack):
             if viewer.source is not None:
-                self.repair.repair(viewer, item.lost, viewer.source, now_ns=self._clock.mono_ns(), rtt_s=self.rtt_s)
+                self.repair.repair(
+                    viewer,
+                    item.lost,
+                    viewer.source,
+                    now_ns=self._clock.mono_ns(),
+                    rtt_s=self.rtt_s,
+                    uplink=self.stream.uplink_of(viewer),
+                )
         else:
             self._picture_lost(viewer)
 
@@ -96,6 +104,8 @@ class Reception:
         stream, now_ns = self.stream, self._clock.mono_ns()
         stream.counters.picture_lost += 1
         soon = self._renewed_ns is not None and now_ns - self._renewed_ns < RENEW_PICTURE_S * 1e9
+        if viewer in stream.viewers and stream.keys.complained(now_ns, sent_again=soon):
+            stream.ask_key()
         newest = stream.history.last
         if soon or newest is None or now_ns - newest.received_mono_ns > NOW_S * 1e9:
             return
@@ -111,7 +121,8 @@ class Reception:
     def _judge(self, report: rtcp.ReceiverReport) -> None:
         self.lost, self.jitter_90k = report.lost, report.jitter_90k
         self.fraction_lost = report.fraction_lost / 256
-        self.switch.link.reported(self.fraction_lost, self._clock.mono_ns())
+        if not self.switch.resting:
+            self.switch.link.counted(report.lost, report.highest_seq, self._clock.mono_ns())
         sent_ns = self._reports.get(report.last_sr)
         if sent_ns is not None:
             rtt_s = (self._clock.mono_ns() - sent_ns) / 1e9 - report.delay / 65536

@@ -1,21 +1,23 @@
 """Answering NACKs from the history all viewers share, without becoming an amplifier (RFC 4588).
 
 Owns what may be sent again to one viewer. Invariants: retransmitted bytes never exceed 20 % of the media
-sent plus a first allowance; no more than `MOST_ASKED_PER_S` requests a second are even looked up, because
-all viewers share one loop; a packet asked for again within one round trip is not sent twice; without a
-negotiated RTX stream nothing is sent again, because encrypting another header under a used SRTP index
-would give the authentication key away (RFC 7714 §10).
+sent plus a first allowance, and outside they come out of the uplink too, which may refuse; no more than
+`MOST_ASKED_PER_S` requests a second are even looked up, because all viewers share one loop; a packet asked for again
+within one round trip is never sent twice (what cannot be remembered so long is not sent); without a negotiated RTX
+stream nothing is sent again, because encrypting another header under a used SRTP index would give the
+authentication key away (RFC 7714 §10).
 """
 
 from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from gateway.live.frames import History
+from gateway.live.frames import Frame, History
 from gateway.live.sender import Viewer
+from gateway.live.uplink import Uplink
 
 SHARE = 0.2
 FIRST_ALLOWANCE_BYTES = 64_000
@@ -26,7 +28,8 @@ MOST_ASKED_PER_S = 2_000
 UNKNOWN_RTT_S = 0.1
 LEAST_RTT_S = 0.01
 _HEADER = struct.Struct("!BBHIIH")
-_MOST_REMEMBERED = 1024
+MOST_REMEMBERED = 4096
+"""Two seconds of requests at their highest rate: longer round trips get fewer repairs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +59,16 @@ class Retransmitter:
         return self._seq
 
     def repair(
-        self, viewer: Viewer, lost: Iterable[int], history: History, *, now_ns: int, rtt_s: float | None
+        self,
+        viewer: Viewer,
+        lost: Iterable[int],
+        history: History,
+        *,
+        now_ns: int,
+        rtt_s: float | None,
+        uplink: Uplink | None = None,
     ) -> None:
-        """Send again what a NACK names, as far as history, round trip and budget allow."""
+        """Send again what a NACK names, as far as history, round trip, budget and `uplink` (None: LAN) allow."""
         self._earn(viewer)
         wait_ns = int(max(LEAST_RTT_S, rtt_s if rtt_s is not None else UNKNOWN_RTT_S) * 1e9)
         if now_ns // 1_000_000_000 != self._second:
@@ -73,12 +83,15 @@ class Retransmitter:
             place = history.packet(index) if index is not None else None
             if index is None or place is None or self._numbers is None:
                 self.too_late += 1
-            elif now_ns - self._sent_at_ns.get(index, -wait_ns) < wait_ns:
+            elif now_ns - self._sent_at_ns.get(index, now_ns - wait_ns) < wait_ns:
                 self.repeated += 1
-            elif not self._resend(viewer, seq, place[0].payloads, place[1], place[0].ts_90k):
+            elif not self._can_remember(now_ns - wait_ns):
+                self.ignored += 1
+            elif not self._resend(viewer, seq, *place, lambda size: self._booked(size, uplink, now_ns)):
                 return
             else:
-                self._remember(index, now_ns)
+                self._sent_at_ns.pop(index, None)  # so that the order is that of sending
+                self._sent_at_ns[index] = now_ns
 
     def afford(self, viewer: Viewer, size_bytes: int) -> bool:
         """Say whether the budget has room for so much more, and take it then."""
@@ -89,16 +102,13 @@ class Retransmitter:
         self._allowance -= size_bytes
         return True
 
-    def _resend(self, viewer: Viewer, seq: int, payloads: tuple[bytes, ...], place: int, ts_90k: int) -> bool:
-        """Send one packet on the RTX stream; False when budget or socket allow no more of this NACK."""
-        outlet, payload = viewer.outlet(), payloads[place]
-        if outlet is None or self._numbers is None:
+    def _resend(self, viewer: Viewer, seq: int, frame: Frame, place: int, book: Callable[[int], bool]) -> bool:
+        """Send one packet on the RTX stream; False when budgets or socket allow no more of this NACK."""
+        outlet, payload = viewer.outlet(), frame.payloads[place]
+        if outlet is None or self._numbers is None or not book(len(payload)):
             return False
-        if self._allowance < len(payload):
-            self.over_budget += 1
-            return False
-        kind = self._numbers.payload_type | (0x80 if place == len(payloads) - 1 else 0)
-        ts = (ts_90k + viewer.numbers.ts_offset) & 0xFFFFFFFF
+        kind = self._numbers.payload_type | (0x80 if place == len(frame.payloads) - 1 else 0)
+        ts = (frame.ts_90k + viewer.numbers.ts_offset) & 0xFFFFFFFF
         head = _HEADER.pack(0x80, kind, self._seq & 0xFFFF, ts, self._numbers.ssrc, seq)
         try:
             outlet.socket.sendto(viewer.protect(head + payload), socket.MSG_DONTWAIT, outlet.address)
@@ -115,7 +125,18 @@ class Retransmitter:
         self._seen_octets = viewer.octets
         self._allowance = min(MOST_SAVED_BYTES, self._allowance + earned)
 
-    def _remember(self, index: int, now_ns: int) -> None:
-        self._sent_at_ns[index] = now_ns
-        if len(self._sent_at_ns) > _MOST_REMEMBERED:
-            del self._sent_at_ns[next(iter(self._sent_at_ns))]
+    def _booked(self, size_bytes: int, uplink: Uplink | None, now_ns: int) -> bool:
+        """Say whether the viewer's budget and then the site's have room."""
+        if self._allowance < size_bytes or (uplink is not None and not uplink.spare(size_bytes, now_ns)):
+            self.over_budget += 1
+            return False
+        return True
+
+    def _can_remember(self, before_ns: int) -> bool:
+        """Forget what was sent before a round trip ago, if there is no room otherwise; say whether there is."""
+        if len(self._sent_at_ns) >= MOST_REMEMBERED:
+            oldest, at_ns = next(iter(self._sent_at_ns.items()))
+            if at_ns > before_ns:
+                return False
+            del self._sent_at_ns[oldest]
+        return True

@@ -30,6 +30,8 @@ class ReceiverReport:
     """In 1/256, since the previous report."""
     lost: int
     """Packets lost since the beginning; may be negative with duplicates."""
+    highest_seq: int
+    """Extended highest sequence number received; 32 bits."""
     jitter_90k: int
     last_sr: int
     """Middle 32 bits of the NTP time of the report it answers; 0 = none yet."""
@@ -102,9 +104,11 @@ def parse(data: bytes) -> list[Feedback]:
 def _reports(body: memoryview, at: int, count: int) -> list[Feedback]:
     found: list[Feedback] = []
     for place in range(at, min(at + count * _REPORT.size, len(body) - _REPORT.size + 1), _REPORT.size):
-        ssrc, loss, _highest, jitter, last_sr, delay = _REPORT.unpack_from(body, place)
+        ssrc, loss, highest, jitter, last_sr, delay = _REPORT.unpack_from(body, place)
         lost = loss & 0xFFFFFF
-        found.append(ReceiverReport(ssrc, loss >> 24, lost - (1 << 24) if lost >> 23 else lost, jitter, last_sr, delay))
+        found.append(
+            ReceiverReport(ssrc, loss >> 24, lost - (1 << 24) if lost >> 23 else lost, highest, jitter, last_sr, delay)
+        )
     return found
 
 

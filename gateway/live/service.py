@@ -12,7 +12,9 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from gateway.core.clock import Clock
+from gateway.core.config_ice import MOST_SERVERS
 from gateway.core.errors import BadInput, GrantRefused
+from gateway.core.iceservers import IceServer, server_of
 from gateway.core.model import Grant, PublicId, StreamRole, is_public_id
 from gateway.core.ticket import open_ticket
 from gateway.core.wire import Handler, Reply, Request
@@ -53,15 +55,17 @@ class LiveService:
         }
 
     async def open(self, request: Request) -> Reply:
-        """`{ticket, offer, stream?}` -> `{session, answer}`."""
+        """`{ticket, offer, stream?, servers?}` -> `{session, answer}`."""
         grant, stream = self._wanted(request)
-        session, answer = await self._sessions.open(grant, stream, request.text("offer"))
+        session, answer = await self._sessions.open(grant, stream, request.text("offer"), self._servers(request))
         return Reply({"session": session, "answer": answer})
 
     async def open_wall(self, request: Request) -> Reply:
-        """`{ticket, offer, slot, stream?}` -> `{session, answer, wall}`; the session has that line of the wall."""
+        """`{ticket, offer, slot, stream?, servers?}` -> `{session, answer, wall}`; the session has that line of it."""
         grant, stream = self._wanted(request)
-        session, answer = await self._sessions.open_wall(grant, stream, request.text("offer"), self._slot(request))
+        session, answer = await self._sessions.open_wall(
+            grant, stream, request.text("offer"), self._slot(request), self._servers(request)
+        )
         return Reply({"session": session.id, "answer": answer, "wall": session.carrier.id})
 
     async def join_wall(self, request: Request) -> Reply:
@@ -142,6 +146,16 @@ class LiveService:
         if not isinstance(ticket, Mapping):
             raise BadInput("a ticket is an object", key="ticket")
         return open_ticket(ticket, self._key(), now_ms=self._clock.now_ms())
+
+    @staticmethod
+    def _servers(request: Request) -> tuple[IceServer, ...]:
+        listed = request.params.get("servers", [])
+        if not isinstance(listed, list) or len(listed) > 2 * MOST_SERVERS:
+            raise BadInput("open: servers must be a short list", key="servers")
+        try:
+            return tuple(server_of(item) for item in listed)
+        except ValueError as error:  # without its text: a password may be in it
+            raise BadInput("open: a server is malformed", key="servers") from error
 
     @staticmethod
     def _session(request: Request) -> PublicId:

@@ -7,7 +7,7 @@ then lets the connection be closed, if nobody else uses it; everything of the se
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -15,8 +15,9 @@ import anyio
 
 from gateway.core.clock import Clock
 from gateway.core.errors import GrantRefused
-from gateway.core.model import PublicId
-from gateway.live import rtcp
+from gateway.core.iceservers import IceServer
+from gateway.core.model import PublicId, Role, StreamRole
+from gateway.live import answers, pagetalk, rtcp
 from gateway.live.carrier import Carrier, Connection
 from gateway.live.ends import End, message, told
 from gateway.live.leases import Lease
@@ -62,6 +63,8 @@ class Session:
         self.reception: Reception | None = None
         self.left = anyio.Event()
         """Set once its line is free for another."""
+        self._wanted: StreamRole | None = None
+        self._told_resting = False
         self._started_ms, self._started_ns = clock.now_ms(), clock.mono_ns()
 
     @property
@@ -74,11 +77,12 @@ class Session:
         """The connection, which others may share."""
         return self.carrier.peer
 
-    async def accept(self, offer: Offer, slot: int = 0) -> str:
+    async def accept(self, offer: Offer, slot: int = 0, servers: Sequence[IceServer] = ()) -> str:
         """Answer the offer that opens the connection, and take one of its lines."""
-        answer = await self.carrier.accept(offer)
+        answer = await self.carrier.accept(offer, servers)
         self.board(slot)
-        return answer
+        outside = bool(servers) and self.lease.grant.role is Role.GUARDIAN
+        return answers.told(answers.complete(answer, offer.sound), outside=outside)
 
     def board(self, slot: int) -> None:
         """Take a free line; GrantRefused when the right has ended meanwhile."""
@@ -105,10 +109,10 @@ class Session:
         """Return why this session must end now; None while it may go on."""
         if self.stream.ended is not None and (self.state is not State.CONNECTING or not told(self.stream.ended)):
             return self.stream.ended
-        waited_ns = self._clock.mono_ns() - self._started_ns
-        if self.state is State.CONNECTING and waited_ns >= CONNECT_TIMEOUT_S * 1e9:
+        mono_ns = self._clock.mono_ns()
+        if self.state is State.CONNECTING and mono_ns - self._started_ns >= CONNECT_TIMEOUT_S * 1e9:
             return End.NO_PATH
-        return self.lease.over(mono_ns=self._clock.mono_ns(), now_ms=self._clock.now_ms())
+        return self.lease.over(mono_ns=mono_ns, now_ms=self._clock.now_ms())
 
     async def end(self, reason: str) -> None:
         """Tell the page why, then stop media: after this returns no RTP packet of the session leaves."""
@@ -116,9 +120,14 @@ class Session:
             return
         self.state, self.reason = State.ENDED, reason
         try:
-            await self.peer.say(message(reason, self.id if len(self.carrier.lines) > 1 else ""))
+            await self.peer.say(message(reason, self._name))
         finally:
             self.cut()
+
+    @property
+    def _name(self) -> str:
+        """What tells this session from others of the same connection; empty where there is one only."""
+        return self.id if len(self.carrier.lines) > 1 else ""
 
     def cut(self) -> None:
         """Stop media without a word, and give the line back."""
@@ -129,10 +138,30 @@ class Session:
         self.left.set()
 
     def follow(self) -> None:
-        """Let the link choose the stream, once the viewer has caught up with one."""
-        viewer = self.viewer
-        if self.state is State.LIVE and viewer is not None and (self.switch.coming or viewer in self.stream.viewers):
-            self.switch.follow(viewer, self.lease.grant, self._clock.mono_ns())
+        """Let the picture's size and the link choose the stream, once the viewer has caught up with one."""
+        viewer, switch = self.viewer, self.switch
+        if self._wanted is not None:
+            switch.want(self._wanted, self.lease.grant)
+            self._wanted = None
+        if self.state is not State.LIVE or viewer is None:
+            return
+        if switch.coming or switch.resting or viewer in self.stream.viewers:
+            switch.follow(viewer, self.lease.grant, self._clock.mono_ns())
+
+    @property
+    def has_news(self) -> bool:
+        """Whether the page is to hear that media rests, or comes again."""
+        return self.state is State.LIVE and self.switch.resting is not self._told_resting
+
+    async def tell(self) -> None:
+        """Say so, once a change."""
+        self._told_resting = self.switch.resting
+        await self.peer.say(pagetalk.link_message(self._name, resting=self._told_resting))
+
+    def asked(self, role: StreamRole) -> None:
+        """Take the stream that the page asks for, up by the next round: what asks faster is not followed faster."""
+        self._wanted = role
+        self.switch.can_rest = True
 
     def report(self) -> None:
         """Send a sender report when one is due."""
@@ -161,7 +190,8 @@ class Session:
             "estimate_bps": heard.estimate_bps if heard else 0,
             "nacks": heard.repair.asked if heard else 0,
             "resent": heard.repair.sent if heard else 0,
-            "link_weak": self.switch.link.weak,
+            "link_weak": self.switch.link.weak or self.switch.resting,
+            "resting": self.switch.resting,
             "switched": self.switch.switched,
             "too_late": viewer.too_late if viewer else 0,
             "refused_segments": viewer.refused_segments if viewer else 0,

@@ -8,9 +8,10 @@ holds up no other; left = every connection closed.
 
 from __future__ import annotations
 
+import random
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,6 +20,7 @@ from anyio.abc import TaskGroup
 
 from gateway.core.clock import Clock
 from gateway.core.errors import BadInput, LiveFull, NotFound, WallGone
+from gateway.core.iceservers import IceServer
 from gateway.core.model import Grant, PublicId, StreamRole, new_public_id
 from gateway.core.supervise import FaultSink, contained
 from gateway.live.carrier import Carrier, MakeConnection, RandomBits
@@ -48,11 +50,12 @@ class Sessions:
         clock: Clock,
         on_fault: FaultSink,
         random_bits: RandomBits = secrets.randbits,
+        jitter: Callable[[], float] = random.random,
         on_idle: Callable[[], object] = lambda: None,
     ) -> None:
         """Begin; `on_idle` is called whenever the last connection has been closed: nobody is there to be delayed."""
         self._feeds, self._connect, self._max_viewers, self._on_idle = feeds, connect, max_viewers, on_idle
-        self._clock, self._on_fault, self._random = clock, on_fault, random_bits
+        self._clock, self._on_fault, self._random, self._jitter = clock, on_fault, random_bits, jitter
         self._by_id: dict[PublicId, Session] = {}
         self._by_grant: dict[PublicId, PublicId] = {}
         self._carriers: dict[PublicId, Carrier] = {}
@@ -81,20 +84,22 @@ class Sessions:
         self._tasks.cancel_scope.cancel()
         return await self._tasks.__aexit__(kind, error, trace)
 
-    async def open(self, grant: Grant, stream: StreamRole | None, offer_text: str) -> tuple[PublicId, str]:
+    async def open(
+        self, grant: Grant, stream: StreamRole | None, offer_text: str, servers: Sequence[IceServer] = ()
+    ) -> tuple[PublicId, str]:
         """Open a session and return its id and the SDP answer; OfferRefused, GrantRefused or LiveFull."""
-        session, answer = await self._open(grant, stream, parse_offer(offer_text))
+        session, answer = await self._open(grant, stream, parse_offer(offer_text), servers=servers)
         return session.id, answer
 
     async def open_wall(
-        self, grant: Grant, stream: StreamRole | None, offer_text: str, slot: int
+        self, grant: Grant, stream: StreamRole | None, offer_text: str, slot: int, servers: Sequence[IceServer] = ()
     ) -> tuple[Session, str]:
         """Open a connection for many tiles with the first of them; staff only. The wall's id is its carrier's."""
         only_staff(grant)
         offer = parse_offer(offer_text, WALL)
         if not 0 <= slot < offer.videos:
             raise BadInput("the offer has no such line", slot=slot)
-        return await self._open(grant, stream, offer, slot)
+        return await self._open(grant, stream, offer, slot, servers)
 
     async def join_wall(self, grant: Grant, stream: StreamRole | None, wall: PublicId, slot: int) -> PublicId:
         """Open a session on a line of an open wall; who used the line before is ended. WallGone if there is none."""
@@ -130,7 +135,14 @@ class Sessions:
         if self._feeds.transcodes is not None:
             self._feeds.transcodes.require(grant.camera, role)
 
-    async def _open(self, grant: Grant, stream: StreamRole | None, offer: Offer, slot: int = 0) -> tuple[Session, str]:
+    async def _open(
+        self,
+        grant: Grant,
+        stream: StreamRole | None,
+        offer: Offer,
+        slot: int = 0,
+        servers: Sequence[IceServer] = (),
+    ) -> tuple[Session, str]:
         role = choose_stream(grant, stream)
         await self._admit(grant)
         self._require_place(grant, role)
@@ -140,7 +152,7 @@ class Sessions:
         session = self._begin(grant, role, carrier)
         answered = False
         try:
-            answer = await session.accept(offer, slot)
+            answer = await session.accept(offer, slot, servers)
             answered = True
         finally:
             if not answered:
@@ -155,7 +167,7 @@ class Sessions:
         session = Session(
             new_public_id(),
             Lease(grant, mono_ns=self._clock.mono_ns()),
-            Switch(self._feeds, self._feeds.hold(grant.camera, role), self._clock.mono_ns()),
+            Switch(self._feeds, self._feeds.hold(grant.camera, role), self._clock.mono_ns(), self._jitter),
             carrier,
             clock=self._clock,
             calls=Calls(self._connected, self._gone, self._connected),
@@ -220,7 +232,14 @@ class Sessions:
             else:
                 session.follow()
                 session.report()
+                if session.has_news:
+                    assert self._tasks is not None
+                    self._tasks.start_soon(self._tell, session)
         self._swept_ns = self._clock.mono_ns()
+
+    async def _tell(self, session: Session) -> None:
+        async with contained("live.tell", self._on_fault):
+            await session.tell()
 
     async def _watch(self) -> None:
         while True:

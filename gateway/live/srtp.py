@@ -7,6 +7,7 @@ session alive. One event loop's thread uses it; libsrtp gives the GIL away for e
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import pylibsrtp
@@ -15,8 +16,35 @@ from pylibsrtp import Policy, Session
 
 BUFFER_BYTES = 1 << 16
 """One UDP datagram with its segments at most."""
+MOST_SEGMENTS = 48
+"""Of one system call, and so of the buffer: kernels take 64, and 65,507 bytes."""
 TAG_BYTES = {SRTP_AEAD_AES_128_GCM.openssl_profile: 16, SRTP_AES128_CM_SHA1_80.openssl_profile: 10}
 """What a protected packet is longer by (RFC 7714 §13.2, RFC 3711 §5.2)."""
+WINDOW_PACKETS = 128
+"""Which of the newest numbers were used: libsrtp moves aiortc's 1024 bits for each packet, a tenth of its cost.
+More than one system call's packets, which a full socket may give back."""
+_PROFILES = (SRTP_AEAD_AES_128_GCM, SRTP_AES128_CM_SHA1_80)
+
+
+def sending(connection: Any) -> Session | None:
+    """Return the sending half of a DTLS server's SRTP (RFC 5764 §4.2), as aiortc makes it but for the window.
+
+    `connection` is pyOpenSSL's, after its handshake; None if none of our profiles was agreed on. A number may be used
+    again that libsrtp has seen: never one that may have left the machine, `sender.Viewer` sees to that.
+    """
+    selected = connection.get_selected_srtp_profile()
+    profile = next((profile for profile in _PROFILES if profile.openssl_profile == selected), None)
+    if profile is None:
+        return None
+    length = 2 * (profile.key_length + profile.salt_length)
+    material = connection.export_keying_material(b"EXTRACTOR-dtls_srtp", length)
+    policy = Policy(
+        key=profile.get_key_and_salt(material, 1),
+        ssrc_type=Policy.SSRC_ANY_OUTBOUND,
+        srtp_profile=profile.libsrtp_profile,
+    )
+    policy.allow_repeat_tx, policy.window_size = True, WINDOW_PACKETS
+    return Session(policy)
 
 
 class Key:
@@ -37,7 +65,10 @@ class Buffer:
         binding: Any = pylibsrtp._binding  # its compiled half has no types
         self.protect = binding.lib.srtp_protect
         """`(context, pointer, length)` -> 0, or libsrtp's error number; `length` grows by the tag."""
-        self.length = binding.ffi.new("int *")
+        self._sizes = binding.ffi.new("int[]", MOST_SEGMENTS)
+        self.sizes = memoryview(binding.ffi.buffer(self._sizes))
+        """The lengths of all packets, as one array of the machine's integers."""
+        self.lengths: tuple[Any, ...] = tuple(self._sizes + place for place in range(MOST_SEGMENTS))
         self._memory = binding.ffi.new("unsigned char[]", BUFFER_BYTES)
         self.view = memoryview(binding.ffi.buffer(self._memory))
 
@@ -49,7 +80,7 @@ class Buffer:
 def usable() -> bool:
     """Say whether this pylibsrtp can be used in place: both ways must give the same packet for each profile."""
     packet = b"\x80\x60\x00\x01" + b"\x00" * 8 + b"picture"
-    for profile in (SRTP_AEAD_AES_128_GCM, SRTP_AES128_CM_SHA1_80):
+    for profile in _PROFILES:
         secret = bytes(range(profile.key_length + profile.salt_length))
         sessions = [
             Session(Policy(secret, Policy.SSRC_ANY_OUTBOUND, srtp_profile=profile.libsrtp_profile)) for _ in range(2)
@@ -58,9 +89,10 @@ def usable() -> bool:
             buffer = Buffer()
             key = Key(sessions[0], TAG_BYTES[profile.openssl_profile])
             buffer.view[: len(packet)] = packet
-            buffer.length[0] = len(packet)
-            refused = buffer.protect(key.context, buffer.pointer(0), buffer.length)
-            mine = bytes(buffer.view[: buffer.length[0]])
+            length = buffer.lengths[1]
+            buffer.sizes[4:8] = struct.pack("=i", len(packet))
+            refused = buffer.protect(key.context, buffer.pointer(0), length)
+            mine = bytes(buffer.view[: length[0]])
         except (AttributeError, TypeError, IndexError):
             return False
         if refused or mine != sessions[1].protect(packet) or len(mine) != len(packet) + key.tag_bytes:

@@ -2,11 +2,13 @@
 
 Owns `LiveStream`. Invariants: a viewer gets frames in order without holes, beginning with a key frame;
 it joins the live list between two frames, never inside one; a join that finds a cached GOP sends it with
-the original times, paced, so that the browser catches up by itself; joins share one burst rate.
+the original times, paced, so that the browser catches up by itself; joins share one burst rate; who waits for a key
+frame is waited for by all: the camera is asked once (`keyframes.py`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gateway.core.clock import Clock
@@ -14,6 +16,7 @@ from gateway.core.media import TICKS_PER_S, AccessUnit, Codec
 from gateway.core.model import PublicId, StreamRole
 from gateway.live.ends import End
 from gateway.live.frames import Frame, History
+from gateway.live.keyframes import KeyAsk
 from gateway.live.sender import SendFrame, Viewer, send_frame
 from gateway.live.uplink import BURST_PACE, LEAST_PACE_BPS, PacedLine, Uplink
 
@@ -50,6 +53,10 @@ class StreamCounters:
     """Times the cached GOP was sent again because of that."""
 
 
+def _nobody_to_ask() -> None:
+    """Stand in while there is no recorder."""
+
+
 @dataclass(slots=True)
 class LiveStream:
     """A camera's stream as the viewers share it; used in the event loop only."""
@@ -67,6 +74,9 @@ class LiveStream:
     uplink: Uplink | None = None
     """The site's budget; None = everybody is on the LAN."""
     line: PacedLine | None = None
+    keys: KeyAsk = field(default_factory=KeyAsk)
+    ask_key: Callable[[], None] = _nobody_to_ask
+    """Asks the recorder for a key frame; set by who feeds the stream."""
     _expected: list[tuple[Viewer, LiveStream]] = field(default_factory=list)
     """Viewers another stream of the camera hands over, each with that stream."""
 
@@ -89,8 +99,11 @@ class LiveStream:
         if skipped:
             for viewer in self.viewers:
                 viewer.waits_for_key = True
+        self.keys.saw(unit.received_mono_ns, is_key=frame.is_key, lost=skipped or bool(unit.lost_before))
         if frame.is_key and self._expected:
             self._welcome(frame)
+        if self._expected and self.keys.wanted(self.clock.mono_ns()):
+            self.ask_key()
         if self.line is None or self.uplink is None:
             self.send(frame, self.viewers, now_ms=self.clock.now_ms())
             return
@@ -101,13 +114,17 @@ class LiveStream:
         if outside:
             self.line.put(frame, outside, self.history.gop_bps())
 
+    def uplink_of(self, viewer: Viewer) -> Uplink | None:
+        """Return the budget that what is sent to a viewer comes out of; None on the LAN."""
+        return self.uplink if self.uplink is not None and self.uplink.is_outside(viewer) else None
+
     def _welcome(self, frame: Frame) -> None:
         """Take over the viewers that another stream of the camera hands us, at this key frame."""
         for viewer, old in list(self._expected):
             last = viewer.last_sent
             if frame.received_mono_ns < viewer.not_before_ns:
                 continue
-            if last is None or frame.received_mono_ns > last.received_mono_ns:
+            if last is None or frame.received_mono_ns >= last.received_mono_ns:
                 self._expected.remove((viewer, old))
                 old.pause(viewer)
                 viewer.continue_on(frame)
@@ -141,6 +158,9 @@ class LiveStream:
         if frame is not None and frame.received_mono_ns < viewer.not_before_ns:
             # The right began amid this GOP: what came before is not to be seen, so wait for the next key frame.
             frame = None
+        now_ns = self.clock.mono_ns()
+        if self.keys.wanted(now_ns) if frame is None else self.keys.joined(now_ns):
+            self.ask_key()
         budget.joining += 1
         try:
             while frame is not None and not viewer.stopped:

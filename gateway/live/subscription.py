@@ -10,8 +10,9 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -42,14 +43,20 @@ Piece: TypeAlias = CodecConfig | Picture | Ended
 
 
 @contextlib.asynccontextmanager
-async def subscribed(path: Path, wanted: feedwire.Subscription) -> AsyncGenerator[AsyncIterator[Piece]]:
-    """Subscribe and give what arrives; the last piece is `Ended`."""
+async def subscribed(
+    path: Path, wanted: feedwire.Subscription, on_open: Callable[[Callable[[], None]], None] = lambda _: None
+) -> AsyncGenerator[AsyncIterator[Piece]]:
+    """Subscribe and give what arrives; the last piece is `Ended`.
+
+    `on_open` is called with what asks the recorder for a key frame; a closed connection takes that silently.
+    """
     writer: asyncio.StreamWriter | None = None
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             reader, writer = await asyncio.open_unix_connection(os.fspath(path), limit=READ_BUFFER_BYTES)
         writer.write(feedwire.encode_subscribe(wanted))
         await writer.drain()
+        on_open(partial(writer.write, feedwire.encode_key_wanted()))
         async with contextlib.aclosing(_pieces(reader)) as pieces:
             yield pieces
     except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:

@@ -15,25 +15,28 @@ import os
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import anyio
 from aiortc import RTCDataChannel, RTCPeerConnection, RTCRtpSender, RTCRtpTransceiver, RTCSessionDescription
 from aiortc.exceptions import InvalidStateError, OperationError
 from aiortc.mediastreams import MediaStreamTrack
-from aiortc.rtcconfiguration import RTCBundlePolicy, RTCConfiguration, RTCIceServer
+from aiortc.rtcconfiguration import RTCBundlePolicy, RTCConfiguration
 from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsTransport
 from aiortc.rtcicetransport import RTCIceCandidate, RTCIceTransport
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
 
 from gateway.core.clock import Clock
 from gateway.core.errors import OfferRefused
+from gateway.core.iceservers import IceServer
 from gateway.core.supervise import contained
 from gateway.live.dtls import HardDtls
 from gateway.live.ice import AddressRules, HardConnection, HardGatherer
+from gateway.live.mailbox import Mailbox
 from gateway.live.offers import ABS_SEND_TIME, Offer, RemoteCandidate
+from gateway.live.relays import RelaySocket
 from gateway.live.sender import DatagramSocket, Outlet
 from gateway.live.srtp import Key
 
@@ -50,7 +53,7 @@ class TransportRules:
     addresses: tuple[str, ...]
     rules: AddressRules
     certificate: Callable[[], RTCCertificate]
-    servers: tuple[RTCIceServer, ...] = ()
+    mailbox: Mailbox = field(default_factory=Mailbox)
     mono_ns: Callable[[], int] = time.monotonic_ns
 
 
@@ -92,17 +95,6 @@ def quiet_libraries() -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
-class _Relay:
-    """A TURN allocation as something to `sendto`."""
-
-    def __init__(self, transport: asyncio.DatagramTransport) -> None:
-        self._transport = transport
-
-    def sendto(self, data: bytes, _flags: int, address: tuple[str, int], /) -> int:
-        self._transport.sendto(data, address)
-        return len(data)
-
-
 class _SilentSender(RTCRtpSender):
     """aiortc's sender without its loops: media and reports are ours.
 
@@ -134,7 +126,8 @@ class Peer(RTCPeerConnection):
         self, shared: TransportRules, on_state: Callable[[str], None], on_rtcp: Callable[[bytes], None]
     ) -> None:
         self._shared, self._on_state, self._on_rtcp = shared, on_state, on_rtcp
-        super().__init__(RTCConfiguration(iceServers=list(shared.servers), bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+        self._servers: Sequence[IceServer] = ()
+        super().__init__(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self._certificate = shared.certificate()
         self._RTCPeerConnection__certificates = [self._certificate]
         self._dtls: HardDtls | None = None
@@ -143,6 +136,7 @@ class Peer(RTCPeerConnection):
         self._outlet: Outlet | None = None
         self._dup: socket.socket | None = None
         self._channel: RTCDataChannel | None = None
+        self._on_text: Callable[[object], None] = lambda _: None
         self._attempts: set[asyncio.Task[None]] = set()
         self.on("connectionstatechange", lambda: on_state(self.connectionState))
         self.on("datachannel", self._found_channel)
@@ -151,7 +145,7 @@ class Peer(RTCPeerConnection):
 
     def _RTCPeerConnection__createDtlsTransport(self) -> RTCDtlsTransport:  # noqa: N802 - aiortc's own name
         shared = self._shared
-        gatherer = HardGatherer(list(shared.servers), shared.addresses, shared.rules, shared.mono_ns)
+        gatherer = HardGatherer(shared.addresses, shared.rules, self._servers, shared.mailbox, shared.mono_ns)
         ice = RTCIceTransport(gatherer)
         dtls = HardDtls(ice, [self._certificate], self._on_rtcp, shared.mono_ns)
         names: Any = self
@@ -198,8 +192,12 @@ class Peer(RTCPeerConnection):
             self._ice.dropped["handshake"] += 1
         self._on_state("failed")
 
-    async def accept(self, offer: Offer) -> tuple[str, Negotiated]:
-        """Apply a checked offer and return our answer with what was negotiated; OfferRefused otherwise."""
+    async def accept(self, offer: Offer, servers: Sequence[IceServer] = ()) -> tuple[str, Negotiated]:
+        """Apply a checked offer and return our answer with what was negotiated; OfferRefused otherwise.
+
+        `servers` may be asked for ways beyond our own addresses.
+        """
+        self._servers = servers
         lines = [self.addTransceiver("video", direction="sendonly") for _ in range(offer.videos)]
         known = RTCRtpSender.getCapabilities("video").codecs
         # Before setRemoteDescription: afterwards aiortc has already chosen VP8.
@@ -276,13 +274,13 @@ class Peer(RTCPeerConnection):
             self._drop_dup()
             self._pair = pair
             sink = self._socket_of(pair.protocol.transport)
-            self._outlet = Outlet(sink, pair.remote_addr, relayed=isinstance(sink, _Relay))
+            self._outlet = Outlet(sink, pair.remote_addr, relayed=isinstance(sink, RelaySocket))
         return self._outlet
 
     def _socket_of(self, transport: asyncio.DatagramTransport) -> DatagramSocket:
         plain = transport.get_extra_info("socket")
         if plain is None:
-            return _Relay(transport)
+            return RelaySocket(transport)
         # Our own descriptor: asyncio must not buffer what its socket cannot take.
         self._dup = socket.socket(fileno=os.dup(plain.fileno()))
         return self._dup
@@ -304,6 +302,11 @@ class Peer(RTCPeerConnection):
     def _found_channel(self, channel: RTCDataChannel) -> None:
         if channel.label == CHANNEL and self._channel is None:
             self._channel = channel
+            channel.on("message", self._on_text)
+
+    def listen(self, on_text: Callable[[object], None]) -> None:
+        """Call back with each message of the page."""
+        self._on_text = on_text
 
     async def say(self, text: str) -> bool:
         """Send a message to the page now; False when it has no open channel."""

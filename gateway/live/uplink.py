@@ -2,9 +2,10 @@
 
 Owns `Uplink`, the site's budget, and `PacedLine`, the queue of one stream for its viewers outside. Invariants:
 packets leave in chunks of a few, for all those viewers, at a little more than the stream's own rate (a key frame at
-once overflows the router's queue: 7 % loss measured, 0.06 % so); over all streams not faster than the budget;
-a line that falls behind by `MOST_BEHIND_S` drops what it holds, counted, and its viewers go on at the next key
-frame. Viewers on the LAN never pass here.
+once overflows the router's queue: 7 % loss measured, 0.06 % so); over all streams not faster than the budget, repairs
+included, which never wait: pictures come first; a line that falls behind by `MOST_BEHIND_S` or holds more than
+`MOST_QUEUED_BYTES` drops what it holds, counted, and its viewers go on at the next key frame. Viewers on the LAN never
+pass here.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ LEAST_PACE_BPS = 500_000.0
 BURST_PACE = 4.0
 """Times the stream's rate, when a viewer joins from outside."""
 MOST_BEHIND_S = 1.5
+MOST_QUEUED_BYTES = 4 << 20
+"""Of one stream: 1.5 s of 20 Mbit/s, also when a read brought it all in one moment."""
+REPAIR_WAIT_S = 0.1
+"""A repair is sent only while the budget is booked no further ahead than this."""
 WIRE_SHARE = 1.05
 """Headers, tags, UDP and IP beside the payload."""
 
@@ -42,7 +47,7 @@ class Uplink:
     def __init__(self, bps: float, outside: Callable[[str], bool] = is_outside) -> None:
         self._bps, self._outside = bps, outside
         self._free_ns = 0
-        self.dropped_frames = 0
+        self.dropped_frames = self.refused_repairs = 0
 
     def is_outside(self, viewer: Viewer) -> bool:
         """Say whether a viewer is beyond the uplink: by its address, or over a relay."""
@@ -54,6 +59,14 @@ class Uplink:
         self._free_ns = max(self._free_ns, now_ns) + int(payload_bytes * WIRE_SHARE * 8e9 / self._bps)
         return (self._free_ns - now_ns) / 1e9
 
+    def spare(self, payload_bytes: int, now_ns: int) -> bool:
+        """Book a repair, which leaves at once; False while pictures have the budget."""
+        if self._free_ns - now_ns > REPAIR_WAIT_S * 1e9:
+            self.refused_repairs += 1
+            return False
+        self.take(payload_bytes, now_ns)
+        return True
+
 
 class PacedLine:
     """The frames of one stream on their way to its viewers outside; `run` sends them."""
@@ -62,17 +75,20 @@ class PacedLine:
         self._uplink, self._send, self._clock, self._source = uplink, send, clock, source
         self._frames: deque[tuple[Frame, tuple[Viewer, ...], float]] = deque()
         self._filled = anyio.Event()
+        self.queued_bytes = 0
 
     def put(self, frame: Frame, viewers: Sequence[Viewer], stream_bps: float) -> None:
         """Queue a frame for these viewers; what is late is dropped up to the next key frame."""
         if self._frames:
             behind_ns = frame.received_mono_ns - self._frames[0][0].received_mono_ns
-            if behind_ns > MOST_BEHIND_S * 1e9:
+            if behind_ns > MOST_BEHIND_S * 1e9 or self.queued_bytes + frame.size_bytes > MOST_QUEUED_BYTES:
                 self._uplink.dropped_frames += len(self._frames)
                 for viewer in {viewer for _, queued, _ in self._frames for viewer in queued}:
                     viewer.waits_for_key = True
                     viewer.too_late += 1
                 self._frames.clear()
+                self.queued_bytes = 0
+        self.queued_bytes += frame.size_bytes
         self._frames.append((frame, tuple(viewers), max(LEAST_PACE_BPS, PACE * stream_bps)))
         self._filled.set()
 
@@ -83,6 +99,7 @@ class PacedLine:
             self._filled = anyio.Event()
             while self._frames:
                 frame, viewers, rate_bps = self._frames.popleft()
+                self.queued_bytes -= frame.size_bytes
                 await self.spread(frame, viewers, rate_bps)
 
     async def spread(self, frame: Frame, viewers: Sequence[Viewer], rate_bps: float) -> None:

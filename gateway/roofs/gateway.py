@@ -32,6 +32,7 @@ from gateway.access.invitations import Invitations
 from gateway.access.login import Logins
 from gateway.access.people import People
 from gateway.access.playbacks import Playbacks
+from gateway.access.players import Players
 from gateway.access.sessions import OpenGrants
 from gateway.access.sharing import Sharing
 from gateway.access.store import FactStore
@@ -53,6 +54,7 @@ from gateway.live.client import LiveClient
 from gateway.roofs import web_ports
 from gateway.roofs.class_cameras import ClassCameras
 from gateway.roofs.control_holds import HoldCalls
+from gateway.roofs.control_players import PlayerCalls
 from gateway.roofs.export_port import Copying, CopyPort, HoldPort
 from gateway.roofs.footage_desk import FootageDesk
 from gateway.roofs.gateway_control import Desk, handlers
@@ -62,6 +64,7 @@ from gateway.roofs.live_port import MediaDoor
 from gateway.roofs.main import run_daemon
 from gateway.roofs.names import Names
 from gateway.roofs.playback_port import PlaybackPort
+from gateway.roofs.relay_servers import RelayServers
 from gateway.roofs.web_lists import ListedRights
 from gateway.upstream import outbox
 from gateway.upstream.link import HubLink
@@ -84,6 +87,7 @@ class Base:
     bus: Bus
     recorder: ControlClient
     live: LiveClient
+    relays: RelayServers
 
 
 class Signals:
@@ -113,7 +117,8 @@ async def base(config: Config, clock: Clock) -> AsyncIterator[Base]:
         zone = ZoneInfo(config.site.timezone)
         store = FactStore(db, clock, zone=zone, seal=seal, emit=outbox.put)
         await store.load()
-        yield Base(config, clock, key, db, store, Bus(), recorder, live)
+        relays = RelayServers(config.live, config.paths.keys, seal, Acts(store), clock)
+        yield Base(config, clock, key, db, store, Bus(), recorder, live, relays)
 
 
 @dataclass(slots=True)
@@ -125,6 +130,7 @@ class Access:
     classes: Classes
     sharing: Sharing
     logins: Logins
+    players: Players
     codes: Codes
     slips: Invitations
     grants: Grants
@@ -137,11 +143,13 @@ async def access(base: Base) -> Access:
     settings, store = base.config.access, base.store
     logins = Logins(store)
     await logins.load()
+    players = Players(store)
+    await players.load()
     people, children, classes = People(store), Children(store), Classes(store)
     names = Names(store, people, children, classes)
     await names.load()
     store.listeners.append(lambda _facts: base.bus.publish(web_ports.FACTS_TOPIC))
-    grants, site = Grants(store, alive=logins.alive), base.config.site
+    grants, site = Grants(store, alive=players.beside(logins.alive)), base.config.site
     facts = {"name": site.name, "zone": site.timezone}
     copying = Copying(store, Holds(store), Exports(store), grants, base.recorder, base.key, facts)
     return Access(
@@ -150,6 +158,7 @@ async def access(base: Base) -> Access:
         classes,
         Sharing(store),
         logins,
+        players,
         Codes(store, logins, minutes=settings.code_minutes),
         Invitations(store, logins, days=settings.slip_days),
         grants,
@@ -164,9 +173,9 @@ def web_services(
     """Return what the pages may use."""
     site = base.config.site
     return Services(
-        logins=web_ports.LoginPort(parts.logins, parts.codes, parts.slips, parts.names),
+        logins=web_ports.LoginPort(parts.logins, parts.codes, parts.slips, parts.players, parts.names),
         rights=ListedRights(base.store, parts.grants, parts.names),
-        live=web_ports.LivePort(opened, base.live, parts.names),
+        live=web_ports.LivePort(opened, base.live, parts.names, base.relays.for_viewer),
         sharing=web_ports.SharingPort(base.store, parts.sharing),
         changes=web_ports.ChangesPort(base.bus),
         recorder=web_ports.RecorderDoor(base.recorder, base.key, parts.grants.might_see),
@@ -212,11 +221,12 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
         ground = await stack.enter_async_context(base(config, clock))
         parts = await access(ground)
         await ground.db.write(lambda conn: _started(conn, clock))
-        media = MediaDoor(ground.live, ground.bus)
+        media = MediaDoor(ground.live, ground.bus, ground.relays.for_box)
         opened = await stack.enter_async_context(
             OpenGrants(ground.store, parts.grants, media, ground.key, on_fault=sink)
         )
         parts.logins.listeners.append(opened.recheck)
+        parts.players.listeners.append(opened.recheck)
         tracker = Tracker(clock, await ground.db.read(health.load))
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
@@ -240,12 +250,11 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
             now_ms=clock.now_ms(),
         )
         await stack.enter_async_context(server)
-        desk = _desk(ground, parts, opened, tracker, facts, signals, web_url(config, names))
-        await stack.enter_async_context(
-            ControlServer(
-                config.paths.socket("gateway"), "gateway", {**handlers(desk), **footage.handlers()}, on_fault=sink
-            )
-        )
+        url = web_url(config, names)
+        desk = _desk(ground, parts, opened, tracker, facts, signals, url)
+        players = PlayerCalls(parts.players, parts.people, url)
+        calls = {**handlers(desk), **footage.handlers(), **players.handlers(), **ground.relays.handlers()}
+        await stack.enter_async_context(ControlServer(config.paths.socket("gateway"), "gateway", calls, on_fault=sink))
         log.info("gateway.ready", port=config.web.port, ca=server.ca_sha256, version=__version__)
         yield Health(lambda: ground.db.alive and server.alive)
 

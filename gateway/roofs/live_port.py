@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from gateway.access.sessions import Opened
 from gateway.core.bus import Bus
+from gateway.core.iceservers import IceServer
 from gateway.core.model import PublicId, StreamRole, WallPlace
 from gateway.live.client import LiveClient
 from gateway.roofs.web_ports import ENDED_TOPIC
@@ -22,14 +23,14 @@ from gateway.roofs.web_ports import ENDED_TOPIC
 class MediaDoor:
     """Passes orders on and remembers whose session a grant is."""
 
-    def __init__(self, client: LiveClient, bus: Bus) -> None:
-        self._client, self._bus = client, bus
+    def __init__(self, client: LiveClient, bus: Bus, servers: Callable[[], Sequence[IceServer]] = tuple) -> None:
+        self._client, self._bus, self._servers = client, bus, servers
         self._devices: dict[PublicId, tuple[str, str]] = {}
         """Grant to its device and live session."""
 
     async def open(self, ticket: Mapping[str, str], offer: str, stream: StreamRole | None) -> Opened:
         """Start a stream."""
-        opened = await self._client.open(ticket, offer, stream)
+        opened = await self._client.open(ticket, offer, stream, self._servers())
         return self._noted(ticket, Opened(str(opened.session), opened.answer))
 
     async def take_place(
@@ -39,7 +40,7 @@ class MediaDoor:
         if place.wall is not None:
             session = await self._client.join_wall(ticket, place.wall, place.slot, stream)
             return self._noted(ticket, Opened(str(session), "", str(place.wall)))
-        opened, wall = await self._client.open_wall(ticket, offer, place.slot, stream)
+        opened, wall = await self._client.open_wall(ticket, offer, place.slot, stream, self._servers())
         return self._noted(ticket, Opened(str(opened.session), opened.answer, str(wall)))
 
     def _noted(self, ticket: Mapping[str, str], opened: Opened) -> Opened:

@@ -46,6 +46,7 @@ from gateway.roofs.camera_lan import CameraLan
 from gateway.roofs.camera_settings import SettingsDesk
 from gateway.roofs.footage_key import cipher_here, keys_of
 from gateway.roofs.keeping import rule_book
+from gateway.roofs.keyframes import key_frames_by
 from gateway.roofs.learning import Drivers
 from gateway.roofs.listening import listen_of
 from gateway.roofs.main import run_daemon
@@ -187,8 +188,7 @@ async def journal_and_registry(db: Database, seal: SealKey, clock: Clock) -> tup
 @contextlib.asynccontextmanager
 async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]:
     """Run the recorder while entered."""
-    on_fault = fault_sink(log)
-    seal, keys = await anyio.to_thread.run_sync(keys_of, config, clock)
+    on_fault, (seal, keys) = fault_sink(log), await anyio.to_thread.run_sync(keys_of, config, clock)
     async with Database(config.paths.database("cameras"), DATABASE) as db, RtspNetwork(clock) as network:
         journal, registry = await journal_and_registry(db, seal, clock)
         runs, ledger, losses = RunBook(db, boot_id()), GapLedger(journal), Losses(clock)
@@ -240,6 +240,7 @@ async def recorder_daemon(config: Config, clock: Clock) -> AsyncIterator[Health]
             keys=keys,
             listen=listen_of(config, clock, drivers.pool),
             doctor=doctor,
+            ask_key_frame=key_frames_by(OnvifVisits(clock, drivers.pool)),
             reports=lambda: clock_reports(network.statistics().streams),
         )
         async with Recorder(parts, settings(config)) as recorder, lan:

@@ -19,11 +19,13 @@ from gateway.access.codes import Codes
 from gateway.access.grants import Grants
 from gateway.access.invitations import Invitations
 from gateway.access.login import Logins
+from gateway.access.players import Players
 from gateway.access.sessions import OpenGrants
 from gateway.access.sharing import Sharing as SharingActs
 from gateway.access.store import FactStore, Need, refusal
 from gateway.core.bus import Bus
 from gateway.core.errors import CodeRefused, NotFound
+from gateway.core.iceservers import IceServer
 from gateway.core.model import Action, Decision, Grant, ObjectRef, PublicId, Secret, StreamRole, WallPlace
 from gateway.core.ticket import sign
 from gateway.core.wire import ControlClient
@@ -38,8 +40,9 @@ FACTS_TOPIC, ENDED_TOPIC = "facts", "ended"
 class LoginPort:
     """`web.services.Logins` over access."""
 
-    def __init__(self, logins: Logins, codes: Codes, slips: Invitations, names: Names) -> None:
+    def __init__(self, logins: Logins, codes: Codes, slips: Invitations, players: Players, names: Names) -> None:
         self._logins, self._codes, self._slips, self._names = logins, codes, slips, names
+        self._players = players
 
     async def sign_in(self, code: Secret, peer: Peer) -> SignedIn:
         """Spend a one-use code."""
@@ -60,6 +63,13 @@ class LoginPort:
         """Return who holds the token."""
         session = self._logins.who(token.reveal(), active=active)
         return self._caller(session) if session is not None else None
+
+    async def player(self, token: Secret) -> Caller | None:
+        """Return whose player holds the token."""
+        player = self._players.who(token.reveal())
+        if player is None:
+            return None
+        return Caller(player.person, player.role, self._names.person(player.person), player.id)
 
     def _caller(self, session: access_login.Session) -> Caller | None:
         name = self._names.person(session.person)
@@ -99,20 +109,27 @@ class RightsPort:
 class LivePort:
     """`web.services.LiveDoor` over open grants and the live daemon."""
 
-    def __init__(self, opened: OpenGrants, client: LiveClient, names: Names) -> None:
-        self._open, self._client, self._names = opened, client, names
+    def __init__(
+        self,
+        opened: OpenGrants,
+        client: LiveClient,
+        names: Names,
+        servers: Callable[[], tuple[IceServer, ...]] = tuple,
+    ) -> None:
+        self._open, self._client, self._names, self._servers = opened, client, names, servers
 
     async def open(self, caller: Caller, camera: PublicId, offer: str, stream: StreamRole) -> OpenedLive:
         """Decide, write the audit row, open."""
         _, opened = await self._open.open(caller.person, caller.device, camera, offer, stream=stream)
-        return OpenedLive(str(opened.session), opened.answer)
+        return OpenedLive(str(opened.session), opened.answer, servers=self._servers())
 
     async def open_tile(
         self, caller: Caller, camera: PublicId, offer: str, stream: StreamRole, place: WallPlace
     ) -> OpenedLive:
         """Do the same for a tile of a page."""
         _, opened = await self._open.open(caller.person, caller.device, camera, offer, stream=stream, place=place)
-        return OpenedLive(opened.session, opened.answer, opened.wall)
+        servers = self._servers() if opened.answer else ()
+        return OpenedLive(opened.session, opened.answer, opened.wall, servers)
 
     async def candidate(self, caller: Caller, camera: PublicId, session: str, fragment: str) -> None:
         """Pass trickled candidates of the caller's own session."""

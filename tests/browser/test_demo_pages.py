@@ -22,9 +22,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.system]
 
 CLASS = "Lớp Mầm 1"
 SUB_FPS, MAIN_FPS = 10, 15
-FRAMES = """async wanted => {
+FRAMES = """wanted => Promise.all(globalThis.peers.filter(item => item.connectionState === 'connected').map(async peer => {
   const read = async () => {
-    const peer = globalThis.peers.filter(item => item.connectionState === 'connected').at(-1);
     const [receiver] = peer.getReceivers().filter(item => item.track.kind === 'video');
     const [source] = receiver.getSynchronizationSources();
     let found = null;
@@ -38,8 +37,8 @@ FRAMES = """async wanted => {
     last = await read();
   }
   return {frames: last.decoded - first.decoded, media_90k: (last.at_90k - first.at_90k) >>> 0, lost: last.lost};
-}"""
-"""Waits for so many decoded frames; returns how far the source's own clock went meanwhile."""
+}))"""
+"""Waits for so many decoded frames of each view; returns how far each source's own clock went meanwhile."""
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +77,11 @@ def sessions(box: DemoBox) -> list[dict[str, Any]]:
 
 
 def test_the_principal_signs_in_and_sees_every_room(street: Street, save: Callable[[str], str]) -> None:
-    """Signed in by the printed code: stills at once, then live H.264 at the source's rate, 0 packets lost."""
+    """Signed in by the printed code: stills at once, then live H.264 of every room, every picture of it, 0 lost.
+
+    Whether they come at an even pace is a matter of time, and the bench's: where a machine has other things to do,
+    all rooms stand in the same moment, and Chromium calls that a freeze of each.
+    """
     box = street.box
     visit = street.visitor()
     visit.goto("/")
@@ -100,14 +103,17 @@ def test_the_principal_signs_in_and_sees_every_room(street: Street, save: Callab
         asked = [answer for answer in visit.answers if camera in answer.path]
         assert asked[0].path.endswith("still.jpg")
         assert asked[0].kind == "image/jpeg"
-    found = visit.page.evaluate(FRAMES, 3 * SUB_FPS)
-    assert found["frames"] == pytest.approx(found["media_90k"] / 90_000 * SUB_FPS, abs=4)
+    rooms = visit.page.evaluate(FRAMES, 3 * SUB_FPS)
+    assert len(rooms) == 3
+    for found in rooms:
+        assert found["frames"] == pytest.approx(found["media_90k"] / 90_000 * SUB_FPS, abs=4)
+    for row in sessions(box):
+        assert (row["skipped_frames"], row["full_socket"], row["too_late"], row["resting"]) == (0, 0, 0, False)
     for index in range(3):
         stats = visit.stats(index)
         assert stats["codec"] == "video/H264"
         assert (stats["frameWidth"], stats["frameHeight"]) == (640, 360)
         assert stats["packetsLost"] == 0
-        assert stats["freezeCount"] <= 1
     visit.shot(save, "grid-1440x900")
     visit.page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
     visit.shot(save, "grid-390x844")
@@ -118,7 +124,7 @@ def test_one_camera_shows_its_main_stream(street: Street, save: Callable[[str], 
     visit = street.principal()
     visit.goto(f"/camera/{cameras(street.box)[CLASS]}")
     visit.live()
-    found = visit.page.evaluate(FRAMES, 3 * MAIN_FPS)
+    (found,) = visit.page.evaluate(FRAMES, 3 * MAIN_FPS)
     assert found["frames"] == pytest.approx(found["media_90k"] / 90_000 * MAIN_FPS, abs=5)
     stats = visit.stats()
     assert (stats["frameWidth"], stats["frameHeight"]) == (1280, 720)

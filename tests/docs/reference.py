@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.cli.app import COMMANDS, KEY_COMMANDS
+from gateway.cli.app import COMMANDS, KEY_COMMANDS, PLAYER_COMMANDS, TURN_COMMANDS
 from gateway.core.config import Config, Volume
 from gateway.core.config_retention import RetentionRule
 from gateway.core.errors import all_errors
@@ -67,7 +67,10 @@ def _toml(value: object) -> str:
 def commands() -> str:
     """Render the commands with their aliases."""
     head = "# Commands\n\nEvery verb has an unaccented Vietnamese name and an English alias; `--help` tells the options.\n\n"
-    listed = [*COMMANDS, *((f"khoa {name}", f"key {alias}", function) for name, alias, function in KEY_COMMANDS)]
+    groups = (("khoa", "key", KEY_COMMANDS), ("trinh-phat", "player", PLAYER_COMMANDS), ("chuyen-tiep", "turn", TURN_COMMANDS))
+    listed = list(COMMANDS)
+    for group, english, members in groups:
+        listed += ((f"{group} {name}", f"{english} {alias}", function) for name, alias, function in members)
     rows = [
         f"| `vuon {name}` | {f'`{alias}`' if alias else ''} | {' '.join((function.__doc__ or '').split())} |"
         for name, alias, function in listed

@@ -27,6 +27,7 @@ from gateway.access.holds import Holds
 from gateway.access.invitations import Invitations
 from gateway.access.login import Logins
 from gateway.access.people import People
+from gateway.access.players import Players
 from gateway.access.sessions import Opened, OpenGrants
 from gateway.access.sharing import Sharing
 from gateway.access.store import MIGRATIONS, FactStore, refusal
@@ -62,9 +63,11 @@ class Access:
         grants, opened = MAKERS.get()
         self.store = FactStore(db, clock, zone=ZONE, seal=SealKey(bytes(32)), emit=emit)
         self.logins = Logins(self.store)
-        self.grants = grants(self.store, alive=self.logins.alive)
+        self.players = Players(self.store)
+        self.grants = grants(self.store, alive=self.players.beside(self.logins.alive))
         self.open = opened(self.store, self.grants, media, KEY, on_fault=on_fault)
         self.logins.listeners.append(self.open.recheck)
+        self.players.listeners.append(self.open.recheck)
         self.codes = Codes(self.store, self.logins)
         self.invitations = Invitations(self.store, self.logins)
         self.people, self.children = People(self.store), Children(self.store)
@@ -74,6 +77,7 @@ class Access:
     async def __aenter__(self) -> Self:
         await self.store.load()
         await self.logins.load()
+        await self.players.load()
         await self.open.__aenter__()
         return self
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from gateway.core.errors import OfferRefused
+from gateway.core.iceservers import IceServer
 from gateway.live.offers import Offer, RemoteCandidate
 from gateway.live.sender import Outlet
 from gateway.live.srtp import Key
@@ -23,6 +24,7 @@ class FakeConnection:
         self.log, self.sink = log, FakeSocket()
         self.reports: list[bytes] = []
         self.candidates: list[RemoteCandidate] = []
+        self.servers: tuple[IceServer, ...] = ()
         self.refuses = self.slow_to_say = False
         self.deaf: asyncio.Event | None = None
         """Set: `say` waits for it."""
@@ -36,7 +38,8 @@ class FakeConnection:
         """Consent was lost."""
         self._on_state("failed")
 
-    async def accept(self, offer: Offer) -> tuple[str, Negotiated]:
+    async def accept(self, offer: Offer, servers: Sequence[IceServer] = ()) -> tuple[str, Negotiated]:
+        self.servers = tuple(servers)
         if self.refuses:
             raise OfferRefused("no")
         self.log.append("accept")
@@ -62,6 +65,9 @@ class FakeConnection:
 
     def send_rtcp(self, packet: bytes) -> None:
         self.reports.append(packet)
+
+    def listen(self, on_text: Callable[[object], None]) -> None:
+        self.hear = on_text
 
     async def say(self, text: str) -> bool:
         self.sent_when_told = len(self.sink.sent)

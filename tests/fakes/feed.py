@@ -28,6 +28,8 @@ class FakeFeed:
         """Streams the camera does not have: whoever asks for one hears so."""
         self._of_sub: set[asyncio.StreamWriter] = set()
         self.subscribed: list[feedwire.Subscription] = []
+        self.wishes: list[feedwire.Subscription] = []
+        """Who asked for a key frame."""
         self._writers: set[asyncio.StreamWriter] = set()
         self._gop: list[AccessUnit] = []
         self._server: asyncio.Server | None = None
@@ -109,7 +111,10 @@ class FakeFeed:
                 for unit in self._gop:
                     writer.write(feedwire.encode_unit(unit))
             self._writers.add(writer)
-            await reader.read()
+            while True:
+                kind, length = feedwire.HEAD.unpack(await reader.readexactly(feedwire.HEAD.size))
+                assert (kind, length) == (feedwire.KEY, 0)
+                self.wishes.append(wanted)
         except (ConnectionError, asyncio.IncompleteReadError):
             return
         finally:

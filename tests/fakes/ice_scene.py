@@ -8,9 +8,8 @@ import itertools
 from typing import Any, NamedTuple, Self
 
 import aioice.stun
-from aiortc.rtcconfiguration import RTCIceServer
-from aiortc.rtcicetransport import connection_kwargs
 
+from gateway.core.iceservers import IceServer
 from gateway.live import consent
 from gateway.live.ice import AddressRules, HardConnection
 from gateway.live.icesocket import HardStun
@@ -48,20 +47,15 @@ class IceScene:
 
     def __init__(self, rules: AddressRules | None = None, *, behind_nat: bool = False) -> None:
         self.now_ns = 0
-        servers = [RTCIceServer("stun:192.0.2.1:3478")] if behind_nat else []
-        self.connection = HardConnection(
-            ["127.0.0.1"], rules or AddressRules(), lambda: self.now_ns, **connection_kwargs(servers)
-        )
-        if not servers:
-            assert self.connection.stun_server is None
+        servers = (IceServer("stun:192.0.2.1:3478"),) if behind_nat else ()
+        self.connection = HardConnection(["127.0.0.1"], rules or AddressRules(), servers, mono_ns=lambda: self.now_ns)
         self.sent: list[Sent] = []
         self._numbers = itertools.count(1)
         self._tasks: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
-        stun, self.connection.stun_server = self.connection.stun_server, None  # nobody is there to ask
+        self.connection._servers = ()  # nobody is there to ask
         await self.connection.gather_candidates()
-        self.connection.stun_server = stun
         self.connection.remote_username, self.connection.remote_password = "them", PASSWORD
         (found,) = self.connection._protocols
         assert isinstance(found, HardStun)

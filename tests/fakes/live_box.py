@@ -69,17 +69,18 @@ class LiveBox:
         max_viewers: int = 10,
         play: bool = True,
         sub: Clip | None = None,
+        addresses: tuple[str, ...] = ("127.0.0.1",),
+        key: Ed25519PrivateKey | None = None,
         feed: FakeFeed | None = None,
         most_transcodes: int = 4,
         feed_socket: Path | None = None,
-        key: Ed25519PrivateKey | None = None,
     ) -> None:
         """`feed_socket`: of a real recorder, instead of the fake feed."""
         self.clock = clock or SystemClock()
         self.key = key or Ed25519PrivateKey.generate()
         self.faults: list[tuple[str, BaseException]] = []
         sink = lambda name, error: self.faults.append((name, error))
-        shared = TransportRules(("127.0.0.1",), AddressRules(allow_loopback=True), Identity(self.clock).certificate)
+        shared = TransportRules(addresses, AddressRules(allow_loopback=True), Identity(self.clock).certificate)
         self.feed = feed or FakeFeed(folder / "feed.sock", what, play=play, sub=sub)
         self._fed = (self.feed,) if feed_socket is None else ()
         path = feed_socket or folder / "feed.sock"

@@ -34,6 +34,7 @@ class Scene:
             clock=self.clock,
             on_fault=lambda _name, error: self.faults.append(error),
             random_bits=lambda count: 5,
+            jitter=lambda: 0.5,
         )
         self._number = 0
 

@@ -10,10 +10,11 @@ DCEP, TEXT = 50, 51
 OPEN = b"\x03\x00\x00\x00" + bytes(4) + b"\x00\x04\x00\x00vuon"
 
 
-def chunk(kind: int, value: bytes = b"", *, size: int | None = None) -> bytes:
+def chunk(kind: int, value: bytes = b"", *, size: int | None = None, flags: int | None = None) -> bytes:
     """Return a chunk, padded; its length may lie."""
     length = 4 + len(value) if size is None else size
-    return struct.pack("!BBH", kind, 0x03 if kind == 0 else 0, length) + value + bytes(-len(value) % 4)
+    whole = 0x03 if kind == 0 else 0
+    return struct.pack("!BBH", kind, whole if flags is None else flags, length) + value + bytes(-len(value) % 4)
 
 
 def packet(*chunks: bytes, tag: int = 0, port: int = 5000) -> bytes:
@@ -52,7 +53,9 @@ def bombs() -> dict[str, bytes]:
         "more gaps than bytes": packet(chunk(3, struct.pack("!IIHH", 0, 0, 65535, 65535))),
         "two beginnings": packet(init(), init()),
         "a beginning and more": packet(init(), data(OPEN)),
-        "a page's message": packet(data(b"x" * 100, kind=TEXT)),
+        "a long message": packet(data(b"x" * 500, kind=TEXT)),
+        "binary data": packet(data(b"x" * 100, kind=53)),
+        "half a message": packet(chunk(0, struct.pack("!IHHI", 1, 0, 0, TEXT) + b"x", flags=0x02)),
         "a huge opening": packet(data(OPEN + bytes(1000))),
         "an empty message": packet(data(b"")),
         "a chunk of length 0": packet(chunk(11, size=0)),

@@ -20,6 +20,7 @@ from gateway.core.errors import (
     PassphraseRefused,
     WallGone,
 )
+from gateway.core.iceservers import IceServer
 from gateway.core.model import (
     Action,
     Decision,
@@ -86,6 +87,7 @@ class FakeBox:
 
     clock: Clock
     sessions: dict[str, Caller] = field(default_factory=dict)
+    players: dict[str, Caller] = field(default_factory=dict)
     codes: dict[str, Caller] = field(default_factory=dict)
     slips: dict[str, tuple[Caller, str]] = field(default_factory=dict)
     """Secret to guardian and the digits it asks for ("" = none)."""
@@ -102,6 +104,7 @@ class FakeBox:
     still_age_ms: int = 800
     live_error: Exception | None = None
     answer: str = "v=0\r\nanswer\r\n"
+    servers: tuple[IceServer, ...] = ()
     open_sessions: dict[str, tuple[Caller, PublicId]] = field(default_factory=dict)
     status_calls: int = 0
     volumes: list[dict[str, Any]] = field(
@@ -168,6 +171,9 @@ class FakeBox:
         if active:
             self.calls.append("active")
         return self.sessions.get(token.reveal())
+
+    async def player(self, token: Secret) -> Caller | None:
+        return self.players.get(token.reveal())
 
     async def sign_out(self, token: Secret) -> None:
         self.calls.append("sign_out")
@@ -255,7 +261,7 @@ class FakeLive:
         self.box.calls.append(f"open {stream}: {len(offer)} characters")
         session = f"s{len(self.box.open_sessions)}"
         self.box.open_sessions[session] = (caller, camera)
-        return OpenedLive(session, self.box.answer)
+        return OpenedLive(session, self.box.answer, servers=self.box.servers)
 
     async def open_tile(
         self, caller: Caller, camera: PublicId, offer: str, stream: StreamRole, place: WallPlace
@@ -265,7 +271,9 @@ class FakeLive:
         opened = await self.open(caller, camera, offer, stream)
         wall = place.wall or new_public_id()
         self.box.walls.setdefault(wall, []).append((place.slot, camera))
-        return OpenedLive(opened.session, "" if place.wall else opened.answer, wall)
+        return OpenedLive(
+            opened.session, "" if place.wall else opened.answer, wall, () if place.wall else opened.servers
+        )
 
     async def candidate(self, caller: Caller, camera: PublicId, session: str, fragment: str) -> None:
         self._own(caller, camera, session)

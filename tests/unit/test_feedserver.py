@@ -72,6 +72,7 @@ class World:
         self.faults: list[BaseException] = []
         self.peers: list[Peer] = []
         self.watched: list[bool] = []
+        self.wishes: list[Subscription] = []
 
     def find(self, wanted: Subscription) -> Feed | None:
         return self.feed if wanted == Subscription(CAMERA, StreamRole.MAIN) else None
@@ -99,6 +100,7 @@ async def world(tmp_path: Path, uids: frozenset[int] | None = None) -> AsyncIter
         own.find,
         allowed_uids=uids,
         watched=own.watched.append,
+        wants_key=own.wishes.append,
         on_fault=lambda _, error: own.faults.append(error),
     )
     async with server:
@@ -174,6 +176,26 @@ async def test_a_subscriber_that_hangs_up_is_let_go(tmp_path: Path) -> None:
         await own.until_readers(1)
         peer.writer.close()
         await own.until_readers(0)
+
+
+async def test_a_wish_for_a_key_frame_is_heard_and_ends_nothing(tmp_path: Path) -> None:
+    """KEY names the stream that is subscribed; pictures go on. Anything else is a hang-up, also a KEY with a body."""
+    async with world(tmp_path) as own:
+        own.feed.publish(unit(0, key=True))
+        peer, other = await own.subscribe(), await own.subscribe()
+        for each in (peer, other):
+            await each.config()
+            await each.unit()
+        peer.writer.write(2 * feedwire.encode_key_wanted())
+        async with asyncio.timeout(30):
+            while len(own.wishes) < 2:  # noqa: ASYNC110 - the server tells nobody else
+                await asyncio.sleep(0.005)
+        assert set(own.wishes) == {Subscription(CAMERA, StreamRole.MAIN)}
+        own.feed.publish(unit(1))
+        assert await peer.unit() == (1, False)
+        other.writer.write(feedwire.frame(feedwire.KEY, b"x"))
+        await own.until_readers(1)
+        assert len(own.wishes) == 2
 
 
 async def test_a_slow_subscriber_skips_and_the_others_do_not(tmp_path: Path) -> None:

@@ -123,3 +123,19 @@ def test_the_rate_of_a_gop_is_its_bits_over_its_time() -> None:
     add(history, *(unit(n / 20, key=n == 0, size=1000) for n in range(21)))
     assert 150_000 < history.gop_bps() < 180_000
     assert History().gop_bps() == 0
+
+
+def test_the_bytes_of_a_gop_are_counted_while_it_grows() -> None:
+    """Always those since the newest key frame, also after older frames left; none for a GOP too big to keep."""
+    history = History(most_bytes=9000)
+    seen = list[int]()
+    for n in range(12):
+        (frame,) = add(history, unit(n / 20, key=n in (0, 3), size=500))
+        since_key = [*seen, frame.size_bytes] if not frame.is_key else [frame.size_bytes]
+        seen = since_key
+        assert history.gop_bytes() == sum(since_key)
+    for n in range(12, 40):
+        add(history, unit(n / 20, key=False, size=500))
+    assert (history.gop_start, history.gop_bytes(), history.gop_bps()) == (None, 0, 0.0)
+    (frame,) = add(history, unit(3, key=True, size=500))
+    assert history.gop_bytes() == frame.size_bytes

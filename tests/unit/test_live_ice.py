@@ -52,7 +52,7 @@ def test_no_server_is_asked_by_default() -> None:
     """Without configured servers there is neither STUN nor TURN, in particular not aiortc's default."""
 
     async def body() -> None:
-        connection = HardGatherer([], ["127.0.0.1"], AddressRules()).connection
+        connection = HardGatherer(["127.0.0.1"], AddressRules()).connection
         assert connection.stun_server is None
         assert connection.turn_server is None
 

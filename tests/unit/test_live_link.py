@@ -57,6 +57,72 @@ def test_an_estimate_that_stays_low_asks_for_less() -> None:
     assert {good.second(0.0, estimate=1_900_000) for _ in range(20)} == {Wish.STAY}
 
 
+def test_an_estimate_that_rises_is_believed_later() -> None:
+    """After a collapse it grows by 8 % a second, far below what the link carries by then: no reason to send less."""
+    scene = Scene()
+    scene.link.began(scene.now_ns, more=True)
+    estimate, wishes = 5_000.0, set()
+    while estimate < 0.8 * MAIN_BPS:
+        estimate = max(estimate + 1000, estimate * 1.08)
+        wishes.add(scene.second(0.0, estimate=int(estimate), can_more=False))
+    assert wishes == {Wish.STAY}
+    assert [scene.second(0.0, estimate=5_000) for _ in range(4)] == [Wish.STAY] * 3 + [Wish.LESS]
+
+
+def test_a_low_but_rising_estimate_does_not_keep_a_calm_link_small() -> None:
+    """The estimate cannot rise above what is sent: more is tried all the same."""
+    scene = Scene()
+    wishes = [scene.second(0.0, estimate=5_000 + 1000 * n, can_more=True) for n in range(12)]
+    assert wishes.index(Wish.MORE) + 1 == FIRST_TRIAL_WAIT_S
+
+
+class Counts:
+    """A receiver that reports as often as it likes, with its counts since the beginning."""
+
+    def __init__(self, highest: int = 0) -> None:
+        self.now_ms, self.highest, self.lost = 0, highest, 0
+        self.link = Link(0)
+
+    def report(self, ms: int, packets: int, lost: int = 0) -> float | None:
+        self.now_ms += ms
+        self.highest = self.highest + packets & 0xFFFFFFFF
+        self.lost += lost
+        return self.link.counted(self.lost, self.highest, self.now_ms * 1_000_000)
+
+    @property
+    def less(self) -> bool:
+        return self.link.wish(self.now_ms * 1_000_000, can_more=False) is Wish.LESS
+
+
+def test_reports_between_two_seconds_are_one() -> None:
+    """Chromium sends one with each NACK, most of them about no packet at all: two seconds of loss are still seen."""
+    counts = Counts()
+    for _ in range(100):
+        counts.report(20, 2, 1)
+        counts.report(5, 0)
+    assert counts.less
+
+
+def test_a_burst_of_loss_is_no_lasting_one() -> None:
+    """A fifth of a second without a packet, then none lost for seconds: nothing changes, however often it says so."""
+    counts = Counts()
+    counts.report(0, 1)
+    for ms in range(5000):
+        counts.report(1, 1, 1 if 1000 <= ms < 1200 else 0)
+        assert not counts.less
+
+
+def test_counts_wrap_and_repeat() -> None:
+    """The highest number wraps at 32 bits; duplicates make the loss negative; a report without packets says nothing."""
+    counts = Counts(highest=0xFFFFFF00)
+    assert counts.report(0, 1) is None
+    assert counts.report(1000, 500, 100) == 0.2
+    assert counts.report(1000, 100, -50) == 0.0
+    assert counts.report(1000, 0) is None
+    assert counts.report(1000, -5) is None
+    assert counts.report(1000, 105, 200) == 1.0
+
+
 def test_a_full_socket_counts_as_a_bad_report() -> None:
     """Two of them are enough."""
     scene = Scene()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.errors import OfferRefused
-from gateway.live.offers import ABS_SEND_TIME, MAX_OFFER_BYTES, WALL, WHEP, parse_candidates, parse_offer
+from gateway.live.offers import ABS_SEND_TIME, MAX_OFFER_BYTES, WALL, WHEP, Unserved, parse_candidates, parse_offer
 
 CHROMIUM = (Path(__file__).parent.parent / "fakes" / "chromium_offer.sdp").read_text().replace("\n", "\r\n")
 CHROMIUM_WALL = (Path(__file__).parent.parent / "fakes" / "chromium_wall.sdp").read_text().replace("\n", "\r\n")
@@ -244,3 +244,82 @@ def test_a_trickle_bomb_is_refused() -> None:
     for text in ("candidate:1 1 udp 1 192.0.2.7 9 typ host\n" * 21, "x" * (MAX_OFFER_BYTES + 1)):
         with pytest.raises(OfferRefused):
             parse_candidates(text)
+
+
+def test_a_line_that_has_its_ports_with_the_first_is_not_switched_off() -> None:
+    """Firefox under max-bundle: `m=application 0` with `bundle-only`; without it port 0 means off."""
+    channel = ["m=application 0 UDP/DTLS/SCTP webrtc-datachannel", "a=bundle-only", "a=mid:1", "a=sctp-port:5000", ""]
+    offer = parse_offer(FIREFOX + "\r\n".join(channel))
+    assert offer.has_channel
+    assert "m=application 9 UDP/DTLS/SCTP webrtc-datachannel" in offer.sdp
+    with pytest.raises(OfferRefused, match="switched off"):
+        parse_offer(FIREFOX + "\r\n".join(line for line in channel if line != "a=bundle-only"))
+
+
+SOUND = """\
+m=audio 9 UDP/TLS/RTP/SAVPF 111 0
+a=mid:a
+a=rtpmap:111 opus/48000/2
+a=ice-ufrag:zjkk1
+a=ice-pwd:bP+XJMM09aR8AiX1jdukzR6Y
+a=setup:actpass
+a=candidate:1 1 udp 2130706431 192.0.2.7 9 typ host
+""".replace("\n", "\r\n")
+
+
+def with_sound(*, first: bool, sound: str = SOUND, offer: str = FIREFOX) -> str:
+    """The offer with a sound line before or after its video."""
+    head, _, rest = offer.partition("m=video")
+    return head + sound + "m=video" + rest if first else offer + sound
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_sound_is_noted_and_left_out(first: bool) -> None:
+    """Nothing of it reaches the library; the answer will repeat its place, name and first codec."""
+    offer = parse_offer(with_sound(first=first))
+    assert "audio" not in offer.sdp
+    assert "opus" not in offer.sdp
+    (item,) = offer.sound
+    assert item == Unserved(index=0 if first else 1, mid="a", payload_type=111, codec="opus/48000/2", off=False)
+    assert parse_offer(FIREFOX).sound == ()
+
+
+def test_a_video_line_that_has_its_path_with_the_sound_takes_it_from_there() -> None:
+    """Under max-bundle only the first line says how to reach the viewer."""
+    video = (
+        "".join(
+            line + "\r\n"
+            for line in FIREFOX.split("\r\n")[:-1]
+            if not line.startswith(("a=candidate", "a=ice-ufrag", "a=ice-pwd", "a=setup"))
+        )
+        .replace("m=video 9 ", "m=video 0 ")
+        .replace("a=mid:", "a=bundle-only\r\na=mid:")
+    )
+    offer = parse_offer(with_sound(first=True, offer=video))
+    assert [item.address for item in offer.candidates] == ["192.0.2.7"]
+    assert "a=ice-ufrag:zjkk1" in offer.sdp
+    assert "a=setup:actpass" in offer.sdp
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("SAVPF 111 0", "SAVPF x"),
+        ("SAVPF 111 0", "SAVPF 300"),
+        ("UDP/TLS/RTP/SAVPF", "UDP/DTLS/SCTP"),
+        ("a=mid:a\r\n", ""),
+        ("a=mid:a", "a=mid:0"),
+        ("m=audio 9", "m=audio 99999999"),
+    ],
+)
+def test_a_malformed_sound_line_is_refused(old: str, new: str) -> None:
+    """What the answer would repeat is looked at."""
+    with pytest.raises(OfferRefused):
+        parse_offer(with_sound(first=True, sound=SOUND.replace(old, new)))
+
+
+def test_a_codec_name_that_is_none_is_not_repeated() -> None:
+    """Only what has the form of one; a line that the viewer has switched off stays off."""
+    odd = SOUND.replace("opus/48000/2", "o pus/48000/2\x7f").replace("\x7f", "")
+    assert parse_offer(with_sound(first=True, sound=odd)).sound[0].codec == ""
+    assert parse_offer(with_sound(first=True, sound=SOUND.replace("audio 9", "audio 0"))).sound[0].off

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import struct
 
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from gateway.core.media import AccessUnit, Codec, CodecConfig
 from gateway.live.frames import History
-from gateway.live.retransmission import FIRST_ALLOWANCE_BYTES, MOST_ASKED_PER_S, SHARE, Retransmitter, RtxNumbers
+from gateway.live.retransmission import (
+    FIRST_ALLOWANCE_BYTES,
+    MOST_ASKED_PER_S,
+    MOST_REMEMBERED,
+    SHARE,
+    Retransmitter,
+    RtxNumbers,
+)
 from gateway.live.sender import Numbers, Viewer, send_frame
+from gateway.live.uplink import REPAIR_WAIT_S, WIRE_SHARE, Uplink
 from tests.fakes.wire import FakeSocket
 
 CONFIG = CodecConfig(Codec.H264, b"\x67s", b"\x68p")
@@ -34,9 +46,9 @@ class Scene:
             assert frame is not None
             send_frame(frame, [self.viewer], now_ms=0)
 
-    def ask(self, *seqs: int, at_ms: float = 0, rtt_s: float | None = 0.02) -> int:
-        before = len(self.sink.sent)
-        self.repair.repair(self.viewer, seqs, self.history, now_ns=int(at_ms * MS), rtt_s=rtt_s)
+    def ask(self, *seqs: int, at_ms: float = 0, rtt_s: float | None = 0.02, uplink: Uplink | None = None) -> int:
+        before, now_ns = len(self.sink.sent), int(at_ms * MS)
+        self.repair.repair(self.viewer, seqs, self.history, now_ns=now_ns, rtt_s=rtt_s, uplink=uplink)
         return len(self.sink.sent) - before
 
 
@@ -122,3 +134,79 @@ def test_a_stopped_viewer_gets_no_repair_either() -> None:
     scene = Scene()
     scene.viewer.stop()
     assert scene.ask(scene.media[0].seq) == 0
+
+
+def test_repairs_come_out_of_the_uplink() -> None:
+    """What is sent again delays the pictures behind it by as much as a picture of that size would."""
+    scene, uplink = Scene(), Uplink(1_000_000)
+    assert scene.ask(scene.media[3].seq, uplink=uplink) == 1
+    size = len(scene.media[3].payload)
+    assert uplink.take(0, 0) == int(size * WIRE_SHARE * 8e9 / 1_000_000) / 1e9
+
+
+def test_pictures_have_the_uplink_before_repairs() -> None:
+    """While it is booked ahead nothing is sent again, and nothing of the viewer's own budget is spent."""
+    scene, uplink = Scene(), Uplink(1_000_000)
+    uplink.take(50_000, 0)
+    assert scene.ask(*(packet.seq for packet in scene.media), uplink=uplink) == 0
+    assert (uplink.refused_repairs, scene.repair.over_budget) == (1, 1)
+    assert scene.ask(*(packet.seq for packet in scene.media), at_ms=1000, uplink=uplink) == len(scene.media)
+
+
+def test_many_requests_within_a_long_round_trip_are_each_answered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """More than can be remembered: the rest gets nothing, rather than one of them twice."""
+    monkeypatch.setattr("gateway.live.retransmission.MOST_SAVED_BYTES", 1 << 30)  # the budget is no question here
+    scene = Scene(0)
+    scene.send(1500)
+    scene.sink.sent.clear()
+    asked = [(scene.viewer.next_seq - 1 - back) & 0xFFFF for back in range(4400)]
+    sent = 0
+    for second in range(6):
+        scene.repair._allowance = 1e9
+        sent += scene.ask(*asked[second % 3 * 1500 :][:1500], at_ms=second * 1000, rtt_s=30)
+    assert sent == MOST_REMEMBERED
+    assert len({packet.payload[:2] for packet in scene.sink.packets()}) == sent
+    scene.repair._allowance = 1e9
+    assert scene.ask(*asked[:1500], at_ms=40_000, rtt_s=30) == 1500
+
+
+Storm = list[tuple[int, list[int], float, bool]]
+STORMS = st.lists(
+    st.tuples(
+        st.integers(0, 400),
+        st.lists(st.integers(0, 60), max_size=30),
+        st.floats(0.0, 2.0),
+        st.booleans(),
+    ),
+    max_size=25,
+)
+"""Milliseconds later, these packets back from the newest, at this round trip; and whether a picture is sent before."""
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(storm=STORMS, bps=st.sampled_from([200_000, 1_000_000, 20_000_000]))
+def test_no_storm_breaks_a_budget(storm: Storm, bps: int) -> None:
+    """Whatever is asked: within the round trip once, within the viewer's share, and within the site's uplink."""
+    scene, uplink, at_ms = Scene(), Uplink(bps), 0
+    spent = repairs = 0
+    last: dict[bytes, int] = {}
+    for later_ms, back, rtt_s, picture in storm:
+        at_ms += later_ms
+        if picture:
+            scene.send(1)
+        scene.sink.sent.clear()
+        ahead_s = uplink.take(0, at_ms * MS)
+        asked = [(scene.viewer.next_seq - 1 - item) & 0xFFFF for item in back]
+        scene.ask(*asked, at_ms=at_ms, rtt_s=rtt_s, uplink=uplink)
+        for packet in scene.sink.packets():
+            number = packet.payload[:2]
+            assert at_ms - last.get(number, -10_000) >= int(rtt_s * 1000)
+            last[number] = at_ms
+            spent += len(packet.payload) - 2
+            repairs += 1
+        if scene.sink.sent:
+            assert ahead_s <= REPAIR_WAIT_S
+            assert uplink.take(0, at_ms * MS) <= REPAIR_WAIT_S + 1300 * 8 * WIRE_SHARE / bps
+    assert spent <= FIRST_ALLOWANCE_BYTES + SHARE * scene.viewer.octets
+    assert repairs == scene.repair.sent
+    assert scene.repair.asked <= sum(len(back) for _, back, _, _ in storm)

@@ -33,7 +33,6 @@ def test_the_configured_addresses_are_the_only_ones(tmp_path: Path) -> None:
     shared = transport_rules(config(tmp_path), Identity(FakeClock()))
     assert shared.addresses == ("127.0.0.1",)
     assert shared.rules.allow_loopback
-    assert shared.servers == ()
 
 
 def test_without_addresses_every_interface_of_viewers_is_used(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def receiver_report(ssrc: int = 7, lost: int = 3) -> bytes:
 
 def test_a_receiver_report_is_read() -> None:
     """Loss, jitter and the round-trip fields of a report block arrive as they were written."""
-    assert parse(receiver_report()) == [ReceiverReport(7, 64, 3, 90, 0x1234, 655)]
+    assert parse(receiver_report()) == [ReceiverReport(7, 64, 3, 9, 90, 0x1234, 655)]
 
 
 def test_negative_loss_is_kept() -> None:

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.live.dtls import MOST_MESSAGES, _Allowance
-from gateway.live.sctp import first_chunk, is_harmless
-from tests.fakes.sctp_packets import OPEN, bombs, chunk, data, init, packet, sack
+from gateway.live.dtls import MOST_OPENINGS, MOST_TEXTS, _Allowance
+from gateway.live.sctp import is_harmless, messages
+from tests.fakes.sctp_packets import OPEN, TEXT, bombs, chunk, data, init, packet, sack
 
 EXTENSIONS = b"\xc0\x00\x00\x04\x80\x08\x00\x06\x82\xc0\x00\x00"
 """PR-SCTP and the list of supported chunks, as browsers send them."""
@@ -22,6 +22,7 @@ HONEST = {
     "init ack with a cookie": packet(chunk(2, bytes(16) + b"\x00\x07\x02\x04" + bytes(512))),
     "cookie echo and opening": packet(chunk(10, bytes(24)), data(OPEN), tag=9),
     "cookie ack": packet(chunk(11), tag=9),
+    "a word": packet(data(b'{"want": "main"}', kind=TEXT), tag=9),
     "acknowledgement": packet(sack(), tag=9),
     "acknowledgement with a gap": packet(sack((2, 3), (5, 5)), tag=9),
     "heartbeat": packet(chunk(4, b"\x00\x01\x00\x30" + bytes(44)), tag=9),
@@ -48,7 +49,7 @@ def test_what_would_cost_a_parser_is_refused(name: str) -> None:
 def test_any_bytes_are_judged(raw: bytes) -> None:
     """Noise is never an exception."""
     is_harmless(raw)
-    first_chunk(raw)
+    messages(raw)
 
 
 def test_what_passes_does_not_hang_a_parser() -> None:
@@ -95,12 +96,14 @@ def hand(sctp: Any, *packets: bytes) -> Counter[str]:
     return dropped
 
 
-def test_a_page_opens_few_channels() -> None:
-    """Each opened channel is an object of ours: after sixteen messages no more are heard."""
+def test_a_page_opens_few_channels_and_says_few_words() -> None:
+    """Each opened channel is an object of ours, each word is read: beyond a day's need neither is heard, bundled or not."""
     sctp = Sctp()
-    dropped = hand(sctp, *(packet(data(OPEN, stream=n, tsn=n + 1)) for n in range(500)), HONEST["acknowledgement"])
-    assert len(sctp.taken) == MOST_MESSAGES + 1
-    assert dropped == {"channel": 500 - MOST_MESSAGES}
+    openings = [packet(sack(), data(OPEN, stream=n, tsn=n)) for n in range(500)]
+    words = [packet(data(b"{}", kind=TEXT, tsn=n)) for n in range(MOST_TEXTS + 100)]
+    dropped = hand(sctp, *openings, *words, HONEST["acknowledgement"])
+    assert len(sctp.taken) == MOST_OPENINGS + MOST_TEXTS + 1
+    assert dropped == {"channel": 500 - MOST_OPENINGS + 100}
 
 
 @pytest.mark.parametrize("error", [AssertionError, ValueError, RecursionError, IndexError])

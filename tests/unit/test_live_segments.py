@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from aiortc.rtcdtlstransport import SRTPProtectionProfile
+from aiortc.rtcdtlstransport import SRTP_AEAD_AES_256_GCM, SRTPProtectionProfile
 from pylibsrtp import Policy, Session
 
 from gateway.core.media import AccessUnit, Codec, CodecConfig
@@ -17,7 +17,7 @@ from gateway.live.dtls import PROFILES
 from gateway.live.frames import Frame, History
 from gateway.live.segments import SegmentSender, best_sender, takes_segments
 from gateway.live.sender import Numbers, Outlet, SendFrame, Viewer, send_frame
-from gateway.live.srtp import TAG_BYTES, Key
+from gateway.live.srtp import MOST_SEGMENTS, TAG_BYTES, Key
 from tests.fakes.depacketizer import depacketize
 from tests.fakes.h264 import clip
 from tests.fakes.wire import FakeSocket, read_packet
@@ -252,6 +252,64 @@ def test_part_of_a_frame_follows_only_where_the_first_part_ended(link: Link) -> 
     packets = [read_packet(inbound.unprotect(data)) for data in link.arrived()]
     assert tuple(packet.payload for packet in packets) == (*first.payloads, *second.payloads)
     assert [packet.marker for packet in packets].count(True) == 2
+
+
+@EACH_PROFILE
+def test_a_cipher_that_refuses_burns_the_numbers_of_the_whole_run(profile: SRTPProtectionProfile, link: Link) -> None:
+    """None of a run leaves when libsrtp stops amid it, and what it had encrypted is never a number again."""
+    sender, watching = SegmentSender(segments=True), viewer(profile, lambda: link.outlet)
+    (frame,) = frames(1)
+    real, calls = sender._buffer.protect, [0]
+
+    def used_up(*arguments: Any) -> int:
+        calls[0] += 1
+        return 7 if calls[0] == 4 else real(*arguments)
+
+    sender._buffer.protect = used_up
+    sender(frame, [watching], now_ms=NOW_MS)
+    assert calls[0] == 4
+    sender(frame, [watching], now_ms=NOW_MS)
+    assert (watching.send_errors, watching.frames) == (1, 1)
+    packets = [read_packet(receiving(profile).unprotect(data)) for data in link.arrived()]
+    # Run 1 (parameter sets) left as number 10; run 2 was burnt; the key frame came again under new numbers.
+    assert [packet.seq for packet in packets] == [
+        10,
+        *(10 + len(frame.payloads) + n for n in range(len(frame.payloads))),
+    ]
+
+
+class Handshaken:
+    """What `srtp.sending` asks of pyOpenSSL."""
+
+    def __init__(self, profile: SRTPProtectionProfile) -> None:
+        self._profile = profile
+
+    def get_selected_srtp_profile(self) -> bytes:
+        return self._profile.openssl_profile
+
+    def export_keying_material(self, label: bytes, length: int) -> bytes:
+        assert label == b"EXTRACTOR-dtls_srtp"
+        return bytes(range(length))
+
+
+@EACH_PROFILE
+def test_our_sending_half_makes_aiortcs_packets(profile: SRTPProtectionProfile) -> None:
+    """With the server's keys of RFC 5764, over a wrap, and for a number that a full socket gave back."""
+    material = Handshaken(profile).export_keying_material(
+        b"EXTRACTOR-dtls_srtp", 2 * (profile.key_length + profile.salt_length)
+    )
+    theirs = Policy(
+        profile.get_key_and_salt(material, 1), Policy.SSRC_ANY_OUTBOUND, srtp_profile=profile.libsrtp_profile
+    )
+    theirs.allow_repeat_tx, theirs.window_size = True, 1024
+    ours, aiortcs = srtp.sending(Handshaken(profile)), Session(theirs)
+    assert ours is not None
+    assert srtp.sending(Handshaken(SRTP_AEAD_AES_256_GCM)) is None
+    for number in (*range(65_400, 65_700), *range(65_700 - MOST_SEGMENTS, 65_800)):
+        packet = b"\x80\x60" + (number & 0xFFFF).to_bytes(2, "big") + bytes(4) + b"ssrc" + bytes([number & 255]) * 40
+        assert ours.protect(packet) == aiortcs.protect(packet)
+    assert ours.protect_rtcp(b"\x80\xc8\x00\x01ssrc") == aiortcs.protect_rtcp(b"\x80\xc8\x00\x01ssrc")
+    assert srtp.WINDOW_PACKETS > MOST_SEGMENTS
 
 
 def test_the_probes_say_what_this_machine_can_do() -> None:

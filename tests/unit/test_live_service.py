@@ -22,7 +22,8 @@ from gateway.core.errors import (
     OfferRefused,
     WallGone,
 )
-from gateway.core.model import PublicId, Role, StreamRole, new_public_id
+from gateway.core.iceservers import IceServer
+from gateway.core.model import PublicId, Role, Secret, StreamRole, new_public_id
 from gateway.core.wire import ControlClient, ControlServer
 from gateway.live.client import LiveClient, Opened
 from gateway.live.feedclient import Feeds
@@ -265,3 +266,21 @@ def test_a_daemon_that_is_not_there_is_a_typed_error(tmp_path: Path) -> None:
                 await client.close(PublicId("a" * 16), "bye")
 
     asyncio.run(body())
+
+
+def test_a_session_may_ask_the_servers_it_was_given(tmp_path: Path) -> None:
+    """They reach the connection with their passwords; a malformed one is the caller's mistake and is not repeated."""
+
+    async def scenario(scene: Scene) -> None:
+        servers = (IceServer("stun:s"), IceServer("turn:t:443?transport=tcp", "1:a", Secret("north")))
+        await scene.client.open(scene.ticket(), OFFER, None, servers)
+        assert scene.connections.made[-1].servers == servers
+        await scene.client.open(scene.ticket(), OFFER)
+        assert not any(item.servers for item in scene.connections.made[1:])
+        for wrong in ("turn:t", [{"url": "http://t", "credential": "north"}], [{"url": "stun:s"}] * 9):
+            with pytest.raises(BadInput) as caught:
+                await scene.raw.call("open", {"ticket": scene.ticket(), "offer": OFFER, "servers": wrong})
+            assert caught.value.fields["key"] == "servers"
+            assert "north" not in str(caught.value)
+
+    play(tmp_path, scenario)

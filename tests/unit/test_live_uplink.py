@@ -7,12 +7,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from gateway.core.media import AccessUnit, Codec, CodecConfig
 from gateway.core.model import PublicId, StreamRole
 from gateway.live.sender import Numbers, Outlet, SendFrame, Viewer, send_frame
 from gateway.live.stream import BurstBudget, LiveStream
-from gateway.live.uplink import CHUNK_PACKETS, WIRE_SHARE, Uplink, is_outside
+from gateway.live.uplink import CHUNK_PACKETS, MOST_BEHIND_S, MOST_QUEUED_BYTES, WIRE_SHARE, Uplink, is_outside
 from tests.fakes.clock import FakeClock
 from tests.fakes.wire import FakeSocket
 
@@ -164,6 +166,17 @@ def test_a_join_from_outside_is_paced_too() -> None:
     run(scenario)
 
 
+def test_whose_repairs_come_out_of_the_budget() -> None:
+    """Those of viewers beyond the uplink; at home there is none to spare."""
+
+    async def scenario(scene: Scene) -> None:
+        home, away = await scene.watch(HOME), await scene.watch(("8.8.4.4", 9))
+        assert scene.stream.uplink_of(home.viewer) is None
+        assert scene.stream.uplink_of(away.viewer) is scene.uplink
+
+    run(scenario)
+
+
 def test_a_paused_viewer_gets_nothing_of_what_is_queued() -> None:
     """Pictures of a stream that a viewer was taken off are not sent to it, however long they waited."""
 
@@ -177,3 +190,46 @@ def test_a_paused_viewer_gets_nothing_of_what_is_queued() -> None:
         assert len(away.sink.sent) == before > 0
 
     run(scenario)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    pictures=st.lists(st.tuples(st.integers(0, 300), st.integers(1, 400_000), st.booleans()), min_size=1, max_size=40),
+    bps=st.sampled_from([100_000, 2_000_000, 50_000_000]),
+)
+def test_the_queue_never_grows_beyond_its_bound(pictures: list[tuple[int, int, bool]], bps: int) -> None:
+    """Whatever comes however fast: what waits is not older than its bound and not larger, and its bytes are counted."""
+
+    async def scenario(scene: Scene) -> None:
+        away = await scene.watch(("8.8.4.4", 9))
+        line = scene.stream.line
+        assert line is not None
+        for later_ms, size, key in pictures:
+            scene.feed(key=key, size=size)
+            waiting = [item[0] for item in line._frames]
+            assert line.queued_bytes == sum(frame.size_bytes for frame in waiting)
+            assert line.queued_bytes <= MOST_QUEUED_BYTES
+            if waiting:
+                assert waiting[-1].received_mono_ns - waiting[0].received_mono_ns <= MOST_BEHIND_S * 1e9
+            await scene.clock.advance(later_ms / 1000)
+        await scene.clock.advance(60)
+        assert line.queued_bytes == 0 or bps < 1_000_000
+        assert not away.sink.sent or whole(away)
+
+    run(scenario, Scene(bps))
+
+
+def test_what_one_read_brings_is_bounded_too() -> None:
+    """Pictures that were all received in one moment are never late: their bytes are the bound then."""
+
+    async def scenario(scene: Scene) -> None:
+        away = await scene.watch(("8.8.4.4", 9))
+        scene.feed(key=True, size=1000)
+        for _ in range(30):
+            scene.feed(size=400_000)
+        assert away.viewer.too_late == 2
+        line = scene.stream.line
+        assert line is not None
+        assert line.queued_bytes <= MOST_QUEUED_BYTES
+
+    assert run(scenario, Scene(100_000)).uplink.dropped_frames > 0

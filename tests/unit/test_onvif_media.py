@@ -70,6 +70,18 @@ def test_an_encoder_is_set_and_reads_back(service: Service) -> None:
 
 
 @pytest.mark.parametrize("service", [media2, media1], ids=["media2", "media1"])
+def test_a_key_frame_is_asked_for(service: Service) -> None:
+    """The profile that is named makes one, no other; a name that is none is refused."""
+    bench = Bench()
+    asked: list[str] = []
+    bench.state.on_synchronise = lambda profile: asked.append(profile.token)
+    service(bench).synchronise(bench.state.profiles[1].token)
+    assert asked == [bench.state.profiles[1].token]
+    with pytest.raises(SoapFault):
+        service(bench).synchronise("none")
+
+
+@pytest.mark.parametrize("service", [media2, media1], ids=["media2", "media1"])
 def test_options_are_read(service: Service) -> None:
     """Sizes come largest first, rates rising, spans as spans."""
     options = service(Bench()).encoder_options("enc-sub")[0]

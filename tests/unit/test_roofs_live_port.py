@@ -11,6 +11,7 @@ import pytest
 from gateway.core import ticket
 from gateway.core.bus import Bus, Subscription
 from gateway.core.errors import DaemonUnavailable, LiveFull
+from gateway.core.iceservers import IceServer
 from gateway.core.model import Action, Grant, PublicId, Role, StreamRole, WallPlace, new_public_id
 from gateway.live.client import Opened, SessionState
 from gateway.roofs.live_port import MediaDoor
@@ -51,10 +52,14 @@ class Live:
         self.slow: asyncio.Event | None = None
         self.asked = asyncio.Event()
         self.error: Exception | None = None
+        self.servers: Sequence[IceServer] = ()
         self.slots: list[int] = []
 
-    async def open(self, form: Any, offer: str, stream: StreamRole | None = None) -> Opened:
+    async def open(
+        self, form: Any, offer: str, stream: StreamRole | None = None, servers: Sequence[IceServer] = ()
+    ) -> Opened:
         del stream
+        self.servers = servers
         if self.error is not None:
             raise self.error
         session = new_public_id()
@@ -62,10 +67,10 @@ class Live:
         return Opened(session, f"answer to {offer}")
 
     async def open_wall(
-        self, form: Any, offer: str, slot: int, stream: StreamRole | None = None
+        self, form: Any, offer: str, slot: int, stream: StreamRole | None = None, servers: Sequence[IceServer] = ()
     ) -> tuple[Opened, PublicId]:
         self.slots.append(slot)
-        return await self.open(form, offer, stream), WALL
+        return await self.open(form, offer, stream, servers), WALL
 
     async def join_wall(self, form: Any, wall: PublicId, slot: int, stream: StreamRole | None = None) -> PublicId:
         assert wall == WALL
@@ -226,3 +231,17 @@ async def test_a_refused_offer_leaves_no_trace() -> None:
         live.error = None
         await media.close_grants([mine.id], "x")
         assert told(news) == []
+
+
+async def test_the_daemon_is_told_the_servers_of_this_session() -> None:
+    """Asked for anew each time, since their passwords are one session's own."""
+    live, made = Live(), list[IceServer]()
+
+    def servers() -> list[IceServer]:
+        made.append(IceServer(f"stun:s{len(made)}"))
+        return made[-1:]
+
+    media = MediaDoor(live, Bus(), servers)  # type: ignore[arg-type]  # the three calls it makes
+    for url in ("stun:s0", "stun:s1"):
+        await media.open(ticket.sign(grant(), KEY), "offer", None)
+        assert [item.url for item in live.servers] == [url]

@@ -113,6 +113,23 @@ async def test_frames_come_at_the_rate_of_the_stream() -> None:
     assert [due.number for due in watcher.got if due.unit.is_key] == [n for n in watcher.numbers if n % 5 == 0]
 
 
+async def test_a_key_frame_comes_when_it_is_asked_for() -> None:
+    """The very next frame is one, numbers and rate stay, and groups are as long as before from then on."""
+    s = await stage()
+    watcher = Watcher()
+    s.stream.add(watcher)
+    s.run(1.2)
+    before = len(watcher.got)
+    s.stream.synchronise()
+    s.run(2.0)
+    keys = [n - before for n, due in enumerate(watcher.got) if due.unit.is_key and n >= before]
+    assert keys == [0, 5, 10, 15]
+    assert watcher.numbers == list(range(watcher.numbers[0], watcher.numbers[0] + 32))
+    following = s.stream.next_key()
+    s.run(1.0)
+    assert watcher.got[watcher.numbers.index(following)].unit.is_key
+
+
 async def test_phase_shifts_the_key_frames() -> None:
     """Neighbouring cameras have their key frames at different times."""
     plain, shifted = await stage(), await stage(phase=2)

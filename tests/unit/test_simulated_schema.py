@@ -20,6 +20,7 @@ OSD = (
     "<tt:PlainText>Lop La 1</tt:PlainText></tt:TextString></trt:OSD>"
 )
 ARGUMENTS = {
+    ("trt", "SetSynchronizationPoint"): "<trt:ProfileToken>main</trt:ProfileToken>",
     ("tds", "SetSystemDateAndTime"): "<tds:DateTimeType>NTP</tds:DateTimeType>",
     ("tds", "SetNTP"): "<tds:FromDHCP>true</tds:FromDHCP>",
     ("tds", "CreateUsers"): USER,

@@ -115,7 +115,6 @@ GETTERS = {
         "GetAudioEncoderConfigurations",
         "GetMetadataConfigurations",
         "GetCompatibleVideoEncoderConfigurations",
-        "SetSynchronizationPoint",
     ],
     "tr2": [
         "GetServiceCapabilities",

@@ -79,6 +79,7 @@ def test_public_routes_are_the_few_that_are_meant_to_be() -> None:
         ("GET", "/static/{version}/{path:path}"),
         ("GET", "/manifest.webmanifest"),
         ("OPTIONS", "/whep/{path:path}"),
+        *((method, "/whep/{path:path}") for method in ("GET", "HEAD", "PUT")),
     }
 
 

@@ -170,5 +170,6 @@ async def test_options_open_nothing_to_other_origins(path: str) -> None:
     async with browser(FakeBox(FakeClock())) as client:
         headers = {"Origin": "https://evil.test", "Access-Control-Request-Method": "POST"}
         response = await client.options(path, headers=headers)
-    assert response.status_code == 204
+    assert response.status_code == 200
+    assert response.headers["accept-post"] == "application/sdp"
     assert not [name for name in response.headers if name.startswith("access-control")]

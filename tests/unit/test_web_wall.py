@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.core.model import Decision, new_public_id
+from gateway.core.iceservers import IceServer
+from gateway.core.model import Decision, Secret, new_public_id
 from tests.fakes.clock import FakeClock
 from tests.fakes.web_client import browser
 from tests.fakes.web_services import CHOI, FULL, LA, MAM, MOTHER, OFFICER, PRINCIPAL, TEACHER, FakeBox
@@ -28,7 +29,8 @@ async def test_the_first_tile_opens_and_the_next_takes_a_line(box: FakeBox) -> N
         assert opened.headers["location"] == f"/whep/{MAM}/{first['session']}"
         joined = await client.post(f"/wall/{CHOI}/{first['wall']}/3?stream=main")
         assert joined.status_code == 201
-        assert joined.json() == {"session": "s1", "wall": first["wall"], "answer": ""}
+        rest = {"answer": "", "tag": '"s1"', "servers": []}
+        assert joined.json() == {"session": "s1", "wall": first["wall"], **rest}
         assert box.walls == {first["wall"]: [(2, MAM), (3, CHOI)]}
         assert (await client.delete(f"/whep/{CHOI}/s1")).status_code == 200
         assert list(box.open_sessions) == ["s0"]
@@ -87,3 +89,19 @@ async def test_a_full_box_refuses_with_a_code(box: FakeBox) -> None:
     async with browser(box, PRINCIPAL) as client:
         answer = await client.post(f"/wall/{MAM}", json={"offer": "v=0"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "live_full")
+
+
+async def test_a_wall_is_told_its_tag_and_its_servers_once(box: FakeBox) -> None:
+    """Whoever opened the connection trickles with the tag and asks the servers; a tile that joins needs neither."""
+    box.servers = (IceServer("stun:s"), IceServer("turn:t", "1:a", Secret("pass")))
+    async with browser(box, PRINCIPAL) as client:
+        offer = "v=0\r\na=ice-ufrag:abcd\r\n"
+        first = (await client.post(f"/wall/{MAM}", json={"offer": offer})).json()
+        assert first["servers"] == [{"urls": "stun:s"}, {"urls": "turn:t", "username": "1:a", "credential": "pass"}]
+        headers = {"content-type": "application/trickle-ice-sdpfrag", "if-match": first["tag"]}
+        fragment = "a=ice-ufrag:abcd\r\na=candidate:1 1 udp 1 192.0.2.7 9 typ host\r\n"
+        assert (
+            await client.patch(f"/whep/{MAM}/{first['session']}", content=fragment, headers=headers)
+        ).status_code == 204
+        joined = (await client.post(f"/wall/{CHOI}/{first['wall']}/3")).json()
+        assert joined["servers"] == []

@@ -15,8 +15,33 @@ import { clock, duration, now, t } from './i18n.js';
  * @property {() => void} play @property {(() => void)|null} back takes the picture back from another device
  */
 
+/** @param {string} name of the camera @returns {[HTMLImageElement, HTMLVideoElement, HTMLElement, HTMLElement]} picture, video, middle, chip */
+export function parts(name) {
+  const image = /** @type {HTMLImageElement} */ (make('img'));
+  Object.assign(image, { hidden: true, alt: '' });
+  const video = /** @type {HTMLVideoElement} */ (make('video'));
+  Object.assign(video, { muted: true, playsInline: true, disablePictureInPicture: true });
+  video.setAttribute('aria-label', t('live.of', { name }));
+  return [image, video, make('div', 'mid'), make('div', 'chip-at')];
+}
+
+/** What the page has set on the element. @param {HTMLElement} view */
+export const told = (view) => ({
+  norec: view.hasAttribute('norec'),
+  full: view.hasAttribute('full'),
+  why: view.getAttribute('why') || 'cam.state.down',
+  since: Number(view.getAttribute('since') || 0),
+});
+
+/** @param {HTMLElement} chip @param {HTMLElement} mid @param {Shown} shown */
+export function paint(chip, mid, shown) {
+  chip.replaceChildren(...chipParts(shown));
+  mid.replaceChildren(...midParts(shown));
+  mid.className = ['opening', 'tap'].includes(shown.state) && shown.picture ? 'mid over' : 'mid';
+}
+
 /** @param {Shown} shown @returns {HTMLElement[]} the chip in the corner */
-export function chipParts({ state, age, picture, norec, full }) {
+function chipParts({ state, age, picture, norec, full }) {
   const alarm = norec ? [make('span', 'pb bad', [icon('disk-off'), t('cam.not_recording')])] : [];
   if (state === 'live') return [...alarm, make('span', 'pb', [make('i', 'dot'), t('live.badge')])];
   if (!picture || ['stalled', 'offline', 'idle'].includes(state)) return alarm;
@@ -35,7 +60,7 @@ const stopped = (age) =>
   age < 120 ? t('live.stopped', { n: age }) : t('live.stopped_long', { dur: duration(age * 1000, Math.floor) });
 
 /** @param {Shown} shown @returns {HTMLElement[]} the middle */
-export function midParts(shown) {
+function midParts(shown) {
   const { state, age, picture } = shown;
   if (state === 'tap') return [tapButton(shown.play), make('b', '', [t('live.tap')])];
   if (state === 'stalled') {

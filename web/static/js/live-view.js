@@ -1,6 +1,6 @@
-// <live-view camera="…" name="…" still="320|640" stream="sub|main" every="2" last>: one camera, as it is now.
-//
-// Ladder: a still at once, video over it as soon as it flows, stills again while the link is weak. Invariants:
+// <live-view camera="…" name="…" still="320|640" stream="sub|main" every="2" last>: one camera, as it is now; a small
+// picture takes sub even where `stream` allows main. Ladder: a still at once, video over it as soon as it flows, stills
+// again while the link is weak (the box says so, lets media rest and says when it tries again). Invariants:
 // a picture older than 3 s always shows its age; nothing is fetched while the page or the element is hidden;
 // when the right to see ends, the pixels go before anything else happens; no state is final; a joining stream
 // begins with pictures that may be old, so it counts as live only once something proves that it is.
@@ -10,12 +10,11 @@
 // Events (bubbling): `live-state` {state, reason}, `live-ended` {reason}, `live-signed-out`.
 
 import { ApiError } from './api.js';
-import { make } from './dom.js';
 import { has, t } from './i18n.js';
-import { chipParts, midParts } from './live-paint.js';
-import { FIRST_FRAME_MS, GIVE_UP_MS, LAST_MS, STALE_MS, flows, shownAge, stillDelay, videoDelay } from './retry.js';
-import { unwatch, watch } from './sight.js';
-import { fetchStill } from './still.js';
+import { paint, parts, told } from './live-paint.js';
+import { watchPresence } from './presence.js';
+import { FIRST_FRAME_MS, GIVE_UP_MS, LAST_MS, STALE_MS, flows, shownAge, stillDelay, stillEvery, streamFor, videoDelay } from './retry.js';
+import { fetchStill, letGo } from './still.js';
 import { videoOf } from './wall.js';
 
 const [TICK_MS, PATIENCE, WEAK_EVERY_MS, ENDED_AGAIN_MS, GONE_AGAIN_MS] = [250, 2, 5000, 30000, 10000];
@@ -42,38 +41,37 @@ export class LiveView extends HTMLElement {
   /** The instant that the picture of a stall shows; 0 = no stall since the last live picture. */ #stoppedAt = 0;
   #missing = 0;
   #elsewhere = false;
+  /** The box lets media rest: the link is too weak for it. */ #resting = false;
+  /** Stream that the picture's size asks for. */ #wants = '';
   #videoFails = 0;
   #nextVideo = 0;
   #timer = 0;
   #bytes = 0;
   #abort = new AbortController();
+  /** @type {() => void} */ #leave = () => {};
 
   static observedAttributes = ['down', 'norec', 'full', 'stream'];
 
   attributeChangedCallback(/** @type {string} */ name) {
-    if (name === 'stream') return void this.#session?.restream?.(this.getAttribute('stream') || 'sub');
+    if (name === 'stream') return void this.#measure();
     this.#painted = '';
     if (this.hasAttribute('down') && ['still', 'stalled', 'weak'].includes(this.#state)) this.#settle();
   }
 
   connectedCallback() {
-    if (!this.#image) this.#build();
-    watch(this, (visible) => {
+    if (!this.#image) {
+      [this.#image, this.#video, this.#mid, this.#chip] = parts(this.getAttribute('name') || '');
+      this.append(this.#image, this.#video, this.#mid, this.#chip);
+    }
+    const seen = (/** @type {boolean} */ visible) => {
       this.#visible = visible;
       this.#wake();
-    });
-    document.addEventListener('visibilitychange', this.#wake);
-    addEventListener('online', this.#wake);
-    addEventListener('pagehide', this.#sleep);
-    addEventListener('pageshow', this.#wake);
+    };
+    this.#leave = watchPresence(this, { seen, wake: this.#wake, sleep: this.#sleep, sized: this.#measure });
   }
 
   disconnectedCallback() {
-    unwatch(this);
-    document.removeEventListener('visibilitychange', this.#wake);
-    removeEventListener('online', this.#wake);
-    removeEventListener('pagehide', this.#sleep);
-    removeEventListener('pageshow', this.#wake);
+    this.#leave();
     this.#sleep();
   }
 
@@ -97,21 +95,22 @@ export class LiveView extends HTMLElement {
     return { ...video, element: this.#state, stillBytes: this.#bytes, ageMs: this.#age(), failures: this.#videoFails };
   }
 
-  // life
-
   /** @param {Event} [event] */
   #wake = (event) => {
-    if (document.hidden || !this.#visible) return this.#sleep();
-    if (this.#running && event?.type !== 'online') return undefined;
+    if (document.hidden || !this.#visible) this.#sleep();
+    else if (!this.#running || event?.type === 'online') this.#begin();
+  };
+
+  #begin() {
     this.#nextStill = this.#nextVideo = this.#videoFails = this.#stillFails = 0;
-    if (this.#running) return undefined;
+    if (this.#resting) this.#drop(); // another network: the weak one is gone
+    if (this.#running) return;
     this.#running = true;
     this.#abort = new AbortController();
     this.#to('opening');
     this.#timer = setInterval(this.#tick, TICK_MS);
     this.#tick();
-    return undefined;
-  };
+  }
 
   #sleep = () => {
     if (!this.#running) return;
@@ -129,15 +128,14 @@ export class LiveView extends HTMLElement {
     if (wantsStill && !this.#stillBusy && time >= this.#nextStill) this.#fetchStill();
     const wantsVideo = !this.#stillOnly && !this.#session && !['ended', 'gone'].includes(this.#state);
     if (wantsVideo && time >= this.#nextVideo) this.#openVideo();
-    const late = this.#stillAt !== null && time - this.#stillAt > this.#pace + LATE_MS;
-    if (late && ['still', 'weak'].includes(this.#state)) this.#settle();
+    if (this.#age() > this.#pace + LATE_MS && ['still', 'weak'].includes(this.#state)) this.#settle();
     this.#paint();
   };
 
   /** Says what the open session is worth now. @param {number} time */
   #judge(time) {
-    if (this.#state === 'tap') return;
-    const silent = time - (this.#frameAt || this.#opened);
+    if (this.#state === 'tap' || this.#resting) return;
+    const silent = time - Math.max(this.#frameAt, this.#opened);
     if (!this.#frameAt) {
       if (silent > FIRST_FRAME_MS) this.#videoFailed();
     } else if (silent > GIVE_UP_MS) {
@@ -148,8 +146,6 @@ export class LiveView extends HTMLElement {
       this.#to('stalled');
     }
   }
-
-  // stills
 
   async #fetchStill() {
     this.#stillBusy = true;
@@ -171,7 +167,7 @@ export class LiveView extends HTMLElement {
     const old = /** @type {HTMLImageElement} */ (this.#image);
     this.#image = still.image;
     old.replaceWith(still.image);
-    if (old.src.startsWith('blob:')) URL.revokeObjectURL(old.src);
+    letGo(old);
     [this.#stillAt, this.#stillCaptured, this.#stillFails, this.#missing] = [still.at, still.captured, 0, 0];
     this.#nextStill = performance.now() + stillDelay(0, this.#every, 0);
     // A lost camera's last picture is small, grey and dated, never as large as a present one.
@@ -179,6 +175,7 @@ export class LiveView extends HTMLElement {
     still.image.hidden = this.#lost;
     this.#painted = '';
     if (this.#state === 'live' || (this.#state === 'tap' && !this.#lost)) return;
+    if (still.at > this.#frameAt) this.removeAttribute('data-video');
     if (['ended', 'gone'].includes(this.#state)) this.#nextVideo = 0;
     this.#settle();
   }
@@ -200,7 +197,11 @@ export class LiveView extends HTMLElement {
     else if (error.status === 404) {
       // A box that starts again does not know its cameras for a moment: only the second answer counts.
       this.#missing += 1;
-      if (this.#missing > 1) this.#gone();
+      if (this.#missing > 1) {
+        this.#blank();
+        this.#nextStill = performance.now() + GONE_AGAIN_MS;
+        this.#to('gone', t('end.gone'));
+      }
     } else if (error.code.startsWith('camera') && this.#state !== 'live') {
       this.#lost = true;
       this.#settle();
@@ -211,16 +212,14 @@ export class LiveView extends HTMLElement {
   // video
 
   async #openVideo() {
+    this.#measure();
     [this.#opened, this.#frameAt, this.#firstFrameAt] = [performance.now(), 0, 0];
-    const session = videoOf(this.getAttribute('camera') || '', this.getAttribute('stream') || 'sub', {
+    const session = videoOf(this.getAttribute('camera') || '', this.#wants, {
       track: (track) => this.#attach(session, track),
-      ended: (reason, code) => {
-        if (session !== this.#session) return;
-        this.#session = null;
-        if (reason) this.#ended(reason, has(`reason.${reason}`) ? t(`reason.${reason}`) : '');
-        else this.#videoFailed(code);
-      },
+      ended: (reason, code) => session === this.#session && this.#over(reason, code),
+      link: (news) => session === this.#session && this.#linkSays(news),
     });
+    session.want(this.#wants);
     this.#session = session;
     try {
       await session.open();
@@ -233,6 +232,13 @@ export class LiveView extends HTMLElement {
     }
   }
 
+  /** @param {string} reason @param {string} code */
+  #over(reason, code) {
+    this.#session = null;
+    if (reason) this.#ended(reason, has(`reason.${reason}`) ? t(`reason.${reason}`) : '');
+    else this.#videoFailed(code);
+  }
+
   /** @param {import('./wall.js').Video} session @param {MediaStreamTrack} track */
   #attach(session, track) {
     if (session !== this.#session) return;
@@ -241,7 +247,7 @@ export class LiveView extends HTMLElement {
     const frame = () => {
       if (session !== this.#session) return;
       video.requestVideoFrameCallback(frame);
-      if (video.paused) return; // a first frame is drawn without playing
+      if (video.paused || this.#resting) return; // drawn without playing, or still on its way
       this.#frameAt = performance.now();
       this.#firstFrameAt ||= this.#frameAt;
       if (this.#state !== 'live' && flows(this.#frameAt, this.#firstFrameAt, this.#stillAt)) {
@@ -257,6 +263,22 @@ export class LiveView extends HTMLElement {
       if (session === this.#session && !this.#frameAt) this.#to('tap');
     });
   }
+
+  /** @param {string} news weak: media rests, stills have the link; video: it is tried again */
+  #linkSays(news) {
+    this.#resting = news === 'weak';
+    this.#nextStill = 0;
+    if (this.#resting) this.#settle();
+    else [this.#opened, this.#firstFrameAt] = [performance.now() + FIRST_FRAME_MS, 0]; // its key frame may be long in coming
+  }
+
+  /** Asks for the stream that fits the picture. */
+  #measure = () => {
+    const wants = streamFor(this.getAttribute('stream') || 'sub', this.clientWidth * devicePixelRatio, this.#wants);
+    if (wants === this.#wants) return;
+    this.#wants = wants;
+    this.#session?.want(wants);
+  };
 
   #videoFailed(code = '') {
     this.toggleAttribute('full', code.endsWith('transcodes')); // the box's doing, not the link's
@@ -277,19 +299,20 @@ export class LiveView extends HTMLElement {
     if (this.#lost) {
       /** @type {HTMLImageElement} */ (this.#image).hidden = true;
       this.#to('offline');
-    } else if (this.#stillAt === null) this.#to('opening');
-    else if (time - this.#stillAt > this.#pace + LATE_MS || (this.#stoppedAt && this.#stillAt < this.#stoppedAt + 500)) {
-      this.#stoppedAt ||= this.#stillAt;
+    } else if (this.#stillAt === null && !this.hasAttribute('data-video')) this.#to('opening');
+    else if (this.#age() > this.#pace + LATE_MS || (this.#stoppedAt && Number(this.#stillAt) < this.#stoppedAt + 500)) {
+      this.#stoppedAt ||= time - this.#age();
       this.#to('stalled');
     } else {
-      const weak = !this.hasAttribute('full') && (this.#videoFails > PATIENCE || (this.#stoppedAt && !this.#session));
-      this.#to(weak && !this.#stillOnly ? 'weak' : 'still');
+      const failed = !this.hasAttribute('full') && (this.#videoFails > PATIENCE || (this.#stoppedAt && !this.#session));
+      this.#to((this.#resting || failed) && !this.#stillOnly ? 'weak' : 'still');
     }
   }
 
   #drop() {
     this.#session?.close();
     this.#session = null;
+    this.#resting = false;
     if (this.#video) this.#video.srcObject = null;
     this.removeAttribute('data-video');
   }
@@ -306,17 +329,11 @@ export class LiveView extends HTMLElement {
     this.#emit('live-ended', { reason });
   }
 
-  #gone() {
-    this.#blank();
-    this.#nextStill = performance.now() + GONE_AGAIN_MS;
-    this.#to('gone', t('end.gone'));
-  }
-
   #blank() {
     this.#epoch += 1;
     this.#drop();
     const image = /** @type {HTMLImageElement} */ (this.#image);
-    if (image.src.startsWith('blob:')) URL.revokeObjectURL(image.src);
+    letGo(image);
     image.removeAttribute('src');
     image.hidden = true;
     [this.#stillAt, this.#stoppedAt] = [null, 0];
@@ -330,26 +347,13 @@ export class LiveView extends HTMLElement {
   /** @type {HTMLElement|null} */ #mid = null;
   #painted = '';
 
-  #build() {
-    this.#image = /** @type {HTMLImageElement} */ (make('img'));
-    this.#image.hidden = true;
-    this.#image.alt = '';
-    this.#video = /** @type {HTMLVideoElement} */ (make('video'));
-    Object.assign(this.#video, { muted: true, playsInline: true, disablePictureInPicture: true });
-    this.#video.setAttribute('aria-label', t('live.of', { name: this.getAttribute('name') }));
-    this.#chip = make('div', 'chip-at');
-    this.#mid = make('div', 'mid');
-    this.append(this.#image, this.#video, this.#mid, this.#chip);
-  }
-
   /** The pace of stills while they are all there is (ms). */
   get #pace() {
     return Number(this.getAttribute('every') || 0) * 1000 || WEAK_EVERY_MS;
   }
 
   get #every() {
-    if (this.#state === 'offline') return 10000;
-    return ['opening', 'still', 'stalled'].includes(this.#state) && !this.#stillOnly ? 1000 : this.#pace;
+    return stillEvery(this.#state, this.#stillOnly, this.#pace);
   }
 
   #age() {
@@ -381,18 +385,14 @@ export class LiveView extends HTMLElement {
       state: this.#state,
       reason: this.#reason,
       age,
-      picture: this.#stillAt !== null && !this.#lost,
-      norec: this.hasAttribute('norec'), full: this.hasAttribute('full'),
+      picture: (this.#stillAt !== null || this.hasAttribute('data-video')) && !this.#lost,
+      ...told(this),
       back: this.#elsewhere ? () => this.retry() : null,
       lastUrl: this.hasAttribute('last') ? this.#image?.getAttribute('src') || '' : '',
       lastAt: this.#stillCaptured,
-      why: this.getAttribute('why') || 'cam.state.down',
-      since: Number(this.getAttribute('since') || 0),
       play: () => this.#video?.play().then(() => this.#to('still'), () => this.#videoFailed()),
     };
-    this.#chip.replaceChildren(...chipParts(shown));
-    this.#mid.replaceChildren(...midParts(shown));
-    this.#mid.className = ['opening', 'tap'].includes(this.#state) && shown.picture ? 'mid over' : 'mid';
+    paint(this.#chip, this.#mid, shown);
   }
 }
 

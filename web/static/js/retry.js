@@ -9,6 +9,17 @@ export const FIRST_FRAME_MS = 8000;
 /** A stream that stands this long is given up for stills (ms). */
 export const GIVE_UP_MS = 8000;
 
+/** A picture this wide on the screen shows more than the small stream holds (device pixels); below the second, less. */
+export const [LARGE_PX, SMALL_PX] = [900, 780];
+
+/**
+ * Which stream a picture's size asks for; between the two widths the one that it has.
+ * @param {string} most the biggest stream there is for this view: main or sub
+ * @param {number} width in device pixels @param {string} now '' = none yet
+ */
+export const streamFor = (most, width, now) =>
+  most === 'main' && (width >= LARGE_PX || (width >= SMALL_PX && now === 'main')) ? 'main' : 'sub';
+
 /** Longer than the pictures a stream repeats when somebody joins: frames beyond it are new (ms). */
 export const REPEAT_MS = 2500;
 
@@ -38,6 +49,15 @@ export function videoDelay(failures, jitter) {
  */
 export function stillDelay(failures, everyMs, jitter) {
   return failures ? Math.min(30000, everyMs * 2 ** Math.min(failures, 4)) * (0.75 + jitter / 2) : everyMs;
+}
+
+/**
+ * The pace of stills: a second while video is on its way, ten for a camera that is gone.
+ * @param {string} state of the view @param {boolean} only nothing but stills is wanted @param {number} paceMs of the page
+ */
+export function stillEvery(state, only, paceMs) {
+  if (state === 'offline') return 10000;
+  return ['opening', 'still', 'stalled'].includes(state) && !only ? 1000 : paceMs;
 }
 
 /**

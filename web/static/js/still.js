@@ -13,6 +13,11 @@ import { make } from './dom.js';
  * @property {() => void} forget lets go of a picture that is not shown
  */
 
+/** Lets go of the bytes behind a picture. @param {HTMLImageElement} image */
+export function letGo(image) {
+  if (image.src.startsWith('blob:')) URL.revokeObjectURL(image.src);
+}
+
 /**
  * @param {string|null} camera
  * @param {string} width 320 or 640

@@ -18,13 +18,14 @@ const TRICKLE_MS = 50;
 const BROKEN_MS = 4000;
 
 /**
- * @typedef {{track: (track: MediaStreamTrack) => void, ended: (reason: string, code: string) => void}} On
- *   `ended("")` = the connection failed, or the box has a `code` for it but no reason for people
+ * @typedef {{track: (track: MediaStreamTrack) => void, ended: (reason: string, code: string) => void,
+ *   link?: (news: string) => void}} On
+ *   `ended("")` = the connection failed, or the box has a `code` for it but no reason for people; `link`: see whep.js
  * @typedef {object} Video one view's session
  * @property {() => Promise<void>} open throws ApiError or TypeError if the box cannot be reached or refuses
  * @property {() => void} close
  * @property {() => Promise<Record<string, number|string>>} stats
- * @property {(stream: string) => void} [restream] changes to the other stream of the camera
+ * @property {(stream: string) => void} want asks for another stream of the camera, which follows without a break
  */
 
 /** @type {Map<string, Wall>} by camera */
@@ -52,7 +53,6 @@ class Tile {
   session = '';
   /** @type {Connection|null} */ connection = null;
   /** @type {WhepSession|null} where the box takes no wall */ #alone = null;
-  /** @type {Promise<unknown>} */ #ready = Promise.resolve();
 
   /** @param {Wall} wall @param {string} camera @param {string} stream @param {On} on */
   constructor(wall, camera, stream, on) {
@@ -61,12 +61,12 @@ class Tile {
   }
 
   async open() {
-    this.#ready = this.wall.enter(this);
     try {
-      await this.#ready;
+      await this.wall.enter(this);
     } catch (error) {
       if (!(error instanceof ApiError) || error.code !== 'offer_refused' || this.over) throw error;
       this.#alone = new WhepSession(`/whep/${this.camera}?stream=${this.stream}`, this.on);
+      this.#alone.want(this.stream);
       await this.#alone.open();
     }
     if (this.over) throw new ApiError(0, null);
@@ -88,14 +88,11 @@ class Tile {
     this.on.ended(reason, code);
   }
 
-  /** The box ends the old session of the line when the new one begins: the picture goes on. @param {string} stream */
-  restream(stream) {
-    if (stream === this.stream) return;
+  /** @param {string} stream */
+  want(stream) {
     this.stream = stream;
-    const turn = async () => {
-      if (!this.over && !this.#alone && this.stream === stream) await this.connection?.join(this);
-    };
-    this.#ready = this.#ready.then(turn, () => undefined).catch(() => this.end(''));
+    if (this.#alone) this.#alone.want(stream);
+    else if (this.session) this.connection?.say({ want: stream, session: this.session });
   }
 
   async stats() {
@@ -147,6 +144,8 @@ class Connection {
   /** @type {Map<string, [string, string]>} ends that came before the answer which names the session */ #early = new Map();
   /** @type {RTCIceCandidate[]} */ #late = [];
   #where = '';
+  #tag = '';
+  /** @type {RTCDataChannel|null} */ #channel = null;
   #broken = 0;
 
   /** @param {number} lines @param {() => void} gone called once, when nobody may join any more */
@@ -168,15 +167,18 @@ class Connection {
       const query = `?slot=${tile.slot}&stream=${tile.stream}`;
       const answered = await postJson(`/wall/${tile.camera}${query}`, { offer: offer.sdp });
       this.wall = answered.wall;
-      this.#where = `/whep/${tile.camera}/${answered.session}`;
+      [this.#where, this.#tag] = [`/whep/${tile.camera}/${answered.session}`, answered.tag];
       if (this.over) {
         forget(tile.camera, answered.session);
         throw new ApiError(0, null);
       }
       this.settle?.(true);
+      if (answered.servers.length) {
+        this.peer.setConfiguration({ bundlePolicy: 'max-bundle', iceServers: answered.servers });
+      }
       await this.peer.setLocalDescription(offer);
       await this.peer.setRemoteDescription({ type: 'answer', sdp: answered.answer });
-      this.#seat(tile, answered.session, false);
+      this.#seat(tile, answered.session);
     } catch (error) {
       this.#tiles.delete(tile);
       this.close();
@@ -188,24 +190,23 @@ class Connection {
   async join(tile) {
     tile.connection = this;
     this.#tiles.add(tile);
-    const again = Boolean(tile.session);
-    tile.session = ''; // the end of an old one is no end of the tile
     try {
       const { session } = await postJson(`/wall/${tile.camera}/${this.wall}/${tile.slot}?stream=${tile.stream}`);
-      this.#seat(tile, session, again);
+      this.#seat(tile, session);
     } catch (error) {
       this.leave(tile);
       throw error;
     }
   }
 
-  /** @param {Tile} tile @param {string} session @param {boolean} playing its picture is there already */
-  #seat(tile, session, playing) {
+  /** @param {Tile} tile @param {string} session */
+  #seat(tile, session) {
     if (tile.over || this.over) return forget(tile.camera, session);
     tile.session = session;
     const early = this.#early.get(session);
-    if (early !== undefined) tile.end(...early);
-    else if (!playing) tile.on.track(this.peer.getTransceivers()[tile.slot].receiver.track);
+    if (early !== undefined) return tile.end(...early);
+    tile.want(tile.stream);
+    tile.on.track(this.peer.getTransceivers()[tile.slot].receiver.track);
     return undefined;
   }
 
@@ -230,6 +231,11 @@ class Connection {
     }
   }
 
+  /** @param {object} words what a tile has to say; before the channel is open its opening says it */
+  say(words) {
+    if (this.#channel?.readyState === 'open') this.#channel.send(JSON.stringify(words));
+  }
+
   /** @param {number} slot @returns {Promise<Record<string, number|string>>} */
   async stats(slot) {
     /** @type {Record<string, number|string>} */
@@ -252,6 +258,8 @@ class Connection {
     }
     const channel = peer.createDataChannel('vuon');
     channel.onmessage = (event) => this.#message(event.data);
+    channel.onopen = () => this.#tiles.forEach((tile) => tile.want(tile.stream));
+    this.#channel = channel;
     peer.onconnectionstatechange = () => this.#changed();
     peer.onicecandidate = (event) => {
       if (event.candidate?.protocol !== 'udp') return; // the box speaks no other
@@ -274,9 +282,10 @@ class Connection {
 
   /** @param {string} text */
   #message(text) {
-    const { end, code, session } = JSON.parse(text);
-    if (typeof end !== 'string') return undefined;
+    const { end, code, link, session } = JSON.parse(text);
     const tile = [...this.#tiles].find((item) => item.session === session);
+    if (typeof link === 'string') return tile?.on.link?.(link);
+    if (typeof end !== 'string') return undefined;
     if (tile) return tile.end(end, code);
     this.#early.set(session, [end, code]);
     if (this.#early.size > MOST_EARLY) this.#early.delete([...this.#early.keys()][0]);
@@ -287,7 +296,7 @@ class Connection {
   #trickle(candidates) {
     if (this.over || !this.#where) return;
     const body = [...candidates.map((item) => `a=${item.candidate}`), ''].join('\r\n');
-    const headers = { 'Content-Type': 'application/trickle-ice-sdpfrag' };
+    const headers = { 'Content-Type': 'application/trickle-ice-sdpfrag', 'If-Match': this.#tag };
     call(this.#where, { method: 'PATCH', headers, body }).catch(() => {
       // A candidate that is lost costs one path; the connection's own state says whether that matters.
     });
