@@ -21,6 +21,8 @@ MOST_AT_ONCE, MOST_READY = 256, 32
 """Datagrams read before frames get their turn, and doors looked at in one round."""
 SEND_BYTES = 1 << 20
 """Room for frames that leave faster than the card takes them."""
+READ_BYTES = 1 << 20
+"""Room for a flood between two looks; Linux gives twice `net.core.rmem_max` at most, about 500 datagrams."""
 MOST_BYTES = 2048
 """Of one datagram; the rest of a longer one is cut off, and what is left proves nothing."""
 
@@ -98,6 +100,7 @@ def bound(address: str) -> socket.socket:
         sock.setblocking(False)
         sock.bind((address, 0))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, READ_BYTES)
     except OSError:
         sock.close()
         raise

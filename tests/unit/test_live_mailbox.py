@@ -157,12 +157,12 @@ def test_a_flood_is_read_in_portions_and_the_others_between_them() -> None:
     async def body(scene: Scene) -> None:
         loud, shouting = scene.open(settled=True)
         calm, speaking = scene.open(settled=True)
-        for number in range(MOST_AT_ONCE * 2):
+        for number in range(MOST_AT_ONCE + 9):
             scene.write(loud, bytes([number % 256]))
         scene.write(calm, b"report")
         scene.mailbox._empty()
         assert (len(shouting.got), speaking.got) == (MOST_AT_ONCE - 1, [b"report"])
-        await scene.until(lambda: len(shouting.got) == MOST_AT_ONCE * 2)
+        await scene.until(lambda: len(shouting.got) == MOST_AT_ONCE + 9)
 
     played(body)
 
