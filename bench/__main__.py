@@ -32,6 +32,7 @@ BENCHES = {
     "live": "viewers of one camera: our data plane beside aiortc's MediaRelay, Janus, Pion and GStreamer",
     "wall": "sixteen tiles on one page in Chromium: one connection beside sixteen",
     "transcode": "a watched camera without H.264: our caged process beside plain ffmpeg",
+    "live_hostile": "two viewers while strangers and false viewers attack, beside nobody attacking",
     "cameras": "sixteen cameras with four viewers each: our data plane beside aiortc's",
     "joins": "twenty-five viewers come at once",
     "watch": "Chromium: first frame, frame rate, loss and freezes, alone and beside other viewers",

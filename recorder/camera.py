@@ -111,7 +111,9 @@ class StreamTask:
         """Set once this stream has played or failed: the login is then known to be good or not."""
         self._again = asyncio.Event()
         self._yields = False
-        self._login: Login | None = None  # of the session, or of the question who the device is
+        self._gate: Gate | None = None
+        """Of the session, or of the question who the device is: a login that is entered again, even the same one, gets
+        a gate of its own, and what the old one met does not concern it."""
         self._sink: SessionSink | None = None
 
     @property
@@ -149,15 +151,15 @@ class StreamTask:
         await owner.host.turn(self)
         self._yields = False
         self._again.clear()
-        self._login = owner.camera.about.login
+        self._gate = owner.gate
         try:
-            await owner.host.verify(owner.camera, owner.gate)
+            await owner.host.verify(owner.camera, self._gate)
             await owner.host.open(self)
         except CameraError as error:
             owner.host.closed(self, error)
             sure = tools.clock.trusted()
             await tools.ledger.open(self.stream, tools.clock.now_ms(), owner.cause_of(error), sure=sure)
-            return error if owner.camera.about.login == self._login else None
+            return error if owner.gate is self._gate else None
         ended: CameraError | None = None
         try:
             ended = await self._play()
@@ -178,11 +180,11 @@ class StreamTask:
                 tasks.start_soon(self._follow, sink, place.give_back)
                 if not self._yields:
                     self._again.clear()  # a login changed before now is the one this session uses
-                self._login = self._owner.camera.about.login
+                self._gate = self._owner.gate
                 tasks.start_soon(self._wake, tasks.cancel_scope)
                 try:
                     player = tools.player_of(self._owner.camera)
-                    await player.play(tools.make_source(self.stream.spec), self._owner.gate, sink)
+                    await player.play(tools.make_source(self.stream.spec), self._gate, sink)
                 except CameraError as failure:
                     error = failure
                 except asyncio.CancelledError:
@@ -234,7 +236,7 @@ class StreamTask:
                 self.run_number = run.id
                 await self._tools.runs.opened(run)
                 await self._tools.ledger.close(self.stream, run.anchor.wall_ms, run.id, sure=run.anchor.trusted)
-                await self._owner.login_worked(self._login)
+                await self._owner.login_worked(self._gate)
                 await self._become(State.UP, "")
             case ClockLies(run):
                 await self._tools.runs.lies(run.id)
@@ -246,7 +248,7 @@ class StreamTask:
     async def _fail(self, error: CameraError) -> None:
         self.tried.set()
         if isinstance(error, CameraLoginRefused):
-            await self._owner.login_refused(self._login)
+            await self._owner.login_refused(self._gate)
         await self._become(_state_of(error), error.code)
 
     async def _become(self, state: State, why: str) -> None:
@@ -313,6 +315,8 @@ class CameraTask:
         self.leaving: GapCause | None = None
         """Why the streams are about to be cancelled, when it is not the end of the recorder."""
         self._journalled: tuple[State, str] | None = None
+        self.judging = asyncio.Lock()
+        """Held while what a login met is written down, and while another login is: each counts whole."""
 
     @property
     def gate(self) -> Gate:
@@ -355,18 +359,20 @@ class CameraTask:
         event = self._tools.journal.event("camera.state", subject=camera, camera=camera, state=now[0].value, why=now[1])
         await self._tools.journal.note(event)
 
-    async def login_worked(self, login: Login | None) -> None:
-        """Remember that the camera took a login, and which certificate it showed; nothing if it is stored no more."""
-        if login != self.camera.about.login:
-            return
-        await self._note_login(LoginState.ACCEPTED)
-        if self.gate.pin != self.camera.about.tls_pin:
-            self.camera = await self._tools.registry.note_pin(self.camera.public_id, self.gate.pin)
+    async def login_worked(self, gate: Gate | None) -> None:
+        """Remember that the camera took a login, and which certificate it showed; nothing if that is in use no more."""
+        async with self.judging:
+            if gate is not self.gate:
+                return
+            await self._note_login(LoginState.ACCEPTED)
+            if gate.pin != self.camera.about.tls_pin:
+                self.camera = await self._tools.registry.note_pin(self.camera.public_id, gate.pin)
 
-    async def login_refused(self, login: Login | None) -> None:
-        """Remember over restarts that a password is wrong, if it is the stored one."""
-        if login == self.camera.about.login:
-            await self._note_login(LoginState.REFUSED)
+    async def login_refused(self, gate: Gate | None) -> None:
+        """Remember over restarts that a password is wrong, unless it was entered again meanwhile."""
+        async with self.judging:
+            if gate is self.gate:
+                await self._note_login(LoginState.REFUSED)
 
     async def _note_login(self, state: LoginState) -> None:
         about = self.camera.about

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self, TypeAlias
@@ -205,10 +206,13 @@ class Cameras:
     async def _renew(self, tasks: Sequence[CameraTask], login: Login, *, keep_pin: bool = False) -> None:
         """Give cameras of one device another login, all in one turn of the loop: one gate tries it."""
         set_login = self._tools.registry.set_login
-        changed = [await set_login(task.camera.public_id, login, keep_pin=keep_pin) for task in tasks]
-        tasks[0].host.renew(login.username)
-        for task, camera in zip(tasks, changed, strict=True):
-            task.relogin(camera)
+        async with AsyncExitStack() as judged:
+            for task in tasks:
+                await judged.enter_async_context(task.judging)
+            changed = [await set_login(task.camera.public_id, login, keep_pin=keep_pin) for task in tasks]
+            tasks[0].host.renew(login.username)
+            for task, camera in zip(tasks, changed, strict=True):
+                task.relogin(camera)
 
     async def move(self, camera: PublicId, address: str, port: int) -> None:
         """Follow a camera to another address: stop it there, start it here."""

@@ -18,6 +18,7 @@ MAY_SKIP: dict[str, str] = {
     "tests/system/test_search_netns.py": "a sandbox without the right to make network namespaces",
     "tests/system/test_hostile_netns.py": "the same",
     "tests/system/test_camera_lan_netns.py": "the same",
+    "tests/system/test_live_hostile_netns.py": "the same",
     "tests/system/test_vendor_netns.py": "the same",
     "tests/foreign/test_onvif_util_netns.py": "the same",
 }

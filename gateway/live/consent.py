@@ -15,7 +15,7 @@ import zlib
 from gateway.live.stun import COOKIE
 
 REQUEST, RESPONSE = b"\x00\x01", b"\x01\x01"
-_USERNAME, _INTEGRITY, _CONTROLLED, _FINGERPRINT = 0x0006, 0x0008, 0x8029, 0x8028
+_USERNAME, _INTEGRITY, _CONTROLLED, _CONTROLLING, _FINGERPRINT = 0x0006, 0x0008, 0x8029, 0x802A, 0x8028
 _MAPPED, _PRIORITY = 0x0020, 0x0024
 _SIGNED_BYTES, _PRINTED_BYTES = 24, 8
 _FINGERPRINT_XOR = 0x5354554E
@@ -40,6 +40,13 @@ def is_signed(data: bytes, password: bytes) -> bool:
 def says_controlled(data: bytes) -> bool:
     """Say whether the sender thinks that we are in charge: a role conflict, which ICE must settle."""
     return _find(data, _CONTROLLED) is not None
+
+
+def is_whole(data: bytes) -> bool:
+    """Say whether a check names its user, a priority and a role, as each must (RFC 8445 §7.1)."""
+    return all(_find(data, name) is not None for name in (_USERNAME, _PRIORITY)) and (
+        _find(data, _CONTROLLING) is not None or says_controlled(data)
+    )
 
 
 def response(request: bytes, source: tuple[str, int], password: bytes) -> bytes:

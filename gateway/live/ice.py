@@ -1,9 +1,11 @@
 """ICE that talks only where it should: aioice with our own gathering, filters and length checks.
 
 Owns the rules about addresses and the hardened halves of aioice. Invariants: candidates are gathered on
-the configured addresses only; no packet goes to an address the rules refuse, whoever named it; what is
-no STUN reaches DTLS only from an address that has proven knowledge of the ICE password; malformed STUN
-is counted and dropped, it never raises; the receive queue is bounded.
+the configured addresses only; no packet goes to an address the rules refuse, whoever named it; a check that is not
+signed with our password gets no answer, one that is gets it once its address has answered ours, so that nobody makes
+us send to a third (proofs.py counts); what is no STUN reaches DTLS only from such an address; malformed STUN is counted
+and dropped, it never raises; what one viewer may send a second is bounded, and so is the receive queue. The viewer
+made the offer, so it is in charge (RFC 8445 §6.1.1): checks that say otherwise are dropped.
 """
 
 from __future__ import annotations
@@ -12,11 +14,10 @@ import asyncio
 import ipaddress
 import random
 import secrets
-import struct
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import aioice.ice
 import aioice.stun
@@ -26,13 +27,19 @@ from aiortc.rtcicetransport import RTCIceGatherer
 
 from gateway.core.iceservers import IceServer
 from gateway.live import consent, relays
+from gateway.live.bucket import Bucket
+from gateway.live.icesocket import HardStun
 from gateway.live.mailbox import Door, Mailbox, bound
-from gateway.live.stun import looks_like_stun, well_formed
+from gateway.live.proofs import Address, Proofs
 
 QUEUE_DATAGRAMS = 256
 """Datagrams waiting for DTLS and RTCP; a viewer sends about ten a second."""
-MOST_PROVEN = 16
-"""Addresses one viewer may have proven: interfaces times a few NAT rebindings."""
+MOST_WAITING = 64
+"""Addresses with a check of ours or an answer that waits: candidates times our sockets."""
+CHECKS_BURST, CHECKS_PER_S = 200, 100
+"""Signed checks of one viewer that are answered: a browser with twenty pairs sends about twenty a second."""
+DATA_BURST, DATA_PER_S = 256, 100
+"""Datagrams of one viewer for DTLS and SCTP: a handshake has ten, afterwards a few a minute."""
 CONSENT_S, CONSENT_FAILURES = 5.0, 6
 
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -72,38 +79,6 @@ def own_addresses(*, loopback: bool) -> tuple[str, ...]:
     return tuple(found)
 
 
-class HardStun(aioice.ice.StunProtocol):
-    """One UDP socket of a session."""
-
-    receiver: HardConnection
-
-    def datagram_received(self, data: bytes | str, addr: tuple[Any, ...]) -> None:
-        """Let well-formed STUN and data of proven peers through; count and drop the rest."""
-        assert isinstance(data, bytes)
-        source = (str(addr[0]), int(addr[1]))
-        if not looks_like_stun(data):
-            if data and self.receiver.has_proven(self, source):
-                if 127 < data[0] < 192 and self.receiver.on_media is not None:
-                    self.receiver.on_media(data)
-                else:
-                    self.receiver.data_received(data, self.local_candidate.component)
-            else:
-                self.receiver.dropped["stranger"] += 1
-            return
-        if self.receiver.questions.heard(data, source):
-            return
-        if not well_formed(data):
-            self.receiver.dropped["malformed_stun"] += 1
-            return
-        if self.receiver.is_consent(self, data, source):
-            return
-        try:
-            super().datagram_received(data, source)
-        except (struct.error, ValueError, KeyError, TypeError, AssertionError):
-            # The length check is ours, the parser is not: what it still trips over is dropped the same way.
-            self.receiver.dropped["malformed_stun"] += 1
-
-
 class HardConnection(aioice.ice.Connection):
     """The ICE agent of a session."""
 
@@ -113,12 +88,20 @@ class HardConnection(aioice.ice.Connection):
         rules: AddressRules,
         servers: Sequence[IceServer] = (),
         mailbox: Mailbox | None = None,
+        mono_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         super().__init__(ice_controlling=False)
         self._addresses, self._rules, self._servers = tuple(addresses), rules, servers
         self._mailbox = mailbox if mailbox is not None else Mailbox()
+        self._mono_ns = mono_ns
         self.questions = relays.Questions()
-        self._proven: set[tuple[int, str, int]] = set()
+        # Behind a NAT we must send first; on a LAN the viewer's own checks find us.
+        self._proofs = Proofs(asks_first=bool(servers))
+        self._unanswered: dict[Address, bytes] = {}
+        """Our newest check to each address that has not answered: sent (again) when that address pays for it."""
+        self._held: dict[Address, bytes] = {}
+        """Our newest answer to each address that has not answered: sent once it has."""
+        self._checks, self._data = Bucket(CHECKS_BURST, CHECKS_PER_S), Bucket(DATA_BURST, DATA_PER_S)
         self.dropped: Counter[str] = Counter()
         self.on_media: Callable[[bytes], None] | None = None
         """Takes SRTP and SRTCP of proven peers once the keys are there; until then DTLS's queue does."""
@@ -178,33 +161,99 @@ class HardConnection(aioice.ice.Connection):
         though the browser's own checks will still find us (peer-reflexive).
         """
         if remote_candidate is not None and self._rules.allows(remote_candidate.host):
+            self._proofs.named(remote_candidate.host, remote_candidate.port)
             await super().add_remote_candidate(remote_candidate)
         elif remote_candidate is not None:
             self.dropped["candidate"] += 1
 
-    def request_received(
-        self, message: aioice.stun.Message, addr: tuple[str, int], protocol: aioice.ice.StunProtocol
-    ) -> None:
-        """Answer a connectivity check from an allowed address; note who has proven the password."""
-        if not self._rules.allows(addr[0]):
+    def is_wanted(self, protocol: HardStun, data: bytes, source: tuple[str, int]) -> bool:
+        """Say whether aioice shall see a well-formed message: a signed check, or an answer to one of ours."""
+        if data[:2] == consent.RESPONSE and consent.transaction(data) in protocol.transactions:
+            return True
+        if data[:2] != consent.REQUEST:  # errors too: the only one that is signed disputes who is in charge
+            self.dropped["unasked_stun"] += 1
+        elif not self._rules.allows(source[0]):
             self.dropped["refused_address"] += 1
-            return
-        known = (protocol.id, *addr) in self._proven
-        if not known and self._authentic(message) and len(self._proven) < MOST_PROVEN:
-            self._proven.add((protocol.id, *addr))
-        super().request_received(message, addr, protocol)
+        elif not consent.is_signed(data, self.local_password.encode()):
+            self.dropped["unsigned_stun"] += 1
+        elif not consent.is_whole(data):
+            self.dropped["malformed_stun"] += 1
+        elif consent.says_controlled(data):
+            self.dropped["role"] += 1
+        elif not self._checks.take(self._mono_ns()):
+            self.dropped["check_flood"] += 1
+        else:
+            self._note_signed((protocol.id, *source), len(data))
+            return True
+        return False
 
-    def _authentic(self, message: aioice.stun.Message) -> bool:
-        username = message.attributes.get("USERNAME")
-        return (
-            isinstance(username, str)
-            and self._valid_username(username)
-            and message.check_message_integrity(self.local_password.encode())
-        )
+    def _note_signed(self, address: Address, size_bytes: int) -> None:
+        """Remember who signed, instead of the oldest where there is no room; repeat our own check to it."""
+        pair = self._nominated.get(1)
+        in_use = None if pair is None else (pair.protocol.id, *pair.remote_addr)
+        gone = self._proofs.signed(address, size_bytes, keep=in_use)
+        if gone is not None:
+            self._forget(gone)
+        for known in self._check_list:
+            if known.task is not None and known.task.cancelled() and (known.protocol.id, *known.remote_addr) == address:
+                # aioice ends all checks when the first pair is found, and would never begin this one again.
+                known.task = None
+                self.check_state(known, aioice.ice.CandidatePair.State.FAILED)
+                self._unanswered.pop(address, None)
+        if address in self._unanswered:
+            self.ask(self._socket_of(address), self._unanswered[address], address[1:])
+
+    def _socket_of(self, address: Address) -> HardStun:
+        found = next(item for item in self._protocols if item.id == address[0])
+        assert isinstance(found, HardStun)
+        return found
+
+    def _forget(self, address: Address) -> None:
+        """Take an address out of everything that grows by addresses."""
+        self._unanswered.pop(address, None)
+        self._held.pop(address, None)
+        gone = [item for item in self._check_list if (item.protocol.id, *item.remote_addr) == address]
+        for pair in gone:
+            self._check_list.remove(pair)
+            if pair.task is not None:
+                pair.task.cancel()
+        candidates = {id(pair.remote_candidate) for pair in gone if pair.remote_candidate.type == "prflx"}
+        candidates -= {id(pair.remote_candidate) for pair in self._check_list}
+        self._remote_candidates = [item for item in self._remote_candidates if id(item) not in candidates]
+
+    def ask(self, protocol: HardStun, data: bytes, address: tuple[str, int]) -> None:
+        """Send a check of ours where it is paid for; else when the address pays."""
+        key = (protocol.id, *address)
+        if self._proofs.has_answered(key):
+            protocol.transport.sendto(data, address)
+        else:
+            if key in self._unanswered or len(self._unanswered) < MOST_WAITING:
+                self._unanswered[key] = data
+            if self._proofs.pay(key, len(data)):
+                protocol.transport.sendto(data, address)
+
+    def answer(self, protocol: HardStun, data: bytes, address: tuple[str, int]) -> None:
+        """Answer a check now if its address has answered ours, else when it does."""
+        key = (protocol.id, *address)
+        if self._proofs.has_answered(key):
+            protocol.transport.sendto(data, address)
+        elif key in self._held or len(self._held) < MOST_WAITING:
+            self._held[key] = data
+
+    def check_state(self, pair: aioice.ice.CandidatePair, state: aioice.ice.CandidatePair.State) -> None:
+        """Follow a pair's state: one that succeeded has answered, and gets the answer it waits for."""
+        super().check_state(pair, state)
+        if state is aioice.ice.CandidatePair.State.SUCCEEDED:
+            key = (pair.protocol.id, *pair.remote_addr)
+            self._proofs.answer(key)
+            self._unanswered.pop(key, None)
+            held = self._held.pop(key, None)
+            if held is not None:
+                pair.protocol.transport.sendto(held, pair.remote_addr)
 
     def has_proven(self, protocol: aioice.ice.StunProtocol, source: tuple[str, int]) -> bool:
         """Say whether data from this source may go on to DTLS."""
-        return (protocol.id, *source) in self._proven
+        return self._proofs.has_answered((protocol.id, *source))
 
     def is_consent(self, protocol: HardStun, data: bytes, source: tuple[str, int]) -> bool:
         """Deal with the checks that only say that the nominated pair still lives; all others are aioice's."""
@@ -220,6 +269,9 @@ class HardConnection(aioice.ice.Connection):
         password = self.local_password.encode()
         if not consent.is_signed(data, password):
             return False
+        if not self._checks.take(self._mono_ns()):
+            self.dropped["check_flood"] += 1
+            return True
         protocol.transport.sendto(consent.response(data, source, password), source)
         return True
 
@@ -247,7 +299,9 @@ class HardConnection(aioice.ice.Connection):
 
     def data_received(self, data: bytes, component: int) -> None:
         """Queue a datagram for DTLS; drop it when a flood has filled the queue."""
-        if self._queue.qsize() < QUEUE_DATAGRAMS:
+        if not self._data.take(self._mono_ns()):
+            self.dropped["data_flood"] += 1
+        elif self._queue.qsize() < QUEUE_DATAGRAMS:
             super().data_received(data, component)
         else:
             self.dropped["queue_full"] += 1
@@ -262,7 +316,8 @@ class HardGatherer(RTCIceGatherer):
         rules: AddressRules,
         servers: Sequence[IceServer] = (),
         mailbox: Mailbox | None = None,
+        mono_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         super().__init__(iceServers=[])  # an empty list: None would mean Google's server
-        self.connection = HardConnection(addresses, rules, servers, mailbox)
+        self.connection = HardConnection(addresses, rules, servers, mailbox, mono_ns)
         self._connection = self.connection

@@ -2,7 +2,8 @@
 
 Owns `Door`, one UDP socket as aioice wants it, and `Mailbox`, which reads the doors that are settled. Invariants:
 while a connection is being made, its datagrams are read as they come; afterwards (`Door.settle`: reports, repairs,
-consent checks) they are read together, at most every `PAUSE_S` and `MOST_ROUNDS` of each door, so that a thousand
+consent checks) they are read together, at most every `PAUSE_S` and `MOST_AT_ONCE` of all, one of each door in turn, so
+that a stranger's flood at one port does not crowd out what its viewer says there, and a thousand
 reports a second, or a flood, wake the loop no more often than ten; what is not read waits in the kernel's buffer and
 is lost there when that is full. A door never buffers what it sends. Used in the event loop only.
 """
@@ -16,10 +17,12 @@ from typing import Any
 
 PAUSE_S = 0.02
 """How late a settled viewer's datagram may be read: a repair asked for comes that much later."""
-MOST_ROUNDS, MOST_READY = 8, 32
-"""Datagrams of one door, and doors at once: at most the product is read before frames get their turn."""
+MOST_AT_ONCE, MOST_READY = 256, 32
+"""Datagrams read before frames get their turn, and doors looked at in one round."""
 SEND_BYTES = 1 << 20
 """Room for frames that leave faster than the card takes them."""
+READ_BYTES = 1 << 20
+"""Room for a flood between two looks; Linux gives twice `net.core.rmem_max` at most, about 500 datagrams."""
 MOST_BYTES = 2048
 """Of one datagram; the rest of a longer one is cut off, and what is left proves nothing."""
 
@@ -76,11 +79,13 @@ class Mailbox:
     def _empty(self) -> bool:
         """Hand on what has come, bounded; says whether there was anything."""
         self.rounds += 1
-        for number in range(MOST_ROUNDS):
+        left = MOST_AT_ONCE
+        while left > 0:
             # A datagram may close its door, and the last door the mailbox.
-            ready = self._epoll.poll(0, MOST_READY) if self._epoll is not None else []
+            ready = self._epoll.poll(0, min(MOST_READY, left)) if self._epoll is not None else []
             if not ready:
-                return number > 0
+                return left < MOST_AT_ONCE
+            left -= len(ready)
             for fd, _ in ready:
                 door = self._doors.get(fd)
                 if door is not None:
@@ -95,6 +100,7 @@ def bound(address: str) -> socket.socket:
         sock.setblocking(False)
         sock.bind((address, 0))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BYTES)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, READ_BYTES)
     except OSError:
         sock.close()
         raise

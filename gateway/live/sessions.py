@@ -8,7 +8,6 @@ holds up no other; left = every connection closed.
 
 from __future__ import annotations
 
-import random
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -55,10 +54,11 @@ class Sessions:
         on_fault: FaultSink,
         random_bits: RandomBits = secrets.randbits,
         meter: LoadMeter | None = None,
-        jitter: Callable[[], float] = random.random,
+        on_idle: Callable[[], object] = lambda: None,
     ) -> None:
-        self._feeds, self._connect, self._max_viewers = feeds, connect, max_viewers
-        self._clock, self._on_fault, self._random, self._jitter = clock, on_fault, random_bits, jitter
+        """Begin; `on_idle` is called whenever the last connection has been closed: nobody is there to be delayed."""
+        self._feeds, self._connect, self._max_viewers, self._on_idle = feeds, connect, max_viewers, on_idle
+        self._clock, self._on_fault, self._random = clock, on_fault, random_bits
         self._by_id: dict[PublicId, Session] = {}
         self._by_grant: dict[PublicId, PublicId] = {}
         self._carriers: dict[PublicId, Carrier] = {}
@@ -167,6 +167,9 @@ class Sessions:
                 self._closed(carrier)
                 await carrier.drop()
         return session, answer
+
+    def _jitter(self) -> float:
+        return self._random(53) / (1 << 53)
 
     def _begin(self, grant: Grant, role: StreamRole, carrier: Carrier) -> Session:
         """Put a new session into the table."""
@@ -332,6 +335,8 @@ class Sessions:
     def _closed(self, carrier: Carrier) -> None:
         del self._carriers[carrier.id]
         self._dropped += carrier.peer.dropped()
+        if not self._carriers:
+            self._on_idle()
 
     def _forget(self, session: Session, reason: str) -> bool:
         """Take a session out of the table; False if it was out already."""

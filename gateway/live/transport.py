@@ -2,9 +2,9 @@
 
 Owns `Peer` and the daemon's certificate. Invariants: we are the DTLS server (then our order of SRTP
 profiles decides, and browsers take AES-GCM); H.264 or no session; aiortc's own sender runs no loop and
-sends nothing; what a viewer may put into SCTP's memory is bounded; `close()` always ends, whatever state the
-connection is in, and leaves no socket behind.
-aiortc's private names are used in this module only; `tests/unit/test_live_transport.py` probes them.
+sends nothing; a handshake that aiortc trips over ends the session, not in the log; `close()` always ends, whatever
+state the connection is in, and leaves no socket behind.
+aiortc's private names are used here, in dtls.py and in ice.py only; `tests/unit/test_live_transport.py` probes them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import asyncio
 import logging
 import os
 import socket
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,36 +24,26 @@ from aiortc import RTCDataChannel, RTCPeerConnection, RTCRtpSender, RTCRtpTransc
 from aiortc.exceptions import InvalidStateError, OperationError
 from aiortc.mediastreams import MediaStreamTrack
 from aiortc.rtcconfiguration import RTCBundlePolicy, RTCConfiguration
-from aiortc.rtcdtlstransport import (
-    SRTP_AEAD_AES_128_GCM,
-    SRTP_AES128_CM_SHA1_80,
-    RTCCertificate,
-    RTCDtlsTransport,
-)
+from aiortc.rtcdtlstransport import RTCCertificate, RTCDtlsTransport
 from aiortc.rtcicetransport import RTCIceCandidate, RTCIceTransport
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
-from pylibsrtp import Error as SrtpError
-from pylibsrtp import Session
 
 from gateway.core.clock import Clock
 from gateway.core.errors import OfferRefused
 from gateway.core.iceservers import IceServer
 from gateway.core.supervise import contained
+from gateway.live.dtls import HardDtls
 from gateway.live.ice import AddressRules, HardConnection, HardGatherer
 from gateway.live.mailbox import Mailbox
 from gateway.live.offers import ABS_SEND_TIME, Offer, RemoteCandidate
 from gateway.live.relays import RelaySocket
 from gateway.live.sender import DatagramSocket, Outlet
-from gateway.live.srtp import TAG_BYTES, Key, sending
+from gateway.live.srtp import Key
 
 CHANNEL = "vuon"
 """Label of the data channel on which the page hears why its session ends."""
-MOST_CHANNEL_BYTES = 256 << 10
-"""SCTP bytes one viewer may send in a session: handshake, acknowledgements, a word now and then, and a heartbeat each
-half minute are 90 kB in 12 h. aiortc keeps unfinished messages without end."""
 CLOSE_TIMEOUT_S = 3.0
 RENEW_AFTER_S = 20 * 24 * 3600
-PROFILES = [SRTP_AEAD_AES_128_GCM, SRTP_AES128_CM_SHA1_80]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +54,7 @@ class TransportRules:
     rules: AddressRules
     certificate: Callable[[], RTCCertificate]
     mailbox: Mailbox = field(default_factory=Mailbox)
+    mono_ns: Callable[[], int] = time.monotonic_ns
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,75 +116,6 @@ class _SilentSender(RTCRtpSender):
             getattr(self, f"_RTCRtpSender__{which}_exited").set()
 
 
-class _Allowance:
-    """Hands a viewer's SCTP packets on until `MOST_CHANNEL_BYTES` are used up."""
-
-    def __init__(self, receiver: Any, dropped: Counter[str]) -> None:
-        self._receiver, self._dropped, self._left_bytes = receiver, dropped, MOST_CHANNEL_BYTES
-
-    async def _handle_data(self, data: bytes) -> None:
-        self._left_bytes -= len(data)
-        if self._left_bytes >= 0:
-            await self._receiver._handle_data(data)
-        else:
-            self._dropped["channel"] += 1
-
-
-class _Dtls(RTCDtlsTransport):
-    """DTLS as server, with our profiles; hands RTCP to us and drops RTP (nobody sends us media)."""
-
-    def __init__(
-        self,
-        transport: RTCIceTransport,
-        certificates: list[RTCCertificate],
-        on_rtcp: Callable[[bytes], None],
-        dropped: Counter[str],
-    ) -> None:
-        super().__init__(transport, certificates)
-        self._srtp_profiles = PROFILES
-        self._set_role("server")
-        self._on_rtcp, self._dropped = on_rtcp, dropped
-
-    def key(self) -> Key | None:
-        """Return what encrypts our packets; None before the handshake's end."""
-        session: Session | None = self._tx_srtp
-        if session is None or self._ssl is None:
-            return None
-        return Key(session, TAG_BYTES[self._ssl.get_selected_srtp_profile()])
-
-    def _register_data_receiver(self, receiver: Any) -> None:
-        super()._register_data_receiver(_Allowance(receiver, self._dropped))
-
-    def _unregister_data_receiver(self, receiver: Any) -> None:  # noqa: ARG002 - aiortc's signature; there is one
-        self._data_receiver = None
-
-    def media(self, data: bytes) -> None:
-        """Take a packet that is SRTP or SRTCP by its first byte (RFC 7983 §7, RFC 5761 §4)."""
-        if len(data) < 8 or not 191 < data[1] < 224:
-            self._dropped["media"] += 1
-            return
-        try:
-            plain = self._rx_srtp.unprotect_rtcp(data)
-        except (SrtpError, ValueError):
-            self._dropped["bad_rtcp"] += 1
-            return
-        self._on_rtcp(plain)
-
-    def _setup_srtp(self) -> None:
-        super()._setup_srtp()
-        connection = self.transport._connection
-        assert isinstance(connection, HardConnection)
-        self._tx_srtp = sending(self._ssl) or self._tx_srtp
-        connection.on_media = self.media
-        connection.settle()
-
-    async def _handle_rtcp_data(self, data: bytes) -> None:
-        self._on_rtcp(data)
-
-    async def _handle_rtp_data(self, data: bytes, arrival_time_ms: int) -> None:  # noqa: ARG002 - aiortc's signature
-        return
-
-
 class Peer(RTCPeerConnection):
     """The connection to one viewer.
 
@@ -202,12 +125,12 @@ class Peer(RTCPeerConnection):
     def __init__(
         self, shared: TransportRules, on_state: Callable[[str], None], on_rtcp: Callable[[bytes], None]
     ) -> None:
-        self._shared, self._on_rtcp = shared, on_rtcp
+        self._shared, self._on_state, self._on_rtcp = shared, on_state, on_rtcp
         self._servers: Sequence[IceServer] = ()
         super().__init__(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         self._certificate = shared.certificate()
         self._RTCPeerConnection__certificates = [self._certificate]
-        self._dtls: _Dtls | None = None
+        self._dtls: HardDtls | None = None
         self._ice: HardConnection | None = None
         self._pair: object = None
         self._outlet: Outlet | None = None
@@ -222,9 +145,9 @@ class Peer(RTCPeerConnection):
 
     def _RTCPeerConnection__createDtlsTransport(self) -> RTCDtlsTransport:  # noqa: N802 - aiortc's own name
         shared = self._shared
-        gatherer = HardGatherer(shared.addresses, shared.rules, self._servers, shared.mailbox)
+        gatherer = HardGatherer(shared.addresses, shared.rules, self._servers, shared.mailbox, shared.mono_ns)
         ice = RTCIceTransport(gatherer)
-        dtls = _Dtls(ice, [self._certificate], self._on_rtcp, gatherer.connection.dropped)
+        dtls = HardDtls(ice, [self._certificate], self._on_rtcp, shared.mono_ns)
         names: Any = self
         gatherer.on("statechange", names._RTCPeerConnection__updateIceGatheringState)
         ice.on("statechange", names._RTCPeerConnection__updateIceConnectionState)
@@ -253,9 +176,21 @@ class Peer(RTCPeerConnection):
         assert task is not None
         self._attempts.add(task)
         try:
-            await base._RTCPeerConnection__connect()
+            async with contained("live.connect", self._stumbled, passing=(ConnectionError,)):
+                await base._RTCPeerConnection__connect()
         finally:
             self._attempts.discard(task)
+
+    def _not_closed(self, _name: str, _error: BaseException) -> None:
+        """Count what aiortc tripped over at the end; a stranger can repeat it."""
+        if self._ice is not None:
+            self._ice.dropped["close"] += 1
+
+    def _stumbled(self, _name: str, _error: BaseException) -> None:
+        """End what a viewer's handshake broke (an unreadable certificate); counted, a stranger can repeat it."""
+        if self._ice is not None:
+            self._ice.dropped["handshake"] += 1
+        self._on_state("failed")
 
     async def accept(self, offer: Offer, servers: Sequence[IceServer] = ()) -> tuple[str, Negotiated]:
         """Apply a checked offer and return our answer with what was negotiated; OfferRefused otherwise.
@@ -394,7 +329,12 @@ class Peer(RTCPeerConnection):
     async def shut(self) -> None:
         """Close everything, shielded and within `CLOSE_TIMEOUT_S`: aiortc has tasks outside our scopes."""
         with anyio.move_on_after(CLOSE_TIMEOUT_S, shield=True):
-            await self.close()
+            async with contained("live.shut", self._not_closed) as outcome:
+                await self.close()
+            if outcome.failed and self._ice is not None:
+                await self._ice.close()  # what aiortc did not come to: its sockets would stay
             if self._attempts:
                 await asyncio.wait(self._attempts)
         self._drop_dup()
+        if self._dtls is not None:
+            self._dtls.forget()

@@ -99,6 +99,7 @@ async def live_daemon(config: Config, clock: Clock) -> AsyncIterator[daemonize.H
             clock=clock,
             on_fault=sink,
             meter=LoadMeter(clock),
+            on_idle=gc.collect,
         ) as sessions,
         ControlServer(
             config.paths.socket(SERVICE),
@@ -129,8 +130,9 @@ async def tell_dropped(sessions: Sessions, clock: Clock, log: Log) -> None:
 def main() -> int:
     """Run the daemon to its end; return the exit status."""
     # What is imported stays, and packets make no cycles: looking for garbage cost 4 % of the time at sixty viewers.
+    # Closed connections do (150 kB each): collected by the dozen, which stalls less, and when the last viewer has gone.
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
+    gc.set_threshold(10_000, 5, 10)
     return run_daemon("live", live_daemon)
 
 

@@ -322,3 +322,23 @@ def test_both_languages(street: Street) -> None:
     visit.goto(f"/camera/{cameras(street.box)[CLASS]}")
     expect(visit.page.locator("html")).to_have_attribute("lang", "en")
     visit.live()
+
+
+def test_what_stands_there_when_a_person_loses_the_right(street: Street, save: Callable[[str], str]) -> None:
+    """Another device, a revoked guardian, a disabled person, each while video plays: the words, and no pixel left."""
+    box, names = street.box, [f"Phụ huynh {new_public_id()}" for _ in range(2)]
+    revoked, disabled = (street.guardian(away(add_guardian(box, name, CLASS))) for name in names)
+    for visit in (revoked, disabled):
+        visit.live()
+    second = street.guardian(away(ask(box, "gateway", "slip.new", {"guardian": names[0]}))["url"])
+    second.live()
+    expect(revoked.page.locator("live-view .mid")).to_contain_text("Đang xem ở máy khác")
+    expect(revoked.page.locator("live-view > img")).to_be_hidden()
+    box.vuon("thu-hoi", names[0])
+    expect(second.page.get_by_role("heading", level=1)).to_have_text("Chưa có lớp nào để xem")
+    away(ask(box, "gateway", "person.disable", {"person": names[1], "disabled": True}))
+    expect(disabled.page.get_by_role("heading", level=1)).to_have_text("Hãy quét mã trên phiếu mời")
+    for visit in (second, disabled):
+        assert visit.page.locator("video, live-view, img").count() == 0
+    assert sessions(box) == []
+    second.shot(save, "revoked-390x844")

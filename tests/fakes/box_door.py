@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import sqlite3
 import struct
 from collections.abc import AsyncIterator
 from typing import Any
@@ -93,3 +95,19 @@ async def add_guardian(box: DemoBox, name: str, class_name: str = "Lớp Mầm 1
     child = {"name": name, "kind": "ba", "child": f"Bé của {name}", "class": class_name, "consent": True}
     await ask(box, "gateway", "guardian.add", child)
     return str((await ask(box, "gateway", "slip.new", {"guardian": name}))["url"])
+
+
+async def endings(box: DemoBox, name: str) -> list[str]:
+    """Return why a person's streams ended, as the audit has it."""
+    people = (await ask(box, "gateway", "people.list"))["people"]
+    person = next(row["id"] for row in people if row["name"] == name)
+    (path,) = box.data.rglob("gateway.db")
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+        rows = db.execute("SELECT body FROM audit_body WHERE person = ? ORDER BY seq", (person,)).fetchall()
+    bodies = [json.loads(body) for (body,) in rows]
+    return [str(body["reason"]) for body in bodies if "ended" in body.values()]
+
+
+def steps(viewer: Viewer, since: int) -> int:
+    """Return how far the media clock of what arrived went on after packet number `since`."""
+    return (media_90k(viewer.rtp[-1]) - media_90k(viewer.rtp[since - 1])) & 0xFFFFFFFF

@@ -97,6 +97,27 @@ class JumpClock:
         await asyncio.sleep(max(seconds, 0))
 
 
+class RunningClock(FakeClock):
+    """A clock that runs by itself, from a time of day a test chose; its wall time can be stepped, its trust taken."""
+
+    def __init__(self, now_ms: int = NOON_MS) -> None:
+        super().__init__(now_ms)
+        self._began_ns = time.monotonic_ns()
+
+    def now_ms(self) -> int:
+        return super().now_ms() + (time.monotonic_ns() - self._began_ns) // 1_000_000
+
+    def mono_ns(self) -> int:
+        return time.monotonic_ns()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(max(seconds, 0))
+
+    async def advance(self, seconds: float) -> None:
+        """Wait: nobody else moves it."""
+        await asyncio.sleep(seconds)
+
+
 class HastyClock:
     """Real time, but nobody waits: a sleep moves monotonic time ahead instead. For loops against real sockets."""
 

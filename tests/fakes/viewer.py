@@ -24,12 +24,16 @@ ROOM_BYTES = 8 << 20
 
 
 class _Loopback(aioice.ice.Connection):
-    """aioice leaves 127.0.0.1 out of its own gathering."""
+    """Gathers on one address: aioice leaves 127.0.0.1 out of its own gathering."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(ice_controlling=True)
+        self._address = address
 
     async def gather_candidates(self) -> None:
         if not self._local_candidates_start:
             self._local_candidates_start = True
-            self._local_candidates += await self.get_component_candidates(1, ["127.0.0.1"])
+            self._local_candidates += await self.get_component_candidates(1, [self._address])
             self._local_candidates_end = True
             for item in self.sockets():  # a busy machine reads late, which is no loss of the sender's
                 with contextlib.suppress(PermissionError):
@@ -46,15 +50,17 @@ class _Loopback(aioice.ice.Connection):
 
 
 class _Gatherer(RTCIceGatherer):
-    def __init__(self) -> None:
+    def __init__(self, address: str) -> None:
         super().__init__(iceServers=[])
-        self._connection: _Loopback = _Loopback(ice_controlling=True)
+        self._connection: _Loopback = _Loopback(address)
 
 
 class Viewer(RTCPeerConnection):
     """Watches one session; async context manager (left = closed)."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "127.0.0.1") -> None:
+        self._address = address
+        self._links: list[_Loopback] = []
         super().__init__(RTCConfiguration(iceServers=[]))
         self.pictures: list[Any] = []
         self.told: list[str] = []
@@ -82,8 +88,8 @@ class Viewer(RTCPeerConnection):
     def _RTCPeerConnection__createDtlsTransport(self) -> Any:  # noqa: N802 - aiortc's own name
         base: Any = super()
         dtls = base._RTCPeerConnection__createDtlsTransport()
-        gatherer = _Gatherer()
-        self._link = gatherer._connection
+        gatherer = _Gatherer(self._address)
+        self._links.append(gatherer._connection)
         ice = dtls.transport
         ice._RTCIceTransport__iceGatherer = gatherer
         ice._connection = gatherer._connection
@@ -96,6 +102,11 @@ class Viewer(RTCPeerConnection):
 
         dtls._handle_rtp_data = tap
         return dtls
+
+    @property
+    def link(self) -> _Loopback:
+        """The agent that pictures come through: aiortc makes one a media line and uses one."""
+        return next((item for item in self._links if item._nominated), self._links[-1])
 
     async def offer(self) -> str:
         """Return our offer with its candidates."""
@@ -129,7 +140,7 @@ class Viewer(RTCPeerConnection):
     async def caught_up(self, seconds: float = 30.0) -> None:
         """Wait until all that was sent to this viewer before is in `rtp`."""
         async with asyncio.timeout(seconds):
-            while self._link.is_behind:  # noqa: ASYNC110 - the kernel has no event of ours
+            while self.link.is_behind:  # noqa: ASYNC110 - the kernel has no event of ours
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)  # the last one is on its way from the queue to the tap
 

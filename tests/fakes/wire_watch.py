@@ -1,8 +1,9 @@
 """A process that notes whom a machine speaks to: run inside a network namespace, as root.
 
 `python -m tests.fakes.wire_watch INTERFACE`: turns IPv6 off there (the kernel's own neighbour chatter proves
-nothing), prints "ready", and when its input ends {"asked": [...], "missed": n} as JSON: the IPv4
-addresses that any outgoing packet was for, ARP questions included, and how many packets it missed.
+nothing), prints "ready", and when its input ends {"asked": {...}, "missed": n} as JSON: the IPv4
+addresses that any outgoing packet was for, ARP questions included, each with its bytes of IPv4, and how many packets
+it missed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import selectors
 import socket
 import struct
 import sys
+from collections import Counter
 from pathlib import Path
 
 from tests.fakes.third_host import ETH_P_IP, packets_sent
@@ -43,16 +45,16 @@ def main(interface: str) -> None:
     selector.register(wire, selectors.EVENT_READ)
     selector.register(sys.stdin, selectors.EVENT_READ)
     say("ready")
-    seen: set[str] = set()
+    seen: Counter[str] = Counter()
     over = False
     while not over:
         over = any(key.fileobj is sys.stdin for key, _ in selector.select())
         with contextlib.suppress(BlockingIOError):
             while True:
                 data, (_, kind, *_) = wire.recvfrom(128)
-                seen.add(asked(kind, data))
+                seen[asked(kind, data)] += int.from_bytes(data[2:4], "big") if kind == ETH_P_IP else 0
     _, missed = struct.unpack("II", wire.getsockopt(SOL_PACKET, PACKET_STATISTICS, 8))
-    say(json.dumps({"asked": sorted(seen), "missed": missed}))
+    say(json.dumps({"asked": seen, "missed": missed}))
 
 
 if __name__ == "__main__":

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,7 +14,7 @@ import httpx
 import pytest
 
 from gateway.core.model import new_public_id
-from tests.fakes.box_door import BoxDoor, add_guardian, ask, media_90k, silence, until, watching
+from tests.fakes.box_door import BoxDoor, add_guardian, ask, endings, silence, steps, until, watching
 from tests.fakes.demo_box import DemoBox, demo_box
 from tests.fakes.viewer import Viewer
 
@@ -40,9 +41,9 @@ def camera_of(box: DemoBox, name: str) -> str:
 
 
 @asynccontextmanager
-async def guardian(box: DemoBox, name: str) -> AsyncIterator[BoxDoor]:
-    """A new guardian of Lớp Mầm 1, signed in by a slip."""
-    slip = await add_guardian(box, name)
+async def guardian(box: DemoBox, name: str, class_name: str = "Lớp Mầm 1") -> AsyncIterator[BoxDoor]:
+    """A new guardian of a class, signed in by a slip."""
+    slip = await add_guardian(box, name, class_name)
     async with BoxDoor(box.ready["web"]) as door:
         assert (await door.redeem(slip)).status_code == 200
         yield door
@@ -52,11 +53,6 @@ async def principal(box: DemoBox, door: BoxDoor) -> None:
     """Sign a device in as the principal, by a fresh code."""
     code = (await ask(box, "gateway", "code.new"))["code"]
     assert (await door.sign_in(code)).status_code == 303
-
-
-def steps(viewer: Viewer, since: int) -> int:
-    """Return how far the media clock of what arrived went on after packet number `since`."""
-    return (media_90k(viewer.rtp[-1]) - media_90k(viewer.rtp[since - 1])) & 0xFFFFFFFF
 
 
 async def knock(door: BoxDoor, camera: str) -> httpx.Response:
@@ -293,3 +289,110 @@ async def test_a_change_from_another_origin_is_refused_before_the_cookie(box: De
             reply = await head.post("/api/sharing/stop", headers=headers)
             assert reply.status_code == 403
         assert (await head.get("/api/cameras")).json()["sharing"]["stopped"] is False
+
+
+LAST_90K = 90_000
+ALL_DAY = {"start": "00:00", "end": "24:00", "days": "2,3,4,5,6,7,8"}
+
+
+def spare(box: DemoBox) -> tuple[str, str]:
+    """Return the camera no other test here needs, and the name of its class."""
+    row = box.status()["cameras"][-1]
+    return str(row["id"]), str(row["name"])
+
+
+Act = Callable[[DemoBox, BoxDoor, str, str], Awaitable[object]]
+
+
+async def disable(box: DemoBox, _door: BoxDoor, name: str, _camera: str) -> None:
+    await ask(box, "gateway", "person.disable", {"person": name, "disabled": True})
+
+
+async def sign_out(_box: DemoBox, door: BoxDoor, _name: str, _camera: str) -> None:
+    assert (await door.post("/ra")).status_code == 303
+
+
+async def move(box: DemoBox, _door: BoxDoor, _name: str, camera: str) -> None:
+    await ask(box, "gateway", "camera.assign", {"camera": camera, "class": "Lớp Mầm 2"})
+
+
+async def take_away(box: DemoBox, _door: BoxDoor, _name: str, camera: str) -> None:
+    await ask(box, "gateway", "camera.assign", {"camera": camera})
+
+
+async def new_child(box: DemoBox, _door: BoxDoor, name: str, _camera: str) -> None:
+    child = {"name": f"{name} 2", "kind": "me", "child": "Bé Mới", "class": f"Lớp {name}", "consent": False}
+    await ask(box, "gateway", "guardian.add", child)
+
+
+ACTS: dict[str, tuple[Act, str]] = {
+    "person disabled": (disable, "person.disabled"),
+    "signed out": (sign_out, "session.ended"),
+    "camera moved to another class": (move, "not_found"),
+    "camera taken from its class": (take_away, "not_found"),
+    "a child joins without an answer": (new_child, "class.not_open"),
+}
+
+
+@pytest.mark.parametrize("act", ACTS)
+async def test_an_act_ends_the_running_stream(box: DemoBox, act: str) -> None:
+    """Through the product's own door: the page is told why, then nothing comes; one row of the audit says so."""
+    name, (run, reason) = f"Bà {act}", ACTS[act]
+    camera, home = spare(box)
+    await ask(box, "gateway", "class.add", {"name": f"Lớp {name}", "cameras": [camera], "plan": "open"})
+    await ask(box, "gateway", "hours.set", ALL_DAY | {"class": f"Lớp {name}"})
+    try:
+        async with guardian(box, name, f"Lớp {name}") as door, watching(door, camera) as viewer:
+            await viewer.can_hear()
+            await run(box, door, name, camera)
+            returned = len(viewer.rtp)
+            await until(lambda: viewer.told, what="the page is told")
+            await over(viewer)
+            assert steps(viewer, returned) <= LAST_90K
+            assert [json.loads(told)["end"] for told in viewer.told] == [reason]
+            await until(lambda: endings(box, name), what="the audit row")
+            assert await endings(box, name) == [reason]
+    finally:
+        await ask(box, "gateway", "camera.assign", {"camera": camera, "class": home})
+
+
+async def test_a_killed_gateway_takes_guardians_pictures_with_it(box: DemoBox) -> None:
+    """`kill -9` and nobody starts it again: media ends with the lease, each recording goes on in its own run."""
+    old = box.pid("gateway")
+    camera, before = camera_of(box, "Lớp Mầm 1"), await recording(box)
+    async with guardian(box, "Ông Chín") as door, watching(door, camera) as viewer:
+        await viewer.can_hear()
+        os.kill(box.process.pid, signal.SIGSTOP)  # who would start it again
+        try:
+            os.kill(old, signal.SIGKILL)
+            killed = len(viewer.rtp)
+            await until(lambda: viewer.told, seconds=60, what="the lease's end")
+            await over(viewer)
+            assert 0 < steps(viewer, killed) <= LEASE_90K + SLACK_90K
+            assert json.loads(viewer.told[0]) == {"end": "", "code": "live.lease"}
+            assert (await ask(box, "live", "status"))["sessions"] == 0
+            assert await recording(box) == before
+        finally:
+            os.kill(box.process.pid, signal.SIGCONT)
+        await asyncio.to_thread(box.back, "gateway", old)
+        async with watching(door, camera):
+            assert await recording(box) == before
+
+
+async def test_a_camera_that_is_removed_is_gone_from_the_page(box: DemoBox) -> None:
+    """The recorder forgets it: media ends, the page asks again and is told that there is no such camera."""
+    camera, home = spare(box)
+    async with guardian(box, "Bà Bảy", home) as door, watching(door, camera) as viewer:
+        await viewer.can_hear()
+        await ask(box, "recorder", "camera.remove", {"camera": camera})
+        returned = len(viewer.rtp)
+        await until(lambda: viewer.told, what="the page is told")
+        await over(viewer)
+        assert steps(viewer, returned) <= LAST_90K
+        assert json.loads(viewer.told[0])["code"] in {"live.camera_gone", "not_found"}
+
+        async def forgotten() -> bool:
+            return (await knock(door, camera)).status_code == 404
+
+        await until(forgotten, what="the gateway has heard of it")
+        assert len(await endings(box, "Bà Bảy")) == 1

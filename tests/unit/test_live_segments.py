@@ -13,11 +13,11 @@ from pylibsrtp import Policy, Session
 
 from gateway.core.media import AccessUnit, Codec, CodecConfig
 from gateway.live import segments, srtp
+from gateway.live.dtls import PROFILES
 from gateway.live.frames import Frame, History
 from gateway.live.segments import SegmentSender, best_sender, takes_segments
 from gateway.live.sender import Numbers, Outlet, SendFrame, Viewer, send_frame
 from gateway.live.srtp import MOST_SEGMENTS, TAG_BYTES, Key
-from gateway.live.transport import PROFILES
 from tests.fakes.depacketizer import depacketize
 from tests.fakes.h264 import clip
 from tests.fakes.wire import FakeSocket, read_packet

@@ -8,9 +8,9 @@ from pylibsrtp import Error as SrtpError
 from pylibsrtp import Policy, Session
 
 from gateway.core.media import AccessUnit, Codec, CodecConfig
+from gateway.live.dtls import PROFILES
 from gateway.live.frames import Frame, History
 from gateway.live.sender import Numbers, Outlet, Viewer, send_frame
-from gateway.live.transport import PROFILES
 from tests.fakes.depacketizer import depacketize
 from tests.fakes.h264 import clip
 from tests.fakes.wire import FakeSocket, read_packet

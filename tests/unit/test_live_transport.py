@@ -7,29 +7,27 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aioice.candidate import Candidate
 from aioice.ice import CandidatePair
 from aiortc import RTCPeerConnection, RTCSessionDescription
+from aiortc.rtcdtlstransport import State
 from aiortc.sdp import SessionDescription
+from OpenSSL import SSL
 
 from gateway.core.errors import OfferRefused
+from gateway.live.dtls import MOST_CHANNEL_BYTES, PROFILES
 from gateway.live.ice import AddressRules
 from gateway.live.offers import Offer, parse_candidates, parse_offer
-from gateway.live.transport import (
-    MOST_CHANNEL_BYTES,
-    PROFILES,
-    RENEW_AFTER_S,
-    Identity,
-    Peer,
-    TransportRules,
-    quiet_libraries,
-)
+from gateway.live.transport import RENEW_AFTER_S, Identity, Peer, TransportRules, quiet_libraries
 from tests.fakes.clock import FakeClock
 
 CHROMIUM = parse_offer((Path(__file__).parent.parent / "fakes" / "chromium_offer.sdp").read_text())
 IDENTITY = Identity(FakeClock())
+HEARTBEATS = bytes(12) + (b"\x04\x00\x00\xc8\x00\x01\x00\xc4" + bytes(192)) * 5
+"""A packet of SCTP heartbeats (RFC 9260 §3.3.5)."""
 SHARED = TransportRules(("127.0.0.1",), AddressRules(allow_loopback=True), IDENTITY.certificate)
 
 
@@ -187,9 +185,9 @@ def test_a_viewer_cannot_fill_our_memory_through_its_channel() -> None:
         for _ in range(1000):
             receiver = dtls._data_receiver
             assert receiver is not None
-            await receiver._handle_data(bytes(1200))
+            await receiver._handle_data(HEARTBEATS)
         assert 0.9 * MOST_CHANNEL_BYTES < sctp.taken_bytes <= MOST_CHANNEL_BYTES
-        assert peer.dropped()["channel"] == 1000 - sctp.taken_bytes // 1200
+        assert peer.dropped()["channel"] == 1000 - sctp.taken_bytes // len(HEARTBEATS)
         dtls._unregister_data_receiver(sctp)
         assert dtls._data_receiver is None
 
@@ -237,3 +235,59 @@ def test_the_libraries_say_nothing() -> None:
     quiet_libraries()
     for name in ("aiortc", "aioice", "aioice.ice"):
         assert not logging.getLogger(name).isEnabledFor(logging.ERROR)
+
+
+def test_a_handshake_that_aiortc_trips_over_ends_the_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unreadable certificate raises deep in aiortc: the session fails and is counted, no task dies with a traceback."""
+
+    async def trip(_peer: RTCPeerConnection) -> None:
+        raise ValueError("no certificate")
+
+    async def scenario(peer: Peer, seen: Seen) -> None:
+        await peer.accept(CHROMIUM)
+        async with asyncio.timeout(20):
+            while "failed" not in seen.states:  # noqa: ASYNC110 - aiortc starts the task when it likes
+                await asyncio.sleep(0.005)
+        assert peer.dropped()["handshake"] == 1
+
+    monkeypatch.setattr(RTCPeerConnection, "_RTCPeerConnection__connect", trip)
+    play(scenario)
+
+
+def test_dtls_that_a_viewer_broke_ends_its_session() -> None:
+    """A second handshake that never ends makes OpenSSL refuse our last words: counted and closed, nothing is raised."""
+
+    class Broken:
+        def send(self, _data: bytes) -> int:
+            raise SSL.Error([])
+
+    async def scenario(peer: Peer, _seen: Seen) -> None:
+        await peer.accept(CHROMIUM)
+        dtls = peer._dtls
+        assert dtls is not None
+        broken: Any = Broken()
+        dtls._ssl, dtls._state = broken, State.CONNECTED
+        await dtls._send_data(b"x")
+        assert dtls.state == "closed"
+        assert peer.dropped()["broken_dtls"] == 1
+
+    play(scenario)
+
+
+def test_sockets_are_closed_also_when_aiortc_trips_over_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error amid aiortc's close would leave the ports open for ever: they are closed, and it is counted."""
+
+    async def trip(_peer: RTCPeerConnection) -> None:
+        raise ValueError("no")
+
+    async def scenario(peer: Peer, _seen: Seen) -> None:
+        await peer.accept(CHROMIUM)
+        ice = peer._ice
+        assert ice is not None
+        with monkeypatch.context() as patched:
+            patched.setattr(RTCPeerConnection, "close", trip)
+            await peer.shut()
+        assert ice._protocols == []
+        assert peer.dropped()["close"] == 1
+
+    play(scenario)

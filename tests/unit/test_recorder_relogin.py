@@ -113,3 +113,37 @@ async def test_a_refusal_met_while_asking_who_answers_does_not_touch_the_new_log
         assert (await made.player.wait_for(1)).gate.login == OTHER
         assert await made.stored() is LoginState.UNTRIED
         assert made.retries == []
+
+
+async def test_the_same_login_entered_again_is_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was right all along and the camera lied: the refusal of the try before, judged late, marks nothing refused."""
+    async with changing(tmp_path) as made:
+        session = await made.player.wait_for(1)
+        judge, same = made.task.login_refused, made.task.camera.about.login
+        assert same is not None
+
+        async def entered_meanwhile(gate: Any) -> None:
+            made.task.host.renew(same.username)
+            made.task.relogin(await made.own.registry.set_login(made.task.camera.public_id, same))
+            await judge(gate)
+
+        monkeypatch.setattr(made.task, "login_refused", entered_meanwhile)
+        session.fail(CameraLoginRefused("x"))
+        again = await made.player.wait_for(2)
+        assert again.gate.login == same
+        assert [gate.state for gate in made.gates] == [LoginState.UNTRIED, LoginState.UNTRIED]
+        assert await made.stored() is LoginState.UNTRIED
+
+
+async def test_a_refusal_being_written_down_does_not_outlive_the_login(tmp_path: Path) -> None:
+    """While what a login met is judged nobody can enter another one: the later of the two is what stands."""
+    async with changing(tmp_path) as made:
+        await made.player.wait_for(1)
+        async with made.task.judging:
+            judged = asyncio.create_task(made.task.login_refused(made.task.gate))
+            await asyncio.sleep(0)
+            assert await made.stored() is LoginState.UNTRIED
+            made.task.host.renew("admin")
+            made.task.relogin(await made.change())
+        await judged
+        assert await made.stored() is LoginState.UNTRIED

@@ -1,0 +1,202 @@
+"""Every act that takes a right away ends a running stream: the real policy, audit and daemon, over real DTLS and SRTP.
+
+Time is the media's own: how far its clock went on in what still arrived after the act had returned.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.access.reasons import Reason
+from gateway.access.store import MIGRATIONS
+from gateway.core.bus import Bus
+from gateway.core.db import Database
+from gateway.core.errors import Denied, NotFound
+from gateway.core.model import PublicId, StreamRole
+from gateway.roofs.live_port import MediaDoor
+from tests.fakes.access_world import KEY, World, access_on, set_up
+from tests.fakes.box_door import media_90k
+from tests.fakes.clock import RunningClock
+from tests.fakes.h264 import clip
+from tests.fakes.live_box import LiveBox
+from tests.fakes.memory_disk import in_memory
+from tests.fakes.school import NOW
+from tests.fakes.viewer import Viewer
+from tests.unit.test_access_revoking import ACTS
+
+pytestmark = pytest.mark.system
+
+LAST_90K = 90_000
+"""One second of the media clock."""
+CLIP = clip()
+FAMILY = [
+    "guardian removed", "guardian ended by its date", "enrolment moved", "child left", "own consent withdrawn",
+    "another family withdraws", "a child joins without an answer", "person disabled",
+]  # fmt: skip
+DEVICES = ["session ended", "device ended"]
+SCHOOL = [
+    "pause",
+    "privacy",
+    "stop all",
+    "camera reassigned",
+    "camera removed",
+    "holiday declared",
+    "windows taken away",
+]
+TIME = ["window ends", "day-plan block starts", "clock not trusted"]
+BY_TIME = {"window ends", "day-plan block starts", "guardian ended by its date"}
+"""Acts that end a grant at an instant it has named itself."""
+
+
+@dataclass
+class Stage:
+    """A school whose live daemon is real."""
+
+    world: World
+    box: LiveBox
+
+    async def watch(self, viewer: Viewer) -> PublicId:
+        """Let the mother watch; returns her grant's id."""
+        w = self.world
+        grant, opened = await w.access.open.open(
+            w.mother, w.phone, w.camera, await viewer.offer(), stream=StreamRole.SUB
+        )
+        await viewer.answered(opened.answer)
+        await viewer.seen(3)
+        await viewer.can_hear()
+        return grant.id
+
+    def ended_rows(self, grant: PublicId) -> list[dict[str, Any]]:
+        """Return the rows of the audit that say that this stream ended."""
+        found = self.world.rows("SELECT body FROM audit_body WHERE json_extract(body, '$.grant') = ?", grant)
+        bodies = [json.loads(row["body"]) for row in found]
+        return [body for body in bodies if "ended" in body.values()]
+
+    async def more_pictures(self, count: int) -> None:
+        """Wait until the camera has shown so many more."""
+        target = self.box.feed.number + count
+        async with asyncio.timeout(30):
+            while self.box.feed.number < target:  # noqa: ASYNC110 - the clip plays on
+                await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def stage(folder: Path) -> AsyncIterator[Stage]:
+    """Set the school up, in front of a live daemon on the same clock."""
+    folder.mkdir()
+    clock = RunningClock(NOW)
+    faults: list[tuple[str, BaseException]] = []
+    async with (
+        LiveBox(folder, CLIP, clock=clock, key=KEY) as box,
+        Database(in_memory(folder) / "gateway.db", [MIGRATIONS]) as db,
+    ):
+        media: Any = MediaDoor(box.client, Bus())
+        access = access_on(db, clock, media, faults, [])
+        async with access:
+            world = World(db, clock, media, access, faults, [])
+            await set_up(world)
+            yield Stage(world, box)
+        assert faults == []
+
+
+async def act_on_a_stream(
+    folder: Path, act: Callable[[World], Awaitable[object]], reason: Reason, *, by_time: bool
+) -> None:
+    """Run an act while the mother watches; everything the promise says is looked at."""
+    async with stage(folder) as here, Viewer() as viewer:
+        grant = await here.watch(viewer)
+        await act(here.world)
+        returned = len(viewer.rtp)
+        async with asyncio.timeout(30):
+            while not viewer.told:  # noqa: ASYNC110 - arrives on the data channel
+                await asyncio.sleep(0.005)
+        await here.world.until(lambda: len(here.ended_rows(grant)) > 0)
+        await viewer.caught_up()
+        count = len(viewer.rtp)
+        assert (media_90k(viewer.rtp[-1]) - media_90k(viewer.rtp[returned - 1])) & 0xFFFFFFFF <= LAST_90K
+        await here.more_pictures(8)
+        await viewer.caught_up()
+        assert len(viewer.rtp) == count
+        said = [(told["end"], told["code"]) for told in map(json.loads, viewer.told)]
+        # At the grant's own end the daemon may be first: it says "ask again", and the answer has the reason.
+        assert said == [(reason, reason)] or (by_time and said == [("", "live.until")])
+        with pytest.raises((Denied, NotFound)) as refused:
+            await here.world.look()
+        assert refused.value.fields.get("reason", Reason.NOT_FOUND) == reason
+        assert [row["reason"] for row in here.ended_rows(grant)] == [reason]
+        assert here.world.access.open.watches() == ()
+        assert len(here.box.sessions) == 0
+
+
+@pytest.mark.parametrize("acts", [FAMILY, DEVICES, SCHOOL, TIME], ids=["family", "devices", "school", "time"])
+def test_a_revoking_act_ends_a_running_stream(acts: list[str], tmp_path: Path) -> None:
+    """Last RTP within a second of media, the page is told the reason first, one audit row, nothing is left open."""
+
+    async def one(place: int, name: str) -> None:
+        act, reason = ACTS[name]
+        try:
+            await act_on_a_stream(tmp_path / str(place), act, reason, by_time=name in BY_TIME)
+        except BaseException as error:
+            error.add_note(f"while: {name}")
+            raise
+
+    async def body() -> None:
+        async with asyncio.TaskGroup() as together:
+            for place, name in enumerate(acts):
+                together.create_task(one(place, name))
+
+    asyncio.run(body())
+
+
+def test_a_second_device_ends_the_first_ones_stream(tmp_path: Path) -> None:
+    """A guardian has one stream: the older device is told, its media ends before the new one's answer is there."""
+
+    async def body() -> None:
+        async with stage(tmp_path / "a") as here, Viewer() as old, Viewer() as new:
+            first = await here.watch(old)
+            w = here.world
+            slip = await w.access.invitations.create(w.actor, w.mother)
+            other = await w.access.invitations.redeem(slip.secret.reveal(), address="198.51.100.8", label="iPad")
+            w.phone = other.session.id
+            await here.watch(new)
+            await old.caught_up()
+            count = len(old.rtp)
+            await new.seen(len(new.pictures) + 8)
+            assert len(old.rtp) == count
+            assert [json.loads(item)["end"] for item in old.told] == [Reason.DEVICE_OTHER]
+            assert [row["reason"] for row in here.ended_rows(first)] == [Reason.DEVICE_OTHER]
+            assert new.told == []
+
+    asyncio.run(body())
+
+
+def test_a_second_window_of_a_device_ends_the_first(tmp_path: Path) -> None:
+    """The same device opens the class again: the first window is told, only the second gets pictures."""
+
+    async def body() -> None:
+        async with stage(tmp_path / "a") as here, Viewer() as old, Viewer() as new:
+            first = await here.watch(old)
+            await here.watch(new)
+            await old.caught_up()
+            count = len(old.rtp)
+            await new.seen(len(new.pictures) + 8)
+            assert len(old.rtp) == count
+            assert [json.loads(item)["end"] for item in old.told] == [Reason.STREAM_REPLACED]
+            assert [row["reason"] for row in here.ended_rows(first)] == [Reason.STREAM_REPLACED]
+
+    asyncio.run(body())
+
+
+def test_the_fourteen_acts_are_there() -> None:
+    """No act of the unit's table is left out but doubles, and there are at least fourteen."""
+    tried = {*FAMILY, *DEVICES, *SCHOOL, *TIME}
+    assert len(tried) + 2 >= 14
+    assert set(ACTS) - tried == {"guardian removed from all", "day plan hides"}
