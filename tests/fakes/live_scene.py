@@ -33,8 +33,7 @@ class Scene:
             max_viewers=max_viewers,
             clock=self.clock,
             on_fault=lambda _name, error: self.faults.append(error),
-            random_bits=lambda count: 5,
-            jitter=lambda: 0.5,
+            random_bits=lambda count: 1 << 52 if count == 53 else 5,  # 53 bits are a fraction: one half
         )
         self._number = 0
 

@@ -16,7 +16,7 @@ from gateway.core.model import PublicId, StreamRole, new_public_id
 from gateway.live.ends import End
 from gateway.live.feedclient import Feeds
 from gateway.live.stream import LiveStream
-from gateway.live.transcodes import LINGER_S, REMEMBER_S, Transcodes
+from gateway.live.transcodes import BACKOFF, LINGER_S, REMEMBER_S, Transcodes
 from tests.fakes.clock import FakeClock
 from tests.fakes.feed import FakeFeed
 from tests.fakes.h264 import clip
@@ -223,10 +223,15 @@ def test_a_process_that_dies_of_every_picture_is_started_ever_more_rarely(tmp_pa
 
     async def scenario(scene: Scene) -> None:
         scene.feeds.hold(new_public_id(), SUB)
-        await scene.advance_until(lambda: scene.transcodes.facts()["failed"] == 5)
-        started = scene.clock.mono_ns()
-        await scene.advance_until(lambda: scene.transcodes.facts()["failed"] == 6)
-        assert scene.clock.mono_ns() - started >= 3_000_000_000
+        await scene.advance_until(lambda: scene.transcodes.facts()["failed"] >= 1, step_s=0.05)
+        for failures in range(1, 6):
+            assert scene.transcodes.facts()["failed"] == failures
+            before_ns = scene.clock.mono_ns()
+            more = lambda: scene.transcodes.facts()["failed"] > failures  # noqa: B023 - awaited here
+            await scene.advance_until(more, step_s=0.05)
+            pause_s = (scene.clock.mono_ns() - before_ns) / 1e9
+            assert pause_s >= BACKOFF.wait_s(failures, jitter=0.0) - 0.05  # seen at the end of its step
+        assert BACKOFF.wait_s(5, jitter=0.0) >= 8 * BACKOFF.wait_s(1, jitter=0.0)
 
     play(tmp_path, scenario, behaviour="die")
 
