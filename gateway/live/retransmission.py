@@ -15,6 +15,8 @@ import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from pylibsrtp import Error as SrtpError
+
 from gateway.live.frames import Frame, History
 from gateway.live.sender import Viewer
 from gateway.live.uplink import Uplink
@@ -112,7 +114,11 @@ class Retransmitter:
         head = _HEADER.pack(0x80, kind, self._seq & 0xFFFF, ts, self._numbers.ssrc, seq)
         try:
             outlet.socket.sendto(viewer.protect(head + payload), socket.MSG_DONTWAIT, outlet.address)
-        except OSError:
+        except BlockingIOError:
+            viewer.send_errors += 1
+            return False
+        except (OSError, SrtpError):
+            self._seq += 1  # it may have left: a number used for another packet would be a nonce used twice
             viewer.send_errors += 1
             return False
         self._seq += 1

@@ -2,7 +2,8 @@
 
 Owns both encodings, pure and without aiortc's objects (they cost more than the media at four reports a
 second and viewer). Invariants: `parse` never raises for hostile bytes, it returns what was readable
-before the first malformed part; it looks at no more than `MOST_LOST` lost packets of one compound.
+before the first malformed part; of one compound it returns no more than `MOST_LOST` lost packets, `MOST_ITEMS` items,
+and one estimate, the last: what a viewer packs into a datagram must not cost more than honest feedback does.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from dataclasses import dataclass
 SR, RR, SDES, RTPFB, PSFB = 200, 201, 202, 205, 206
 MOST_LOST = 512
 """A NACK names packets; more than this in one compound cannot be honest loss."""
+
+MOST_ITEMS = 64
+"""Reports, requests and NACKs of one compound; sixteen lines have three each at most."""
 
 _NTP_EPOCH_S = 2_208_988_800
 _HEAD = struct.Struct("!BBH")
@@ -79,10 +83,11 @@ def sender_report(ssrc: int, *, ntp: int, rtp_90k: int, packets: int, octets: in
 
 
 def parse(data: bytes) -> list[Feedback]:
-    """Return the feedback in a decrypted compound packet, in order; malformed rests are left out."""
+    """Return the feedback in a decrypted compound packet, in order, the estimate last; malformed rests are left out."""
     found: list[Feedback] = []
+    estimate: Feedback | None = None
     at, end, room = 0, len(data), MOST_LOST
-    while at + 8 <= end:
+    while at + 8 <= end and len(found) < MOST_ITEMS:
         first, kind, words = _HEAD.unpack_from(data, at)
         after = at + 4 * (words + 1)
         if first >> 6 != 2 or after > end:
@@ -96,9 +101,14 @@ def parse(data: bytes) -> list[Feedback]:
             room -= len(nack.lost)
             found.append(nack)
         elif kind == PSFB and len(body) >= 12:
-            found += _picture(body, count)
+            item = _picture(body, count)
+            if isinstance(item, Estimate):
+                estimate = item
+            elif item is not None:
+                found.append(item)
         at = after
-    return found
+    del found[MOST_ITEMS:]
+    return found if estimate is None else [*found, estimate]
 
 
 def _reports(body: memoryview, at: int, count: int) -> list[Feedback]:
@@ -123,12 +133,12 @@ def _nack(body: memoryview, room: int) -> Nack:
     return Nack(int.from_bytes(body[8:12], "big"), tuple(lost[:room]))
 
 
-def _picture(body: memoryview, kind: int) -> list[Feedback]:
+def _picture(body: memoryview, kind: int) -> PictureLost | Estimate | None:
     if kind == 1:
-        return [PictureLost(int.from_bytes(body[8:12], "big"))]
+        return PictureLost(int.from_bytes(body[8:12], "big"))
     if kind == 4 and len(body) >= 20:
-        return [PictureLost(int.from_bytes(body[12:16], "big"))]
+        return PictureLost(int.from_bytes(body[12:16], "big"))
     if kind == 15 and len(body) >= 20 and bytes(body[12:16]) == b"REMB":
         value = int.from_bytes(body[16:20], "big")
-        return [Estimate((value & 0x3FFFF) << (value >> 18 & 0x3F))]
-    return []
+        return Estimate((value & 0x3FFFF) << (value >> 18 & 0x3F))
+    return None

@@ -30,6 +30,8 @@ from gateway.live.stream import LiveStream
 from gateway.live.switch import Switch
 
 CONNECT_TIMEOUT_S = 15.0
+SAY_S = 0.2
+"""So long at most the picture waits for the word of its end to be on its way."""
 
 
 class State(StrEnum):
@@ -133,7 +135,8 @@ class Session:
             return
         self.state, self.reason = State.ENDED, reason
         try:
-            await self.peer.say(message(reason, self._name))
+            with anyio.move_on_after(SAY_S):
+                await self.peer.say(message(reason, self._name))
         finally:
             self.cut()
 

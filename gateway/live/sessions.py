@@ -318,7 +318,8 @@ class Sessions:
         assert self._tasks is not None
         if self._forget(session, reason):
             self._tasks.start_soon(self._bury, session)
-            await session.end(reason)
+            async with contained("live.close", self._on_fault):  # others end by the same order
+                await session.end(reason)
 
     async def _end_and_bury(self, session: Session, reason: str) -> None:
         async with contained("live.close", self._on_fault):

@@ -42,6 +42,7 @@ from gateway.live.srtp import Key
 
 CHANNEL = "vuon"
 """Label of the data channel on which the page hears why its session ends."""
+MOST_UNSAID = 4
 CLOSE_TIMEOUT_S = 3.0
 RENEW_AFTER_S = 20 * 24 * 3600
 
@@ -137,6 +138,8 @@ class Peer(RTCPeerConnection):
         self._dup: socket.socket | None = None
         self._channel: RTCDataChannel | None = None
         self._on_text: Callable[[object], None] = lambda _: None
+        self._unsaid: list[str] = []
+        """Said before the page had opened its channel: the picture may come first."""
         self._attempts: set[asyncio.Task[None]] = set()
         self.on("connectionstatechange", lambda: on_state(self.connectionState))
         self.on("datachannel", self._found_channel)
@@ -303,14 +306,19 @@ class Peer(RTCPeerConnection):
         if channel.label == CHANNEL and self._channel is None:
             self._channel = channel
             channel.on("message", self._on_text)
+            for text in self._unsaid:
+                channel.send(text)
+            self._unsaid.clear()
 
     def listen(self, on_text: Callable[[object], None]) -> None:
         """Call back with each message of the page."""
         self._on_text = on_text
 
     async def say(self, text: str) -> bool:
-        """Send a message to the page now; False when it has no open channel."""
+        """Send a message to the page now, or as soon as it opens its channel; False when that is not now."""
         channel = self._channel
+        if channel is None and self.sctp is not None:
+            self._unsaid = [*self._unsaid[1 - MOST_UNSAID :], text]
         if channel is None or channel.readyState != "open":
             return False
         try:
@@ -322,9 +330,14 @@ class Peer(RTCPeerConnection):
 
     async def heard(self) -> None:
         """Wait until the page's SCTP has acknowledged everything said; the caller bounds it."""
-        channel = self._channel
-        while channel is not None and channel.readyState == "open" and channel.transport._sent_queue:  # noqa: ASYNC110 - no event
+        while self._owes():  # noqa: ASYNC110 - aiortc has no event for it
             await anyio.sleep(0.02)
+
+    def _owes(self) -> bool:
+        channel = self._channel
+        if channel is None:
+            return bool(self._unsaid) and self.connectionState == "connected"
+        return channel.readyState == "open" and bool(channel.transport._sent_queue)
 
     async def shut(self) -> None:
         """Close everything, shielded and within `CLOSE_TIMEOUT_S`: aiortc has tasks outside our scopes."""

@@ -25,7 +25,7 @@ class FakeConnection:
         self.reports: list[bytes] = []
         self.candidates: list[RemoteCandidate] = []
         self.servers: tuple[IceServer, ...] = ()
-        self.refuses = self.slow_to_say = False
+        self.refuses = self.slow_to_say = self.breaks = False
         self.deaf: asyncio.Event | None = None
         """Set: `say` waits for it."""
         self.sent_when_told = -1
@@ -72,6 +72,8 @@ class FakeConnection:
     async def say(self, text: str) -> bool:
         self.sent_when_told = len(self.sink.sent)
         self.log.append(f"say {text}")
+        if self.breaks:
+            raise RuntimeError("the channel's library fails")
         if self.deaf is not None:
             await self.deaf.wait()
         if self.slow_to_say:

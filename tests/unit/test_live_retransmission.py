@@ -129,6 +129,21 @@ def test_a_full_socket_ends_the_repair() -> None:
     assert scene.viewer.send_errors == 1
 
 
+def test_a_number_that_may_have_left_is_not_used_again() -> None:
+    """After a send error the next repair has the next number; after a full socket, where nothing left, the same."""
+    scene = Scene()
+    scene.sink.broken = OSError(101, "no route")
+    assert scene.ask(scene.media[3].seq) == 0
+    scene.sink.broken = None
+    assert scene.ask(scene.media[4].seq) == 1
+    scene.sink.room = 0
+    assert scene.ask(scene.media[5].seq) == 0
+    scene.sink.room = None
+    assert scene.ask(scene.media[6].seq) == 1
+    assert [packet.seq for packet in scene.sink.packets()] == [501, 502]
+    assert scene.viewer.send_errors == 2
+
+
 def test_a_stopped_viewer_gets_no_repair_either() -> None:
     """After the cut nothing leaves, not even an old packet."""
     scene = Scene()

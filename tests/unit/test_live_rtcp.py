@@ -17,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.live.rtcp import (
+    MOST_ITEMS,
     MOST_LOST,
     Estimate,
     Nack,
@@ -66,6 +67,24 @@ def test_a_compound_of_many_nacks_is_cut_too() -> None:
     packet = struct.pack("!BBHII", 0x81, 205, 2 + 31, 1, 7) + b"\x00\x01\xff\xff" * 31
     lost = [len(nack.lost) for nack in parse(packet * 10) if isinstance(nack, Nack)]
     assert sum(lost) == MOST_LOST
+
+
+def test_a_compound_of_many_estimates_is_one() -> None:
+    """Only the last says what the path carries now; a hundred of them cost no more than one."""
+    packets = [bytes(RtcpPsfbPacket(fmt=15, ssrc=1, media_ssrc=0, fci=pack_remb_fci(n, [7]))) for n in range(1, 101)]
+    assert parse(b"".join(packets)) == [Estimate(100)]
+
+
+def test_a_compound_of_many_requests_and_reports_is_cut() -> None:
+    """However small the parts are, a datagram brings a bounded number of them."""
+    pli = bytes(RtcpPsfbPacket(fmt=1, ssrc=1, media_ssrc=7))
+    assert parse(pli * 150) == [PictureLost(7)] * MOST_ITEMS
+    nothing = struct.pack("!BBHII", 0x81, 205, 2, 1, 7)
+    assert len(parse(nothing * 150)) == MOST_ITEMS
+    assert len(parse(receiver_report() * 60)) <= MOST_ITEMS
+    assert parse(pli * 60 + bytes(RtcpPsfbPacket(fmt=15, ssrc=1, media_ssrc=0, fci=pack_remb_fci(9, [7]))))[
+        -1
+    ] == Estimate(9)
 
 
 def test_picture_loss_and_intra_requests_name_their_source() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
 from dataclasses import replace
 from pathlib import Path
@@ -50,6 +51,53 @@ def test_the_reason_reaches_the_page_before_media_stops_and_the_connection_close
         await scene.settle()
         assert scene.connections.log == ["accept", 'say {"end": "pause.class", "code": "pause.class"}', "heard", "shut"]
         assert scene.sessions.ended == {"pause.class": 1}
+
+    play(tmp_path, scenario)
+
+
+def test_a_page_that_does_not_take_the_word_keeps_no_picture(tmp_path: Path) -> None:
+    """Media stops though the word of its end never leaves, and the others of the same order end too."""
+
+    async def scenario(scene: Scene) -> None:
+        grants = [make_grant(scene.clock) for _ in range(2)]
+        for grant in grants:
+            await scene.sessions.open(grant, None, OFFER)
+        deaf, other = scene.connections.made
+        deaf.deaf = asyncio.Event()
+        for connection in (deaf, other):
+            connection.connect()
+        await scene.settle()
+        (stream,) = scene.feeds.streams
+        scene.picture(stream, key=True)
+        assert deaf.sink.sent
+        assert other.sink.sent
+        assert await scene.sessions.close_grants([grant.id for grant in grants], "pause.class") == 2
+        counts = len(deaf.sink.sent), len(other.sink.sent)
+        scene.picture(stream)
+        assert (len(deaf.sink.sent), len(other.sink.sent)) == counts
+
+    play(tmp_path, scenario)
+
+
+def test_a_close_that_fails_holds_up_no_other(tmp_path: Path) -> None:
+    """One connection raises when it is told; the fault is named, and both pictures stop."""
+
+    async def scenario(scene: Scene) -> None:
+        grants = [make_grant(scene.clock) for _ in range(2)]
+        for grant in grants:
+            await scene.sessions.open(grant, None, OFFER)
+        for connection in scene.connections.made:
+            connection.connect()
+            connection.breaks = True
+        await scene.settle()
+        (stream,) = scene.feeds.streams
+        scene.picture(stream, key=True)
+        assert await scene.sessions.close_grants([grant.id for grant in grants], "pause.class") == 2
+        counts = [len(connection.sink.sent) for connection in scene.connections.made]
+        scene.picture(stream)
+        assert [len(connection.sink.sent) for connection in scene.connections.made] == counts
+        assert len(scene.faults) == 2
+        scene.faults.clear()
 
     play(tmp_path, scenario)
 

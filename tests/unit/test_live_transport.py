@@ -21,7 +21,15 @@ from gateway.core.errors import OfferRefused
 from gateway.live.dtls import MOST_CHANNEL_BYTES, PROFILES
 from gateway.live.ice import AddressRules
 from gateway.live.offers import Offer, parse_candidates, parse_offer
-from gateway.live.transport import RENEW_AFTER_S, Identity, Peer, TransportRules, quiet_libraries
+from gateway.live.transport import (
+    CHANNEL,
+    MOST_UNSAID,
+    RENEW_AFTER_S,
+    Identity,
+    Peer,
+    TransportRules,
+    quiet_libraries,
+)
 from tests.fakes.clock import FakeClock
 
 CHROMIUM = parse_offer((Path(__file__).parent.parent / "fakes" / "chromium_offer.sdp").read_text())
@@ -164,6 +172,38 @@ def test_nothing_goes_out_without_a_path() -> None:
         peer.send_rtcp(b"\x80\xc8\x00\x00")
         assert not await peer.say("x")
         await peer.heard()
+
+    play(scenario)
+
+
+@dataclass
+class OpenedChannel:
+    """A page's channel, as aiortc hands it over."""
+
+    label: str = CHANNEL
+    readyState: str = "open"  # noqa: N815 - aiortc's own name
+    said: list[str] = field(default_factory=list)
+
+    def on(self, event: str, _call: object) -> None:
+        assert event == "message"
+
+    def send(self, text: str) -> None:
+        self.said.append(text)
+
+
+def test_what_is_said_before_the_page_listens_is_said_when_it_does() -> None:
+    """Pictures may flow before the channel stands: the newest words wait for it, and no more than a few."""
+
+    async def scenario(peer: Peer, _seen: Seen) -> None:
+        await peer.accept(CHROMIUM)
+        for number in range(MOST_UNSAID + 3):
+            assert not await peer.say(str(number))
+        other, channel = OpenedChannel("theirs"), OpenedChannel()
+        peer._found_channel(other)  # type: ignore[arg-type]  # what is used of it
+        peer._found_channel(channel)  # type: ignore[arg-type]  # the same
+        assert other.said == []
+        assert channel.said == [str(number) for number in range(3, MOST_UNSAID + 3)]
+        assert peer._unsaid == []
 
     play(scenario)
 
