@@ -171,6 +171,7 @@ class Transcodes:
                 self._before[name] += getattr(shown.picture, name)
             if shown in self._ending:
                 self._ending.remove(shown)
+            shown.place = False
             shown.ended.set()
 
     def _failed(self, name: str, error: BaseException) -> None:
@@ -184,7 +185,12 @@ class Transcodes:
                 self._end(shown)
 
     def _end(self, shown: _Shown) -> None:
-        """Let a small picture go; its place is free once its process is dead."""
+        """Let a small picture go, once; its place is free when its process is dead."""
+        if shown.idle is not None:
+            shown.idle.cancel()
+            shown.idle = None
+        if self._shown.get(shown.picture.camera) is not shown:
+            return
         del self._shown[shown.picture.camera]
         self._ending.append(shown)
         shown.scope.cancel()

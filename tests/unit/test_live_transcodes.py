@@ -192,6 +192,31 @@ def test_a_place_that_nobody_watches_is_given_to_who_does(tmp_path: Path) -> Non
     assert play(tmp_path, scenario, most=1).faults == []
 
 
+@pytest.mark.parametrize("returns", [False, True])
+def test_who_gave_its_place_up_is_not_ended_twice(tmp_path: Path, *, returns: bool) -> None:
+    """Whether it stays away or is asked for again, who has the place keeps it, and the next is refused as ever."""
+
+    async def scenario(scene: Scene) -> None:
+        first, second = new_public_id(), new_public_id()
+        scene.feeds.release(await scene.watch(first))
+        await until(lambda: scene.transcodes._idle() is not None)
+        stream, kept = await scene.watch(second), second
+        if returns:
+            scene.feeds.release(stream)
+            await until(lambda: scene.transcodes._idle() is not None)
+            stream, kept = await scene.watch(first), first
+        pid = pid_of(scene, kept)
+        await scene.clock.advance(2 * LINGER_S)
+        assert list(scene.transcodes.facts()["cameras"]) == [kept]
+        assert (await scene.watch(new_public_id())).ended is End.TRANSCODES
+        units = stream.counters.units
+        await scene.advance_until(lambda: stream.counters.units > units)
+        assert pid_of(scene, kept) == pid
+        assert scene.transcodes._ending == []
+
+    assert play(tmp_path, scenario, most=1).faults == []
+
+
 def test_none_at_all_can_be_configured(tmp_path: Path) -> None:
     """Then cameras without H.264 show stills, and no process is ever started."""
 
