@@ -301,6 +301,25 @@ def test_a_camera_that_comes_back_as_h264_is_sent_as_it_is(tmp_path: Path) -> No
     play(tmp_path, scenario)
 
 
+def test_a_watched_camera_that_needs_no_process_keeps_no_place(tmp_path: Path) -> None:
+    """Its sub stream was set to H.264: others are let in at once, its viewers go on."""
+
+    async def scenario(scene: Scene) -> None:
+        stream, other = await scene.watch(new_public_id(), MAIN), new_public_id()
+        scene.feeds.release(await scene.watch(other, MAIN))
+        await until(lambda: (other, MAIN) in scene.transcodes._refused_ns)
+        with pytest.raises(LiveFull):
+            scene.transcodes.require(other, MAIN)
+        scene.feed.turn_into(clip())
+        await scene.advance_until(lambda: scene.processes == 0, 0.001)
+        scene.transcodes.require(other, MAIN)
+        units = stream.counters.units
+        await scene.advance_until(lambda: stream.counters.units > units, 0.001)
+        assert stream.ended is None
+
+    assert play(tmp_path, scenario, most=1).faults == []
+
+
 def test_a_key_frame_can_be_asked_of_a_running_one_only(tmp_path: Path) -> None:
     """It says whether there is one to ask."""
 
