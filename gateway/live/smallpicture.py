@@ -2,7 +2,7 @@
 
 Owns the choice of source and the one transcoder of a camera: the sub stream as it is where that is H.264, else the
 sub stream transcoded, else (a camera without one) the main stream transcoded. Invariants: everybody who watches
-shares one process; it runs only from the first unit on and only while `run` is awaited; a taker begins
+shares one process; it runs only while units need it and `run` is awaited, and has a place just as long; a taker begins
 with a key frame and never gets a unit older than one it had; whatever fails is raised, so that `supervise` starts the
 whole again at a key frame.
 """
@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from gateway.core.clock import Clock
 from gateway.core.errors import ConfigError
@@ -44,11 +44,8 @@ class Taker(Protocol):
         """Take the next unit."""
 
 
-class Place(Protocol):
-    """Whether a process may run: at most so many in all."""
-
-    async def __call__(self) -> bool:
-        """Take a place, if there is one, for as long as this camera is watched."""
+Place: TypeAlias = Callable[[], AbstractAsyncContextManager[bool]]
+"""Entered: whether a process may run, at most so many doing so in all; left when it is dead."""
 
 
 @dataclass(slots=True)
@@ -163,10 +160,13 @@ class SmallPicture:
                 unit = piece.unit
                 self.source = (role, unit.config.codec)
                 if role is StreamRole.SUB and unit.config.codec is Codec.H264:
+                    if transcoder is not None:
+                        await stack.aclose()
+                        transcoder = self.pid = None
                     self._deliver(unit, skipped=piece.skipped)
                     continue
                 if transcoder is None:
-                    if not await self._place():
+                    if not await stack.enter_async_context(self._place()):
                         return None
                     transcoder = await stack.enter_async_context(self._make())
                     self.pid, self.started = transcoder.pid, self.started + 1

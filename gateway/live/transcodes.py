@@ -147,12 +147,14 @@ class Transcodes:
                 self._tasks.start_soon(self._linger, shown, shown.idle)
 
     def _new(self, camera: PublicId) -> _Shown:
-        async def place() -> bool:
-            return await self._take_place(shown)
-
-        shown = _Shown(
-            SmallPicture(camera, self._path, clock=self._clock, place=place, make=lambda: Transcoder(self._command))
+        picture = SmallPicture(
+            camera,
+            self._path,
+            clock=self._clock,
+            place=lambda: self._place(shown),
+            make=lambda: Transcoder(self._command),
         )
+        shown = _Shown(picture)
         return shown
 
     async def _keep(self, shown: _Shown) -> None:
@@ -184,7 +186,12 @@ class Transcodes:
                 self._end(shown)
 
     def _end(self, shown: _Shown) -> None:
-        """Let a small picture go; its place is free once its process is dead."""
+        """Let a small picture go, once; its place is free when its process is dead."""
+        if shown.idle is not None:
+            shown.idle.cancel()
+            shown.idle = None
+        if self._shown.get(shown.picture.camera) is not shown:
+            return
         del self._shown[shown.picture.camera]
         self._ending.append(shown)
         shown.scope.cancel()
@@ -196,8 +203,18 @@ class Transcodes:
         """Return one that has a place but no viewer."""
         return next((shown for shown in self._shown.values() if shown.place and not shown.holders), None)
 
-    async def _take_place(self, shown: _Shown) -> bool:
-        while not shown.place and not self._free():
+    @contextlib.asynccontextmanager
+    async def _place(self, shown: _Shown) -> AsyncIterator[bool]:
+        """Have a place while a process lives: its end, not that of watching, lets the next one in."""
+        shown.place = await self._is_room()
+        try:
+            yield shown.place
+        finally:
+            shown.place = False
+
+    async def _is_room(self) -> bool:
+        """Say whether one more process may start, when those that must end for it are dead."""
+        while not self._free():
             idle = self._idle()
             if idle is not None:
                 self._end(idle)
@@ -206,7 +223,6 @@ class Transcodes:
                 self.refused += 1
                 return False
             await leaving.ended.wait()
-        shown.place = True
         return True
 
     def _remember(self, camera: PublicId, role: StreamRole) -> None:

@@ -71,6 +71,12 @@ class FakeFeed:
         for writer in list(self._writers - self._of_sub):
             writer.write(feedwire.encode_unit(unit, skipped=skipped))
 
+    def turn_into(self, what: Clip) -> None:
+        """Go on with another clip, from its first picture, as a camera that was set to another codec."""
+        self.clip, self.number, self._gop = what, 0, []
+        for writer in list(self._writers - self._of_sub):
+            writer.write(feedwire.encode_config(what.config))
+
     def end(self, code: str) -> None:
         """Send END to everybody."""
         for writer in list(self._writers):

@@ -26,12 +26,20 @@ def say(*messages: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
+def drip() -> None:
+    """Never fall silent, never be done."""
+    while True:
+        say(feedwire.encode_config(SMALL))
+        time.sleep(0.05)
+
+
 BROKEN: dict[str, Callable[[], object]] = {
     "babble": lambda: say(feedwire.frame(77, b"?")),
     "long": lambda: say(feedwire.HEAD.pack(feedwire.UNIT, 1 << 31)),
     "endless": lambda: say(*(feedwire.encode_config(SMALL) for _ in range(200))),
     "h265": lambda: say(feedwire.encode_config(CodecConfig(Codec.H265, b"s", b"p", b"v", epoch=1))),
     "die": lambda: sys.exit(11),
+    "drip": drip,
     "hang": lambda: time.sleep(3600),
 }
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -61,16 +62,28 @@ class Scene:
         self.feed = FakeFeed(folder / "feed.sock", what, play=False)
         self.made = 0
         self.room = room
+        self.taken = 0
         command = (sys.executable, "-m", "tests.fakes.transcoder_child", behaviour)
 
-        async def place() -> bool:
-            return self.room
+        @contextlib.asynccontextmanager
+        async def place() -> AsyncIterator[bool]:
+            self.taken += 1
+            try:
+                yield self.room
+            finally:
+                assert not self.alive, "given back while the process lives"
+                self.taken -= 1
 
         def make() -> Transcoder:
             self.made += 1
             return Transcoder(command, answer_timeout_s=30)
 
         self.picture = SmallPicture(CAMERA, folder / "feed.sock", clock=Unhurried(), place=place, make=make)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process, if there is one, has not been waited for yet."""
+        return self.picture.pid is not None and Path(f"/proc/{self.picture.pid}").exists()
 
     def send(self, count: int) -> None:
         for _ in range(count):
@@ -94,7 +107,7 @@ def play(
             finally:
                 running.cancel()
                 await asyncio.wait([running])
-        assert scene.picture.pid is None
+        assert (scene.picture.pid, scene.taken) == (None, 0)
         return scene
 
     return asyncio.run(body())
@@ -189,6 +202,26 @@ def test_where_no_place_is_left_the_viewers_are_told_why(tmp_path: Path) -> None
         showing.cancel()
 
     play(tmp_path, scenario, room=False)
+
+
+def test_a_place_is_held_as_long_as_a_process_lives(tmp_path: Path) -> None:
+    """Not while the sub stream is H.264 and sent as it is, though somebody watches."""
+
+    async def scenario(scene: Scene, _: asyncio.Task[None]) -> None:
+        taker, showing = watching(scene)
+        await until(lambda: scene.feed.readers == 1)
+        for what, taken in ((H265, 1), (clip(), 0), (H265, 1)):
+            want = len(taker.got) + 3
+            scene.feed.turn_into(what)
+            scene.send(3)
+            await until(lambda: len(taker.got) == want)  # noqa: B023 - awaited here
+            assert (scene.taken, scene.picture.pid is not None) == (taken, bool(taken))
+        assert scene.made == 2
+        assert taker.whole
+        assert [unit.is_key for unit in taker.got] == 3 * [True, False, False]
+        showing.cancel()
+
+    play(tmp_path, scenario)
 
 
 def test_a_machine_that_cannot_cage_shows_stills(tmp_path: Path) -> None:

@@ -192,6 +192,31 @@ def test_a_place_that_nobody_watches_is_given_to_who_does(tmp_path: Path) -> Non
     assert play(tmp_path, scenario, most=1).faults == []
 
 
+@pytest.mark.parametrize("returns", [False, True])
+def test_who_gave_its_place_up_is_not_ended_twice(tmp_path: Path, *, returns: bool) -> None:
+    """Whether it stays away or is asked for again, who has the place keeps it, and the next is refused as ever."""
+
+    async def scenario(scene: Scene) -> None:
+        first, second = new_public_id(), new_public_id()
+        scene.feeds.release(await scene.watch(first))
+        await until(lambda: scene.transcodes._idle() is not None)
+        stream, kept = await scene.watch(second), second
+        if returns:
+            scene.feeds.release(stream)
+            await until(lambda: scene.transcodes._idle() is not None)
+            stream, kept = await scene.watch(first), first
+        pid = pid_of(scene, kept)
+        await scene.clock.advance(2 * LINGER_S)
+        assert list(scene.transcodes.facts()["cameras"]) == [kept]
+        assert (await scene.watch(new_public_id())).ended is End.TRANSCODES
+        units = stream.counters.units
+        await scene.advance_until(lambda: stream.counters.units > units)
+        assert pid_of(scene, kept) == pid
+        assert scene.transcodes._ending == []
+
+    assert play(tmp_path, scenario, most=1).faults == []
+
+
 def test_none_at_all_can_be_configured(tmp_path: Path) -> None:
     """Then cameras without H.264 show stills, and no process is ever started."""
 
@@ -274,6 +299,25 @@ def test_a_camera_that_comes_back_as_h264_is_sent_as_it_is(tmp_path: Path) -> No
         assert stream.ended is None
 
     play(tmp_path, scenario)
+
+
+def test_a_watched_camera_that_needs_no_process_keeps_no_place(tmp_path: Path) -> None:
+    """Its sub stream was set to H.264: others are let in at once, its viewers go on."""
+
+    async def scenario(scene: Scene) -> None:
+        stream, other = await scene.watch(new_public_id(), MAIN), new_public_id()
+        scene.feeds.release(await scene.watch(other, MAIN))
+        await until(lambda: (other, MAIN) in scene.transcodes._refused_ns)
+        with pytest.raises(LiveFull):
+            scene.transcodes.require(other, MAIN)
+        scene.feed.turn_into(clip())
+        await scene.advance_until(lambda: scene.processes == 0, 0.001)
+        scene.transcodes.require(other, MAIN)
+        units = stream.counters.units
+        await scene.advance_until(lambda: stream.counters.units > units, 0.001)
+        assert stream.ended is None
+
+    assert play(tmp_path, scenario, most=1).faults == []
 
 
 def test_a_key_frame_can_be_asked_of_a_running_one_only(tmp_path: Path) -> None:

@@ -107,14 +107,15 @@ def test_a_broken_process_is_an_error_of_its_stream(behaviour: str) -> None:
     running(behaviour, ask)
 
 
-def test_a_silent_process_is_given_up() -> None:
-    """It is not waited for for ever."""
+@pytest.mark.parametrize("behaviour", ["hang", "drip"])
+def test_a_silent_process_is_given_up(behaviour: str) -> None:
+    """It is not waited for for ever, and saying a little now and then gains it nothing."""
 
     async def ask(transcoder: Transcoder) -> None:
         with pytest.raises(WireError, match="silent"):
             await transcoder.give(CLIP.unit(0, 1))
 
-    running("hang", ask, answer_timeout_s=0.2)
+    running(behaviour, ask, answer_timeout_s=0.2)
 
 
 def test_a_process_that_begins_with_something_else_is_refused() -> None:

@@ -1,16 +1,17 @@
 """vuon-live's side of one transcoder's process.
 
 Owns `Transcoder`: the process and its two pipes. Invariants: it gets neither our environment nor an open file of ours;
-one unit is under way at a time, so that nothing queues where it cannot be dropped; a process that is silent for
-`ANSWER_TIMEOUT_S` or talks nonsense is an error of the stream; it is dead when the owner is left.
+one unit is under way at a time, so that nothing queues where it cannot be dropped; a process whose answer takes
+`ANSWER_TIMEOUT_S` or that talks nonsense is an error of the stream; it is dead when the owner is left.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -81,7 +82,8 @@ class Transcoder:
         return self._process.pid
 
     async def _proven(self) -> None:
-        kind, body = await self._next(self._start_s)
+        async with self._in_time(self._start_s):
+            kind, body = await self._next()
         if kind == pipe.REFUSED:
             raise ConfigError(
                 f"the transcoder cannot be caged: {body.decode(errors='replace')[:200]}",
@@ -115,31 +117,38 @@ class Transcoder:
         return await self._answer()
 
     async def _answer(self) -> list[AccessUnit]:
+        """Return what it makes of a unit; the whole answer has `answer_timeout_s`, however many messages it is."""
         made: list[AccessUnit] = []
-        for _ in range(pipe.MOST_ANSWERS):
-            kind, body = await self._next(self._answer_s)
-            if kind == pipe.DONE and len(body) == 1:
-                self.bad += body[0]
-                return made
-            if kind == feedwire.CONFIG:
-                config = feedwire.decode_config(body)
-                if config.codec is not Codec.H264 or not config.sps or not config.pps:
-                    raise WireError("the transcoder made something else than H.264")
-                self._configs = {config.epoch: config}
-            elif kind == feedwire.UNIT:
-                made.append(feedwire.decode_unit(body, self._configs)[0])
-            else:
-                raise WireError(f"the transcoder answered kind {kind}")
+        async with self._in_time(self._answer_s):
+            for _ in range(pipe.MOST_ANSWERS):
+                kind, body = await self._next()
+                if kind == pipe.DONE and len(body) == 1:
+                    self.bad += body[0]
+                    return made
+                if kind == feedwire.CONFIG:
+                    config = feedwire.decode_config(body)
+                    if config.codec is not Codec.H264 or not config.sps or not config.pps:
+                        raise WireError("the transcoder made something else than H.264")
+                    self._configs = {config.epoch: config}
+                elif kind == feedwire.UNIT:
+                    made.append(feedwire.decode_unit(body, self._configs)[0])
+                else:
+                    raise WireError(f"the transcoder answered kind {kind}")
         raise WireError("the transcoder answers without end")
 
-    async def _next(self, within_s: float) -> tuple[int, bytes]:
+    async def _next(self) -> tuple[int, bytes]:
         stdout = self._process.stdout
         assert stdout is not None
+        kind, length = feedwire.HEAD.unpack(await stdout.readexactly(feedwire.HEAD.size))
+        if length > pipe.MOST_ANSWER_BYTES:
+            raise WireError("an answer of the transcoder is too long", bytes=length)
+        return kind, await stdout.readexactly(length)
+
+    @contextlib.asynccontextmanager
+    async def _in_time(self, within_s: float) -> AsyncIterator[None]:
+        """Make an error of the stream of a process that ends or does not answer in time."""
         try:
             async with asyncio.timeout(within_s):
-                kind, length = feedwire.HEAD.unpack(await stdout.readexactly(feedwire.HEAD.size))
-                if length > pipe.MOST_ANSWER_BYTES:
-                    raise WireError("an answer of the transcoder is too long", bytes=length)
-                return kind, await stdout.readexactly(length)
+                yield
         except (asyncio.IncompleteReadError, ConnectionError, TimeoutError) as error:
             raise WireError("the transcoder's process ended or is silent") from error
