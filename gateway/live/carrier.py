@@ -4,13 +4,14 @@ Owns who uses which line and the numbers that outlive a user. A WHEP session has
 own; the tiles of a wall share one. Invariants: a line has one user at a time; the next one goes on with the
 sequence numbers of the last, media and retransmissions alike, for the key is the connection's (RFC 7714 §10: a
 number used twice gives it away); feedback reaches only the user of the line it names; a connection that nobody uses
-any more takes nobody on and is closed by exactly one; used in the event loop only.
+any more, nor is held for the next, takes nobody on and is closed by exactly one; used in the event loop only.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
@@ -141,7 +142,8 @@ class Carrier:
         self.peer.listen(self._said)
         self.lines: tuple[Line, ...] = ()
         self.connected = self.over = False
-        self._buried = False
+        self._buried = self._lost = False
+        self._held = 0
         self._candidates = 0
 
     async def accept(self, offer: Offer, servers: Sequence[IceServer] = ()) -> str:
@@ -198,7 +200,21 @@ class Carrier:
                 line.next_seq, line.next_rtx_seq = viewer.next_seq, repair.next_seq
                 if viewer.last_sent is not None:
                     line.last_viewer = viewer
-        self.over = all(line.rider is None for line in self.lines)
+        self._look()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep the connection for who is about to board, although its last user leaves; afterwards it may be over."""
+        self._held += 1
+        try:
+            yield
+        finally:
+            self._held -= 1
+            self._look()
+
+    def _look(self) -> None:
+        unused = not self._held and all(line.rider is None for line in self.lines)
+        self.over = self.over or self._lost or unused
 
     def rider(self, slot: int) -> Rider | None:
         """Return who uses a line now."""
@@ -221,6 +237,7 @@ class Carrier:
 
     def _changed(self, state: str) -> None:
         self.connected = state == "connected"
+        self._lost = self._lost or state in ("failed", "closed")
         for line in self.lines:
             if line.rider is not None:
                 line.rider.changed(state)
