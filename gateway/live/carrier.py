@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import anyio
 
@@ -83,6 +83,15 @@ class RandomBits(Protocol):
         """Return `count` random bits."""
 
 
+class Load(NamedTuple):
+    """What a line puts on the connection."""
+
+    rate_bps: float
+    """0 = nothing is sent now, or the rate is not known yet."""
+    on_trial: bool = False
+    """It is more than the path was seen to carry."""
+
+
 class Rider(Protocol):
     """The user of a line: a session."""
 
@@ -99,8 +108,8 @@ class Rider(Protocol):
     def asked(self, role: StreamRole) -> None:
         """Take the stream that the page asks for."""
 
-    def rate_bps(self) -> float:
-        """Return the rate of what is sent on the line; 0 = unknown."""
+    def load(self) -> Load:
+        """Return what is sent on the line."""
 
 
 @dataclass(slots=True, eq=False)
@@ -256,13 +265,23 @@ class Carrier:
         for item in rtcp.parse(data):
             if isinstance(item, rtcp.Estimate):
                 riders = list(riding.values())
-                for rider, bps in zip(riders, shares(item.bps, [each.rate_bps() for each in riders]), strict=True):
-                    rider.hear(rtcp.Estimate(bps))
+                for rider, bps in zip(riders, shares(item.bps, [each.load() for each in riders]), strict=True):
+                    if bps is not None:
+                        rider.hear(rtcp.Estimate(bps))
             elif item.ssrc in riding:
                 riding[item.ssrc].hear(item)
 
 
-def shares(bps: int, rates_bps: Sequence[float]) -> list[int]:
-    """Return each line's share of the estimate for the whole connection, by what it sends."""
-    total = sum(rates_bps)
-    return [int(bps * rate / total) if rate else bps for rate in rates_bps]
+def shares(bps: int, loads: Sequence[Load]) -> list[int | None]:
+    """Return each line's share of the estimate for the whole connection, by what it sends; None for one that does not.
+
+    A line on trial gets what the others leave: where the path does not carry it too, it fails, and not they.
+    """
+    tried_bps = sum(load.rate_bps for load in loads if load.on_trial)
+    carried_bps = sum(load.rate_bps for load in loads if not load.on_trial)
+    for_carried = min(bps, carried_bps) if tried_bps else bps
+    of_carried = for_carried / carried_bps if carried_bps else 0.0
+    of_tried = (bps - min(for_carried, carried_bps)) / tried_bps if tried_bps else 0.0
+    return [
+        int(load.rate_bps * (of_tried if load.on_trial else of_carried)) if load.rate_bps else None for load in loads
+    ]
