@@ -51,6 +51,7 @@ export function videoOf(camera, stream, on) {
 class Tile {
   over = false;
   session = '';
+  tag = '';
   /** @type {Connection|null} */ connection = null;
   /** @type {WhepSession|null} where the box takes no wall */ #alone = null;
 
@@ -144,8 +145,7 @@ class Connection {
   /** @type {Map<string, [string, string]>} ends that came before the answer which names the session */ #early = new Map();
   /** @type {Map<string, import('./turns.js').Turn>} news that came before it */ #news = new Map();
   /** @type {RTCIceCandidate[]} */ #late = [];
-  #where = '';
-  #tag = '';
+  #gathering = 0;
   /** @type {RTCDataChannel|null} */ #channel = null;
   #broken = 0;
 
@@ -168,7 +168,6 @@ class Connection {
       const query = `?slot=${tile.slot}&stream=${tile.stream}`;
       const answered = await postJson(`/wall/${tile.camera}${query}`, { offer: offer.sdp });
       this.wall = answered.wall;
-      [this.#where, this.#tag] = [`/whep/${tile.camera}/${answered.session}`, answered.tag];
       if (this.over) {
         forget(tile.camera, answered.session);
         throw new ApiError(0, null);
@@ -179,7 +178,7 @@ class Connection {
       }
       await this.peer.setLocalDescription(offer);
       await this.peer.setRemoteDescription({ type: 'answer', sdp: answered.answer });
-      this.#seat(tile, answered.session);
+      this.#seat(tile, answered);
     } catch (error) {
       this.#tiles.delete(tile);
       this.close();
@@ -192,18 +191,19 @@ class Connection {
     tile.connection = this;
     this.#tiles.add(tile);
     try {
-      const { session } = await postJson(`/wall/${tile.camera}/${this.wall}/${tile.slot}?stream=${tile.stream}`);
-      this.#seat(tile, session);
+      const answered = await postJson(`/wall/${tile.camera}/${this.wall}/${tile.slot}?stream=${tile.stream}`);
+      this.#seat(tile, answered);
     } catch (error) {
       this.leave(tile);
       throw error;
     }
   }
 
-  /** @param {Tile} tile @param {string} session */
-  #seat(tile, session) {
+  /** @param {Tile} tile @param {{session: string, tag: string}} answered */
+  #seat(tile, { session, tag }) {
     if (tile.over || this.over) return forget(tile.camera, session);
-    tile.session = session;
+    [tile.session, tile.tag] = [session, tag];
+    if (!this.#gathering) this.#trickle();
     const early = this.#early.get(session);
     if (early !== undefined) return tile.end(...early);
     tile.want(tile.stream);
@@ -267,8 +267,8 @@ class Connection {
     peer.onconnectionstatechange = () => this.#changed();
     peer.onicecandidate = (event) => {
       if (event.candidate?.protocol !== 'udp') return; // the box speaks no other
-      if (!this.#late.length) setTimeout(() => this.#trickle(this.#late.splice(0)), TRICKLE_MS);
       this.#late.push(event.candidate);
+      this.#gathering ||= setTimeout(() => this.#trickle(), TRICKLE_MS);
     };
     addEventListener('offline', this.#moved);
     return peer.createOffer();
@@ -298,14 +298,24 @@ class Connection {
     return undefined;
   }
 
-  /** @param {RTCIceCandidate[]} candidates an RFC 8840 fragment */
-  #trickle(candidates) {
-    if (this.over || !this.#where) return;
-    const body = [...candidates.map((item) => `a=${item.candidate}`), ''].join('\r\n');
-    const headers = { 'Content-Type': 'application/trickle-ice-sdpfrag', 'If-Match': this.#tag };
-    call(this.#where, { method: 'PATCH', headers, body }).catch(() => {
-      // A candidate that is lost costs one path; the connection's own state says whether that matters.
-    });
+  /** Sends what was found, an RFC 8840 fragment, to the address of any tile: all are of the same connection. */
+  async #trickle() {
+    this.#gathering = 0;
+    const late = this.#late.splice(0);
+    const body = [...late.map((item) => `a=${item.candidate}`), ''].join('\r\n');
+    for (const tile of late.length ? this.#tiles : []) {
+      if (this.over) return;
+      if (!tile.session) continue;
+      const headers = { 'Content-Type': 'application/trickle-ice-sdpfrag', 'If-Match': tile.tag };
+      try {
+        await call(`/whep/${tile.camera}/${tile.session}`, { method: 'PATCH', headers, body });
+        return;
+      } catch (error) {
+        // A candidate that is lost costs one path; but a tile that has ended (404) has neighbours.
+        if (!(error instanceof ApiError) || error.status !== 404) return;
+      }
+    }
+    this.#late.unshift(...late); // for the next tile that is seated
   }
 }
 
