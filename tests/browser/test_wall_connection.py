@@ -104,3 +104,38 @@ def test_candidates_wait_for_the_next_tile(page: Page) -> None:
         )[1]
         == "a=candidate:first\r\na=candidate:second\r\n"
     )
+
+
+def test_news_of_a_session_that_is_not_named_yet_is_kept(page: Page) -> None:
+    """However many sessions spoke that were never seated: the newest news of its link and its turn are heard."""
+    assert plays(
+        page,
+        """await stage.open('a');
+        for (let n = 0; n < 100; n += 1) stage.say({ turn: { place: n }, session: `gone-${n}` });
+        stage.hold('b');
+        const joining = stage.open('b');
+        await stage.until(() => stage.tiles.b.connection);
+        stage.say({ link: 'video', session: 'of-b' });
+        stage.say({ turn: { place: 1 }, session: 'of-b' });
+        stage.say({ link: 'weak', session: 'of-b' });
+        stage.answer();
+        await joining;
+        stage.say({ link: 'video', session: 'of-b' });
+        return stage.heard;""",
+    ) == [["b", "link", "weak"], ["b", "turn", {"place": 1}], ["b", "link", "video"]]
+
+
+def test_a_session_that_ended_before_it_was_named_ends(page: Page) -> None:
+    """Its reason is heard once the answer names it, and nothing of it before that."""
+    assert plays(
+        page,
+        """await stage.open('a');
+        stage.hold('b');
+        const joining = stage.open('b');
+        await stage.until(() => stage.tiles.b.connection);
+        stage.say({ link: 'weak', session: 'of-b' });
+        stage.say({ end: 'pause.class', code: 'pause.class', session: 'of-b' });
+        stage.answer();
+        await joining.catch(() => {});
+        return stage.heard;""",
+    ) == [["b", "ended", "pause.class", "pause.class"]]

@@ -21,6 +21,7 @@ const BROKEN_MS = 4000;
  * @typedef {{track: (track: MediaStreamTrack) => void, ended: (reason: string, code: string) => void,
  *   link?: (news: string) => void, turn?: (turn: import('./turns.js').Turn) => void}} On
  *   `ended("")` = the connection failed, or the box has a `code` for it but no reason for people; `link`, `turn`: see whep.js
+ * @typedef {{end?: string, code?: string, link?: string, turn?: import('./turns.js').Turn}} News of one session
  * @typedef {object} Video one view's session
  * @property {() => Promise<void>} open throws ApiError or TypeError if the box cannot be reached or refuses
  * @property {() => void} close
@@ -79,6 +80,14 @@ class Tile {
     this.#alone?.close();
     forget(this.camera, this.session);
     this.connection?.leave(this);
+  }
+
+  /** @param {News} news what the box says of it */
+  hear({ end, code, link, turn }) {
+    if (end !== undefined) return this.end(end, code);
+    if (link !== undefined) this.on.link?.(link);
+    if (turn) this.on.turn?.(turn);
+    return undefined;
   }
 
   /** Told by the box, or by the connection's end. @param {string} reason @param {string} [code] */
@@ -142,8 +151,7 @@ class Connection {
   over = false;
   wall = '';
   /** @type {Set<Tile>} */ #tiles = new Set();
-  /** @type {Map<string, [string, string]>} ends that came before the answer which names the session */ #early = new Map();
-  /** @type {Map<string, import('./turns.js').Turn>} news that came before it */ #news = new Map();
+  /** @type {Map<string, News>} what came before the answer which names the session; newest last */ #early = new Map();
   /** @type {RTCIceCandidate[]} */ #late = [];
   #gathering = 0;
   /** @type {RTCDataChannel|null} */ #channel = null;
@@ -204,14 +212,12 @@ class Connection {
     if (tile.over || this.over) return forget(tile.camera, session);
     [tile.session, tile.tag] = [session, tag];
     if (!this.#gathering) this.#trickle();
-    const early = this.#early.get(session);
-    if (early !== undefined) return tile.end(...early);
+    const early = this.#early.get(session) || {};
+    this.#early.delete(session);
+    if (early.end !== undefined) return tile.hear(early);
     tile.want(tile.stream);
     tile.on.track(this.peer.getTransceivers()[tile.slot].receiver.track);
-    const turn = this.#news.get(session);
-    this.#news.delete(session);
-    if (turn) tile.on.turn?.(turn);
-    return undefined;
+    return tile.hear(early);
   }
 
   /** @param {Tile} tile */
@@ -286,14 +292,13 @@ class Connection {
 
   /** @param {string} text */
   #message(text) {
-    const { end, code, link, turn, session } = JSON.parse(text);
+    const { session, ...news } = JSON.parse(text);
     const tile = [...this.#tiles].find((item) => item.session === session);
-    if (typeof link === 'string') return tile?.on.link?.(link);
-    if (turn && tile) return tile.on.turn?.(turn);
-    if (turn && this.#news.size < MOST_EARLY) this.#news.set(session, turn);
-    if (typeof end !== 'string') return undefined;
-    if (tile) return tile.end(end, code);
-    this.#early.set(session, [end, code]);
+    if (tile) return tile.hear(news);
+    const early = { ...this.#early.get(session), ...news };
+    this.#early.delete(session);
+    this.#early.set(session, early);
+    // Most of it is of sessions that are over, and is never asked for.
     if (this.#early.size > MOST_EARLY) this.#early.delete([...this.#early.keys()][0]);
     return undefined;
   }
