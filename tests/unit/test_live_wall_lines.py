@@ -14,12 +14,19 @@ from hypothesis import strategies as st
 
 from gateway.core.errors import LiveFull, WallGone
 from gateway.core.model import PublicId
+from gateway.live import session
 from gateway.live.carrier import Load, shares
 from gateway.live.ends import REPLACED
 from gateway.live.link import FIRST_TRIAL_WAIT_S, LOW_SHARE, PROVEN_S
 from tests.fakes.live_box import make_grant
 from tests.fakes.live_scene import OFFER, Scene, play
 from tests.unit.test_live_wall import ROOMS, Wall
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a deaf page hold up its end until the test lets it hear, however slow the machine is."""
+    monkeypatch.setattr(session, "SAY_S", 60.0)
 
 
 @pytest.mark.parametrize("same", [True, False], ids=["the same right", "another room"])
@@ -31,18 +38,18 @@ def test_the_only_tile_of_a_wall_is_replaced_on_the_same_connection(tmp_path: Pa
         await wall.watching(1)
         wall.connection.slow_to_say = True
         if same:
-            session = await scene.sessions.join_wall(wall.grants[ROOMS[0]], None, wall.id, 0)
+            newest = await scene.sessions.join_wall(wall.grants[ROOMS[0]], None, wall.id, 0)
             await scene.settle()
         else:
-            session = await wall.join(ROOMS[1], 0)
+            newest = await wall.join(ROOMS[1], 0)
         (facts,) = scene.sessions.facts()
-        assert (facts["session"], facts["state"]) == (session, "live")
+        assert (facts["session"], facts["state"]) == (newest, "live")
         assert scene.sessions.ended == {REPLACED: 1}
         wall.picture(ROOMS[0] if same else ROOMS[1], key=True)
         assert [packet.seq for packet in wall.packets(0)] == [5, 6]
         await scene.settle()
         assert (len(scene.connections.made), scene.connections.log.count("shut")) == (1, 0)
-        await scene.sessions.close(session, "viewer.left")
+        await scene.sessions.close(newest, "viewer.left")
         await scene.settle()
         assert scene.connections.log[-2:] == ["heard", "shut"]
 
