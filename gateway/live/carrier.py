@@ -4,15 +4,16 @@ Owns who uses which line and the numbers that outlive a user. A WHEP session has
 own; the tiles of a wall share one. Invariants: a line has one user at a time; the next one goes on with the
 sequence numbers of the last, media and retransmissions alike, for the key is the connection's (RFC 7714 §10: a
 number used twice gives it away); feedback reaches only the user of the line it names; a connection that nobody uses
-any more takes nobody on and is closed by exactly one; used in the event loop only.
+any more, nor is held for the next, takes nobody on and is closed by exactly one; used in the event loop only.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 import anyio
 
@@ -82,6 +83,15 @@ class RandomBits(Protocol):
         """Return `count` random bits."""
 
 
+class Load(NamedTuple):
+    """What a line puts on the connection."""
+
+    rate_bps: float
+    """0 = nothing is sent now, or the rate is not known yet."""
+    on_trial: bool = False
+    """It is more than the path was seen to carry."""
+
+
 class Rider(Protocol):
     """The user of a line: a session."""
 
@@ -98,8 +108,8 @@ class Rider(Protocol):
     def asked(self, role: StreamRole) -> None:
         """Take the stream that the page asks for."""
 
-    def rate_bps(self) -> float:
-        """Return the rate of what is sent on the line; 0 = unknown."""
+    def load(self) -> Load:
+        """Return what is sent on the line."""
 
 
 @dataclass(slots=True, eq=False)
@@ -141,7 +151,8 @@ class Carrier:
         self.peer.listen(self._said)
         self.lines: tuple[Line, ...] = ()
         self.connected = self.over = False
-        self._buried = False
+        self._buried = self._lost = False
+        self._held = 0
         self._candidates = 0
 
     async def accept(self, offer: Offer, servers: Sequence[IceServer] = ()) -> str:
@@ -198,7 +209,21 @@ class Carrier:
                 line.next_seq, line.next_rtx_seq = viewer.next_seq, repair.next_seq
                 if viewer.last_sent is not None:
                     line.last_viewer = viewer
-        self.over = all(line.rider is None for line in self.lines)
+        self._look()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep the connection for who is about to board, although its last user leaves; afterwards it may be over."""
+        self._held += 1
+        try:
+            yield
+        finally:
+            self._held -= 1
+            self._look()
+
+    def _look(self) -> None:
+        unused = not self._held and all(line.rider is None for line in self.lines)
+        self.over = self.over or self._lost or unused
 
     def rider(self, slot: int) -> Rider | None:
         """Return who uses a line now."""
@@ -221,6 +246,7 @@ class Carrier:
 
     def _changed(self, state: str) -> None:
         self.connected = state == "connected"
+        self._lost = self._lost or state in ("failed", "closed")
         for line in self.lines:
             if line.rider is not None:
                 line.rider.changed(state)
@@ -239,13 +265,23 @@ class Carrier:
         for item in rtcp.parse(data):
             if isinstance(item, rtcp.Estimate):
                 riders = list(riding.values())
-                for rider, bps in zip(riders, shares(item.bps, [each.rate_bps() for each in riders]), strict=True):
-                    rider.hear(rtcp.Estimate(bps))
+                for rider, bps in zip(riders, shares(item.bps, [each.load() for each in riders]), strict=True):
+                    if bps is not None:
+                        rider.hear(rtcp.Estimate(bps))
             elif item.ssrc in riding:
                 riding[item.ssrc].hear(item)
 
 
-def shares(bps: int, rates_bps: Sequence[float]) -> list[int]:
-    """Return each line's share of the estimate for the whole connection, by what it sends."""
-    total = sum(rates_bps)
-    return [int(bps * rate / total) if rate else bps for rate in rates_bps]
+def shares(bps: int, loads: Sequence[Load]) -> list[int | None]:
+    """Return each line's share of the estimate for the whole connection, by what it sends; None for one that does not.
+
+    A line on trial gets what the others leave: where the path does not carry it too, it fails, and not they.
+    """
+    tried_bps = sum(load.rate_bps for load in loads if load.on_trial)
+    carried_bps = sum(load.rate_bps for load in loads if not load.on_trial)
+    for_carried = min(bps, carried_bps) if tried_bps else bps
+    of_carried = for_carried / carried_bps if carried_bps else 0.0
+    of_tried = (bps - min(for_carried, carried_bps)) / tried_bps if tried_bps else 0.0
+    return [
+        int(load.rate_bps * (of_tried if load.on_trial else of_carried)) if load.rate_bps else None for load in loads
+    ]

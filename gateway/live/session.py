@@ -19,7 +19,7 @@ from gateway.core.errors import GrantRefused
 from gateway.core.iceservers import IceServer
 from gateway.core.model import PublicId, Role, StreamRole
 from gateway.live import answers, pagetalk, rtcp
-from gateway.live.carrier import Carrier, Connection
+from gateway.live.carrier import Carrier, Connection, Load
 from gateway.live.ends import End, message, told
 from gateway.live.leases import Lease
 from gateway.live.offers import Offer
@@ -233,6 +233,9 @@ class Session:
         if self.reception is not None:
             self.reception.hear(item)
 
-    def rate_bps(self) -> float:
-        """Return the rate of what is sent; 0 = unknown."""
-        return self.stream.history.gop_bps()
+    def load(self) -> Load:
+        """Return what is sent now: nothing while it has no place, rests, or waits for a key frame."""
+        viewer = self.viewer
+        if self.state is not State.LIVE or viewer is None or viewer.source is None or viewer.waits_for_key:
+            return Load(0.0)
+        return Load(viewer.source.gop_bps(), self.switch.link.on_trial)

@@ -111,13 +111,19 @@ class Sessions:
         """Open a session on a line of an open wall; who used the line before is ended. WallGone if there is none."""
         only_staff(grant)
         role = choose_stream(grant, stream)
-        await self._admit(grant)
-        while (before := self._on_wall(grant, wall, slot)) is not None:
-            await self._end(before, REPLACED)
-            await before.left.wait()  # it may be ending already
-        self._require_place(grant, role)
-        session = self._begin(grant, role, self._carriers[wall])
-        session.board(slot)
+        self._on_wall(grant, wall, slot)
+        carrier = self._carriers[wall]
+        try:
+            with carrier.held():  # who is ended may be its only user
+                await self._admit(grant)
+                while (before := self._on_wall(grant, wall, slot)) is not None:
+                    await self._end(before, REPLACED)
+                    await before.left.wait()  # it may be ending already
+                self._require_place(grant, role)
+                session = self._begin(grant, role, carrier)
+                session.board(slot)
+        finally:
+            await self._close_unused(carrier)
         return session.id
 
     def _on_wall(self, grant: Grant, wall: PublicId, slot: int) -> Session | None:
@@ -329,9 +335,13 @@ class Sessions:
     async def _bury(self, session: Session) -> None:
         async with contained("live.close", self._on_fault):
             await session.end(session.reason)
+            await session.left.wait()  # somebody else may be ending it: until then its connection is in use
             await self._seat()
-            if await session.carrier.bury():
-                self._closed(session.carrier)
+            await self._close_unused(session.carrier)
+
+    async def _close_unused(self, carrier: Carrier) -> None:
+        if await carrier.bury():
+            self._closed(carrier)
 
     def _closed(self, carrier: Carrier) -> None:
         del self._carriers[carrier.id]

@@ -13,7 +13,7 @@ import pytest
 
 from gateway.core.errors import BadInput, GrantRefused, LiveFull, OfferRefused, WallGone
 from gateway.core.model import Grant, PublicId, Role, StreamRole, new_public_id
-from gateway.live.carrier import shares
+from gateway.live.carrier import Load, shares
 from gateway.live.ends import REPLACED
 from gateway.live.session import CONNECT_TIMEOUT_S
 from gateway.live.sessions import TICK_S
@@ -249,6 +249,8 @@ def test_feedback_reaches_the_room_it_names(tmp_path: Path) -> None:
     async def scenario(scene: Scene) -> None:
         wall = Wall(scene)
         await wall.watching(2)
+        for room in ROOMS[:2]:
+            wall.picture(room)
         report = struct.pack("!BBHIIIIIII", 0x81, 201, 7, 1, 17, 128 << 24 | 9, 0, 0, 0, 0)
         estimate = struct.pack("!BBHII", 0x8F, 206, 5, 1, 0) + b"REMB" + struct.pack("!BBHI", 1, 0, 50_000, 7)
         wall.connection.feedback(report + estimate)
@@ -260,9 +262,10 @@ def test_feedback_reaches_the_room_it_names(tmp_path: Path) -> None:
 
 
 def test_an_estimate_is_shared_by_what_each_line_sends() -> None:
-    """A line whose rate is unknown hears the whole of it: it decides nothing from that."""
-    assert shares(900, [100.0, 200.0]) == [300, 600]
-    assert shares(900, [0.0, 200.0]) == [900, 900]
+    """A line that sends nothing, or at a rate not known yet, hears nothing; one on trial gets what the others leave."""
+    assert shares(900, [Load(100.0), Load(200.0)]) == [300, 600]
+    assert shares(900, [Load(0.0), Load(200.0)]) == [None, 900]
+    assert shares(900, [Load(100.0), Load(200.0, on_trial=True)]) == [100, 800]
     assert shares(900, []) == []
 
 

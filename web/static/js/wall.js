@@ -21,6 +21,7 @@ const BROKEN_MS = 4000;
  * @typedef {{track: (track: MediaStreamTrack) => void, ended: (reason: string, code: string) => void,
  *   link?: (news: string) => void, turn?: (turn: import('./turns.js').Turn) => void}} On
  *   `ended("")` = the connection failed, or the box has a `code` for it but no reason for people; `link`, `turn`: see whep.js
+ * @typedef {{end?: string, code?: string, link?: string, turn?: import('./turns.js').Turn}} News of one session
  * @typedef {object} Video one view's session
  * @property {() => Promise<void>} open throws ApiError or TypeError if the box cannot be reached or refuses
  * @property {() => void} close
@@ -51,6 +52,7 @@ export function videoOf(camera, stream, on) {
 class Tile {
   over = false;
   session = '';
+  tag = '';
   /** @type {Connection|null} */ connection = null;
   /** @type {WhepSession|null} where the box takes no wall */ #alone = null;
 
@@ -78,6 +80,14 @@ class Tile {
     this.#alone?.close();
     forget(this.camera, this.session);
     this.connection?.leave(this);
+  }
+
+  /** @param {News} news what the box says of it */
+  hear({ end, code, link, turn }) {
+    if (end !== undefined) return this.end(end, code);
+    if (link !== undefined) this.on.link?.(link);
+    if (turn) this.on.turn?.(turn);
+    return undefined;
   }
 
   /** Told by the box, or by the connection's end. @param {string} reason @param {string} [code] */
@@ -141,11 +151,9 @@ class Connection {
   over = false;
   wall = '';
   /** @type {Set<Tile>} */ #tiles = new Set();
-  /** @type {Map<string, [string, string]>} ends that came before the answer which names the session */ #early = new Map();
-  /** @type {Map<string, import('./turns.js').Turn>} news that came before it */ #news = new Map();
+  /** @type {Map<string, News>} what came before the answer which names the session; newest last */ #early = new Map();
   /** @type {RTCIceCandidate[]} */ #late = [];
-  #where = '';
-  #tag = '';
+  #gathering = 0;
   /** @type {RTCDataChannel|null} */ #channel = null;
   #broken = 0;
 
@@ -168,7 +176,6 @@ class Connection {
       const query = `?slot=${tile.slot}&stream=${tile.stream}`;
       const answered = await postJson(`/wall/${tile.camera}${query}`, { offer: offer.sdp });
       this.wall = answered.wall;
-      [this.#where, this.#tag] = [`/whep/${tile.camera}/${answered.session}`, answered.tag];
       if (this.over) {
         forget(tile.camera, answered.session);
         throw new ApiError(0, null);
@@ -179,7 +186,7 @@ class Connection {
       }
       await this.peer.setLocalDescription(offer);
       await this.peer.setRemoteDescription({ type: 'answer', sdp: answered.answer });
-      this.#seat(tile, answered.session);
+      this.#seat(tile, answered);
     } catch (error) {
       this.#tiles.delete(tile);
       this.close();
@@ -192,26 +199,25 @@ class Connection {
     tile.connection = this;
     this.#tiles.add(tile);
     try {
-      const { session } = await postJson(`/wall/${tile.camera}/${this.wall}/${tile.slot}?stream=${tile.stream}`);
-      this.#seat(tile, session);
+      const answered = await postJson(`/wall/${tile.camera}/${this.wall}/${tile.slot}?stream=${tile.stream}`);
+      this.#seat(tile, answered);
     } catch (error) {
       this.leave(tile);
       throw error;
     }
   }
 
-  /** @param {Tile} tile @param {string} session */
-  #seat(tile, session) {
+  /** @param {Tile} tile @param {{session: string, tag: string}} answered */
+  #seat(tile, { session, tag }) {
     if (tile.over || this.over) return forget(tile.camera, session);
-    tile.session = session;
-    const early = this.#early.get(session);
-    if (early !== undefined) return tile.end(...early);
+    [tile.session, tile.tag] = [session, tag];
+    if (!this.#gathering) this.#trickle();
+    const early = this.#early.get(session) || {};
+    this.#early.delete(session);
+    if (early.end !== undefined) return tile.hear(early);
     tile.want(tile.stream);
     tile.on.track(this.peer.getTransceivers()[tile.slot].receiver.track);
-    const turn = this.#news.get(session);
-    this.#news.delete(session);
-    if (turn) tile.on.turn?.(turn);
-    return undefined;
+    return tile.hear(early);
   }
 
   /** @param {Tile} tile */
@@ -267,8 +273,8 @@ class Connection {
     peer.onconnectionstatechange = () => this.#changed();
     peer.onicecandidate = (event) => {
       if (event.candidate?.protocol !== 'udp') return; // the box speaks no other
-      if (!this.#late.length) setTimeout(() => this.#trickle(this.#late.splice(0)), TRICKLE_MS);
       this.#late.push(event.candidate);
+      this.#gathering ||= setTimeout(() => this.#trickle(), TRICKLE_MS);
     };
     addEventListener('offline', this.#moved);
     return peer.createOffer();
@@ -286,26 +292,35 @@ class Connection {
 
   /** @param {string} text */
   #message(text) {
-    const { end, code, link, turn, session } = JSON.parse(text);
+    const { session, ...news } = JSON.parse(text);
     const tile = [...this.#tiles].find((item) => item.session === session);
-    if (typeof link === 'string') return tile?.on.link?.(link);
-    if (turn && tile) return tile.on.turn?.(turn);
-    if (turn && this.#news.size < MOST_EARLY) this.#news.set(session, turn);
-    if (typeof end !== 'string') return undefined;
-    if (tile) return tile.end(end, code);
-    this.#early.set(session, [end, code]);
+    if (tile) return tile.hear(news);
+    const early = { ...this.#early.get(session), ...news };
+    this.#early.delete(session);
+    this.#early.set(session, early);
+    // Most of it is of sessions that are over, and is never asked for.
     if (this.#early.size > MOST_EARLY) this.#early.delete([...this.#early.keys()][0]);
     return undefined;
   }
 
-  /** @param {RTCIceCandidate[]} candidates an RFC 8840 fragment */
-  #trickle(candidates) {
-    if (this.over || !this.#where) return;
-    const body = [...candidates.map((item) => `a=${item.candidate}`), ''].join('\r\n');
-    const headers = { 'Content-Type': 'application/trickle-ice-sdpfrag', 'If-Match': this.#tag };
-    call(this.#where, { method: 'PATCH', headers, body }).catch(() => {
-      // A candidate that is lost costs one path; the connection's own state says whether that matters.
-    });
+  /** Sends what was found, an RFC 8840 fragment, to the address of any tile: all are of the same connection. */
+  async #trickle() {
+    this.#gathering = 0;
+    const late = this.#late.splice(0);
+    const body = [...late.map((item) => `a=${item.candidate}`), ''].join('\r\n');
+    for (const tile of late.length ? this.#tiles : []) {
+      if (this.over) return;
+      if (!tile.session) continue;
+      const headers = { 'Content-Type': 'application/trickle-ice-sdpfrag', 'If-Match': tile.tag };
+      try {
+        await call(`/whep/${tile.camera}/${tile.session}`, { method: 'PATCH', headers, body });
+        return;
+      } catch (error) {
+        // A candidate that is lost costs one path; but a tile that has ended (404) has neighbours.
+        if (!(error instanceof ApiError) || error.status !== 404) return;
+      }
+    }
+    this.#late.unshift(...late); // for the next tile that is seated
   }
 }
 
