@@ -3,7 +3,8 @@
 Owns `login_session` and `device`. Invariants: a token is 256 random bits and only its SHA-256 is kept; a
 session ends by logout, by somebody ending it, by its person being disabled, after `idle_s` without a
 request, or `absolute_s` after the login; ages are counted monotonically while the box runs (a stepped
-clock neither revives nor kills a session), by wall time only over a restart. Passwords do not exist yet.
+clock neither revives nor kills a session), by wall time only over a restart; a session that was ended opens nothing
+from that moment, and is kept in memory until its end is written. Passwords do not exist yet.
 """
 
 from __future__ import annotations
@@ -77,6 +78,8 @@ class _Live:
     ends_ns: int
     idle_ns: int
     written_ns: int
+    ended: tuple[Actor, str, int] | None = None
+    """Who ended it, how, and when (UTC ms); kept until that is written."""
 
 
 def token_hash(token: str) -> bytes:
@@ -117,7 +120,7 @@ class Logins:
     def alive(self, session_id: str, person: PublicId) -> str | None:
         """Say why a session is over, None while it lives (any thread)."""
         live = self._by_id.get(PublicId(session_id))
-        if live is None or live.person != person:
+        if live is None or live.person != person or live.ended is not None:
             return Reason.SESSION_ENDED
         now_ns = self._store.clock.mono_ns()
         if now_ns >= live.ends_ns:
@@ -203,7 +206,7 @@ class Logins:
         now_ms = clock.now_ms()
 
         def run(conn: sqlite3.Connection) -> None:
-            conn.executemany("UPDATE login_session SET ended_ms = ? WHERE id = ?", [(now_ms, live.id) for live in over])
+            self._write_ends(conn, over, now_ms)
             conn.executemany(
                 "UPDATE login_session SET last_seen_ms = ? WHERE id = ?", [(live.seen_ms, live.id) for live in seen]
             )
@@ -212,29 +215,38 @@ class Logins:
         for live in seen:
             live.written_ns = live.seen_ns
         self._drop(over)
+        if over:
+            self._tell()
 
     # inside
 
     async def _end(self, ended: list[_Live], actor: Actor, what: str) -> None:
-        self._drop(ended)  # first in memory: nobody gets in while the disk is slow
+        if not ended:
+            return
+        now_ms = self._store.clock.now_ms()
+        for live in ended:  # first in memory: nobody gets in while the disk is slow
+            live.ended = live.ended or (actor, what, now_ms)
+        self._tell()
+        await self._store.db.write(lambda conn: self._write_ends(conn, ended, now_ms))
+        self._drop(ended)
 
-        def run(conn: sqlite3.Connection) -> None:
-            now_ms = self._store.clock.now_ms()
-            for live in ended:
-                conn.execute("UPDATE login_session SET ended_ms = ? WHERE id = ?", (now_ms, live.id))
+    def _write_ends(self, conn: sqlite3.Connection, ended: list[_Live], now_ms: int) -> None:
+        for live in ended:
+            sql = "UPDATE login_session SET ended_ms = ? WHERE id = ? AND ended_ms IS NULL"
+            written = conn.execute(sql, (now_ms, live.id)).rowcount
+            if written and live.ended is not None:
+                actor, what, at_ms = live.ended
                 need = Need(Action.PEOPLE, ObjectRef(ObjectKind.PERSON, live.person))
-                audit.append(conn, self._store.body(actor, what, now_ms, need, session=live.id))
-
-        if ended:
-            await self._store.db.write(run)
+                audit.append(conn, self._store.body(actor, what, at_ms, need, session=live.id))
 
     def _drop(self, ended: list[_Live]) -> None:
         for live in ended:
             self._by_hash.pop(live.token_hash, None)
             self._by_id.pop(live.id, None)
-        if ended:
-            for listener in self.listeners:
-                listener()
+
+    def _tell(self) -> None:
+        for listener in self.listeners:
+            listener()
 
     def _adopt(self, live: _Live) -> None:
         self._by_hash[live.token_hash] = live

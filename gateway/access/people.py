@@ -11,6 +11,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from gateway.access.audit import Actor
+from gateway.access.players import end_with_person
 from gateway.access.policy import BOX
 from gateway.access.store import FactStore, Need, clean_name, require
 from gateway.core.errors import BadInput, NotFound
@@ -51,13 +52,15 @@ class People:
         return await store.change(actor, "person.add", MANAGE, run, detail={"role": role, "who": person})
 
     async def disable(self, actor: Actor, person: PublicId, *, disabled: bool = True) -> None:
-        """Take all rights from a person (or give them back); NotFound."""
+        """Take all rights from a person (or give them back); NotFound. Tokens of players end with it for good."""
         if actor.person == person:
             raise BadInput("nobody disables themselves", person=person)
 
-        def run(conn: sqlite3.Connection, _now_ms: int) -> None:
+        def run(conn: sqlite3.Connection, now_ms: int) -> None:
             require(conn, "person", person)
             conn.execute("UPDATE person SET disabled = ? WHERE id = ?", (disabled, person))
+            if disabled:
+                end_with_person(conn, person, now_ms)
 
         what = "person.disable" if disabled else "person.enable"
         await self._store.change(actor, what, MANAGE, run, detail={"who": person})

@@ -2,9 +2,10 @@
 
 Owns `player_token`. Invariants: a token is 256 random bits, shown once, and only its SHA-256 is kept; it is a staff
 member's, uses that person's rights and no others, and watches live video only (the web accepts it for that alone);
-it ends at its date, at once when taken back, and with its person; like a login it is a device, so ending it ends
-its streams. Its age is counted by wall time (days), and monotonically too while the box runs: a clock that was set
-back does not lengthen it.
+it ends at its date, at once when taken back, and with its person, in the same transaction; like a login it is a
+device, so ending it ends its streams. It opens nothing from the moment it is taken back, and is kept in memory until
+that is written, so that it can be taken back again and `keep` can try again. Its age is counted by wall time (days),
+and monotonically too while the box runs: a clock that was set back does not lengthen it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 
 from gateway.access import audit
 from gateway.access.audit import Actor
+from gateway.access.facts import Facts
 from gateway.access.grants import Alive
 from gateway.access.reasons import Reason
 from gateway.access.store import FactStore, Need, clean_name
@@ -49,6 +51,10 @@ class _Live:
     player: Player
     token_hash: bytes
     ends_ns: int
+    ended: bool = False
+    """It opens nothing any more, whatever becomes of its person."""
+    ended_by: tuple[Actor, int] | None = None
+    """Who took it back, and when (UTC ms); the audit is to tell it."""
 
 
 def token_hash(token: str) -> bytes:
@@ -64,7 +70,8 @@ class Players:
         self._by_hash: dict[bytes, _Live] = {}
         self._by_id: dict[PublicId, _Live] = {}
         self.listeners: list[Callable[[], None]] = []
-        """Called in the event loop after a token ended; must not block or raise."""
+        """Called in the event loop after a token was taken back; must not block or raise."""
+        store.listeners.append(self._facts_changed)
 
     async def load(self) -> None:
         """Read the tokens that had not ended."""
@@ -119,29 +126,54 @@ class Players:
         return Secret(token), player
 
     async def revoke(self, actor: Actor, player_id: PublicId) -> Player:
-        """End a token at once, and with it what it watches; NotFound, Denied."""
+        """End a token at once, and with it what it watches; NotFound, Denied.
+
+        What the database raises says that the end is not written: the token opens nothing then, and may be taken
+        back again.
+        """
         live = self._by_id.get(player_id)
-        if live is None or self.alive(player_id, live.player.person) is not None:
+        if live is None or not self._unended(live):
             raise NotFound("there is no such token")
-        store, need = self._store, _need(live.player.person)
-        await store.demand(actor, need)
-        self._by_hash.pop(live.token_hash, None)  # first in memory: nobody gets in while the disk is slow
-        self._by_id.pop(player_id, None)
+        await self._store.demand(actor, _need(live.player.person))
+        live.ended = True  # first in memory: nobody gets in while the disk is slow
+        live.ended_by = live.ended_by or (actor, self._store.clock.now_ms())
         for listener in self.listeners:
             listener()
+        await self._write_ends([live])
+        return live.player
+
+    async def keep(self) -> None:
+        """Write down what is over and forget it; call about once a minute."""
+        over = [live for live in self._by_id.values() if live.ended or self._over(live) is not None]
+        if over:
+            await self._write_ends(over)
+
+    async def _write_ends(self, ended: list[_Live]) -> None:
+        store = self._store
 
         def run(conn: sqlite3.Connection) -> None:
-            now_ms = store.clock.now_ms()
-            conn.execute("UPDATE player_token SET ended_ms = ? WHERE id = ?", (now_ms, player_id))
-            audit.append(conn, store.body(actor, "player.end", now_ms, need, player=player_id))
+            for live in ended:
+                player, now_ms = live.player, store.clock.now_ms()
+                sql = "UPDATE player_token SET ended_ms = ? WHERE id = ? AND ended_ms IS NULL"
+                written = conn.execute(sql, (now_ms, player.id)).rowcount
+                if written and live.ended_by is not None:
+                    actor, at_ms = live.ended_by
+                    need = _need(player.person)
+                    audit.append(conn, store.body(actor, "player.end", at_ms, need, player=player.id))
 
         await store.db.write(run)
-        return live.player
+        for live in ended:
+            self._by_hash.pop(live.token_hash, None)
+            self._by_id.pop(live.player.id, None)
 
     def players(self) -> tuple[Player, ...]:
         """Return the living tokens, oldest first; the caller has decided."""
         found = [live.player for live in self._by_id.values() if self._over(live) is None]
-        return tuple(sorted(found, key=lambda player: (player.created_ms, player.id)))
+        return _by_age(found)
+
+    def unended(self) -> tuple[Player, ...]:
+        """Return those that can be taken back: living ones, and those whose end is not written yet."""
+        return _by_age([live.player for live in self._by_id.values() if self._unended(live)])
 
     def who(self, token: str) -> Player | None:
         """Return whose token this is, None if it opens nothing (any more)."""
@@ -161,18 +193,44 @@ class Players:
 
         return alive
 
+    @staticmethod
+    def _unended(live: _Live) -> bool:
+        """Say whether its end is still to be written; that of who ended with their person is."""
+        return not live.ended or live.ended_by is not None
+
+    def _facts_changed(self, _facts: Facts) -> None:
+        for live in self._by_id.values():
+            live.ended = live.ended or self._lost(live.player.person)
+
+    def _lost(self, person: PublicId) -> bool:
+        """Say whether a person may have no token."""
+        who = self._store.current.index.persons.get(person)
+        return who is None or who.disabled or who.role not in STAFF_ROLES
+
     def _over(self, live: _Live) -> str | None:
         clock = self._store.clock
+        if live.ended_by is not None:
+            return Reason.SESSION_ENDED
         if clock.now_ms() >= live.player.expires_ms or clock.mono_ns() >= live.ends_ns:
             return Reason.SESSION_EXPIRED
-        who = self._store.current.index.persons.get(live.player.person)
-        return Reason.PERSON_DISABLED if who is None or who.disabled or who.role not in STAFF_ROLES else None
+        if self._lost(live.player.person):
+            return Reason.PERSON_DISABLED
+        return Reason.SESSION_ENDED if live.ended else None
 
     def _adopt(self, player: Player, hashed: bytes) -> None:
         clock = self._store.clock
         left_ns = max(0, player.expires_ms - clock.now_ms()) * 1_000_000
-        live = _Live(player, hashed, clock.mono_ns() + left_ns)
+        live = _Live(player, hashed, clock.mono_ns() + left_ns, ended=self._lost(player.person))
         self._by_hash[hashed], self._by_id[player.id] = live, live
+
+
+def end_with_person(conn: sqlite3.Connection, person: PublicId, now_ms: int) -> None:
+    """Write the end of a person's tokens inside the transaction that takes their rights."""
+    conn.execute("UPDATE player_token SET ended_ms = ? WHERE person = ? AND ended_ms IS NULL", (now_ms, person))
+
+
+def _by_age(players: list[Player]) -> tuple[Player, ...]:
+    return tuple(sorted(players, key=lambda player: (player.created_ms, player.id)))
 
 
 def _need(person: PublicId) -> Need:

@@ -1,8 +1,8 @@
 """What an answer tells a viewer: our addresses, and what is not served.
 
 Owns two rules, pure. Invariants: every line of the offer has its line in the answer, in the same order; no candidate
-names the address it was found from (RFC 8839 §5.1: it is of our own network); an answer for outside names no private,
-unique-local or link-local address either, nor a port of one.
+names the address it was found from (RFC 8839 §5.1: it is of our own network); an answer for outside names none that is
+not global either, nor a port of one.
 """
 
 from __future__ import annotations
@@ -18,21 +18,6 @@ _RELATED = re.compile(r" raddr \S+ rport \d+")
 _MID, _GROUP = re.compile(r"(?m)^a=mid:([^\r\n]+)"), re.compile(r"(?m)^a=group:BUNDLE [^\r\n]*")
 _PATH = ("a=ice-", "a=fingerprint:", "a=setup:", "a=candidate:", "a=end-of-candidates")
 _PORT = re.compile(r"^(m=\w+) \d+ ")
-_OWN = tuple(
-    map(
-        ipaddress.ip_network,
-        (
-            "10.0.0.0/8",
-            "172.16.0.0/12",
-            "192.168.0.0/16",
-            "169.254.0.0/16",
-            "127.0.0.0/8",
-            "fc00::/7",
-            "fe80::/10",
-            "::1/128",
-        ),
-    )
-)
 
 
 def told(answer: str, *, outside: bool) -> str:
@@ -88,6 +73,8 @@ def _lines(answer: str, *, outside: bool) -> Iterator[str]:
 
 
 def is_own(address: str) -> bool:
-    """Say whether an address means something in the school's own network only, and so tells how that is laid out."""
-    ip = ipaddress.ip_address(address)
-    return any(ip.version == net.version and ip in net for net in _OWN)
+    """Say whether an address is no global one (IANA's registries of special-purpose addresses), so tells of a network.
+
+    Not a list of ours: a box has addresses of a carrier's NAT, of Tailscale (100.64.0.0/10) or of a lab as well.
+    """
+    return not ipaddress.ip_address(address).is_global

@@ -5,7 +5,8 @@ the plain way to make it, packet by packet; `segments.py` is the fast one, and n
 Invariants: nothing blocks: a full socket costs that viewer the frames up to the next key frame, counted; after
 frames were left out the sequence numbers continue at the next key frame without a hole, but never is a number
 used twice that may have left the machine (RFC 7714 §10: it would give the key away); a frame goes to a viewer
-only where its last one ended; after `stop()` no packet of that viewer leaves.
+only where its last one ended, and begins with none that was received before its right; after `stop()` no packet of
+that viewer leaves.
 """
 
 from __future__ import annotations
@@ -190,10 +191,14 @@ def send_frame(frame: Frame, viewers: Iterable[Viewer], *, now_ms: int, first: i
 
 
 def begins(viewer: Viewer, frame: Frame, first: int) -> bool:
-    """Say whether a viewer gets a frame from packet `first` on: where its sequence stands, or at a key frame."""
+    """Say whether a viewer gets a frame from packet `first` on: where its sequence stands, or at a key frame.
+
+    Every way to a viewer's first picture passes here, also for frames that were queued: so this is where what was
+    received before its right is refused. What follows a frame was received after it.
+    """
     at = viewer.next_seq - viewer.shift
     if viewer.waits_for_key or (frame.is_key and not first and at < frame.first_index):
-        if not frame.is_key or first:
+        if not frame.is_key or first or frame.received_mono_ns < viewer.not_before_ns:
             viewer.skipped_frames += first == 0
             return False
         viewer.begin_at(frame)

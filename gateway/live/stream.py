@@ -85,6 +85,8 @@ class LiveStream:
     """Asks the recorder for a key frame; set by who feeds the stream."""
     _expected: list[tuple[Viewer, LiveStream]] = field(default_factory=list)
     """Viewers another stream of the camera hands over, each with that stream."""
+    _too_old: bool = False
+    """The present GOP is older than the right of somebody on the list, who waits for the next one."""
 
     def __post_init__(self) -> None:
         if self.uplink is not None:
@@ -107,9 +109,10 @@ class LiveStream:
             for viewer in self.viewers:
                 viewer.waits_for_key = True
         self.keys.saw(unit.received_mono_ns, is_key=frame.is_key, lost=skipped or bool(unit.lost_before))
-        if frame.is_key and self._expected:
+        if frame.is_key:
             self._welcome(frame)
-        if self._expected and self.keys.wanted(self.clock.mono_ns()):
+            self._too_old = any(frame.received_mono_ns < viewer.not_before_ns for viewer in self.viewers)
+        if (self._expected or self._too_old) and self.keys.wanted(self.clock.mono_ns()):
             self.ask_key()
         if self.line is None or self.uplink is None:
             self.send(frame, self.viewers, now_ms=self.clock.now_ms())

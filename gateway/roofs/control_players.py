@@ -55,6 +55,6 @@ class PlayerCalls:
         )
 
     async def _end(self, request: Request) -> Reply:
-        rows = [(player.id, player.label) for player in self._players.players()]
+        rows = [(player.id, player.label) for player in self._players.unended()]
         player = await self._players.revoke(CONSOLE, only(request.text("player"), rows, "player"))
         return Reply({"id": player.id, "label": player.label})

@@ -311,6 +311,7 @@ def _loops(ground: Base, parts: Access, tracker: Tracker, signals: Signals) -> d
         while True:
             await ground.clock.sleep(60)
             await parts.logins.keep()
+            await parts.players.keep()
 
     looks = Looks(
         ground.recorder,

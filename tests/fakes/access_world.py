@@ -6,8 +6,8 @@ import asyncio
 import base64
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -260,6 +260,22 @@ async def set_up(world: World) -> None:
     slip = await access.invitations.create(world.actor, world.mother)
     phone = await access.invitations.redeem(slip.secret.reveal(), address="198.51.100.7", label="iPhone")
     world.phone = phone.session.id
+
+
+@contextmanager
+def full_disk(world: World) -> Iterator[None]:
+    """Let every write of access fail as SQLite has it on a full disk."""
+    db = world.access.store.db
+    real = db.write
+
+    async def write(_run: Callable[[sqlite3.Connection], Any]) -> Any:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    db.write = write  # type: ignore[method-assign,assignment]  # the full disk
+    try:
+        yield
+    finally:
+        db.write = real  # type: ignore[method-assign]  # put back
 
 
 @asynccontextmanager

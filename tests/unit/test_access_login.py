@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from gateway.access.login import GUARDIAN_AGES, STAFF_AGES, Logins, SignedIn, cl
 from gateway.access.reasons import Reason
 from gateway.core.errors import BadInput, CodeRefused, Denied, NotFound
 from gateway.core.model import PublicId, Role
-from tests.fakes.access_world import World, school
+from tests.fakes.access_world import World, full_disk, school
 from tests.fakes.school import DAY, pid
 
 pytestmark = pytest.mark.anyio
@@ -192,6 +193,39 @@ async def test_signing_out_is_at_once(tmp_path: Path) -> None:
         again = Logins(w.access.store)
         await again.load()
         assert (w.access.logins.who(token), again.who(token)) == (None, None)
+
+
+async def test_ending_lasts_although_the_disk_is_full(tmp_path: Path) -> None:
+    """The session opens nothing from then on; it can be ended again, and is not alive after a restart."""
+    async with school(tmp_path) as w:
+        logins, done = w.access.logins, await sign_in(w, w.principal)
+        with full_disk(w), pytest.raises(sqlite3.OperationalError):
+            await logins.end(w.actor, done.session.id)
+        assert logins.who(done.token.reveal()) is None
+        assert logins.alive(done.session.id, w.principal) == Reason.SESSION_ENDED
+        assert done.session.id not in [item.id for item in logins.sessions(w.principal)]
+        await logins.end(w.actor, done.session.id)
+        again = Logins(w.access.store)
+        await again.load()
+        assert again.who(done.token.reveal()) is None
+        with pytest.raises(NotFound):
+            await logins.end(w.actor, done.session.id)
+
+
+async def test_an_end_that_could_not_be_written_is_written_by_the_minute(tmp_path: Path) -> None:
+    """Who signed out once is out for good, and the audit tells it once, although nobody asks again."""
+    async with school(tmp_path) as w:
+        logins, done = w.access.logins, await sign_in(w, w.principal)
+        told = "SELECT count(*) FROM audit_body WHERE body LIKE '%\"logout\"%'"
+        with full_disk(w):
+            with pytest.raises(sqlite3.OperationalError):
+                await logins.sign_out(done.token.reveal())
+            with pytest.raises(sqlite3.OperationalError):
+                await logins.keep()
+        await logins.keep()
+        await logins.keep()
+        assert w.rows("SELECT ended_ms FROM login_session WHERE id = ?", done.session.id)[0]["ended_ms"] is not None
+        assert w.rows(told)[0][0] == 1
 
 
 async def test_sessions_are_listed_and_ended_by_their_owner(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from gateway.access.players import DAY_MS, MOST_TOKENS, Players, token_hash
 from gateway.access.reasons import Reason
 from gateway.core.errors import BadInput, Denied, NotFound
 from gateway.core.model import Action, PublicId, Role, new_public_id
-from tests.fakes.access_world import World, school
+from tests.fakes.access_world import World, full_disk, school
 
 pytestmark = pytest.mark.anyio
 
@@ -48,8 +49,103 @@ async def test_a_token_lives_over_a_restart_and_ends_at_its_date(tmp_path: Path)
         assert again.players() == ()
         w.clock.step_wall(-3_600_000)
         assert again.who(token.reveal()) is None, "a clock set back revives nothing"
+        await again.keep()
+        assert ended_at(w, player.id) is not None, "nor does a restart with that clock"
         with pytest.raises(NotFound):
             await again.revoke(CONSOLE, player.id)
+
+
+def ended_at(w: World, player: PublicId) -> int | None:
+    ended_ms: int | None = w.rows("SELECT ended_ms FROM player_token WHERE id = ?", player)[0]["ended_ms"]
+    return ended_ms
+
+
+def times_told(w: World, what: str) -> int:
+    return sum(f'"{what}"' in row["body"] for row in w.rows("SELECT body FROM audit_body"))
+
+
+async def test_taking_back_lasts_although_the_disk_is_full(tmp_path: Path) -> None:
+    """The token opens nothing from then on, can be taken back again, and is never alive after a restart."""
+    async with school(tmp_path) as w:
+        players = w.access.players
+        token, player = await players.create(CONSOLE, w.principal, "TV", days=300)
+        rechecked: list[None] = []
+        players.listeners.append(lambda: rechecked.append(None))
+        with full_disk(w), pytest.raises(sqlite3.OperationalError):
+            await players.revoke(CONSOLE, player.id)
+        assert len(rechecked) == 1, "what it watches ends all the same"
+        assert players.who(token.reveal()) is None
+        assert players.alive(player.id, w.principal) == Reason.SESSION_ENDED
+        assert players.players() == ()
+        assert players.unended() == (player,)
+        assert await players.revoke(CONSOLE, player.id) == player
+        assert players.unended() == ()
+        assert ended_at(w, player.id) is not None
+        assert times_told(w, "player.end") == 1
+        again = Players(w.access.store)
+        await again.load()
+        assert again.who(token.reveal()) is None
+        with pytest.raises(NotFound):
+            await players.revoke(CONSOLE, player.id)
+
+
+async def test_what_could_not_be_written_is_written_by_the_minute(tmp_path: Path) -> None:
+    """Nobody has to ask twice: the end and who asked for it are kept until the disk takes them, once."""
+    async with school(tmp_path) as w:
+        players = w.access.players
+        _, player = await players.create(CONSOLE, w.principal, "TV", days=300)
+        _, other = await players.create(CONSOLE, w.principal, "TV 2", days=300)
+        with full_disk(w):
+            with pytest.raises(sqlite3.OperationalError):
+                await players.revoke(CONSOLE, player.id)
+            with pytest.raises(sqlite3.OperationalError):
+                await players.keep()
+        assert ended_at(w, player.id) is None
+        await players.keep()
+        ended_ms = ended_at(w, player.id)
+        assert ended_ms is not None
+        w.clock.tick(60)
+        await players.keep()
+        assert (ended_at(w, player.id), times_told(w, "player.end")) == (ended_ms, 1)
+        assert players.unended() == players.players() == (other,)
+
+
+async def test_a_token_that_ended_with_its_person_stays_ended(tmp_path: Path) -> None:
+    """Giving the person their rights back gives no token back, now or after a restart; another person's lives on."""
+    async with school(tmp_path) as w:
+        players = w.access.players
+        other = await w.access.people.add(CONSOLE, Role.PRINCIPAL, "Phó")
+        theirs, ended = await players.create(CONSOLE, other, "TV", days=300)
+        mine, kept = await players.create(CONSOLE, w.principal, "TV", days=300)
+        await w.access.people.disable(CONSOLE, other)
+        assert ended_at(w, ended.id) is not None, "in the act itself: a power cut after it changes nothing"
+        await w.access.people.disable(CONSOLE, other, disabled=False)
+        assert players.who(theirs.reveal()) is None
+        assert players.alive(ended.id, other) == Reason.SESSION_ENDED
+        assert players.players() == players.unended() == (kept,)
+        again = Players(w.access.store)
+        await again.load()
+        for held in (players, again):
+            assert (held.who(theirs.reveal()), held.who(mine.reveal())) == (None, kept)
+        assert ended_at(w, kept.id) is None
+        await players.keep()
+        with pytest.raises(NotFound):
+            await players.revoke(CONSOLE, ended.id)
+
+
+async def test_a_disabled_persons_token_of_an_older_database_ends_when_it_is_read(tmp_path: Path) -> None:
+    """Earlier the act did not write the tokens' end: reading them does, before the person has rights again."""
+    async with school(tmp_path) as w:
+        other = await w.access.people.add(CONSOLE, Role.PRINCIPAL, "Phó")
+        token, player = await w.access.players.create(CONSOLE, other, "TV", days=300)
+        await w.access.people.disable(CONSOLE, other)
+        await w.db.write(lambda conn: conn.execute("UPDATE player_token SET ended_ms = NULL").rowcount)
+        again = Players(w.access.store)
+        await again.load()
+        await w.access.people.disable(CONSOLE, other, disabled=False)
+        assert again.who(token.reveal()) is None
+        await again.keep()
+        assert ended_at(w, player.id) is not None
 
 
 async def test_a_token_is_a_staff_members_alone(tmp_path: Path) -> None:
