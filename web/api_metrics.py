@@ -1,8 +1,9 @@
 """`/metrics`: the box's health for a monitoring program.
 
-Owns the route and its guard. Invariants: default deny; asked from this machine itself, or by somebody signed in whose
-work is the machine, also with the session's token as bearer; for all others the route does not exist; the
-answer names nobody and shows nothing.
+Owns the route and its guard. Invariants: default deny; asked by somebody signed in whose work is the machine, also with
+the session's token as bearer, or, where the configuration says that no proxy or tunnel stands here, from this machine
+itself (a forwarder that adds no header looks the same); for all others the route does not exist; the answer names
+nobody and shows nothing.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class OnTheBoxOrTechnical(Guard):
 
     async def __call__(self, request: Request) -> None:
         """Admit; NotFound for all others."""
-        if is_from_the_box(request):
+        if services_of(request).metrics_local and is_from_the_box(request):
             return
         token = _bearer(request)
         caller = await (
@@ -42,7 +43,7 @@ class OnTheBoxOrTechnical(Guard):
 
     def describe(self) -> str:
         """Return the declaration in words."""
-        return "this machine itself, or signed in: " + ", ".join(sorted(ROLES))
+        return "this machine itself where `web.metrics_local` says so, or signed in: " + ", ".join(sorted(ROLES))
 
 
 def is_from_the_box(request: Request) -> bool:

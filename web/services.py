@@ -373,4 +373,5 @@ class Services:
     hosts: frozenset[str] = field(default_factory=frozenset)
     """Names this box answers to, without port; its own address is always accepted."""
     secure: bool = True
+    metrics_local: bool = False
     """False only for plain HTTP on loopback."""

@@ -67,6 +67,7 @@ allow_loopback = true
 listen = "127.0.0.1"
 port = {port}
 insecure_loopback = true
+metrics_local = true
 
 [clock]
 require_ntp = false

@@ -228,6 +228,7 @@ class Web(_Section):
     port: Port = 443
     names: tuple[str, ...] = ()
     insecure_loopback: bool = False
+    metrics_local: bool = False
 
     @model_validator(mode="after")
     def _plain_http_on_loopback_only(self) -> Self:

@@ -56,8 +56,8 @@ class Connection(Protocol):
     def listen(self, on_text: Callable[[object], None]) -> None:
         """Call back with each message of the page."""
 
-    async def say(self, text: str) -> bool:
-        """Send a message to the page."""
+    async def say(self, text: str, *, later: bool = False) -> bool:
+        """Send a message to the page; `later`: also when it opens its channel only then."""
 
     async def heard(self) -> None:
         """Wait until the page has acknowledged it."""

@@ -127,7 +127,10 @@ class HardDtls(RTCDtlsTransport):
 
     def _setup_srtp(self) -> None:
         super()._setup_srtp()
-        self._tx_srtp = sending(self._ssl) or self._tx_srtp
+        ours = sending(self._ssl)
+        if ours is None:
+            return  # no profile of ours: aiortc has given the session up
+        self._tx_srtp = ours
         self._ice.on_media = self.media
         self._ice.settle()
 

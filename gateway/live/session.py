@@ -136,7 +136,7 @@ class Session:
         self.state, self.reason = State.ENDED, reason
         try:
             with anyio.move_on_after(SAY_S):
-                await self.peer.say(message(reason, self._name))
+                await self.peer.say(message(reason, self._name), later=True)
         finally:
             self.cut()
 
@@ -172,7 +172,7 @@ class Session:
     async def tell(self) -> None:
         """Say so, once a change."""
         self._told_resting = self.switch.resting
-        await self.peer.say(pagetalk.link_message(self._name, resting=self._told_resting))
+        await self.peer.say(pagetalk.link_message(self._name, resting=self._told_resting), later=True)
 
     def asked(self, role: StreamRole) -> None:
         """Take the stream that the page asks for, up by the next round: what asks faster is not followed faster."""

@@ -42,7 +42,8 @@ from gateway.live.srtp import Key
 
 CHANNEL = "vuon"
 """Label of the data channel on which the page hears why its session ends."""
-MOST_UNSAID = 4
+MOST_UNSAID = 16
+"""Ends of the tiles of a wall."""
 CLOSE_TIMEOUT_S = 3.0
 RENEW_AFTER_S = 20 * 24 * 3600
 
@@ -314,10 +315,10 @@ class Peer(RTCPeerConnection):
         """Call back with each message of the page."""
         self._on_text = on_text
 
-    async def say(self, text: str) -> bool:
-        """Send a message to the page now, or as soon as it opens its channel; False when that is not now."""
+    async def say(self, text: str, *, later: bool = False) -> bool:
+        """Send a message to the page now, or if `later` as soon as it opens its channel; False when that is not now."""
         channel = self._channel
-        if channel is None and self.sctp is not None:
+        if later and channel is None and self.sctp is not None:
             self._unsaid = [*self._unsaid[1 - MOST_UNSAID :], text]
         if channel is None or channel.readyState != "open":
             return False

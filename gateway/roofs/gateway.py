@@ -196,6 +196,7 @@ def web_services(
         site=SiteFacts(site.name, PublicId("box"), site.timezone, site.language),
         hosts=hosts,
         secure=not base.config.web.insecure_loopback,
+        metrics_local=base.config.web.metrics_local,
     )
 
 

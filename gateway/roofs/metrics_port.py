@@ -1,7 +1,7 @@
 """The figures of `/metrics`, asked of the daemons when they are wanted.
 
-Owns gathering. Invariants: a daemon that does not answer within `ASK_S` is told as down and hides no other; each
-scrape asks once; nothing here decides who may ask (the route's guard does).
+Owns gathering. Invariants: a daemon that does not answer rightly within `ASK_S` is told as down and hides no other;
+each scrape asks once; nothing here decides who may ask (the route's guard does).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import anyio
 
-from gateway.core.errors import DaemonUnavailable
+from gateway.core.errors import VuonError
 from gateway.core.wire import ControlClient
 from gateway.health.exposition import exposition
 from gateway.health.metrics import METRICS, samples_of
@@ -37,8 +37,8 @@ class MetricsPort:
             with anyio.move_on_after(ASK_S):
                 try:
                     found[name] = await self._asks[name]()
-                except DaemonUnavailable:
-                    return  # it stays None: down
+                except VuonError:
+                    return  # it stays None: down, or speaks otherwise (half of the box was upgraded)
 
         async with anyio.create_task_group() as tasks:
             for name in self._asks:

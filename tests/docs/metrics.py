@@ -8,13 +8,14 @@ from tests.docs.reference import REF
 HEAD = """# Metrics
 
 What `GET /metrics` answers, in Prometheus text format 0.0.4, in the words of `gateway/health/metrics.py`. It exists
-for a program on the box itself (loopback, not through a proxy or tunnel), and for whoever is signed in as principal,
-authority's technician or installer, also with the session's token as `Authorization: Bearer`. One scrape asks every
+for whoever is signed in as principal, authority's technician or installer, also with the session's token as
+`Authorization: Bearer`, and with `web.metrics_local = true` for any program on the box itself (loopback; not for a box
+with a reverse proxy or tunnel on it, which would lend its loopback to others). One scrape asks every
 daemon once; a daemon that does not answer is `vuon_up 0` and has no other figure. A figure that is not known is left out.
 
 Labels hold public ids and codes, never the name of a person, child, class or camera, and nothing of a picture.
 `vuon_live_session_*` exist while a session is open, by its random id; a store that keeps years should drop them
-(`metric_relabel_configs`), the totals stay. To scrape from the box:
+(`metric_relabel_configs`), the totals stay. To scrape from the box (`web.metrics_local = true`):
 
     scrape_configs:
       - job_name: vuon

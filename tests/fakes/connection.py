@@ -69,7 +69,7 @@ class FakeConnection:
     def listen(self, on_text: Callable[[object], None]) -> None:
         self.hear = on_text
 
-    async def say(self, text: str) -> bool:
+    async def say(self, text: str, *, later: bool = False) -> bool:
         self.sent_when_told = len(self.sink.sent)
         self.log.append(f"say {text}")
         if self.breaks:

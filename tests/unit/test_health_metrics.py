@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.errors import DaemonUnavailable
+from gateway.core.errors import DaemonUnavailable, VuonError, WireError
 from gateway.health.exposition import Metric, Sample, exposition
 from gateway.health.metrics import METRICS, samples_of
 from gateway.health.tracker import Tracker
@@ -160,14 +160,15 @@ def test_no_name_no_address_no_grant(tmp_path: Path) -> None:
     assert text.isascii()
 
 
-def test_a_daemon_that_hangs_or_is_down_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("error", [DaemonUnavailable("gone"), WireError("another version")], ids=["gone", "odd"])
+def test_a_daemon_that_hangs_is_down_or_odd_hides_no_other(error: VuonError, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each is asked at the same time as the others and given up after a while."""
 
     async def well() -> Mapping[str, Any]:
         return RECORDER
 
     async def down() -> Mapping[str, Any]:
-        raise DaemonUnavailable("gone")
+        raise error
 
     async def hangs() -> Mapping[str, Any]:
         await asyncio.sleep(3600)

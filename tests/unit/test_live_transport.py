@@ -197,7 +197,8 @@ def test_what_is_said_before_the_page_listens_is_said_when_it_does() -> None:
     async def scenario(peer: Peer, _seen: Seen) -> None:
         await peer.accept(CHROMIUM)
         for number in range(MOST_UNSAID + 3):
-            assert not await peer.say(str(number))
+            assert not await peer.say(str(number), later=True)
+        assert not await peer.say("what is said again anyway")
         other, channel = OpenedChannel("theirs"), OpenedChannel()
         peer._found_channel(other)  # type: ignore[arg-type]  # what is used of it
         peer._found_channel(channel)  # type: ignore[arg-type]  # the same

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import httpx
 import pytest
 
@@ -16,9 +18,11 @@ pytestmark = pytest.mark.anyio
 HOST = "127.0.0.1"
 
 
-async def scrape(box: FakeBox, client: str, host: str = HOST, **headers: str) -> httpx.Response:
-    """Ask as a program at `client` would, for `host`."""
-    app = create_app(box.services(hosts=frozenset({HOST, "vuon.test", "[::1]", "::1"})))
+async def scrape(
+    box: FakeBox, client: str, host: str = HOST, *, local: bool = True, headers: Mapping[str, str] | None = None
+) -> httpx.Response:
+    """Ask as a program at `client` would, for `host`; `local`: the configuration lets programs of the box in."""
+    app = create_app(box.services(hosts=frozenset({HOST, "vuon.test", "[::1]", "::1"}), metrics_local=local))
     transport = httpx.ASGITransport(app, client=(client, 5000))
     async with httpx.AsyncClient(transport=transport, base_url=f"https://{host}") as http:
         return await http.get("/metrics", headers=headers)
@@ -36,6 +40,14 @@ async def test_a_program_on_the_box_gets_the_figures(client: str, host: str) -> 
     assert answer.text.startswith("# HELP ")
 
 
+async def test_loopback_alone_proves_nothing() -> None:
+    """A forwarder on the box that adds no header looks like a program of it: nobody is let in for it by default."""
+    box = FakeBox(FakeClock())
+    assert (await scrape(box, "127.0.0.1", local=False)).status_code == 404
+    token = f"Bearer token-{EVERYBODY[Role.PRINCIPAL].person}"
+    assert (await scrape(box, "127.0.0.1", local=False, headers={"Authorization": token})).status_code == 200
+
+
 @pytest.mark.parametrize(
     ("client", "host"), [("192.0.2.7", HOST), ("127.0.0.1", "vuon.test"), ("192.0.2.7", "vuon.test"), ("unknown", HOST)]
 )
@@ -50,7 +62,7 @@ async def test_for_everybody_else_the_route_does_not_exist(client: str, host: st
 @pytest.mark.parametrize("header", FORWARDED)
 async def test_a_proxy_on_the_box_lends_its_loopback_to_nobody(header: str) -> None:
     """What a tunnel or a reverse proxy passes on comes from elsewhere."""
-    answer = await scrape(FakeBox(FakeClock()), "127.0.0.1", **{header: "198.51.100.7"})
+    answer = await scrape(FakeBox(FakeClock()), "127.0.0.1", headers={header: "198.51.100.7"})
     assert answer.status_code == 404
 
 
@@ -66,7 +78,9 @@ async def test_only_those_whose_work_is_the_machine_may_read_it_from_elsewhere(r
 async def test_the_sessions_token_is_taken_as_bearer(role: Role) -> None:
     """For a program that somebody of these roles signed in; it keeps no session awake."""
     box = FakeBox(FakeClock())
-    answer = await scrape(box, "192.0.2.7", "vuon.test", Authorization=f"Bearer token-{EVERYBODY[role].person}")
+    answer = await scrape(
+        box, "192.0.2.7", "vuon.test", headers={"Authorization": f"Bearer token-{EVERYBODY[role].person}"}
+    )
     assert answer.status_code == (200 if role in ROLES else 404)
     assert "active" not in box.calls
 
@@ -74,4 +88,6 @@ async def test_the_sessions_token_is_taken_as_bearer(role: Role) -> None:
 @pytest.mark.parametrize("value", ["Bearer wrong", "Bearer ", "Basic dXNlcjpwdw==", "Bearer " + "x" * 400, "Bearer"])
 async def test_another_authorisation_is_none(value: str) -> None:
     """Wrong, empty, too long or of another kind: not there."""
-    assert (await scrape(FakeBox(FakeClock()), "192.0.2.7", "vuon.test", Authorization=value)).status_code == 404
+    assert (
+        await scrape(FakeBox(FakeClock()), "192.0.2.7", "vuon.test", headers={"Authorization": value})
+    ).status_code == 404
