@@ -2,7 +2,7 @@
 
 Owns the booked rates. Invariants: a rate that is not known yet is guessed, never 0; it is measured over seconds (within
 a GOP it would be many times too high just after the key frame), and a booked rate follows in steps, so that one busy
-picture makes nobody stand up; bounded by the number of streams.
+picture makes nobody stand up; bounded by the number of streams and by what a window holds.
 """
 
 from __future__ import annotations
@@ -52,6 +52,8 @@ class Rates:
         if known is None:
             known = self._known[key] = _Measured()
         samples, sample = known.samples, _Sample(last.ts_90k, stream.counters.octets)
+        if samples and sample.ts_90k == samples[-1].ts_90k:
+            return  # no new picture: the window, trimmed by media time, would grow while the camera stands still
         if samples and (sample.octets < samples[-1].octets or not 0 <= sample.ts_90k - samples[-1].ts_90k <= LEAP_90K):
             samples.clear()  # subscribed anew, or the camera was away: what is booked stays until it is measured
         samples.append(sample)

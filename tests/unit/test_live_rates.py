@@ -102,6 +102,20 @@ def test_a_camera_that_was_away_before_it_was_measured_stays_guessed() -> None:
     assert known.of(camera.stream) == GUESS_BPS[StreamRole.SUB]
 
 
+def test_a_camera_that_stands_still_with_a_viewer_left_fills_no_memory() -> None:
+    """The samples are trimmed by media time, which stands still too; a picture that comes again is measured on."""
+    known, camera = Rates(), Camera()
+    for _ in range(10):
+        camera.gop(known, 2500)
+    (measured,) = known._known.values()
+    kept, before = len(measured.samples), known.of(camera.stream)
+    for _ in range(3600):
+        known.look(camera.stream)
+    assert len(measured.samples) <= kept + 1
+    camera.gop(known, 2500)
+    assert known.of(camera.stream) == pytest.approx(before, rel=STEP)
+
+
 def test_the_rates_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the bound a stream is guessed."""
     monkeypatch.setattr(rates, "MOST_STREAMS", 2)
