@@ -95,6 +95,8 @@ class Places:
         self.turns = Turns()
         self.full = False
         """The box computes at its limit."""
+        self._seats_bps = 0.0
+        """What the seated drew when it came to its limit: so much of seats there is until it has calmed down."""
 
     def look(self, sessions: Sequence[Seatable], streams: Sequence[LiveStream]) -> bool:
         """Measure, and each `LOOK_S` look at everybody; to be called a few times a second.
@@ -118,7 +120,9 @@ class Places:
             stream.counters.late_ms = 0.0
         if self._meter is not None:
             self._meter.look(worst_ms, self._uplink.sent_bytes if self._uplink is not None else 0)
-            self.full = is_full(self._meter.load(), was_full=self.full)
+            was_full, self.full = self.full, is_full(self._meter.load(), was_full=self.full)
+            if self.full and not was_full:
+                self._seats_bps = self.turns.drawn_bps
 
     def round(self, sessions: Iterable[Seatable]) -> None:
         """Give everybody who is connected the place that is theirs now; those who are not here any more have left."""
@@ -197,7 +201,7 @@ class Places:
             self.turns.rate(key, self._rates.of(here[key].stream))
         budget_bps = max(0.0, self._free_bps() or 0.0)
         if self.full:
-            budget_bps = min(budget_bps, self.turns.drawn_bps)
+            budget_bps = min(budget_bps, max(self._seats_bps, self.turns.drawn_bps))
         moves = self.turns.step(budget_bps, now_ns)
         for key in moves.stood_up:
             here[key].hold_back()

@@ -193,6 +193,26 @@ def test_at_the_limit_turns_go_on_but_no_seat_is_added() -> None:
     play(scenario, room_for(5))
 
 
+def test_at_the_limit_a_seat_that_becomes_free_is_given_again() -> None:
+    """Who leaves takes no seat along: as many watch as when the processor came to its limit."""
+
+    async def scenario(school: School) -> None:
+        for name in "abc":
+            school.come(name)
+        school.busy = 0.95
+        await school.wait(LEAST_WINDOW_S + 1)
+        for name in "defg":
+            school.come(name)
+        assert (school.places.full, school.watching) == (True, "abc")
+        for gone, watching in (("a", "bcd"), ("b", "cde"), ("c", "def")):
+            school.leave(gone)
+            assert school.watching == watching
+        await school.wait(5)
+        assert (school.places.full, school.watching) == (True, "def")
+
+    play(scenario, room_for(5))
+
+
 def test_a_late_box_is_at_its_limit_too() -> None:
     """Pictures that leave late for seconds: another process has the processor."""
 
