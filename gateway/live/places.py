@@ -27,7 +27,7 @@ FORETOLD_WRONG_S = 5.0
 """A page counts down by itself; by so much it may be off before it is told anew."""
 LOOK_S = 1.0
 ADDED_EVERY_S = 1.0
-"""After the box was at its limit, one viewer more a second: the next look shows what it costs."""
+"""After the box was at its limit, one viewer or large picture more a second: the next look shows what it costs."""
 
 
 class Seatable(Protocol):
@@ -180,8 +180,11 @@ class Places:
             self._rates.at(camera, StreamRole.SUB) if smaller else None,
         )
         verdict = admit(wish, full=self.full, free_bps=self._free_bps(session.id))
-        waited_for_cpu = standing.verdict.why is Why.CPU and not session.flows
-        if waited_for_cpu and verdict.place is not Place.STILLS and session.grant.role is not Role.PRINCIPAL:
+        if session.flows:
+            more = verdict.place is Place.VIDEO and standing.verdict.place is Place.SMALLER
+        else:
+            more = verdict.place in (Place.VIDEO, Place.SMALLER)
+        if more and standing.verdict.why is Why.CPU and session.grant.role is not Role.PRINCIPAL:
             now_ns = self._clock.mono_ns()
             if self._added_ns is not None and now_ns - self._added_ns < ADDED_EVERY_S * 1e9:
                 return standing.verdict
