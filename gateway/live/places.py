@@ -27,7 +27,7 @@ FORETOLD_WRONG_S = 5.0
 """A page counts down by itself; by so much it may be off before it is told anew."""
 LOOK_S = 1.0
 ADDED_EVERY_S = 1.0
-"""After the box was at its limit, one viewer more a second: the next look shows what it costs."""
+"""After the box was at its limit, one viewer or large picture more a second: the next look shows what it costs."""
 
 
 class Seatable(Protocol):
@@ -95,6 +95,8 @@ class Places:
         self.turns = Turns()
         self.full = False
         """The box computes at its limit."""
+        self._seats_bps = 0.0
+        """What the seated drew when it came to its limit: so much of seats there is until it has calmed down."""
 
     def look(self, sessions: Sequence[Seatable], streams: Sequence[LiveStream]) -> bool:
         """Measure, and each `LOOK_S` look at everybody; to be called a few times a second.
@@ -118,7 +120,9 @@ class Places:
             stream.counters.late_ms = 0.0
         if self._meter is not None:
             self._meter.look(worst_ms, self._uplink.sent_bytes if self._uplink is not None else 0)
-            self.full = is_full(self._meter.load(), was_full=self.full)
+            was_full, self.full = self.full, is_full(self._meter.load(), was_full=self.full)
+            if self.full and not was_full:
+                self._seats_bps = self.turns.drawn_bps
 
     def round(self, sessions: Iterable[Seatable]) -> None:
         """Give everybody who is connected the place that is theirs now; those who are not here any more have left."""
@@ -176,8 +180,11 @@ class Places:
             self._rates.at(camera, StreamRole.SUB) if smaller else None,
         )
         verdict = admit(wish, full=self.full, free_bps=self._free_bps(session.id))
-        waited_for_cpu = standing.verdict.why is Why.CPU and not session.flows
-        if waited_for_cpu and verdict.place is not Place.STILLS and session.grant.role is not Role.PRINCIPAL:
+        if session.flows:
+            more = verdict.place is Place.VIDEO and standing.verdict.place is Place.SMALLER
+        else:
+            more = verdict.place in (Place.VIDEO, Place.SMALLER)
+        if more and standing.verdict.why is Why.CPU and session.grant.role is not Role.PRINCIPAL:
             now_ns = self._clock.mono_ns()
             if self._added_ns is not None and now_ns - self._added_ns < ADDED_EVERY_S * 1e9:
                 return standing.verdict
@@ -197,7 +204,7 @@ class Places:
             self.turns.rate(key, self._rates.of(here[key].stream))
         budget_bps = max(0.0, self._free_bps() or 0.0)
         if self.full:
-            budget_bps = min(budget_bps, self.turns.drawn_bps)
+            budget_bps = min(budget_bps, max(self._seats_bps, self.turns.drawn_bps))
         moves = self.turns.step(budget_bps, now_ns)
         for key in moves.stood_up:
             here[key].hold_back()

@@ -2,7 +2,7 @@
 
 Owns the booked rates. Invariants: a rate that is not known yet is guessed, never 0; it is measured over seconds (within
 a GOP it would be many times too high just after the key frame), and a booked rate follows in steps, so that one busy
-picture makes nobody stand up; bounded by the number of streams.
+picture makes nobody stand up; bounded by the number of streams and by what a window holds.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from gateway.live.uplink import WIRE_SHARE
 GUESS_BPS = {StreamRole.SUB: 500_000.0, StreamRole.MAIN: 2_500_000.0}
 WINDOW_90K = 10 * TICKS_PER_S
 LEAST_90K = 4 * TICKS_PER_S
+LEAP_90K = 2 * TICKS_PER_S
+"""Between two looks media time goes on by about a second; after a leap the camera was away: measured anew."""
 STEP = 0.15
 """A rate this far from what is booked is booked instead."""
 MOST_STREAMS = 1000
@@ -50,8 +52,10 @@ class Rates:
         if known is None:
             known = self._known[key] = _Measured()
         samples, sample = known.samples, _Sample(last.ts_90k, stream.counters.octets)
-        if samples and (sample.octets < samples[-1].octets or sample.ts_90k < samples[-1].ts_90k):
-            samples.clear()  # subscribed anew: it counts from the beginning
+        if samples and sample.ts_90k == samples[-1].ts_90k:
+            return  # no new picture: the window, trimmed by media time, would grow while the camera stands still
+        if samples and (sample.octets < samples[-1].octets or not 0 <= sample.ts_90k - samples[-1].ts_90k <= LEAP_90K):
+            samples.clear()  # subscribed anew, or the camera was away: what is booked stays until it is measured
         samples.append(sample)
         while sample.ts_90k - samples[0].ts_90k > WINDOW_90K and len(samples) > 2:
             samples.popleft()

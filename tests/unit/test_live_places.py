@@ -173,6 +173,26 @@ def test_at_the_limit_of_the_processor_who_watches_goes_on_and_who_comes_sees_st
     play(scenario, None)
 
 
+def test_after_the_limit_of_the_processor_one_more_a_second_gets_the_large_picture() -> None:
+    """Eight at once would bring the box to its limit again."""
+
+    async def scenario(school: School) -> None:
+        school.busy = 0.95
+        school.come("a", outside=False)
+        await school.wait(LEAST_WINDOW_S + 1)
+        staff = [school.come(name, Role.TEACHER, outside=False) for name in "rstuvwxy"]
+        assert [item.most for item in staff] == [StreamRole.SUB] * 8
+        school.busy = 0.1
+        counts = []
+        for _ in range(int(WINDOW_S) + 12):
+            await school.wait(1)
+            counts.append(sum(item.most is StreamRole.MAIN for item in staff))
+        assert (counts[0], counts[-1]) == (0, 8)
+        assert max(after - before for before, after in itertools.pairwise(counts)) == 1
+
+    play(scenario, None)
+
+
 def test_at_the_limit_turns_go_on_but_no_seat_is_added() -> None:
     """A second place on the uplink stays empty until the processor has room."""
 
@@ -189,6 +209,26 @@ def test_at_the_limit_turns_go_on_but_no_seat_is_added() -> None:
         school.busy = 0.0
         await school.wait(WINDOW_S + 1)
         assert school.watching == "ab"
+
+    play(scenario, room_for(5))
+
+
+def test_at_the_limit_a_seat_that_becomes_free_is_given_again() -> None:
+    """Who leaves takes no seat along: as many watch as when the processor came to its limit."""
+
+    async def scenario(school: School) -> None:
+        for name in "abc":
+            school.come(name)
+        school.busy = 0.95
+        await school.wait(LEAST_WINDOW_S + 1)
+        for name in "defg":
+            school.come(name)
+        assert (school.places.full, school.watching) == (True, "abc")
+        for gone, watching in (("a", "bcd"), ("b", "cde"), ("c", "def")):
+            school.leave(gone)
+            assert school.watching == watching
+        await school.wait(5)
+        assert (school.places.full, school.watching) == (True, "def")
 
     play(scenario, room_for(5))
 

@@ -80,13 +80,40 @@ def test_a_stream_that_is_subscribed_anew_keeps_what_was_known() -> None:
     assert known.of(again.stream) < before / 5
 
 
-def test_a_camera_that_stood_for_an_hour_draws_next_to_nothing() -> None:
-    """Two samples are enough; nothing is divided by zero."""
+@pytest.mark.parametrize("away_s", [3, 30, 3600])
+def test_a_camera_that_was_away_draws_what_it_drew_before(away_s: int) -> None:
+    """The gap in its time is no part of the measure: else nearly nothing is booked, and too many get a seat."""
+    known, camera = Rates(), Camera()
+    for _ in range(10):
+        camera.gop(known, 2500)
+    before = known.of(camera.stream)
+    camera.number += 20 * away_s
+    for _ in range(12):
+        camera.gop(known, 2500)
+        assert known.of(camera.stream) == pytest.approx(before, rel=STEP)
+
+
+def test_a_camera_that_was_away_before_it_was_measured_stays_guessed() -> None:
+    """Two samples with a gap between them say nothing; nothing is divided by zero."""
     known, camera = Rates(), Camera()
     camera.gop(known, 100)
     camera.number += 20 * 3600
     camera.gop(known, 100)
-    assert 0 < known.of(camera.stream) < 1000
+    assert known.of(camera.stream) == GUESS_BPS[StreamRole.SUB]
+
+
+def test_a_camera_that_stands_still_with_a_viewer_left_fills_no_memory() -> None:
+    """The samples are trimmed by media time, which stands still too; a picture that comes again is measured on."""
+    known, camera = Rates(), Camera()
+    for _ in range(10):
+        camera.gop(known, 2500)
+    (measured,) = known._known.values()
+    kept, before = len(measured.samples), known.of(camera.stream)
+    for _ in range(3600):
+        known.look(camera.stream)
+    assert len(measured.samples) <= kept + 1
+    camera.gop(known, 2500)
+    assert known.of(camera.stream) == pytest.approx(before, rel=STEP)
 
 
 def test_the_rates_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
