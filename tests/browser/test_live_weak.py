@@ -32,9 +32,11 @@ SLACK = 3
 """Pictures between what is shown and what is counted."""
 WHOLE = """wanted => new Promise(done => {
   const view = document.querySelector('live-view'), video = view.querySelector('video');
-  let first = null;
+  let joined = null, first = null;
   const look = async (_, shown) => {
     const { framesReceived } = await view.stats();
+    joined ??= shown.rtpTimestamp;
+    if (((shown.rtpTimestamp - joined) >>> 0) / 4500 < 40) return video.requestVideoFrameCallback(look);
     first ||= { at: shown.rtpTimestamp, whole: framesReceived };
     const source = ((shown.rtpTimestamp - first.at) >>> 0) / 4500;
     if (source >= wanted) done({ source, whole: framesReceived - first.whole });
@@ -42,7 +44,8 @@ WHOLE = """wanted => new Promise(done => {
   };
   video.requestVideoFrameCallback(look);
 })"""
-"""Waits until the source's own clock went on by so many pictures (20 a second); returns how many came whole."""
+"""Waits until the source's own clock went on by so many pictures (20 a second); returns how many came whole. Begins
+after the first forty: what came in the burst of the join was received long before it is shown."""
 LOST_EACH = 50
 """2 % of the packets."""
 NOTE = """() => {

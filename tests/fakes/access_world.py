@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
+import anyio.to_thread
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.access import audit
@@ -44,6 +46,8 @@ from tests.fakes.school import NOW, ZONE
 
 NOBODY = PublicId("")
 HANG_S: ContextVar[float] = ContextVar("HANG_S", default=20.0)
+THREADS_S = 2.0
+"""A thread that hangs on purpose is not waited for longer."""
 """How long a test waits before it says that nothing will come; the mutation gate waits less."""
 MAKERS: ContextVar[tuple[type[Grants], type[OpenGrants]]] = ContextVar("MAKERS", default=(Grants, OpenGrants))
 """The classes that make and hold grants; the mutation gate puts mutants here."""
@@ -219,7 +223,15 @@ class World:
                     if true():
                         return
                 if step_s:
+                    await self._threads_done()
                     await self.clock.advance(step_s)
+
+    @staticmethod
+    async def _threads_done() -> None:
+        """Wait for what threads still read: injected time must not run away from them on a busy machine."""
+        limiter, deadline = anyio.to_thread.current_default_thread_limiter(), time.monotonic() + THREADS_S
+        while limiter.borrowed_tokens and time.monotonic() < deadline:  # noqa: ASYNC110 - the limiter has no event
+            await asyncio.sleep(0.001)
 
     async def beats(self, count: int = 1) -> None:
         """Move the clock until the reaper has beaten so often."""

@@ -17,6 +17,7 @@ from drivers.doctor.faults import BOX_FAULTS, CAMERA_FAULTS, Fault, Severity, ex
 from drivers.doctor.report import as_row, examine
 from gateway.cli.app import COMMANDS, app
 from gateway.core.i18n import catalogue
+from gateway.health.livefaults import LIVE_FAULTS
 from tests.fakes.doctor_facts import BOX_BREAKS, BREAKS, HEALTHY_BOX, healthy
 
 PLACE = {"camera": "Bếp", "address": "10.0.0.9"}
@@ -125,7 +126,7 @@ def test_doors_that_were_not_all_told_are_no_good_news() -> None:
 def test_every_fault_has_its_words_and_none_is_left_over(language: str) -> None:
     """What, why, what to do, and a short name, in both languages."""
     texts = catalogue(language).texts
-    wanted = {f"fault.{code}{part}" for code in ALL for part in ("", ".why", ".do", ".topic")}
+    wanted = {f"fault.{code}{part}" for code in (*ALL, *LIVE_FAULTS) for part in ("", ".why", ".do", ".topic")}
     assert {key for key in texts if key.startswith("fault.")} == wanted
     assert all(texts[key].strip() for key in wanted)
 
