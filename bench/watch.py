@@ -22,21 +22,11 @@ from bench.harness import Options, Reading, Table, Variant, compare
 from bench.live import load, others_and_address
 from bench.live_round import WARM_S, Running
 from bench.live_servers import Look, Servers
+from tests.browser.conftest import AUTOPLAY
 
 FPS = 20
 LEAST_FPS = 0.99 * FPS
 PAINT_MS = 30_000
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-    "--mute-audio",
-]
 PAGE = """<!doctype html><video id=v autoplay muted playsinline width=1280></video><script>
 let first = 0;
 async function watch() {
@@ -146,7 +136,7 @@ def looking(options: Options) -> Look:
             return await running.open(offer, camera)
 
         async with async_playwright() as playwright, door(ask, running.address) as url:
-            browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
+            browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=AUTOPLAY)
             try:
                 return await measured(browser, url, options.opens, options.seconds)
             finally:

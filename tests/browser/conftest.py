@@ -39,6 +39,8 @@ ARGUMENTS = [
     "--disable-sync",
     "--mute-audio",
 ]
+AUTOPLAY = [*ARGUMENTS, "--autoplay-policy=no-user-gesture-required"]
+"""For pages that nobody touches before they play."""
 HANG_MS = 45_000
 """Hang limit of whatever a page waits for: a busy machine is no fault of the page."""
 expect.set_options(timeout=HANG_MS)

@@ -10,23 +10,12 @@ import pytest
 from playwright.async_api import async_playwright
 
 from gateway.live.client import LiveClient
+from tests.browser.conftest import AUTOPLAY, CHROMIUM
 from tests.fakes.h264 import clip
 from tests.fakes.live_box import LiveBox, make_grant
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = "/usr/bin/chromium"
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required",
-    "--mute-audio",
-]
 PAGE = """<!doctype html><video id=v autoplay muted playsinline width=640></video><script>
 const seen = {told: [], first: 0};
 async function watch() {
@@ -83,7 +72,7 @@ async def _watch(folder: Path, frames: int) -> tuple[dict[str, Any], dict[str, A
     async with LiveBox(folder, clip(640, 360, noise=24)) as box, async_playwright() as playwright:
         grant = make_grant(box.clock)
         server = await asyncio.start_server(Door(box.client, box.ticket(grant)).serve, "127.0.0.1", 0)
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=AUTOPLAY)
         try:
             # A cached GOP needs a feed that runs: another viewer is what makes it run.
             box.feeds.hold(grant.camera, next(iter(sorted(grant.streams))))

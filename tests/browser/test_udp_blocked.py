@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from tests.browser.conftest import ARGUMENTS, HANG_MS, shoot
+from tests.browser.conftest import AUTOPLAY, HANG_MS, shoot
 from tests.fakes.netlab import NoNamespaces
 from tests.fakes.wall import BOX, TURN_PORT, Wall
 from tests.fakes.web_services import MAM, MOTHER, PRINCIPAL
@@ -57,9 +57,7 @@ def page_of(wall: Wall, url: str, path: str, caller: Caller) -> Iterator[Page]:
     """A page in a real browser on the viewer's machine; no script error is forgiven."""
     errors: list[str] = []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=wall.browser(), args=[*ARGUMENTS, "--autoplay-policy=no-user-gesture-required"]
-        )
+        browser = playwright.chromium.launch(executable_path=wall.browser(), args=AUTOPLAY)
         try:
             context = browser.new_context(locale="vi-VN", timezone_id="Asia/Tokyo")
             context.add_cookies([{"name": "vuon-box", "value": f"token-{caller.person}", "url": url}])

@@ -18,6 +18,7 @@ from gateway.live import session
 from gateway.live.carrier import Load, shares
 from gateway.live.ends import REPLACED
 from gateway.live.link import FIRST_TRIAL_WAIT_S, LOW_SHARE, PROVEN_S
+from tests.fakes.connection import FakeConnection
 from tests.fakes.live_box import make_grant
 from tests.fakes.live_scene import OFFER, Scene, play
 from tests.unit.test_live_wall import ROOMS, Wall
@@ -56,18 +57,23 @@ def test_the_only_tile_of_a_wall_is_replaced_on_the_same_connection(tmp_path: Pa
     play(tmp_path, scenario)
 
 
+async def joining_behind(scene: Scene) -> tuple[asyncio.Task[PublicId], FakeConnection, asyncio.Event]:
+    """A tile that waits for the line of another, whose page is deaf until the event is set."""
+    wall = Wall(scene)
+    await wall.watching(1)
+    hears = wall.connection.deaf = asyncio.Event()
+    joining = asyncio.create_task(wall.join(ROOMS[1], 0))
+    await scene.settle()
+    return joining, wall.connection, hears
+
+
 def test_a_connection_that_is_lost_while_its_line_changes_hands_is_gone(tmp_path: Path) -> None:
     """The next one is told so and opens another; the lost connection is closed once."""
 
     async def scenario(scene: Scene) -> None:
-        wall = Wall(scene)
-        await wall.watching(1)
-        connection = wall.connection
-        connection.deaf = asyncio.Event()
-        joining = asyncio.create_task(wall.join(ROOMS[1], 0))
-        await scene.settle()
+        joining, connection, hears = await joining_behind(scene)
         connection.vanish()
-        connection.deaf.set()
+        hears.set()
         with pytest.raises(WallGone):
             await joining
         await scene.settle()
@@ -80,14 +86,9 @@ def test_a_line_that_is_freed_for_nobody_leaves_no_connection(tmp_path: Path) ->
     """The place was taken while the last one ended: the next is refused, and the connection is closed once."""
 
     async def scenario(scene: Scene) -> None:
-        wall = Wall(scene)
-        await wall.watching(1)
-        connection = wall.connection
-        connection.deaf = asyncio.Event()
-        joining = asyncio.create_task(wall.join(ROOMS[1], 0))
-        await scene.settle()
+        joining, _, hears = await joining_behind(scene)
         await scene.sessions.open(make_grant(scene.clock), None, OFFER)
-        connection.deaf.set()
+        hears.set()
         with pytest.raises(LiveFull):
             await joining
         await scene.settle()
@@ -100,14 +101,9 @@ def test_a_line_may_be_waited_for_by_one_that_gives_up(tmp_path: Path) -> None:
     """A page that leaves while its tile waits for the line keeps no connection."""
 
     async def scenario(scene: Scene) -> None:
-        wall = Wall(scene)
-        await wall.watching(1)
-        connection = wall.connection
-        connection.deaf = asyncio.Event()
-        joining = asyncio.create_task(wall.join(ROOMS[1], 0))
-        await scene.settle()
+        joining, _, hears = await joining_behind(scene)
         joining.cancel()
-        connection.deaf.set()
+        hears.set()
         with pytest.raises(asyncio.CancelledError):
             await joining
         await scene.settle()
