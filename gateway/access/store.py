@@ -278,7 +278,7 @@ def clean_name(text: str) -> str:
     """Return a name to be kept: one line, 1 to 80 characters; BadInput otherwise."""
     name = " ".join(text.split())
     if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
-        raise BadInput(f"a name has 1 to {MAX_NAME} printable characters", length=len(name))
+        raise BadInput(f"a name has 1 to {MAX_NAME} printable characters", case="name", most=MAX_NAME)
     return name
 
 

@@ -52,7 +52,7 @@ def list_all(config: ConfigOption = None, data: DataOption = None, as_json: Json
 
 
 def revoke(
-    player: Annotated[str, typer.Argument(help="Tên hoặc mã của mã trình phát · its label or id")],
+    player: Annotated[str, typer.Argument(help="Tên màn hình, hoặc mã ghi trong danh-sach · its label or id")],
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:

@@ -158,7 +158,7 @@ def _places(context: Context, status: dict[str, Any]) -> None:
 
 
 def live_lines(context: Context, live: dict[str, Any]) -> list[str]:
-    """Say how many watch, and what of the uplink they draw; nothing while nobody does."""
+    """Say how many pictures are watched (a wall of rooms is many), and what of the uplink they draw; or nothing."""
     words, places = context.words, live["places"] or {}
     if not live["open"]:
         return []

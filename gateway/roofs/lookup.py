@@ -26,7 +26,7 @@ def only(name: str, rows: Sequence[tuple[PublicId, str]], what: str) -> PublicId
     if found:
         ids = ", ".join(found)
         raise BadInput(f"{name!r} is {len(found)} times here: {ids}", case="several", key=what, name=name, known=ids)
-    known = ", ".join(known for _, known in rows) or "-"
+    known = ", ".join(dict.fromkeys(known for _, known in rows)) or "-"
     raise BadInput(f"there is no {what} {name!r}; there are: {known}", case=what, key=what, name=name, known=known)
 
 

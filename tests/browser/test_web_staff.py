@@ -152,7 +152,7 @@ def test_language_switch_changes_every_word_and_is_remembered(site: Site) -> Non
     page.get_by_role("link", name="English").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Live view")
     assert page.locator("html").get_attribute("lang") == "en"
-    expect(page.locator("#watching")).to_have_text("0 parents watching")
+    expect(page.locator("#watching")).to_have_text("Parents watching: 0")
     page.goto(site.url + f"/camera/{MAM}")
     expect(page.locator("#nobody")).to_have_text("Nobody is watching this camera.")
     page.get_by_role("link", name="Tiếng Việt").click()

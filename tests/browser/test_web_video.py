@@ -190,6 +190,20 @@ def test_a_stalled_source_says_how_old_the_picture_is(live: LiveSite) -> None:
     expect_state(page, "live")
 
 
+def test_a_page_that_opens_with_an_old_still_does_not_say_that_video_stopped(live: LiveSite) -> None:
+    """Nothing was lost yet: the still stands with its age while the first video is on its way, and only then it stalls."""
+    assert live.door is not None
+    live.box.still_age_ms = 12_000
+    live.do(hold(live.door.live))
+    page = live.visit(f"/camera/{MAM}", PRINCIPAL)
+    expect_state(page, "still")
+    expect(page.locator(".chip-at")).to_contain_text("giây trước")
+    expect_state(page, "stalled")
+    live.box.still_age_ms = 800
+    live.do(release(live.door.live))
+    expect_state(page, "live")
+
+
 def test_a_stream_of_a_standing_camera_is_not_live(live: LiveSite) -> None:
     """A new session begins with the pictures kept from before: while the still is old, they are not of now."""
     page = live.visit(f"/camera/{MAM}", PRINCIPAL)

@@ -175,8 +175,9 @@ async def test_nothing_is_answered_before_loading(tmp_path: Path) -> None:
 @pytest.mark.parametrize("bad", ["", "   ", "x" * 81, "a\x00b", "\u202eevil"])
 def test_names_are_one_printable_line(bad: str) -> None:
     """A name that could break a page, a slip or a log is refused."""
-    with pytest.raises(BadInput):
+    with pytest.raises(BadInput) as caught:
         clean_name(bad)
+    assert caught.value.fields == {"case": "name", "most": 80}
     assert clean_name("  Bé   An ") == "Bé An"
 
 

@@ -385,9 +385,12 @@ def test_only_one_or_an_error(rows: list[tuple[str, str]], name: str) -> None:
 
 
 def test_an_id_always_finds_its_row() -> None:
-    """Where two share a name their ids tell them apart, and the error names both."""
+    """Where two share a name their ids tell them apart, and the error names both; a list of names says it once."""
     rows = [(PublicId("a" * 16), "Nguyễn Thị Lan"), (PublicId("b" * 16), "Nguyễn Thị Lan")]
     assert only("b" * 16, rows, "person") == "b" * 16
     with pytest.raises(BadInput, match="a" * 16) as caught:
         only("nguyễn thị lan", rows, "person")
     assert "b" * 16 in caught.value.message
+    with pytest.raises(BadInput) as caught:
+        only("Lan", rows, "person")
+    assert caught.value.fields["known"] == "Nguyễn Thị Lan"

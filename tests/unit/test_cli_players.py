@@ -29,7 +29,7 @@ def test_a_token_is_made_and_told_once(tmp_path: Path) -> None:
         assert box.vuon("player", "new", "Cô Hà", "TV", "--json").json() == MADE
         assert box.asked("player.new")[1]["days"] == 90
     assert done.code == 0
-    for word in ("t0ken", "https://box/whep/", "24/09/2026"):
+    for word in ("t0ken", "https://box/whep/", "24/09/2026", "vuon status --json"):
         assert word in done.out
 
 

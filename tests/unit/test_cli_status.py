@@ -256,9 +256,9 @@ def test_who_watches_and_what_they_draw(tmp_path: Path) -> None:
     with cli_box(tmp_path, answers) as box:
         done, found = box.vuon("status"), box.vuon("status", "--json").json()
         vietnamese = box.vuon("tinh-trang", VUON_LANG="vi").out
-    assert "Watching: 3, outside the school 2, waiting for a turn 1" in done.out
+    assert "Live pictures watched: 3, outside the school 2, waiting for a turn 1" in done.out
     assert "Uplink for viewers outside: 1.3 / 8.0 Mbit/s" in done.out or "1.2 / 8.0 Mbit/s" in done.out
-    assert "Đang xem: 3 người, ngoài trường 2, chờ lượt 1" in vietnamese
+    assert "Đang xem: 3 hình trực tiếp, ngoài trường 2, chờ lượt 1" in vietnamese
     assert found["live"] == figures
 
 

@@ -12,7 +12,7 @@ import { ApiError } from './api.js';
 import { has, t } from './i18n.js';
 import { paint, parts, told } from './live-paint.js';
 import { watchPresence } from './presence.js';
-import { FIRST_FRAME_MS, GIVE_UP_MS, LAST_MS, STALE_MS, flows, shownAge, stillDelay, stillEvery, streamFor, videoDelay } from './retry.js';
+import { FIRST_FRAME_MS, GIVE_UP_MS, LAST_MS, STALE_MS, flows, isFirst, shownAge, stillDelay, stillEvery, streamFor, videoDelay } from './retry.js';
 import { fetchStill, letGo } from './still.js';
 import { FULL, PLAIN, heldWords, isHeld } from './turns.js';
 import { videoOf } from './wall.js';
@@ -291,12 +291,13 @@ export class LiveView extends HTMLElement {
    * tries are not; without a fresh still, the camera or the box stands, and the picture says since when.
    */
   #settle() {
+    const first = isFirst(this.#videoFails, this.#stoppedAt, performance.now() - this.#opened);
     if (this.hasAttribute('down') && this.#state !== 'live') this.#lost = true;
     if (this.#lost) {
       /** @type {HTMLImageElement} */ (this.#image).hidden = true;
       this.#to('offline');
     } else if (this.#stillAt === null && !this.hasAttribute('data-video')) this.#to('opening');
-    else if ((this.#age() > this.#pace + LATE_MS && !this.#held) || (this.#stoppedAt && Number(this.#stillAt) < this.#stoppedAt + 500)) {
+    else if ((this.#age() > this.#pace + LATE_MS && !this.#held && !first) || (this.#stoppedAt && Number(this.#stillAt) < this.#stoppedAt + 500)) {
       this.#stoppedAt ||= performance.now() - this.#age();
       this.#to('stalled');
     } else {
@@ -345,8 +346,7 @@ export class LiveView extends HTMLElement {
     [this.#stillAt, this.#stoppedAt] = [null, 0];
   }
 
-  /** @type {HTMLImageElement|null} */ #image = null;
-  /** @type {HTMLVideoElement|null} */ #video = null;
+  /** @type {HTMLImageElement|null} */ #image = null; /** @type {HTMLVideoElement|null} */ #video = null;
   /** @type {HTMLElement|null} */ #chip = null; /** @type {HTMLElement|null} */ #mid = null;
   #painted = '';
 

@@ -32,6 +32,12 @@ export const flows = (frameAt, firstAt, stillAt) =>
   (stillAt !== null && frameAt - stillAt <= STALE_MS) || frameAt - firstAt > REPEAT_MS;
 
 /**
+ * Whether the first video is still on its way: nothing has stopped then, though the newest still may be seconds old.
+ * @param {number} failures of video in a row @param {number} stoppedAt 0 = no stall @param {number} openMs since it was asked for
+ */
+export const isFirst = (failures, stoppedAt, openMs) => !failures && !stoppedAt && openMs < FIRST_FRAME_MS;
+
+/**
  * @param {number} failures in a row, 1 = first
  * @param {number} jitter in [0, 1)
  * @returns {number} ms until video is tried again: quick twice, then 30 s, then a minute
