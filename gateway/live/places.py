@@ -1,7 +1,8 @@
 """Who of the connected viewers is shown video now: the loop that applies `admission` and `turns`.
 
-Owns the standing of each session. Invariants: a session sends media only while it was given a place; the
-principal, then staff, then guardians by turns; guardians outside never draw more than the uplink's budget less
+Owns the standing of each session. Invariants: a session sends media only while it was given a place; a page
+that grows gets the large stream only by a verdict on that; the principal, then staff, then guardians by turns;
+guardians outside never draw more than the uplink's budget less
 what the others outside draw; what a page is given is told to it over the data channel until that
 channel took it, and again when the time to wait was foretold wrongly. Used in the event loop only.
 """
@@ -160,15 +161,25 @@ class Places:
             standing.verdict = verdict
             return
         self.turns.leave(session.id, self._clock.mono_ns())
-        more = verdict.place is Place.VIDEO and standing.verdict.place is Place.SMALLER
-        if session.flows and not more:
-            if standing.verdict.place is not Place.SMALLER:
-                standing.verdict = Verdict(Place.VIDEO)
-            return  # who watches goes on
-        standing.verdict = verdict
-        if verdict.place is Place.STILLS:
+        if session.flows:
+            self._go_on(session, standing, verdict)
             return
-        session.let_flow(StreamRole.MAIN if verdict.place is Place.VIDEO else StreamRole.SUB)
+        standing.verdict = verdict
+        if verdict.place is not Place.STILLS:
+            session.let_flow(StreamRole.SUB if verdict.place is Place.SMALLER else _judged(session))
+
+    def _go_on(self, session: Seatable, standing: Standing, verdict: Verdict) -> None:
+        """Who watches goes on; the large picture, where it does not flow yet, only by a verdict on the large one."""
+        if session.asked is StreamRole.MAIN and session.most is StreamRole.SUB:
+            if verdict.place is Place.VIDEO:
+                standing.verdict = verdict
+                session.let_flow(StreamRole.MAIN)
+            elif standing.verdict.place is not Place.SMALLER:  # the page grew
+                standing.verdict = Verdict(Place.SMALLER, verdict.why)
+            return
+        standing.verdict = Verdict(Place.VIDEO)
+        if _judged(session) is StreamRole.SUB:
+            session.let_flow(StreamRole.SUB)
 
     def _verdict(self, session: Seatable, standing: Standing) -> Verdict:
         camera, streams = session.stream.camera, session.grant.streams
@@ -280,6 +291,15 @@ class Places:
 def _rank(session: Seatable) -> int:
     """Return who is judged first: the principal, staff, guardians."""
     return {Role.PRINCIPAL: 0, Role.GUARDIAN: 2}.get(session.grant.role, 1)
+
+
+def _judged(session: Seatable) -> StreamRole:
+    """Return the limit for a session that gets what it asks for: growing later is another verdict's matter.
+
+    A page that asks for the smaller stream while the larger is what it has keeps the larger until the switch has
+    found the smaller one: a camera may have none.
+    """
+    return StreamRole.SUB if session.asked is session.stream.role is StreamRole.SUB else StreamRole.MAIN
 
 
 def _whole(seconds: float | None) -> int | None:

@@ -27,7 +27,7 @@ class FakeSession:
     asked: StreamRole
     outside: bool
     flows: bool = False
-    most: StreamRole = StreamRole.MAIN
+    limit: StreamRole = StreamRole.MAIN
     hears: bool = True
     told: list[dict[str, Any]] = field(default_factory=list)
 
@@ -35,8 +35,12 @@ class FakeSession:
         return self.outside
 
     def let_flow(self, limit: StreamRole) -> None:
-        self.flows = True
-        self.most = StreamRole.SUB if limit is StreamRole.SUB else self.asked
+        self.flows, self.limit = True, limit
+
+    @property
+    def most(self) -> StreamRole:
+        """As the switch has it: what the page asks for at this moment, within the limit."""
+        return StreamRole.SUB if self.limit is StreamRole.SUB else self.asked
 
     def hold_back(self) -> None:
         self.flows = False
@@ -58,10 +62,12 @@ class School:
         self.busy = 0.0
         """Share of a core that is used from now on."""
 
-    def come(self, name: str, role: Role = Role.GUARDIAN, *, outside: bool = True, hears: bool = True) -> FakeSession:
-        """Let a viewer connect: guardians ask for sub, staff for main."""
+    def come(
+        self, name: str, role: Role = Role.GUARDIAN, *, outside: bool = True, hears: bool = True, small: bool = False
+    ) -> FakeSession:
+        """Let a viewer connect: guardians ask for sub, staff for main, or for sub where their picture is small."""
         streams = SUB if role is Role.GUARDIAN else BOTH
-        asked = StreamRole.SUB if role is Role.GUARDIAN else StreamRole.MAIN
+        asked = StreamRole.SUB if small or role is Role.GUARDIAN else StreamRole.MAIN
         stream = LiveStream(PublicId(f"camera {name}"), asked, self.clock)
         session = FakeSession(
             PublicId(name), make_grant(self.clock, role=role, streams=streams), stream, asked, outside, hears=hears
