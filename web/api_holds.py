@@ -13,7 +13,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from gateway.core.model import Action, ObjectKind, PublicId, Role, is_public_id
+from gateway.core.model import LEADER_ROLES, Action, ObjectKind, PublicId, is_public_id
 from web.bodies import JsonBody, Wanted
 from web.copy_services import HeldSpan
 from web.guards import Right, SignedIn
@@ -21,9 +21,8 @@ from web.services import Caller
 from web.session import services_of
 
 router = APIRouter()
-PRINCIPALS = frozenset({Role.PRINCIPAL})
-KEEPER = SignedIn(PRINCIPALS)
-HOLD_OF_CAMERA = Right(Action.HOLD, ObjectKind.CAMERA, "camera", by_grant=True, roles=PRINCIPALS)
+KEEPER = SignedIn(LEADER_ROLES)
+HOLD_OF_CAMERA = Right(Action.HOLD, ObjectKind.CAMERA, "camera", by_grant=True, roles=LEADER_ROLES)
 
 
 Whole = Annotated[int, Field(gt=-(1 << 53), lt=1 << 53)]

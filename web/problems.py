@@ -85,8 +85,9 @@ def body_of(error: VuonError, words: Words) -> dict[str, Any]:
     if isinstance(error, errors.Denied) and isinstance(reason, str):
         body |= {"reason": reason, "why": words.reason(reason), "next_ms": error.fields.get("next_ms")}
     if isinstance(error, errors.BadInput) and not isinstance(error, errors.NotFound):
-        body |= _case(error, words)
-        fields = [field.told(words) for field in _fields(error)]
+        case = _case(error, words)
+        body |= case
+        fields = [field.told(words) | ({"says": case["title"]} if case else {}) for field in _fields(error)]
         body |= {"fields": fields} if fields else {}
     return {"error": body}
 

@@ -58,6 +58,12 @@ def player_tokens(db: UtilsDatabase) -> None:
     apply_schema(db, files("gateway.access") / "players.sql")
 
 
+@MIGRATIONS()
+def vice_principals_and_kinds(db: UtilsDatabase) -> None:
+    """Add the role of the vice-principal, and codes for what a guardian is to the child."""
+    apply_schema(db, files("gateway.access") / "roles.sql")
+
+
 class Need(NamedTuple):
     """The right a change needs; the console needs none."""
 
