@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,9 +121,15 @@ class Driver:
 
     # what paths are filled with
 
-    def cameras(self) -> Iterator[tuple[str, str]]:
-        """Yield what may stand for {camera}: each camera of the school, one that is none, what cannot be one."""
-        yield from self.box.cameras.items()
+    def things(self, over: str) -> Mapping[str, str]:
+        """Return the school's things of a kind, by the table's names for them."""
+        people = {label: actor.person for label, actor in self.box.actors.items() if actor.person}
+        by_kind = {"class": self.box.classes, "child": self.box.children, "person": people}
+        return by_kind.get(over, self.box.cameras)
+
+    def objects(self, over: str) -> Iterator[tuple[str, str]]:
+        """Yield what may stand for the object: each of the school's, one that is none, what cannot be one."""
+        yield from self.things(over).items()
         yield "unknown", new_public_id()
         yield from (("malformed", text) for text in MALFORMED)
 
@@ -215,8 +221,9 @@ class Driver:
         if actor.role not in row.finds:
             return "absent"
         if row.over:
-            known = self.box.cameras.keys()
-            if camera not in REACH[row.over](actor.label if actor.label != "player_all" else "", actor.role):
+            known = self.things(row.over).keys()
+            reach = REACH[row.over](actor.label if actor.label != "player_all" else "", actor.role)
+            if camera not in (known if reach is None else known & reach):
                 return "refused" if actor.role in row.refuses and camera in known else "absent"
         elif actor.role in row.refuses:
             return "refused"

@@ -6,7 +6,7 @@ is in both is seen by nobody. A route that is not here fails the suite; `HOW` sa
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +15,9 @@ from gateway.core.model import Role
 HOW = """is served, but tests/fakes/route_table.py does not say who may use it.
 Add a row to ROUTES, keyed by method and path as the app has them:
   over=""        the route is about no object: `finds` says which roles find it (to others it answers 404);
-  over="live"    the path has {camera}: LIVE says who sees which camera live and as a still;
-  over="recorded" the path has {camera}: RECORDED says so for playback, holds and copies;
+  over="live"    the path has {camera}: `live` says who sees which camera live and as a still;
+  over="recorded" the path has {camera}: the same for playback, holds and copies;
+  over="class", "child", "person"  the path has {class_id}, {child}, {person}: whose they are;
   public=True    anybody, signed in or not: nothing of a school's people, children or cameras may be in the answer.
 `body` is what a rightful request sends, `other` the second id of the path ("session", "playback", "wall", ...).
 Take the answer from ACCESS (docs/design/access.md), not from the guard you just wrote."""
@@ -49,7 +50,32 @@ def recorded(_label: str, role: Role) -> frozenset[str]:
     return ALL if role in PRINCIPALS else frozenset()
 
 
-REACH = {"live": live, "recorded": recorded}
+def families(label: str, role: Role) -> frozenset[str]:
+    """Classes and children that are somebody's business: all of them the principals', else those of the own class."""
+    return live(label, role)
+
+
+def people(label: str, role: Role) -> frozenset[str] | None:
+    """People whose things somebody may look after: everybody's the principals (None), else one's own."""
+    return None if role in PRINCIPALS else frozenset({label})
+
+
+REACH: Mapping[str, Callable[[str, Role], frozenset[str] | None]] = {
+    "live": live,
+    "recorded": recorded,
+    "class": families,
+    "child": families,
+    "person": people,
+}
+"""By `over`: which things of the school somebody reaches; None = all."""
+PARAMETER: Mapping[str, str] = {
+    "live": "camera",
+    "recorded": "camera",
+    "class": "class_id",
+    "child": "child",
+    "person": "person",
+}
+"""By `over`: what it is called in the path."""
 
 
 @dataclass(frozen=True)

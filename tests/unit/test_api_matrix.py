@@ -14,7 +14,7 @@ from gateway.core.model import Role
 from gateway.roofs.web_lists import ListedRights
 from gateway.roofs.web_ports import RightsPort
 from tests.fakes.route_driver import FILLED, Answer, Driver, is_page, pictures, routes_of
-from tests.fakes.route_table import HOW, LISTED, OWN, PRINCIPALS, ROUTES, STAFF, TECHNICAL, Row
+from tests.fakes.route_table import HOW, LISTED, OWN, PARAMETER, PRINCIPALS, ROUTES, STAFF, TECHNICAL, Row
 from tests.fakes.school_box import Actor, SchoolBox, school_box
 
 pytestmark = pytest.mark.anyio
@@ -91,8 +91,8 @@ def as_expected(verdict: str, row: Row, actor: Actor, path: str, answer: Answer)
 
 
 def prepared(path: str, driver: Driver, row: Row) -> Iterator[tuple[str, str]]:
-    """Yield what stands for {camera}; one round for a path without."""
-    yield from driver.cameras() if row.over else [("", driver.box.cameras["mam"])]
+    """Yield what stands for the object; one round for a path without."""
+    yield from driver.objects(row.over) if row.over else [("", driver.box.cameras["mam"])]
 
 
 async def everything(driver: Driver, actor: Actor, only: str = "") -> list[str]:
@@ -104,7 +104,7 @@ async def everything(driver: Driver, actor: Actor, only: str = "") -> list[str]:
             continue
         for camera, camera_id in prepared(path, driver, row):
             async for which, second in driver.seconds(row, actor, camera_id):
-                ids = {"camera": camera_id, "which": which}
+                ids = {PARAMETER.get(row.over, "camera"): camera_id, "which": which}
                 if row.other:
                     ids[row.other.removeprefix("ready ")] = second
                 if row.other in {"hold", "order", "ready order"} and which == "others":
