@@ -21,6 +21,7 @@ from gateway.access.invitations import Invitations
 from gateway.access.login import Logins
 from gateway.access.players import Players
 from gateway.access.reasons import Reason
+from gateway.access.roletable import MAY
 from gateway.access.sessions import OpenGrants
 from gateway.access.sharing import Sharing as SharingActs
 from gateway.access.store import FactStore, Need, refusal
@@ -32,7 +33,6 @@ from gateway.core.model import (
     Action,
     Decision,
     Grant,
-    ObjectKind,
     ObjectRef,
     PublicId,
     Secret,
@@ -49,14 +49,6 @@ from web.services import Caller, Change, OpenedLive, OpenView, Peer, Sharing, Si
 FACTS_TOPIC, ENDED_TOPIC = "facts", "ended"
 FACELESS = frozenset({Reason.NOT_FOUND, Reason.ROLE, Reason.PERSON_UNKNOWN, Reason.PERSON_DISABLED})
 """Answers that are the same whether or not the thing exists."""
-_ACTS_ON: Mapping[ObjectKind, tuple[Action, ...]] = {
-    ObjectKind.CAMERA: (Action.LIVE, Action.HEALTH),
-    ObjectKind.CLASS: (Action.LIVE, Action.PEOPLE),
-    ObjectKind.CHILD: (Action.PEOPLE,),
-    ObjectKind.PERSON: (Action.PEOPLE,),
-    ObjectKind.EXPORT: (Action.APPROVE, Action.EXPORT),
-}
-"""Who may do one of these may know of the thing; other kinds are asked for behind their own doors."""
 
 
 class LoginPort:
@@ -110,8 +102,8 @@ class RightsPort:
         self._store, self._grants = store, grants
 
     def knows(self, caller: Caller, obj: ObjectRef) -> bool:
-        """Say whether the person may know that this exists: some act on it has an answer other than "not there"."""
-        acts = _ACTS_ON.get(obj.kind, ())
+        """Say whether the person may know that this exists: some act of their role on it is not "not there"."""
+        acts = (action for action, kinds in MAY[caller.role].items() if obj.kind in kinds)
         return any(self.decide(caller, action, obj).reason not in FACELESS for action in acts)
 
     def decide(self, caller: Caller, action: Action, obj: ObjectRef) -> Decision:

@@ -56,6 +56,19 @@ def routes_of(box: SchoolBox) -> Iterator[tuple[str, str]]:
             yield method, route.path
 
 
+class _Ids(dict[str, str]):
+    """What a path's names stand for; a name that nobody gave a value is an id that is none."""
+
+    def __missing__(self, name: str) -> str:
+        return "z" * 16
+
+
+def filled(path: str, ids: Mapping[str, str], query: str = "") -> str:
+    """Return an address of a route."""
+    url = path.replace("{path:path}", FILLED["path"]).format_map(_Ids(FILLED | dict(ids)))
+    return f"{url}?{query}" if query else url
+
+
 def is_page(path: str) -> bool:
     """Say whether a person looks at the answer, rather than a script."""
     return not path.startswith(("/api/", "/whep/", "/wall/"))

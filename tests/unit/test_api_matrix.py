@@ -13,7 +13,7 @@ from gateway.access.grants import Grants
 from gateway.core.model import Role
 from gateway.roofs.web_lists import ListedRights
 from gateway.roofs.web_ports import RightsPort
-from tests.fakes.route_driver import FILLED, Answer, Driver, is_page, pictures, routes_of
+from tests.fakes.route_driver import Answer, Driver, filled, is_page, pictures, routes_of
 from tests.fakes.route_table import HOW, LISTED, OWN, PARAMETER, PRINCIPALS, ROUTES, STAFF, TECHNICAL, Row
 from tests.fakes.school_box import Actor, SchoolBox, school_box
 
@@ -54,7 +54,7 @@ async def judged(
 ) -> list[str]:
     """Ask once and return what is wrong with the answer."""
     box, second = driver.box, ids.pop("which", "")
-    url = path.replace("{path:path}", FILLED["path"]).format(**FILLED | ids) + (f"?{row.query}" if row.query else "")
+    url = filled(path, ids, row.query)
     before = Counter(box.recorder.asked) + Counter(box.live.asked)
     answer = await driver.ask(actor, method, url, row)
     asked = set((Counter(box.recorder.asked) + Counter(box.live.asked)) - before)
