@@ -31,6 +31,8 @@ def may_be_named(box: SchoolBox, actor: Actor) -> set[str]:
         mine |= {f"camera {own}", f"class {own}", f"name of class {own}"}
         if actor.role is Role.GUARDIAN:
             mine |= {f"child {own}", f"name of child {own}"}
+            looks = {label for label, item in box.actors.items() if item.role in STAFF and OWN.get(label, own) == own}
+            mine |= {f"name of {label}" for label in looks}  # families read who looked at the class
         else:
             mine |= {f"name of camera {own}"}
             mine |= {f"name of {item.label}" for item in box.actors.values() if item.role in STAFF}  # who watches now

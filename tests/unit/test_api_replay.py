@@ -150,15 +150,19 @@ async def test_what_is_not_yours_costs_what_is_not_there(tmp_path: Path, monkeyp
                 row = ROUTES[method, path]
                 if "{camera}" not in path or (actor.player and not row.players):
                     continue
-                spent = []
-                for camera in (new_public_id(), foreign, new_public_id(), foreign):
-                    ids = dict.fromkeys(PLACES, new_public_id()) | {"camera": camera}
-                    with counted(box, monkeypatch) as costs:
-                        await driver.ask(actor, method, filled(path, ids, row.query), row)
-                    spent.append(dict(costs))
-                assert spent[2] == spent[3], f"{label}: {method} {path}"
-                assert spent[3]["hashes"] == 1, "who asks is looked up once"
-                assert spent[0] == spent[1], f"{label}: {method} {path}, the first time"
+                if not actor.player:
+                    await box.sign_in(label)
+                spent: list[list[dict[str, int]]] = []
+                for cameras in ((new_public_id(), new_public_id()), (foreign, foreign)):
+                    box.clock.tick(61)  # another minute: its first refusal is written again, the next is counted
+                    spent.append([])
+                    for camera in cameras:
+                        ids = dict.fromkeys(PLACES, new_public_id()) | {"camera": camera}
+                        with counted(box, monkeypatch) as costs:
+                            await driver.ask(actor, method, filled(path, ids, row.query), row)
+                        spent[-1].append(dict(costs))
+                assert spent[0] == spent[1], f"{label}: {method} {path}"
+                assert spent[1][1]["hashes"] == 1, "who asks is looked up once"
 
 
 async def stranger(box: SchoolBox, label: str) -> Actor:
