@@ -119,7 +119,8 @@ def read_status(status: Mapping[str, Any], before: AbstractSet[Raised] = frozens
     if status.get("live") is None:
         found.add(Raised("live.down", BOX))
     else:
-        found.update(Raised(code, BOX) for code in conditions_of(status["live"]))
+        held = {item.code for item in before}
+        found.update(Raised(code, BOX) for code in conditions_of(status["live"], held))
     recorder = status.get("recorder")
     if recorder is None:
         found.add(Raised("recorder.down", BOX))

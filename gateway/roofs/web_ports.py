@@ -20,13 +20,25 @@ from gateway.access.grants import Grants
 from gateway.access.invitations import Invitations
 from gateway.access.login import Logins
 from gateway.access.players import Players
+from gateway.access.reasons import Reason
+from gateway.access.roletable import MAY
 from gateway.access.sessions import OpenGrants
 from gateway.access.sharing import Sharing as SharingActs
 from gateway.access.store import FactStore, Need, refusal
 from gateway.core.bus import Bus
 from gateway.core.errors import CodeRefused, NotFound
 from gateway.core.iceservers import IceServer
-from gateway.core.model import STAFF_ROLES, Action, Decision, Grant, ObjectRef, PublicId, Secret, StreamRole, WallPlace
+from gateway.core.model import (
+    STAFF_ROLES,
+    Action,
+    Decision,
+    Grant,
+    ObjectRef,
+    PublicId,
+    Secret,
+    StreamRole,
+    WallPlace,
+)
 from gateway.core.ticket import sign
 from gateway.core.wire import ControlClient
 from gateway.live.client import LiveClient
@@ -35,6 +47,8 @@ from gateway.roofs.names import Names
 from web.services import Caller, Change, OpenedLive, OpenView, Peer, Sharing, SignedIn, Still
 
 FACTS_TOPIC, ENDED_TOPIC = "facts", "ended"
+FACELESS = frozenset({Reason.NOT_FOUND, Reason.ROLE, Reason.PERSON_UNKNOWN, Reason.PERSON_DISABLED})
+"""Answers that are the same whether or not the thing exists."""
 
 
 class LoginPort:
@@ -88,8 +102,9 @@ class RightsPort:
         self._store, self._grants = store, grants
 
     def knows(self, caller: Caller, obj: ObjectRef) -> bool:
-        """Say whether the person may know that this exists: some answer other than "not there"."""
-        return self.decide(caller, Action.LIVE, obj).reason not in {"not_found", "person.unknown", "person.disabled"}
+        """Say whether the person may know that this exists: some act of their role on it is not "not there"."""
+        acts = (action for action, kinds in MAY[caller.role].items() if obj.kind in kinds)
+        return any(self.decide(caller, action, obj).reason not in FACELESS for action in acts)
 
     def decide(self, caller: Caller, action: Action, obj: ObjectRef) -> Decision:
         """Return the decision of now, unaudited."""
