@@ -58,6 +58,12 @@ def player_tokens(db: UtilsDatabase) -> None:
     apply_schema(db, files("gateway.access") / "players.sql")
 
 
+@MIGRATIONS()
+def audit_by_hour_and_erasures(db: UtilsDatabase) -> None:
+    """Add the index of a day's rows, the list of erasures, and the one exception to append-only."""
+    apply_schema(db, files("gateway.access") / "audit.sql")
+
+
 class Need(NamedTuple):
     """The right a change needs; the console needs none."""
 

@@ -53,7 +53,9 @@ from gateway.health import store as health
 from gateway.health.tracker import Tracker
 from gateway.live.client import LiveClient
 from gateway.roofs import web_ports
+from gateway.roofs.audit_watch import AuditWatch
 from gateway.roofs.class_cameras import ClassCameras
+from gateway.roofs.control_audit import AuditCalls
 from gateway.roofs.control_holds import HoldCalls
 from gateway.roofs.control_players import PlayerCalls
 from gateway.roofs.export_port import Copying, CopyPort, HoldPort
@@ -238,13 +240,14 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
         parts.logins.listeners.append(opened.recheck)
         parts.players.listeners.append(opened.recheck)
         tracker = Tracker(clock, await ground.db.read(health.load))
+        watch = AuditWatch(ground.db, ground.key.public_key(), clock)
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
 
         async def keep(name: str, run: Callable[[], Awaitable[None]], backoff: Backoff | None = None) -> None:
             await supervise(name, run, clock=clock, on_fault=sink, backoff=backoff)
 
-        for name, run in _loops(ground, parts, tracker, signals).items():
+        for name, run in _loops(ground, parts, tracker, signals, watch).items():
             tasks.start_soon(keep, name, run)
         if config.upstream.url:
             tasks.start_soon(keep, "uplink", await _uplink(stack, ground, signals), BACKOFF)
@@ -265,7 +268,9 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
         url = web_url(config, names)
         desk = _desk(ground, parts, opened, tracker, facts, signals, url)
         players = PlayerCalls(parts.players, parts.people, url)
+        chain = AuditCalls(watch, ground.db, ground.key.public_key())
         calls = {**handlers(desk), **footage.handlers(), **players.handlers(), **ground.relays.handlers()}
+        calls |= chain.handlers()
         await stack.enter_async_context(ControlServer(config.paths.socket("gateway"), "gateway", calls, on_fault=sink))
         log.info("gateway.ready", port=config.web.port, ca=server.ca_sha256, version=__version__)
         yield Health(lambda: ground.db.alive and server.alive)
@@ -301,7 +306,9 @@ def _desk(
     )
 
 
-def _loops(ground: Base, parts: Access, tracker: Tracker, signals: Signals) -> dict[str, Callable[[], Awaitable[None]]]:
+def _loops(
+    ground: Base, parts: Access, tracker: Tracker, signals: Signals, watch: AuditWatch
+) -> dict[str, Callable[[], Awaitable[None]]]:
     async def changed(rows: list[dict[str, Any]]) -> None:
         signals.wake()
         if any(row["type"].startswith(("camera.adopted", "camera.removed")) for row in rows):
@@ -322,6 +329,7 @@ def _loops(ground: Base, parts: Access, tracker: Tracker, signals: Signals) -> d
         ground.clock,
         hub_ok=lambda: signals.hub_ok,
         woke=signals.wake,
+        audit_ok=lambda: watch.ok,
     )
     told = ClassCameras(ground.recorder, parts.classes.rows, ground.clock)
     ground.store.listeners.append(lambda _facts: told.changed())
@@ -335,6 +343,7 @@ def _loops(ground: Base, parts: Access, tracker: Tracker, signals: Signals) -> d
         "looks": looks.run,
         "classes": told.run,
         "checkpoints": Checkpoints(ground.db, ground.key, ground.clock, signals.wake).run,
+        "audit": watch.run,
         "names": parts.names.run,
         "copies": parts.copying.run,
         "logins": minutely,
