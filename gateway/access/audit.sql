@@ -1,5 +1,7 @@
 -- The audit by its hour, for the pages of a day; read out of the body like person and object.
 CREATE INDEX audit_body_at ON audit_body (at_ms, seq);
+-- And by whom it is about, where that is not its object.
+CREATE INDEX audit_body_who ON audit_body (json_extract(body, '$.who'), seq) WHERE json_extract(body, '$.who') IS NOT NULL;
 
 -- Whose data was erased. The bodies are blanked, the row that did it (audit_seq) lists them and is signed.
 CREATE TABLE erasure (
@@ -7,7 +9,8 @@ CREATE TABLE erasure (
   kind      TEXT NOT NULL CHECK (kind IN ('person', 'child')),
   why       TEXT NOT NULL,
   at_ms     INTEGER NOT NULL,
-  audit_seq INTEGER NOT NULL REFERENCES audit (seq)
+  audit_seq INTEGER NOT NULL REFERENCES audit (seq),
+  clean     INTEGER NOT NULL DEFAULT 0 CHECK (clean IN (0, 1)) -- the file was written anew since, without the old bytes
 ) STRICT, WITHOUT ROWID;
 
 -- One exception to "append-only": a body is blanked, in one form only, by a later row that lists its number.

@@ -27,7 +27,7 @@ from gateway.cli.context import LANGUAGE_ENV, ConfigOption, Context, DataOption,
 from gateway.core.errors import BadInput, ConfigError
 from gateway.core.files import write_whole
 from gateway.core.i18n import DEFAULT_LANGUAGE, Catalogue, catalogue
-from gateway.roofs.control_audit import told
+from gateway.roofs.control_audit import MOST_KEPT, told
 
 HEAD = "# vuon-audit-checkpoints-1"
 KEY = "# box-key "
@@ -55,7 +55,8 @@ def verify(
     if copy is not None:
         result = told(_walk_copy(copy, read_key(key) if key is not None else box_key or own_key(context), points))
     else:
-        params = {"kept": [point.fields for point in points]} if points else {}
+        newest = sorted(points, key=lambda point: point.seq)[-MOST_KEPT:]
+        params = {"kept": [point.fields for point in newest]} if newest else {}
         result = context.run(context.ask("gateway", "audit.verify", params, timeout_s=VERIFY_S))
     if as_json:
         context.json(result)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from gateway.access import audit
@@ -28,11 +28,11 @@ from tests.fakes.school import NOW, pid
 PUBLIC = KEY.public_key()
 
 
-class Kept(NamedTuple):
+class Kept:
     """An untouched chain in memory: its bytes, and the checkpoints the hub has."""
 
-    image: bytes
-    points: list[Checkpoint]
+    def __init__(self, image: bytes, points: list[Checkpoint]) -> None:
+        self.image, self.points = image, points
 
 
 @pytest.fixture(scope="module")
@@ -110,16 +110,22 @@ def test_any_other_byte_is_found(kept: Kept, value: tuple[str, str], place: int,
     """Whatever single byte of a row, a body or a checkpoint is another, the chain is not whole."""
     table, column = value
     with loaded(kept) as conn:
-        for index in ("person", "object", "at"):
-            conn.execute(f"DROP INDEX audit_body_{index}")  # they read what is no JSON any more
-        conn.execute("PRAGMA ignore_check_constraints = ON")
         rows = conn.execute(f"SELECT seq, {column} AS v FROM {table} ORDER BY seq").fetchall()
         seq, old = rows[place % len(rows)]
         raw = bytearray(old.encode() if isinstance(old, str) else old)
         raw[at % len(raw)] ^= change
         new: object = raw.decode("ascii") if isinstance(old, str) else bytes(raw)
+        assume(not isinstance(new, str) or _is_json(new))  # SQLite itself takes nothing else
         conn.execute(f"UPDATE {table} SET {column} = ? WHERE seq = ?", (new, seq))
         assert verify(conn, PUBLIC).problem is not None
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def test_findings_go_on_after_the_first(kept: Kept) -> None:

@@ -138,7 +138,7 @@ async def test_the_socket_verifies_against_what_is_brought(tmp_path: Path) -> No
             found = (await client.call("audit.verify", {"kept": points})).result
             assert (found["ok"], found["problem"]) == (False, "rewritten")
             assert watch.last is None
-            for wrong in ("x", ["x"], [{"seq": 1}], [{"seq": 0, "head": "", "signature": ""}], [1] * 20_001):
+            for wrong in ("x", ["x"], [{"seq": 1}], [{"seq": 0, "head": "", "signature": ""}], [1] * 3_001):
                 with pytest.raises(BadInput):
                     await client.call("audit.verify", {"kept": wrong})
 
