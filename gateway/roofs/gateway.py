@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.access import store as access_store
 from gateway.access.acts import Acts
 from gateway.access.audit import CONSOLE
+from gateway.access.audit_erase import Erasures
 from gateway.access.children import Children
 from gateway.access.classes import Classes
 from gateway.access.codes import Codes
@@ -63,6 +64,7 @@ from gateway.roofs.footage_desk import FootageDesk
 from gateway.roofs.gateway_control import Desk, handlers
 from gateway.roofs.gateway_loops import Checkpoints, JournalCopy, Keeper, Looks
 from gateway.roofs.http import HttpServer, own_names
+from gateway.roofs.ledger_port import LedgerPort
 from gateway.roofs.live_port import MediaDoor
 from gateway.roofs.main import run_daemon
 from gateway.roofs.metrics_port import MetricsPort, metrics_of
@@ -179,6 +181,7 @@ def web_services(
     media: MediaDoor,
     footage: FootageDesk,
     metrics: MetricsPort,
+    ledger: LedgerPort,
 ) -> Services:
     """Return what the pages may use."""
     site = base.config.site
@@ -193,6 +196,7 @@ def web_services(
         copies=CopyPort(parts.copying, parts.grants, base.recorder, base.key, parts.names),
         keys=web_ports.KeyPort(footage),
         metrics=metrics,
+        ledger=ledger,
         playback=PlaybackPort(Playbacks(base.store, parts.grants, base.key), base.recorder, base.clock),
         clock=base.clock,
         site=SiteFacts(site.name, PublicId("box"), site.timezone, site.language),
@@ -253,10 +257,13 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
             tasks.start_soon(keep, "uplink", await _uplink(stack, ground, signals), BACKOFF)
         names = [*config.web.names] or own_names()
         footage = FootageDesk(Acts(ground.store), ground.recorder, ground.key)
+        erasures = Erasures(ground.store, ground.key)
+        await erasures.finish()
+        ledger = LedgerPort(ground.store, parts.names, watch, erasures, lambda: bool(config.upstream.url))
         own = partial(status_of, ground, facts, opened, signals)
         metrics = metrics_of(ground.recorder, ground.live, own, tracker)
         server = HttpServer(
-            create_app(web_services(ground, parts, opened, frozenset(names), media, footage, metrics)),
+            create_app(web_services(ground, parts, opened, frozenset(names), media, footage, metrics, ledger)),
             listen=config.web.listen,
             port=config.web.port,
             insecure=config.web.insecure_loopback,
