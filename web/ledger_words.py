@@ -62,7 +62,7 @@ def note_of(line: LedgerLine, words: Words) -> str:
         parts.append(str(words.text("ledger.span", day=day, start=clocks[0], end=clocks[1])))
     if line.seconds is not None and line.act.startswith(("granted.live", "ended.")):
         parts.append(length(line.seconds, words))
-    if line.reason and line.reason not in PLAIN_ENDS:
+    if line.reason and line.reason not in PLAIN_ENDS and words.has(f"reason.{line.reason}"):
         parts.append(words.reason(line.reason))
     if line.times is not None:
         parts.append(str(words.text("ledger.times", times=line.times)))
