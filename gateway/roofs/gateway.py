@@ -23,7 +23,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.access import store as access_store
 from gateway.access.acts import Acts
 from gateway.access.audit import CONSOLE
-from gateway.access.audit_erase import Erasures
 from gateway.access.children import Children
 from gateway.access.classes import Classes
 from gateway.access.codes import Codes
@@ -54,9 +53,8 @@ from gateway.health import store as health
 from gateway.health.tracker import Tracker
 from gateway.live.client import LiveClient
 from gateway.roofs import web_ports
-from gateway.roofs.audit_watch import AuditWatch
+from gateway.roofs.auditing import Auditing, auditing
 from gateway.roofs.class_cameras import ClassCameras
-from gateway.roofs.control_audit import AuditCalls
 from gateway.roofs.control_holds import HoldCalls
 from gateway.roofs.control_players import PlayerCalls
 from gateway.roofs.export_port import Copying, CopyPort, HoldPort
@@ -64,7 +62,6 @@ from gateway.roofs.footage_desk import FootageDesk
 from gateway.roofs.gateway_control import Desk, handlers
 from gateway.roofs.gateway_loops import Checkpoints, JournalCopy, Keeper, Looks
 from gateway.roofs.http import HttpServer, own_names
-from gateway.roofs.ledger_port import LedgerPort
 from gateway.roofs.live_port import MediaDoor
 from gateway.roofs.main import run_daemon
 from gateway.roofs.metrics_port import MetricsPort, metrics_of
@@ -142,6 +139,7 @@ class Access:
     grants: Grants
     names: Names
     copying: Copying
+    audit: Auditing
 
 
 async def access(base: Base) -> Access:
@@ -170,6 +168,7 @@ async def access(base: Base) -> Access:
         grants,
         names,
         copying,
+        await auditing(store, names, base.key, kept_elsewhere=bool(base.config.upstream.url)),
     )
 
 
@@ -181,7 +180,6 @@ def web_services(
     media: MediaDoor,
     footage: FootageDesk,
     metrics: MetricsPort,
-    ledger: LedgerPort,
 ) -> Services:
     """Return what the pages may use."""
     site = base.config.site
@@ -196,7 +194,7 @@ def web_services(
         copies=CopyPort(parts.copying, parts.grants, base.recorder, base.key, parts.names),
         keys=web_ports.KeyPort(footage),
         metrics=metrics,
-        ledger=ledger,
+        ledger=parts.audit.ledger,
         playback=PlaybackPort(Playbacks(base.store, parts.grants, base.key), base.recorder, base.clock),
         clock=base.clock,
         site=SiteFacts(site.name, PublicId("box"), site.timezone, site.language),
@@ -244,26 +242,22 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
         parts.logins.listeners.append(opened.recheck)
         parts.players.listeners.append(opened.recheck)
         tracker = Tracker(clock, await ground.db.read(health.load))
-        watch = AuditWatch(ground.db, ground.key.public_key(), clock)
         tasks = await stack.enter_async_context(anyio.create_task_group())
         stack.callback(tasks.cancel_scope.cancel)
 
         async def keep(name: str, run: Callable[[], Awaitable[None]], backoff: Backoff | None = None) -> None:
             await supervise(name, run, clock=clock, on_fault=sink, backoff=backoff)
 
-        for name, run in _loops(ground, parts, tracker, signals, watch).items():
+        for name, run in _loops(ground, parts, tracker, signals).items():
             tasks.start_soon(keep, name, run)
         if config.upstream.url:
             tasks.start_soon(keep, "uplink", await _uplink(stack, ground, signals), BACKOFF)
         names = [*config.web.names] or own_names()
         footage = FootageDesk(Acts(ground.store), ground.recorder, ground.key)
-        erasures = Erasures(ground.store, ground.key)
-        await erasures.finish()
-        ledger = LedgerPort(ground.store, parts.names, watch, erasures, lambda: bool(config.upstream.url))
         own = partial(status_of, ground, facts, opened, signals)
         metrics = metrics_of(ground.recorder, ground.live, own, tracker)
         server = HttpServer(
-            create_app(web_services(ground, parts, opened, frozenset(names), media, footage, metrics, ledger)),
+            create_app(web_services(ground, parts, opened, frozenset(names), media, footage, metrics)),
             listen=config.web.listen,
             port=config.web.port,
             insecure=config.web.insecure_loopback,
@@ -275,9 +269,8 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
         url = web_url(config, names)
         desk = _desk(ground, parts, opened, tracker, facts, signals, url)
         players = PlayerCalls(parts.players, parts.people, url)
-        chain = AuditCalls(watch, ground.db, ground.key.public_key())
         calls = {**handlers(desk), **footage.handlers(), **players.handlers(), **ground.relays.handlers()}
-        calls |= chain.handlers()
+        calls |= parts.audit.handlers
         await stack.enter_async_context(ControlServer(config.paths.socket("gateway"), "gateway", calls, on_fault=sink))
         log.info("gateway.ready", port=config.web.port, ca=server.ca_sha256, version=__version__)
         yield Health(lambda: ground.db.alive and server.alive)
@@ -313,9 +306,7 @@ def _desk(
     )
 
 
-def _loops(
-    ground: Base, parts: Access, tracker: Tracker, signals: Signals, watch: AuditWatch
-) -> dict[str, Callable[[], Awaitable[None]]]:
+def _loops(ground: Base, parts: Access, tracker: Tracker, signals: Signals) -> dict[str, Callable[[], Awaitable[None]]]:
     async def changed(rows: list[dict[str, Any]]) -> None:
         signals.wake()
         if any(row["type"].startswith(("camera.adopted", "camera.removed")) for row in rows):
@@ -336,7 +327,7 @@ def _loops(
         ground.clock,
         hub_ok=lambda: signals.hub_ok,
         woke=signals.wake,
-        audit_ok=lambda: watch.ok,
+        audit_ok=lambda: parts.audit.watch.ok,
     )
     told = ClassCameras(ground.recorder, parts.classes.rows, ground.clock)
     ground.store.listeners.append(lambda _facts: told.changed())
@@ -350,7 +341,7 @@ def _loops(
         "looks": looks.run,
         "classes": told.run,
         "checkpoints": Checkpoints(ground.db, ground.key, ground.clock, signals.wake).run,
-        "audit": watch.run,
+        "audit": parts.audit.watch.run,
         "names": parts.names.run,
         "copies": parts.copying.run,
         "logins": minutely,

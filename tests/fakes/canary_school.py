@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute
 
 from gateway.core.errors import VuonError
 from gateway.core.wire import ControlClient
-from tests.fakes.box_door import BoxDoor, ask
+from tests.fakes.box_door import BoxDoor, ask, until
 from tests.fakes.clock import FakeClock
 from tests.fakes.demo_box import DemoBox
 from tests.fakes.web_services import FakeBox
@@ -119,6 +119,26 @@ async def _secrets(school: CanarySchool) -> None:
     span = {"from_ms": now_ms - 5_000, "to_ms": now_ms, "why": school.reasons["reason of a hold"]}
     placed = await school.doors["principal"].post(f"/api/cameras/{camera}/holds", json=span)
     assert placed.status_code in {201, 202}, placed.text
+
+
+async def copied(school: CanarySchool) -> bytes:
+    """Order a copy with a reason, have it approved by a second person, and fetch it: film, manifest, player page."""
+    first = school.doors["principal"]
+    camera = (await ask(school.box, "recorder", "camera.list"))["cameras"][0]["id"]
+    hold = (await first.get("/api/holds")).json()["holds"][0]
+    span = {"from_ms": hold["from_ms"], "to_ms": hold["to_ms"], "why": school.reasons["reason of a hold"]}
+    order = (await first.post(f"/api/cameras/{camera}/exports", json=span)).json()["order"]
+    async with BoxDoor(school.box.ready["web"]) as second:
+        await second.sign_in(school.box.ready["deputy_code"])
+        approved = await second.post(f"/api/exports/{order}/approve", json={})
+        assert approved.status_code == 200, approved.text
+
+        async def ready() -> bool:
+            listed = (await second.get("/api/exports")).json()["exports"]
+            return any(item["order"] == order and item["state"] == "ready" for item in listed)
+
+        await until(ready, seconds=90, what="the copy is ready")
+        return (await second.get(f"/api/exports/{order}/file")).content
 
 
 def read_routes() -> list[str]:

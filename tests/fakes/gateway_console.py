@@ -16,8 +16,6 @@ from gateway.core.errors import BadInput, VuonError
 from gateway.core.model import new_public_id
 from gateway.core.wire import ControlClient, ControlServer, Handler, Reply, Request
 from gateway.health.tracker import Tracker
-from gateway.roofs.audit_watch import AuditWatch
-from gateway.roofs.control_audit import AuditCalls
 from gateway.roofs.control_holds import HoldCalls
 from gateway.roofs.gateway import Access, Base, access, base
 from gateway.roofs.gateway_control import Desk, handlers
@@ -144,8 +142,7 @@ async def desk(folder: Path) -> AsyncIterator[Box]:
                 sessions_of=lambda _person: box.sessions,
             )
         )
-        public = ground.key.public_key()
-        methods |= AuditCalls(AuditWatch(ground.db, public, clock), ground.db, public).handlers()
+        methods |= parts.audit.handlers
         async with ControlServer(config.paths.socket("gateway"), "gateway", methods, on_fault=sink), box.client:
             yield box
     assert faults == []

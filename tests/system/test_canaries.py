@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
 import json
+import zipfile
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -14,6 +17,7 @@ from tests.fakes.canary_school import (
     CanarySchool,
     answers,
     canaries,
+    copied,
     files,
     found,
     own_words,
@@ -51,10 +55,11 @@ async def school(box: DemoBox) -> AsyncIterator[CanarySchool]:
 
 
 async def test_canaries_are_found_only_where_they_may_be(school: CanarySchool) -> None:
-    """Pages, answers, errors, metrics, status, the file for Excel, logs, events, messages upstream, databases."""
+    """Pages, answers, errors, metrics, status, the file for Excel, a copy, logs, events, messages upstream, databases."""
     cameras = [str(row["id"]) for row in school.box.status()["cameras"]]
     await _look(school, cameras)
     await _pages(school, cameras)
+    await _copy(school)
     await _figures(school)
     await _upstream_has_it(school)
     _on_disk(school)
@@ -69,13 +74,8 @@ async def _look(school: CanarySchool, cameras: list[str]) -> None:
 
 async def _pages(school: CanarySchool, cameras: list[str]) -> None:
     assert len(read_routes()) > 20
-    read: dict[str, set[str]] = {who: set() for who in school.doors}
-    for who, door in school.doors.items():
-        async for address, answer in answers(door, cameras):
-            assert found(school.secrets, answer) == [], (who, address)
-            assert not CREDENTIALS.search(answer), (who, address)
-            assert b"Traceback" not in answer, (who, address)
-            read[who] |= set(found(school.names, answer))
+    readers = await asyncio.gather(*(_reads(school, who, cameras) for who in school.doors))
+    read = dict(zip(school.doors, readers, strict=True))
     table = await school.doors["principal"].post("/nhat-ky/tep", data={"ngay": "tat-ca"})
     assert table.status_code == 200
     assert found(school.secrets, table.content) == []
@@ -86,6 +86,27 @@ async def _pages(school: CanarySchool, cameras: list[str]) -> None:
         assert read[who] >= (allowed | LOOKED if family else set()), who  # the search is not blind
     assert read["principal"] >= {f"{kind} {key}" for kind in ("guardian", "child") for key in school.families}
     assert "reason of a hold" in read["principal"]
+
+
+async def _reads(school: CanarySchool, who: str, cameras: list[str]) -> set[str]:
+    """Return the names that somebody reads in all answers; no secret may be in any."""
+    read: set[str] = set()
+    async for address, answer in answers(school.doors[who], cameras):
+        assert found(school.secrets, answer) == [], (who, address)
+        assert not CREDENTIALS.search(answer), (who, address)
+        assert b"Traceback" not in answer, (who, address)
+        read |= set(found(school.names, answer))
+    return read
+
+
+async def _copy(school: CanarySchool) -> None:
+    """What leaves the box for others holds ids: no name of whoever asked, no reason, no secret."""
+    with zipfile.ZipFile(io.BytesIO(await copied(school))) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    assert any(name.endswith(".mp4") for name in parts)
+    assert any(b"audit" in content for content in parts.values())
+    for name, content in parts.items():
+        assert found(school.secrets | school.names, content + name.encode()) == [], name
 
 
 async def _figures(school: CanarySchool) -> None:
