@@ -124,6 +124,9 @@ class Rights(Protocol):
     def decide(self, caller: Caller, action: Action, obj: ObjectRef) -> Decision:
         """Return the decision at this instant, without leaving an audit row."""
 
+    async def refused(self, caller: Caller, action: Action, obj: ObjectRef) -> None:
+        """Leave an audit row of a refusal (or of looking for what is not there); repeats of a minute are counted."""
+
     def cameras(self, caller: Caller) -> Sequence[KnownCamera]:
         """Return the cameras the person may know of, in the order they are shown."""
 

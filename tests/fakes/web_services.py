@@ -121,6 +121,8 @@ class FakeBox:
     key_error: Exception | None = None
     walls: dict[PublicId, list[tuple[int, PublicId]]] = field(default_factory=dict)
     """Shared connections: which line shows which camera."""
+    refusals_written: list[tuple[PublicId, Action, ObjectRef]] = field(default_factory=list)
+    """Refusals that left an audit row."""
     extra: list[PublicId] = field(default_factory=list)
     """More cameras of the school, seen by the principal."""
 
@@ -195,6 +197,9 @@ class FakeBox:
             allowed = caller.role is Role.PRINCIPAL and action in {Action.STOP_ALL, Action.APPROVE, Action.AUDIT}
             return Decision(allowed, "role.principal" if allowed else "role.action")
         return self.refusals.get((caller.person, obj.id), ALLOWED)
+
+    async def refused(self, caller: Caller, action: Action, obj: ObjectRef) -> None:
+        self.refusals_written.append((caller.person, action, obj))
 
     def cameras(self, caller: Caller) -> Sequence[KnownCamera]:
         mam = KnownCamera(MAM, "Lớp Mầm 1", CLASS_MAM, "Mầm", "open")

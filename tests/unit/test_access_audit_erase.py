@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlite_utils
 
 from gateway.access import audit
 from gateway.access.audit import CONSOLE, Actor
 from gateway.access.audit_chain import ERASE
 from gateway.access.audit_erase import Asked, Erasures, Why, erased_subjects
+from gateway.access.audit_ledger import Wanted, of_person, page
 from gateway.access.audit_verify import Verdict, verify
+from gateway.access.store import MIGRATIONS
 from gateway.core.errors import BadInput, Denied, NotFound, VuonError
-from gateway.core.model import Action, Role
+from gateway.core.model import Action, PublicId, Role
 from tests.fakes.access_world import KEY, World, school
 
 pytestmark = pytest.mark.anyio
@@ -216,3 +219,22 @@ async def test_an_erasure_that_was_cut_short_is_finished_at_the_next_start(tmp_p
         await w.db.write(lambda conn: conn.execute("UPDATE erasure SET clean = 0"))
         assert await desk.finish() is True
         assert await desk.finish() is False
+
+
+def test_a_box_of_before_takes_the_new_rules_over_its_old_rows(tmp_path: Path) -> None:
+    """A database with rows from before the upgrade verifies, stays append-only, and finds its rows by day and person."""
+    path = tmp_path / "gateway.db"
+    utils = sqlite_utils.Database(path)
+    MIGRATIONS.apply(utils, stop_before="audit_by_hour_and_erasures")
+    conn = utils.conn
+    conn.row_factory = sqlite3.Row
+    for n in range(20):
+        audit.append(conn, {"at_ms": n, "what": "person.add", "person": "p", "who": f"w{n}"})
+    conn.commit()
+    MIGRATIONS.apply(utils)
+    assert verify(conn, KEY.public_key()) == Verdict(20, 0)
+    assert [line.text("who") for line in of_person(conn, PublicId("w7"), Wanted()).lines] == ["w7"]
+    assert len(page(conn, Wanted(from_ms=5, to_ms=9)).lines) == 4
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        conn.execute("UPDATE audit_body SET body = '{}' WHERE seq = 3")
+    utils.conn.close()

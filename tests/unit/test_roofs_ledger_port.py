@@ -11,11 +11,13 @@ import pytest
 
 from gateway.access.audit import CONSOLE
 from gateway.access.audit_erase import Erasures
+from gateway.access.policy import BOX
 from gateway.core.errors import BadInput, Denied, NotFound
-from gateway.core.model import Action, PublicId, Role, new_public_id
+from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Role, new_public_id
 from gateway.roofs.audit_watch import AuditWatch
 from gateway.roofs.ledger_port import LedgerPort
 from gateway.roofs.names import Names
+from gateway.roofs.web_ports import RightsPort
 from tests.fakes.access_world import KEY, World, add_class, add_family, school
 from tests.fakes.school import NOW
 from web.ledger_services import LedgerLine, LedgerWish
@@ -171,3 +173,22 @@ async def test_the_chain_and_an_erasure_through_the_door(tmp_path: Path) -> None
         }
         assert {row.name for row in d.port.people()} >= {"—", "Bố Bình"}
         assert [row.name for row in d.port.children()] == ["Bé An", "Bé Bình"]
+
+
+async def test_a_refusal_at_a_page_is_a_row_and_its_repeats_are_counted(tmp_path: Path) -> None:
+    """A guardian who tries the principal's switch a hundred times, or guesses a hundred ids, is two rows."""
+    async with desk(tmp_path) as d:
+        rights = RightsPort(d.w.access.store, d.w.access.grants)
+
+        def rows() -> int:
+            return int(d.w.rows("SELECT count(*) AS n FROM audit")[0]["n"])
+
+        before = rows()
+        for _ in range(100):
+            await rights.refused(d.mother, Action.STOP_ALL, BOX)
+            await rights.refused(d.mother, Action.LIVE, ObjectRef(ObjectKind.CAMERA, new_public_id()))
+        assert rows() == before + 2
+        await rights.refused(d.mother, Action.LIVE, ObjectRef(ObjectKind.CAMERA, d.w.camera))
+        assert rows() == before + 2
+        lines = (await d.port.everything(d.principal, LedgerWish(group="denied", person=d.w.mother))).lines
+        assert {line.act for line in lines} == {"denied"}

@@ -265,3 +265,19 @@ def test_only_a_kind_and_an_id_name_somebody(text: str) -> None:
     """Everything else is nobody."""
     assert subject_of(text) is None
     assert subject_of(f"person:{MOTHER.person}") == ("person", MOTHER.person)
+
+
+# refusals at the door
+
+
+async def test_a_refusal_at_the_door_is_written_and_an_allowed_request_is_not() -> None:
+    """The role that may not, and whoever guesses an id, leave a row each; the answer is the same either way."""
+    box = a_box()
+    async with browser(box, TEACHER) as client:
+        assert (await client.post("/api/sharing/stop")).status_code == 403
+        assert (await client.get(f"/api/cameras/{CLASS_CHOI}")).status_code == 404
+        assert (await client.get(f"/api/cameras/{MAM}")).status_code == 200
+    assert [(who, action.value, obj.kind.value) for who, action, obj in box.refusals_written] == [
+        (TEACHER.person, "stop_all", "box"),
+        (TEACHER.person, "live", "camera"),
+    ]
