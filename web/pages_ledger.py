@@ -95,6 +95,7 @@ async def ledger_page(request: Request, caller: Annotated[Caller, Depends(READER
         points=number(chain.checkpoints, words),
         wish=wish,
         groups=GROUPS,
+        may_erase=services.rights.decide(caller, Action.APPROVE, box).allowed,
         people=services.ledger.people(),
         classes=services.ledger.classes(caller),
         link=_Links("/nhat-ky", query),

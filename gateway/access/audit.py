@@ -28,7 +28,7 @@ __all__ = ["Checkpoint", "Verdict", "verify"]
 
 _CODE = re.compile(r"[!-~]{0,128}")
 """ASCII without a space: names of people have spaces or marks, sentences both."""
-_PHONE = re.compile(r"\+?\d{8,15}")
+_PHONE = re.compile(r"\+\d{8,15}|0\d{8,10}")
 
 Emit: TypeAlias = Callable[[sqlite3.Connection, Event], None]
 """Puts an event into the outbox inside the transaction of the fact it reports."""

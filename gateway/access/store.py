@@ -59,6 +59,12 @@ def player_tokens(db: UtilsDatabase) -> None:
 
 
 @MIGRATIONS()
+def vice_principals_and_kinds(db: UtilsDatabase) -> None:
+    """Add the role of the vice-principal, and codes for what a guardian is to the child."""
+    apply_schema(db, files("gateway.access") / "roles.sql")
+
+
+@MIGRATIONS()
 def audit_by_hour_and_erasures(db: UtilsDatabase) -> None:
     """Add the index of a day's rows, the list of erasures, and the one exception to append-only."""
     apply_schema(db, files("gateway.access") / "audit.sql")
