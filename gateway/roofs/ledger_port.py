@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from gateway.access import audit_ledger
-from gateway.access.acts import Acts
+from gateway.access.acts import ERASED_NAME, Acts
 from gateway.access.audit import Actor
 from gateway.access.audit_erase import Asked, Erasures, Why, erased_subjects
 from gateway.access.audit_ledger import END, Group, Line, Page, Wanted, group_of
@@ -78,13 +78,14 @@ class LedgerPort:
         return store.answer(store.current, Actor(caller.person, caller.device), need, store.clock.now_ms()).allowed
 
     def people(self) -> Sequence[Named]:
-        """Return everybody."""
-        rows = self._names.persons.values()
+        """Return everybody who has a name."""
+        rows = [row for row in self._names.persons.values() if row.name != ERASED_NAME]
         return sorted((Named(row.id, row.name, row.role) for row in rows), key=lambda row: (row.role, row.name, row.id))
 
     def children(self) -> Sequence[Named]:
         """Return all children."""
-        return sorted((Named(row.id, row.name) for row in self._names.children.values()), key=lambda row: row[1:])
+        rows = [row for row in self._names.children.values() if row.name != ERASED_NAME]
+        return sorted((Named(row.id, row.name) for row in rows), key=lambda row: (row.name, row.id))
 
     # pages
 

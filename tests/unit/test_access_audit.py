@@ -171,7 +171,17 @@ def test_a_failed_transaction_leaves_no_row(db: Database) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["Nguyễn Thị Hoa", "Hoa Nguyen", "Bé", "0912345678", "+84912345678", "02253123118", ["ok", "Bé An"], {"who": "Cô Hà"}, "a" * 200],
+    [
+        "Nguyễn Thị Hoa",
+        "Hoa Nguyen",
+        "Bé",
+        "0912345678",
+        "+84912345678",
+        "02253123118",
+        ["ok", "Bé An"],
+        {"who": "Cô Hà"},
+        "a" * 200,
+    ],
 )
 def test_a_body_holds_no_words_of_people(db: Database, value: object) -> None:
     """A name, a phone number or a sentence is refused before it is written, wherever in the body it stands."""
