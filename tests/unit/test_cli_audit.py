@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import base64
+import shutil
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from gateway.access import audit
+from gateway.access.store import MIGRATIONS
+from gateway.core.db import Database
+from gateway.upstream import outbox
 from tests.fakes.access_world import KEY
 from tests.fakes.audit_tampering import ATTACKS, filled, opened, write_points
 from tests.fakes.cli_box import Answer, cli_box, vuon
@@ -133,3 +138,23 @@ def test_checkpoints_are_written_for_somebody_else_to_keep(tmp_path: Path) -> No
         assert box.vuon("audit", "points", "--json").json() == WHOLE["audit.points"]
     assert printed == out.read_text(encoding="utf-8")
     assert f"# box-key {'cd' * 32}" in printed
+
+
+def test_a_copy_taken_while_the_box_runs_is_verified_with_its_log(tmp_path: Path) -> None:
+    """Rows that are still in the log beside the file count: a copy of the file alone would miss them."""
+    live, copy = tmp_path / "gateway.db", tmp_path / "copy" / "gateway.db"
+    copy.parent.mkdir()
+    filled(live)
+    database = Database(live, [MIGRATIONS, outbox.MIGRATIONS])
+    database.open()
+    try:
+        database.write_sync(lambda conn: [audit.append(conn, {"at_ms": n, "what": "x"}) for n in range(5)])
+        point = database.write_sync(lambda conn: audit.checkpoint(conn, KEY, 1))
+        assert point is not None
+        for name in ("gateway.db", "gateway.db-wal"):
+            shutil.copy(tmp_path / name, copy.parent / name)
+    finally:
+        database.close()
+    kept = write_points(tmp_path / "moc.txt", [point])
+    arguments = ("audit", "verify", "--copy", str(copy), "--kept", str(kept), "--json")
+    assert vuon(*arguments).json()["rows"] == 35
