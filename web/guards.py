@@ -108,10 +108,12 @@ class Right(Guard):
         name = str(request.path_params[self.parameter]) if self.parameter else services.site.box
         obj = ObjectRef(self.kind, PublicId(name))
         if self.parameter and not (is_public_id(name) and services.rights.knows(caller, obj)):
+            await services.rights.refused(caller, self.action, obj)
             raise NotFound("no such object")
         if not self.by_grant:
             decision = services.rights.decide(caller, self.action, obj)
             if not decision.allowed:
+                await services.rights.refused(caller, self.action, obj)
                 raise Denied("the policy refuses", reason=decision.reason, next_ms=decision.next_ms)
         return caller
 

@@ -28,6 +28,7 @@ from web.live_services import LiveDoor, OpenedLive, OpenView
 
 if TYPE_CHECKING:  # they name `Caller`, which is here
     from web.copy_services import CopyDoor, HoldDoor
+    from web.ledger_services import LedgerDoor
 
 __all__ = [
     "HourIndex",
@@ -146,6 +147,9 @@ class Rights(Protocol):
     def decide(self, caller: Caller, action: Action, obj: ObjectRef) -> Decision:
         """Return the decision at this instant, without leaving an audit row."""
 
+    async def refused(self, caller: Caller, action: Action, obj: ObjectRef) -> None:
+        """Leave an audit row of a refusal (or of looking for what is not there); repeats of a minute are counted."""
+
     def cameras(self, caller: Caller) -> Sequence[KnownCamera]:
         """Return the cameras the person may know of, in the order they are shown."""
 
@@ -228,6 +232,7 @@ class Services:
     keys: KeyDoor
     playback: PlaybackDoor
     metrics: MetricsDoor
+    ledger: LedgerDoor
     clock: Clock
     site: SiteFacts
     hosts: frozenset[str] = field(default_factory=frozenset)

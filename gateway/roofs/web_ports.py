@@ -8,7 +8,7 @@ not know of is NotFound.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -26,7 +26,7 @@ from gateway.access.sessions import OpenGrants
 from gateway.access.sharing import Sharing as SharingActs
 from gateway.access.store import FactStore, Need, refusal
 from gateway.core.bus import Bus
-from gateway.core.errors import CodeRefused, NotFound
+from gateway.core.errors import CodeRefused, Denied, NotFound
 from gateway.core.iceservers import IceServer
 from gateway.core.model import (
     STAFF_ROLES,
@@ -110,6 +110,11 @@ class RightsPort:
         """Return the decision of now, unaudited."""
         actor = Actor(caller.person, caller.device)
         return self._store.answer(self._store.current, actor, Need(action, obj), self._store.clock.now_ms())
+
+    async def refused(self, caller: Caller, action: Action, obj: ObjectRef) -> None:
+        """Write the refusal as `demand` does; what is allowed meanwhile leaves nothing."""
+        with suppress(Denied, NotFound):
+            await self._store.demand(Actor(caller.person, caller.device), Need(action, obj))
 
     async def grant(self, caller: Caller, action: Action, camera: PublicId) -> Grant:
         """Decide with an audit row."""
