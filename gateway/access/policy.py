@@ -47,7 +47,7 @@ _MAY: Mapping[Role, Mapping[Action, frozenset[ObjectKind]]] = {
         Action.SNAPSHOT: frozenset({_K.CAMERA}),
         Action.PAUSE: frozenset({_K.CLASS}),
         Action.AUDIT: frozenset({_K.CLASS}),
-        Action.PEOPLE: frozenset({_K.PERSON}),
+        Action.PEOPLE: frozenset({_K.PERSON, _K.CLASS}),
     },
     Role.GUARDIAN: {
         Action.LIVE: frozenset({_K.CAMERA, _K.CLASS}),

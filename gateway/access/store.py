@@ -58,6 +58,12 @@ def player_tokens(db: UtilsDatabase) -> None:
     apply_schema(db, files("gateway.access") / "players.sql")
 
 
+@MIGRATIONS()
+def consent_answers(db: UtilsDatabase) -> None:
+    """Add whose answer it is and to which text, paper sheets, and cases."""
+    apply_schema(db, files("gateway.access") / "consent.sql")
+
+
 class Need(NamedTuple):
     """The right a change needs; the console needs none."""
 
