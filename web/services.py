@@ -18,6 +18,7 @@ from gateway.core.iceservers import IceServer
 from gateway.core.model import Action, Decision, Grant, ObjectRef, PublicId, Role, Secret, StreamRole, WallPlace
 
 if TYPE_CHECKING:  # they name `Caller`, which is here
+    from web.consent_services import ConsentDoor
     from web.copy_services import CopyDoor, HoldDoor
 
 
@@ -368,6 +369,7 @@ class Services:
     keys: KeyDoor
     playback: PlaybackDoor
     metrics: MetricsDoor
+    consents: ConsentDoor
     clock: Clock
     site: SiteFacts
     hosts: frozenset[str] = field(default_factory=frozenset)

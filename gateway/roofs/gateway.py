@@ -54,6 +54,8 @@ from gateway.health.tracker import Tracker
 from gateway.live.client import LiveClient
 from gateway.roofs import web_ports
 from gateway.roofs.class_cameras import ClassCameras
+from gateway.roofs.consent_port import ConsentPort, consent_port
+from gateway.roofs.control_consent import ConsentCalls
 from gateway.roofs.control_holds import HoldCalls
 from gateway.roofs.control_players import PlayerCalls
 from gateway.roofs.export_port import Copying, CopyPort, HoldPort
@@ -138,6 +140,7 @@ class Access:
     grants: Grants
     names: Names
     copying: Copying
+    consents: ConsentPort
 
 
 async def access(base: Base) -> Access:
@@ -166,6 +169,7 @@ async def access(base: Base) -> Access:
         grants,
         names,
         copying,
+        consent_port(store, names, base.config),
     )
 
 
@@ -191,6 +195,7 @@ def web_services(
         copies=CopyPort(parts.copying, parts.grants, base.recorder, base.key, parts.names),
         keys=web_ports.KeyPort(footage),
         metrics=metrics,
+        consents=parts.consents,
         playback=PlaybackPort(Playbacks(base.store, parts.grants, base.key), base.recorder, base.clock),
         clock=base.clock,
         site=SiteFacts(site.name, PublicId("box"), site.timezone, site.language),
@@ -265,7 +270,13 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
         url = web_url(config, names)
         desk = _desk(ground, parts, opened, tracker, facts, signals, url)
         players = PlayerCalls(parts.players, parts.people, url)
-        calls = {**handlers(desk), **footage.handlers(), **players.handlers(), **ground.relays.handlers()}
+        calls = {
+            **handlers(desk),
+            **ConsentCalls(parts.consents, parts.names).handlers(),
+            **footage.handlers(),
+            **players.handlers(),
+            **ground.relays.handlers(),
+        }
         await stack.enter_async_context(ControlServer(config.paths.socket("gateway"), "gateway", calls, on_fault=sink))
         log.info("gateway.ready", port=config.web.port, ca=server.ca_sha256, version=__version__)
         yield Health(lambda: ground.db.alive and server.alive)
