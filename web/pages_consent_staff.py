@@ -27,7 +27,7 @@ from web.session import services_of
 
 router = APIRouter()
 CLASS = Right(Action.PEOPLE, ObjectKind.CLASS, "class_id", roles=STAFF_ROLES)
-PRINCIPAL = Right(Action.PEOPLE, ObjectKind.BOX, roles=frozenset({Role.PRINCIPAL}))
+PRINCIPAL = Right(Action.APPROVE, ObjectKind.BOX, roles=frozenset({Role.PRINCIPAL}))
 MAX_FIELDS = 1000
 TROUBLES = frozenset(
     {"scan", "sheet_empty", "sheet_day", "sheets_many", "agreed", "remedy", "reference", "text", "same_text"}

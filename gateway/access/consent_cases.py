@@ -12,6 +12,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from gateway.access import consent_rows
+from gateway.access.acts import KEEPS_THE_BOX as BINDS
 from gateway.access.audit import Actor
 from gateway.access.consent_rows import NewAnswer
 from gateway.access.consent_rules import (
@@ -25,7 +26,6 @@ from gateway.access.consent_rules import (
     due_ms,
 )
 from gateway.access.facts import Facts, Purpose
-from gateway.access.people import MANAGE
 from gateway.access.store import FactStore, require
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import PublicId, new_public_id
@@ -178,7 +178,7 @@ class Cases:
         detail: dict[str, str | int | bool] = {
             "child": child, "class": class_id, "purpose": purpose, "remedy": remedy,
         }  # fmt: skip
-        await store.change(actor, "consent.settle", MANAGE, run, detail=detail)
+        await store.change(actor, "consent.settle", BINDS, run, detail=detail)
 
     def _open_or_new(
         self, conn: sqlite3.Connection, child: PublicId, class_id: PublicId, purpose: Purpose, now_ms: int
@@ -211,7 +211,7 @@ class Cases:
                 (child, class_id),
             )
 
-        await self._store.change(actor, "consent.hold", MANAGE, run, detail={"child": child, "class": class_id})
+        await self._store.change(actor, "consent.hold", BINDS, run, detail={"child": child, "class": class_id})
 
     async def rows(self, *, closed_since_ms: int | None = None) -> tuple[CaseRow, ...]:
         """Return the open cases, first due first, and those closed since an instant; the caller has decided."""

@@ -14,13 +14,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.access import consent_cases, consent_rows, consent_texts
+from gateway.access.acts import KEEPS_THE_BOX as BINDS
 from gateway.access.audit import Actor
 from gateway.access.consent_rows import NewAnswer
 from gateway.access.consent_rules import agreed, paper_counts
 from gateway.access.consents import Consents
 from gateway.access.facts import Facts, Purpose
 from gateway.access.localtime import DAY, midnight, moment
-from gateway.access.people import MANAGE
 from gateway.access.store import FactStore, Need, require
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, new_public_id
@@ -182,7 +182,7 @@ class PaperSheets:
             )
             return counted
 
-        return await self._store.change(actor, "consent.countersign", MANAGE, run, detail={"sheet": sheet})
+        return await self._store.change(actor, "consent.countersign", BINDS, run, detail={"sheet": sheet})
 
     async def rows(self, class_id: PublicId | None = None, *, waiting: bool = False) -> tuple[SheetRow, ...]:
         """Return sheets (of a class), newest first, with what they would change; the caller has decided."""

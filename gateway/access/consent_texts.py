@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
+from gateway.access.acts import KEEPS_THE_BOX as BINDS
 from gateway.access.audit import Actor
 from gateway.access.facts import Purpose
-from gateway.access.people import MANAGE
 from gateway.access.store import FactStore
 from gateway.core.errors import BadInput
 
@@ -131,7 +131,7 @@ class Texts:
             return text
 
         detail: dict[str, str | int | bool] = {"purpose": purpose, "widens": widens}
-        return await self._store.change(actor, "consent.text", MANAGE, run, detail=detail)
+        return await self._store.change(actor, "consent.text", BINDS, run, detail=detail)
 
 
 def clean_lines(text: str, language: str) -> str:

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from gateway.access import consent_cases, consent_rows, consent_texts
+from gateway.access.acts import KEEPS_THE_BOX as BINDS
 from gateway.access.audit import Actor
 from gateway.access.consent_rows import NewAnswer
 from gateway.access.consent_rules import OnWithdrawal, Standing, agreed
 from gateway.access.consent_texts import Text, Texts
 from gateway.access.facts import Facts, Purpose
-from gateway.access.people import MANAGE
 from gateway.access.store import FactStore, Need
 from gateway.core.errors import BadInput
 from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Role
@@ -207,7 +207,7 @@ class Consents:
                 (basis, text, now_ms, actor.person or "console"),
             )
 
-        await self._store.change(actor, "consent.basis", MANAGE, run, detail={"basis": basis})
+        await self._store.change(actor, "consent.basis", BINDS, run, detail={"basis": basis})
 
     # lists and statements; the caller has decided
 

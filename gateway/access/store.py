@@ -59,6 +59,12 @@ def player_tokens(db: UtilsDatabase) -> None:
 
 
 @MIGRATIONS()
+def vice_principals_and_kinds(db: UtilsDatabase) -> None:
+    """Add the role of the vice-principal, and codes for what a guardian is to the child."""
+    apply_schema(db, files("gateway.access") / "roles.sql")
+
+
+@MIGRATIONS()
 def consent_answers(db: UtilsDatabase) -> None:
     """Add whose answer it is and to which text, paper sheets, and cases."""
     apply_schema(db, files("gateway.access") / "consent.sql")
