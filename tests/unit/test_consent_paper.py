@@ -219,7 +219,7 @@ async def test_the_console_lists_and_prints(tmp_path: Path) -> None:
         calls = ConsentCalls(c.door, c.names).handlers()
 
         async def call(method: str, **params: str) -> dict[str, Any]:
-            reply = await cast(Any, calls[method])(Request(method, params, b"", Peer(0, 0)))
+            reply = await cast(Any, calls[method])(Request(method, params, b"", Peer(0, 0, 0)))
             return dict(reply.result)
 
         found = await call("consent.list")
