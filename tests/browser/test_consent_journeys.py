@@ -111,7 +111,7 @@ def test_paper_from_the_meeting_to_the_principal(chromium: Browser, tmp_path: Pa
         expect(teacher.get_by_role("alert")).to_contain_text("Chưa có gì được lưu")
         assert teacher.locator("input:checked").count() == 2, "what was typed is still there"
         assert not wide(teacher)
-        assert small_targets(teacher, 44) == []
+        assert small_targets(teacher, 32) == []
         shoot(teacher, "consent-entry-phone")
         teacher.get_by_label("Số bản quét").fill("PH-7")
         teacher.get_by_role("button", name="Gửi hiệu trưởng xác nhận").click()
