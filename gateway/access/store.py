@@ -70,6 +70,12 @@ def audit_by_hour_and_erasures(db: UtilsDatabase) -> None:
     apply_schema(db, files("gateway.access") / "audit.sql")
 
 
+@MIGRATIONS()
+def consent_answers(db: UtilsDatabase) -> None:
+    """Add whose answer it is and to which text, paper sheets, and cases."""
+    apply_schema(db, files("gateway.access") / "consent.sql")
+
+
 class Need(NamedTuple):
     """The right a change needs; the console needs none."""
 

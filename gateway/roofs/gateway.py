@@ -55,6 +55,8 @@ from gateway.live.client import LiveClient
 from gateway.roofs import web_ports
 from gateway.roofs.auditing import Auditing, auditing
 from gateway.roofs.class_cameras import ClassCameras
+from gateway.roofs.consent_port import ConsentPort, consent_port
+from gateway.roofs.control_consent import ConsentCalls
 from gateway.roofs.control_holds import HoldCalls
 from gateway.roofs.control_players import PlayerCalls
 from gateway.roofs.export_port import Copying, CopyPort, HoldPort
@@ -140,6 +142,7 @@ class Access:
     names: Names
     copying: Copying
     audit: Auditing
+    consents: ConsentPort
 
 
 async def access(base: Base) -> Access:
@@ -169,6 +172,7 @@ async def access(base: Base) -> Access:
         names,
         copying,
         await auditing(store, names, base.key, kept_elsewhere=bool(base.config.upstream.url)),
+        consent_port(store, names, base.config),
     )
 
 
@@ -195,6 +199,7 @@ def web_services(
         keys=web_ports.KeyPort(footage),
         metrics=metrics,
         ledger=parts.audit.ledger,
+        consents=parts.consents,
         playback=PlaybackPort(Playbacks(base.store, parts.grants, base.key), base.recorder, base.clock),
         clock=base.clock,
         site=SiteFacts(site.name, PublicId("box"), site.timezone, site.language),
@@ -269,8 +274,14 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
         url = web_url(config, names)
         desk = _desk(ground, parts, opened, tracker, facts, signals, url)
         players = PlayerCalls(parts.players, parts.people, url)
-        calls = {**handlers(desk), **footage.handlers(), **players.handlers(), **ground.relays.handlers()}
-        calls |= parts.audit.handlers
+        calls = {
+            **handlers(desk),
+            **ConsentCalls(parts.consents, parts.names).handlers(),
+            **footage.handlers(),
+            **players.handlers(),
+            **ground.relays.handlers(),
+            **parts.audit.handlers,
+        }
         await stack.enter_async_context(ControlServer(config.paths.socket("gateway"), "gateway", calls, on_fault=sink))
         log.info("gateway.ready", port=config.web.port, ca=server.ca_sha256, version=__version__)
         yield Health(lambda: ground.db.alive and server.alive)
