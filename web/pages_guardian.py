@@ -1,7 +1,7 @@
 """Guardian pages: the class, the account, the reminder.
 
-Owns `/p/`, `/p/tai-khoan` and `/p/nhac.ics`. Invariants: outside the right to see, the page has no element
-that could fetch a pixel; what is shown instead says when it opens next; another family is never hinted at;
+Owns `/p/`, `/p/tai-khoan`, `/p/may/ket-thuc` and `/p/nhac.ics`. Invariants: outside the right to see, the page has no
+element that could fetch a pixel; what is shown instead says when it opens next; another family is never hinted at;
 the page is small: system fonts, one style sheet, no script before the text is there.
 """
 
@@ -10,14 +10,17 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from typing import Annotated, Any
+from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import NotFound
+from gateway.core.model import PublicId, is_public_id
 from web.guards import GUARDIAN
 from web.i18n import Words
+from web.pages_slip import kind_text
 from web.problems import words_of
 from web.render import render
 from web.services import Caller, ClassDay, DayBlock
@@ -113,9 +116,28 @@ async def class_page(request: Request, caller: Annotated[Caller, Depends(GUARDIA
 
 @router.get("/p/tai-khoan")
 async def account_page(request: Request, caller: Annotated[Caller, Depends(GUARDIAN)]) -> Response:
-    """Show whose session this is, the rules, the language and the way out."""
-    classes = services_of(request).rights.classes(caller)
-    return render(request, words_of(request), "guardian_account.html", caller=caller, classes=classes)
+    """Show for whom the person stands, the devices, the rules, the language and the way out."""
+    words, door = words_of(request), services_of(request).slips
+    return render(
+        request,
+        words,
+        "guardian_account.html",
+        caller=caller,
+        ties=door.ties(caller),
+        devices=await door.devices(caller),
+        kind_of=lambda kind: kind_text(words, kind),
+    )
+
+
+@router.post("/p/may/ket-thuc")
+async def end_device(request: Request, caller: Annotated[Caller, Depends(GUARDIAN)]) -> Response:
+    """End another one of the person's own devices: a lost phone sees nothing any more."""
+    fields = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=5)
+    device = fields.get("may", [""])[0]
+    if not is_public_id(device):
+        raise NotFound("no such device")
+    await services_of(request).slips.end_device(caller, PublicId(device))
+    return RedirectResponse("/p/tai-khoan", 303)
 
 
 @router.get("/p/nhac.ics")

@@ -41,12 +41,14 @@ _MAY: Mapping[Role, Mapping[Action, frozenset[ObjectKind]]] = {
         Action.STOP_ALL: frozenset({_K.BOX}),
         Action.APPROVE: frozenset({_K.BOX, _K.PERSON, _K.EXPORT}),
         Action.AIM: frozenset({_K.CAMERA}),
+        Action.INVITE: frozenset({_K.CLASS}),
     },
     Role.TEACHER: {
         Action.LIVE: frozenset({_K.CAMERA, _K.CLASS}),
         Action.SNAPSHOT: frozenset({_K.CAMERA}),
         Action.PAUSE: frozenset({_K.CLASS}),
         Action.AUDIT: frozenset({_K.CLASS}),
+        Action.INVITE: frozenset({_K.CLASS}),
         Action.PEOPLE: frozenset({_K.PERSON}),
     },
     Role.GUARDIAN: {

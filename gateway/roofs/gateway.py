@@ -22,10 +22,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.access import store as access_store
 from gateway.access.acts import Acts
+from gateway.access.approvals import Approvals
 from gateway.access.audit import CONSOLE
 from gateway.access.children import Children
 from gateway.access.classes import Classes
 from gateway.access.codes import Codes
+from gateway.access.devicekeys import Challenges
+from gateway.access.devices import Devices
 from gateway.access.exports import Exports
 from gateway.access.grants import Grants
 from gateway.access.holds import Holds
@@ -67,6 +70,7 @@ from gateway.roofs.metrics_port import MetricsPort, metrics_of
 from gateway.roofs.names import Names
 from gateway.roofs.playback_port import PlaybackPort
 from gateway.roofs.relay_servers import RelayServers
+from gateway.roofs.slip_port import InvitePort, SlipPort
 from gateway.roofs.web_lists import ListedRights
 from gateway.upstream import outbox
 from gateway.upstream.link import HubLink
@@ -135,6 +139,8 @@ class Access:
     players: Players
     codes: Codes
     slips: Invitations
+    devices: Devices
+    approvals: Approvals
     grants: Grants
     names: Names
     copying: Copying
@@ -153,6 +159,7 @@ async def access(base: Base) -> Access:
     store.listeners.append(lambda _facts: base.bus.publish(web_ports.FACTS_TOPIC))
     grants, site = Grants(store, alive=players.beside(logins.alive)), base.config.site
     facts = {"name": site.name, "zone": site.timezone}
+    challenges = Challenges(base.clock.mono_ns)
     copying = Copying(store, Holds(store), Exports(store), grants, base.recorder, base.key, facts)
     return Access(
         people,
@@ -162,7 +169,9 @@ async def access(base: Base) -> Access:
         logins,
         players,
         Codes(store, logins, minutes=settings.code_minutes),
-        Invitations(store, logins, days=settings.slip_days),
+        Invitations(store, logins, challenges, days=settings.slip_days),
+        Devices(store, logins, challenges),
+        Approvals(store, logins),
         grants,
         names,
         copying,
@@ -177,11 +186,13 @@ def web_services(
     media: MediaDoor,
     footage: FootageDesk,
     metrics: MetricsPort,
+    url: str,
 ) -> Services:
     """Return what the pages may use."""
     site = base.config.site
+    logins = web_ports.LoginPort(parts.logins, parts.codes, parts.devices, parts.players, parts.names)
     return Services(
-        logins=web_ports.LoginPort(parts.logins, parts.codes, parts.slips, parts.players, parts.names),
+        logins=logins,
         rights=ListedRights(base.store, parts.grants, parts.names),
         live=web_ports.LivePort(opened, base.live, parts.names, media.state, base.relays.for_viewer),
         sharing=web_ports.SharingPort(base.store, parts.sharing),
@@ -191,6 +202,8 @@ def web_services(
         copies=CopyPort(parts.copying, parts.grants, base.recorder, base.key, parts.names),
         keys=web_ports.KeyPort(footage),
         metrics=metrics,
+        slips=SlipPort(parts.slips, parts.devices, parts.logins, parts.names, base.bus, logins.signed_in, base.store),
+        invites=InvitePort(base.store, parts.slips, parts.devices, parts.approvals, parts.names, url),
         playback=PlaybackPort(Playbacks(base.store, parts.grants, base.key), base.recorder, base.clock),
         clock=base.clock,
         site=SiteFacts(site.name, PublicId("box"), site.timezone, site.language),
@@ -250,10 +263,10 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
             tasks.start_soon(keep, "uplink", await _uplink(stack, ground, signals), BACKOFF)
         names = [*config.web.names] or own_names()
         footage = FootageDesk(Acts(ground.store), ground.recorder, ground.key)
-        own = partial(status_of, ground, facts, opened, signals)
+        own, url = partial(status_of, ground, facts, opened, signals), web_url(config, names)
         metrics = metrics_of(ground.recorder, ground.live, own, tracker)
         server = HttpServer(
-            create_app(web_services(ground, parts, opened, frozenset(names), media, footage, metrics)),
+            create_app(web_services(ground, parts, opened, frozenset(names), media, footage, metrics, url)),
             listen=config.web.listen,
             port=config.web.port,
             insecure=config.web.insecure_loopback,
@@ -262,7 +275,6 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
             now_ms=clock.now_ms(),
         )
         await stack.enter_async_context(server)
-        url = web_url(config, names)
         desk = _desk(ground, parts, opened, tracker, facts, signals, url)
         players = PlayerCalls(parts.players, parts.people, url)
         calls = {**handlers(desk), **footage.handlers(), **players.handlers(), **ground.relays.handlers()}
