@@ -28,9 +28,34 @@ from web.session import services_of
 from web.views import class_view
 
 router = APIRouter()
-ENDS = ("calendar", "camera", "class", "clock", "consent", "device", "person", "plan", "session", "sharing", "stream")
+ENDS = (
+    "calendar",
+    "camera",
+    "class",
+    "clock",
+    "consent",
+    "device",
+    "person",
+    "plan",
+    "policy",
+    "session",
+    "sharing",
+    "stream",
+)
 PAGE_TEXTS = (
-    *("live.", "turn.", "dur.", "hours.left", "data.used", "end.", "net.", "cam.state.down", "cam.since", "cam.last"),
+    *(
+        "live.",
+        "turn.",
+        "dur.",
+        "hours.left",
+        "data.used",
+        "end.",
+        "net.",
+        "cam.state.down",
+        "cam.since",
+        "cam.last",
+        "install.",
+    ),
     *(f"reason.{end}." for end in ENDS),
     "reason.window.",
 )

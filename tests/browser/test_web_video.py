@@ -237,12 +237,23 @@ def test_another_device_keeps_the_picture_until_a_tap_here(live: LiveSite) -> No
     assert live.door is not None
     live.do(live.door.end_all("device.other"))
     expect_state(page, "ended")
+    expect(page.locator("live-view")).to_contain_text("Đang xem ở máy khác")
     live.requests.clear()
     button = page.get_by_role("button", name="Xem ở máy này")
     expect(button).to_be_visible()
     page.wait_for_timeout(1500)
     assert live.pictures() == []
     button.click()
+    expect_state(page, "live")
+
+
+def test_a_box_that_cannot_check_the_right_says_so(live: LiveSite) -> None:
+    """Neither another device's turn nor a closed class: the page says that it comes back by itself."""
+    page = live.visit("/p/", MOTHER, size=(390, 844))
+    expect_state(page, "live")
+    assert live.door is not None
+    live.do(live.door.end_all("policy.error"))
+    expect(page.locator("live-view")).to_contain_text("Hình sẽ mở lại khi kiểm tra xong")
     expect_state(page, "live")
 
 

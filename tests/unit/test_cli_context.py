@@ -175,7 +175,9 @@ def test_json_is_whole_plain_and_alone(tmp_path: Path) -> None:
 def test_a_pipe_gets_lines_that_are_not_broken(tmp_path: Path) -> None:
     """A slip's address goes into a file on one line."""
     url = "https://box.local/p/moi#" + "s" * 150
-    with cli_box(tmp_path, {"gateway": {"slip.new": {"url": url, "days": 7}}}) as box:
+    with cli_box(
+        tmp_path, {"gateway": {"slip.new": {"url": url, "code": "ABCD-EFGH-JKLM", "days": 7, "checked": True}}}
+    ) as box:
         done = box.vuon("slip", "Lan")
     assert url in done.out.split()
     assert columns_of(done.out) > 150

@@ -95,6 +95,20 @@ function saver(/** @type {any} */ view) {
   if (wish ? wish === '1' : wish === null && thrifty) set(true);
 }
 
+/** Counts the visits that showed a moving picture; from the second on the icon is offered. */
+let [good, prompt] = [false, /** @type {any} */ (null)];
+async function wellSeen() {
+  if (good) return;
+  good = true;
+  const views = Number(localStorage.getItem('views') || 0) + 1;
+  localStorage.setItem('views', String(views));
+  if (views > 1) (await import('./install.js')).offerInstall(prompt);
+}
+addEventListener('beforeinstallprompt', (event) => {
+  event.preventDefault();
+  prompt = event;
+});
+
 const view = /** @type {HTMLElement|null} */ (document.querySelector('live-view'));
 if (view) {
   mark(view);
@@ -104,7 +118,9 @@ if (view) {
   view.addEventListener('live-ended', ask);
   view.addEventListener('live-state', (event) => {
     const weak = /** @type {HTMLElement} */ (document.getElementById('weak'));
-    weak.hidden = /** @type {CustomEvent} */ (event).detail.state !== 'weak';
+    const { state } = /** @type {CustomEvent} */ (event).detail;
+    weak.hidden = state !== 'weak';
+    if (state === 'live') wellSeen();
   });
   view.querySelector('.fs')?.addEventListener('click', () => view.requestFullscreen());
 }
