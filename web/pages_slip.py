@@ -30,7 +30,7 @@ router = APIRouter()
 PUBLIC = [Depends(ANYBODY)]
 MAX_CHARS = 128
 GUARDIAN_HOME, WAITING_PAGE = "/p/", "/p/cho"
-SLIP_TEXTS = ("slip.", "kind.", "net.", "reason.slip.", "reason.device.", "reason.rate", "reason.handover.")
+SLIP_TEXTS = ("slip.", "net.", "reason.slip.", "reason.device.", "reason.rate", "reason.handover.")
 
 
 @router.get("/p/moi", dependencies=PUBLIC)
@@ -126,8 +126,8 @@ async def app_manifest(request: Request, caller: Annotated[Caller, Depends(GUARD
 
 
 def kind_text(words: Words, kind: str) -> str:
-    """Return the kind of a guardian in words: a code of ours, or what the school wrote."""
-    return str(words.text(f"kind.{kind}")) if words.has(f"kind.{kind}") else kind
+    """Return what a guardian is to the child, in words; empty where there is no one word."""
+    return str(words.text(f"kin.{kind}")).capitalize() if words.has(f"kin.{kind}") else ""
 
 
 def _entered(request: Request, bound: Bound) -> Response:

@@ -1,8 +1,8 @@
 """The school's yes to a device: nobody sees a class because a slip and four digits were right.
 
-Owns the approval columns of `device`. Invariants: who may approve people decides (the principal), never the person
-whose device it is; a refusal ends the device and its words are for its guardian only; approving the third device ends
-the one that its guardian named, in the same transaction.
+Owns the approval columns of `device`. Invariants: who may approve people decides (principal, vice-principal), never the
+person whose device it is; a refusal ends the device and its words are for its guardian only; approving the third
+device ends the one that its guardian named, in the same transaction.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from gateway.access.store import FactStore, Need, clean_name
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId
 
-LOOK = Need(Action.APPROVE, BOX)
+LOOK = Need(Action.PEOPLE, BOX)
+"""The list; each yes is a decision about its person."""
 
 
 @dataclass(frozen=True, slots=True)

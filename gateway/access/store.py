@@ -59,6 +59,12 @@ def player_tokens(db: UtilsDatabase) -> None:
 
 
 @MIGRATIONS()
+def vice_principals_and_kinds(db: UtilsDatabase) -> None:
+    """Add the role of the vice-principal, and codes for what a guardian is to the child."""
+    apply_schema(db, files("gateway.access") / "roles.sql")
+
+
+@MIGRATIONS()
 def slips_and_device_keys(db: UtilsDatabase) -> None:
     """Add what slips ask, the keys of bound browsers, and the school's approval of them."""
     apply_schema(db, files("gateway.access") / "slips.sql")

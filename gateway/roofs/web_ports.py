@@ -26,7 +26,18 @@ from gateway.access.store import FactStore, Need, refusal
 from gateway.core.bus import Bus
 from gateway.core.errors import CodeRefused, NotFound
 from gateway.core.iceservers import IceServer
-from gateway.core.model import Action, Decision, Grant, ObjectRef, PublicId, Role, Secret, StreamRole, WallPlace
+from gateway.core.model import (
+    STAFF_ROLES,
+    Action,
+    Decision,
+    Grant,
+    ObjectRef,
+    PublicId,
+    Role,
+    Secret,
+    StreamRole,
+    WallPlace,
+)
 from gateway.core.ticket import sign
 from gateway.core.wire import ControlClient
 from gateway.live.client import LiveClient
@@ -69,7 +80,9 @@ class LoginPort:
 
     def _caller(self, session: access_login.Session) -> Caller | None:
         name = self._names.person(session.person)
-        mark = self._names.mark(session.person) if session.role is Role.GUARDIAN else ""
+        mark = name if session.role not in STAFF_ROLES else ""
+        if session.role is Role.GUARDIAN:
+            mark = self._names.mark(session.person)
         return Caller(session.person, session.role, name, session.id, mark)
 
     async def sign_out(self, token: Secret) -> None:

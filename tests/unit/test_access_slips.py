@@ -11,7 +11,7 @@ from gateway.access.invitations import normalise
 from gateway.access.phones import clean_phone, fits, masked
 from gateway.access.reasons import Reason
 from gateway.core.errors import BadInput, CodeRefused, Denied, NotFound
-from gateway.core.model import PublicId, Role
+from gateway.core.model import GuardianKind, PublicId, Role
 from tests.fakes.access_world import World, add_class, add_family, school
 from tests.fakes.device import Browser
 from tests.fakes.school import DAY, pid
@@ -236,7 +236,7 @@ async def test_the_principal_sees_who_of_the_family_is_in_already(tmp_path: Path
     """A second guardian of the child waits like the first, beside the first's name."""
     async with school(tmp_path) as w:
         grandmother = await w.access.people.add(w.actor, Role.GUARDIAN, "Bà An")
-        await w.access.children.add_guardian(w.actor, grandmother, w.child, kind="grandmother")
+        await w.access.children.add_guardian(w.actor, grandmother, w.child, kind=GuardianKind.GRANDMOTHER)
         await Browser().redeem(w.access, await slip_of(w, grandmother))
         (item,) = await w.access.approvals.waiting(w.actor)
         assert [(other.person, other.devices) for other in item.others] == [(w.mother, 1)]
