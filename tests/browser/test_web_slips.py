@@ -204,6 +204,24 @@ def test_two_devices_a_third_and_a_lost_one(site: Site) -> None:
     expect(third.locator("#devices li")).to_have_count(1)
 
 
+def test_the_app_on_the_home_screen_binds_itself_once(site: Site) -> None:
+    """It has a store of its own: the token of its address makes it a part of the same device; later its own key is enough."""
+    site.box.slips.slips = {SECRET: FakeSlip(MOTHER)}
+    page = phone(site, f"/p/moi#{SECRET}")
+    page.get_by_role("button", name="Tiếp tục").click()
+    expect(page.locator("live-view > img")).to_be_visible()
+    start = page.evaluate("fetch('/p/app.webmanifest').then((answer) => answer.json()).then((body) => body.start_url)")
+    app = phone(site, start)
+    expect(app.locator("live-view > img")).to_be_visible()
+    assert len(site.box.slips.devices_of) == 1
+    app.context.clear_cookies()
+    app.goto(site.url + start)  # the icon's address stays as it was
+    expect(app.locator("live-view > img")).to_be_visible()
+    stranger = phone(site, start)
+    expect(stranger.locator("#failed")).to_contain_text("đã dùng")
+    shoot(stranger, "slip-app-failed")
+
+
 def test_a_sheet_of_slips_prints(site: Site, tmp_path: Path) -> None:
     """A teacher ticks all and prints; at every width the lists fit."""
     head = site.visit("/phu-huynh/phieu", TEACHER, size=PHONE)
