@@ -100,6 +100,8 @@ class Logins:
         self._random = random_bytes
         self._by_hash: dict[bytes, _Live] = {}
         self._by_id: dict[PublicId, _Live] = {}
+        self._by_key: dict[PublicId, _Live] = {}
+        """Read by the database's thread too, one key at a time."""
         self.listeners: list[Callable[[], None]] = []
         """Called in the event loop after sessions ended; must not block or raise."""
 
@@ -202,7 +204,7 @@ class Logins:
         The old token opens nothing from the commit on (call the second value then), whoever has a copy of it; the
         session and its streams go on. None if the key has no living session.
         """
-        live = next((item for item in self._by_id.values() if item.key == key), None)
+        live = self._by_key.get(key)
         if live is None or self.alive(live.id, live.person) not in {None, Reason.SESSION_UNPROVEN}:
             return None
         token, clock = (
@@ -303,6 +305,8 @@ class Logins:
         for live in ended:
             self._by_hash.pop(live.token_hash, None)
             self._by_id.pop(live.id, None)
+            if live.key is not None and self._by_key.get(live.key) is live:
+                del self._by_key[live.key]
 
     def _tell(self) -> None:
         for listener in self.listeners:
@@ -311,6 +315,8 @@ class Logins:
     def _adopt(self, live: _Live) -> None:
         self._by_hash[live.token_hash] = live
         self._by_id[live.id] = live
+        if live.key is not None:
+            self._by_key[live.key] = live
 
     def _from_row(self, row: sqlite3.Row) -> _Live:
         """Re-count a session's age by wall time, which is all that a restart leaves; never negative."""

@@ -125,7 +125,7 @@ class FakeBox:
     def __post_init__(self) -> None:
         self.playback = FakePlayback(self)
         self.holds = FakeHolds(self.clock, self.calls.append)
-        self.slips = FakeSlips(self.clock, self.calls.append, self._signed_in)
+        self.slips = FakeSlips(self.clock, self.calls.append, self._signed_in, self.sessions)
         self.invites = FakeInvites(self.clock, self.slips, (MOTHER, FATHER), CLASS_MAM)
         self.copies = FakeCopies(self.clock, self.calls.append, self.holds)
         for camera, name in ((MAM, "Lớp Mầm 1"), (CHOI, "Lớp Chồi 1"), (LA, "Lớp Lá 1"), (YARD, "Sân chơi")):

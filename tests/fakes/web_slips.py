@@ -50,14 +50,22 @@ class FakeDevice:
     caller: Caller
     state: str
     why: str = ""
+    token: str = ""
     points: dict[PublicId, bytes] = field(default_factory=dict)
 
 
 class FakeSlips:
     """Implements `SlipDoor`; `slips` by secret, `devices` by id."""
 
-    def __init__(self, clock: Clock, tell: Callable[[str], None], sign_in: Callable[[Caller], SignedIn]) -> None:
-        self._clock, self._tell, self._sign_in = clock, tell, sign_in
+    def __init__(
+        self,
+        clock: Clock,
+        tell: Callable[[str], None],
+        sign_in: Callable[[Caller], SignedIn],
+        sessions: dict[str, Caller],
+    ) -> None:
+        self._clock, self._tell, self._sign_in, self._sessions = clock, tell, sign_in, sessions
+        self._renewals = 0
         self.challenges = Challenges(clock.mono_ns)
         self.slips: dict[str, FakeSlip] = {}
         self.devices_of: dict[PublicId, FakeDevice] = {}
@@ -120,7 +128,18 @@ class FakeSlips:
             raise CodeRefused("no proof", reason="device.proof")
         if device.state != "approved":
             raise CodeRefused("not yet", reason=f"device.{device.state}")
-        return self._sign_in(device.caller)
+        return self._renewed(device)
+
+    def _renewed(self, device: FakeDevice) -> SignedIn:
+        """A new token; the old one opens nothing any more."""
+        fresh = self._sign_in(device.caller)
+        token = f"{fresh.token.reveal()}-{self._renewals}"
+        self._renewals += 1
+        for old in (device.token, fresh.token.reveal()):
+            self._sessions.pop(old, None)
+        device.token = token
+        self._sessions[token] = device.caller
+        return replace(fresh, token=Secret(token))
 
     async def standing(self, key: str) -> Standing:
         device = self._by_key(key)

@@ -15,7 +15,7 @@ async function prove() {
     await enter(kept);
   } catch (error) {
     // The box said no: this device has ended. Without a network the next look tries again.
-    if (error instanceof ApiError && error.reason.startsWith('device.')) location.reload();
+    if (error instanceof ApiError && error.reason === 'device.unknown') location.reload();
   }
 }
 

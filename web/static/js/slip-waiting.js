@@ -24,17 +24,24 @@ async function begin() {
     show('gone');
     return;
   }
-  let entering = false;
   const goIn = async () => {
-    if (entering) return;
-    entering = true;
     try {
       location.replace(await enter(kept));
+      return true;
     } catch (error) {
-      entering = false;
-      say(error instanceof ApiError ? error.why || error.title : t('net.offline'));
+      const reason = error instanceof ApiError ? error.reason : '';
+      if (reason === 'device.unknown') {
+        show('gone');
+        await forget();
+        return true;
+      }
+      if (!['device.waiting', 'device.refused'].includes(reason)) {
+        say(error instanceof ApiError ? error.why || error.title : t('net.offline'));
+      }
+      return false;
     }
   };
+  if (await goIn()) return;
   listen(`/api/device/${kept.id}/standing`, {
     standing: async ({ state, why }) => {
       if (state === 'approved') await goIn();

@@ -14,6 +14,9 @@ const field = (id) => /** @type {HTMLInputElement} */ (document.getElementById(i
 const form = /** @type {HTMLFormElement} */ (element('slip'));
 const button = /** @type {HTMLButtonElement} */ (form.querySelector('button'));
 
+/** Refused, or ended: the key opens nothing any more. */
+const OVER = ['device.unknown', 'device.refused'];
+
 let secret = location.hash.slice(1);
 let looked = false;
 
@@ -90,7 +93,7 @@ async function alreadyIn() {
   } catch (error) {
     if (!(error instanceof ApiError)) return false;
     if (error.reason === 'device.waiting') location.replace('/p/cho');
-    else if (error.reason.startsWith('device.')) await forget(); // refused or ended: this slip begins anew
+    else if (OVER.includes(error.reason)) await forget(); // this slip begins anew
     return error.reason === 'device.waiting';
   }
 }
