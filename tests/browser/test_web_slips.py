@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Site, shoot
+from tests.fakes.page_audit import audit
 from tests.fakes.web_services import FATHER, MOTHER, PRINCIPAL, TEACHER
 from tests.fakes.web_slips import FakeSlip
 
@@ -32,7 +33,9 @@ def calls(site: Site) -> list[str]:
 
 
 def fits(page: Page) -> None:
+    """Nothing sticks out sideways, and a machine finds no barrier."""
     assert page.evaluate(NARROW), "the page scrolls sideways"
+    assert audit(page) == []
 
 
 def test_opened_in_zalo_first_then_in_a_browser(site: Site) -> None:
@@ -58,6 +61,7 @@ def test_opened_in_zalo_first_then_in_a_browser(site: Site) -> None:
     expect(page.locator("#class .mut")).to_contain_text("Mẹ")
     assert page.url.endswith("/p/moi"), "the secret stays in the address bar"
     shoot(page, "slip-digits")
+    fits(page)
     page.get_by_label("4 số cuối").fill("1111")
     page.get_by_role("button", name="Tiếp tục").click()
     expect(page.get_by_role("alert")).to_contain_text("Còn 4 lần thử")
@@ -122,6 +126,7 @@ def test_waiting_for_the_school_moves_on_by_itself(site: Site) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("Đang chờ nhà trường duyệt")
     assert page.url == site.url + "/p/cho"
     shoot(page, "slip-waiting")
+    fits(page)
     assert site.pictures() == []
     father = phone(site, "/p/moi#second")
     father.get_by_role("button", name="Tiếp tục").click()
@@ -129,8 +134,10 @@ def test_waiting_for_the_school_moves_on_by_itself(site: Site) -> None:
 
     head = site.visit("/phu-huynh/phieu", PRINCIPAL)
     shoot(head, "invites")
+    fits(head)
     head.get_by_role("link", name="Chờ duyệt: 2").click()
     shoot(head, "waiting")
+    fits(head)
     mother_row = head.locator("section.wait", has_text=MOTHER.name)
     mother_row.get_by_role("button", name="Duyệt").click()
     expect(page.locator("live-view > img")).to_be_visible()
