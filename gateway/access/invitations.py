@@ -117,7 +117,7 @@ class Invitations:
         random_bytes: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self._store, self._logins = store, logins
-        self._challenges = challenges or Challenges(store.clock.mono_ns)
+        self.challenges = challenges or Challenges(store.clock.mono_ns)
         self._lifetime_ms = days * _DAY_MS
         self._random = random_bytes
         self.phones = Phones(store)
@@ -176,7 +176,7 @@ class Invitations:
         """
         point = read_point(binding.point)
         self._take_try(address)
-        if not proves(point, Purpose.BIND, binding.proof) or not self._challenges.take(binding.proof.challenge):
+        if not proves(point, Purpose.BIND, binding.proof) or not self.challenges.take(binding.proof.challenge):
             raise CodeRefused("the browser did not prove its key", reason=str(Reason.DEVICE_PROOF))
         found = await self._store.db.write(lambda conn: self._bind(conn, normalise(text), point, binding))
         bound, adopt, replaced = self._answer(found, address)

@@ -22,12 +22,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.access import store as access_store
 from gateway.access.acts import Acts
-from gateway.access.approvals import Approvals
 from gateway.access.audit import CONSOLE
 from gateway.access.children import Children
 from gateway.access.classes import Classes
 from gateway.access.codes import Codes
-from gateway.access.devicekeys import Challenges
 from gateway.access.devices import Devices
 from gateway.access.exports import Exports
 from gateway.access.grants import Grants
@@ -59,6 +57,7 @@ from gateway.roofs import web_ports
 from gateway.roofs.class_cameras import ClassCameras
 from gateway.roofs.control_holds import HoldCalls
 from gateway.roofs.control_players import PlayerCalls
+from gateway.roofs.control_slips import SlipCalls
 from gateway.roofs.export_port import Copying, CopyPort, HoldPort
 from gateway.roofs.footage_desk import FootageDesk
 from gateway.roofs.gateway_control import Desk, handlers
@@ -140,7 +139,6 @@ class Access:
     codes: Codes
     slips: Invitations
     devices: Devices
-    approvals: Approvals
     grants: Grants
     names: Names
     copying: Copying
@@ -158,8 +156,7 @@ async def access(base: Base) -> Access:
     await names.load()
     store.listeners.append(lambda _facts: base.bus.publish(web_ports.FACTS_TOPIC))
     grants, site = Grants(store, alive=players.beside(logins.alive)), base.config.site
-    facts = {"name": site.name, "zone": site.timezone}
-    challenges = Challenges(base.clock.mono_ns)
+    facts, slips = {"name": site.name, "zone": site.timezone}, Invitations(store, logins, days=settings.slip_days)
     copying = Copying(store, Holds(store), Exports(store), grants, base.recorder, base.key, facts)
     return Access(
         people,
@@ -169,9 +166,8 @@ async def access(base: Base) -> Access:
         logins,
         players,
         Codes(store, logins, minutes=settings.code_minutes),
-        Invitations(store, logins, challenges, days=settings.slip_days),
-        Devices(store, logins, challenges),
-        Approvals(store, logins),
+        slips,
+        Devices(store, logins, slips.challenges),
         grants,
         names,
         copying,
@@ -186,7 +182,7 @@ def web_services(
     media: MediaDoor,
     footage: FootageDesk,
     metrics: MetricsPort,
-    url: str,
+    invites: InvitePort,
 ) -> Services:
     """Return what the pages may use."""
     site = base.config.site
@@ -203,7 +199,7 @@ def web_services(
         keys=web_ports.KeyPort(footage),
         metrics=metrics,
         slips=SlipPort(parts.slips, parts.devices, parts.logins, parts.names, base.bus, logins.signed_in, base.store),
-        invites=InvitePort(base.store, parts.slips, parts.devices, parts.approvals, parts.names, url),
+        invites=invites,
         playback=PlaybackPort(Playbacks(base.store, parts.grants, base.key), base.recorder, base.clock),
         clock=base.clock,
         site=SiteFacts(site.name, PublicId("box"), site.timezone, site.language),
@@ -264,9 +260,10 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
         names = [*config.web.names] or own_names()
         footage = FootageDesk(Acts(ground.store), ground.recorder, ground.key)
         own, url = partial(status_of, ground, facts, opened, signals), web_url(config, names)
+        printer = InvitePort(ground.store, parts.slips, parts.devices, parts.logins, parts.names, url)
         metrics = metrics_of(ground.recorder, ground.live, own, tracker)
         server = HttpServer(
-            create_app(web_services(ground, parts, opened, frozenset(names), media, footage, metrics, url)),
+            create_app(web_services(ground, parts, opened, frozenset(names), media, footage, metrics, printer)),
             listen=config.web.listen,
             port=config.web.port,
             insecure=config.web.insecure_loopback,
@@ -278,6 +275,7 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
         desk = _desk(ground, parts, opened, tracker, facts, signals, url)
         players = PlayerCalls(parts.players, parts.people, url)
         calls = {**handlers(desk), **footage.handlers(), **players.handlers(), **ground.relays.handlers()}
+        calls |= SlipCalls(ground.store, parts.classes, printer).handlers()
         await stack.enter_async_context(ControlServer(config.paths.socket("gateway"), "gateway", calls, on_fault=sink))
         log.info("gateway.ready", port=config.web.port, ca=server.ca_sha256, version=__version__)
         yield Health(lambda: ground.db.alive and server.alive)

@@ -143,11 +143,12 @@ class InvitePort:
         store: FactStore,
         slips: Invitations,
         devices: Devices,
-        approvals: Approvals,
+        logins: Logins,
         names: Names,
         web_url: str,
     ) -> None:
-        self._store, self._slips, self._devices, self._approvals = store, slips, devices, approvals
+        self._store, self._slips, self._devices = store, slips, devices
+        self._approvals = Approvals(store, logins)
         self._invitees, self._names, self._url = Invitees(store), names, web_url
 
     def classes(self, caller: Caller) -> Sequence[tuple[PublicId, str]]:
@@ -184,7 +185,11 @@ class InvitePort:
 
     async def slips(self, caller: Caller, persons: Sequence[PublicId], *, checked: bool) -> Sequence[PrintedSlip]:
         """Make slips for the printer."""
-        actor, now_ms = _actor(caller), self._store.clock.now_ms()
+        return await self.printed(_actor(caller), persons, checked=checked)
+
+    async def printed(self, actor: Actor, persons: Sequence[PublicId], *, checked: bool) -> list[PrintedSlip]:
+        """Do it for whoever acts: all of them or, without the right to one, none."""
+        now_ms = self._store.clock.now_ms()
         for person in persons:  # all or none
             await self._store.demand(actor, invitees.invite_need(self._store, actor, person))
         made = []

@@ -90,6 +90,9 @@ async def test_from_paper_to_picture_and_out_again(tmp_path: Path) -> None:
             count = len(viewer.rtp)
             assert await silence(viewer) - count <= 30, f"video went on after an answer of {answered_s:.2f} s"
         assert (await enter(door, phone, key)).json()["error"]["reason"] == "device.unknown"
+        (slip,) = (await box.call("slip.sheet", **{"class": "Mầm 1"}))["slips"]
+        assert (slip["child"], slip["kind"]) == ("An Nhiên", "mother")
+        assert (await bind(door, Browser(), slip["url"].partition("#")[2])).json()["next"] == "/p/cho"
         assert await box.audit() > 0
 
 
