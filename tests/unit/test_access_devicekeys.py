@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.access import devicekeys
@@ -27,6 +27,7 @@ def test_a_proof_is_by_one_key_for_one_challenge_and_one_purpose() -> None:
     assert not proves(read_point(other.point), Purpose.ENTER, proof)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=80))
 def test_no_bytes_are_a_signature_by_chance(raw: bytes) -> None:
     """Whatever is sent as a signature is refused, never an error."""
@@ -34,6 +35,7 @@ def test_no_bytes_are_a_signature_by_chance(raw: bytes) -> None:
     assert not proves(POINT, Purpose.ENTER, Proof("abc", raw.decode("latin-1")))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=70) | st.binary(min_size=64, max_size=64).map(lambda raw: b"\x04" + raw))
 def test_only_points_of_the_curve_are_keys(raw: bytes) -> None:
     """A compressed point, the point at infinity and noise are refused with words."""
@@ -55,6 +57,7 @@ def test_a_challenge_is_good_once_and_two_minutes() -> None:
     assert mine.take(mine.make())
 
 
+@settings(deadline=None)
 @given(st.text(max_size=120) | st.binary(max_size=60).map(b64))
 def test_what_the_box_did_not_make_is_no_challenge(text: str) -> None:
     """Nothing made up is taken, and nothing made up raises."""
