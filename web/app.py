@@ -22,16 +22,19 @@ from web import (
     api_live,
     api_metrics,
     api_playback,
+    api_standing,
     api_wall,
     pages_consent,
     pages_consent_staff,
     pages_erase,
     pages_exports,
     pages_guardian,
+    pages_invite,
     pages_keys,
     pages_ledger,
     pages_public,
     pages_review,
+    pages_slip,
     pages_staff,
 )
 from web.board import StatusBoard
@@ -45,7 +48,10 @@ ROUTERS = (
     pages_public.router,
     pages_staff.router,
     pages_review.router,
+    pages_slip.router,
+    api_standing.router,
     pages_guardian.router,
+    pages_invite.router,
     pages_exports.router,
     pages_keys.router,
     pages_ledger.router,
@@ -73,6 +79,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.state.board = StatusBoard(services.recorder, services.clock)
     app.state.streams = api_events.Streams()
+    app.state.waiting = api_standing.WaitingStreams()
     for router in ROUTERS:
         app.router.routes.extend(router.routes)  # as they are, so that `app.routes` lists every one with its guard
     app.add_exception_handler(VuonError, _vuon_error)

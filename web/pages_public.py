@@ -74,27 +74,6 @@ async def still_here(_caller: Annotated[Caller, Depends(SOMEBODY)]) -> Response:
     return JSONResponse({"active": True})
 
 
-@router.get("/p/moi", dependencies=[Depends(ANYBODY)])
-async def slip_page(request: Request) -> Response:
-    """Show the slip's page: the secret is in the fragment, which no request carries."""
-    words = words_of(request)
-    return render(request, words, "slip.html", texts=words.pick(("slip.no_secret", "net.")))
-
-
-@router.post("/api/slip", dependencies=[Depends(ANYBODY)])
-async def redeem_slip(request: Request) -> Response:
-    """Spend a slip (`{"secret", "digits"}`) and open a guardian's session; CodeRefused says what is missing."""
-    body = await json_object(request)
-    secret, digits = body.get("secret", ""), body.get("digits", "")
-    if not isinstance(secret, str) or not isinstance(digits, str) or len(secret) > MAX_CODE_CHARS or len(digits) > 8:
-        raise BadInput("a slip has a secret and at most a few digits")
-    services = services_of(request)
-    signed_in = await services.logins.redeem_slip(Secret(secret), digits, peer_of(request))
-    response = JSONResponse({"next": home_of(signed_in.caller)})
-    set_session(response, signed_in, services)
-    return response
-
-
 @router.get("/static/{version}/{path:path}", dependencies=[Depends(ANYBODY)])
 async def static_file(request: Request, version: str, path: str) -> Response:
     """Return one file of this version, for ever."""
@@ -108,6 +87,11 @@ async def static_file(request: Request, version: str, path: str) -> Response:
 @router.get("/manifest.webmanifest", dependencies=[Depends(ANYBODY)])
 async def manifest(request: Request) -> Response:
     """Return the guardians' web app manifest: the school's name, no person's."""
+    return JSONResponse(manifest_of(request, "/p/"), media_type="application/manifest+json")
+
+
+def manifest_of(request: Request, start_url: str) -> dict[str, object]:
+    """Return the manifest of the app that begins at an address."""
     words, assets, site = words_of(request), load_assets(), services_of(request).site
     icons = [
         {
@@ -118,19 +102,18 @@ async def manifest(request: Request) -> Response:
         }
         for size, purpose in ((192, "any"), (512, "maskable"))
     ]
-    body = {
+    return {
         "id": "/p/",
         "name": str(words.text("app.class_at", school=site.name)),
         "short_name": str(words.text("app.class")),
         "lang": words.language,
-        "start_url": "/p/",
+        "start_url": start_url,
         "scope": "/p/",
         "display": "standalone",
         "background_color": "#F7F6F2",
         "theme_color": "#0E3B34",
         "icons": icons,
     }
-    return JSONResponse(body, media_type="application/manifest+json")
 
 
 async def json_object(request: Request) -> dict[str, object]:

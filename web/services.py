@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # they name `Caller`, which is here
     from web.consent_services import ConsentDoor
     from web.copy_services import CopyDoor, HoldDoor
     from web.ledger_services import LedgerDoor
+    from web.slip_services import InviteDoor, SlipDoor
 
 __all__ = [
     "HourIndex",
@@ -78,13 +79,10 @@ class SignedIn:
 
 
 class Logins(Protocol):
-    """Codes, slips and sessions."""
+    """Codes and sessions."""
 
     async def sign_in(self, code: Secret, peer: Peer) -> SignedIn:
         """Spend a one-use code; CodeRefused if it is unknown, used, expired or tried too often."""
-
-    async def redeem_slip(self, secret: Secret, digits: str, peer: Peer) -> SignedIn:
-        """Spend an invitation slip; CodeRefused, with reason `slip.digits` while digits are missing."""
 
     async def session(self, token: Secret, *, active: bool) -> Caller | None:
         """Return who holds the token; `active` = a person acted, so that idling starts over."""
@@ -93,7 +91,7 @@ class Logins(Protocol):
         """Return whose player holds the token: a staff member's, for live video alone."""
 
     async def sign_out(self, token: Secret) -> None:
-        """End the session and every stream it opened."""
+        """End the session and every stream it opened; a guardian's device is unbound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +233,8 @@ class Services:
     metrics: MetricsDoor
     ledger: LedgerDoor
     consents: ConsentDoor
+    slips: SlipDoor
+    invites: InviteDoor
     clock: Clock
     site: SiteFacts
     hosts: frozenset[str] = field(default_factory=frozenset)

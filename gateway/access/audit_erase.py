@@ -195,6 +195,7 @@ def _end_rights(conn: sqlite3.Connection, kind: str, subject: PublicId, now_ms: 
             sql = f"UPDATE {table} SET {column} = ? WHERE person = ? AND {column} IS NULL"  # noqa: S608 - ours
             conn.execute(sql, (now_ms, subject))
         end_with_person(conn, subject, now_ms)
+        conn.execute("DELETE FROM device_key WHERE device IN (SELECT id FROM device WHERE person = ?)", (subject,))
 
 
 def _plain(text: str) -> str:

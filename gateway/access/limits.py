@@ -48,6 +48,12 @@ class RateLimit:
         bucket.tokens -= 1
         return True
 
+    def give_back(self, address: str) -> None:
+        """Undo `take` of a try that was right: only wrong ones are to count, many people may share a network."""
+        bucket = self._buckets.get(network_of(address))
+        if bucket is not None:
+            bucket.tokens = min(self._burst, bucket.tokens + 1)
+
 
 def network_of(address: str) -> str:
     """Return the network that shares a bucket; anything that is no address shares one."""

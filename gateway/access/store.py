@@ -76,6 +76,12 @@ def consent_answers(db: UtilsDatabase) -> None:
     apply_schema(db, files("gateway.access") / "consent.sql")
 
 
+@MIGRATIONS()
+def slips_and_device_keys(db: UtilsDatabase) -> None:
+    """Add what slips ask, the keys of bound browsers, and the school's approval of them."""
+    apply_schema(db, files("gateway.access") / "slips.sql")
+
+
 class Need(NamedTuple):
     """The right a change needs; the console needs none."""
 

@@ -146,7 +146,7 @@ class Setup:
             await gateway.call("person.add", {"name": DEPUTY, "role": "vice_principal"})
         code = (await gateway.call("code.new")).result["code"]
         deputy = (await gateway.call("code.new", {"person": DEPUTY})).result["code"]
-        slip = (await gateway.call("slip.new", {"guardian": GUARDIAN})).result["url"]
+        slip = (await gateway.call("slip.new", {"guardian": GUARDIAN, "checked": True})).result["url"]
         return {"code": str(code), "slip": str(slip), "deputy": str(deputy)}
 
     async def _all_recording(self, recorder: Any) -> None:

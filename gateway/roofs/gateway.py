@@ -26,6 +26,7 @@ from gateway.access.audit import CONSOLE
 from gateway.access.children import Children
 from gateway.access.classes import Classes
 from gateway.access.codes import Codes
+from gateway.access.devices import Devices
 from gateway.access.exports import Exports
 from gateway.access.grants import Grants
 from gateway.access.holds import Holds
@@ -59,6 +60,7 @@ from gateway.roofs.consent_port import ConsentPort, consent_port
 from gateway.roofs.control_consent import ConsentCalls
 from gateway.roofs.control_holds import HoldCalls
 from gateway.roofs.control_players import PlayerCalls
+from gateway.roofs.control_slips import SlipCalls
 from gateway.roofs.export_port import Copying, CopyPort, HoldPort
 from gateway.roofs.footage_desk import FootageDesk
 from gateway.roofs.gateway_control import Desk, handlers
@@ -70,6 +72,7 @@ from gateway.roofs.metrics_port import MetricsPort, metrics_of
 from gateway.roofs.names import Names
 from gateway.roofs.playback_port import PlaybackPort
 from gateway.roofs.relay_servers import RelayServers
+from gateway.roofs.slip_port import InvitePort, SlipPort
 from gateway.roofs.web_lists import ListedRights
 from gateway.upstream import outbox
 from gateway.upstream.link import HubLink
@@ -138,6 +141,7 @@ class Access:
     players: Players
     codes: Codes
     slips: Invitations
+    devices: Devices
     grants: Grants
     names: Names
     copying: Copying
@@ -157,7 +161,7 @@ async def access(base: Base) -> Access:
     await names.load()
     store.listeners.append(lambda _facts: base.bus.publish(web_ports.FACTS_TOPIC))
     grants, site = Grants(store, alive=players.beside(logins.alive)), base.config.site
-    facts = {"name": site.name, "zone": site.timezone}
+    facts, slips = {"name": site.name, "zone": site.timezone}, Invitations(store, logins, days=settings.slip_days)
     copying = Copying(store, Holds(store), Exports(store), grants, base.recorder, base.key, facts)
     return Access(
         people,
@@ -167,7 +171,8 @@ async def access(base: Base) -> Access:
         logins,
         players,
         Codes(store, logins, minutes=settings.code_minutes),
-        Invitations(store, logins, days=settings.slip_days),
+        slips,
+        Devices(store, logins, slips.challenges),
         grants,
         names,
         copying,
@@ -184,11 +189,13 @@ def web_services(
     media: MediaDoor,
     footage: FootageDesk,
     metrics: MetricsPort,
+    invites: InvitePort,
 ) -> Services:
     """Return what the pages may use."""
     site = base.config.site
+    logins = web_ports.LoginPort(parts.logins, parts.codes, parts.devices, parts.players, parts.names)
     return Services(
-        logins=web_ports.LoginPort(parts.logins, parts.codes, parts.slips, parts.players, parts.names),
+        logins=logins,
         rights=ListedRights(base.store, parts.grants, parts.names),
         live=web_ports.LivePort(opened, base.live, parts.names, media.state, base.relays.for_viewer),
         sharing=web_ports.SharingPort(base.store, parts.sharing),
@@ -200,6 +207,8 @@ def web_services(
         metrics=metrics,
         ledger=parts.audit.ledger,
         consents=parts.consents,
+        slips=SlipPort(parts.slips, parts.devices, parts.logins, parts.names, base.bus, logins.signed_in, base.store),
+        invites=invites,
         playback=PlaybackPort(Playbacks(base.store, parts.grants, base.key), base.recorder, base.clock),
         clock=base.clock,
         site=SiteFacts(site.name, PublicId("box"), site.timezone, site.language),
@@ -259,10 +268,11 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
             tasks.start_soon(keep, "uplink", await _uplink(stack, ground, signals), BACKOFF)
         names = [*config.web.names] or own_names()
         footage = FootageDesk(Acts(ground.store), ground.recorder, ground.key)
-        own = partial(status_of, ground, facts, opened, signals)
+        own, url = partial(status_of, ground, facts, opened, signals), web_url(config, names)
+        printer = InvitePort(ground.store, parts.slips, parts.devices, parts.logins, parts.names, url)
         metrics = metrics_of(ground.recorder, ground.live, own, tracker)
         server = HttpServer(
-            create_app(web_services(ground, parts, opened, frozenset(names), media, footage, metrics)),
+            create_app(web_services(ground, parts, opened, frozenset(names), media, footage, metrics, printer)),
             listen=config.web.listen,
             port=config.web.port,
             insecure=config.web.insecure_loopback,
@@ -271,7 +281,6 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
             now_ms=clock.now_ms(),
         )
         await stack.enter_async_context(server)
-        url = web_url(config, names)
         desk = _desk(ground, parts, opened, tracker, facts, signals, url)
         players = PlayerCalls(parts.players, parts.people, url)
         calls = {
@@ -281,6 +290,7 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
             **players.handlers(),
             **ground.relays.handlers(),
             **parts.audit.handlers,
+            **SlipCalls(ground.store, parts.classes, printer).handlers(),
         }
         await stack.enter_async_context(ControlServer(config.paths.socket("gateway"), "gateway", calls, on_fault=sink))
         log.info("gateway.ready", port=config.web.port, ca=server.ca_sha256, version=__version__)

@@ -27,6 +27,7 @@ from gateway.roofs.footage_desk import FootageDesk
 from gateway.roofs.gateway import Access, Base
 from gateway.roofs.live_port import MediaDoor
 from gateway.roofs.metrics_port import metrics_of
+from gateway.roofs.slip_port import InvitePort
 from tests.fakes.clock import FakeClock
 from tests.fakes.marked_daemons import MarkedLive, MarkedRecorder, marked_daemons
 from tests.fakes.school import NOW
@@ -181,7 +182,10 @@ async def school_box(folder: Path) -> AsyncIterator[SchoolBox]:
             return {"daemon": {"name": "gateway"}}
 
         metrics = metrics_of(ground.recorder, ground.live, own, Tracker(clock))
-        services = gateway.web_services(ground, parts, opened, frozenset({"vuon.test"}), media, footage, metrics)
+        printer = InvitePort(ground.store, parts.slips, parts.devices, parts.logins, parts.names, "https://vuon.test")
+        services = gateway.web_services(
+            ground, parts, opened, frozenset({"vuon.test"}), media, footage, metrics, printer
+        )
         box = SchoolBox(ground, parts, opened, services, create_app(services), recorder, live, clock)
         box.app.state.streams.refresh_s = 0.01
         await found_school(box)

@@ -38,6 +38,7 @@ from tests.fakes.web_consent import FakeConsents
 from tests.fakes.web_copies import FakeCopies, FakeHolds
 from tests.fakes.web_ledger import FakeLedger
 from tests.fakes.web_playback import FakePlayback
+from tests.fakes.web_slips import FakeInvites, FakeSlips
 from web.services import (
     Caller,
     Change,
@@ -95,8 +96,6 @@ class FakeBox:
     sessions: dict[str, Caller] = field(default_factory=dict)
     players: dict[str, Caller] = field(default_factory=dict)
     codes: dict[str, Caller] = field(default_factory=dict)
-    slips: dict[str, tuple[Caller, str]] = field(default_factory=dict)
-    """Secret to guardian and the digits it asks for ("" = none)."""
     class_decision: Decision = ALLOWED
     windows: tuple[tuple[int, int], ...] = ()
     blocks: tuple[DayBlock, ...] = ()
@@ -135,6 +134,8 @@ class FakeBox:
         self.playback = FakePlayback(self)
         self.holds = FakeHolds(self.clock, self.calls.append)
         self.consents = FakeConsents(self.clock, self.calls.append)
+        self.slips = FakeSlips(self.clock, self.calls.append, self._signed_in, self.sessions)
+        self.invites = FakeInvites(self.clock, self.slips, (MOTHER, FATHER), CLASS_MAM)
         self.copies = FakeCopies(self.clock, self.calls.append, self.holds)
         self.ledger = FakeLedger(self.clock, self.calls.append)
         for camera, name in ((MAM, "Lớp Mầm 1"), (CHOI, "Lớp Chồi 1"), (LA, "Lớp Lá 1"), (YARD, "Sân chơi")):
@@ -150,7 +151,7 @@ class FakeBox:
         return Services(
             logins=self, rights=self, live=FakeLive(self), sharing=FakeSwitch(self), changes=self, recorder=self,
             holds=self.holds, copies=self.copies, keys=FakeKeys(self), playback=self.playback,
-            metrics=self, ledger=self.ledger, consents=self.consents, clock=self.clock,
+            metrics=self, ledger=self.ledger, consents=self.consents, slips=self.slips, invites=self.invites, clock=self.clock,
             **settings,
         )  # fmt: skip
 
@@ -161,16 +162,6 @@ class FakeBox:
         caller = self.codes.pop(code.reveal(), None)
         if caller is None:
             raise CodeRefused("no such code", reason="code.unknown")
-        return self._signed_in(caller)
-
-    async def redeem_slip(self, secret: Secret, digits: str, peer: Peer) -> SignedIn:
-        self.calls.append(f"redeem_slip from {peer.address}")
-        caller, wanted = self.slips.get(secret.reveal(), (None, ""))
-        if caller is None:
-            raise CodeRefused("no such slip", reason="slip.unknown")
-        if wanted and digits != wanted:
-            raise CodeRefused("the digits are missing", reason="slip.digits")
-        del self.slips[secret.reveal()]
         return self._signed_in(caller)
 
     def _signed_in(self, caller: Caller) -> SignedIn:

@@ -272,7 +272,7 @@ async def test_a_code_signs_in_and_out(tmp_path: Path) -> None:
     """The session is the person's, staff carry no mark over the picture, and a code works once."""
     async with rooms(tmp_path) as r:
         access = r.world.access
-        port = LoginPort(access.logins, access.codes, access.invitations, access.players, r.names)
+        port = LoginPort(access.logins, access.codes, access.devices, access.players, r.names)
         code = (await access.codes.create(CONSOLE, r.world.principal)).text
         signed_in = await port.sign_in(code, PEER)
         assert (signed_in.caller.person, signed_in.caller.mark) == (r.world.principal, "")
@@ -288,10 +288,15 @@ async def test_a_guardians_picture_carries_the_guardians_name(tmp_path: Path) ->
     """A slip binds a phone whose caller is marked."""
     async with rooms(tmp_path) as r:
         access = r.world.access
-        port = LoginPort(access.logins, access.codes, access.invitations, access.players, r.names)
-        slip = await access.invitations.create(CONSOLE, r.world.father_of_mate)
-        caller = (await port.redeem_slip(slip.secret, "", PEER)).caller
-        assert (caller.role, caller.mark) == (Role.GUARDIAN, "Bố Bình")
+        port = LoginPort(access.logins, access.codes, access.devices, access.players, r.names)
+        fresh = port.signed_in(await r.world.join(r.world.father_of_mate))
+        caller = fresh.caller
+        assert (caller.role, caller.mark) == (Role.GUARDIAN, "PH Bố Bình")
+        await access.phones.set(CONSOLE, r.world.father_of_mate, "0912 345 678")
+        await r.names.load()
+        again = await port.session(fresh.token, active=False)
+        assert again is not None
+        assert again.mark == "PH Bố Bình · •••678"
 
 
 async def test_the_switch_shows_where_it_stands(tmp_path: Path) -> None:

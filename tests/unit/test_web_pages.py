@@ -19,7 +19,18 @@ from web.services import ClassDay, DayBlock
 
 pytestmark = pytest.mark.anyio
 HOUR_MS = 3_600_000
-PAGES = {"/": PRINCIPAL, f"/camera/{MAM}": TEACHER, "/p/": MOTHER, "/p/tai-khoan": MOTHER, "/vao": None, "/p/moi": None}
+PAGES = {
+    "/": PRINCIPAL,
+    f"/camera/{MAM}": TEACHER,
+    "/p/": MOTHER,
+    "/p/tai-khoan": MOTHER,
+    "/vao": None,
+    "/p/moi": None,
+    "/p/cho": None,
+    "/p/app": None,
+    "/phu-huynh/phieu": PRINCIPAL,
+    "/phu-huynh/cho-duyet": PRINCIPAL,
+}
 
 
 @pytest.fixture

@@ -13,6 +13,9 @@ export class ApiError extends Error {
     this.why = body?.error?.why || '';
     this.title = body?.error?.title || '';
     this.hint = body?.error?.hint || '';
+    /** Of a slip: tries that are left, and devices of which one has to end. */
+    this.left = body?.error?.left || 0;
+    this.devices = body?.error?.devices || [];
   }
 }
 
