@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gateway.core.model import Action, ObjectKind, PublicId
-from web.api_holds import HOLD_OF_CAMERA, KEEPER, PRINCIPALS, body_of, number_in, public_id, text_in
+from web.api_holds import KEEPER, PRINCIPALS, body_of, number_in, public_id, text_in
 from web.copy_services import CopyOrder
 from web.guards import Right
 from web.media_response import Media, begun
@@ -23,6 +23,8 @@ from web.services import Caller
 from web.session import services_of
 
 router = APIRouter()
+ASKER = Right(Action.HOLD, ObjectKind.CAMERA, "camera", by_grant=True, roles=PRINCIPALS, fresh=True)
+APPROVES = Right(Action.APPROVE, ObjectKind.EXPORT, "order", by_grant=True, roles=PRINCIPALS, fresh=True)
 APPROVER = Right(Action.APPROVE, ObjectKind.EXPORT, "order", by_grant=True, roles=PRINCIPALS)
 FETCHER = Right(Action.EXPORT, ObjectKind.EXPORT, "order", by_grant=True, roles=PRINCIPALS)
 
@@ -63,7 +65,7 @@ async def orders_view(request: Request, caller: Caller) -> list[dict[str, Any]]:
 
 
 @router.post("/api/cameras/{camera}/exports")
-async def ask(request: Request, camera: str, caller: Annotated[Caller, Depends(HOLD_OF_CAMERA)]) -> Response:
+async def ask(request: Request, camera: str, caller: Annotated[Caller, Depends(ASKER)]) -> Response:
     """Hold a span and ask for a copy of it: {"from_ms", "to_ms", "why"}."""
     body = await body_of(request)
     span = number_in(body, "from_ms"), number_in(body, "to_ms")
@@ -78,7 +80,7 @@ async def orders(request: Request, caller: Annotated[Caller, Depends(KEEPER)]) -
 
 
 @router.post("/api/exports/{order}/approve")
-async def approve(request: Request, order: str, caller: Annotated[Caller, Depends(APPROVER)]) -> Response:
+async def approve(request: Request, order: str, caller: Annotated[Caller, Depends(APPROVES)]) -> Response:
     """Approve another person's order; the box begins at once."""
     await services_of(request).copies.approve(caller, public_id(order))
     return JSONResponse({"exports": await orders_view(request, caller)})

@@ -25,6 +25,7 @@ from web.session import services_of
 
 router = APIRouter()
 KEEPER = Right(Action.APPROVE, ObjectKind.BOX)
+ACTS = Right(Action.APPROVE, ObjectKind.BOX, fresh=True)
 MAX_CHARS = 512
 FORMS: Mapping[str, tuple[str, ...]] = {
     "unlock": ("passphrase",),
@@ -42,7 +43,7 @@ async def key_page(request: Request, caller: Annotated[Caller, Depends(KEEPER)])
 
 
 @router.post("/khoa")
-async def key_act(request: Request, caller: Annotated[Caller, Depends(KEEPER)]) -> Response:
+async def key_act(request: Request, caller: Annotated[Caller, Depends(ACTS)]) -> Response:
     """Unlock with the passphrase or a recovery sheet, lock, or change the passphrase."""
     fields = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=6)
     act = fields.get("act", [""])[0]

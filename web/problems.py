@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
@@ -25,6 +26,7 @@ STATUS: Mapping[type[VuonError], int] = {
     errors.BadInput: 400,
     errors.OfferRefused: 400,
     errors.Denied: 403,
+    errors.LoginBusy: 429,
     errors.LiveFull: 503,
     errors.WallGone: 410,
     errors.DaemonUnavailable: 503,
@@ -64,7 +66,11 @@ def body_of(error: VuonError, words: Words) -> dict[str, Any]:
 def answer(request: Request, error: VuonError) -> Response:
     """Return the answer to an error for whoever asked: a script or a person."""
     words, status = words_of(request), status_of(error)
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else None
+    if error.fields.get("reason") == "login.stale" and not request.url.path.startswith(MACHINE_PATHS):
+        return RedirectResponse("/xac-nhan?" + urlencode({"ve": request.url.path}), 303)
+    wait_s = error.fields.get("retry_after_s", RETRY_AFTER_S)
+    status = 429 if isinstance(error, errors.LoginRefused) and error.fields.get("reason") == "rate" else status
+    headers = {"Retry-After": str(wait_s)} if status in {429, 503} else None
     if request.url.path.startswith(MACHINE_PATHS):
         return JSONResponse(body_of(error, words), status, headers)
     page = render(request, words, "problem.html", status=status, problem=body_of(error, words)["error"])

@@ -19,6 +19,7 @@ from gateway.core.model import Action, Decision, Grant, ObjectRef, PublicId, Rol
 
 if TYPE_CHECKING:  # they name `Caller`, which is here
     from web.copy_services import CopyDoor, HoldDoor
+    from web.signin_services import AccountDoor
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,7 @@ class SignedIn:
 
 
 class Logins(Protocol):
-    """Codes, slips and sessions."""
-
-    async def sign_in(self, code: Secret, peer: Peer) -> SignedIn:
-        """Spend a one-use code; CodeRefused if it is unknown, used, expired or tried too often."""
+    """Slips and sessions."""
 
     async def redeem_slip(self, secret: Secret, digits: str, peer: Peer) -> SignedIn:
         """Spend an invitation slip; CodeRefused, with reason `slip.digits` while digits are missing."""
@@ -358,6 +356,7 @@ class Services:
     """Everything `create_app` needs."""
 
     logins: Logins
+    accounts: AccountDoor
     rights: Rights
     live: LiveDoor
     sharing: SharingSwitch

@@ -102,8 +102,13 @@ class Accounts:
 
     def must_set(self, person: PublicId) -> bool:
         """Say whether a person has to choose a password before anything else."""
-        who, mine = self._store.current.index.persons.get(person), self.of(person)
-        return who is not None and who.role.value in MUST and (mine is None or mine.password_hash is None)
+        mine = self.of(person)
+        return self.must_have(person) and (mine is None or mine.password_hash is None)
+
+    def must_have(self, person: PublicId) -> bool:
+        """Say whether a person's role cannot do without a password."""
+        who = self._store.current.index.persons.get(person)
+        return who is not None and who.role.value in MUST
 
     # sign-in names
 

@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.access import login as access_login
 from gateway.access.audit import Actor
-from gateway.access.codes import Codes
 from gateway.access.grants import Grants
 from gateway.access.invitations import Invitations
 from gateway.access.login import Logins
@@ -40,13 +39,9 @@ FACTS_TOPIC, ENDED_TOPIC = "facts", "ended"
 class LoginPort:
     """`web.services.Logins` over access."""
 
-    def __init__(self, logins: Logins, codes: Codes, slips: Invitations, players: Players, names: Names) -> None:
-        self._logins, self._codes, self._slips, self._names = logins, codes, slips, names
+    def __init__(self, logins: Logins, slips: Invitations, players: Players, names: Names) -> None:
+        self._logins, self._slips, self._names = logins, slips, names
         self._players = players
-
-    async def sign_in(self, code: Secret, peer: Peer) -> SignedIn:
-        """Spend a one-use code."""
-        return self._signed_in(await self._codes.sign_in(code.reveal(), address=peer.address, label=peer.agent))
 
     async def redeem_slip(self, secret: Secret, digits: str, peer: Peer) -> SignedIn:
         """Spend a slip; the digits are asked for once the school's phone numbers are kept."""

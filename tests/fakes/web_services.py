@@ -34,6 +34,7 @@ from gateway.core.model import (
     WallPlace,
     new_public_id,
 )
+from tests.fakes.web_accounts import FakeAccounts
 from tests.fakes.web_copies import FakeCopies, FakeHolds
 from tests.fakes.web_playback import FakePlayback
 from web.services import (
@@ -124,6 +125,7 @@ class FakeBox:
     """More cameras of the school, seen by the principal."""
 
     def __post_init__(self) -> None:
+        self.accounts = FakeAccounts(self)
         self.playback = FakePlayback(self)
         self.holds = FakeHolds(self.clock, self.calls.append)
         self.copies = FakeCopies(self.clock, self.calls.append, self.holds)
@@ -138,20 +140,13 @@ class FakeBox:
         site = SiteFacts("Trường Mầm non Hoa Sen", BOX, phone="0225 3123 118")
         settings: dict[str, Any] = {"site": site, "hosts": frozenset({"vuon.test"}), "secure": True} | changes
         return Services(
-            logins=self, rights=self, live=FakeLive(self), sharing=FakeSwitch(self), changes=self, recorder=self,
+            logins=self, accounts=self.accounts, rights=self, live=FakeLive(self), sharing=FakeSwitch(self), changes=self, recorder=self,
             holds=self.holds, copies=self.copies, keys=FakeKeys(self), playback=self.playback,
             metrics=self, clock=self.clock,
             **settings,
         )  # fmt: skip
 
     # Logins
-
-    async def sign_in(self, code: Secret, peer: Peer) -> SignedIn:
-        self.calls.append(f"sign_in from {peer.address}")
-        caller = self.codes.pop(code.reveal(), None)
-        if caller is None:
-            raise CodeRefused("no such code", reason="code.unknown")
-        return self._signed_in(caller)
 
     async def redeem_slip(self, secret: Secret, digits: str, peer: Peer) -> SignedIn:
         self.calls.append(f"redeem_slip from {peer.address}")
@@ -190,7 +185,7 @@ class FakeBox:
 
     def decide(self, caller: Caller, action: Action, obj: ObjectRef) -> Decision:
         if obj.kind is ObjectKind.BOX:
-            allowed = caller.role is Role.PRINCIPAL and action in {Action.STOP_ALL, Action.APPROVE}
+            allowed = caller.role is Role.PRINCIPAL and action in {Action.STOP_ALL, Action.APPROVE, Action.PEOPLE}
             return Decision(allowed, "role.principal" if allowed else "role.action")
         return self.refusals.get((caller.person, obj.id), ALLOWED)
 
