@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput, DaemonUnavailable, LoginBusy, LoginRefused, NotFound
-from gateway.core.model import PublicId, Role, is_public_id
+from gateway.core.model import LEADER_ROLES, PublicId, Role, is_public_id
 from web.forms import form_of
 from web.guards import SignedIn
 from web.problems import words_of
@@ -39,7 +39,7 @@ async def account_page(request: Request, caller: Annotated[Caller, Depends(HOLDE
         texts={},
         account=await accounts.facts(caller),
         sessions=await accounts.sessions(caller, caller.person),
-        manages=caller.role is Role.PRINCIPAL,
+        manages=caller.role in LEADER_ROLES,
         done=request.query_params.get("xong", ""),
     )
 

@@ -21,12 +21,12 @@ from gateway.access.passwords import clean_sign_in_name, suggest
 from gateway.access.policy import BOX
 from gateway.access.store import FactStore, Need
 from gateway.core.errors import BadInput, NotFound
-from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Role, Secret
+from gateway.core.model import LEADER_ROLES, Action, ObjectKind, ObjectRef, PublicId, Role, Secret
 
 WITHOUT = frozenset({Role.GUARDIAN, Role.OBSERVER})
-MUST = frozenset({"principal", "vice_principal"})
+MUST = LEADER_ROLES
 """Roles that cannot do without a password."""
-MANAGE = Need(Action.PEOPLE, BOX)
+MANAGE, KEEPS = Need(Action.PEOPLE, BOX), Need(Action.APPROVE, BOX)
 _NAME, _TOTP = "account.name", "account.totp"
 
 
@@ -108,7 +108,7 @@ class Accounts:
     def must_have(self, person: PublicId) -> bool:
         """Say whether a person's role cannot do without a password."""
         who = self._store.current.index.persons.get(person)
-        return who is not None and who.role.value in MUST
+        return who is not None and who.role in MUST
 
     # sign-in names
 
@@ -122,7 +122,11 @@ class Accounts:
 
     async def rename(self, actor: Actor, person: PublicId, name: str) -> None:
         """Give a person another sign-in name; BadInput if it is none or taken, NotFound, Denied."""
-        await self._name(actor, MANAGE, person, clean_sign_in_name(name))
+        await self._name(actor, self._managing(person), person, clean_sign_in_name(name))
+
+    def _managing(self, person: PublicId) -> Need:
+        who = self._store.current.index.persons.get(person)
+        return KEEPS if who is not None and who.role is Role.PRINCIPAL else MANAGE
 
     async def _name(self, actor: Actor, need: Need, person: PublicId, name: str) -> None:
         store = self._store
@@ -168,14 +172,17 @@ class Accounts:
             self._put(replace(mine, password_hash=new_hash))
 
     async def reset(self, actor: Actor, person: PublicId) -> None:
-        """Forget a person's password and known browsers; needs the right to manage people and a fresh login."""
+        """Forget a person's password and known browsers; needs the right to manage people and a fresh login.
+
+        A principal's only by a principal, or whoever did it could become one.
+        """
 
         def run(conn: sqlite3.Connection, _now_ms: int) -> None:
             self._demand(conn, person)
             conn.execute("UPDATE account SET password_hash = NULL, password_ms = NULL WHERE id = ?", (person,))
             conn.execute("DELETE FROM browser_mark WHERE person = ?", (person,))
 
-        await self._store.change(actor, "password.reset", MANAGE, run, detail={"who": person})
+        await self._store.change(actor, "password.reset", self._managing(person), run, detail={"who": person})
         if (mine := self.of(person)) is not None:
             self._put(replace(mine, password_hash=None, password_ms=None))
 

@@ -20,10 +20,11 @@ from gateway.access import audit
 from gateway.access.audit import Actor
 from gateway.access.limits import RateLimit, network_of
 from gateway.access.login import Logins, SignedIn
+from gateway.access.policy import BOX
 from gateway.access.reasons import Reason
 from gateway.access.store import FactStore, Need
 from gateway.core.errors import CodeRefused, NotFound
-from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Secret, new_public_id
+from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Role, Secret, new_public_id
 
 CODE_BYTES = 10
 PREFIX_CHARS = 4
@@ -84,6 +85,8 @@ class Codes:
         if person not in store.current.index.persons:
             raise NotFound("there is no such person")
         await store.demand(actor, need)
+        if store.current.index.persons[person].role is Role.PRINCIPAL:  # or whoever makes it could become one
+            await store.demand(actor, Need(Action.APPROVE, BOX))
         text = base64.b32encode(self._random(CODE_BYTES)).decode("ascii").lower()
 
         def run(conn: sqlite3.Connection) -> int:
@@ -109,13 +112,12 @@ class Codes:
         return Code(Secret(shown), person, expires_ms)
 
     async def sign_in(self, text: str, *, address: str, label: str) -> SignedIn:
-        """Trade a code for a login; CodeRefused with `reason` rate, code.unknown, code.tries or login.second.
+        """Trade a code for a login, asking for no second factor; CodeRefused: rate, code.unknown, code.tries.
 
         `address` is the asker's IP address, `label` how the device shall be called in lists.
         """
         done = await self.redeem(text, address=address, label=label)
-        if isinstance(done, Halfway):
-            raise CodeRefused("the second factor is missing", reason=str(Reason.LOGIN_SECOND))
+        assert isinstance(done, SignedIn)
         return done
 
     async def redeem(

@@ -60,6 +60,12 @@ def player_tokens(db: UtilsDatabase) -> None:
 
 
 @MIGRATIONS()
+def vice_principals_and_kinds(db: UtilsDatabase) -> None:
+    """Add the role of the vice-principal, and codes for what a guardian is to the child."""
+    apply_schema(db, files("gateway.access") / "roles.sql")
+
+
+@MIGRATIONS()
 def accounts_of_staff(db: UtilsDatabase) -> None:
     """Add passwords, second factors, known browsers, and where a login came from."""
     apply_schema(db, files("gateway.access") / "signin.sql")

@@ -18,7 +18,7 @@ from gateway.access.policy import BOX
 from gateway.access.signin import Browser, SignIns
 from gateway.access.store import FactStore, Need
 from gateway.core.errors import LoginRefused, NotFound
-from gateway.core.model import Action, PublicId, Secret
+from gateway.core.model import STAFF_ROLES, Action, PublicId, Secret
 from gateway.roofs.names import Names
 from web.agents import agent_name
 from web.services import Caller, Peer, SignedIn
@@ -89,7 +89,7 @@ class AccountPort:
         name = self._names.person(session.person)
         if not name:
             raise LoginRefused("this person may not sign in", reason="person.unknown")
-        mark = name if session.role not in {"principal", "teacher"} else ""
+        mark = name if session.role not in STAFF_ROLES else ""
         return SignedIn(fresh.token, Caller(session.person, session.role, name, session.id, mark))
 
     # one's own account
