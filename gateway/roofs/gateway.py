@@ -21,7 +21,6 @@ import anyio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.access import store as access_store
-from gateway.access.accounts import Accounts
 from gateway.access.acts import Acts
 from gateway.access.audit import CONSOLE
 from gateway.access.children import Children
@@ -29,7 +28,6 @@ from gateway.access.classes import Classes
 from gateway.access.codes import Codes
 from gateway.access.exports import Exports
 from gateway.access.grants import Grants
-from gateway.access.hashing.client import Hasher, command
 from gateway.access.holds import Holds
 from gateway.access.invitations import Invitations
 from gateway.access.login import Logins
@@ -38,7 +36,6 @@ from gateway.access.playbacks import Playbacks
 from gateway.access.players import Players
 from gateway.access.sessions import OpenGrants
 from gateway.access.sharing import Sharing
-from gateway.access.signin import SignIns
 from gateway.access.store import FactStore
 from gateway.core.bus import Bus
 from gateway.core.clock import Clock
@@ -59,7 +56,6 @@ from gateway.roofs import web_ports
 from gateway.roofs.class_cameras import ClassCameras
 from gateway.roofs.control_holds import HoldCalls
 from gateway.roofs.control_players import PlayerCalls
-from gateway.roofs.control_signin import SignInCalls
 from gateway.roofs.export_port import Copying, CopyPort, HoldPort
 from gateway.roofs.footage_desk import FootageDesk
 from gateway.roofs.gateway_control import Desk, handlers
@@ -71,7 +67,7 @@ from gateway.roofs.metrics_port import MetricsPort, metrics_of
 from gateway.roofs.names import Names
 from gateway.roofs.playback_port import PlaybackPort
 from gateway.roofs.relay_servers import RelayServers
-from gateway.roofs.signin_port import AccountPort
+from gateway.roofs.signin_room import SignInRoom, signin_room
 from gateway.roofs.web_lists import ListedRights
 from gateway.upstream import outbox
 from gateway.upstream.link import HubLink
@@ -143,9 +139,7 @@ class Access:
     grants: Grants
     names: Names
     copying: Copying
-    accounts: Accounts
-    signins: SignIns
-    hasher: Hasher
+    signin: SignInRoom
 
 
 async def access(base: Base) -> Access:
@@ -153,7 +147,6 @@ async def access(base: Base) -> Access:
     settings, store = base.config.access, base.store
     logins = Logins(store)
     await logins.load()
-    store.stale = logins.stale
     players = Players(store)
     await players.load()
     people, children, classes = People(store), Children(store), Classes(store)
@@ -162,9 +155,7 @@ async def access(base: Base) -> Access:
     store.listeners.append(lambda _facts: base.bus.publish(web_ports.FACTS_TOPIC))
     grants, site = Grants(store, alive=players.beside(logins.alive)), base.config.site
     facts = {"name": site.name, "zone": site.timezone}
-    codes, accounts = Codes(store, logins, minutes=settings.code_minutes), Accounts(store)
-    await accounts.load()
-    hasher = Hasher(command(sandbox=base.config.vision.sandbox))
+    codes = Codes(store, logins, minutes=settings.code_minutes)
     copying = Copying(store, Holds(store), Exports(store), grants, base.recorder, base.key, facts)
     return Access(
         people,
@@ -178,9 +169,7 @@ async def access(base: Base) -> Access:
         grants,
         names,
         copying,
-        accounts,
-        SignIns(store, logins, codes, accounts, hasher, site=site.name),
-        hasher,
+        await signin_room(store, logins, codes, base.config),
     )
 
 
@@ -197,7 +186,7 @@ def web_services(
     site = base.config.site
     return Services(
         logins=web_ports.LoginPort(parts.logins, parts.slips, parts.players, parts.names),
-        accounts=account_port(base, parts),
+        accounts=parts.signin.port(parts.names),
         rights=ListedRights(base.store, parts.grants, parts.names),
         live=web_ports.LivePort(opened, base.live, parts.names, media.state, base.relays.for_viewer),
         sharing=web_ports.SharingPort(base.store, parts.sharing),
@@ -213,14 +202,6 @@ def web_services(
         hosts=hosts,
         secure=not base.config.web.insecure_loopback,
         metrics_local=base.config.web.metrics_local,
-    )
-
-
-def account_port(base: Base, parts: Access) -> AccountPort:
-    """Return what the pages may do about signing in."""
-    minutes = base.config.access.code_minutes
-    return AccountPort(
-        base.store, parts.logins, parts.codes, parts.accounts, parts.signins, parts.names, code_minutes=minutes
     )
 
 
@@ -289,12 +270,11 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
         url = web_url(config, names)
         desk = _desk(ground, parts, opened, tracker, facts, signals, url)
         players = PlayerCalls(parts.players, parts.people, url)
-        signins = SignInCalls(parts.accounts, parts.people, parts.logins, parts.codes, config.access.code_minutes)
         calls = {
             **handlers(desk),
             **footage.handlers(),
             **players.handlers(),
-            **signins.handlers(),
+            **parts.signin.handlers(parts.people),
             **ground.relays.handlers(),
         }
         await stack.enter_async_context(ControlServer(config.paths.socket("gateway"), "gateway", calls, on_fault=sink))
@@ -369,7 +349,7 @@ def _loops(ground: Base, parts: Access, tracker: Tracker, signals: Signals) -> d
         "names": parts.names.run,
         "copies": parts.copying.run,
         "logins": minutely,
-        "hashing": parts.hasher.run,
+        "hashing": parts.signin.hasher.run,
     }
 
 
