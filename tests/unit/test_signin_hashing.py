@@ -127,6 +127,34 @@ async def test_places_are_few_and_strangers_have_half_of_them() -> None:
     assert len(set(hashes)) == len(hashes) == 7
 
 
+async def test_whoever_tries_seldom_takes_the_place_of_who_tries_often() -> None:
+    """Networks that hammer fill the strangers' places; one that comes for the first time gets in, they are sent away."""
+    hasher = Hasher(command())
+    for _ in range(3):  # each of these networks has tried three times when the last ones wait
+        waiting = [asyncio.create_task(hasher.hash("x", lane=f"net{n}")) for n in range(STRANGERS)]
+        await asyncio.sleep(0)
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+    waiting = [asyncio.create_task(hasher.hash("x", lane=f"net{n}")) for n in range(STRANGERS)]
+    await asyncio.sleep(0)
+    rare = asyncio.create_task(hasher.hash("x", lane="rare"))
+    await asyncio.sleep(0)
+    async with running(hasher):
+        done = await asyncio.gather(*waiting, rare, return_exceptions=True)
+    assert [isinstance(item, LoginBusy) for item in done].count(True) == 1
+    assert isinstance(done[-1], str)
+
+
+def test_what_is_remembered_of_networks_stays_small() -> None:
+    """Counts are halved, and those of one try forgotten, after each few thousand tries."""
+    recent = client._Recent()
+    for n in range(10 * client.REMEMBERED):
+        recent.count(f"net{n}")
+    assert len(recent.counts) <= client.REMEMBERED
+    assert [recent.count("often") for _ in range(3)] == [0, 1, 2]
+
+
 async def test_without_a_cage_nothing_is_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A process that cannot be caged is refused with its remedy, and whoever waits hears that it is away."""
     monkeypatch.setattr(client, "WAIT_S", 0.3)

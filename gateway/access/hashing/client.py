@@ -2,8 +2,9 @@
 
 Owns `Hasher`: the process, its pipes, and who waits for it. Invariants: one hash is under way at a time; `ROOM` wait
 at most, strangers in `STRANGERS` of these places and one of them per network, everybody else is told to come back
-(LoginBusy); whoever signed in with this browser before, or is signed in, goes first; a hash that the process died over
-is done once more by the next one, never twice. Passwords are in no log and no error.
+(LoginBusy). Among strangers a network that tried less lately takes the place of the one that tried most, so that many
+who guess do not keep out the one who knows. Whoever signed in with this browser before, or is signed in, goes first. A
+hash that the process died over is done once more by the next one, never twice. Passwords are in no log and no error.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ START_TIMEOUT_S, ANSWER_TIMEOUT_S = 30.0, 10.0
 WAIT_S = 15.0
 """How long somebody waits for an answer, a restart of the process included."""
 RETRY_AFTER_S = 2
+REMEMBERED = 4_096
 
 
 class Verdict(NamedTuple):
@@ -53,6 +55,8 @@ class _Job:
     request: bytes
     lane: str
     answer: asyncio.Future[tuple[int, bytes]]
+    weight: int = 0
+    """How often its network tried lately."""
     tries: int = 0
 
 
@@ -67,11 +71,22 @@ class _Queue:
         """Let somebody wait; LoginBusy without a place."""
         full = len(self.first) + len(self.strangers) >= ROOM
         if job.lane:
-            mine = any(other.lane == job.lane for other in self.strangers)
-            full = full or mine or len(self.strangers) >= STRANGERS
+            if any(other.lane == job.lane for other in self.strangers):
+                raise _busy()
+            full = (full or len(self.strangers) >= STRANGERS) and not self._displace(job.weight)
         if full:
-            raise LoginBusy("too many people sign in at once", retry_after_s=RETRY_AFTER_S)
+            raise _busy()
         (self.strangers if job.lane else self.first).append(job)
+
+    def _displace(self, weight: int) -> bool:
+        """Send the stranger away whose network tried most, if that is more often than this."""
+        most = max(self.strangers, key=lambda job: job.weight, default=None)
+        if most is None or most.weight <= weight:
+            return False
+        self.strangers.remove(most)
+        if not most.answer.done():
+            most.answer.set_exception(_busy())
+        return True
 
     def take(self) -> _Job | None:
         """Return whose turn it is; those who went away meanwhile have none."""
@@ -88,6 +103,28 @@ class _Queue:
                 waiting.remove(job)
 
 
+def _busy() -> LoginBusy:
+    return LoginBusy("too many people sign in at once", retry_after_s=RETRY_AFTER_S)
+
+
+@dataclass(slots=True)
+class _Recent:
+    """How often each network tried lately; halved after each `REMEMBERED` tries, so that it stays small and forgets."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    seen: int = 0
+
+    def count(self, lane: str) -> int:
+        """Count a try and return how many there were before it."""
+        before = self.counts.get(lane, 0)
+        self.counts[lane] = before + 1
+        self.seen += 1
+        if self.seen >= REMEMBERED:
+            self.counts = {name: count // 2 for name, count in self.counts.items() if count > 1}
+            self.seen = 0
+        return before
+
+
 def command(*, sandbox: bool = True) -> tuple[str, ...]:
     """Return how the process is started."""
     whole = (sys.executable, "-m", "gateway.access.hashing.child")
@@ -99,7 +136,7 @@ class Hasher:
 
     def __init__(self, command: Sequence[str]) -> None:
         self._command = tuple(command)
-        self._queue = _Queue()
+        self._queue, self._recent = _Queue(), _Recent()
         self._work = asyncio.Event()
         self.done = 0
         """Hashes computed."""
@@ -122,16 +159,16 @@ class Hasher:
         return body.decode("ascii")
 
     async def _ask(self, request: bytes, lane: str) -> tuple[int, bytes]:
-        job = _Job(request, lane, asyncio.get_running_loop().create_future())
+        weight = self._recent.count(lane) if lane else 0
+        job = _Job(request, lane, asyncio.get_running_loop().create_future(), weight)
         try:
             self._queue.put(job)
+            self._work.set()
+            async with asyncio.timeout(WAIT_S):
+                return await job.answer
         except LoginBusy:
             self.turned_away += 1
             raise
-        self._work.set()
-        try:
-            async with asyncio.timeout(WAIT_S):
-                return await job.answer
         except TimeoutError as error:
             raise DaemonUnavailable("passwords cannot be checked now", service="hashing") from error
         finally:
