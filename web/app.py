@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput, NotFound, VuonError
 from gateway.core.log import get_logger
@@ -25,9 +25,11 @@ from web import (
     api_sessions,
     api_wall,
     pages_account,
+    pages_erase,
     pages_exports,
     pages_guardian,
     pages_keys,
+    pages_ledger,
     pages_public,
     pages_review,
     pages_second,
@@ -36,9 +38,10 @@ from web import (
     pages_staff_accounts,
 )
 from web.board import StatusBoard
+from web.bodies import problems_in
 from web.guards import PasswordNeededError, SignInNeededError
 from web.headers import Shield, add_headers
-from web.problems import BY_HTTP_STATUS, answer, sign_in_answer
+from web.problems import BY_HTTP_STATUS, answer, refusal, sign_in_answer
 from web.services import Services
 
 ROUTERS = (
@@ -52,6 +55,8 @@ ROUTERS = (
     pages_guardian.router,
     pages_exports.router,
     pages_keys.router,
+    pages_ledger.router,
+    pages_erase.router,
     api_cameras.router,
     api_live.router,
     api_wall.router,
@@ -82,7 +87,7 @@ def create_app(services: Services) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _bad_request)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _bug)
-    app.add_middleware(Shield, hosts=services.hosts, secure=services.secure)
+    app.add_middleware(Shield, hosts=services.hosts, secure=services.secure, refuse=refusal)
     return app
 
 
@@ -99,8 +104,10 @@ async def _password_needed(_request: Request, _error: Exception) -> Response:
     return RedirectResponse("/mat-khau", 303)
 
 
-async def _bad_request(request: Request, _error: Exception) -> Response:
-    return answer(request, BadInput("a parameter has another form"))
+async def _bad_request(request: Request, error: Exception) -> Response:
+    """Say which part of the address is not as it should be."""
+    assert isinstance(error, RequestValidationError)
+    return answer(request, BadInput("a parameter has another form", problems=problems_in([*error.errors()])))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -108,7 +115,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code in BY_HTTP_STATUS:
         return answer(request, NotFound("no such route"))
-    return JSONResponse({"error": {"code": f"http_{error.status_code}"}}, error.status_code)
+    return refusal(request, error.status_code, headers=error.headers)
 
 
 async def _bug(request: Request, error: Exception) -> Response:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput, DaemonUnavailable, LoginBusy, LoginRefused, NotFound
-from gateway.core.model import LEADER_ROLES, PublicId, Role, is_public_id
-from web.forms import form_of
+from gateway.core.model import LEADER_ROLES, PublicId, Role, Secret, is_public_id
+from web.bodies import FormBody, Wanted
 from web.guards import SignedIn
 from web.problems import words_of
 from web.render import render
@@ -23,6 +24,24 @@ from web.session import peer_of, services_of, set_session
 
 router = APIRouter()
 HOLDERS = SignedIn(frozenset(Role) - {Role.GUARDIAN, Role.OBSERVER})
+MAX_CHARS = 512
+
+
+class AccountForm(Wanted):
+    """What is to be ended."""
+
+    act: str = ""
+    session: str = ""
+
+
+class PasswordForm(Wanted):
+    """The old password, and the new one twice."""
+
+    current: str = Field("", repr=False, max_length=MAX_CHARS)
+    new: str = Field("", repr=False, max_length=MAX_CHARS)
+    repeat: str = Field("", repr=False, max_length=MAX_CHARS)
+
+
 WEAK = {"password_short", "password_long", "password_common", "password_name"}
 
 
@@ -45,10 +64,14 @@ async def account_page(request: Request, caller: Annotated[Caller, Depends(HOLDE
 
 
 @router.post("/tai-khoan")
-async def account_act(request: Request, caller: Annotated[Caller, Depends(HOLDERS)]) -> Response:
+async def account_act(
+    request: Request,
+    caller: Annotated[Caller, Depends(HOLDERS)],
+    form: Annotated[AccountForm, Depends(FormBody(AccountForm))],
+) -> Response:
     """End one of one's logins, or all others."""
-    form, accounts = await form_of(request), services_of(request).accounts
-    act, session = form.text("act"), form.text("session")
+    accounts = services_of(request).accounts
+    act, session = form.act, form.session
     if act == "end_others":
         await accounts.end_others(caller)
     elif act == "end":
@@ -67,10 +90,14 @@ async def password_page(request: Request, caller: Annotated[Caller, Depends(HOLD
 
 
 @router.post("/mat-khau")
-async def choose_password(request: Request, caller: Annotated[Caller, Depends(HOLDERS)]) -> Response:
+async def choose_password(
+    request: Request,
+    caller: Annotated[Caller, Depends(HOLDERS)],
+    form: Annotated[PasswordForm, Depends(FormBody(PasswordForm))],
+) -> Response:
     """Set or change the password; other logins end."""
-    form, services = await form_of(request), services_of(request)
-    current, new, repeated = form.secret("current"), form.secret("new"), form.secret("repeat")
+    services = services_of(request)
+    current, new, repeated = Secret(form.current), Secret(form.new), Secret(form.repeat)
     if new != repeated:
         return await _password_form(request, caller, "repeat", 400)
     first = (await services.accounts.facts(caller)).password_ms is None

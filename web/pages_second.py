@@ -13,11 +13,13 @@ from typing import Annotated
 import segno
 from fastapi import APIRouter, Depends
 from markupsafe import Markup
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput, Denied, LoginRefused
-from web.forms import form_of
+from gateway.core.model import Secret
+from web.bodies import FormBody, Wanted
 from web.pages_account import HOLDERS
 from web.problems import words_of
 from web.render import render
@@ -27,6 +29,13 @@ from web.session import services_of
 router = APIRouter()
 CONFIRM = "/xac-nhan?ve=/tai-khoan/lop-hai"
 GROUP = 4
+
+
+class SecondSetForm(Wanted):
+    """On with the app's digits, or off."""
+
+    act: str = ""
+    code: str = Field("", repr=False, max_length=64)
 
 
 @router.get("/tai-khoan/lop-hai")
@@ -42,18 +51,22 @@ async def second_page(request: Request, caller: Annotated[Caller, Depends(HOLDER
 
 
 @router.post("/tai-khoan/lop-hai")
-async def second_act(request: Request, caller: Annotated[Caller, Depends(HOLDERS)]) -> Response:
+async def second_act(
+    request: Request,
+    caller: Annotated[Caller, Depends(HOLDERS)],
+    form: Annotated[SecondSetForm, Depends(FormBody(SecondSetForm))],
+) -> Response:
     """Switch it on with the app's digits, or off."""
-    form, accounts = await form_of(request), services_of(request).accounts
+    accounts = services_of(request).accounts
     if accounts.stale(caller):
         raise Denied("this needs a fresh login", reason="login.stale")
-    if form.text("act") == "off":
+    if form.act == "off":
         await accounts.drop_second(caller)
         return RedirectResponse("/tai-khoan?xong=lop-hai-tat", 303)
-    if form.text("act") != "on":
+    if form.act != "on":
         raise BadInput("no such act", key="act")
     try:
-        codes = await accounts.finish_second(caller, form.secret("code"))
+        codes = await accounts.finish_second(caller, Secret(form.code))
     except BadInput:
         return await _page(request, caller, refused=True)
     return await _page(request, caller, codes=codes)

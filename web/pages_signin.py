@@ -11,13 +11,13 @@ from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from gateway.core.errors import BadInput, CodeRefused, DaemonUnavailable, LoginBusy, LoginRefused, VuonError
+from gateway.core.errors import CodeRefused, DaemonUnavailable, LoginBusy, LoginRefused, VuonError
 from gateway.core.model import Role, Secret
-from web.api_holds import body_of
-from web.forms import form_of
+from web.bodies import FormBody, JsonBody, Wanted
 from web.guards import ANYBODY, SOMEBODY
 from web.problems import RETRY_AFTER_S, status_of, words_of
 from web.render import render
@@ -37,6 +37,37 @@ from web.signin_services import Entered, Halfway
 router = APIRouter()
 MAX_CODE_CHARS = 64
 MAX_WAIT_S = 300
+MAX_CHARS = 512
+
+
+class SignInForm(Wanted):
+    """Name and password, or a one-use code."""
+
+    name: str = Field("", repr=False, max_length=MAX_CHARS)
+    password: str = Field("", repr=False, max_length=MAX_CHARS)
+    code: str = Field("", repr=False)
+
+
+class SecondForm(Wanted):
+    """The second factor, with what the first gave."""
+
+    half: str = Field("", repr=False, max_length=MAX_CHARS)
+    code: str = Field("", repr=False, max_length=MAX_CHARS)
+
+
+class ConfirmForm(Wanted):
+    """Password and digits, and the page to go on to."""
+
+    ve: str = Field("", max_length=MAX_CHARS)
+    password: str = Field("", repr=False, max_length=MAX_CHARS)
+    code: str = Field("", repr=False, max_length=MAX_CHARS)
+
+
+class Proof(Wanted):
+    """The same from a script."""
+
+    password: str = Field("", repr=False, max_length=MAX_CHARS)
+    code: str = Field("", repr=False, max_length=MAX_CODE_CHARS)
 
 
 def home_of(caller: Caller) -> str:
@@ -60,19 +91,14 @@ async def sign_in_page(request: Request) -> Response:
 
 
 @router.post("/vao", dependencies=[Depends(ANYBODY)])
-async def sign_in(request: Request) -> Response:
+async def sign_in(request: Request, form: Annotated[SignInForm, Depends(FormBody(SignInForm))]) -> Response:
     """Sign in with name and password, or spend a one-use code; works without scripts."""
-    form, accounts, peer, mark = (
-        await form_of(request),
-        services_of(request).accounts,
-        peer_of(request),
-        mark_of(request),
-    )
+    accounts, peer, mark = services_of(request).accounts, peer_of(request), mark_of(request)
     try:
-        if form.text("password") or form.text("name"):
-            done = await accounts.by_password(form.text("name"), form.secret("password"), peer, mark)
+        if form.password or form.name:
+            done = await accounts.by_password(form.name, Secret(form.password), peer, mark)
         else:
-            code = "".join(form.text("code").split())
+            code = "".join(form.code.split())
             if not 0 < len(code) <= MAX_CODE_CHARS:
                 return _sign_in_form(request, refused="code", status=403)
             done = await accounts.by_code(Secret(code), peer, mark)
@@ -86,10 +112,10 @@ async def sign_in(request: Request) -> Response:
 
 
 @router.post("/vao/ma", dependencies=[Depends(ANYBODY)])
-async def second_factor(request: Request) -> Response:
+async def second_factor(request: Request, form: Annotated[SecondForm, Depends(FormBody(SecondForm))]) -> Response:
     """Bring the second factor after the first."""
-    form, words = await form_of(request), words_of(request)
-    half = form.secret("half")
+    words = words_of(request)
+    half = Secret(form.half)
 
     def again(why: str, status: int, wait_s: int) -> Response:
         if why == "over":
@@ -99,7 +125,7 @@ async def second_factor(request: Request) -> Response:
         )
 
     try:
-        done = await services_of(request).accounts.second(half, form.secret("code"), peer_of(request), mark_of(request))
+        done = await services_of(request).accounts.second(half, Secret(form.code), peer_of(request), mark_of(request))
     except (LoginRefused, LoginBusy, DaemonUnavailable) as error:
         return _refused(error, again)
     return _entered(request, done)
@@ -112,12 +138,16 @@ async def confirm_page(request: Request, caller: Annotated[Caller, Depends(SOMEB
 
 
 @router.post("/xac-nhan")
-async def confirm(request: Request, caller: Annotated[Caller, Depends(SOMEBODY)]) -> Response:
+async def confirm(
+    request: Request,
+    caller: Annotated[Caller, Depends(SOMEBODY)],
+    form: Annotated[ConfirmForm, Depends(FormBody(ConfirmForm))],
+) -> Response:
     """Take it, and go on to the page where the act is done."""
-    form, services = await form_of(request), services_of(request)
-    on = way_on(form.text("ve"), caller)
+    services = services_of(request)
+    on = way_on(form.ve, caller)
     try:
-        fresh = await services.accounts.again(caller, form.secret("password"), form.secret("code"), peer_of(request))
+        fresh = await services.accounts.again(caller, Secret(form.password), Secret(form.code), peer_of(request))
     except (LoginRefused, LoginBusy, DaemonUnavailable) as error:
         return _refused(error, lambda why, status, wait_s: _confirm_form(request, caller, on, why, status, wait_s))
     response = RedirectResponse(on, 303)
@@ -132,13 +162,14 @@ async def is_fresh(request: Request, caller: Annotated[Caller, Depends(SOMEBODY)
 
 
 @router.post("/api/session/fresh")
-async def make_fresh(request: Request, caller: Annotated[Caller, Depends(SOMEBODY)]) -> Response:
+async def make_fresh(
+    request: Request,
+    caller: Annotated[Caller, Depends(SOMEBODY)],
+    proof: Annotated[Proof, Depends(JsonBody(Proof))],
+) -> Response:
     """Prove who one is: {"password", "code"?}; the session gets another token."""
-    body, services = await body_of(request), services_of(request)
-    password, code = body.get("password", ""), body.get("code", "")
-    if not isinstance(password, str) or not isinstance(code, str) or len(password) > 512 or len(code) > MAX_CODE_CHARS:
-        raise BadInput("a proof has a password and at most a few digits", key="password")
-    fresh = await services.accounts.again(caller, Secret(password), Secret(code), peer_of(request))
+    services = services_of(request)
+    fresh = await services.accounts.again(caller, Secret(proof.password), Secret(proof.code), peer_of(request))
     response = JSONResponse({"fresh": True})
     set_session(response, fresh, services)
     return response

@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import Action, ObjectKind, PublicId, is_public_id
-from web.forms import form_of
+from web.bodies import FormBody, Wanted
 from web.guards import Right
 from web.problems import words_of
 from web.render import render
@@ -27,6 +27,14 @@ SEES = Right(Action.PEOPLE, ObjectKind.BOX)
 CHANGES = Right(Action.PEOPLE, ObjectKind.BOX, fresh=True)
 
 
+class StaffForm(Wanted):
+    """Whose account, and what is to be done with it."""
+
+    act: str = ""
+    person: str = ""
+    name: str = ""
+
+
 @router.get("/tai-khoan/nhan-vien")
 async def staff_page(request: Request, caller: Annotated[Caller, Depends(SEES)]) -> Response:
     """Show who signs in how, and how often each is signed in now."""
@@ -34,10 +42,14 @@ async def staff_page(request: Request, caller: Annotated[Caller, Depends(SEES)])
 
 
 @router.post("/tai-khoan/nhan-vien")
-async def staff_act(request: Request, caller: Annotated[Caller, Depends(CHANGES)]) -> Response:
+async def staff_act(
+    request: Request,
+    caller: Annotated[Caller, Depends(CHANGES)],
+    form: Annotated[StaffForm, Depends(FormBody(StaffForm))],
+) -> Response:
     """Give a one-use code instead of the password, or another sign-in name."""
-    form, accounts = await form_of(request), services_of(request).accounts
-    act, person = form.text("act"), form.text("person")
+    accounts = services_of(request).accounts
+    act, person = form.act, form.person
     if not is_public_id(person):
         raise NotFound("no such person")
     if act == "reset":
@@ -45,7 +57,7 @@ async def staff_act(request: Request, caller: Annotated[Caller, Depends(CHANGES)
     if act != "rename":
         raise BadInput("no such act", key="act")
     try:
-        await accounts.rename(caller, PublicId(person), form.text("name"))
+        await accounts.rename(caller, PublicId(person), form.name)
     except NotFound:
         raise
     except BadInput as error:

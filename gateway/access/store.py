@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.resources import files
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
 from sqlite_utils import Migrations
@@ -66,6 +66,12 @@ def vice_principals_and_kinds(db: UtilsDatabase) -> None:
 
 
 @MIGRATIONS()
+def audit_by_hour_and_erasures(db: UtilsDatabase) -> None:
+    """Add the index of a day's rows, the list of erasures, and the one exception to append-only."""
+    apply_schema(db, files("gateway.access") / "audit.sql")
+
+
+@MIGRATIONS()
 def accounts_of_staff(db: UtilsDatabase) -> None:
     """Add passwords, second factors, known browsers, and where a login came from."""
     apply_schema(db, files("gateway.access") / "signin.sql")
@@ -78,6 +84,10 @@ class Need(NamedTuple):
     obj: ObjectRef
     fresh: bool = False
     """Also a fresh login, beside those acts that always need one (`freshness`)."""
+
+
+Fresh: TypeAlias = Callable[[Actor], str | None]
+"""Says why an actor must prove again who they are, None if the login is fresh enough."""
 
 
 def always_fresh(_actor: Actor) -> str | None:
@@ -97,7 +107,7 @@ class FactStore:
         self.clock = clock
         self.emit = emit
         self.denials = Denials()
-        self.stale: Callable[[Actor], str | None] = always_fresh
+        self.stale: Fresh = always_fresh
         """Says why an actor must sign in anew before a sensitive act; None if the login is fresh enough."""
         self.listeners: list[Callable[[Facts], None]] = []
         """Called in the event loop after the facts changed; must not block or raise."""
@@ -141,13 +151,15 @@ class FactStore:
         need: Need,
         fn: Callable[[sqlite3.Connection, int], T],
         *,
-        detail: Mapping[str, str | int | bool] | None = None,
+        detail: Mapping[str, str | int | bool] | Callable[[T], Mapping[str, Any]] | None = None,
         event: tuple[str, dict[str, str | int | bool]] | None = None,
+        after: Callable[[sqlite3.Connection, int, T], None] | None = None,
     ) -> T:
         """Change facts: `fn(connection, now_ms)` writes the rows, everything else happens around it.
 
-        `what` is the code of the change for the audit. Raises Denied (NotFound) if the actor has no right
-        to it, and what `fn` raises; nothing but the refusal is written then.
+        `what` is the code of the change for the audit; `detail` may be a function of what `fn` returned; `after` is
+        called with the number of the audit row and that result, in the same transaction. Raises Denied (NotFound) if
+        the actor has no right to it, and what `fn` raises; nothing but the refusal is written then.
         """
         early = self.answer(self.current, actor, need, self.clock.now_ms())
         if self.refused_before(actor, need, early):
@@ -164,7 +176,10 @@ class FactStore:
                 return decision, None, None
             result = fn(conn, now_ms)
             conn.execute("UPDATE access_state SET facts_version = facts_version + 1")
-            audit.append(conn, self.body(actor, what, now_ms, need, **(detail or {})))
+            more = detail(result) if callable(detail) else detail or {}
+            seq = audit.append(conn, self.body(actor, what, now_ms, need, **more))
+            if after is not None:
+                after(conn, seq, result)
             self.emit(conn, self.event("access.changed", what=what, version=facts_version(conn)))
             if event is not None:
                 self.emit(conn, self.event(event[0], subject=need.obj.id, **event[1]))

@@ -53,6 +53,7 @@ from gateway.health import store as health
 from gateway.health.tracker import Tracker
 from gateway.live.client import LiveClient
 from gateway.roofs import web_ports
+from gateway.roofs.auditing import Auditing, auditing
 from gateway.roofs.class_cameras import ClassCameras
 from gateway.roofs.control_holds import HoldCalls
 from gateway.roofs.control_players import PlayerCalls
@@ -140,6 +141,7 @@ class Access:
     names: Names
     copying: Copying
     signin: SignInRoom
+    audit: Auditing
 
 
 async def access(base: Base) -> Access:
@@ -170,6 +172,7 @@ async def access(base: Base) -> Access:
         names,
         copying,
         await signin_room(store, logins, codes, base.config),
+        await auditing(store, names, base.key, kept_elsewhere=bool(base.config.upstream.url)),
     )
 
 
@@ -196,6 +199,7 @@ def web_services(
         copies=CopyPort(parts.copying, parts.grants, base.recorder, base.key, parts.names),
         keys=web_ports.KeyPort(footage),
         metrics=metrics,
+        ledger=parts.audit.ledger,
         playback=PlaybackPort(Playbacks(base.store, parts.grants, base.key), base.recorder, base.clock),
         clock=base.clock,
         site=SiteFacts(site.name, PublicId("box"), site.timezone, site.language),
@@ -270,13 +274,8 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
         url = web_url(config, names)
         desk = _desk(ground, parts, opened, tracker, facts, signals, url)
         players = PlayerCalls(parts.players, parts.people, url)
-        calls = {
-            **handlers(desk),
-            **footage.handlers(),
-            **players.handlers(),
-            **parts.signin.handlers(parts.people),
-            **ground.relays.handlers(),
-        }
+        calls = {**handlers(desk), **footage.handlers(), **players.handlers(), **ground.relays.handlers()}
+        calls |= {**parts.audit.handlers, **parts.signin.handlers(parts.people)}
         await stack.enter_async_context(ControlServer(config.paths.socket("gateway"), "gateway", calls, on_fault=sink))
         log.info("gateway.ready", port=config.web.port, ca=server.ca_sha256, version=__version__)
         yield Health(lambda: ground.db.alive and server.alive)
@@ -333,6 +332,7 @@ def _loops(ground: Base, parts: Access, tracker: Tracker, signals: Signals) -> d
         ground.clock,
         hub_ok=lambda: signals.hub_ok,
         woke=signals.wake,
+        audit_ok=lambda: parts.audit.watch.ok,
     )
     told = ClassCameras(ground.recorder, parts.classes.rows, ground.clock)
     ground.store.listeners.append(lambda _facts: told.changed())
@@ -346,6 +346,7 @@ def _loops(ground: Base, parts: Access, tracker: Tracker, signals: Signals) -> d
         "looks": looks.run,
         "classes": told.run,
         "checkpoints": Checkpoints(ground.db, ground.key, ground.clock, signals.wake).run,
+        "audit": parts.audit.watch.run,
         "names": parts.names.run,
         "copies": parts.copying.run,
         "logins": minutely,

@@ -36,6 +36,7 @@ from gateway.core.model import (
 )
 from tests.fakes.web_accounts import FakeAccounts
 from tests.fakes.web_copies import FakeCopies, FakeHolds
+from tests.fakes.web_ledger import FakeLedger
 from tests.fakes.web_playback import FakePlayback
 from web.services import (
     Caller,
@@ -121,6 +122,8 @@ class FakeBox:
     key_error: Exception | None = None
     walls: dict[PublicId, list[tuple[int, PublicId]]] = field(default_factory=dict)
     """Shared connections: which line shows which camera."""
+    refusals_written: list[tuple[PublicId, Action, ObjectRef]] = field(default_factory=list)
+    """Refusals that left an audit row."""
     extra: list[PublicId] = field(default_factory=list)
     """More cameras of the school, seen by the principal."""
 
@@ -129,6 +132,7 @@ class FakeBox:
         self.playback = FakePlayback(self)
         self.holds = FakeHolds(self.clock, self.calls.append)
         self.copies = FakeCopies(self.clock, self.calls.append, self.holds)
+        self.ledger = FakeLedger(self.clock, self.calls.append)
         for camera, name in ((MAM, "Lớp Mầm 1"), (CHOI, "Lớp Chồi 1"), (LA, "Lớp Lá 1"), (YARD, "Sân chơi")):
             self.status_of[camera] = {"id": camera, "name": name, "state": "up", "recording": True}
             self.stills[camera] = b"\xff\xd8still-of-" + camera.encode()
@@ -140,9 +144,10 @@ class FakeBox:
         site = SiteFacts("Trường Mầm non Hoa Sen", BOX, phone="0225 3123 118")
         settings: dict[str, Any] = {"site": site, "hosts": frozenset({"vuon.test"}), "secure": True} | changes
         return Services(
-            logins=self, accounts=self.accounts, rights=self, live=FakeLive(self), sharing=FakeSwitch(self), changes=self, recorder=self,
+            logins=self, accounts=self.accounts, rights=self, live=FakeLive(self), sharing=FakeSwitch(self),
+            changes=self, recorder=self,
             holds=self.holds, copies=self.copies, keys=FakeKeys(self), playback=self.playback,
-            metrics=self, clock=self.clock,
+            metrics=self, ledger=self.ledger, clock=self.clock,
             **settings,
         )  # fmt: skip
 
@@ -185,9 +190,13 @@ class FakeBox:
 
     def decide(self, caller: Caller, action: Action, obj: ObjectRef) -> Decision:
         if obj.kind is ObjectKind.BOX:
-            allowed = caller.role is Role.PRINCIPAL and action in {Action.STOP_ALL, Action.APPROVE, Action.PEOPLE}
+            known = {Action.STOP_ALL, Action.APPROVE, Action.PEOPLE, Action.AUDIT}
+            allowed = caller.role is Role.PRINCIPAL and action in known
             return Decision(allowed, "role.principal" if allowed else "role.action")
         return self.refusals.get((caller.person, obj.id), ALLOWED)
+
+    async def refused(self, caller: Caller, action: Action, obj: ObjectRef) -> None:
+        self.refusals_written.append((caller.person, action, obj))
 
     def cameras(self, caller: Caller) -> Sequence[KnownCamera]:
         mam = KnownCamera(MAM, "Lớp Mầm 1", CLASS_MAM, "Mầm", "open")
