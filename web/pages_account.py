@@ -46,7 +46,7 @@ WEAK = {"password_short", "password_long", "password_common", "password_name"}
 
 
 @router.get("/tai-khoan")
-async def account_page(request: Request, caller: Annotated[Caller, Depends(HOLDERS)]) -> Response:
+async def own_account_page(request: Request, caller: Annotated[Caller, Depends(HOLDERS)]) -> Response:
     """Show how one signs in, and where one is signed in."""
     accounts = services_of(request).accounts
     return render(
