@@ -14,14 +14,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gateway.core.errors import NotFound
-from gateway.core.model import LEADER_ROLES, Action, ObjectKind, PublicId, is_public_id
+from gateway.core.model import Action, ObjectKind, PublicId, Role, is_public_id
 from web.guards import SOMEBODY, Right
 from web.services import Caller
 from web.session import services_of
 from web.signin_services import SessionRow
 
 router = APIRouter()
-OF_PERSON = Right(Action.PEOPLE, ObjectKind.PERSON, "person", roles=LEADER_ROLES)
+OF_PERSON = Right(Action.PEOPLE, ObjectKind.PERSON, "person", roles=frozenset({Role.PRINCIPAL}))
 
 
 def _view(rows: Sequence[SessionRow]) -> Response:
