@@ -72,6 +72,12 @@ def audit_by_hour_and_erasures(db: UtilsDatabase) -> None:
 
 
 @MIGRATIONS()
+def consent_answers(db: UtilsDatabase) -> None:
+    """Add whose answer it is and to which text, paper sheets, and cases."""
+    apply_schema(db, files("gateway.access") / "consent.sql")
+
+
+@MIGRATIONS()
 def accounts_of_staff(db: UtilsDatabase) -> None:
     """Add passwords, second factors, known browsers, and where a login came from."""
     apply_schema(db, files("gateway.access") / "signin.sql")

@@ -19,6 +19,7 @@ from gateway.cli import (
     camera_settings,
     cameras,
     completeness,
+    consent,
     demo,
     doctor,
     erase,
@@ -103,6 +104,7 @@ COMMANDS: tuple[tuple[str, str | None, Callable[..., Any]], ...] = (
     ("thu-hoi", "revoke", people.revoke),
     ("chia-se", "sharing", people.sharing),
     ("tai-khoan", "people", people.people),
+    ("dong-y", "consent", consent.consent),
     ("phien-ban", "version", version),
 )
 

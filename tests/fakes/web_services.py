@@ -35,6 +35,7 @@ from gateway.core.model import (
     new_public_id,
 )
 from tests.fakes.web_accounts import FakeAccounts
+from tests.fakes.web_consent import FakeConsents
 from tests.fakes.web_copies import FakeCopies, FakeHolds
 from tests.fakes.web_ledger import FakeLedger
 from tests.fakes.web_playback import FakePlayback
@@ -81,6 +82,10 @@ KEY_IN_BOX: Mapping[str, Any] = {
     "since_ms": 1_790_000_000_000, "former": 0, "holders": [],
 }  # fmt: skip
 ALLOWED = Decision(True, "role.guardian")
+
+
+BOX_ACTIONS = frozenset({Action.STOP_ALL, Action.APPROVE, Action.AUDIT, Action.PEOPLE})
+"""What the fake principal may do to the box."""
 
 
 @dataclass
@@ -131,6 +136,7 @@ class FakeBox:
         self.accounts = FakeAccounts(self)
         self.playback = FakePlayback(self)
         self.holds = FakeHolds(self.clock, self.calls.append)
+        self.consents = FakeConsents(self.clock, self.calls.append)
         self.copies = FakeCopies(self.clock, self.calls.append, self.holds)
         self.ledger = FakeLedger(self.clock, self.calls.append)
         for camera, name in ((MAM, "Lớp Mầm 1"), (CHOI, "Lớp Chồi 1"), (LA, "Lớp Lá 1"), (YARD, "Sân chơi")):
@@ -147,7 +153,7 @@ class FakeBox:
             logins=self, accounts=self.accounts, rights=self, live=FakeLive(self), sharing=FakeSwitch(self),
             changes=self, recorder=self,
             holds=self.holds, copies=self.copies, keys=FakeKeys(self), playback=self.playback,
-            metrics=self, ledger=self.ledger, clock=self.clock,
+            metrics=self, ledger=self.ledger, consents=self.consents, clock=self.clock,
             **settings,
         )  # fmt: skip
 
@@ -186,12 +192,13 @@ class FakeBox:
     def knows(self, caller: Caller, obj: ObjectRef) -> bool:
         if obj.kind is ObjectKind.EXPORT:  # the door says whether there is one
             return True
+        if obj.kind is ObjectKind.CLASS:
+            return obj.id in {camera.class_id for camera in self.cameras(caller)}
         return obj.id in {camera.id for camera in self.cameras(caller)}
 
     def decide(self, caller: Caller, action: Action, obj: ObjectRef) -> Decision:
         if obj.kind is ObjectKind.BOX:
-            known = {Action.STOP_ALL, Action.APPROVE, Action.PEOPLE, Action.AUDIT}
-            allowed = caller.role is Role.PRINCIPAL and action in known
+            allowed = caller.role is Role.PRINCIPAL and action in BOX_ACTIONS
             return Decision(allowed, "role.principal" if allowed else "role.action")
         return self.refusals.get((caller.person, obj.id), ALLOWED)
 
