@@ -1,26 +1,24 @@
-"""Pages and files for anybody: signing in, static files, the manifest.
+"""Pages and files for anybody: the slip, static files, the manifest.
 
-Owns `/vao`, `/ra`, `/api/session/active`, `/static`, `/manifest.webmanifest`. Invariants: a GET spends nothing; a
-wrong code, an old one and a used one give the same page; the code is in the body, never in an address.
+Owns `/p/moi`, `/api/slip`, `/api/session/active`, `/static`, `/manifest.webmanifest`. Invariants: a GET spends nothing;
+a slip's secret is in the body, never in an address.
 """
 
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 
-from gateway.core.errors import BadInput, CodeRefused
-from gateway.core.model import Role, Secret
+from gateway.core.errors import BadInput
+from gateway.core.model import Role
 from web.assets import FOR_EVER, load_assets
 from web.guards import ANYBODY, SOMEBODY
 from web.problems import words_of
-from web.render import render
 from web.services import Caller
-from web.session import caller_of, clear_session, peer_of, services_of, set_session, token_of
+from web.session import services_of
 
 router = APIRouter()
 MAX_CODE_CHARS = 64
@@ -29,43 +27,6 @@ MAX_CODE_CHARS = 64
 def home_of(caller: Caller) -> str:
     """Return the first page of a role."""
     return "/p/" if caller.role is Role.GUARDIAN else "/"
-
-
-@router.get("/vao", dependencies=[Depends(ANYBODY)])
-async def sign_in_page(request: Request) -> Response:
-    """Show the form, or the way on for somebody who is signed in."""
-    caller = await caller_of(request)
-    if caller is not None:
-        return RedirectResponse(home_of(caller), 303)
-    return render(request, words_of(request), "signin.html", refused=False)
-
-
-@router.post("/vao", dependencies=[Depends(ANYBODY)])
-async def sign_in(request: Request) -> Response:
-    """Spend a one-use code and open a session; works without scripts."""
-    fields = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=5)
-    code = "".join(fields.get("code", [""])[0].split())
-    services = services_of(request)
-    if not 0 < len(code) <= MAX_CODE_CHARS:
-        return render(request, words_of(request), "signin.html", status=403, refused=True)
-    try:
-        signed_in = await services.logins.sign_in(Secret(code), peer_of(request))
-    except CodeRefused:
-        return render(request, words_of(request), "signin.html", status=403, refused=True)
-    response = RedirectResponse(home_of(signed_in.caller), 303)
-    set_session(response, signed_in, services)
-    return response
-
-
-@router.post("/ra")
-async def sign_out(request: Request, _caller: Annotated[Caller, Depends(SOMEBODY)]) -> Response:
-    """End the session and every stream it opened."""
-    services, token = services_of(request), token_of(request)
-    assert token is not None
-    await services.logins.sign_out(token)
-    response = RedirectResponse("/vao", 303)
-    clear_session(response, services)
-    return response
 
 
 @router.post("/api/session/active")

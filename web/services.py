@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # they name `Caller`, which is here
     from web.consent_services import ConsentDoor
     from web.copy_services import CopyDoor, HoldDoor
     from web.ledger_services import LedgerDoor
+    from web.signin_services import AccountDoor
     from web.slip_services import InviteDoor, SlipDoor
 
 __all__ = [
@@ -79,10 +80,7 @@ class SignedIn:
 
 
 class Logins(Protocol):
-    """Codes and sessions."""
-
-    async def sign_in(self, code: Secret, peer: Peer) -> SignedIn:
-        """Spend a one-use code; CodeRefused if it is unknown, used, expired or tried too often."""
+    """Sessions."""
 
     async def session(self, token: Secret, *, active: bool) -> Caller | None:
         """Return who holds the token; `active` = a person acted, so that idling starts over."""
@@ -221,6 +219,7 @@ class Services:
     """Everything `create_app` needs."""
 
     logins: Logins
+    accounts: AccountDoor
     rights: Rights
     live: LiveDoor
     sharing: SharingSwitch

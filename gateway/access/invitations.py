@@ -23,7 +23,7 @@ from gateway.access import audit
 from gateway.access.audit import Actor
 from gateway.access.devicekeys import Challenges, Proof, Purpose, proves, read_point
 from gateway.access.invitees import TRIES, classes_of, invite_need, ties_of
-from gateway.access.limits import RateLimit
+from gateway.access.limits import RateLimit, network_of
 from gateway.access.login import Logins, SignedIn, clean_label
 from gateway.access.phones import Phones, fits, phone_of
 from gateway.access.reasons import Reason
@@ -194,10 +194,10 @@ class Invitations:
     def _answer(self, found: T | _Refused, address: str) -> T:
         """Raise a refusal; a try that was right costs nothing: a whole class may join over one address."""
         if not isinstance(found, _Refused):
-            self._limit.give_back(address)
+            self._limit.give_back(network_of(address))
             return found
         if found.reason in {Reason.SLIP_DIGITS, Reason.DEVICE_LIMIT, Reason.SLIP_USED, Reason.SLIP_EXPIRED}:
-            self._limit.give_back(address)  # the secret was right, and the slip counts its own tries
+            self._limit.give_back(network_of(address))  # the secret was right, and the slip counts its own tries
         extra = {"left": found.left, "devices": found.devices}
         raise CodeRefused(
             "this slip opens nothing", reason=str(found.reason), **{key: value for key, value in extra.items() if value}

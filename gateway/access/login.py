@@ -4,7 +4,8 @@ Owns `login_session` and `device`. Invariants: a token is 256 random bits and on
 session ends by logout, by somebody ending it, by its person being disabled, after `idle_s` without a
 request, or `absolute_s` after the login; ages are counted monotonically while the box runs (a stepped
 clock neither revives nor kills a session), by wall time only over a restart; a session that was ended opens nothing
-from that moment, and is kept in memory until its end is written. Passwords do not exist yet.
+from that moment, and is kept in memory until its end is written. A login is fresh for `FRESH_S` after its person
+proved who they are; that is known in memory only, so after a restart nobody's is.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 
 from gateway.access import audit
 from gateway.access.audit import Actor
+from gateway.access.limits import place_of
 from gateway.access.reasons import Reason
 from gateway.access.store import FactStore, Need
 from gateway.core.errors import NotFound
@@ -27,6 +29,8 @@ TOKEN_BYTES = 32
 SEEN_EVERY_S = 60
 """How often the last request of a session is written down."""
 MAX_LABEL = 80
+FRESH_S = 600
+"""How long after typing a password (or a one-use code) a person may do what is sensitive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,8 @@ class Session:
     label: str
     created_ms: int
     last_seen_ms: int
+    place: str = ""
+    """Where it came from: box, school or outside; "" if that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +89,8 @@ class _Live:
     key: PublicId | None = None
     """The bound browser's key that this session must prove again and again; None: a session without one."""
     proven_ns: int = 0
+    place: str = ""
+    fresh_ns: int | None = None
     ended: tuple[Actor, str, int] | None = None
     """Who ended it, how, and when (UTC ms); kept until that is written."""
 
@@ -144,7 +152,33 @@ class Logins:
         mine = [live for live in self._by_id.values() if live.person == person and not self._over(live)]
         return tuple(self._session(live) for live in sorted(mine, key=lambda live: -live.created_ms))
 
+    def stale(self, actor: Actor) -> str | None:
+        """Say why an actor must prove again who they are before a sensitive act; None if the login is fresh."""
+        live = self._by_id.get(PublicId(actor.device))
+        if live is None or live.person != actor.person or live.fresh_ns is None:
+            return Reason.LOGIN_STALE
+        age_ns = self._store.clock.mono_ns() - live.fresh_ns
+        return None if age_ns < FRESH_S * 1_000_000_000 else Reason.LOGIN_STALE
+
     # starting
+
+    def _token(self) -> str:
+        return base64.urlsafe_b64encode(self._random(TOKEN_BYTES)).decode("ascii").rstrip("=")
+
+    async def refresh(self, session_id: PublicId) -> SignedIn:
+        """Take note that a session's person proved again who they are; its token changes. NotFound if it is over."""
+        live = self._by_id.get(session_id)
+        if live is None or self.alive(session_id, live.person) is not None:
+            raise NotFound("there is no such session")
+        token = self._token()
+        kept = token_hash(token)
+        sql = "UPDATE login_session SET token_hash = ? WHERE id = ?"
+        await self._store.db.write(lambda conn: conn.execute(sql, (kept, live.id)))
+        self._by_hash.pop(live.token_hash, None)
+        live.token_hash, live.fresh_ns = kept, self._store.clock.mono_ns()
+        if live.ended is None:
+            self._by_hash[kept] = live
+        return SignedIn(Secret(token), self._session(live))
 
     def start(
         self,
@@ -154,13 +188,14 @@ class Logins:
         label: str,
         device: PublicId | None = None,
         key: PublicId | None = None,
+        address: str = "",
     ) -> tuple[SignedIn, Callable[[], None]]:
         """Write a new session inside the caller's transaction; call the second value after the commit.
 
         With `key` (of a bound browser, proven just now) it ends unless that is proven again within `PROOF_S`.
         """
         clock = self._store.clock
-        token = base64.urlsafe_b64encode(self._random(TOKEN_BYTES)).decode("ascii").rstrip("=")
+        token = self._token()
         live = _Live(
             id=new_public_id(self._random),
             token_hash=token_hash(token),
@@ -175,11 +210,13 @@ class Logins:
             written_ns=clock.mono_ns(),
             key=key,
             proven_ns=clock.mono_ns(),
+            place=place_of(address),
+            fresh_ns=clock.mono_ns(),
         )
         conn.execute(
             "INSERT INTO login_session "
-            "(id, token_hash, person, device, label, created_ms, last_seen_ms, key, proven_ms) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "(id, token_hash, person, device, label, created_ms, last_seen_ms, key, proven_ms, place) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 live.id,
                 live.token_hash,
@@ -190,6 +227,7 @@ class Logins:
                 live.seen_ms,
                 key,
                 live.created_ms if key else None,
+                live.place,
             ),
         )
         role = self._role(person)
@@ -242,9 +280,9 @@ class Logins:
         await self._store.demand(actor, need)
         await self._end([live], actor, "session.end")
 
-    async def end_person(self, actor: Actor, person: PublicId) -> int:
-        """End every session of a person; the caller has decided. Returns how many ended."""
-        mine = [live for live in self._by_id.values() if live.person == person]
+    async def end_person(self, actor: Actor, person: PublicId, *, but: str = "") -> int:
+        """End every session of a person (`but` one, by its id); the caller has decided. Returns how many ended."""
+        mine = [live for live in self._by_id.values() if live.person == person and live.id != but]
         await self._end(mine, actor, "session.end")
         return len(mine)
 
@@ -338,6 +376,7 @@ class Logins:
             written_ns=now_ns,
             key=PublicId(row["key"]) if row["key"] else None,
             proven_ns=now_ns - max(0, clock.now_ms() - (row["proven_ms"] or 0)) * 1_000_000,
+            place=row["place"],
         )
 
     def _role(self, person: PublicId) -> Role:
@@ -348,7 +387,7 @@ class Logins:
 
     def _session(self, live: _Live) -> Session:
         role = self._role(live.person)
-        return Session(live.id, live.person, role, live.device, live.label, live.created_ms, live.seen_ms)
+        return Session(live.id, live.person, role, live.device, live.label, live.created_ms, live.seen_ms, live.place)
 
 
 def clean_label(text: str) -> str:

@@ -8,9 +8,7 @@ others; whatever fails here, recording goes on (another process) and guardians' 
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 import sys
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -43,7 +41,6 @@ from gateway.core.clock import Clock
 from gateway.core.config import Config
 from gateway.core.daemonize import DaemonFacts, Health
 from gateway.core.db import Database
-from gateway.core.events import Event, make_event
 from gateway.core.log import fault_sink, get_logger
 from gateway.core.model import PublicId
 from gateway.core.secrets import load_seal_key, load_signing_key
@@ -65,6 +62,7 @@ from gateway.roofs.export_port import Copying, CopyPort, HoldPort
 from gateway.roofs.footage_desk import FootageDesk
 from gateway.roofs.gateway_control import Desk, handlers
 from gateway.roofs.gateway_loops import Checkpoints, JournalCopy, Keeper, Looks
+from gateway.roofs.gateway_start import started, web_url
 from gateway.roofs.http import HttpServer, own_names
 from gateway.roofs.live_port import MediaDoor
 from gateway.roofs.main import run_daemon
@@ -72,6 +70,7 @@ from gateway.roofs.metrics_port import MetricsPort, metrics_of
 from gateway.roofs.names import Names
 from gateway.roofs.playback_port import PlaybackPort
 from gateway.roofs.relay_servers import RelayServers
+from gateway.roofs.signin_room import SignInRoom, signin_room
 from gateway.roofs.slip_port import InvitePort, SlipPort
 from gateway.roofs.web_lists import ListedRights
 from gateway.upstream import outbox
@@ -145,6 +144,7 @@ class Access:
     grants: Grants
     names: Names
     copying: Copying
+    signin: SignInRoom
     audit: Auditing
     consents: ConsentPort
 
@@ -162,6 +162,7 @@ async def access(base: Base) -> Access:
     store.listeners.append(lambda _facts: base.bus.publish(web_ports.FACTS_TOPIC))
     grants, site = Grants(store, alive=players.beside(logins.alive)), base.config.site
     facts, slips = {"name": site.name, "zone": site.timezone}, Invitations(store, logins, days=settings.slip_days)
+    codes = Codes(store, logins, minutes=settings.code_minutes)
     copying = Copying(store, Holds(store), Exports(store), grants, base.recorder, base.key, facts)
     return Access(
         people,
@@ -170,12 +171,13 @@ async def access(base: Base) -> Access:
         Sharing(store),
         logins,
         players,
-        Codes(store, logins, minutes=settings.code_minutes),
+        codes,
         slips,
         Devices(store, logins, slips.challenges),
         grants,
         names,
         copying,
+        await signin_room(store, logins, codes, base.config),
         await auditing(store, names, base.key, kept_elsewhere=bool(base.config.upstream.url)),
         consent_port(store, names, base.config),
     )
@@ -193,9 +195,10 @@ def web_services(
 ) -> Services:
     """Return what the pages may use."""
     site = base.config.site
-    logins = web_ports.LoginPort(parts.logins, parts.codes, parts.devices, parts.players, parts.names)
+    logins = web_ports.LoginPort(parts.logins, parts.devices, parts.players, parts.names)
     return Services(
         logins=logins,
+        accounts=parts.signin.port(parts.names),
         rights=ListedRights(base.store, parts.grants, parts.names),
         live=web_ports.LivePort(opened, base.live, parts.names, media.state, base.relays.for_viewer),
         sharing=web_ports.SharingPort(base.store, parts.sharing),
@@ -216,14 +219,6 @@ def web_services(
         secure=not base.config.web.insecure_loopback,
         metrics_local=base.config.web.metrics_local,
     )
-
-
-def web_url(config: Config, names: list[str]) -> str:
-    """Return the address printed on slips."""
-    if config.web.insecure_loopback:
-        return f"http://{config.web.listen}:{config.web.port}"
-    port = "" if config.web.port == 443 else f":{config.web.port}"
-    return f"https://{names[0]}{port}"
 
 
 async def status_of(base: Base, facts: DaemonFacts, opened: OpenGrants, signals: Signals) -> dict[str, Any]:
@@ -248,7 +243,7 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
     async with contextlib.AsyncExitStack() as stack:
         ground = await stack.enter_async_context(base(config, clock))
         parts = await access(ground)
-        await ground.db.write(lambda conn: _started(conn, clock))
+        await ground.db.write(lambda conn: started(conn, clock))
         media = MediaDoor(ground.live, ground.bus, ground.relays.for_box)
         opened = await stack.enter_async_context(
             OpenGrants(ground.store, parts.grants, media, ground.key, on_fault=sink)
@@ -291,6 +286,7 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
             **ground.relays.handlers(),
             **parts.audit.handlers,
             **SlipCalls(ground.store, parts.classes, printer).handlers(),
+            **parts.signin.handlers(parts.people),
         }
         await stack.enter_async_context(ControlServer(config.paths.socket("gateway"), "gateway", calls, on_fault=sink))
         log.info("gateway.ready", port=config.web.port, ca=server.ca_sha256, version=__version__)
@@ -366,6 +362,7 @@ def _loops(ground: Base, parts: Access, tracker: Tracker, signals: Signals) -> d
         "names": parts.names.run,
         "copies": parts.copying.run,
         "logins": minutely,
+        "hashing": parts.signin.hasher.run,
     }
 
 
@@ -392,18 +389,6 @@ async def _uplink(stack: contextlib.AsyncExitStack, ground: Base, signals: Signa
             signals.hub_ok = False
 
     return run
-
-
-def _started(conn: sqlite3.Connection, clock: Clock) -> None:
-    event: Event = make_event(
-        "box.started",
-        now_ms=clock.now_ms(),
-        mono_ns=clock.mono_ns(),
-        trusted=clock.trusted(),
-        version=__version__,
-        boot=str(uuid.uuid4()),
-    )
-    outbox.put(conn, event)
 
 
 def main() -> None:

@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.access import login as access_login
 from gateway.access.audit import Actor
-from gateway.access.codes import Codes
 from gateway.access.devices import Devices
 from gateway.access.grants import Grants
 from gateway.access.login import Logins
@@ -45,7 +44,7 @@ from gateway.core.wire import ControlClient
 from gateway.live.client import LiveClient
 from gateway.roofs.footage_desk import FootageDesk
 from gateway.roofs.names import Names
-from web.services import Caller, Change, OpenedLive, OpenView, Peer, Sharing, SignedIn, Still
+from web.services import Caller, Change, OpenedLive, OpenView, Sharing, SignedIn, Still
 
 FACTS_TOPIC, ENDED_TOPIC = "facts", "ended"
 FACELESS = frozenset({Reason.NOT_FOUND, Reason.ROLE, Reason.PERSON_UNKNOWN, Reason.PERSON_DISABLED})
@@ -55,13 +54,9 @@ FACELESS = frozenset({Reason.NOT_FOUND, Reason.ROLE, Reason.PERSON_UNKNOWN, Reas
 class LoginPort:
     """`web.services.Logins` over access."""
 
-    def __init__(self, logins: Logins, codes: Codes, devices: Devices, players: Players, names: Names) -> None:
-        self._logins, self._codes, self._devices, self._names = logins, codes, devices, names
+    def __init__(self, logins: Logins, devices: Devices, players: Players, names: Names) -> None:
+        self._logins, self._devices, self._names = logins, devices, names
         self._players = players
-
-    async def sign_in(self, code: Secret, peer: Peer) -> SignedIn:
-        """Spend a one-use code."""
-        return self.signed_in(await self._codes.sign_in(code.reveal(), address=peer.address, label=peer.agent))
 
     def signed_in(self, fresh: access_login.SignedIn) -> SignedIn:
         """Return a fresh session with its caller; CodeRefused for somebody who has no name here any more."""

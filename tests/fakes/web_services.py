@@ -12,7 +12,6 @@ from gateway.core.bus import Bus
 from gateway.core.clock import Clock
 from gateway.core.errors import (
     CameraUnreachable,
-    CodeRefused,
     DaemonUnavailable,
     Denied,
     LiveFull,
@@ -34,6 +33,7 @@ from gateway.core.model import (
     WallPlace,
     new_public_id,
 )
+from tests.fakes.web_accounts import FakeAccounts
 from tests.fakes.web_consent import FakeConsents
 from tests.fakes.web_copies import FakeCopies, FakeHolds
 from tests.fakes.web_ledger import FakeLedger
@@ -47,7 +47,6 @@ from web.services import (
     KnownCamera,
     OpenedLive,
     OpenView,
-    Peer,
     Services,
     Sharing,
     SignedIn,
@@ -131,6 +130,7 @@ class FakeBox:
     """More cameras of the school, seen by the principal."""
 
     def __post_init__(self) -> None:
+        self.accounts = FakeAccounts(self)
         self.playback = FakePlayback(self)
         self.holds = FakeHolds(self.clock, self.calls.append)
         self.consents = FakeConsents(self.clock, self.calls.append)
@@ -149,20 +149,14 @@ class FakeBox:
         site = SiteFacts("Trường Mầm non Hoa Sen", BOX, phone="0225 3123 118")
         settings: dict[str, Any] = {"site": site, "hosts": frozenset({"vuon.test"}), "secure": True} | changes
         return Services(
-            logins=self, rights=self, live=FakeLive(self), sharing=FakeSwitch(self), changes=self, recorder=self,
+            logins=self, accounts=self.accounts, rights=self, live=FakeLive(self), sharing=FakeSwitch(self),
+            changes=self, recorder=self,
             holds=self.holds, copies=self.copies, keys=FakeKeys(self), playback=self.playback,
             metrics=self, ledger=self.ledger, consents=self.consents, slips=self.slips, invites=self.invites, clock=self.clock,
             **settings,
         )  # fmt: skip
 
-    # Logins
-
-    async def sign_in(self, code: Secret, peer: Peer) -> SignedIn:
-        self.calls.append(f"sign_in from {peer.address}")
-        caller = self.codes.pop(code.reveal(), None)
-        if caller is None:
-            raise CodeRefused("no such code", reason="code.unknown")
-        return self._signed_in(caller)
+        # Logins
 
     def _signed_in(self, caller: Caller) -> SignedIn:
         token = f"fresh-{caller.person}"

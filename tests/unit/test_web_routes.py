@@ -73,6 +73,7 @@ def test_public_routes_are_the_few_that_are_meant_to_be() -> None:
     assert public == {
         ("GET", "/vao"),
         ("POST", "/vao"),
+        ("POST", "/vao/ma"),
         ("GET", "/api/me"),
         ("GET", "/p/moi"),
         ("GET", "/P/MOI"),
