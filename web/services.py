@@ -123,6 +123,9 @@ class Rights(Protocol):
     def decide(self, caller: Caller, action: Action, obj: ObjectRef) -> Decision:
         """Return the decision at this instant, without leaving an audit row."""
 
+    def came_from(self, caller: Caller, address: str) -> None:
+        """Note the address of a request: some classes are seen at the school only."""
+
     def cameras(self, caller: Caller) -> Sequence[KnownCamera]:
         """Return the cameras the person may know of, in the order they are shown."""
 

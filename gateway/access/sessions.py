@@ -130,6 +130,7 @@ class OpenGrants:
         self._strays = {grant.id: grant for grant in await self._grants.left_open()}
         self._fresh_ns = self._clock.mono_ns()
         self._store.listeners.append(self._facts_changed)
+        self._store.circumstances.listeners.append(self.recheck)
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         for name, run in (
@@ -145,6 +146,7 @@ class OpenGrants:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._store.listeners.remove(self._facts_changed)
+        self._store.circumstances.listeners.remove(self.recheck)
         if self._tasks is not None:
             self._tasks.cancel_scope.cancel()
             await self._tasks.__aexit__(None, None, None)  # the body's own error passes as it is

@@ -67,6 +67,7 @@ from gateway.roofs.metrics_port import MetricsPort, metrics_of
 from gateway.roofs.names import Names
 from gateway.roofs.playback_port import PlaybackPort
 from gateway.roofs.relay_servers import RelayServers
+from gateway.roofs.site_networks import SiteNetworks
 from gateway.roofs.web_lists import ListedRights
 from gateway.upstream import outbox
 from gateway.upstream.link import HubLink
@@ -118,6 +119,7 @@ async def base(config: Config, clock: Clock) -> AsyncIterator[Base]:
     ):
         zone = ZoneInfo(config.site.timezone)
         store = FactStore(db, clock, zone=zone, seal=seal, emit=outbox.put)
+        store.circumstances.on_site = SiteNetworks().has
         await store.load()
         relays = RelayServers(config.live, config.paths.keys, seal, Acts(store), clock)
         yield Base(config, clock, key, db, store, Bus(), recorder, live, relays)

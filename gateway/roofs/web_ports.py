@@ -96,6 +96,10 @@ class RightsPort:
         actor = Actor(caller.person, caller.device)
         return self._store.answer(self._store.current, actor, Need(action, obj), self._store.clock.now_ms())
 
+    def came_from(self, caller: Caller, address: str) -> None:
+        """Note where a session asks from."""
+        self._store.circumstances.came_from(caller.device, address)
+
     async def grant(self, caller: Caller, action: Action, camera: PublicId) -> Grant:
         """Decide with an audit row."""
         decision, grant = await self._grants.issue(caller.person, caller.device, action, camera)

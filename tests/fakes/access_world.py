@@ -28,6 +28,8 @@ from gateway.access.grants import Grants
 from gateway.access.holds import Holds
 from gateway.access.invitations import Invitations
 from gateway.access.login import Logins
+from gateway.access.narrowing import Narrowing
+from gateway.access.observing import Observing
 from gateway.access.people import People
 from gateway.access.players import Players
 from gateway.access.sessions import Opened, OpenGrants
@@ -76,6 +78,7 @@ class Access:
         self.invitations = Invitations(self.store, self.logins)
         self.people, self.children = People(self.store), Children(self.store)
         self.classes, self.sharing = Classes(self.store), Sharing(self.store)
+        self.observing, self.narrowing = Observing(self.store), Narrowing(self.store)
         self.exports, self.holds = Exports(self.store), Holds(self.store)
 
     async def __aenter__(self) -> Self:

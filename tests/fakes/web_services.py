@@ -110,6 +110,8 @@ class FakeBox:
     volumes: list[dict[str, Any]] = field(
         default_factory=lambda: [{"id": "v", "path": "/srv", "state": "ok", "free_bytes": 38, "total_bytes": 100}]
     )
+    addresses: dict[PublicId, str] = field(default_factory=dict)
+    """Where each person asked from last."""
     calls: list[str] = field(default_factory=list)
     """What reached the services, in order, without secrets."""
     bus: Bus = field(default_factory=Bus)
@@ -193,6 +195,10 @@ class FakeBox:
             allowed = caller.role is Role.PRINCIPAL and action in {Action.STOP_ALL, Action.APPROVE}
             return Decision(allowed, "role.principal" if allowed else "role.action")
         return self.refusals.get((caller.person, obj.id), ALLOWED)
+
+    def came_from(self, caller: Caller, address: str) -> None:
+        """Remember where each asked from last."""
+        self.addresses[caller.person] = address
 
     def cameras(self, caller: Caller) -> Sequence[KnownCamera]:
         mam = KnownCamera(MAM, "Lớp Mầm 1", CLASS_MAM, "Mầm", "open")

@@ -34,7 +34,12 @@ LIFE = [
     ),
     Mutant(grants, "self._leases_ms[role in STAFF_ROLES]", "self._leases_ms[True]"),
     Mutant(grants, "until_ms=decision.until_ms,\n            lease_ms", "until_ms=None,\n            lease_ms"),
-    Mutant(grants, "if over is not None:", "if False:"),
+    Mutant(grants, "person, device, over, begins_ms", "person, device, None, begins_ms"),
+    Mutant(grants, "begins_ms = now_ms if need.action is Action.LIVE else None", "begins_ms = None"),
+    Mutant(grants, "store.circumstances.began(grant)", "pass"),
+    Mutant(grants, "store.circumstances.ended(grant, store.clock.now_ms())", "pass"),
+    Mutant(grants, "write_viewed(conn, grant, now_ms)", "pass"),
+    Mutant(sessions, "self._store.circumstances.listeners.append(self.recheck)", "pass"),
     Mutant(grants, "store.write_denied(conn, request.actor, request.need, decision, now_ms)", "pass"),
     Mutant(
         grants,
