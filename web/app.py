@@ -29,6 +29,7 @@ from web import (
     pages_public,
     pages_review,
     pages_staff,
+    pages_why,
 )
 from web.board import StatusBoard
 from web.guards import SignInNeededError
@@ -43,6 +44,7 @@ ROUTERS = (
     pages_guardian.router,
     pages_exports.router,
     pages_keys.router,
+    pages_why.router,
     api_cameras.router,
     api_live.router,
     api_wall.router,

@@ -19,6 +19,7 @@ from gateway.core.model import Action, Decision, Grant, ObjectRef, PublicId, Rol
 
 if TYPE_CHECKING:  # they name `Caller`, which is here
     from web.copy_services import CopyDoor, HoldDoor
+    from web.why_services import WhyDoor
 
 
 @dataclass(frozen=True, slots=True)
@@ -371,6 +372,7 @@ class Services:
     keys: KeyDoor
     playback: PlaybackDoor
     metrics: MetricsDoor
+    why: WhyDoor
     clock: Clock
     site: SiteFacts
     hosts: frozenset[str] = field(default_factory=frozenset)

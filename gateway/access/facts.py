@@ -105,10 +105,8 @@ class Index:
     exports: Mapping[PublicId, ExportOrder]
     minutes_of_class: Mapping[PublicId, tuple[frozenset[int], ...]]
     """By weekday: the minutes of the local day at which a window or block begins or ends."""
-    instants_of_class: Mapping[PublicId, frozenset[int]]
-    """UTC ms at which a span behind "the class is open" begins or ends."""
     steps_of_class: Mapping[PublicId, tuple[int, ...]]
-    """The same, in order."""
+    """UTC ms at which a span behind "the class is open" begins or ends, in order."""
     memo: dict[tuple[PublicId, int, int], Reason | None] = field(default_factory=dict)
     """What `classday` worked out of these facts already: a class is asked about by all its families."""
 
@@ -166,7 +164,7 @@ def _index(facts: Facts) -> Index:
     pauses = _by(facts.pauses, lambda row: row.class_id)
     windows = _by(facts.windows, lambda row: row.class_id)
     blocks = _by(facts.blocks, lambda row: row.class_id)
-    instants: dict[PublicId, frozenset[int]] = {}
+    steps: dict[PublicId, tuple[int, ...]] = {}
     for class_id in facts.classes:
         children = enrolments.get(class_id, ())
         spans: list[Span] = [*children, *pauses.get(class_id, ())]
@@ -174,7 +172,7 @@ def _index(facts: Facts) -> Index:
             spans += [*consents.get(row.child, ()), *resolutions.get(row.child, ())]
             if class_id in observed:
                 spans += observe.get(row.child, ())
-        instants[class_id] = frozenset(ends(spans))
+        steps[class_id] = tuple(sorted(ends(spans)))
     return Index(
         persons={person.id: person for person in facts.persons},
         guardians_of_person=_by(facts.guardians, lambda row: row.person),
@@ -197,8 +195,7 @@ def _index(facts: Facts) -> Index:
         },
         days={day.date: day for day in facts.days},
         exports={order.id: order for order in facts.exports},
-        instants_of_class=instants,
-        steps_of_class={name: tuple(sorted(found)) for name, found in instants.items()},
+        steps_of_class=steps,
     )
 
 

@@ -29,7 +29,7 @@ def by_the_day(ask: Ask) -> bool:
 
 def timeline(ask: Ask, now_ms: int) -> Iterator[int]:
     """Yield, in order, every instant after `now_ms` at which the answer can change."""
-    fixed = sorted(at_ms for at_ms in _fixed(ask) if at_ms > now_ms)
+    fixed = sorted(_fixed(ask, now_ms))
     if not by_the_day(ask):
         yield from fixed
         return
@@ -53,8 +53,8 @@ def timeline(ask: Ask, now_ms: int) -> Iterator[int]:
         pending = list(coming[before:])
 
 
-def _fixed(ask: Ask) -> set[int]:
-    """Return where the spans behind the answer begin and end."""
+def _fixed(ask: Ask, now_ms: int) -> set[int]:
+    """Return where the spans behind the answer begin and end after `now_ms`."""
     index, obj = ask.facts.index, ask.obj
     found = ends([*index.privacies_of_camera.get(obj.id, ()), *index.classes_of_camera.get(obj.id, ())])
     role, person = ask.person.role, ask.person.id
@@ -66,5 +66,6 @@ def _fixed(ask: Ask) -> set[int]:
         found |= ends(index.teachings_of_person.get(person, ()))
     if role in BY_PLAN:
         for class_id in classes_ever(ask):
-            found |= index.instants_of_class.get(class_id, frozenset())
-    return found
+            steps = index.steps_of_class.get(class_id, ())
+            found.update(steps[bisect_right(steps, now_ms) :])
+    return {at_ms for at_ms in found if at_ms > now_ms}

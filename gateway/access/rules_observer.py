@@ -31,7 +31,7 @@ def observer(ask: Ask, at_ms: int) -> Answer:
         return no(Reason.OBSERVATION_ASSENT)
     if (reason := _box(facts)) is not None:
         return no(reason)
-    if any(_unasked(facts, class_id, at_ms) for class_id in classes):
+    if any(unasked(facts, class_id, at_ms) for class_id in classes):
         return no(Reason.OBSERVATION_CONSENT)
     care = (classday.in_care(facts, class_id, at_ms) for class_id in sorted(classes))
     if (hidden := next((item for item in care if item is not None), None)) is not None:
@@ -47,7 +47,7 @@ def _box(facts: Facts) -> Reason | None:
     return None if facts.accepted else Reason.NOT_ACCEPTED
 
 
-def _unasked(facts: Facts, class_id: PublicId, at_ms: int) -> bool:
+def unasked(facts: Facts, class_id: PublicId, at_ms: int) -> bool:
     """Say whether an enrolled child is without consent to observers, and the principal settled nothing for it."""
     for row in facts.index.enrolments_of_class.get(class_id, ()):
         agreed = facts.index.observe_consents_of_child.get(row.child, ())

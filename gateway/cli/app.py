@@ -26,6 +26,7 @@ from gateway.cli import (
     handover,
     holds,
     hub,
+    observing,
     people,
     players,
     preview,
@@ -33,6 +34,7 @@ from gateway.cli import (
     status,
     turn,
     volumes,
+    why,
 )
 from gateway.cli.context import ConfigOption, Context, DataOption, guarded
 from gateway.cli.status import DAEMONS
@@ -52,6 +54,9 @@ app = typer.Typer(
 )
 key_app = typer.Typer(help="Khóa hình đã ghi · the key of the recordings", no_args_is_help=True)
 player_app = typer.Typer(help="Mã cho trình phát WHEP · tokens of WHEP players", no_args_is_help=True)
+observe_app = typer.Typer(
+    no_args_is_help=True, help="Dự giờ: khách xem một lớp trong một buổi · guests of a class (observe)"
+)
 turn_app = typer.Typer(help="Máy chủ STUN, TURN cho người xem ở ngoài · servers on the way", no_args_is_help=True)
 audit_app = typer.Typer(help="Nhật ký truy cập · the audit", no_args_is_help=True)
 
@@ -100,6 +105,8 @@ COMMANDS: tuple[tuple[str, str | None, Callable[..., Any]], ...] = (
     ("thu-hoi", "revoke", people.revoke),
     ("chia-se", "sharing", people.sharing),
     ("tai-khoan", "people", people.people),
+    ("quyen", "why", why.why),
+    ("quy-dinh", "rules", why.rules),
     ("phien-ban", "version", version),
 )
 
@@ -126,12 +133,24 @@ PLAYER_COMMANDS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("danh-sach", "list", players.list_all),
     ("huy", "revoke", players.revoke),
 )
+OBSERVE_COMMANDS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
+    ("tao", "new", observing.new),
+    ("danh-sach", "list", observing.list_all),
+    ("dong-y", "assent", observing.assent),
+    ("ket-thuc", "end", observing.end),
+)
 TURN_COMMANDS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("tinh-trang", "status", turn.status),
     ("mat-khau", "secret", turn.secret),
     ("quen", "forget", turn.forget),
 )
-for group, commands in ((key_app, KEY_COMMANDS), (player_app, PLAYER_COMMANDS), (turn_app, TURN_COMMANDS)):
+GROUPS = (
+    (key_app, KEY_COMMANDS),
+    (player_app, PLAYER_COMMANDS),
+    (observe_app, OBSERVE_COMMANDS),
+    (turn_app, TURN_COMMANDS),
+)
+for group, commands in GROUPS:
     for name, alias, function in commands:
         group.command(name)(guarded(function))
         group.command(alias, hidden=True)(guarded(function))
@@ -139,6 +158,8 @@ app.add_typer(key_app, name="khoa")
 app.add_typer(key_app, name="key", hidden=True)
 app.add_typer(player_app, name="trinh-phat")
 app.add_typer(player_app, name="player", hidden=True)
+app.add_typer(observe_app, name="du-gio")
+app.add_typer(observe_app, name="observe", hidden=True)
 app.add_typer(turn_app, name="chuyen-tiep")
 app.add_typer(turn_app, name="turn", hidden=True)
 app.add_typer(audit_app, name="nhat-ky")

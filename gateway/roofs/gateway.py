@@ -31,6 +31,8 @@ from gateway.access.grants import Grants
 from gateway.access.holds import Holds
 from gateway.access.invitations import Invitations
 from gateway.access.login import Logins
+from gateway.access.narrowing import Narrowing
+from gateway.access.observing import Observing
 from gateway.access.people import People
 from gateway.access.playbacks import Playbacks
 from gateway.access.players import Players
@@ -56,6 +58,7 @@ from gateway.roofs import web_ports
 from gateway.roofs.class_cameras import ClassCameras
 from gateway.roofs.control_holds import HoldCalls
 from gateway.roofs.control_players import PlayerCalls
+from gateway.roofs.control_why import WhyCalls
 from gateway.roofs.export_port import Copying, CopyPort, HoldPort
 from gateway.roofs.footage_desk import FootageDesk
 from gateway.roofs.gateway_control import Desk, handlers
@@ -69,6 +72,7 @@ from gateway.roofs.playback_port import PlaybackPort
 from gateway.roofs.relay_servers import RelayServers
 from gateway.roofs.site_networks import SiteNetworks
 from gateway.roofs.web_lists import ListedRights
+from gateway.roofs.why_desk import WhyDesk
 from gateway.upstream import outbox
 from gateway.upstream.link import HubLink
 from gateway.upstream.sync import BACKOFF, Uplink
@@ -140,6 +144,7 @@ class Access:
     grants: Grants
     names: Names
     copying: Copying
+    why: WhyDesk
 
 
 async def access(base: Base) -> Access:
@@ -168,6 +173,7 @@ async def access(base: Base) -> Access:
         grants,
         names,
         copying,
+        WhyDesk(store, names),
     )
 
 
@@ -193,6 +199,7 @@ def web_services(
         copies=CopyPort(parts.copying, parts.grants, base.recorder, base.key, parts.names),
         keys=web_ports.KeyPort(footage),
         metrics=metrics,
+        why=parts.why,
         playback=PlaybackPort(Playbacks(base.store, parts.grants, base.key), base.recorder, base.clock),
         clock=base.clock,
         site=SiteFacts(site.name, PublicId("box"), site.timezone, site.language),
@@ -267,7 +274,9 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
         url = web_url(config, names)
         desk = _desk(ground, parts, opened, tracker, facts, signals, url)
         players = PlayerCalls(parts.players, parts.people, url)
+        whys = WhyCalls(parts.why, parts.names, ground.recorder, Observing(ground.store), Narrowing(ground.store))
         calls = {**handlers(desk), **footage.handlers(), **players.handlers(), **ground.relays.handlers()}
+        calls |= whys.handlers()
         await stack.enter_async_context(ControlServer(config.paths.socket("gateway"), "gateway", calls, on_fault=sink))
         log.info("gateway.ready", port=config.web.port, ca=server.ca_sha256, version=__version__)
         yield Health(lambda: ground.db.alive and server.alive)

@@ -36,6 +36,7 @@ from gateway.core.model import (
 )
 from tests.fakes.web_copies import FakeCopies, FakeHolds
 from tests.fakes.web_playback import FakePlayback
+from tests.fakes.web_why import FakeWhy
 from web.services import (
     Caller,
     Change,
@@ -142,7 +143,7 @@ class FakeBox:
         return Services(
             logins=self, rights=self, live=FakeLive(self), sharing=FakeSwitch(self), changes=self, recorder=self,
             holds=self.holds, copies=self.copies, keys=FakeKeys(self), playback=self.playback,
-            metrics=self, clock=self.clock,
+            metrics=self, why=FakeWhy(self), clock=self.clock,
             **settings,
         )  # fmt: skip
 
@@ -192,7 +193,7 @@ class FakeBox:
 
     def decide(self, caller: Caller, action: Action, obj: ObjectRef) -> Decision:
         if obj.kind is ObjectKind.BOX:
-            allowed = caller.role is Role.PRINCIPAL and action in {Action.STOP_ALL, Action.APPROVE}
+            allowed = caller.role is Role.PRINCIPAL and action in {Action.STOP_ALL, Action.APPROVE, Action.PEOPLE}
             return Decision(allowed, "role.principal" if allowed else "role.action")
         return self.refusals.get((caller.person, obj.id), ALLOWED)
 
