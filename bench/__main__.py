@@ -36,6 +36,7 @@ BENCHES = {
     "cameras": "sixteen cameras with four viewers each: our data plane beside aiortc's",
     "joins": "twenty-five viewers come at once",
     "watch": "Chromium: first frame, frame rate, loss and freezes, alone and beside other viewers",
+    "access": "one decision about a picture, and a whole school's after one fact changed",
     "upstream": "events into a hub: batches beside one event per request",
 }
 

@@ -13,7 +13,7 @@ from datetime import timedelta
 from gateway.access import classday, quota
 from gateway.access.ask import PICTURE, Ask, classes_ever
 from gateway.access.facts import ends
-from gateway.access.localtime import DAY, MS_PER_DAY, day_instants, midnight, moment
+from gateway.access.localtime import DAY, MS_PER_DAY, day_instants, midnight, moment, shifts
 from gateway.core.model import Action, Role
 
 HORIZON_DAYS = 14
@@ -36,7 +36,9 @@ def timeline(ask: Ask, now_ms: int) -> Iterator[int]:
     end_ms, zone = now_ms + HORIZON_DAYS * MS_PER_DAY, ask.facts.zone
     classes = classes_ever(ask)
     pending = [at_ms for at_ms in fixed if at_ms <= end_ms]
-    date = moment(zone, now_ms).date - DAY  # a clock that is set back may show yesterday once more
+    date = moment(zone, now_ms).date
+    if shifts(zone, date):  # a clock that is set back may show yesterday once more
+        date -= DAY
     last_ms = now_ms
     for offset in range(HORIZON_DAYS + 3):
         day = date + timedelta(days=offset)

@@ -76,5 +76,11 @@ def midnight(zone: ZoneInfo, date: dt.date) -> int:
     return _begins(zone, date, 0)[0]
 
 
+@lru_cache(maxsize=256)
+def shifts(zone: ZoneInfo, date: dt.date) -> bool:
+    """Say whether the clock shifts on this local date or the one before: yesterday may then be shown once more."""
+    return len(_edges(zone, date)) > 1 or len(_edges(zone, date - DAY)) > 1
+
+
 def _offset(zone: ZoneInfo, at_ms: int) -> dt.timedelta | None:
     return dt.datetime.fromtimestamp(at_ms // 1000, zone).utcoffset()
