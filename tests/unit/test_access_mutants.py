@@ -19,6 +19,7 @@ from gateway.access import grants, instants, sessions
 from tests.fakes import access_suite
 from tests.fakes.access_planting import POLICY, Mutant, decide_of, executed
 from tests.fakes.access_world import HANG_S, MAKERS
+from tests.unit import test_access_circumstances as minutes_tests
 from tests.unit import test_access_grants as grant_tests
 from tests.unit import test_access_revoking as revoking_tests
 from tests.unit import test_access_sessions as stream_tests
@@ -98,6 +99,9 @@ LIFE_TESTS: list[Callable[[Path], Awaitable[None]]] = [
     stream_tests.test_unreadable_facts_end_guardians_and_keep_staff,
     stream_tests.test_live_that_does_not_answer_is_told_again,
     stream_tests.test_a_restart_ends_what_is_no_longer_granted,
+    minutes_tests.test_minutes_survive_a_second_phone_and_a_restart,
+    minutes_tests.test_minutes_are_counted_from_streams_and_end_them,
+    minutes_tests.test_a_class_seen_at_school_only_follows_the_phone,
 ]
 
 
