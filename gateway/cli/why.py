@@ -33,9 +33,9 @@ def why(
 ) -> None:
     """Ai xem được máy quay nào, đến khi nào và vì sao · who sees which camera, until when, and why (why)."""
     context = Context(config, data)
+    zone = context.config.site.timezone
     if person is None and camera is None:
         raise BadInput("why needs a person, a camera, or both", case="why_nobody", key="person")
-    zone = context.config.site.timezone
     params: dict[str, Any] = {"on_site": on_site}
     params |= {key: value for key, value in (("person", person), ("camera", camera)) if value is not None}
     if at is not None:
