@@ -41,6 +41,7 @@ from web import (
     pages_slip,
     pages_staff,
     pages_staff_accounts,
+    pages_why,
 )
 from web.board import StatusBoard
 from web.bodies import problems_in
@@ -67,6 +68,7 @@ ROUTERS = (
     pages_erase.router,
     pages_consent.router,
     pages_consent_staff.router,
+    pages_why.router,
     api_cameras.router,
     api_live.router,
     api_wall.router,

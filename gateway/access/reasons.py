@@ -19,6 +19,7 @@ class Reason(StrEnum):
     GUARDIAN = "role.guardian"
     HEALTH = "role.health"
     INSTALLER = "role.installer"
+    OBSERVER = "role.observer"
     SELF = "self"
     OWN_CHILD = "own_child"
     CONSOLE = "console"
@@ -38,6 +39,13 @@ class Reason(StrEnum):
     CONSENT_MISSING = "consent.missing"
     CLASS_PAUSED = "class.paused"
     CLASS_NOT_OPEN = "class.not_open"
+    ADAPTATION_OVER = "adaptation.over"
+    ON_SITE_ONLY = "on_site.only"
+    QUOTA_SPENT = "quota.spent"
+    # an observation session
+    OBSERVATION_CLOSED = "observation.closed"
+    OBSERVATION_ASSENT = "observation.assent"
+    OBSERVATION_CONSENT = "observation.consent"
     # the hour
     CALENDAR_CLOSED = "calendar.closed"
     WINDOW_NONE = "window.none"

@@ -39,6 +39,7 @@ from tests.fakes.web_copies import FakeCopies, FakeHolds
 from tests.fakes.web_ledger import FakeLedger
 from tests.fakes.web_playback import FakePlayback
 from tests.fakes.web_slips import FakeInvites, FakeSlips
+from tests.fakes.web_why import FakeWhy
 from web.services import (
     Caller,
     Change,
@@ -114,6 +115,8 @@ class FakeBox:
     volumes: list[dict[str, Any]] = field(
         default_factory=lambda: [{"id": "v", "path": "/srv", "state": "ok", "free_bytes": 38, "total_bytes": 100}]
     )
+    addresses: dict[PublicId, str] = field(default_factory=dict)
+    """Where each person asked from last."""
     calls: list[str] = field(default_factory=list)
     """What reached the services, in order, without secrets."""
     bus: Bus = field(default_factory=Bus)
@@ -152,7 +155,7 @@ class FakeBox:
             logins=self, accounts=self.accounts, rights=self, live=FakeLive(self), sharing=FakeSwitch(self),
             changes=self, recorder=self,
             holds=self.holds, copies=self.copies, keys=FakeKeys(self), playback=self.playback,
-            metrics=self, ledger=self.ledger, consents=self.consents, slips=self.slips, invites=self.invites, clock=self.clock,
+            metrics=self, ledger=self.ledger, consents=self.consents, slips=self.slips, invites=self.invites, why=FakeWhy(self), clock=self.clock,
             **settings,
         )  # fmt: skip
 
@@ -193,6 +196,10 @@ class FakeBox:
 
     async def refused(self, caller: Caller, action: Action, obj: ObjectRef) -> None:
         self.refusals_written.append((caller.person, action, obj))
+
+    def came_from(self, caller: Caller, address: str) -> None:
+        """Remember where each asked from last."""
+        self.addresses[caller.person] = address
 
     def cameras(self, caller: Caller) -> Sequence[KnownCamera]:
         mam = KnownCamera(MAM, "Lớp Mầm 1", CLASS_MAM, "Mầm", "open")
