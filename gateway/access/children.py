@@ -18,7 +18,7 @@ from gateway.access.people import MANAGE
 from gateway.access.roster.journal import Journal
 from gateway.access.store import FactStore, Need, clean_name, require
 from gateway.core.errors import BadInput
-from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Role, new_public_id
+from gateway.core.model import Action, GuardianKind, ObjectKind, ObjectRef, PublicId, Role, new_public_id
 
 _NAME = "child.name"
 
@@ -94,7 +94,13 @@ class Children:
         await self._store.change(actor, "child.leave", MANAGE, run, detail={"child": child, "at_once": at_once})
 
     async def add_guardian(
-        self, actor: Actor, person: PublicId, child: PublicId, *, kind: str = "parent", until_ms: int | None = None
+        self,
+        actor: Actor,
+        person: PublicId,
+        child: PublicId,
+        *,
+        kind: GuardianKind = GuardianKind.PARENT,
+        until_ms: int | None = None,
     ) -> None:
         """Say that a person stands for a child (until an instant, if given); NotFound, BadInput."""
 

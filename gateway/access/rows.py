@@ -30,7 +30,7 @@ from gateway.access.facts import (
     Teaching,
     Window,
 )
-from gateway.core.model import PublicId, Role
+from gateway.core.model import GuardianKind, PublicId, Role
 
 KEEP_MS = 3 * 86_400_000
 """Pauses of today are counted; three days cover any zone and a clock that was set back a little."""
@@ -146,7 +146,7 @@ class _Spans:
             Guardian(
                 person=PublicId(row["person"]),
                 child=PublicId(row["child"]),
-                kind=row["kind"],
+                kind=GuardianKind(row["kind"]),
                 since_ms=row["since_ms"],
                 until_ms=row["until_ms"],
             )

@@ -59,6 +59,12 @@ def player_tokens(db: UtilsDatabase) -> None:
 
 
 @MIGRATIONS()
+def vice_principals_and_kinds(db: UtilsDatabase) -> None:
+    """Add the role of the vice-principal, and codes for what a guardian is to the child."""
+    apply_schema(db, files("gateway.access") / "roles.sql")
+
+
+@MIGRATIONS()
 def people_and_lists(db: UtilsDatabase) -> None:
     """Add what lists of a school hold beyond names, imports that can be undone, and the responsible persons."""
     for table, column, kind in (

@@ -7,9 +7,10 @@ nothing is guessed (a phone number that does not say whose it is, is asked for);
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from gateway.access.kin import kind_of
 from gateway.access.roster.cells import (
     MAX_NAME,
     Cell,
@@ -26,6 +27,8 @@ from gateway.access.roster.cells import (
 )
 from gateway.access.roster.columns import Field, Heading
 from gateway.access.roster.tables import Sheet
+from gateway.core.errors import BadInput
+from gateway.core.model import GuardianKind
 
 MAX_SHOWN = 60
 _FOOTERS = ("tong so", "tong cong", "nguoi lap", "hieu truong", "danh sach nay", "ngay thang")
@@ -45,22 +48,13 @@ _LEFT = frozenset(
         "tot nghiep",
     }
 )
-_KINDS: Mapping[str, str] = {
-    "": "parent", "phu huynh": "parent", "cha me": "parent", "bo me": "parent",
-    "me": "mother", "me ruot": "mother", "ma": "mother", "mother": "mother",
-    "cha": "father", "bo": "father", "cha ruot": "father", "bo ruot": "father", "father": "father",
-    "ong": "grandfather", "ong noi": "grandfather", "ong ngoai": "grandfather", "grandfather": "grandfather",
-    "ba": "grandmother", "ba noi": "grandmother", "ba ngoai": "grandmother", "grandmother": "grandmother",
-    "nguoi giam ho": "legal_guardian", "giam ho": "legal_guardian", "guardian": "legal_guardian",
-    **dict.fromkeys(("co", "di", "chu", "bac", "cau", "mo", "thim", "duong", "anh", "chi", "nguoi than"), "relative"),
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Kin:
     """A guardian as the list names them."""
 
-    kind: str
+    kind: GuardianKind
     name: str
     phone: str | None
 
@@ -224,11 +218,10 @@ def _child_name(row: _Row) -> str | None:
 
 def _kin(row: _Row) -> tuple[Kin, ...]:
     """Return the guardians of a row, mother, father, then the other one."""
-    kind = _KINDS.get(plain(row.text(Field.GUARDIAN_KIND)), "other")
     sources = (
-        ("mother", Field.MOTHER_NAME, Field.MOTHER_PHONE),
-        ("father", Field.FATHER_NAME, Field.FATHER_PHONE),
-        (kind, Field.GUARDIAN_NAME, Field.GUARDIAN_PHONE),
+        (GuardianKind.MOTHER, Field.MOTHER_NAME, Field.MOTHER_PHONE),
+        (GuardianKind.FATHER, Field.FATHER_NAME, Field.FATHER_PHONE),
+        (_kind(row), Field.GUARDIAN_NAME, Field.GUARDIAN_PHONE),
     )
     found: list[Kin] = []
     for who, name_field, phone_field in sources:
@@ -240,6 +233,16 @@ def _kin(row: _Row) -> tuple[Kin, ...]:
         elif name is not None and not _again(found, name, phone):
             found.append(Kin(who, name, phone))
     return _with_contact(row, found)
+
+
+def _kind(row: _Row) -> GuardianKind:
+    """Return what the other guardian is to the child: a parent unless the list says more."""
+    text = row.text(Field.GUARDIAN_KIND)
+    try:
+        return kind_of(text) if text else GuardianKind.PARENT
+    except BadInput:
+        row.bad(Field.GUARDIAN_KIND, "kind")
+        return GuardianKind.OTHER
 
 
 def _again(found: list[Kin], name: str, phone: str | None) -> bool:

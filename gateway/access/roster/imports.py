@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 import anyio
 
 from gateway.access.audit import Actor
+from gateway.access.classes import CONFIGURE
 from gateway.access.enrolment import tonight
 from gateway.access.localtime import moment
 from gateway.access.people import MANAGE
@@ -139,6 +140,8 @@ class Imports:
             raise BadInput("rows ask for an answer", case="import_asks", key="file", count=len(preview.plan.questions))
         if preview.plan.absent and absent_leave is None:
             raise BadInput("say what becomes of those it does not name", case="import_absent", key="absent")
+        if preview.plan.new_classes:
+            await self._store.demand(actor, CONFIGURE)
         leaving = bool(absent_leave)
         act, counts = new_public_id(), preview.plan.counts(absent_leave=leaving)
         entries, _ = read_entries(draft, self._store, self._store.clock.now_ms())

@@ -17,8 +17,10 @@ from enum import StrEnum
 from gateway.access.roster.cells import class_key, name_key
 from gateway.access.roster.entries import Entry, Kin
 from gateway.access.roster.known import Known, KnownChild, KnownKin
-from gateway.core.model import PublicId
+from gateway.core.model import GuardianKind, PublicId
 
+ONE_EACH = frozenset({GuardianKind.MOTHER, GuardianKind.FATHER})
+"""Whom a child has one of: another one in the list takes the place of ours."""
 NEW_CHILD = "new"
 """The answer "this is another child"."""
 
@@ -258,7 +260,7 @@ def kin_changes(wanted: Sequence[Kin], ours: Sequence[KnownKin], known: Known) -
         elif by_phone is not None:
             changes.append(KinChange(item.kind, item.name, "renamed", item.phone, by_phone.tie, by_phone.person))
         else:
-            before = [tie for tie in ours if tie.kind == item.kind and item.kind in ("mother", "father")]
+            before = [tie for tie in ours if tie.kind == item.kind and item.kind in ONE_EACH]
             changes += [KinChange(tie.kind, tie.name, "ended", None, tie.tie, tie.person) for tie in before]
             person = known.people.get((name_key(item.name), item.phone or ""))
             what = "new" if person is None else "joined"
