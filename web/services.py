@@ -19,6 +19,7 @@ from gateway.core.model import Action, Decision, Grant, ObjectRef, PublicId, Rol
 
 if TYPE_CHECKING:  # they name `Caller`, which is here
     from web.copy_services import CopyDoor, HoldDoor
+    from web.people_services import ListDoor, PeopleDoor
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,6 +369,8 @@ class Services:
     keys: KeyDoor
     playback: PlaybackDoor
     metrics: MetricsDoor
+    people: PeopleDoor
+    lists: ListDoor
     clock: Clock
     site: SiteFacts
     hosts: frozenset[str] = field(default_factory=frozenset)

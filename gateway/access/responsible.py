@@ -78,7 +78,8 @@ class ResponsiblePersons:
                     raise BadInput(f"there are {MOST} on {day}", case="responsible_full", key="since", value=day)
             conn.execute(
                 "INSERT INTO responsible"
-                " (id, name_sealed, title, decision, decision_day, since_day, until_day, created_ms) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                " (id, name_sealed, title, decision, decision_day, since_day, until_day, created_ms)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     row_id,
                     store.seal(_NAME, row_id, name),

@@ -65,8 +65,11 @@ from gateway.roofs.live_port import MediaDoor
 from gateway.roofs.main import run_daemon
 from gateway.roofs.metrics_port import MetricsPort, metrics_of
 from gateway.roofs.names import Names
+from gateway.roofs.people_port import ListPort, PeoplePort
 from gateway.roofs.playback_port import PlaybackPort
 from gateway.roofs.relay_servers import RelayServers
+from gateway.roofs.roster_desk import RosterDesk
+from gateway.roofs.roster_lists import RosterLists
 from gateway.roofs.web_lists import ListedRights
 from gateway.upstream import outbox
 from gateway.upstream.link import HubLink
@@ -138,6 +141,8 @@ class Access:
     grants: Grants
     names: Names
     copying: Copying
+    roster: RosterDesk
+    lists: RosterLists
 
 
 async def access(base: Base) -> Access:
@@ -166,6 +171,8 @@ async def access(base: Base) -> Access:
         grants,
         names,
         copying,
+        RosterDesk(store, people, children, classes),
+        RosterLists(store),
     )
 
 
@@ -191,6 +198,8 @@ def web_services(
         copies=CopyPort(parts.copying, parts.grants, base.recorder, base.key, parts.names),
         keys=web_ports.KeyPort(footage),
         metrics=metrics,
+        people=PeoplePort(parts.roster),
+        lists=ListPort(parts.lists),
         playback=PlaybackPort(Playbacks(base.store, parts.grants, base.key), base.recorder, base.clock),
         clock=base.clock,
         site=SiteFacts(site.name, PublicId("box"), site.timezone, site.language),
@@ -313,6 +322,7 @@ def _loops(ground: Base, parts: Access, tracker: Tracker, signals: Signals) -> d
             await ground.clock.sleep(60)
             await parts.logins.keep()
             await parts.players.keep()
+            await parts.lists.acts.tidy()
 
     looks = Looks(
         ground.recorder,

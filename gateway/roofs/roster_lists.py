@@ -84,8 +84,11 @@ class RosterLists:
     async def _names(self) -> Mapping[str, str]:
         now_ms = self._store.clock.now_ms()
         known = await self._store.db.read(lambda conn: read_known(self._store, conn, now_ms))
-        people = {kin.person: kin.name for child in known.children.values() for kin in child.kin}
-        return {**known.classes, **people, **{child.id: child.name for child in known.children.values()}}
+        names: dict[str, str] = dict(known.classes.items())
+        for child in known.children.values():
+            names[child.id] = child.name
+            names |= {kin.person: kin.name for kin in child.kin}
+        return names
 
     async def year(
         self, actor: Actor, targets: Mapping[str, str] | None, day: dt.date | None, *, keep_teachers: bool

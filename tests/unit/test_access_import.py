@@ -34,7 +34,7 @@ def desk(w: World) -> Imports:
 
 def tables(w: World) -> dict[str, list[tuple[Any, ...]]]:
     """Everything an import may write, byte for byte."""
-    return {name: [tuple(row) for row in w.rows(f"SELECT * FROM {name} ORDER BY id")] for name in TABLES}  # noqa: S608 - our own table names
+    return {name: [tuple(row) for row in w.rows(f"SELECT * FROM {name} ORDER BY id")] for name in TABLES}
 
 
 async def apply(w: World, imports: Imports, preview: Preview, *, absent_leave: bool | None = False) -> Any:
@@ -283,7 +283,7 @@ async def test_no_name_or_number_is_in_audit_events_or_the_act(tmp_path: Path) -
             tuple(row)
             for name in ("audit_body", "roster_act", "child", "person")
             for row in w.rows(f"SELECT * FROM {name}")
-        ]  # noqa: S608 - our own table names
+        ]
         told = (repr(rows) + repr(w.events)).encode() + b"".join(v for row in rows for v in row if isinstance(v, bytes))
         for child in pupils(12):
             for secret in (child.name, child.code, str(child.birth), str(child.mother_phone), child.mother):
