@@ -73,7 +73,7 @@ def refused(request: Request, error: BadInput | None) -> tuple[str, str] | None:
     words = words_of(request)
     case = f"case.{error.fields.get('case', '')}"
     if words.has(case):
-        fields = {key: value for key, value in error.fields.items() if isinstance(value, str | int)}
+        fields = {key: value for key, value in error.fields.items() if key != "key" and isinstance(value, str | int)}
         return str(words.text(case, **fields)), str(words.text(f"{case}.hint", **fields))
     return words.catalogue.error(error.code)
 
@@ -195,7 +195,8 @@ async def _staff(request: Request, caller: Caller, error: BadInput | None = None
     staff = await services_of(request).people.staff(caller)
     return people_page(
         request, caller, "people_staff.html", "staff",
-        staff=staff, roles=STAFF_TO_ADD, error=error, may_name=_may(request, caller, Action.APPROVE), today=_today(request),
+        staff=staff, roles=STAFF_TO_ADD, error=error, may_name=_may(request, caller, Action.APPROVE),
+        today=_today(request),
     )  # fmt: skip
 
 

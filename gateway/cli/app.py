@@ -30,6 +30,7 @@ from gateway.cli import (
     players,
     preview,
     retention,
+    roster,
     status,
     turn,
     volumes,
@@ -100,6 +101,11 @@ COMMANDS: tuple[tuple[str, str | None, Callable[..., Any]], ...] = (
     ("thu-hoi", "revoke", people.revoke),
     ("chia-se", "sharing", people.sharing),
     ("tai-khoan", "people", people.people),
+    ("nhap", "import", roster.import_list),
+    ("lop", "classes", roster.classes),
+    ("tre", "children", roster.children),
+    ("nam-hoc", "school-year", roster.school_year),
+    ("phu-trach", "responsible", roster.responsible),
     ("phien-ban", "version", version),
 )
 

@@ -56,6 +56,7 @@ from gateway.roofs import web_ports
 from gateway.roofs.class_cameras import ClassCameras
 from gateway.roofs.control_holds import HoldCalls
 from gateway.roofs.control_players import PlayerCalls
+from gateway.roofs.control_roster import RosterCalls
 from gateway.roofs.export_port import Copying, CopyPort, HoldPort
 from gateway.roofs.footage_desk import FootageDesk
 from gateway.roofs.gateway_control import Desk, handlers
@@ -273,8 +274,9 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
         await stack.enter_async_context(server)
         url = web_url(config, names)
         desk = _desk(ground, parts, opened, tracker, facts, signals, url)
+        roster = RosterCalls(parts.roster, parts.lists).handlers()
         players = PlayerCalls(parts.players, parts.people, url)
-        calls = {**handlers(desk), **footage.handlers(), **players.handlers(), **ground.relays.handlers()}
+        calls = {**handlers(desk), **footage.handlers(), **players.handlers(), **roster, **ground.relays.handlers()}
         await stack.enter_async_context(ControlServer(config.paths.socket("gateway"), "gateway", calls, on_fault=sink))
         log.info("gateway.ready", port=config.web.port, ca=server.ca_sha256, version=__version__)
         yield Health(lambda: ground.db.alive and server.alive)

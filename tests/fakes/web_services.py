@@ -35,6 +35,7 @@ from gateway.core.model import (
     new_public_id,
 )
 from tests.fakes.web_copies import FakeCopies, FakeHolds
+from tests.fakes.web_people import FakePeople, NoLists
 from tests.fakes.web_playback import FakePlayback
 from web.services import (
     Caller,
@@ -126,6 +127,7 @@ class FakeBox:
     def __post_init__(self) -> None:
         self.playback = FakePlayback(self)
         self.holds = FakeHolds(self.clock, self.calls.append)
+        self.people, self.lists = FakePeople(self.calls.append), NoLists()
         self.copies = FakeCopies(self.clock, self.calls.append, self.holds)
         for camera, name in ((MAM, "Lớp Mầm 1"), (CHOI, "Lớp Chồi 1"), (LA, "Lớp Lá 1"), (YARD, "Sân chơi")):
             self.status_of[camera] = {"id": camera, "name": name, "state": "up", "recording": True}
@@ -140,7 +142,7 @@ class FakeBox:
         return Services(
             logins=self, rights=self, live=FakeLive(self), sharing=FakeSwitch(self), changes=self, recorder=self,
             holds=self.holds, copies=self.copies, keys=FakeKeys(self), playback=self.playback,
-            metrics=self, clock=self.clock,
+            metrics=self, people=self.people, lists=self.lists, clock=self.clock,
             **settings,
         )  # fmt: skip
 
@@ -190,7 +192,12 @@ class FakeBox:
 
     def decide(self, caller: Caller, action: Action, obj: ObjectRef) -> Decision:
         if obj.kind is ObjectKind.BOX:
-            allowed = caller.role is Role.PRINCIPAL and action in {Action.STOP_ALL, Action.APPROVE}
+            allowed = caller.role is Role.PRINCIPAL and action in {
+                Action.STOP_ALL,
+                Action.APPROVE,
+                Action.PEOPLE,
+                Action.CONFIGURE,
+            }
             return Decision(allowed, "role.principal" if allowed else "role.action")
         return self.refusals.get((caller.person, obj.id), ALLOWED)
 
