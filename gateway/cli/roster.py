@@ -102,7 +102,8 @@ def _tell(context: Context, view: dict[str, Any]) -> None:
     context.say("cli.import.counts", **plan["counts"])
     for row in plan["questions"]:
         choices = ", ".join(f"{item['id']} ({item['place']})" for item in row["choices"])
-        context.say("cli.import.ask", choices=choices, **{key: row[key] for key in ("row", "name", "place", "key")})
+        told = {key: row[key] for key in ("row", "name", "place")}
+        context.say("cli.import.ask", choices=choices, ask=row["key"], **told)
     if plan["absent"]:
         context.say("cli.import.absent", n=len(plan["absent"]))
     if view["ready"]:

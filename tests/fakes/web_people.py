@@ -18,7 +18,7 @@ def a_child(name: str = "An Nhiên", **changes: Any) -> dict[str, Any]:
     """A child as the desk shows it."""
     row = {
         "id": CHILD, "name": name, "birth": "2021-05-04", "code": "0100000001", "class": CLASS, "place": "Mầm 2",
-        "next": None, "guardians": [GUARDIAN, {**GUARDIAN, "name": "Võ Thị Lan", "kind": "grandmother", "state": "waiting"}],
+        "next": None, "guardians": [GUARDIAN, {**GUARDIAN, "id": "h" * 16, "name": "Võ Thị Lan", "kind": "grandmother", "state": "waiting"}],
     }  # fmt: skip
     return row | changes
 
