@@ -53,6 +53,7 @@ from gateway.health import store as health
 from gateway.health.tracker import Tracker
 from gateway.live.client import LiveClient
 from gateway.roofs import web_ports
+from gateway.roofs.auditing import Auditing, auditing
 from gateway.roofs.class_cameras import ClassCameras
 from gateway.roofs.control_holds import HoldCalls
 from gateway.roofs.control_players import PlayerCalls
@@ -142,8 +143,12 @@ class Access:
     grants: Grants
     names: Names
     copying: Copying
+<<<<<<< HEAD
     roster: RosterDesk
     lists: RosterLists
+=======
+    audit: Auditing
+>>>>>>> main
 
 
 async def access(base: Base) -> Access:
@@ -172,8 +177,12 @@ async def access(base: Base) -> Access:
         grants,
         names,
         copying,
+<<<<<<< HEAD
         RosterDesk(store, people, children, classes),
         RosterLists(store),
+=======
+        await auditing(store, names, base.key, kept_elsewhere=bool(base.config.upstream.url)),
+>>>>>>> main
     )
 
 
@@ -199,8 +208,12 @@ def web_services(
         copies=CopyPort(parts.copying, parts.grants, base.recorder, base.key, parts.names),
         keys=web_ports.KeyPort(footage),
         metrics=metrics,
+<<<<<<< HEAD
         people=PeoplePort(parts.roster),
         lists=ListPort(parts.lists),
+=======
+        ledger=parts.audit.ledger,
+>>>>>>> main
         playback=PlaybackPort(Playbacks(base.store, parts.grants, base.key), base.recorder, base.clock),
         clock=base.clock,
         site=SiteFacts(site.name, PublicId("box"), site.timezone, site.language),
@@ -276,7 +289,12 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
         desk = _desk(ground, parts, opened, tracker, facts, signals, url)
         roster = RosterCalls(parts.roster, parts.lists).handlers()
         players = PlayerCalls(parts.players, parts.people, url)
+<<<<<<< HEAD
         calls = {**handlers(desk), **footage.handlers(), **players.handlers(), **roster, **ground.relays.handlers()}
+=======
+        calls = {**handlers(desk), **footage.handlers(), **players.handlers(), **ground.relays.handlers()}
+        calls |= parts.audit.handlers
+>>>>>>> main
         await stack.enter_async_context(ControlServer(config.paths.socket("gateway"), "gateway", calls, on_fault=sink))
         log.info("gateway.ready", port=config.web.port, ca=server.ca_sha256, version=__version__)
         yield Health(lambda: ground.db.alive and server.alive)
@@ -334,6 +352,7 @@ def _loops(ground: Base, parts: Access, tracker: Tracker, signals: Signals) -> d
         ground.clock,
         hub_ok=lambda: signals.hub_ok,
         woke=signals.wake,
+        audit_ok=lambda: parts.audit.watch.ok,
     )
     told = ClassCameras(ground.recorder, parts.classes.rows, ground.clock)
     ground.store.listeners.append(lambda _facts: told.changed())
@@ -347,6 +366,7 @@ def _loops(ground: Base, parts: Access, tracker: Tracker, signals: Signals) -> d
         "looks": looks.run,
         "classes": told.run,
         "checkpoints": Checkpoints(ground.db, ground.key, ground.clock, signals.wake).run,
+        "audit": parts.audit.watch.run,
         "names": parts.names.run,
         "copies": parts.copying.run,
         "logins": minutely,

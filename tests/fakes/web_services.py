@@ -35,7 +35,11 @@ from gateway.core.model import (
     new_public_id,
 )
 from tests.fakes.web_copies import FakeCopies, FakeHolds
+<<<<<<< HEAD
 from tests.fakes.web_people import FakePeople, NoLists
+=======
+from tests.fakes.web_ledger import FakeLedger
+>>>>>>> main
 from tests.fakes.web_playback import FakePlayback
 from web.services import (
     Caller,
@@ -121,6 +125,8 @@ class FakeBox:
     key_error: Exception | None = None
     walls: dict[PublicId, list[tuple[int, PublicId]]] = field(default_factory=dict)
     """Shared connections: which line shows which camera."""
+    refusals_written: list[tuple[PublicId, Action, ObjectRef]] = field(default_factory=list)
+    """Refusals that left an audit row."""
     extra: list[PublicId] = field(default_factory=list)
     """More cameras of the school, seen by the principal."""
 
@@ -129,6 +135,7 @@ class FakeBox:
         self.holds = FakeHolds(self.clock, self.calls.append)
         self.people, self.lists = FakePeople(self.calls.append), NoLists()
         self.copies = FakeCopies(self.clock, self.calls.append, self.holds)
+        self.ledger = FakeLedger(self.clock, self.calls.append)
         for camera, name in ((MAM, "Lớp Mầm 1"), (CHOI, "Lớp Chồi 1"), (LA, "Lớp Lá 1"), (YARD, "Sân chơi")):
             self.status_of[camera] = {"id": camera, "name": name, "state": "up", "recording": True}
             self.stills[camera] = b"\xff\xd8still-of-" + camera.encode()
@@ -142,7 +149,11 @@ class FakeBox:
         return Services(
             logins=self, rights=self, live=FakeLive(self), sharing=FakeSwitch(self), changes=self, recorder=self,
             holds=self.holds, copies=self.copies, keys=FakeKeys(self), playback=self.playback,
+<<<<<<< HEAD
             metrics=self, people=self.people, lists=self.lists, clock=self.clock,
+=======
+            metrics=self, ledger=self.ledger, clock=self.clock,
+>>>>>>> main
             **settings,
         )  # fmt: skip
 
@@ -192,14 +203,21 @@ class FakeBox:
 
     def decide(self, caller: Caller, action: Action, obj: ObjectRef) -> Decision:
         if obj.kind is ObjectKind.BOX:
+<<<<<<< HEAD
             allowed = caller.role is Role.PRINCIPAL and action in {
                 Action.STOP_ALL,
                 Action.APPROVE,
                 Action.PEOPLE,
                 Action.CONFIGURE,
             }
+=======
+            allowed = caller.role is Role.PRINCIPAL and action in {Action.STOP_ALL, Action.APPROVE, Action.AUDIT}
+>>>>>>> main
             return Decision(allowed, "role.principal" if allowed else "role.action")
         return self.refusals.get((caller.person, obj.id), ALLOWED)
+
+    async def refused(self, caller: Caller, action: Action, obj: ObjectRef) -> None:
+        self.refusals_written.append((caller.person, action, obj))
 
     def cameras(self, caller: Caller) -> Sequence[KnownCamera]:
         mam = KnownCamera(MAM, "Lớp Mầm 1", CLASS_MAM, "Mầm", "open")

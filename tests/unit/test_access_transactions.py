@@ -164,7 +164,7 @@ async def test_times_of_rows_are_the_moment_of_the_change(tmp_path: Path) -> Non
     """Audit rows and spans carry the clock's time at the transaction, not when the caller began."""
     async with school(tmp_path) as w:
         w.clock.tick(61)
-        await w.access.children.leave(w.actor, w.mate)
+        await w.access.children.leave(w.actor, w.mate, at_once=True)
         now_ms = w.clock.now_ms()
         assert bodies(w)[-1]["at_ms"] == now_ms
         assert w.rows("SELECT until_ms FROM enrolment WHERE child = ?", w.mate)[0][0] == now_ms

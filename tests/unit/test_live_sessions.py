@@ -14,7 +14,7 @@ from gateway.core.errors import GrantRefused, LiveFull, NotFound, OfferRefused
 from gateway.core.model import PublicId, Role, StreamRole, new_public_id
 from gateway.live.ends import REPLACED, End, message
 from gateway.live.session import CONNECT_TIMEOUT_S
-from gateway.live.sessions import TICK_S
+from gateway.live.sessions import FOLLOWED_EACH, TICK_S
 from tests.fakes.live_box import CAMERA, make_grant
 from tests.fakes.live_scene import OFFER, Scene, play
 
@@ -51,6 +51,22 @@ def test_the_reason_reaches_the_page_before_media_stops_and_the_connection_close
         await scene.settle()
         assert scene.connections.log == ["accept", 'say {"end": "pause.class", "code": "pause.class"}', "heard", "shut"]
         assert scene.sessions.ended == {"pause.class": 1}
+
+    play(tmp_path, scenario)
+
+
+def test_a_lost_consent_is_counted_under_the_way_it_was_lost_on(tmp_path: Path) -> None:
+    """ICE has no path any more when it says so: the last one known counts, and none that never was."""
+
+    async def scenario(scene: Scene) -> None:
+        connection, _, _ = await scene.watching()
+        connection.vanish()
+        await scene.settle()
+        assert scene.sessions.totals.paths() == {"host": 1}
+        await scene.sessions.open(make_grant(scene.clock), None, OFFER)
+        scene.connections.made[-1].vanish()
+        await scene.settle()
+        assert scene.sessions.totals.paths() == {"host": 1, "none": 1}
 
     play(tmp_path, scenario)
 
@@ -296,7 +312,7 @@ def test_receiver_reports_become_figures(tmp_path: Path) -> None:
 
     async def scenario(scene: Scene) -> None:
         connection, _, _ = await scene.watching()
-        await scene.clock.advance(TICK_S)
+        await scene.clock.advance(TICK_S * FOLLOWED_EACH)
         last_sr = struct.unpack_from("!8xQ", connection.reports[0])[0] >> 16 & 0xFFFFFFFF
         scene.clock.tick(0.5)
         mine = RtcpReceiverInfo(
@@ -317,7 +333,7 @@ def test_a_nack_is_answered_and_a_picture_loss_counted(tmp_path: Path) -> None:
     async def scenario(scene: Scene) -> None:
         connection, stream, _ = await scene.watching()
         before = len(connection.sink.sent)
-        connection.feedback(struct.pack("!BBHIIHH", 0x81, 205, 3, 1, 7, 5, 0))
+        connection.feedback(struct.pack("!BBHIIHH", 0x81, 205, 3, 1, 7, 0, 0))
         assert [packet.ssrc for packet in connection.sink.packets()[before:]] == [8]
         connection.feedback(bytes(RtcpPsfbPacket(fmt=1, ssrc=1, media_ssrc=7)))
         assert stream.counters.picture_lost == 1
