@@ -27,12 +27,9 @@ from web import (
     pages_exports,
     pages_guardian,
     pages_keys,
-<<<<<<< HEAD
+    pages_ledger,
     pages_lists,
     pages_people,
-=======
-    pages_ledger,
->>>>>>> main
     pages_public,
     pages_review,
     pages_staff,
@@ -51,13 +48,10 @@ ROUTERS = (
     pages_guardian.router,
     pages_exports.router,
     pages_keys.router,
-<<<<<<< HEAD
     pages_people.router,
     pages_lists.router,
-=======
     pages_ledger.router,
     pages_erase.router,
->>>>>>> main
     api_cameras.router,
     api_live.router,
     api_wall.router,

@@ -28,10 +28,8 @@ from web.live_services import LiveDoor, OpenedLive, OpenView
 
 if TYPE_CHECKING:  # they name `Caller`, which is here
     from web.copy_services import CopyDoor, HoldDoor
-<<<<<<< HEAD
-    from web.people_services import ListDoor, PeopleDoor
-=======
     from web.ledger_services import LedgerDoor
+    from web.people_services import ListDoor, PeopleDoor
 
 __all__ = [
     "HourIndex",
@@ -46,7 +44,6 @@ __all__ = [
     "Still",
 ]
 """Doors of rooms in modules of their own; beside those that are here, they are found here."""
->>>>>>> main
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,12 +233,9 @@ class Services:
     keys: KeyDoor
     playback: PlaybackDoor
     metrics: MetricsDoor
-<<<<<<< HEAD
     people: PeopleDoor
     lists: ListDoor
-=======
     ledger: LedgerDoor
->>>>>>> main
     clock: Clock
     site: SiteFacts
     hosts: frozenset[str] = field(default_factory=frozenset)

@@ -65,7 +65,12 @@ def vice_principals_and_kinds(db: UtilsDatabase) -> None:
 
 
 @MIGRATIONS()
-<<<<<<< HEAD
+def audit_by_hour_and_erasures(db: UtilsDatabase) -> None:
+    """Add the index of a day's rows, the list of erasures, and the one exception to append-only."""
+    apply_schema(db, files("gateway.access") / "audit.sql")
+
+
+@MIGRATIONS()
 def people_and_lists(db: UtilsDatabase) -> None:
     """Add what lists of a school hold beyond names, imports that can be undone, and the responsible persons."""
     for table, column, kind in (
@@ -77,11 +82,6 @@ def people_and_lists(db: UtilsDatabase) -> None:
     if not db["guardian_phone"].exists():
         apply_schema(db, files("gateway.access") / "phones.sql")
     apply_schema(db, files("gateway.access") / "people.sql")
-=======
-def audit_by_hour_and_erasures(db: UtilsDatabase) -> None:
-    """Add the index of a day's rows, the list of erasures, and the one exception to append-only."""
-    apply_schema(db, files("gateway.access") / "audit.sql")
->>>>>>> main
 
 
 class Need(NamedTuple):

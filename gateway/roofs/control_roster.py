@@ -15,7 +15,6 @@ from gateway.core.wire import Handler, Reply, Request
 from gateway.roofs.lookup import only
 from gateway.roofs.people_port import PeoplePort
 from gateway.roofs.roster_desk import NO_CLASS, RosterDesk, day_of
-from gateway.roofs.roster_lists import RosterLists
 
 ACTS = frozenset({"child.move", "child.leave", "class.add", "class.rename", "class.end", "teach", "unteach"}) | {
     "responsible.add",
@@ -28,8 +27,8 @@ ACTS = frozenset({"child.move", "child.leave", "class.add", "class.rename", "cla
 class RosterCalls:
     """The calls."""
 
-    def __init__(self, desk: RosterDesk, lists: RosterLists) -> None:
-        self._desk, self._lists, self._port = desk, lists, PeoplePort(desk)
+    def __init__(self, desk: RosterDesk) -> None:
+        self._desk, self._lists, self._port = desk, desk.lists, PeoplePort(desk)
 
     def handlers(self) -> Mapping[str, Handler]:
         """Return the methods by name."""

@@ -71,7 +71,6 @@ from gateway.roofs.people_port import ListPort, PeoplePort
 from gateway.roofs.playback_port import PlaybackPort
 from gateway.roofs.relay_servers import RelayServers
 from gateway.roofs.roster_desk import RosterDesk
-from gateway.roofs.roster_lists import RosterLists
 from gateway.roofs.web_lists import ListedRights
 from gateway.upstream import outbox
 from gateway.upstream.link import HubLink
@@ -143,12 +142,8 @@ class Access:
     grants: Grants
     names: Names
     copying: Copying
-<<<<<<< HEAD
     roster: RosterDesk
-    lists: RosterLists
-=======
     audit: Auditing
->>>>>>> main
 
 
 async def access(base: Base) -> Access:
@@ -177,12 +172,8 @@ async def access(base: Base) -> Access:
         grants,
         names,
         copying,
-<<<<<<< HEAD
         RosterDesk(store, people, children, classes),
-        RosterLists(store),
-=======
         await auditing(store, names, base.key, kept_elsewhere=bool(base.config.upstream.url)),
->>>>>>> main
     )
 
 
@@ -208,12 +199,9 @@ def web_services(
         copies=CopyPort(parts.copying, parts.grants, base.recorder, base.key, parts.names),
         keys=web_ports.KeyPort(footage),
         metrics=metrics,
-<<<<<<< HEAD
         people=PeoplePort(parts.roster),
-        lists=ListPort(parts.lists),
-=======
+        lists=ListPort(parts.roster.lists),
         ledger=parts.audit.ledger,
->>>>>>> main
         playback=PlaybackPort(Playbacks(base.store, parts.grants, base.key), base.recorder, base.clock),
         clock=base.clock,
         site=SiteFacts(site.name, PublicId("box"), site.timezone, site.language),
@@ -287,14 +275,9 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
         await stack.enter_async_context(server)
         url = web_url(config, names)
         desk = _desk(ground, parts, opened, tracker, facts, signals, url)
-        roster = RosterCalls(parts.roster, parts.lists).handlers()
         players = PlayerCalls(parts.players, parts.people, url)
-<<<<<<< HEAD
-        calls = {**handlers(desk), **footage.handlers(), **players.handlers(), **roster, **ground.relays.handlers()}
-=======
         calls = {**handlers(desk), **footage.handlers(), **players.handlers(), **ground.relays.handlers()}
-        calls |= parts.audit.handlers
->>>>>>> main
+        calls |= {**parts.audit.handlers, **RosterCalls(parts.roster).handlers()}
         await stack.enter_async_context(ControlServer(config.paths.socket("gateway"), "gateway", calls, on_fault=sink))
         log.info("gateway.ready", port=config.web.port, ca=server.ca_sha256, version=__version__)
         yield Health(lambda: ground.db.alive and server.alive)
@@ -342,7 +325,7 @@ def _loops(ground: Base, parts: Access, tracker: Tracker, signals: Signals) -> d
             await ground.clock.sleep(60)
             await parts.logins.keep()
             await parts.players.keep()
-            await parts.lists.acts.tidy()
+            await parts.roster.lists.acts.tidy()
 
     looks = Looks(
         ground.recorder,

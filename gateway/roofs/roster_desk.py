@@ -24,6 +24,7 @@ from gateway.access.roster.known import Known, KnownChild, read_known
 from gateway.access.store import FactStore
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import GuardianKind, PublicId, Role
+from gateway.roofs.roster_lists import RosterLists
 
 MOST_FOUND = 50
 NO_CLASS = "-"
@@ -36,6 +37,7 @@ class RosterDesk:
     def __init__(self, store: FactStore, people: People, children: Children, classes: Classes) -> None:
         self._store, self.people, self.children, self.classes = store, people, children, classes
         self.phones, self.responsible = PhoneBook(store), ResponsiblePersons(store)
+        self.lists = RosterLists(store)
 
     async def known(self, actor: Actor) -> tuple[Known, Mapping[PublicId, str]]:
         """Return the school in clear, and for each guardian how far they are with their phone."""

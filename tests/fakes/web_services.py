@@ -35,11 +35,8 @@ from gateway.core.model import (
     new_public_id,
 )
 from tests.fakes.web_copies import FakeCopies, FakeHolds
-<<<<<<< HEAD
-from tests.fakes.web_people import FakePeople, NoLists
-=======
 from tests.fakes.web_ledger import FakeLedger
->>>>>>> main
+from tests.fakes.web_people import FakePeople, NoLists
 from tests.fakes.web_playback import FakePlayback
 from web.services import (
     Caller,
@@ -149,11 +146,7 @@ class FakeBox:
         return Services(
             logins=self, rights=self, live=FakeLive(self), sharing=FakeSwitch(self), changes=self, recorder=self,
             holds=self.holds, copies=self.copies, keys=FakeKeys(self), playback=self.playback,
-<<<<<<< HEAD
-            metrics=self, people=self.people, lists=self.lists, clock=self.clock,
-=======
-            metrics=self, ledger=self.ledger, clock=self.clock,
->>>>>>> main
+            metrics=self, people=self.people, lists=self.lists, ledger=self.ledger, clock=self.clock,
             **settings,
         )  # fmt: skip
 
@@ -203,16 +196,13 @@ class FakeBox:
 
     def decide(self, caller: Caller, action: Action, obj: ObjectRef) -> Decision:
         if obj.kind is ObjectKind.BOX:
-<<<<<<< HEAD
             allowed = caller.role is Role.PRINCIPAL and action in {
                 Action.STOP_ALL,
                 Action.APPROVE,
                 Action.PEOPLE,
                 Action.CONFIGURE,
+                Action.AUDIT,
             }
-=======
-            allowed = caller.role is Role.PRINCIPAL and action in {Action.STOP_ALL, Action.APPROVE, Action.AUDIT}
->>>>>>> main
             return Decision(allowed, "role.principal" if allowed else "role.action")
         return self.refusals.get((caller.person, obj.id), ALLOWED)
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from gateway.access.audit import Actor
+from gateway.access.audit_erase import Asked, Erasures, Why
 from gateway.access.roster.acts import InTheWayError, RosterActs
 from gateway.access.roster.columns import Field
 from gateway.access.roster.entries import Problem
@@ -19,7 +20,7 @@ from gateway.access.roster.plan import NEW_CHILD, Kind
 from gateway.core.errors import BadInput, Denied, NotFound
 from gateway.core.model import Role
 from tests.fakes.access_mutations import dump
-from tests.fakes.access_world import World, school
+from tests.fakes.access_world import KEY, World, school
 from tests.fakes.school_lists import EXPORTERS, Pupil, pupils, smas
 
 pytestmark = pytest.mark.anyio
@@ -288,6 +289,19 @@ async def test_no_name_or_number_is_in_audit_events_or_the_act(tmp_path: Path) -
         for child in pupils(12):
             for secret in (child.name, child.code, str(child.birth), str(child.mother_phone), child.mother):
                 assert secret.encode() not in told
+
+
+async def test_erasing_somebody_takes_their_number_and_the_journals(tmp_path: Path) -> None:
+    """After an erasure no journal holds an older name, and the phone number is gone."""
+    async with school(tmp_path) as w:
+        imports = desk(w)
+        await apply(w, imports, await imports.open(w.actor, smas(pupils(1)), "a"))
+        person = w.rows("SELECT id FROM guardian_phone LIMIT 1")[0]["id"]
+        name = await w.access.people.name(person)
+        erasures = Erasures(w.access.store, KEY)
+        await erasures.erase(w.actor, "person", person, typed=name, why=Why.ORDER, asked=Asked.GUARDIAN)
+        assert w.rows("SELECT count(*) FROM guardian_phone WHERE id = ?", person)[0][0] == 0
+        assert w.rows("SELECT count(*) FROM roster_act WHERE inverse_sealed IS NOT NULL")[0][0] == 0
 
 
 def test_problems_are_told_apart() -> None:

@@ -40,8 +40,9 @@ class Desk:
 async def desk(folder: Path) -> AsyncIterator[Desk]:
     async with school(folder) as w:
         box, access = FakeBox(w.clock), w.access
-        lists = RosterLists(access.store)
-        box.people = PeoplePort(RosterDesk(access.store, access.people, access.children, access.classes))  # type: ignore[assignment]  # the real one
+        rooms = RosterDesk(access.store, access.people, access.children, access.classes)
+        lists = rooms.lists
+        box.people = PeoplePort(rooms)  # type: ignore[assignment]  # the real one
         box.lists = ListPort(lists)  # type: ignore[assignment]  # the real one
         caller = Caller(w.principal, Role.PRINCIPAL, "Cô Hiệu Trưởng", w.actor.device)
         box.sessions[f"token-{w.principal}"] = caller
