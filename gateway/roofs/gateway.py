@@ -67,7 +67,7 @@ from gateway.roofs.live_port import MediaDoor
 from gateway.roofs.main import run_daemon
 from gateway.roofs.metrics_port import MetricsPort, metrics_of
 from gateway.roofs.names import Names
-from gateway.roofs.people_port import ListPort, PeoplePort
+from gateway.roofs.people_port import ports_of
 from gateway.roofs.playback_port import PlaybackPort
 from gateway.roofs.relay_servers import RelayServers
 from gateway.roofs.roster_desk import RosterDesk
@@ -199,8 +199,7 @@ def web_services(
         copies=CopyPort(parts.copying, parts.grants, base.recorder, base.key, parts.names),
         keys=web_ports.KeyPort(footage),
         metrics=metrics,
-        people=PeoplePort(parts.roster),
-        lists=ListPort(parts.roster.lists),
+        **ports_of(parts.roster),
         ledger=parts.audit.ledger,
         playback=PlaybackPort(Playbacks(base.store, parts.grants, base.key), base.recorder, base.clock),
         clock=base.clock,
@@ -243,9 +242,8 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
         parts = await access(ground)
         await ground.db.write(lambda conn: _started(conn, clock))
         media = MediaDoor(ground.live, ground.bus, ground.relays.for_box)
-        opened = await stack.enter_async_context(
-            OpenGrants(ground.store, parts.grants, media, ground.key, on_fault=sink)
-        )
+        grants = OpenGrants(ground.store, parts.grants, media, ground.key, on_fault=sink)
+        opened = await stack.enter_async_context(grants)
         parts.logins.listeners.append(opened.recheck)
         parts.players.listeners.append(opened.recheck)
         tracker = Tracker(clock, await ground.db.read(health.load))
@@ -273,11 +271,11 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
             now_ms=clock.now_ms(),
         )
         await stack.enter_async_context(server)
-        url = web_url(config, names)
+        url, roster = web_url(config, names), RosterCalls(parts.roster).handlers()
         desk = _desk(ground, parts, opened, tracker, facts, signals, url)
         players = PlayerCalls(parts.players, parts.people, url)
         calls = {**handlers(desk), **footage.handlers(), **players.handlers(), **ground.relays.handlers()}
-        calls |= {**parts.audit.handlers, **RosterCalls(parts.roster).handlers()}
+        calls |= {**parts.audit.handlers, **roster}
         await stack.enter_async_context(ControlServer(config.paths.socket("gateway"), "gateway", calls, on_fault=sink))
         log.info("gateway.ready", port=config.web.port, ca=server.ca_sha256, version=__version__)
         yield Health(lambda: ground.db.alive and server.alive)

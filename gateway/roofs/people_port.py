@@ -7,7 +7,7 @@ change of facts, decided and written down by access.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 from gateway.access.audit import Actor
 from gateway.access.kin import kind_of
@@ -155,6 +155,18 @@ class ListPort:
     ) -> Mapping[str, Any]:
         """Do it."""
         return await self._lists.turn_year(_actor(caller), targets, shown, day_of(day), keep_teachers=keep_teachers)
+
+
+class Ports(TypedDict):
+    """Fields of `web.services.Services`."""
+
+    people: PeoplePort
+    lists: ListPort
+
+
+def ports_of(desk: RosterDesk) -> Ports:
+    """Return both doors."""
+    return Ports(people=PeoplePort(desk), lists=ListPort(desk.lists))
 
 
 def _actor(caller: Caller) -> Actor:

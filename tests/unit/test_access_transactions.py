@@ -121,7 +121,7 @@ async def test_changes_at_the_same_time_queue_up(tmp_path: Path) -> None:
 
 
 ONCE = {"teacher.add", "pause.explain", "cameras.sync", "hold.renew", "hold.lift"}
-ONCE |= {"export.approve", "export.refuse", "export.cancel"}
+ONCE |= {"export.approve", "export.refuse", "export.cancel", "teacher.end", "class.end"}
 REPEATABLE = [mutation for mutation in MUTATIONS if mutation.code not in ONCE]
 
 

@@ -24,11 +24,11 @@ MAX_SHOWN = 20
 _INVERSE = "roster_act.inverse"
 
 
-class InTheWayError(BadInput):
+class InTheWayError(Exception):
     """An act cannot be undone: something was built upon it; `blockers` say what."""
 
     def __init__(self, blockers: tuple[Blocker, ...]) -> None:
-        super().__init__(f"{len(blockers)} rows stand in the way", case="undo_blocked", key="act", count=len(blockers))
+        super().__init__(f"{len(blockers)} rows stand in the way")
         self.blockers = blockers
 
 
