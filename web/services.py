@@ -27,6 +27,7 @@ from web.footage_services import (
 from web.live_services import LiveDoor, OpenedLive, OpenView
 
 if TYPE_CHECKING:  # they name `Caller`, which is here
+    from web.consent_services import ConsentDoor
     from web.copy_services import CopyDoor, HoldDoor
     from web.ledger_services import LedgerDoor
     from web.people_services import ListDoor, PeopleDoor
@@ -236,6 +237,7 @@ class Services:
     people: PeopleDoor
     lists: ListDoor
     ledger: LedgerDoor
+    consents: ConsentDoor
     clock: Clock
     site: SiteFacts
     hosts: frozenset[str] = field(default_factory=frozenset)

@@ -71,6 +71,12 @@ def audit_by_hour_and_erasures(db: UtilsDatabase) -> None:
 
 
 @MIGRATIONS()
+def consent_answers(db: UtilsDatabase) -> None:
+    """Add whose answer it is and to which text, paper sheets, and cases."""
+    apply_schema(db, files("gateway.access") / "consent.sql")
+
+
+@MIGRATIONS()
 def people_and_lists(db: UtilsDatabase) -> None:
     """Add what lists of a school hold beyond names, imports that can be undone, and the responsible persons."""
     for table, column, kind in (

@@ -19,6 +19,7 @@ from gateway.cli import (
     camera_settings,
     cameras,
     completeness,
+    consent,
     demo,
     doctor,
     erase,
@@ -107,6 +108,7 @@ COMMANDS: tuple[tuple[str, str | None, Callable[..., Any]], ...] = (
     ("tre", "children", roster.children),
     ("nam-hoc", "school-year", roster.school_year),
     ("phu-trach", "responsible", roster.responsible),
+    ("dong-y", "consent", consent.consent),
     ("phien-ban", "version", version),
 )
 

@@ -8,9 +8,7 @@ others; whatever fails here, recording goes on (another process) and guardians' 
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 import sys
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -42,7 +40,6 @@ from gateway.core.clock import Clock
 from gateway.core.config import Config
 from gateway.core.daemonize import DaemonFacts, Health
 from gateway.core.db import Database
-from gateway.core.events import Event, make_event
 from gateway.core.log import fault_sink, get_logger
 from gateway.core.model import PublicId
 from gateway.core.secrets import load_seal_key, load_signing_key
@@ -55,13 +52,15 @@ from gateway.live.client import LiveClient
 from gateway.roofs import web_ports
 from gateway.roofs.auditing import Auditing, auditing
 from gateway.roofs.class_cameras import ClassCameras
+from gateway.roofs.consent_port import ConsentPort, consent_port
+from gateway.roofs.control_consent import ConsentCalls
 from gateway.roofs.control_holds import HoldCalls
 from gateway.roofs.control_players import PlayerCalls
 from gateway.roofs.control_roster import RosterCalls
 from gateway.roofs.export_port import Copying, CopyPort, HoldPort
 from gateway.roofs.footage_desk import FootageDesk
 from gateway.roofs.gateway_control import Desk, handlers
-from gateway.roofs.gateway_loops import Checkpoints, JournalCopy, Keeper, Looks
+from gateway.roofs.gateway_loops import Checkpoints, JournalCopy, Keeper, Looks, box_started
 from gateway.roofs.http import HttpServer, own_names
 from gateway.roofs.live_port import MediaDoor
 from gateway.roofs.main import run_daemon
@@ -144,6 +143,7 @@ class Access:
     copying: Copying
     roster: RosterDesk
     audit: Auditing
+    consents: ConsentPort
 
 
 async def access(base: Base) -> Access:
@@ -174,6 +174,7 @@ async def access(base: Base) -> Access:
         copying,
         RosterDesk(store, people, children, classes),
         await auditing(store, names, base.key, kept_elsewhere=bool(base.config.upstream.url)),
+        consent_port(store, names, base.config),
     )
 
 
@@ -201,6 +202,7 @@ def web_services(
         metrics=metrics,
         **ports_of(parts.roster),
         ledger=parts.audit.ledger,
+        consents=parts.consents,
         playback=PlaybackPort(Playbacks(base.store, parts.grants, base.key), base.recorder, base.clock),
         clock=base.clock,
         site=SiteFacts(site.name, PublicId("box"), site.timezone, site.language),
@@ -240,7 +242,7 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
     async with contextlib.AsyncExitStack() as stack:
         ground = await stack.enter_async_context(base(config, clock))
         parts = await access(ground)
-        await ground.db.write(lambda conn: _started(conn, clock))
+        await ground.db.write(lambda conn: box_started(conn, clock))
         media = MediaDoor(ground.live, ground.bus, ground.relays.for_box)
         grants = OpenGrants(ground.store, parts.grants, media, ground.key, on_fault=sink)
         opened = await stack.enter_async_context(grants)
@@ -271,11 +273,18 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
             now_ms=clock.now_ms(),
         )
         await stack.enter_async_context(server)
-        url, roster = web_url(config, names), RosterCalls(parts.roster).handlers()
+        url = web_url(config, names)
         desk = _desk(ground, parts, opened, tracker, facts, signals, url)
         players = PlayerCalls(parts.players, parts.people, url)
-        calls = {**handlers(desk), **footage.handlers(), **players.handlers(), **ground.relays.handlers()}
-        calls |= {**parts.audit.handlers, **roster}
+        calls = {
+            **handlers(desk),
+            **ConsentCalls(parts.consents, parts.names).handlers(),
+            **footage.handlers(),
+            **players.handlers(),
+            **ground.relays.handlers(),
+            **parts.audit.handlers,
+            **RosterCalls(parts.roster).handlers(),
+        }
         await stack.enter_async_context(ControlServer(config.paths.socket("gateway"), "gateway", calls, on_fault=sink))
         log.info("gateway.ready", port=config.web.port, ca=server.ca_sha256, version=__version__)
         yield Health(lambda: ground.db.alive and server.alive)
@@ -377,18 +386,6 @@ async def _uplink(stack: contextlib.AsyncExitStack, ground: Base, signals: Signa
             signals.hub_ok = False
 
     return run
-
-
-def _started(conn: sqlite3.Connection, clock: Clock) -> None:
-    event: Event = make_event(
-        "box.started",
-        now_ms=clock.now_ms(),
-        mono_ns=clock.mono_ns(),
-        trusted=clock.trusted(),
-        version=__version__,
-        boot=str(uuid.uuid4()),
-    )
-    outbox.put(conn, event)
 
 
 def main() -> None:

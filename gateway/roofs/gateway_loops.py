@@ -10,6 +10,7 @@ clock is trusted.
 from __future__ import annotations
 
 import sqlite3
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
@@ -20,6 +21,7 @@ from gateway.core.clock import Clock
 from gateway.core.db import Database
 from gateway.core.errors import DaemonUnavailable
 from gateway.core.events import Event, make_event
+from gateway.core.version import __version__
 from gateway.core.wire import ControlClient
 from gateway.health import store as health
 from gateway.health.tracker import Edges, Tracker
@@ -238,3 +240,16 @@ async def _or_none(answer: Awaitable[T]) -> T | None:
         return await answer
     except DaemonUnavailable:
         return None
+
+
+def box_started(conn: sqlite3.Connection, clock: Clock) -> None:
+    """Report that the gateway of this box has started."""
+    event: Event = make_event(
+        "box.started",
+        now_ms=clock.now_ms(),
+        mono_ns=clock.mono_ns(),
+        trusted=clock.trusted(),
+        version=__version__,
+        boot=str(uuid.uuid4()),
+    )
+    outbox.put(conn, event)

@@ -172,6 +172,15 @@ ROUTES: Mapping[tuple[str, str], Row] = {
     ("POST", "/api/exports/{order}/approve"): Row(PRINCIPALS, other="order"),
     ("POST", "/api/exports/{order}/cancel"): Row(PRINCIPALS, other="order", body={"why": "thôi"}),
     ("GET", "/api/exports/{order}/file"): Row(PRINCIPALS, other="ready order"),
+    # the audit
+    ("GET", "/nhat-ky"): Row(STAFF),
+    ("POST", "/nhat-ky/kiem-lai"): Row(EVERYBODY, refuses=EVERYBODY - PRINCIPALS, ok=frozenset({200, 303})),
+    ("POST", "/nhat-ky/tep"): Row(EVERYBODY, refuses=EVERYBODY - PRINCIPALS, body=b"", headers=FORM),
+    ("GET", "/p/nhat-ky"): Row(GUARDIANS),
+    ("GET", "/xoa-du-lieu"): Row(EVERYBODY, refuses=EVERYBODY - {Role.PRINCIPAL}),
+    ("POST", "/xoa-du-lieu"): Row(
+        EVERYBODY, refuses=EVERYBODY - {Role.PRINCIPAL}, body=b"", headers=FORM, ok=frozenset({400})
+    ),
     # the box
     ("POST", "/api/sharing/stop"): Row(EVERYBODY, refuses=EVERYBODY - PRINCIPALS),
     ("POST", "/api/sharing/resume"): Row(EVERYBODY, refuses=EVERYBODY - PRINCIPALS),

@@ -34,6 +34,7 @@ from gateway.core.model import (
     WallPlace,
     new_public_id,
 )
+from tests.fakes.web_consent import FakeConsents
 from tests.fakes.web_copies import FakeCopies, FakeHolds
 from tests.fakes.web_ledger import FakeLedger
 from tests.fakes.web_people import FakePeople, NoLists
@@ -83,6 +84,10 @@ KEY_IN_BOX: Mapping[str, Any] = {
 ALLOWED = Decision(True, "role.guardian")
 
 
+BOX_ACTIONS = frozenset({Action.STOP_ALL, Action.APPROVE, Action.AUDIT, Action.PEOPLE, Action.CONFIGURE})
+"""What the fake principal may do to the box."""
+
+
 @dataclass
 class FakeBox:
     """Implements every protocol of `web.services`; tests set the fields."""
@@ -130,7 +135,8 @@ class FakeBox:
     def __post_init__(self) -> None:
         self.playback = FakePlayback(self)
         self.holds = FakeHolds(self.clock, self.calls.append)
-        self.people, self.lists = FakePeople(self.calls.append), NoLists()
+        self.persons, self.lists = FakePeople(self.calls.append), NoLists()
+        self.consents = FakeConsents(self.clock, self.calls.append)
         self.copies = FakeCopies(self.clock, self.calls.append, self.holds)
         self.ledger = FakeLedger(self.clock, self.calls.append)
         for camera, name in ((MAM, "Lớp Mầm 1"), (CHOI, "Lớp Chồi 1"), (LA, "Lớp Lá 1"), (YARD, "Sân chơi")):
@@ -146,7 +152,8 @@ class FakeBox:
         return Services(
             logins=self, rights=self, live=FakeLive(self), sharing=FakeSwitch(self), changes=self, recorder=self,
             holds=self.holds, copies=self.copies, keys=FakeKeys(self), playback=self.playback,
-            metrics=self, people=self.people, lists=self.lists, ledger=self.ledger, clock=self.clock,
+            metrics=self, people=self.persons, lists=self.lists, ledger=self.ledger, consents=self.consents,
+            clock=self.clock,
             **settings,
         )  # fmt: skip
 
@@ -192,17 +199,13 @@ class FakeBox:
     def knows(self, caller: Caller, obj: ObjectRef) -> bool:
         if obj.kind is ObjectKind.EXPORT:  # the door says whether there is one
             return True
+        if obj.kind is ObjectKind.CLASS:
+            return obj.id in {camera.class_id for camera in self.cameras(caller)}
         return obj.id in {camera.id for camera in self.cameras(caller)}
 
     def decide(self, caller: Caller, action: Action, obj: ObjectRef) -> Decision:
         if obj.kind is ObjectKind.BOX:
-            allowed = caller.role is Role.PRINCIPAL and action in {
-                Action.STOP_ALL,
-                Action.APPROVE,
-                Action.PEOPLE,
-                Action.CONFIGURE,
-                Action.AUDIT,
-            }
+            allowed = caller.role is Role.PRINCIPAL and action in BOX_ACTIONS
             return Decision(allowed, "role.principal" if allowed else "role.action")
         return self.refusals.get((caller.person, obj.id), ALLOWED)
 

@@ -42,7 +42,7 @@ async def desk(folder: Path) -> AsyncIterator[Desk]:
         box, access = FakeBox(w.clock), w.access
         rooms = RosterDesk(access.store, access.people, access.children, access.classes)
         lists = rooms.lists
-        box.people = PeoplePort(rooms)  # type: ignore[assignment]  # the real one
+        box.persons = PeoplePort(rooms)  # type: ignore[assignment]  # the real one
         box.lists = ListPort(lists)  # type: ignore[assignment]  # the real one
         caller = Caller(w.principal, Role.PRINCIPAL, "Cô Hiệu Trưởng", w.actor.device)
         box.sessions[f"token-{w.principal}"] = caller
