@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # they name `Caller`, which is here
     from web.consent_services import ConsentDoor
     from web.copy_services import CopyDoor, HoldDoor
     from web.ledger_services import LedgerDoor
+    from web.people_services import ListDoor, PeopleDoor
     from web.signin_services import AccountDoor
     from web.slip_services import InviteDoor, SlipDoor
     from web.why_services import WhyDoor
@@ -234,6 +235,8 @@ class Services:
     keys: KeyDoor
     playback: PlaybackDoor
     metrics: MetricsDoor
+    people: PeopleDoor
+    lists: ListDoor
     ledger: LedgerDoor
     consents: ConsentDoor
     slips: SlipDoor

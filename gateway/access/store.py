@@ -96,6 +96,18 @@ def policy_facts(db: UtilsDatabase) -> None:
     apply_schema(db, files("gateway.access") / "policy.sql")
 
 
+@MIGRATIONS()
+def people_and_lists(db: UtilsDatabase) -> None:
+    """Add what lists of a school hold beyond names, imports that can be undone, and the responsible persons."""
+    for table, column, kind in (
+        ("child", "birth_sealed", "BLOB"),
+        ("child", "code_sealed", "BLOB"),
+        ("class", "ended_ms", "INTEGER"),
+    ):
+        db.conn.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
+    apply_schema(db, files("gateway.access") / "people.sql")
+
+
 class Need(NamedTuple):
     """The right a change needs; the console needs none."""
 

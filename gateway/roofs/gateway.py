@@ -59,6 +59,7 @@ from gateway.roofs.consent_port import ConsentPort, consent_port
 from gateway.roofs.control_consent import ConsentCalls
 from gateway.roofs.control_holds import HoldCalls
 from gateway.roofs.control_players import PlayerCalls
+from gateway.roofs.control_roster import RosterCalls
 from gateway.roofs.control_slips import SlipCalls
 from gateway.roofs.control_why import WhyCalls
 from gateway.roofs.export_port import Copying, CopyPort, HoldPort
@@ -71,8 +72,10 @@ from gateway.roofs.live_port import MediaDoor
 from gateway.roofs.main import run_daemon
 from gateway.roofs.metrics_port import MetricsPort, metrics_of
 from gateway.roofs.names import Names
+from gateway.roofs.people_port import ports_of
 from gateway.roofs.playback_port import PlaybackPort
 from gateway.roofs.relay_servers import RelayServers
+from gateway.roofs.roster_desk import RosterDesk
 from gateway.roofs.signin_room import SignInRoom, signin_room
 from gateway.roofs.site_networks import SiteNetworks
 from gateway.roofs.slip_port import InvitePort, SlipPort
@@ -151,6 +154,7 @@ class Access:
     names: Names
     copying: Copying
     signin: SignInRoom
+    roster: RosterDesk
     audit: Auditing
     consents: ConsentPort
     why: WhyDesk
@@ -185,6 +189,7 @@ async def access(base: Base) -> Access:
         names,
         copying,
         await signin_room(store, logins, codes, base.config),
+        RosterDesk(store, people, children, classes),
         await auditing(store, names, base.key, kept_elsewhere=bool(base.config.upstream.url)),
         consent_port(store, names, base.config),
         WhyDesk(store, names),
@@ -216,6 +221,7 @@ def web_services(
         copies=CopyPort(parts.copying, parts.grants, base.recorder, base.key, parts.names),
         keys=web_ports.KeyPort(footage),
         metrics=metrics,
+        **ports_of(parts.roster),
         ledger=parts.audit.ledger,
         consents=parts.consents,
         slips=SlipPort(parts.slips, parts.devices, parts.logins, parts.names, base.bus, logins.signed_in, base.store),
@@ -254,9 +260,8 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
         parts = await access(ground)
         await ground.db.write(lambda conn: started(conn, clock))
         media = MediaDoor(ground.live, ground.bus, ground.relays.for_box)
-        opened = await stack.enter_async_context(
-            OpenGrants(ground.store, parts.grants, media, ground.key, on_fault=sink)
-        )
+        grants = OpenGrants(ground.store, parts.grants, media, ground.key, on_fault=sink)
+        opened = await stack.enter_async_context(grants)
         parts.logins.listeners.append(opened.recheck)
         parts.players.listeners.append(opened.recheck)
         tracker = Tracker(clock, await ground.db.read(health.load))
@@ -298,6 +303,7 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
             **SlipCalls(ground.store, parts.classes, printer).handlers(),
             **parts.signin.handlers(parts.people),
             **whys.handlers(),
+            **RosterCalls(parts.roster).handlers(),
         }
         await stack.enter_async_context(ControlServer(config.paths.socket("gateway"), "gateway", calls, on_fault=sink))
         log.info("gateway.ready", port=config.web.port, ca=server.ca_sha256, version=__version__)
@@ -346,6 +352,7 @@ def _loops(ground: Base, parts: Access, tracker: Tracker, signals: Signals) -> d
             await ground.clock.sleep(60)
             await parts.logins.keep()
             await parts.players.keep()
+            await parts.roster.lists.acts.tidy()
 
     looks = Looks(
         ground.recorder,

@@ -20,6 +20,8 @@ pytestmark = pytest.mark.anyio
 THE_PRINCIPALS = {
     "box.accept",
     "class.add",
+    "class.rename",
+    "class.end",
     "cameras.sync",
     "camera.assign",
     "class.windows",
