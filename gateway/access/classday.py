@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from gateway.access.facts import NEVER_VISIBLE, Block, BlockKind, Facts, Window
 from gateway.access.localtime import moment
+from gateway.access.noticerules import unsigned
 from gateway.access.reasons import Reason
 from gateway.core.model import PublicId
 
@@ -68,7 +69,7 @@ def off_plan(facts: Facts, class_id: PublicId, at_ms: int) -> Reason | None:
     return None if running else Reason.PLAN_NONE
 
 
-HIDDEN_BY: tuple[Rule, ...] = (paused, unanswered, out_of_hours, off_plan)
+HIDDEN_BY: tuple[Rule, ...] = (*(paused, unanswered, out_of_hours, off_plan), unsigned)
 """Every rule, in the order in which a guardian is told."""
 
 

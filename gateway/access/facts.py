@@ -132,6 +132,14 @@ class Pause(Span):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StaffNotice(Span):
+    """Somebody of the staff has read the notice about cameras and signed."""
+
+    person: PublicId
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Privacy(Span):
     """Nobody sees the camera live; it is recorded all the same."""
 
@@ -207,6 +215,8 @@ class Index:
     blocks_of_class: Mapping[PublicId, tuple[Block, ...]]
     days: Mapping[dt.date, CalendarDay]
     exports: Mapping[PublicId, ExportOrder]
+    teachings_of_class: Mapping[PublicId, tuple[Teaching, ...]]
+    notices_of_person: Mapping[PublicId, tuple[StaffNotice, ...]]
     instants_of_class: Mapping[PublicId, frozenset[int]]
     """UTC ms at which a span behind "the class is open" begins or ends."""
 
@@ -245,6 +255,7 @@ class Facts:
     windows: tuple[Window, ...] = ()
     blocks: tuple[Block, ...] = ()
     exports: tuple[ExportOrder, ...] = ()
+    staff_notices: tuple[StaffNotice, ...] = ()
     index: Index = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -256,12 +267,16 @@ def _index(facts: Facts) -> Index:
     resolutions = _by(facts.resolutions, lambda row: row.child)
     enrolments = _by(facts.enrolments, lambda row: row.class_id)
     pauses = _by(facts.pauses, lambda row: row.class_id)
+    teachings = _by(facts.teachings, lambda row: row.class_id)
+    notices = _by(facts.staff_notices, lambda row: row.person)
     instants: dict[PublicId, frozenset[int]] = {}
     for class_id in facts.classes:
         children = enrolments.get(class_id, ())
         spans: list[Span] = [*children, *pauses.get(class_id, ())]
         for row in children:
             spans += [*consents.get(row.child, ()), *resolutions.get(row.child, ())]
+        for teaching in teachings.get(class_id, ()):
+            spans += [teaching, *notices.get(teaching.person, ())]
         instants[class_id] = frozenset(ends(spans))
     return Index(
         persons={person.id: person for person in facts.persons},
@@ -278,5 +293,7 @@ def _index(facts: Facts) -> Index:
         blocks_of_class=_by(facts.blocks, lambda row: row.class_id),
         days={day.date: day for day in facts.days},
         exports={order.id: order for order in facts.exports},
+        teachings_of_class=teachings,
+        notices_of_person=notices,
         instants_of_class=instants,
     )

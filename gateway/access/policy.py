@@ -15,6 +15,7 @@ from typing import NamedTuple, TypeAlias
 from gateway.access import classday
 from gateway.access.facts import Facts, Person, ends
 from gateway.access.localtime import DAY, MS_PER_DAY, instants, midnight, moment
+from gateway.access.pauserules import from_the_wall
 from gateway.access.reasons import Reason
 from gateway.core.model import Action, Decision, ObjectKind, ObjectRef, PublicId, Role
 
@@ -202,7 +203,10 @@ def _teacher(ask: _Ask, at_ms: int) -> _Answer:
     mine = {row.class_id for row in ask.facts.index.teachings_of_person.get(ask.person.id, ()) if row.holds(at_ms)}
     if not mine & _classes(ask, at_ms):
         return _no(Reason.NOT_FOUND)
-    if ask.action is Action.PAUSE and _pauses_today(ask, at_ms) >= PAUSES_A_DAY:
+    if (
+        ask.action is Action.PAUSE
+        and _pauses_today(ask, at_ms) + from_the_wall(ask.facts, ask.obj.id, at_ms) >= PAUSES_A_DAY
+    ):
         return _no(Reason.PAUSE_TOO_MANY)
     return _Answer(True, Reason.TEACHER)
 

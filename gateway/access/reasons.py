@@ -37,6 +37,7 @@ class Reason(StrEnum):
     CONSENT_MISSING = "consent.missing"
     CLASS_PAUSED = "class.paused"
     CLASS_NOT_OPEN = "class.not_open"
+    STAFF_NOTICE = "class.staff_notice"
     # the hour
     CALENDAR_CLOSED = "calendar.closed"
     WINDOW_NONE = "window.none"

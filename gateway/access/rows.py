@@ -30,6 +30,7 @@ from gateway.access.facts import (
     Teaching,
     Window,
 )
+from gateway.access.noticerules import load_notices
 from gateway.core.model import PublicId, Role
 
 KEEP_MS = 3 * 86_400_000
@@ -112,6 +113,7 @@ def load_facts(conn: sqlite3.Connection, *, zone: ZoneInfo, clock_trusted: bool,
             for row in conn.execute("SELECT * FROM plan_block")
         ),
         exports=tuple(_export(row) for row in conn.execute("SELECT * FROM export_order WHERE ended_ms IS NULL")),
+        staff_notices=load_notices(conn),
     )
 
 

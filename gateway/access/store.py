@@ -58,6 +58,12 @@ def player_tokens(db: UtilsDatabase) -> None:
     apply_schema(db, files("gateway.access") / "players.sql")
 
 
+@MIGRATIONS()
+def class_rooms(db: UtilsDatabase) -> None:
+    """Add wishes for one more pause, wall sheets, and the notice that staff sign."""
+    apply_schema(db, files("gateway.access") / "classroom.sql")
+
+
 class Need(NamedTuple):
     """The right a change needs; the console needs none."""
 

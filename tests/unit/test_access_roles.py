@@ -17,7 +17,7 @@ from tests.fakes.access_world import World, school
 pytestmark = pytest.mark.anyio
 
 MAY = {
-    "teacher": {"class.pause", "class.resume", "pause.explain"},
+    "teacher": {"class.pause", "class.resume", "pause.explain", "pause.ask"},
     "installer": set[str](),
     "authority": set[str](),
     "observer": set[str](),

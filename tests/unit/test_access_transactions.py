@@ -13,7 +13,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.access import audit, children, classes, exports, holds, people, sharing
+from gateway.access import (
+    audit,
+    children,
+    classes,
+    exports,
+    holds,
+    pauses,
+    people,
+    schooldays,
+    sharing,
+    staffnotices,
+    walls,
+)
 from gateway.access.audit import Actor
 from gateway.access.store import FactStore
 from gateway.core.events import Event
@@ -37,16 +49,16 @@ def bodies(w: World) -> list[dict[str, object]]:
 def test_the_table_has_every_change() -> None:
     """No module of access changes facts under a code that is not proved here."""
     said = set()
-    for module in (children, classes, exports, holds, people, sharing):
+    for module in (children, classes, exports, holds, people, sharing, pauses, schooldays, staffnotices, walls):
         source = Path(str(module.__file__)).read_text(encoding="utf-8")
         said |= set(
             re.findall(
-                r'"((?:person|teacher|child|guardian|consent|class|cameras?|calendar|box|sharing|pause|export|hold)\.[a-z]+)"',
+                r'"((?:person|teacher|child|guardian|consent|class|cameras?|calendar|box|sharing|pause|export|hold|wall|notice)\.[a-z]+)"',
                 source,
             )
         )
     names = {"person.name", "child.name", "pause.reason", "export_order.why", "sharing.stopped"}
-    names |= {"export.requested", "export.approved", "export.done"}
+    names |= {"export.requested", "export.approved", "export.done", "notice.sign"}
     assert said - names == {mutation.code for mutation in MUTATIONS}
 
 
@@ -122,6 +134,7 @@ async def test_changes_at_the_same_time_queue_up(tmp_path: Path) -> None:
 
 ONCE = {"teacher.add", "pause.explain", "cameras.sync", "hold.renew", "hold.lift"}
 ONCE |= {"export.approve", "export.refuse", "export.cancel"}
+ONCE |= {"pause.ask", "pause.answer", "notice.paper", "calendar.clear"}
 REPEATABLE = [mutation for mutation in MUTATIONS if mutation.code not in ONCE]
 
 
