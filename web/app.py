@@ -25,10 +25,14 @@ from web import (
     api_wall,
     pages_exports,
     pages_guardian,
+    pages_hours,
     pages_keys,
     pages_public,
     pages_review,
+    pages_rooms,
     pages_staff,
+    pages_teacher,
+    pages_wall,
 )
 from web.board import StatusBoard
 from web.guards import SignInNeededError
@@ -43,6 +47,10 @@ ROUTERS = (
     pages_guardian.router,
     pages_exports.router,
     pages_keys.router,
+    pages_teacher.router,
+    pages_rooms.router,
+    pages_hours.router,
+    pages_wall.router,
     api_cameras.router,
     api_live.router,
     api_wall.router,

@@ -19,6 +19,7 @@ from gateway.core.model import Action, Decision, Grant, ObjectRef, PublicId, Rol
 
 if TYPE_CHECKING:  # they name `Caller`, which is here
     from web.copy_services import CopyDoor, HoldDoor
+    from web.room_services import Rooms
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,6 +369,7 @@ class Services:
     keys: KeyDoor
     playback: PlaybackDoor
     metrics: MetricsDoor
+    rooms: Rooms
     clock: Clock
     site: SiteFacts
     hosts: frozenset[str] = field(default_factory=frozenset)

@@ -54,6 +54,7 @@ from gateway.health.tracker import Tracker
 from gateway.live.client import LiveClient
 from gateway.roofs import web_ports
 from gateway.roofs.class_cameras import ClassCameras
+from gateway.roofs.classrooms import ClassRooms, class_rooms
 from gateway.roofs.control_holds import HoldCalls
 from gateway.roofs.control_players import PlayerCalls
 from gateway.roofs.export_port import Copying, CopyPort, HoldPort
@@ -138,6 +139,7 @@ class Access:
     grants: Grants
     names: Names
     copying: Copying
+    rooms: ClassRooms
 
 
 async def access(base: Base) -> Access:
@@ -154,11 +156,13 @@ async def access(base: Base) -> Access:
     grants, site = Grants(store, alive=players.beside(logins.alive)), base.config.site
     facts = {"name": site.name, "zone": site.timezone}
     copying = Copying(store, Holds(store), Exports(store), grants, base.recorder, base.key, facts)
+    sharing = Sharing(store)
+    rooms = await class_rooms(store, people, classes, sharing, names, base.config)
     return Access(
         people,
         children,
         classes,
-        Sharing(store),
+        sharing,
         logins,
         players,
         Codes(store, logins, minutes=settings.code_minutes),
@@ -166,6 +170,7 @@ async def access(base: Base) -> Access:
         grants,
         names,
         copying,
+        rooms,
     )
 
 
@@ -183,7 +188,7 @@ def web_services(
     return Services(
         logins=web_ports.LoginPort(parts.logins, parts.codes, parts.slips, parts.players, parts.names),
         rights=ListedRights(base.store, parts.grants, parts.names),
-        live=web_ports.LivePort(opened, base.live, parts.names, media.state, base.relays.for_viewer),
+        live=(live := web_ports.LivePort(opened, base.live, parts.names, media.state, base.relays.for_viewer)),
         sharing=web_ports.SharingPort(base.store, parts.sharing),
         changes=web_ports.ChangesPort(base.bus),
         recorder=web_ports.RecorderDoor(base.recorder, base.key, parts.grants.might_see),
@@ -191,6 +196,7 @@ def web_services(
         copies=CopyPort(parts.copying, parts.grants, base.recorder, base.key, parts.names),
         keys=web_ports.KeyPort(footage),
         metrics=metrics,
+        rooms=parts.rooms.services(live.watching),
         playback=PlaybackPort(Playbacks(base.store, parts.grants, base.key), base.recorder, base.clock),
         clock=base.clock,
         site=SiteFacts(site.name, PublicId("box"), site.timezone, site.language),
@@ -262,10 +268,16 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
             now_ms=clock.now_ms(),
         )
         await stack.enter_async_context(server)
-        url = web_url(config, names)
+        url = parts.rooms.web_url = web_url(config, names)
         desk = _desk(ground, parts, opened, tracker, facts, signals, url)
         players = PlayerCalls(parts.players, parts.people, url)
-        calls = {**handlers(desk), **footage.handlers(), **players.handlers(), **ground.relays.handlers()}
+        calls = {
+            **handlers(desk),
+            **footage.handlers(),
+            **players.handlers(),
+            **ground.relays.handlers(),
+            **parts.rooms.handlers(),
+        }
         await stack.enter_async_context(ControlServer(config.paths.socket("gateway"), "gateway", calls, on_fault=sink))
         log.info("gateway.ready", port=config.web.port, ca=server.ca_sha256, version=__version__)
         yield Health(lambda: ground.db.alive and server.alive)
@@ -338,6 +350,7 @@ def _loops(ground: Base, parts: Access, tracker: Tracker, signals: Signals) -> d
         "names": parts.names.run,
         "copies": parts.copying.run,
         "logins": minutely,
+        "pauses": parts.rooms.pauses.keep,
     }
 
 

@@ -36,6 +36,8 @@ from gateway.core.model import (
 )
 from tests.fakes.web_copies import FakeCopies, FakeHolds
 from tests.fakes.web_playback import FakePlayback
+from tests.fakes.web_rooms import FakeSchool, room
+from web.room_services import Signature
 from web.services import (
     Caller,
     Change,
@@ -127,6 +129,12 @@ class FakeBox:
         self.playback = FakePlayback(self)
         self.holds = FakeHolds(self.clock, self.calls.append)
         self.copies = FakeCopies(self.clock, self.calls.append, self.holds)
+        self.school = FakeSchool(
+            self.clock,
+            self.calls.append,
+            [room(CLASS_MAM, "Lớp Mầm 1"), room(CLASS_CHOI, "Lớp Chồi 1")],
+            [Signature(TEACHER.person, TEACHER.name, ("Lớp Mầm 1",), None, None, "")],
+        )
         for camera, name in ((MAM, "Lớp Mầm 1"), (CHOI, "Lớp Chồi 1"), (LA, "Lớp Lá 1"), (YARD, "Sân chơi")):
             self.status_of[camera] = {"id": camera, "name": name, "state": "up", "recording": True}
             self.stills[camera] = b"\xff\xd8still-of-" + camera.encode()
@@ -140,7 +148,7 @@ class FakeBox:
         return Services(
             logins=self, rights=self, live=FakeLive(self), sharing=FakeSwitch(self), changes=self, recorder=self,
             holds=self.holds, copies=self.copies, keys=FakeKeys(self), playback=self.playback,
-            metrics=self, clock=self.clock,
+            metrics=self, rooms=self.school.services(), clock=self.clock,
             **settings,
         )  # fmt: skip
 
@@ -186,6 +194,8 @@ class FakeBox:
     def knows(self, caller: Caller, obj: ObjectRef) -> bool:
         if obj.kind is ObjectKind.EXPORT:  # the door says whether there is one
             return True
+        if obj.kind is ObjectKind.CLASS:
+            return obj.id in {camera.class_id for camera in self.cameras(caller)}
         return obj.id in {camera.id for camera in self.cameras(caller)}
 
     def decide(self, caller: Caller, action: Action, obj: ObjectRef) -> Decision:
