@@ -13,7 +13,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from gateway.core.model import STAFF_ROLES, Action, ObjectKind, PublicId, Role
+from gateway.core.model import LEADER_ROLES, STAFF_ROLES, Action, ObjectKind, PublicId
 from web import views
 from web.guards import ANYBODY, GUARDIAN, STAFF, Right
 from web.pages_guardian import class_state
@@ -39,11 +39,11 @@ async def grid_state(request: Request, caller: Caller) -> dict[str, Any]:
 
 
 async def camera_facts(request: Request, caller: Caller, camera: str) -> dict[str, Any]:
-    """Return one camera with its streams and, for the principal, who is watching it."""
+    """Return one camera with its streams and, for who runs the school, who is watching it."""
     services = services_of(request)
     status, watching = await request.app.state.board.now(), services.live.watching()
     known = next((item for item in services.rights.cameras(caller) if item.id == camera), KnownCamera(PublicId(camera)))
-    facts = views.camera_facts(known, status, watching, names=caller.role is Role.PRINCIPAL)
+    facts = views.camera_facts(known, status, watching, names=caller.role in LEADER_ROLES)
     return facts | {"now_ms": services.clock.now_ms()}
 
 

@@ -13,8 +13,8 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from gateway.core.model import Action, ObjectKind, PublicId
-from web.api_holds import HOLD_OF_CAMERA, KEEPER, PRINCIPALS, body_of, number_in, public_id, text_in
+from gateway.core.model import LEADER_ROLES, Action, ObjectKind, PublicId
+from web.api_holds import HOLD_OF_CAMERA, KEEPER, body_of, number_in, public_id, text_in
 from web.copy_services import CopyOrder
 from web.guards import Right
 from web.media_response import Media, begun
@@ -23,8 +23,8 @@ from web.services import Caller
 from web.session import services_of
 
 router = APIRouter()
-APPROVER = Right(Action.APPROVE, ObjectKind.EXPORT, "order", by_grant=True, roles=PRINCIPALS)
-FETCHER = Right(Action.EXPORT, ObjectKind.EXPORT, "order", by_grant=True, roles=PRINCIPALS)
+APPROVER = Right(Action.APPROVE, ObjectKind.EXPORT, "order", by_grant=True, roles=LEADER_ROLES)
+FETCHER = Right(Action.EXPORT, ObjectKind.EXPORT, "order", by_grant=True, roles=LEADER_ROLES)
 
 
 def order_view(order: CopyOrder) -> dict[str, Any]:

@@ -14,16 +14,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gateway.core.errors import BadInput
-from gateway.core.model import Action, ObjectKind, PublicId, Role, is_public_id
+from gateway.core.model import LEADER_ROLES, Action, ObjectKind, PublicId, is_public_id
 from web.copy_services import HeldSpan
 from web.guards import Right, SignedIn
 from web.services import Caller
 from web.session import services_of
 
 router = APIRouter()
-PRINCIPALS = frozenset({Role.PRINCIPAL})
-KEEPER = SignedIn(PRINCIPALS)
-HOLD_OF_CAMERA = Right(Action.HOLD, ObjectKind.CAMERA, "camera", by_grant=True, roles=PRINCIPALS)
+KEEPER = SignedIn(LEADER_ROLES)
+HOLD_OF_CAMERA = Right(Action.HOLD, ObjectKind.CAMERA, "camera", by_grant=True, roles=LEADER_ROLES)
 
 
 async def body_of(request: Request) -> dict[str, Any]:

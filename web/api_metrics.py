@@ -16,13 +16,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.core.errors import NotFound
-from gateway.core.model import Role, Secret
+from gateway.core.model import LEADER_ROLES, Role, Secret
 from gateway.health.exposition import CONTENT_TYPE
 from web.guards import Guard
 from web.session import MAX_TOKEN_CHARS, caller_of, services_of
 
 router = APIRouter()
-ROLES = frozenset({Role.PRINCIPAL, Role.AUTHORITY_IT, Role.INSTALLER})
+ROLES = frozenset({*LEADER_ROLES, Role.AUTHORITY_IT, Role.INSTALLER})
 FORWARDED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "cf-connecting-ip")
 """Headers of a proxy or tunnel: who asks is not on this machine."""
 

@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 
 from gateway.core.errors import BadInput
 from gateway.core.log import get_logger
-from gateway.core.model import Action, ObjectKind, PublicId, Role, StreamRole
+from gateway.core.model import LEADER_ROLES, Action, ObjectKind, PublicId, StreamRole
 from web.guards import Right
 from web.hls import HOUR_MS, playlist
 from web.media_response import Media, begun
@@ -26,10 +26,9 @@ from web.session import services_of
 
 log = get_logger("web.playback")
 router = APIRouter()
-PRINCIPAL_ONLY = frozenset({Role.PRINCIPAL})
-WHEN = Right(Action.PLAYBACK, ObjectKind.CAMERA, "camera", roles=PRINCIPAL_ONLY)
+WHEN = Right(Action.PLAYBACK, ObjectKind.CAMERA, "camera", roles=LEADER_ROLES)
 """Tells when there was footage: decided, without an audit row, for it shows nobody."""
-SEEN = Right(Action.PLAYBACK, ObjectKind.CAMERA, "camera", by_grant=True, roles=PRINCIPAL_ONLY)
+SEEN = Right(Action.PLAYBACK, ObjectKind.CAMERA, "camera", by_grant=True, roles=LEADER_ROLES)
 Asker = Annotated[Caller, Depends(WHEN)]
 Viewer = Annotated[Caller, Depends(SEEN)]
 LAST_MS = 253_402_300_799_999

@@ -15,8 +15,8 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput
 from gateway.core.model import PublicId, is_public_id
-from web.api_holds import KEEPER
 from web.forms import field, form_of
+from web.guards import SignedIn
 from web.hours_form import (
     KINDS,
     MOST_BLOCKS,
@@ -29,7 +29,7 @@ from web.hours_form import (
     typed_hours,
     typed_plan,
 )
-from web.pages_rooms import TEXTS, Setter
+from web.pages_rooms import PRINCIPALS, TEXTS, Setter
 from web.problems import words_of
 from web.render import render
 from web.room_services import Timetable
@@ -37,7 +37,7 @@ from web.services import Caller
 from web.session import services_of
 
 router = APIRouter()
-Principal = Annotated[Caller, Depends(KEEPER)]
+Principal = Annotated[Caller, Depends(SignedIn(PRINCIPALS))]
 SPARE_HOURS, SPARE_BLOCKS = 1, 2
 """Empty rows after those that stand."""
 

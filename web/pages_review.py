@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.core.model import Action, ObjectKind, Role
+from gateway.core.model import LEADER_ROLES, Action, ObjectKind
 from web.api_cameras import camera_facts
 from web.guards import Right, SignedIn
 from web.problems import words_of
@@ -24,7 +24,7 @@ from web.session import services_of
 from web.views import disks_away
 
 router = APIRouter()
-REVIEWERS = frozenset({Role.PRINCIPAL})
+REVIEWERS = LEADER_ROLES
 """Who finds the pages at all; whether they may play a camera back is the policy's answer to each grant."""
 OF_CAMERA = Right(Action.PLAYBACK, ObjectKind.CAMERA, "camera", by_grant=True, roles=REVIEWERS)
 TEXTS = (

@@ -17,8 +17,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput
-from gateway.core.model import Action, ObjectKind, PublicId
-from web.api_holds import KEEPER, PRINCIPALS, public_id
+from gateway.core.model import LEADER_ROLES, Action, ObjectKind, PublicId, Role
+from web.api_holds import KEEPER, public_id
 from web.forms import field, form_of, whole
 from web.guards import Right
 from web.problems import words_of
@@ -28,9 +28,10 @@ from web.services import Caller
 from web.session import services_of
 
 router = APIRouter()
-HIDER = Right(Action.PAUSE, ObjectKind.CLASS, "class_id", by_grant=True, roles=PRINCIPALS)
+PRINCIPALS = frozenset({Role.PRINCIPAL})
+HIDER = Right(Action.PAUSE, ObjectKind.CLASS, "class_id", by_grant=True, roles=LEADER_ROLES)
 SETTER = Right(Action.CONFIGURE, ObjectKind.CLASS, "class_id", by_grant=True, roles=PRINCIPALS)
-Principal = Annotated[Caller, Depends(KEEPER)]
+Leader = Annotated[Caller, Depends(KEEPER)]
 Hider = Annotated[Caller, Depends(HIDER)]
 Setter = Annotated[Caller, Depends(SETTER)]
 TEXTS = ("room.", "dur.", "net.", "box.")
@@ -39,7 +40,7 @@ CHOICES = (15, 60, 0)
 
 
 @router.get("/lop-hoc")
-async def rooms_page(request: Request, caller: Principal) -> Response:
+async def rooms_page(request: Request, caller: Leader) -> Response:
     """Show every class room with its state, the wishes first."""
     words, services = words_of(request), services_of(request)
     rooms = await services.rooms.rooms.rooms(caller)
@@ -81,7 +82,7 @@ async def show(request: Request, class_id: str, caller: Hider) -> Response:
 
 
 @router.post("/lop-hoc/{class_id}/tra-loi")
-async def answer(request: Request, class_id: str, caller: Setter) -> Response:
+async def answer(request: Request, class_id: str, caller: Hider) -> Response:
     """Grant a wish for one more pause, which hides the class at once, or refuse it."""
     form = await form_of(request)
     granted = field(form, "cho") == "1"
@@ -119,7 +120,7 @@ def qr(text: str) -> Markup:
 
 
 @router.get("/lop-hoc/thong-bao")
-async def notice_page(request: Request, caller: Principal) -> Response:
+async def notice_page(request: Request, caller: Leader) -> Response:
     """Show the notice and who has signed it."""
     return await _notice(request, caller)
 
@@ -144,7 +145,7 @@ async def _notice(request: Request, caller: Caller, *, status: int = 200, **wron
 
 
 @router.post("/lop-hoc/thong-bao/{person}")
-async def on_paper(request: Request, person: str, caller: Principal) -> Response:
+async def on_paper(request: Request, person: str, caller: Leader) -> Response:
     """Enter a teacher's signature on paper: its day and the number of the scanned sheet."""
     form = await form_of(request)
     date, scan = field(form, "ngay")[:20], field(form, "so")[:120]

@@ -26,9 +26,8 @@ def looker_text(words: Words, looker: Looker) -> str:
     if looker.role != "guardian":
         key = f"room.role.{looker.role}"
         return str(words.text(key if words.has(key) else "room.role.other", name=looker.name))
-    tie = looker.tie.strip() or str(words.text("room.tie"))
-    key = f"room.tie.{tie.lower()}"
-    tie = str(words.text(key)) if words.has(key) else tie
+    key = f"kin.{looker.tie}"
+    tie = str(words.text(key if words.has(key) else "kin.parent"))
     return str(words.text("room.of_child", tie=tie[:1].upper() + tie[1:], child=looker.name))
 
 

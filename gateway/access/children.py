@@ -15,7 +15,7 @@ from gateway.access.facts import Purpose
 from gateway.access.people import MANAGE
 from gateway.access.store import FactStore, Need, clean_name, require
 from gateway.core.errors import BadInput
-from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Role, new_public_id
+from gateway.core.model import Action, GuardianKind, ObjectKind, ObjectRef, PublicId, Role, new_public_id
 
 _NAME = "child.name"
 
@@ -74,7 +74,13 @@ class Children:
         await self._store.change(actor, "child.leave", MANAGE, run, detail={"child": child})
 
     async def add_guardian(
-        self, actor: Actor, person: PublicId, child: PublicId, *, kind: str = "parent", until_ms: int | None = None
+        self,
+        actor: Actor,
+        person: PublicId,
+        child: PublicId,
+        *,
+        kind: GuardianKind = GuardianKind.PARENT,
+        until_ms: int | None = None,
     ) -> None:
         """Say that a person stands for a child (until an instant, if given); NotFound, BadInput."""
 

@@ -159,7 +159,7 @@ class Pauses:
                 (now_ms, by, pause, wish),
             )
 
-        need = Need(Action.CONFIGURE, ObjectRef(ObjectKind.CLASS, class_id))
+        need = Need(Action.PEOPLE, ObjectRef(ObjectKind.CLASS, class_id))
         await self._store.change(actor, "pause.answer", need, run, detail={"class": class_id, "granted": granted})
 
     # what pages show; the caller has decided

@@ -13,12 +13,18 @@ from dataclasses import dataclass
 from gateway.access.audit import Actor
 from gateway.access.players import end_with_person
 from gateway.access.policy import BOX
+from gateway.access.rules_staff import IN_CARE
 from gateway.access.store import FactStore, Need, clean_name, require
 from gateway.core.errors import BadInput, NotFound
-from gateway.core.model import Action, PublicId, Role, new_public_id
+from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Role, new_public_id
 
 MANAGE = Need(Action.PEOPLE, BOX)
 _NAME = "person.name"
+
+
+def _adding(role: Role) -> Need:
+    """Return the right it takes to add somebody: who gets more than a class's rights is the principal's to say."""
+    return MANAGE if role in IN_CARE else Need(Action.APPROVE, BOX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,7 @@ class People:
             )
             return person
 
-        return await store.change(actor, "person.add", MANAGE, run, detail={"role": role, "who": person})
+        return await store.change(actor, "person.add", _adding(role), run, detail={"role": role, "who": person})
 
     async def disable(self, actor: Actor, person: PublicId, *, disabled: bool = True) -> None:
         """Take all rights from a person (or give them back); NotFound. Tokens of players end with it for good."""
@@ -63,7 +69,8 @@ class People:
                 end_with_person(conn, person, now_ms)
 
         what = "person.disable" if disabled else "person.enable"
-        await self._store.change(actor, what, MANAGE, run, detail={"who": person})
+        need = Need(Action.PEOPLE, ObjectRef(ObjectKind.PERSON, person))
+        await self._store.change(actor, what, need, run, detail={"who": person})
 
     async def teach(self, actor: Actor, person: PublicId, class_id: PublicId) -> None:
         """Give a class to a teacher; NotFound, BadInput for another role."""

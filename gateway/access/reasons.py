@@ -14,6 +14,7 @@ class Reason(StrEnum):
 
     # allowed
     PRINCIPAL = "role.principal"
+    VICE_PRINCIPAL = "role.vice_principal"
     TEACHER = "role.teacher"
     GUARDIAN = "role.guardian"
     HEALTH = "role.health"
@@ -47,6 +48,7 @@ class Reason(StrEnum):
     PLAN_CARE = "plan.care"
     PLAN_HIDDEN = "plan.hidden"
     # staff
+    LEADERSHIP = "role.leadership"
     PAUSE_TOO_MANY = "pause.too_many"
     EXPORT_TWO_PEOPLE = "export.two_people"
     EXPORT_SAME_PERSON = "export.same_person"

@@ -31,7 +31,7 @@ from gateway.access.facts import (
     Window,
 )
 from gateway.access.noticerules import load_notices
-from gateway.core.model import PublicId, Role
+from gateway.core.model import GuardianKind, PublicId, Role
 
 KEEP_MS = 3 * 86_400_000
 """Pauses of today are counted; three days cover any zone and a clock that was set back a little."""
@@ -148,7 +148,7 @@ class _Spans:
             Guardian(
                 person=PublicId(row["person"]),
                 child=PublicId(row["child"]),
-                kind=row["kind"],
+                kind=GuardianKind(row["kind"]),
                 since_ms=row["since_ms"],
                 until_ms=row["until_ms"],
             )

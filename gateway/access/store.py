@@ -59,6 +59,12 @@ def player_tokens(db: UtilsDatabase) -> None:
 
 
 @MIGRATIONS()
+def vice_principals_and_kinds(db: UtilsDatabase) -> None:
+    """Add the role of the vice-principal, and codes for what a guardian is to the child."""
+    apply_schema(db, files("gateway.access") / "roles.sql")
+
+
+@MIGRATIONS()
 def class_rooms(db: UtilsDatabase) -> None:
     """Add wishes for one more pause, wall sheets, and the notice that staff sign."""
     apply_schema(db, files("gateway.access") / "classroom.sql")

@@ -143,7 +143,7 @@ class Setup:
             await gateway.call("guardian.add", child)
             await gateway.call("accept", {})
         if DEPUTY not in {row["name"] for row in have["people"]}:
-            await gateway.call("person.add", {"name": DEPUTY, "role": "principal"})
+            await gateway.call("person.add", {"name": DEPUTY, "role": "vice_principal"})
         code = (await gateway.call("code.new")).result["code"]
         deputy = (await gateway.call("code.new", {"person": DEPUTY})).result["code"]
         slip = (await gateway.call("slip.new", {"guardian": GUARDIAN})).result["url"]

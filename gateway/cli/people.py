@@ -15,6 +15,14 @@ from gateway.cli.context import ConfigOption, Context, DataOption, JsonOption
 from gateway.core.errors import BadInput
 
 STOP, RESUME = ("dung", "stop"), ("mo", "resume")
+ROLES = {
+    "hieu-truong": "principal", "principal": "principal",
+    "pho-hieu-truong": "vice_principal", "vice-principal": "vice_principal",
+    "giao-vien": "teacher", "teacher": "teacher",
+    "du-gio": "observer", "observer": "observer",
+    "phong-gd": "authority_it", "authority": "authority_it",
+}  # fmt: skip
+"""Guardians come with a child; an installer is the console itself."""
 
 
 def code(
@@ -94,8 +102,11 @@ def sharing(
 def people(
     add: Annotated[
         str | None,
-        typer.Option("--them", "--add", help="Thêm hiệu phó: người duyệt thứ hai · add a deputy who approves"),
+        typer.Option("--them", "--add", help="Thêm người, mặc định phó hiệu trưởng · add somebody, a vice-principal"),
     ] = None,
+    role: Annotated[
+        str, typer.Option("--vai", "--role", help="hieu-truong, pho-hieu-truong, giao-vien, du-gio, phong-gd")
+    ] = "pho-hieu-truong",
     disable: Annotated[
         str | None, typer.Option("--ngung", "--disable", help="Ngừng mọi quyền của người này · end all rights")
     ] = None,
@@ -104,13 +115,14 @@ def people(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Danh sách người dùng và lớp; thêm hiệu phó, ngừng quyền · people and classes, deputies (people)."""
+    """Danh sách người dùng và lớp; thêm người, ngừng quyền · people and classes, adding somebody (people)."""
     context = Context(config, data)
     if len([name for name in (add, disable, enable) if name is not None]) > 1:
         raise BadInput("only one of --them, --ngung and --mo-lai at a time", case="one_person", key="person")
     if add is not None:
-        # A deputy is a second principal: same rights, another person, which is what the two-person rule asks for.
-        result = context.run(context.ask("gateway", "person.add", {"name": add, "role": "principal"}))
+        if role not in ROLES:
+            raise BadInput(f"{role!r} is none of {', '.join(ROLES)}", case="person_role", key="role", value=role)
+        result = context.run(context.ask("gateway", "person.add", {"name": add, "role": ROLES[role]}))
         context.json(result) if as_json else context.say("cli.people.added", name=add)
         return
     if (name := disable if disable is not None else enable) is not None:

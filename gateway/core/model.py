@@ -41,6 +41,7 @@ class Role(StrEnum):
     """What a person is to the school; one person has one role."""
 
     PRINCIPAL = "principal"
+    VICE_PRINCIPAL = "vice_principal"
     TEACHER = "teacher"
     GUARDIAN = "guardian"
     OBSERVER = "observer"
@@ -48,7 +49,24 @@ class Role(StrEnum):
     INSTALLER = "installer"
 
 
-STAFF_ROLES = frozenset({Role.PRINCIPAL, Role.TEACHER})
+LEADER_ROLES = frozenset({Role.PRINCIPAL, Role.VICE_PRINCIPAL})
+"""Who runs the school: they see all of it, and two of them approve what leaves it."""
+STAFF_ROLES = LEADER_ROLES | {Role.TEACHER}
+
+
+class GuardianKind(StrEnum):
+    """What a guardian is to the child; decides nothing, is shown and counted."""
+
+    MOTHER = "mother"
+    FATHER = "father"
+    GRANDMOTHER = "grandmother"
+    GRANDFATHER = "grandfather"
+    RELATIVE = "relative"
+    LEGAL_GUARDIAN = "legal_guardian"
+    """Named by law or by the authority: người giám hộ (Civil Code 2015, Art. 46)."""
+    PARENT = "parent"
+    """A parent; the school did not say which."""
+    OTHER = "other"
 
 
 class Action(StrEnum):

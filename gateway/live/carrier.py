@@ -53,6 +53,9 @@ class Connection(Protocol):
     def send_rtcp(self, packet: bytes) -> None:
         """Encrypt and send one RTCP compound."""
 
+    def hurry(self) -> None:
+        """Read what the viewer sends sooner for a while: it lacks packets."""
+
     def listen(self, on_text: Callable[[object], None]) -> None:
         """Call back with each message of the page."""
 
@@ -120,6 +123,8 @@ class Line:
     next_seq: int
     next_rtx_seq: int
     ts_offset: int
+    is_fresh: bool = True
+    """Nobody has used it yet."""
     rider: Rider | None = None
     last_viewer: Viewer | None = None
     """Who was sent something on it before; its RTP time goes on."""
@@ -144,9 +149,11 @@ class Carrier:
         *,
         clock: Clock,
         random_bits: RandomBits,
+        ts_offset: int,
     ) -> None:
+        """`ts_offset` is where the RTP time of a stream's viewers begins, the same for all (see `sender.Numbers`)."""
         self.id, self.owner = carrier_id, owner
-        self._clock, self._random = clock, random_bits
+        self._clock, self._random, self._ts_offset = clock, random_bits, ts_offset
         self.peer = connect(self._changed, self._feedback)
         self.peer.listen(self._said)
         self.lines: tuple[Line, ...] = ()
@@ -164,7 +171,7 @@ class Carrier:
                 facts,
                 next_seq=self._random(15),  # lower half: an early wrap breaks SRTP of late joiners
                 next_rtx_seq=self._random(15),
-                ts_offset=self._random(32),
+                ts_offset=self._ts_offset,
             )
             for facts in (first, *first.more)
         )
@@ -192,7 +199,9 @@ class Carrier:
             first_seq=line.next_seq,
             ts_offset=line.ts_offset,
             abs_send_time_id=facts.abs_send_time_id,
+            may_follow=line.is_fresh,
         )
+        line.is_fresh = False
         viewer = Viewer(numbers, self.peer.protect, self.peer.outlet)
         if line.rtp_now_90k(self._clock.mono_ns()) is not None:
             viewer.rtp_now_90k = lambda: line.rtp_now_90k(self._clock.mono_ns())
@@ -261,8 +270,11 @@ class Carrier:
                 line.rider.asked(wish.role)
 
     def _feedback(self, data: bytes) -> None:
+        found = rtcp.parse(data)
+        if any(isinstance(item, rtcp.Nack) for item in found):
+            self.peer.hurry()
         riding = {line.facts.ssrc: line.rider for line in self.lines if line.rider is not None}
-        for item in rtcp.parse(data):
+        for item in found:
             if isinstance(item, rtcp.Estimate):
                 riders = list(riding.values())
                 for rider, bps in zip(riders, shares(item.bps, [each.load() for each in riders]), strict=True):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import math
 import struct
 import zlib
 
@@ -21,6 +22,17 @@ _SIGNED_BYTES, _PRINTED_BYTES = 24, 8
 _FINGERPRINT_XOR = 0x5354554E
 _ATTRIBUTE = struct.Struct("!HH")
 _ADDRESS = struct.Struct("!BBH")
+
+
+def wait_s(interval_s: float, now_s: float, spread: float) -> float:
+    """Return how long to wait for the next check: four to six fifths of the interval, as RFC 7675 §5.1 has it.
+
+    `spread` in [0, 1) makes it random; it ends on a whole fifth of the clock, so that those of many viewers fall
+    together: a check that finds the caches warm costs a fifth of one that does not.
+    """
+    step_s = interval_s / 5
+    at_s = now_s + interval_s * (0.8 + 0.2 * spread)
+    return math.ceil(at_s / step_s) * step_s - now_s
 
 
 def transaction(data: bytes) -> bytes:

@@ -282,7 +282,7 @@ class HardConnection(aioice.ice.Connection):
         """
         silent = 0
         while silent < CONSENT_FAILURES:
-            await asyncio.sleep(CONSENT_S * (0.8 + 0.4 * random.random()))  # noqa: S311 - spreads load, guards nothing
+            await asyncio.sleep(consent.wait_s(CONSENT_S, asyncio.get_running_loop().time(), random.random()))  # noqa: S311 - no guard
             silent = silent + 1 if self._consent_id else 0
             for pair in self._nominated.values():
                 self._consent_id = secrets.token_bytes(12)

@@ -109,6 +109,7 @@ class Places:
         if self._looked_ns is not None and now_ns - self._looked_ns < LOOK_S * 1e9:
             return False
         self._looked_ns = now_ns
+        self._take_the_load()
         for stream in streams:
             self._rates.look(stream)
         self.round(sessions)
@@ -121,6 +122,9 @@ class Places:
             stream.counters.late_ms = 0.0
         if self._meter is not None:
             self._meter.look(worst_ms, self._uplink.sent_bytes if self._uplink is not None else 0)
+
+    def _take_the_load(self) -> None:
+        if self._meter is not None:
             was_full, self.full = self.full, is_full(self._meter.load(), was_full=self.full)
             if self.full and not was_full:
                 self._seats_bps = self.turns.drawn_bps

@@ -7,6 +7,7 @@ loop only.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 
 from gateway.core.clock import Clock
@@ -22,6 +23,8 @@ RENEW_PICTURE_S = 2.0
 NOW_S = 1.0
 """Of a camera that stands still for longer nothing is sent again: it would look as if it were live."""
 _REPORTS_REMEMBERED = 4
+_TRIPS_REMEMBERED = 4
+"""Of the newest round trips the shortest counts: an answer is read up to `mailbox.PAUSE_S` after it came."""
 
 
 class Reception:
@@ -42,6 +45,7 @@ class Reception:
         self._reported_ns: int | None = None
         self._renewed_ns: int | None = None
         self._reports: dict[int, int] = {}
+        self._trips_s: deque[float] = deque(maxlen=_TRIPS_REMEMBERED)
         self.lost = self.jitter_90k = self.estimate_bps = 0
         self.fraction_lost = 0.0
         self.rtt_s: float | None = None
@@ -126,4 +130,5 @@ class Reception:
         sent_ns = self._reports.get(report.last_sr)
         if sent_ns is not None:
             rtt_s = (self._clock.mono_ns() - sent_ns) / 1e9 - report.delay / 65536
-            self.rtt_s = max(0.0, rtt_s)
+            self._trips_s.append(max(0.0, rtt_s))
+            self.rtt_s = min(self._trips_s)

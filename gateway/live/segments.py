@@ -30,12 +30,14 @@ _NUMBERS = struct.Struct("!BHII")
 _EXTENSION = struct.Struct("!II")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Run:
     """Packets of one system call: equal segments, the last may be shorter."""
 
-    image: bytes
-    """Headers without their numbers, payloads, room for the tags."""
+    image: bytearray
+    """Headers with the numbers of `numbered`, payloads, room for the tags."""
+    numbered: tuple[int, int, int, int]
+    """Payload type, source, RTP time and first sequence number in the headers: most viewers share them."""
     place: memoryview
     """Where in the buffer the image goes and the packets leave from."""
     numbers: tuple[tuple[int, int], ...]
@@ -53,6 +55,14 @@ class Run:
     payload_bytes: int
     octets: tuple[int, ...]
     """Of each packet: the payload's bytes."""
+
+
+def _number(run: Run, wanted: tuple[int, int, int, int]) -> None:
+    """Write a viewer's numbers into the headers; the next viewer with the same ones finds them there."""
+    kind, ssrc, ts, seq = run.numbered = wanted
+    for offset, marker in run.numbers:
+        _NUMBERS.pack_into(run.image, offset, kind | marker, seq & 0xFFFF, ts, ssrc)
+        seq += 1
 
 
 class SegmentSender:
@@ -117,7 +127,8 @@ class SegmentSender:
         room = bytes(tag_bytes)
         image = b"".join(part for payload in payloads for part in (head, payload, room))
         return Run(
-            image=image,
+            image=bytearray(image),
+            numbered=(0, 0, 0, 0),
             place=buffer.view[: len(image)],
             numbers=tuple((start + 1, 0x80 if place == marked else 0) for place, start in enumerate(starts)),
             pointers=tuple(map(buffer.pointer, starts)),
@@ -132,15 +143,14 @@ class SegmentSender:
     def _send(self, frame: Frame, runs: tuple[Run, ...], viewer: Viewer, outlet: Outlet, key: Key) -> bool:
         numbers = viewer.numbers
         kind, ssrc, ts = numbers.payload_type, numbers.ssrc, (frame.ts_90k + numbers.ts_offset) & 0xFFFFFFFF
-        buffer, contexts, pack = self._buffer, repeat(key.context), _NUMBERS.pack_into
-        view, sizes, protect = buffer.view, buffer.sizes, buffer.protect
+        buffer, contexts = self._buffer, repeat(key.context)
+        sizes, protect = buffer.sizes, buffer.protect
         for run in runs:
-            view[: len(run.image)] = run.image
+            wanted = kind, ssrc, ts, viewer.next_seq & 0xFFFF
+            if run.numbered != wanted:
+                _number(run, wanted)
+            run.place[:] = run.image
             sizes[: len(run.sizes)] = run.sizes
-            seq = viewer.next_seq
-            for offset, marker in run.numbers:
-                pack(view, offset, kind | marker, seq & 0xFFFF, ts, ssrc)
-                seq += 1
             # In C up to the first error: a turn of Python's loop for each packet cost as much as a third of its cipher.
             if any(map(protect, contexts, run.pointers, run.lengths)):
                 viewer.fail(burnt=len(run.numbers))

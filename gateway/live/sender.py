@@ -48,7 +48,11 @@ class Outlet(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """The RTP numbers of one viewer; sequence and time start at random (RFC 3550 §5.1)."""
+    """The RTP numbers of one viewer.
+
+    Viewers of one stream have them alike as far as that goes, so that its packets are laid out once: the random start
+    of RFC 3550 §5.1 guards packets in the clear, ours are encrypted with a key for each viewer.
+    """
 
     ssrc: int
     payload_type: int
@@ -56,6 +60,8 @@ class Numbers:
     ts_offset: int
     abs_send_time_id: int = 0
     """Header extension id of abs-send-time; 0 = not negotiated."""
+    may_follow: bool = False
+    """No number of this line was used: it may begin where the stream's count of packets stands."""
 
 
 class Viewer:
@@ -121,6 +127,11 @@ class Viewer:
 
     def begin_at(self, frame: Frame) -> None:
         """Continue the sequence at a key frame, whatever was left out before it."""
+        if self.numbers.may_follow:
+            if self.next_seq == self.numbers.first_seq:
+                # In the lower half: an early wrap breaks SRTP where the first packets are lost (RFC 3711 §3.3.1).
+                self.next_seq = frame.first_index & 0x7FFF
+            self.numbers = replace(self.numbers, first_seq=self.next_seq, may_follow=False)
         rtp_now_90k = self.rtp_now_90k() if self.rtp_now_90k is not None else None
         if rtp_now_90k is not None:
             self.numbers = replace(self.numbers, ts_offset=(rtp_now_90k - frame.ts_90k) & 0xFFFFFFFF)

@@ -120,14 +120,13 @@ class Session:
         if self.carrier.connected:
             self.changed("connected")
 
-    def over(self) -> End | None:
-        """Return why this session must end now; None while it may go on."""
+    def over(self, *, mono_ns: int, now_ms: int) -> End | None:
+        """Return why this session must end at this moment; None while it may go on."""
         if self.stream.ended is not None and (self.state is not State.CONNECTING or not told(self.stream.ended)):
             return self.stream.ended
-        mono_ns = self._clock.mono_ns()
         if self.state is State.CONNECTING and mono_ns - self._started_ns >= CONNECT_TIMEOUT_S * 1e9:
             return End.NO_PATH
-        return self.lease.over(mono_ns=mono_ns, now_ms=self._clock.now_ms())
+        return self.lease.over(mono_ns=mono_ns, now_ms=now_ms)
 
     async def end(self, reason: str) -> None:
         """Tell the page why, then stop media: after this returns no RTP packet of the session leaves."""
@@ -152,6 +151,12 @@ class Session:
             self.switch.leave(self.viewer)
             self.carrier.leave(self, self.viewer, self.reception.repair)
         self.left.set()
+
+    @property
+    def in_hurry(self) -> bool:
+        """Whether it is to be followed at each look: another stream is asked for, on its way, or may come soon."""
+        switch = self.switch
+        return self._wanted is not None or switch.coming is not None or switch.most is not switch.now.role
 
     def follow(self) -> None:
         """Let the picture's size and the link choose the stream, once the viewer has caught up with one."""

@@ -37,6 +37,8 @@ from gateway.live.totals import Totals
 
 TICK_S = 0.2
 """How late an expired lease may be noticed."""
+FOLLOWED_EACH = 5
+"""Of how many looks one follows a session's link and reports, unless it is in a hurry."""
 WATCHED_WITHIN_S = 10.0
 """Leases that nobody looked at for so long are not held: the daemon should be started anew."""
 
@@ -59,6 +61,7 @@ class Sessions:
         """Begin; `on_idle` is called whenever the last connection has been closed: nobody is there to be delayed."""
         self._feeds, self._connect, self._max_viewers, self._on_idle = feeds, connect, max_viewers, on_idle
         self._clock, self._on_fault, self._random = clock, on_fault, random_bits
+        self._ts_offset = random_bits(32)
         self._by_id: dict[PublicId, Session] = {}
         self._by_grant: dict[PublicId, PublicId] = {}
         self._carriers: dict[PublicId, Carrier] = {}
@@ -69,6 +72,7 @@ class Sessions:
         self._tasks: TaskGroup | None = None
         self._telling = False
         self._swept_ns = clock.mono_ns()
+        self._rounds = 0
         self.ended: Counter[str] = Counter()
         """Sessions that ended, by reason."""
         self._dropped: Counter[str] = Counter()
@@ -159,7 +163,14 @@ class Sessions:
         await self._admit(grant)
         self._require_place(grant, role)
         owner = (grant.person, grant.device)
-        carrier = Carrier(new_public_id(), owner, self._connect, clock=self._clock, random_bits=self._random)
+        carrier = Carrier(
+            new_public_id(),
+            owner,
+            self._connect,
+            clock=self._clock,
+            random_bits=self._random,
+            ts_offset=self._ts_offset,
+        )
         self._carriers[carrier.id] = carrier
         session = self._begin(grant, role, carrier)
         answered = False
@@ -240,11 +251,13 @@ class Sessions:
 
     async def sweep(self) -> None:
         """End what is over, send the reports that are due: one round of the watching loop."""
-        for session in list(self._by_id.values()):
-            reason = session.over()
+        self._rounds += 1
+        mono_ns, now_ms = self._clock.mono_ns(), self._clock.now_ms()
+        for place, session in enumerate(list(self._by_id.values())):
+            reason = session.over(mono_ns=mono_ns, now_ms=now_ms)
             if reason is not None:
                 await self._end(session, reason)
-            else:
+            elif session.in_hurry or (place + self._rounds) % FOLLOWED_EACH == 0:
                 session.follow()
                 session.report()
                 if session.has_news:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import secrets
 import socket
 import time
 from collections import Counter
@@ -35,7 +36,7 @@ from gateway.core.supervise import contained
 from gateway.live.dtls import HardDtls
 from gateway.live.ice import AddressRules, HardConnection, HardGatherer
 from gateway.live.mailbox import Mailbox
-from gateway.live.offers import ABS_SEND_TIME, Offer, RemoteCandidate
+from gateway.live.offers import ABS_SEND_TIME, WALL, Offer, RemoteCandidate
 from gateway.live.relays import RelaySocket
 from gateway.live.sender import DatagramSocket, Outlet
 from gateway.live.srtp import Key
@@ -56,6 +57,9 @@ class TransportRules:
     rules: AddressRules
     certificate: Callable[[], RTCCertificate]
     mailbox: Mailbox = field(default_factory=Mailbox)
+    sources: tuple[int, ...] = field(default_factory=lambda: tuple(secrets.randbits(32) for _ in range(WALL.videos)))
+    """The SSRC of each media line, by place, the same on all connections: packets of viewers who get the same then
+    differ in their encryption only, and are laid out once."""
     mono_ns: Callable[[], int] = time.monotonic_ns
 
 
@@ -168,6 +172,9 @@ class Peer(RTCPeerConnection):
         base: Any = super()
         transceiver: Any = base._RTCPeerConnection__createTransceiver(direction, kind, sender_track)
         sender = _SilentSender(kind, transceiver.sender.transport)
+        place = sum(line.kind == "video" for line in self.getTransceivers()) - 1
+        if kind == "video" and place < len(self._shared.sources):
+            sender._ssrc = self._shared.sources[place]
         transceiver._RTCRtpTransceiver__sender = sender
         transceiver.receiver._set_rtcp_ssrc(sender._ssrc)
         made: RTCRtpTransceiver = transceiver
@@ -267,6 +274,10 @@ class Peer(RTCPeerConnection):
                 outlet.socket.sendto(self._dtls._tx_srtp.protect_rtcp(packet), socket.MSG_DONTWAIT, outlet.address)
             except OSError:
                 return
+
+    def hurry(self) -> None:
+        """Read what viewers send sooner for a while."""
+        self._shared.mailbox.hurry()
 
     def outlet(self) -> Outlet | None:
         """Return the nominated path, re-read each time: it changes, and goes when consent is lost."""

@@ -23,6 +23,7 @@ from gateway.access.codes import Codes
 from gateway.access.facts import EVERY_DAY, MINUTES_PER_DAY, BlockKind
 from gateway.access.grants import Grants
 from gateway.access.invitations import Invitations
+from gateway.access.kin import kind_of
 from gateway.access.people import People
 from gateway.access.reasons import Reason
 from gateway.access.sharing import Sharing
@@ -159,7 +160,7 @@ class _People:
 
     async def add_guardian(self, request: Request) -> Reply:
         # Everything that can be wrong is looked at before the first row is written.
-        class_id, kind = await self._class(request.text("class")), request.text("kind")
+        class_id, kind = await self._class(request.text("class")), kind_of(request.text("kind"))
         name, child_name = clean_name(request.text("name")), clean_name(request.text("child"))
         person = await self._desk.people.add(CONSOLE, Role.GUARDIAN, name)
         child = await self._desk.children.add(CONSOLE, child_name, class_id)

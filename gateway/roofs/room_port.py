@@ -136,7 +136,7 @@ class RoomPort:
             here = {row.child for row in facts.index.enrolments_of_class.get(class_id, ()) if row.holds(now_ms)}
             mine = [row for row in ties if row.child in here]
             children = [self._names.children[row.child].name for row in mine if row.child in self._names.children]
-            tie = mine[0].kind if mine else ""
+            tie = str(mine[0].kind) if mine else ""
             seen[view.person] = Looker(str(view.role), ", ".join(children), tie, view.since_ms)
         return list(seen.values())
 

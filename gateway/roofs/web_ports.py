@@ -26,7 +26,7 @@ from gateway.access.store import FactStore, Need, refusal
 from gateway.core.bus import Bus
 from gateway.core.errors import CodeRefused, NotFound
 from gateway.core.iceservers import IceServer
-from gateway.core.model import Action, Decision, Grant, ObjectRef, PublicId, Secret, StreamRole, WallPlace
+from gateway.core.model import STAFF_ROLES, Action, Decision, Grant, ObjectRef, PublicId, Secret, StreamRole, WallPlace
 from gateway.core.ticket import sign
 from gateway.core.wire import ControlClient
 from gateway.live.client import LiveClient
@@ -73,7 +73,7 @@ class LoginPort:
 
     def _caller(self, session: access_login.Session) -> Caller | None:
         name = self._names.person(session.person)
-        mark = name if session.role not in {"principal", "teacher"} else ""
+        mark = name if session.role not in STAFF_ROLES else ""
         return Caller(session.person, session.role, name, session.id, mark)
 
     async def sign_out(self, token: Secret) -> None:

@@ -55,6 +55,7 @@ def case(
 ) -> Case:
     allowed = reason in {
         "role.principal",
+        "role.vice_principal",
         "role.teacher",
         "role.guardian",
         "role.health",

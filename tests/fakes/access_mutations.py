@@ -27,18 +27,21 @@ class Staff:
     observer: Actor
     guardian: Actor
     deputy: Actor
+    vice: Actor
 
 
 async def hire(w: World) -> Staff:
     """Add one person of each role; the teacher has the class, the deputy is a second principal."""
     people = w.access.people
-    roles = (Role.TEACHER, Role.INSTALLER, Role.AUTHORITY_IT, Role.OBSERVER, Role.PRINCIPAL)
-    teacher, installer, authority, observer, deputy = [await people.add(CONSOLE, role, str(role)) for role in roles]
+    roles = (Role.TEACHER, Role.INSTALLER, Role.AUTHORITY_IT, Role.OBSERVER, Role.PRINCIPAL, Role.VICE_PRINCIPAL)
+    teacher, installer, authority, observer, deputy, vice = [
+        await people.add(CONSOLE, role, str(role)) for role in roles
+    ]
     await people.teach(CONSOLE, teacher, w.class_id)
     await w.access.notices.sign(Actor(teacher, "t"))
     return Staff(
         Actor(teacher, "t"), Actor(installer, "i"), Actor(authority, "a"), Actor(observer, "o"),
-        Actor(w.mother, w.phone), Actor(deputy, "d"),
+        Actor(w.mother, w.phone), Actor(deputy, "d"), Actor(vice, "v"),
     )  # fmt: skip
 
 

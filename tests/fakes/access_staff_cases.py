@@ -33,6 +33,7 @@ from tests.fakes.school import (
     OTHER,
     PRINCIPAL,
     TEACHER,
+    VICE,
     camera,
     class_,
     local,
@@ -46,6 +47,39 @@ def pauses(count: int, by: PublicId = TEACHER, at_ms: int = NOW) -> tuple[Pause,
         Pause(class_id=MAM, by=by, since_ms=at_ms - n * MINUTE, until_ms=at_ms - n * MINUTE + 1)
         for n in range(1, count + 1)
     )
+
+
+def vice_cases(order: ExportOrder, approved: ExportOrder) -> list[Case]:
+    """What a vice-principal may as the principal does, and what stays the principal's."""
+    ok, hers, another = "role.vice_principal", "role.leadership", "export.same_person"
+    own = dataclasses.replace(order, requester=VICE)
+    return [
+        case("a vice-principal sees every camera at any hour", VICE, LIVE, camera(GATE), ok, now_ms=local(19, 23)),
+        case("and every recording", VICE, Action.PLAYBACK, camera(), ok),
+        case("but no private camera", VICE, LIVE, camera(), "camera.private", privacies=(Privacy(camera=CAM),)),
+        case("nor an unknown one", VICE, LIVE, camera(pid("nothere")), "not_found"),
+        case("she keeps footage", VICE, Action.HOLD, camera(), ok),
+        case("approves another's copy", VICE, Action.APPROVE, EXPORT, ok, exports=(order,)),
+        case("not her own", VICE, Action.APPROVE, EXPORT, another, exports=(own,)),
+        case("takes none out alone", VICE, Action.EXPORT, camera(), "export.two_people"),
+        case("fetches an approved one", VICE, Action.EXPORT, EXPORT, ok, exports=(approved,)),
+        case("hides a class", VICE, Action.PAUSE, class_(), ok, until_ms=NOW + 14 * DAY, pauses=pauses(5)),
+        case("stops all sharing", VICE, Action.STOP_ALL, BOX, ok),
+        case("reads the audit", VICE, Action.AUDIT, person(PRINCIPAL), ok),
+        case("keeps the lists", VICE, Action.PEOPLE, BOX, ok),
+        case("approves a guardian", VICE, Action.APPROVE, person(MOTHER), ok),
+        case("lets a teacher in", VICE, Action.APPROVE, person(TEACHER), ok),
+        case("not the principal", VICE, Action.APPROVE, person(PRINCIPAL), hers),
+        case("nor herself", VICE, Action.APPROVE, person(VICE), hers),
+        case("nor the authority", VICE, Action.APPROVE, person(AUTHORITY), hers),
+        case("ends a guardian's logins", VICE, Action.PEOPLE, person(MOTHER), ok),
+        case("and her own", VICE, Action.PEOPLE, person(VICE), "self"),
+        case("not the principal's", VICE, Action.PEOPLE, person(DEPUTY), hers),
+        case("does not accept the box", VICE, Action.APPROVE, BOX, "role.action"),
+        case("nor configure it", VICE, Action.CONFIGURE, BOX, "role.action"),
+        case("nor a class", VICE, Action.CONFIGURE, class_(), "role.action"),
+        case("nor aim a camera", VICE, Action.AIM, camera(), "role.action"),
+    ]
 
 
 def staff_cases() -> list[Case]:
@@ -113,6 +147,8 @@ def staff_cases() -> list[Case]:
             "person.disabled",
             persons=(Person(PRINCIPAL, Role.PRINCIPAL, True),),
         ),
+        # vice-principal
+        *vice_cases(order, approved),
         # teacher
         case("a teacher sees her class", TEACHER, LIVE, camera(), "role.teacher", now_ms=night),
         case("no other class", TEACHER, LIVE, camera(CAM2), "not_found"),

@@ -43,8 +43,8 @@ def pid(name: str) -> PublicId:
     return PublicId(name.ljust(16, "a"))
 
 
-PRINCIPAL, DEPUTY, TEACHER, OBSERVER, AUTHORITY, INSTALLER = map(
-    pid, ("principal", "deputy", "teacher", "observer", "authority", "installer")
+PRINCIPAL, DEPUTY, VICE, TEACHER, OBSERVER, AUTHORITY, INSTALLER = map(
+    pid, ("principal", "deputy", "vice", "teacher", "observer", "authority", "installer")
 )
 MOTHER, OTHER = pid("mother"), pid("other")
 CHILD, CHILD2, MATE = pid("child"), pid("otherchild"), pid("mate")
@@ -86,6 +86,7 @@ def facts(**changes: Any) -> Facts:
         persons=(
             Person(PRINCIPAL, Role.PRINCIPAL),
             Person(DEPUTY, Role.PRINCIPAL),
+            Person(VICE, Role.VICE_PRINCIPAL),
             Person(TEACHER, Role.TEACHER),
             Person(OBSERVER, Role.OBSERVER),
             Person(AUTHORITY, Role.AUTHORITY_IT),

@@ -7,18 +7,17 @@ mutants face the table, the others the running streams; a mutant that passes eve
 from __future__ import annotations
 
 import asyncio
-import sys
 import types
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
-from gateway.access import classday, grants, policy, sessions
+from gateway.access import grants, instants, sessions
 from tests.fakes import access_suite
+from tests.fakes.access_planting import POLICY, Mutant, decide_of, executed
 from tests.fakes.access_world import HANG_S, MAKERS
 from tests.unit import test_access_grants as grant_tests
 from tests.unit import test_access_revoking as revoking_tests
@@ -26,83 +25,6 @@ from tests.unit import test_access_sessions as stream_tests
 
 Suite = Callable[[Path], None]
 
-
-class Mutant(NamedTuple):
-    """One fault: in which module, which text becomes which."""
-
-    module: types.ModuleType
-    old: str
-    new: str
-
-
-POLICY = [
-    Mutant(policy, "if who.disabled:", "if False:"),
-    Mutant(policy, "if who is None:\n        return Decision(False", "if who is None:\n        return Decision(True"),
-    Mutant(policy, "if action is Action.LIVE_AUDIO:", "if False:"),
-    Mutant(policy, "if obj.kind not in _MAY[who.role].get(action, ()):", "if action not in _MAY[who.role]:"),
-    Mutant(policy, "if answer.reason is Reason.NOT_FOUND:", "if False:"),
-    Mutant(policy, "if not _known(facts, obj):", "if False:"),
-    Mutant(policy, "return obj.id in facts.cameras", "return True"),
-    Mutant(policy, "if answer.allowed and ask.action in _PICTURE and _private(", "if False and _private("),
-    Mutant(policy, "answer.allowed and ask.action in _PICTURE and", "answer.allowed and"),
-    Mutant(policy, "frozenset({Action.LIVE, Action.SNAPSHOT, Action.AIM})", "frozenset({Action.LIVE})"),
-    Mutant(policy, "if ask.action is Action.EXPORT and ask.obj.kind is ObjectKind.CAMERA:", "if False:"),
-    Mutant(policy, "order.approver in {None, order.requester}", "order.approver is None"),
-    Mutant(policy, "if ask.action is Action.APPROVE and order.requester == ask.person.id:", "if False:"),
-    Mutant(policy, "if not mine & _classes(ask, at_ms):", "if not mine:"),
-    Mutant(policy, ">= PAUSES_A_DAY", "> PAUSES_A_DAY"),
-    Mutant(policy, "facts.index.persons[PublicId(row.by)].role is Role.TEACHER and ", ""),
-    Mutant(policy, " and moment(facts.zone, row.since_ms).date == today", ""),
-    Mutant(policy, "if ask.obj.id in children else", "if children else"),
-    Mutant(policy, "if row.holds(at_ms) and row.class_id in classes\n", "if row.class_id in classes\n"),
-    Mutant(policy, "if row.holds(at_ms) and row.class_id in classes\n", "if row.holds(at_ms)\n"),
-    Mutant(policy, "if not here:", "if not children:"),
-    Mutant(policy, "if not facts.clock_trusted:", "if False:"),
-    Mutant(policy, "if facts.sharing_stopped:", "if False:"),
-    Mutant(policy, "if not facts.accepted:", "if False:"),
-    Mutant(policy, "classday.consents(facts, child, at_ms) for child in here", "True for child in here"),
-    Mutant(policy, "for class_id in sorted(classes):", "for class_id in sorted(classes)[:1]:"),
-    Mutant(policy, "if ask.obj.id == ask.person.id else", "if True else"),
-    Mutant(policy, "return _no(Reason.ACCEPTED) if ask.facts.accepted else", "return"),
-    Mutant(policy, "children = _own_children(ask, at_ms)", "children = set(ask.facts.children)"),
-    Mutant(policy, "until_ms is None and later != answer", "until_ms is None and later.allowed != answer.allowed"),
-    Mutant(policy, "if last_ms < at_ms <= end_ms:", "if last_ms < at_ms:"),
-    Mutant(policy, "if at_ms > now_ms)", "if at_ms >= now_ms + 60_000_000)"),
-    Mutant(policy, "found |= ends(index.guardians_of_person.get(ask.person.id, ()))", "pass"),
-    Mutant(policy, "found |= ends(index.teachings_of_person.get(ask.person.id, ()))", "pass"),
-    Mutant(policy, "found |= index.instants_of_class.get(class_id, frozenset())", "pass"),
-    Mutant(policy, "index.privacies_of_camera.get(obj.id, ()), *index", "index"),
-    Mutant(
-        policy, "pending |= instants(zone, day, classday.minutes(", "pending |= instants(zone, day, (lambda *_: ())("
-    ),
-    Mutant(policy, "or ask.action is Action.PAUSE", ""),
-    Mutant(
-        classday,
-        "if any(row.holds(at_ms) for row in facts.index.pauses_of_class",
-        "if any(False for row in facts.index.pauses_of_class",
-    ),
-    Mutant(
-        classday,
-        "return any(row.holds(at_ms) for row in facts.index.consents_of_child",
-        "return any(True for row in facts.index.consents_of_child",
-    ),
-    Mutant(classday, "if row.holds(at_ms) and not consents(", "if not consents("),
-    Mutant(classday, "item.class_id == class_id and item.holds(at_ms)", "item.holds(at_ms)"),
-    Mutant(classday, "item.class_id == class_id and item.holds(at_ms)", "False"),
-    Mutant(classday, "return Reason.CLASS_NOT_OPEN", "pass"),
-    Mutant(classday, "if weekday is None:\n        return Reason.CALENDAR_CLOSED", "if False:\n        return None"),
-    Mutant(classday, "if not windows:\n        return Reason.WINDOW_NONE", "if not windows:\n        return None"),
-    Mutant(classday, "weekday in row.days and", ""),
-    Mutant(classday, "row.start_min <= minute < row.end_min", "row.start_min <= minute <= row.end_min"),
-    Mutant(classday, "row.start_min <= minute < row.end_min", "row.start_min < minute < row.end_min"),
-    Mutant(classday, "row.kind in NEVER_VISIBLE or not row.guardian_visible", "not row.guardian_visible"),
-    Mutant(classday, "row.kind in NEVER_VISIBLE or not row.guardian_visible", "row.kind in NEVER_VISIBLE"),
-    Mutant(classday, "return None if running else Reason.PLAN_NONE", "return None"),
-    Mutant(classday, "if special.as_weekday is None else special.as_weekday", ""),
-    Mutant(classday, "(paused, unanswered, out_of_hours, off_plan)", "(paused, unanswered, out_of_hours)"),
-    Mutant(classday, "(row.start_min, row.end_min)", "(row.start_min,)"),
-]
-"""Faults of the decision; each must be found by `access_suite.check`."""
 
 LIFE = [
     Mutant(
@@ -175,30 +97,8 @@ LIFE_TESTS: list[Callable[[Path], Awaitable[None]]] = [
 
 
 def mutated(mutant: Mutant) -> types.ModuleType:
-    """Execute the module's source with the fault in it; the text must be there."""
-    source = Path(str(mutant.module.__file__)).read_text(encoding="utf-8")
-    assert mutant.old in source, f"{mutant.module.__name__} no longer says {mutant.old!r}"
-    return module_of(mutant.module, source.replace(mutant.old, mutant.new, 1))
-
-
-def module_of(original: types.ModuleType, source: str) -> types.ModuleType:
-    """Execute a source under another name, beside the real module."""
-    made = types.ModuleType(f"{original.__name__}_mutant")
-    made.__file__ = original.__file__
-    sys.modules[made.__name__] = made  # dataclasses look their module up
-    exec(compile(source, str(original.__file__), "exec"), made.__dict__)
-    return made
-
-
-def decide_of(mutant: Mutant) -> access_suite.Decide:
-    """The decision with the fault in it, in whichever of its two modules."""
-    if mutant.module is policy:
-        decide: access_suite.Decide = mutated(mutant).decide
-        return decide
-    made = module_of(policy, Path(str(policy.__file__)).read_text(encoding="utf-8"))
-    made.__dict__["classday"] = mutated(mutant)
-    found: access_suite.Decide = made.decide
-    return found
+    """Execute the module's source with the fault in it, beside the real module."""
+    return executed(f"{mutant.module.__name__}_mutant", str(mutant.module.__file__), mutant.source())
 
 
 @contextmanager
@@ -248,5 +148,5 @@ def test_faults_of_grants_and_cutters_are_found(mutant: Mutant, tmp_path: Path) 
 
 def test_without_a_fault_nothing_is_found(tmp_path: Path) -> None:
     """The gate's own tests pass on the real source, so what they find is the fault."""
-    access_suite.check(decide_of(Mutant(policy, "HORIZON_DAYS = 14", "HORIZON_DAYS = 14")))
+    access_suite.check(decide_of(Mutant(instants, "HORIZON_DAYS = 14", "HORIZON_DAYS = 14")))
     assert found_by(None, tmp_path) is None

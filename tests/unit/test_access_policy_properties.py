@@ -28,7 +28,8 @@ from gateway.access.facts import (
     Span,
     Window,
 )
-from gateway.access.policy import HORIZON_DAYS, decide
+from gateway.access.instants import HORIZON_DAYS
+from gateway.access.policy import decide
 from gateway.core.model import Action, PublicId, Role
 from tests.fakes.school import (
     CAM,

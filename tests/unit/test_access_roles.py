@@ -9,6 +9,7 @@ import pytest
 
 from gateway.access.audit import Actor
 from gateway.access.people import MANAGE
+from gateway.access.rules_staff import IN_CARE
 from gateway.core.errors import BadInput, CodeRefused, Denied, NotFound
 from gateway.core.model import Role
 from tests.fakes.access_mutations import MUTATIONS, Mutation, Staff, dump, hire
@@ -16,12 +17,25 @@ from tests.fakes.access_world import World, school
 
 pytestmark = pytest.mark.anyio
 
+THE_PRINCIPALS = {
+    "box.accept",
+    "class.add",
+    "cameras.sync",
+    "camera.assign",
+    "class.windows",
+    "class.plan",
+    "calendar.set",
+    "camera.hide",
+    "camera.show",
+}
+"""Accepting the box and setting up classes and cameras: not the vice-principal's."""
 MAY = {
     "teacher": {"class.pause", "class.resume", "pause.explain", "pause.ask"},
     "installer": set[str](),
     "authority": set[str](),
     "observer": set[str](),
     "guardian": {"consent.give", "consent.withdraw"},
+    "vice": {mutation.code for mutation in MUTATIONS} - THE_PRINCIPALS,
     "deputy": {mutation.code for mutation in MUTATIONS},
 }
 """With the box accepted: an installer may configure nothing any more."""
@@ -161,3 +175,22 @@ async def test_nobody_disables_herself(tmp_path: Path) -> None:
         code = await w.access.codes.create(staff.deputy, w.principal)
         with pytest.raises(CodeRefused):
             await w.access.codes.sign_in(code.text.reveal(), address="192.0.2.1", label="desk")
+
+
+async def test_a_vice_principal_raises_nobody_to_her_own_rank(tmp_path: Path) -> None:
+    """She adds and disables those in her care; who runs the school or looks after the box is the principal's."""
+    async with school(tmp_path) as w:
+        staff = await hire(w)
+        hers = [await w.access.people.add(staff.vice, role, "Ai Đó") for role in sorted(IN_CARE)]
+        for role in sorted(set(Role) - IN_CARE):
+            with pytest.raises(Denied):
+                await w.access.people.add(staff.vice, role, "Ai Đó")
+        for person in hers:
+            await w.access.people.disable(staff.vice, person)
+        for actor in (w.actor, staff.deputy, staff.authority, staff.installer):
+            assert actor.person is not None
+            with pytest.raises(Denied) as refusal:
+                await w.access.people.disable(staff.vice, actor.person)
+            assert refusal.value.fields["reason"] == "role.leadership"
+            with pytest.raises(Denied):
+                await w.access.codes.create(staff.vice, actor.person)

@@ -14,7 +14,7 @@ from gateway.access.classes import Hours, PlanItem, at, usual_plan
 from gateway.access.facts import EVERY_DAY, BlockKind, Purpose
 from gateway.access.policy import decide
 from gateway.core.errors import BadInput, Denied, NotFound
-from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Role, new_public_id
+from gateway.core.model import Action, GuardianKind, ObjectKind, ObjectRef, PublicId, Role, new_public_id
 from tests.fakes.access_world import KEY, World, add_class, add_family, add_teacher, school
 from tests.fakes.school import NOW, pid
 
@@ -189,7 +189,7 @@ async def test_switches_and_their_ends(tmp_path: Path) -> None:
         await w.access.people.disable(w.actor, w.mother, disabled=False)
         await w.access.children.revoke_guardian(w.actor, w.mother, w.child)
         assert may_look(w, w.mother) == "not_found"
-        await w.access.children.add_guardian(w.actor, w.mother, w.child, kind="grandparent")
+        await w.access.children.add_guardian(w.actor, w.mother, w.child, kind=GuardianKind.GRANDMOTHER)
         assert may_look(w, w.mother) == "role.guardian"
 
 

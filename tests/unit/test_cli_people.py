@@ -40,7 +40,13 @@ HUB: dict[str, Answer] = {"claim.new": {"claim": "CLAIM-1"}, "code.new": {"code"
     [
         (["code"], "code.new", {}, "aaaa-bbbb"),
         (["ma", "Cô Mai"], "code.new", {"person": "Cô Mai"}, "aaaa-bbbb"),
-        (["people", "--add", "Cô Mai"], "person.add", {"name": "Cô Mai", "role": "principal"}, "Cô Mai"),
+        (["people", "--add", "Cô Mai"], "person.add", {"name": "Cô Mai", "role": "vice_principal"}, "Cô Mai"),
+        (
+            ["tai-khoan", "--them", "Cô Hoa", "--vai", "giao-vien"],
+            "person.add",
+            {"name": "Cô Hoa", "role": "teacher"},
+            "Cô Hoa",
+        ),
         (["tai-khoan", "--ngung", "Mai"], "person.disable", {"person": "Mai", "disabled": True}, "at once"),
         (["people", "--enable", "Mai"], "person.disable", {"person": "Mai", "disabled": False}, "again"),
         (["slip", "Lan"], "slip.new", {"guardian": "Lan"}, "https://box/p/moi#secret"),

@@ -9,6 +9,8 @@ import aioice.stun
 import pytest
 from aioice.candidate import Candidate
 from aioice.ice import CandidatePair
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.live import consent, ice
 from gateway.live.ice import AddressRules, HardConnection
@@ -38,6 +40,14 @@ def test_our_answer_is_a_binding_response(source: tuple[str, int]) -> None:
     assert read.transaction_id == consent.transaction(asked)
     assert read.attributes["XOR-MAPPED-ADDRESS"] == source
     assert read.check_message_integrity(PASSWORD)
+
+
+@given(st.floats(0, 1e7), st.floats(0, 1, exclude_max=True))
+def test_checks_are_spread_over_a_few_moments_in_which_many_fall_together(now_s: float, spread: float) -> None:
+    """Within four to six fifths of the interval (RFC 7675 §5.1), on whole seconds."""
+    wait_s = consent.wait_s(5.0, now_s, spread)
+    assert 4.0 - 1e-6 <= wait_s <= 6.0 + 1e-6
+    assert abs((now_s + wait_s) - round(now_s + wait_s)) < 1e-6
 
 
 def test_our_request_is_a_signed_binding_request() -> None:

@@ -117,6 +117,31 @@ def test_a_door_gives_what_comes_to_its_protocol_and_sends_for_it() -> None:
     played(body)
 
 
+def test_there_is_hurry_while_somebody_lacks_packets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A repair asked for makes the next looks come soon, for a while; then the long pause is back."""
+    monkeypatch.setattr(rooms, "PAUSE_S", 3600.0)
+    monkeypatch.setattr(rooms, "HURRIED_S", 600.0)
+
+    async def body(scene: Scene) -> None:
+        door, listening = scene.open(settled=True)
+        listening.then = lambda data: scene.mailbox.hurry() if data == b"nack" else None
+        scene.write(door, b"nack")
+        await scene.until(lambda: listening.got == [b"nack"])
+        scene.mailbox._again()  # the pause that began before the hurry
+        for n in range(3):
+            scene.write(door, b"report")
+            await scene.until(partial(filled, listening.got, 2 + n))
+        scene.mailbox._hurried_until_s = 0.0
+        looked = scene.mailbox.rounds
+        scene.write(door, b"late")
+        await scene.until(lambda: scene.mailbox.rounds > looked)
+        scene.write(door, b"later")
+        await asyncio.sleep(3 * rooms.HURRIED_PAUSE_S)
+        assert b"later" not in listening.got
+
+    played(body)
+
+
 def test_settled_doors_are_read_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forty viewers that write within one pause cost two looks, not forty turns; the first waits for nobody."""
     monkeypatch.setattr(rooms, "PAUSE_S", 3600.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -132,6 +133,28 @@ def test_the_fast_sender_sends_what_the_plain_one_sends(
     assert link.out.calls.count("sendmsg") < len(plain.sent) / 10
     counters = ("next_seq", "frames", "packets", "octets", "wire_bytes")
     assert [getattr(fast, name) for name in counters] == [getattr(slow, name) for name in counters]
+
+
+def test_what_is_laid_out_for_one_viewer_is_right_for_the_next() -> None:
+    """Viewers with the same numbers and with others take turns: each gets, byte for byte, what the plain way sends."""
+    links = [Link() for _ in range(6)]
+    try:
+        numbers = [10, 10, 500, 10, 500, 65_530]
+        plain = [FakeSocket() for _ in links]
+        slow = [viewer(PROFILES[0], sink.outlet, first_seq=seq) for sink, seq in zip(plain, numbers, strict=True)]
+        fast = [
+            viewer(PROFILES[0], partial(lambda link: link.outlet, link), first_seq=seq)
+            for link, seq in zip(links, numbers, strict=True)
+        ]
+        sink = SegmentSender(segments=True)
+        for frame in frames(3, keys=(0, 2), size=20_000):
+            send_frame(frame, slow, now_ms=NOW_MS)
+            sink(frame, fast, now_ms=NOW_MS)
+        for link, told in zip(links, plain, strict=True):
+            assert link.arrived() == told.sent
+    finally:
+        for link in links:
+            link.close()
 
 
 def test_viewers_with_other_keys_and_extensions_share_a_frame() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from aiortc.rtcdtlstransport import SRTPProtectionProfile
 from pylibsrtp import Error as SrtpError
@@ -44,6 +46,36 @@ def test_a_frame_becomes_numbered_packets_with_one_marker() -> None:
     assert [packet.marker for packet in packets] == [False] * (len(packets) - 1) + [True]
     assert {(packet.ts, packet.ssrc, packet.payload_type) for packet in packets} == {(1000, 0xABCD, 99)}
     assert tuple(packet.payload for packet in packets) == frame.payloads
+
+
+@pytest.mark.parametrize("earlier", [0, 1, 40_000])
+def test_a_fresh_line_counts_as_the_stream_does(earlier: int) -> None:
+    """Its first number is the stream's own packet index, in the lower half; viewers who join apart share theirs."""
+    history = History()
+    sinks = [FakeSocket(), FakeSocket()]
+    fresh = [Viewer(Numbers(1, 99, 7, 0, 0, may_follow=True), lambda packet: packet, sink.outlet) for sink in sinks]
+    joined: list[int] = []
+    for n in range(4):
+        frame = history.add(AccessUnit((b"\x65" + bytes(2000),), n * 4500, True, n + 1, CONFIG))
+        assert frame is not None
+        frame = replace(frame, first_index=frame.first_index + earlier)
+        joined.append(frame.first_index & 0x7FFF)
+        send_frame(frame, fresh[: n + 1], now_ms=NOW_MS)
+    assert sinks[0].packets()[0].seq == joined[0] < 1 << 15
+    assert sinks[1].packets()[0].seq == joined[1] < 1 << 15
+    assert fresh[0].next_seq == fresh[1].next_seq
+    assert fresh[1].index_of(joined[1]) is not None
+    assert fresh[1].index_of(joined[1] - 1) is None
+
+
+def test_numbers_that_may_have_left_are_not_begun_again() -> None:
+    """A line whose first packets failed goes on after them, whatever the stream's count is."""
+    sink = FakeSocket()
+    (frame,) = frames(1)
+    watching = Viewer(Numbers(1, 99, 7, 0, 0, may_follow=True), lambda packet: packet, sink.outlet)
+    watching.fail(burnt=3)
+    send_frame(frame, [watching], now_ms=NOW_MS)
+    assert sink.packets()[0].seq == 10
 
 
 def test_the_send_time_is_carried_when_negotiated() -> None:

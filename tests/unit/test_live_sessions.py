@@ -14,7 +14,7 @@ from gateway.core.errors import GrantRefused, LiveFull, NotFound, OfferRefused
 from gateway.core.model import PublicId, Role, StreamRole, new_public_id
 from gateway.live.ends import REPLACED, End, message
 from gateway.live.session import CONNECT_TIMEOUT_S
-from gateway.live.sessions import TICK_S
+from gateway.live.sessions import FOLLOWED_EACH, TICK_S
 from tests.fakes.live_box import CAMERA, make_grant
 from tests.fakes.live_scene import OFFER, Scene, play
 
@@ -296,7 +296,7 @@ def test_receiver_reports_become_figures(tmp_path: Path) -> None:
 
     async def scenario(scene: Scene) -> None:
         connection, _, _ = await scene.watching()
-        await scene.clock.advance(TICK_S)
+        await scene.clock.advance(TICK_S * FOLLOWED_EACH)
         last_sr = struct.unpack_from("!8xQ", connection.reports[0])[0] >> 16 & 0xFFFFFFFF
         scene.clock.tick(0.5)
         mine = RtcpReceiverInfo(
@@ -317,7 +317,7 @@ def test_a_nack_is_answered_and_a_picture_loss_counted(tmp_path: Path) -> None:
     async def scenario(scene: Scene) -> None:
         connection, stream, _ = await scene.watching()
         before = len(connection.sink.sent)
-        connection.feedback(struct.pack("!BBHIIHH", 0x81, 205, 3, 1, 7, 5, 0))
+        connection.feedback(struct.pack("!BBHIIHH", 0x81, 205, 3, 1, 7, 0, 0))
         assert [packet.ssrc for packet in connection.sink.packets()[before:]] == [8]
         connection.feedback(bytes(RtcpPsfbPacket(fmt=1, ssrc=1, media_ssrc=7)))
         assert stream.counters.picture_lost == 1
