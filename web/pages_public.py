@@ -28,7 +28,7 @@ MAX_CODE_CHARS = 64
 
 def home_of(caller: Caller) -> str:
     """Return the first page of a role."""
-    return "/p/" if caller.role is Role.GUARDIAN else "/"
+    return {Role.GUARDIAN: "/p/", Role.TEACHER: "/co/"}.get(caller.role, "/")
 
 
 @router.get("/vao", dependencies=[Depends(ANYBODY)])

@@ -25,16 +25,21 @@ def looker_text(words: Words, looker: Looker) -> str:
     """Return who looks in words: "Mẹ của Bé An", "Hiệu trưởng (Cô Hà)"."""
     if looker.role != "guardian":
         key = f"room.role.{looker.role}"
-        return str(words.text(key if words.has(key) else "room.role.other", name=looker.name))
+        return _plain(words, key if words.has(key) else "room.role.other", name=looker.name)
     key = f"kin.{looker.tie}"
-    tie = str(words.text(key if words.has(key) else "kin.parent"))
-    return str(words.text("room.of_child", tie=tie[:1].upper() + tie[1:], child=looker.name))
+    tie = _plain(words, key if words.has(key) else "kin.parent")
+    return _plain(words, "room.of_child", tie=tie[:1].upper() + tie[1:], child=looker.name)
 
 
 def by_text(words: Words, hidden: Hidden) -> str:
     """Return who hid a class in words."""
     key = f"room.by.{hidden.by}"
-    return str(words.text(key)) if words.has(key) else hidden.by
+    return _plain(words, key) if words.has(key) else hidden.by
+
+
+def _plain(words: Words, key: str, **values: str) -> str:
+    """Return a text as it is: templates escape it, scripts put it into text nodes."""
+    return words.catalogue.text(key, **values)
 
 
 def room_view(words: Words, room: Room) -> dict[str, Any]:

@@ -18,6 +18,9 @@ from tests.fakes.access_world import World, school
 pytestmark = pytest.mark.anyio
 
 THE_PRINCIPALS = {
+    "calendar.clear",
+    "wall.replace",
+    "wall.end",
     "box.accept",
     "class.add",
     "cameras.sync",

@@ -395,6 +395,15 @@ def test_the_stage_names_what_a_person_needs(tmp_path: Path) -> None:
     """The ready file has addresses, codes and the folder; nothing of it is a camera's password."""
     stage = demo.Stage(tmp_path, cameras=2, port=9000, hub_port=9001)
     ready = stage._ready(demo_setup.SchoolFacts("code", "slip", "hub", "deputy"))
-    assert set(ready) == {"web", "hub", "principal_code", "deputy_code", "guardian_slip", "hub_code", "data"}
+    assert set(ready) == {
+        "web",
+        "hub",
+        "principal_code",
+        "deputy_code",
+        "teacher_code",
+        "guardian_slip",
+        "hub_code",
+        "data",
+    }
     assert ready["web"] == "http://127.0.0.1:9000"
     assert sys.executable not in json.dumps(ready)
