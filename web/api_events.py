@@ -1,10 +1,10 @@
 """Server-sent events: what changes while a page is open.
 
 Owns `/api/events`. Messages: `cameras` or `rooms` (staff) and `class` (guardian) whenever the view differs from the
-last one sent, `beat` while nothing changes, `ended` with the reason one of the person's live sessions
-ended, `signed_out` when the session is over. Invariants: a stream never outlives its session; the number
-of streams a person and the box hold is bounded; a lost hint costs at most `REFRESH_S`, because the view is
-compared again at that pace.
+last one sent (who has neither is sent neither), `beat` while nothing changes, `ended` with the reason one of
+the person's live sessions ended, `signed_out` when the session is over. Invariants: a stream never outlives its
+session; the number of streams a person and the box hold is bounded; a lost hint costs at most `REFRESH_S`,
+because the view is compared again at that pace.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
-from gateway.core.model import Role
+from gateway.core.model import STAFF_ROLES, Role
 from web.api_cameras import grid_state
 from web.guards import SOMEBODY
 from web.pages_guardian import class_state
@@ -80,10 +80,12 @@ def message(event: str, data: object) -> str:
 
 
 async def view_of(request: Request, caller: Caller) -> tuple[str, dict[str, Any]]:
-    """Return the kind and content of what this person's page shows, without the time."""
+    """Return the kind and content of what this person's page shows, without the time; nothing to those without one."""
     if caller.role is Role.GUARDIAN:
         _, _, view = await class_state(request, caller)
         return "class", view
+    if caller.role not in STAFF_ROLES:
+        return "nothing", {}
     if (rooms := await rooms_state(request, caller)) is not None:
         return "rooms", rooms
     view = await grid_state(request, caller)
@@ -94,7 +96,7 @@ async def view_of(request: Request, caller: Caller) -> tuple[str, dict[str, Any]
 async def events_of(request: Request, caller: Caller) -> AsyncIterator[str]:
     """Yield the person's messages until the session ends, the page goes away or the app closes."""
     services, streams = services_of(request), request.app.state.streams
-    last: dict[str, Any] | None = None
+    last: dict[str, Any] = {}
     quiet = 0
     yield f"retry: {RETRY_MS}\n\n"
     with services.changes.of(caller) as changes, _Hints(changes, streams.closing) as hints:

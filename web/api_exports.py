@@ -14,10 +14,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gateway.core.model import LEADER_ROLES, Action, ObjectKind, PublicId
-from web.api_holds import HOLD_OF_CAMERA, KEEPER, body_of, number_in, public_id, text_in
+from web.api_holds import HOLD_OF_CAMERA, KEEPER, SpanWish, public_id
+from web.bodies import JsonBody, Wanted
 from web.copy_services import CopyOrder
 from web.guards import Right
 from web.media_response import Media, begun
+from web.problems import refusal
 from web.ranges import ByteRange, Unsatisfiable, parse_range
 from web.services import Caller
 from web.session import services_of
@@ -25,6 +27,12 @@ from web.session import services_of
 router = APIRouter()
 APPROVER = Right(Action.APPROVE, ObjectKind.EXPORT, "order", by_grant=True, roles=LEADER_ROLES)
 FETCHER = Right(Action.EXPORT, ObjectKind.EXPORT, "order", by_grant=True, roles=LEADER_ROLES)
+
+
+class EndWish(Wanted):
+    """Why an order ends; a refusal needs a reason, which the room asks for."""
+
+    why: str = ""
 
 
 def order_view(order: CopyOrder) -> dict[str, Any]:
@@ -63,11 +71,14 @@ async def orders_view(request: Request, caller: Caller) -> list[dict[str, Any]]:
 
 
 @router.post("/api/cameras/{camera}/exports")
-async def ask(request: Request, camera: str, caller: Annotated[Caller, Depends(HOLD_OF_CAMERA)]) -> Response:
+async def ask(
+    request: Request,
+    camera: str,
+    caller: Annotated[Caller, Depends(HOLD_OF_CAMERA)],
+    wish: Annotated[SpanWish, Depends(JsonBody(SpanWish))],
+) -> Response:
     """Hold a span and ask for a copy of it: {"from_ms", "to_ms", "why"}."""
-    body = await body_of(request)
-    span = number_in(body, "from_ms"), number_in(body, "to_ms")
-    order = await services_of(request).copies.request(caller, PublicId(camera), *span, text_in(body, "why"))
+    order = await services_of(request).copies.request(caller, PublicId(camera), wish.from_ms, wish.to_ms, wish.why)
     return JSONResponse({"order": order}, 201)
 
 
@@ -85,10 +96,14 @@ async def approve(request: Request, order: str, caller: Annotated[Caller, Depend
 
 
 @router.post("/api/exports/{order}/cancel")
-async def cancel(request: Request, order: str, caller: Annotated[Caller, Depends(APPROVER)]) -> Response:
+async def cancel(
+    request: Request,
+    order: str,
+    caller: Annotated[Caller, Depends(APPROVER)],
+    end: Annotated[EndWish, Depends(JsonBody(EndWish))],
+) -> Response:
     """Refuse another person's order that waits, or cancel any: {"why"?} (asked for when refusing)."""
-    why = text_in(await body_of(request), "why", "")
-    await services_of(request).copies.end(caller, public_id(order), why)
+    await services_of(request).copies.end(caller, public_id(order), end.why)
     return JSONResponse({"exports": await orders_view(request, caller)})
 
 
@@ -107,7 +122,7 @@ async def fetch(request: Request, order: str, caller: Annotated[Caller, Depends(
     try:
         wanted = parse_range(header, copy.size_bytes)
     except Unsatisfiable:
-        return Response(status_code=416, headers={"Content-Range": f"bytes */{copy.size_bytes}"})
+        return refusal(request, 416, headers={"Content-Range": f"bytes */{copy.size_bytes}"})
     part = wanted or ByteRange(0, copy.size_bytes)
     headers["Content-Length"] = str(part.size)
     if wanted is not None:

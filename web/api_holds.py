@@ -6,15 +6,15 @@ whoever may not know of holds gets the answer of a route that is not there; a re
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from gateway.core.errors import BadInput
 from gateway.core.model import LEADER_ROLES, Action, ObjectKind, PublicId, is_public_id
+from web.bodies import JsonBody, Wanted
 from web.copy_services import HeldSpan
 from web.guards import Right, SignedIn
 from web.services import Caller
@@ -25,31 +25,28 @@ KEEPER = SignedIn(LEADER_ROLES)
 HOLD_OF_CAMERA = Right(Action.HOLD, ObjectKind.CAMERA, "camera", by_grant=True, roles=LEADER_ROLES)
 
 
-async def body_of(request: Request) -> dict[str, Any]:
-    """Return a request's JSON object; BadInput for anything else."""
-    try:
-        body = json.loads(await request.body() or b"{}")
-    except ValueError as error:
-        raise BadInput("the body is no JSON") from error
-    if not isinstance(body, dict):
-        raise BadInput("the body is no object")
-    return body
+Whole = Annotated[int, Field(gt=-(1 << 53), lt=1 << 53)]
+"""A whole number that SQLite and scripts can hold."""
 
 
-def number_in(body: dict[str, Any], key: str, default: int | None = None) -> int:
-    """Return a whole number of a body that SQLite can hold; BadInput."""
-    value = body.get(key, default)
-    if not isinstance(value, int) or isinstance(value, bool) or abs(value) >= 1 << 53:
-        raise BadInput(f"{key} must be a whole number", key=key)
-    return value
+class SpanWish(Wanted):
+    """Recorded time that somebody wants kept or copied: UTC ms, half open, with the reason."""
+
+    from_ms: Whole
+    to_ms: Whole
+    why: str
 
 
-def text_in(body: dict[str, Any], key: str, default: str | None = None) -> str:
-    """Return a text of a body; BadInput."""
-    value = body.get(key, default)
-    if not isinstance(value, str):
-        raise BadInput(f"{key} must be text", key=key)
-    return value
+class HoldWish(SpanWish):
+    """The same, for so many days."""
+
+    days: Whole | None = None
+
+
+class LiftWish(Wanted):
+    """Why a span is given back."""
+
+    why: str
 
 
 def hold_view(held: HeldSpan) -> dict[str, Any]:
@@ -73,12 +70,15 @@ def public_id(text: str) -> PublicId:
 
 
 @router.post("/api/cameras/{camera}/holds")
-async def place(request: Request, camera: str, caller: Annotated[Caller, Depends(HOLD_OF_CAMERA)]) -> Response:
+async def place(
+    request: Request,
+    camera: str,
+    caller: Annotated[Caller, Depends(HOLD_OF_CAMERA)],
+    wish: Annotated[HoldWish, Depends(JsonBody(HoldWish))],
+) -> Response:
     """Keep a span of a camera's footage: {"from_ms", "to_ms", "why", "days"?}."""
-    body = await body_of(request)
-    days = number_in(body, "days") if "days" in body else None
-    span = number_in(body, "from_ms"), number_in(body, "to_ms")
-    held = await services_of(request).holds.place(caller, PublicId(camera), *span, text_in(body, "why"), days)
+    span = wish.from_ms, wish.to_ms
+    held = await services_of(request).holds.place(caller, PublicId(camera), *span, wish.why, wish.days)
     return JSONResponse(hold_view(held), 201)
 
 
@@ -90,8 +90,12 @@ async def holds(request: Request, caller: Annotated[Caller, Depends(KEEPER)]) ->
 
 
 @router.delete("/api/holds/{hold}")
-async def lift(request: Request, hold: str, caller: Annotated[Caller, Depends(KEEPER)]) -> Response:
+async def lift(
+    request: Request,
+    hold: str,
+    caller: Annotated[Caller, Depends(KEEPER)],
+    wish: Annotated[LiftWish, Depends(JsonBody(LiftWish))],
+) -> Response:
     """Let retention have a span again: {"why"}."""
-    why = text_in(await body_of(request), "why")
-    await services_of(request).holds.lift(caller, public_id(hold), why)
+    await services_of(request).holds.lift(caller, public_id(hold), wish.why)
     return Response(status_code=204)

@@ -20,7 +20,9 @@ from starlette.responses import Response
 from gateway.core.errors import BadInput, OfferRefused
 from gateway.core.iceservers import IceServer
 from gateway.core.model import Action, ObjectKind, PublicId, StreamRole
+from web.bodies import TextBody
 from web.guards import ANYBODY, Right
+from web.problems import refusal
 from web.services import Caller
 from web.session import services_of
 
@@ -29,19 +31,9 @@ OF_CAMERA = Right(Action.LIVE, ObjectKind.CAMERA, "camera", by_grant=True, playe
 Viewer = Annotated[Caller, Depends(OF_CAMERA)]
 MAX_SDP_BYTES = 16 * 1024
 SDP, FRAGMENT = "application/sdp", "application/trickle-ice-sdpfrag"
+Offer = Annotated[str, Depends(TextBody(SDP, MAX_SDP_BYTES, OfferRefused))]
+Fragment = Annotated[str, Depends(TextBody(FRAGMENT, MAX_SDP_BYTES, OfferRefused))]
 _UFRAG = re.compile(r"^a=ice-ufrag:([A-Za-z0-9+/]{4,256})\r?$", re.MULTILINE)
-
-
-async def _text(request: Request, media_type: str) -> str:
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != media_type:
-        raise HTTPException(415)
-    body = await request.body()
-    if len(body) > MAX_SDP_BYTES:
-        raise OfferRefused("the description is too long", bytes=len(body))
-    try:
-        return body.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise OfferRefused("the description is no text") from error
 
 
 def entity_tag(session: str, description: str) -> str:
@@ -68,10 +60,9 @@ def ice_server(server: IceServer) -> dict[str, str]:
 
 @router.post("/whep/{camera}")
 async def open_session(
-    request: Request, camera: str, caller: Viewer, stream: Literal["main", "sub"] = "sub"
+    request: Request, camera: str, caller: Viewer, offer: Offer, stream: Literal["main", "sub"] = "sub"
 ) -> Response:
     """Open a session: SDP offer in, SDP answer out, with the session's address, entity tag and ICE servers."""
-    offer = await _text(request, SDP)
     opened = await services_of(request).live.open(caller, PublicId(camera), offer, StreamRole(stream))
     headers = {"Location": f"/whep/{camera}/{opened.session}", "ETag": entity_tag(opened.session, offer)}
     response = Response(opened.answer, 201, headers | {"Accept-Patch": FRAGMENT}, SDP)
@@ -81,9 +72,8 @@ async def open_session(
 
 
 @router.patch("/whep/{camera}/{session}")
-async def add_candidates(request: Request, camera: str, session: str, caller: Viewer) -> Response:
+async def add_candidates(request: Request, camera: str, session: str, caller: Viewer, fragment: Fragment) -> Response:
     """Take trickled candidates (RFC 8840 fragment); an entity tag is needed (428), a stale one is refused (412)."""
-    fragment = await _text(request, FRAGMENT)
     tag = request.headers.get("if-match")
     if tag is None:
         raise HTTPException(428)
@@ -114,10 +104,10 @@ async def options(path: str) -> Response:
 
 
 @router.api_route("/whep/{path:path}", methods=["GET", "HEAD", "PUT"], dependencies=[Depends(ANYBODY)])
-async def other_methods(path: str) -> Response:
+async def other_methods(request: Request, path: str) -> Response:
     """Refuse what WHEP has no use for (405), at every address alike."""
     del path
-    return Response(status_code=405, headers={"Allow": ALLOWED})
+    return refusal(request, 405, headers={"Allow": ALLOWED})
 
 
 ALLOWED = "POST, PATCH, DELETE, OPTIONS"

@@ -45,6 +45,10 @@ class OnTheBoxOrTechnical(Guard):
         """Return the declaration in words."""
         return "this machine itself where `web.metrics_local` says so, or signed in: " + ", ".join(sorted(ROLES))
 
+    def who(self) -> tuple[str, ...]:
+        """Return the roles, and the box itself."""
+        return (*sorted(ROLES), "the box")
+
 
 def is_from_the_box(request: Request) -> bool:
     """Say whether a program on this machine asks for itself: from loopback, for a loopback address, unforwarded."""

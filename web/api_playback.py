@@ -10,16 +10,18 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Path, Query
-from pydantic import BaseModel, Field
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gateway.core.errors import BadInput
 from gateway.core.log import get_logger
 from gateway.core.model import LEADER_ROLES, Action, ObjectKind, PublicId, StreamRole
+from web.bodies import JsonBody, Wanted
 from web.guards import Right
 from web.hls import HOUR_MS, playlist
 from web.media_response import Media, begun
+from web.problems import refusal
 from web.ranges import ByteRange, Unsatisfiable, parse_range
 from web.services import Caller, PlaybackDoor, SegmentSize
 from web.session import services_of
@@ -43,7 +45,7 @@ PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
 NO_STORE = {"Cache-Control": "no-store"}
 
 
-class Wish(BaseModel):
+class Wish(Wanted):
     """The recorded time somebody wants to look at: UTC ms, half open, at most 26 h."""
 
     from_ms: int = Field(ge=0, le=LAST_MS)
@@ -81,7 +83,9 @@ async def timeline(
 
 
 @router.post("/api/cameras/{camera}/playback")
-async def open_playback(request: Request, camera: str, wish: Wish, caller: Viewer) -> Response:
+async def open_playback(
+    request: Request, camera: str, caller: Viewer, wish: Annotated[Wish, Depends(JsonBody(Wish))]
+) -> Response:
     """Open recorded time for looking at; writes the audit row that names the span."""
     opened = await door_of(request).open(caller, PublicId(camera), wish.from_ms, wish.to_ms)
     body = {
@@ -182,7 +186,7 @@ async def media(
     try:
         wanted = parse_range(header, size.bytes)
     except Unsatisfiable:
-        return _unsatisfiable(size)
+        return _unsatisfiable(request, size)
     part = wanted or ByteRange(0, size.bytes)
     chunks = door.media(caller, PublicId(camera), playback, role, name, part.start, part.size)
     whole = await begun(chunks)
@@ -192,9 +196,9 @@ async def media(
     return Media(whole, 206 if wanted else 200, headers, "video/mp4")
 
 
-def _unsatisfiable(size: SegmentSize) -> Response:
+def _unsatisfiable(request: Request, size: SegmentSize) -> Response:
     headers = {"Content-Range": f"bytes */{size.bytes}", "Accept-Ranges": "bytes", **NO_STORE}
-    return JSONResponse({"error": {"code": "http_416"}}, 416, headers)
+    return refusal(request, 416, headers=headers)
 
 
 def _json(body: Any) -> Response:

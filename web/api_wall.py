@@ -15,8 +15,8 @@ from starlette.responses import JSONResponse
 
 from gateway.core.errors import OfferRefused, WallGone
 from gateway.core.model import STAFF_ROLES, Action, ObjectKind, PublicId, StreamRole, WallPlace, is_public_id
-from web.api_holds import body_of, text_in
 from web.api_live import entity_tag, ice_server
+from web.bodies import JsonBody, Wanted
 from web.guards import Right
 from web.services import Caller, OpenedLive
 from web.session import services_of
@@ -29,16 +29,23 @@ MOST_TILES = 16
 """Lines of one wall; a school with more cameras opens another."""
 
 
+class WallWish(Wanted):
+    """The description of a connection with a video line for each tile (SDP)."""
+
+    offer: str
+
+
 @router.post("/wall/{camera}")
 async def open_wall(
     request: Request,
     camera: str,
     caller: Viewer,
+    wish: Annotated[WallWish, Depends(JsonBody(WallWish))],
     slot: Annotated[int, Query(ge=0, lt=MOST_TILES)] = 0,
     stream: Literal["main", "sub"] = "sub",
 ) -> JSONResponse:
     """Open a connection for many tiles: `{offer}`, SDP with a video line for each; this camera has line `slot`."""
-    offer = text_in(await body_of(request), "offer")
+    offer = wish.offer
     if len(offer) > MAX_WALL_BYTES:
         raise OfferRefused("the description is too long")
     place = WallPlace(None, slot)

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from gateway.core.errors import BadInput, NotFound, VuonError
 from gateway.core.log import get_logger
@@ -23,10 +23,14 @@ from web import (
     api_metrics,
     api_playback,
     api_wall,
+    pages_consent,
+    pages_consent_staff,
+    pages_erase,
     pages_exports,
     pages_guardian,
     pages_hours,
     pages_keys,
+    pages_ledger,
     pages_public,
     pages_review,
     pages_rooms,
@@ -35,9 +39,10 @@ from web import (
     pages_wall,
 )
 from web.board import StatusBoard
+from web.bodies import problems_in
 from web.guards import SignInNeededError
 from web.headers import Shield, add_headers
-from web.problems import BY_HTTP_STATUS, answer, sign_in_answer
+from web.problems import BY_HTTP_STATUS, answer, refusal, sign_in_answer
 from web.services import Services
 
 ROUTERS = (
@@ -51,6 +56,10 @@ ROUTERS = (
     pages_rooms.router,
     pages_hours.router,
     pages_wall.router,
+    pages_ledger.router,
+    pages_erase.router,
+    pages_consent.router,
+    pages_consent_staff.router,
     api_cameras.router,
     api_live.router,
     api_wall.router,
@@ -79,7 +88,7 @@ def create_app(services: Services) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _bad_request)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _bug)
-    app.add_middleware(Shield, hosts=services.hosts, secure=services.secure)
+    app.add_middleware(Shield, hosts=services.hosts, secure=services.secure, refuse=refusal)
     return app
 
 
@@ -92,8 +101,10 @@ async def _sign_in_needed(request: Request, _error: Exception) -> Response:
     return sign_in_answer(request)
 
 
-async def _bad_request(request: Request, _error: Exception) -> Response:
-    return answer(request, BadInput("a parameter has another form"))
+async def _bad_request(request: Request, error: Exception) -> Response:
+    """Say which part of the address is not as it should be."""
+    assert isinstance(error, RequestValidationError)
+    return answer(request, BadInput("a parameter has another form", problems=problems_in([*error.errors()])))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -101,7 +112,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code in BY_HTTP_STATUS:
         return answer(request, NotFound("no such route"))
-    return JSONResponse({"error": {"code": f"http_{error.status_code}"}}, error.status_code)
+    return refusal(request, error.status_code, headers=error.headers)
 
 
 async def _bug(request: Request, error: Exception) -> Response:

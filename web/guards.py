@@ -12,6 +12,7 @@ from typing import Any
 
 from starlette.requests import Request
 
+from gateway.access.roletable import MAY
 from gateway.core.errors import Denied, NotFound
 from gateway.core.model import STAFF_ROLES, Action, ObjectKind, ObjectRef, PublicId, Role, is_public_id
 from web.services import Caller
@@ -29,6 +30,14 @@ class Guard:
         """Return the declaration as `docs/ref/routes.md` shows it."""
         raise NotImplementedError
 
+    def who(self) -> tuple[str, ...]:
+        """Return who can get past it at all, sorted: roles, or words for those who are no person of the school."""
+        return ()
+
+    def act(self) -> tuple[str, str]:
+        """Return action and kind of object that the policy is asked about; empty where it is not asked."""
+        return "", ""
+
 
 @dataclass(frozen=True, slots=True)
 class Public(Guard):
@@ -40,6 +49,10 @@ class Public(Guard):
     def describe(self) -> str:
         """Return the declaration in words."""
         return "public"
+
+    def who(self) -> tuple[str, ...]:
+        """Return anybody."""
+        return ("anybody",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +73,10 @@ class SignedIn(Guard):
     def describe(self) -> str:
         """Return the declaration in words."""
         return "signed in" if self.roles == frozenset(Role) else "signed in: " + ", ".join(sorted(self.roles))
+
+    def who(self) -> tuple[str, ...]:
+        """Return the roles."""
+        return tuple(sorted(self.roles))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +108,12 @@ class Right(Guard):
         name = str(request.path_params[self.parameter]) if self.parameter else services.site.box
         obj = ObjectRef(self.kind, PublicId(name))
         if self.parameter and not (is_public_id(name) and services.rights.knows(caller, obj)):
+            await services.rights.refused(caller, self.action, obj)
             raise NotFound("no such object")
         if not self.by_grant:
             decision = services.rights.decide(caller, self.action, obj)
             if not decision.allowed:
+                await services.rights.refused(caller, self.action, obj)
                 raise Denied("the policy refuses", reason=decision.reason, next_ms=decision.next_ms)
         return caller
 
@@ -104,6 +123,15 @@ class Right(Guard):
         who = "" if self.roles == frozenset(Role) else f" ({', '.join(sorted(self.roles))} only)"
         tokens = ", also by a player's token" if self.players else ""
         return f"{self.action} of {where}{who}" + (", decided by the grant" if self.by_grant else "") + tokens
+
+    def who(self) -> tuple[str, ...]:
+        """Return the roles that may ever do this to such an object, and a player where its token is taken."""
+        roles = (role for role in self.roles if self.kind in MAY[role].get(self.action, ()))
+        return (*sorted(roles), *(("player",) if self.players else ()))
+
+    def act(self) -> tuple[str, str]:
+        """Return what the policy is asked."""
+        return str(self.action), str(self.kind)
 
 
 STAFF = SignedIn(STAFF_ROLES)

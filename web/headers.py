@@ -10,13 +10,14 @@ read; only a player that brings a token instead, which no page can do for it, ma
 from __future__ import annotations
 
 import asyncio
-from collections.abc import MutableMapping
-from typing import Any
+from collections.abc import Callable, MutableMapping
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY_BYTES = 64 * 1024
@@ -41,6 +42,10 @@ _HEADERS = {
     "X-Robots-Tag": "noindex, nofollow",
 }
 HSTS = "max-age=31536000"
+VARY = "Cookie, Authorization, Accept-Encoding"
+"""What an answer depends on beside its address: a cache that keeps it against our word must not hand it to others."""
+Refuse: TypeAlias = Callable[[Request, int, str], Response]
+"""Makes the answer to a request that reaches no route, from its status and code."""
 
 
 def add_headers(headers: MutableHeaders, *, secure: bool) -> None:
@@ -50,14 +55,22 @@ def add_headers(headers: MutableHeaders, *, secure: bool) -> None:
     if secure:
         headers.setdefault("Strict-Transport-Security", HSTS)
     headers.setdefault("Cache-Control", "no-store")
+    headers.setdefault("Vary", VARY)
+
+
+def bare(_request: Request, status: int, code: str) -> Response:
+    """Return the code alone, for machines."""
+    return JSONResponse({"error": {"code": code}}, status)
 
 
 class Shield:
     """ASGI layer around the whole app; websockets are refused (there are none)."""
 
-    def __init__(self, app: ASGIApp, *, hosts: frozenset[str], secure: bool, body_s: float = BODY_S) -> None:
+    def __init__(
+        self, app: ASGIApp, *, hosts: frozenset[str], secure: bool, body_s: float = BODY_S, refuse: Refuse = bare
+    ) -> None:
         self._app, self._hosts, self._secure = app, frozenset(host.lower() for host in hosts), secure
-        self._body_s = body_s
+        self._body_s, self._refuse = body_s, refuse
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check, pass on, add headers."""
@@ -70,7 +83,7 @@ class Shield:
         refusal = self._refusal(scope)
         if refusal is not None:
             status, code = refusal
-            await JSONResponse({"error": {"code": code}}, status)(scope, receive, reply)
+            await self._refuse(Request(scope), status, code)(scope, receive, reply)
             return
         within_s = None if scope["method"] in SAFE_METHODS else self._body_s
         await self._app(scope, _capped(receive, within_s), reply)
@@ -79,8 +92,11 @@ class Shield:
         headers = Headers(scope=scope)
         if not self._is_our_host(headers.get("host", ""), scope):
             return 421, "host"
-        if scope["method"] not in SAFE_METHODS and not (self._is_own_page(headers) or _is_player(scope, headers)):
-            return 403, "origin"
+        if scope["method"] not in SAFE_METHODS and not self._is_own_page(headers):
+            if not _may_be_player(scope, headers):
+                return 403, "origin"
+            if "authorization" not in headers:  # also beside a cookie, which only our own page may use
+                return 401, "sign_in"
         length = headers.get("content-length", "0")
         if not (length.isascii() and length.isdigit() and len(length) < 20) or int(length) > MAX_BODY_BYTES:
             return 413, "too_big"
@@ -110,13 +126,13 @@ class Shield:
         return reply
 
 
-def _is_player(scope: Scope, headers: Headers) -> bool:
-    """Say whether this is no page at all but a player with a token: of a page, the browser says so.
+def _may_be_player(scope: Scope, headers: Headers) -> bool:
+    """Say whether this is no page at all but a player, which brings a token: of a page, the browser says so.
 
-    No page of another origin can send this header here: it would have to ask first, and is told nothing.
+    No page of another origin can send a token here: it would have to ask first, and is told nothing.
     """
     said = {"origin", "sec-fetch-site"} & set(headers.keys())
-    return str(scope["path"]).startswith("/whep/") and not said and "authorization" in headers
+    return str(scope["path"]).startswith("/whep/") and not said
 
 
 def _host_name(host: str) -> str:

@@ -22,8 +22,9 @@ from web.assets import FOR_EVER, load_assets
 from web.guards import SignInNeededError
 from web.headers import Shield, add_headers
 from web.hub_guards import ANYBODY
-from web.hub_services import HubServices
-from web.problems import status_of
+from web.hub_services import HubServices, hub_services
+from web.i18n import Words, language_of
+from web.problems import REFUSALS, problem_of, retry_after, status_of
 
 BOX_PATHS = "/v1/"
 _STATUS = {HubRefused: 401, CodeRefused: 403, HubBusy: 429}
@@ -62,9 +63,16 @@ async def _vuon_error(request: Request, error: Exception) -> Response:
     status = _STATUS.get(type(error)) or status_of(error)
     if status == 404 and not _is_for_machines(request):
         return RedirectResponse("/", 303)
-    reason, wait_s = error.fields.get("reason"), error.fields.get("retry_after_s")
+    reason = error.fields.get("reason")
     body = {"code": error.code} | ({"reason": reason} if isinstance(reason, str) else {})
-    return JSONResponse({"error": body}, status, {"Retry-After": str(wait_s)} if isinstance(wait_s, int) else None)
+    return JSONResponse({"error": body}, status, retry_after(status, error))
+
+
+def _refusal(request: Request, status: int, code: str) -> Response:
+    """Answer a person's request that reached no route, in words."""
+    services = hub_services(request)
+    words = Words(language_of(request, services.language), services.zone)
+    return JSONResponse({"error": problem_of(code, words)}, status, retry_after(status))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -72,6 +80,8 @@ async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code in (404, 405) and not _is_for_machines(request):
         return RedirectResponse("/", 303)
+    if error.status_code in REFUSALS and not request.url.path.startswith(BOX_PATHS) and error.status_code != 405:
+        return _refusal(request, error.status_code, REFUSALS[error.status_code])
     code = "not_found" if error.status_code in (404, 405) else "bad_input"
     return JSONResponse({"error": {"code": code}}, error.status_code)
 
@@ -86,7 +96,7 @@ class _Doors:
     """Two doors: signed requests of boxes below /v1/, people's pages behind the browser's shield."""
 
     def __init__(self, app: ASGIApp, *, hosts: frozenset[str], secure: bool) -> None:
-        self._app, self._shield, self._secure = app, Shield(app, hosts=hosts, secure=secure), secure
+        self._app, self._shield, self._secure = app, Shield(app, hosts=hosts, secure=secure, refuse=_refusal), secure
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request through its door; a box's has no cookie, no origin and no need of either."""

@@ -56,6 +56,10 @@ class Box(Guard):
         """Return the declaration in words."""
         return "an enrolled box, by its signature"
 
+    def who(self) -> tuple[str, ...]:
+        """Return whom it lets in."""
+        return ("box",)
+
 
 @dataclass(frozen=True, slots=True)
 class Claimant(Guard):
@@ -68,6 +72,10 @@ class Claimant(Guard):
     def describe(self) -> str:
         """Return the declaration in words."""
         return "a box with a one-use claim, by its signature"
+
+    def who(self) -> tuple[str, ...]:
+        """Return whom it lets in."""
+        return ("claimant",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +92,10 @@ class Officer(Guard):
         """Return the declaration in words."""
         return "the authority's staff, signed in"
 
+    def who(self) -> tuple[str, ...]:
+        """Return whom it lets in."""
+        return ("officer",)
+
 
 @dataclass(frozen=True, slots=True)
 class Anybody(Guard):
@@ -95,6 +107,10 @@ class Anybody(Guard):
     def describe(self) -> str:
         """Return the declaration in words."""
         return "public"
+
+    def who(self) -> tuple[str, ...]:
+        """Return whom it lets in."""
+        return ("anybody",)
 
 
 BOX, CLAIMANT, OFFICER, ANYBODY = Box(), Claimant(), Officer(), Anybody()

@@ -13,11 +13,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import NotFound
 from web.guards import GUARDIAN
 from web.i18n import Words
+from web.pages_consent import open_questions
 from web.problems import words_of
 from web.render import render
 from web.services import Caller, ClassDay, DayBlock
@@ -94,6 +95,9 @@ async def class_page(request: Request, caller: Annotated[Caller, Depends(GUARDIA
     classes, day, view = await class_state(request, caller)
     if day is None:
         return render(request, words, "guardian_none.html", caller=caller)
+    if "sau" not in request.query_params and await open_questions(request, caller):
+        return RedirectResponse("/p/dong-y", 303)
+    questions = await services.consents.questions(caller) if view["screen"] == "consent" else ()
     now_ms = services.clock.now_ms()
     return render(
         request,
@@ -103,6 +107,7 @@ async def class_page(request: Request, caller: Annotated[Caller, Depends(GUARDIA
         classes=classes,
         day=day,
         view=view,
+        consent=[item for item in questions if item.purpose == "view" and item.class_id == day.id],
         strip=day_strip(day, words, now_ms),
         texts=words.pick(PAGE_TEXTS),
         opening={block.start_ms for block in day.blocks if block.open and _inside(block, day.windows)},
@@ -114,8 +119,11 @@ async def class_page(request: Request, caller: Annotated[Caller, Depends(GUARDIA
 @router.get("/p/tai-khoan")
 async def account_page(request: Request, caller: Annotated[Caller, Depends(GUARDIAN)]) -> Response:
     """Show whose session this is, the rules, the language and the way out."""
-    classes = services_of(request).rights.classes(caller)
-    return render(request, words_of(request), "guardian_account.html", caller=caller, classes=classes)
+    services = services_of(request)
+    classes, questions = services.rights.classes(caller), await services.consents.questions(caller)
+    return render(
+        request, words_of(request), "guardian_account.html", caller=caller, classes=classes, questions=questions
+    )
 
 
 @router.get("/p/nhac.ics")

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Annotated, Any
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Depends
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput, PassphraseRefused
 from gateway.core.model import Action, ObjectKind, Secret
+from web.bodies import FormBody, Wanted
 from web.guards import Right
 from web.problems import words_of
 from web.render import render
@@ -35,6 +36,15 @@ FORMS: Mapping[str, tuple[str, ...]] = {
 """Acts of the page, and the fields each needs."""
 
 
+class KeyForm(Wanted):
+    """The page's form: an act and what it needs; empty fields are told on the page."""
+
+    act: str = ""
+    passphrase: str = Field("", repr=False)
+    sheet: str = Field("", repr=False)
+    new: str = Field("", repr=False)
+
+
 @router.get("/khoa")
 async def key_page(request: Request, caller: Annotated[Caller, Depends(KEEPER)]) -> Response:
     """Show who can open the recordings now, and what each thief could do."""
@@ -42,13 +52,16 @@ async def key_page(request: Request, caller: Annotated[Caller, Depends(KEEPER)])
 
 
 @router.post("/khoa")
-async def key_act(request: Request, caller: Annotated[Caller, Depends(KEEPER)]) -> Response:
+async def key_act(
+    request: Request,
+    caller: Annotated[Caller, Depends(KEEPER)],
+    form: Annotated[KeyForm, Depends(FormBody(KeyForm))],
+) -> Response:
     """Unlock with the passphrase or a recovery sheet, lock, or change the passphrase."""
-    fields = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=6)
-    act = fields.get("act", [""])[0]
+    act = form.act
     if act not in FORMS:
         raise BadInput("no such act", key="act")
-    secrets = {name: Secret(fields.get(name, [""])[0]) for name in FORMS[act]}
+    secrets = {name: Secret(getattr(form, name)) for name in FORMS[act]}
     if any(not 0 < len(item.reveal()) <= MAX_CHARS for item in secrets.values()):
         return await _page(request, caller, refused="empty", status=400)
     try:

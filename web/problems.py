@@ -1,21 +1,25 @@
 """From an error to an answer: status, short code, the catalogue's title and remedy.
 
-Owns the mapping and the three shapes: JSON for `/api` and `/whep`, a page otherwise, the way to sign in
-for a missing session. Invariants: NotFound and what one may not know of give the same bytes; no answer
-holds an exception's message, a path or a value from the request.
+Owns the mapping and the three shapes: JSON for `/api`, `/whep` and `/wall`, a page otherwise, the way to sign in
+for a missing session; and when to come back (`Retry-After`), for every route and both applications. Invariants: one
+shape, `{"error": {code, title, hint}}`, also for what never reached a route; NotFound and what one may not know of give
+the same bytes; no answer holds an exception's message, a path or a value from the request: a wrong field is named by
+the name that we gave it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from string import Formatter
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from gateway.core import errors
 from gateway.core.errors import VuonError
 from gateway.core.i18n import DEFAULT_LANGUAGE
+from web.bodies import FieldProblem
 from web.i18n import Words, language_of
 from web.render import render
 from web.session import services_of
@@ -36,6 +40,20 @@ STATUS: Mapping[type[VuonError], int] = {
 }
 """The nearest ancestor in this table decides."""
 BY_HTTP_STATUS: Mapping[int, type[VuonError]] = {404: errors.NotFound, 405: errors.NotFound}
+REFUSALS: Mapping[int, str] = {
+    403: "origin",
+    405: "method",
+    408: "too_slow",
+    412: "tag_stale",
+    413: "too_big",
+    415: "media_type",
+    416: "range",
+    421: "host",
+    422: "ice_restart",
+    428: "tag_missing",
+    429: "too_many",
+}
+"""Codes of what is refused before or beside the rooms, each with `problem.<code>` and `.hint` in both catalogues."""
 RETRY_AFTER_S = 10
 MACHINE_PATHS = ("/api/", "/whep/", "/wall/")
 
@@ -51,6 +69,14 @@ def words_of(request: Request) -> Words:
     return Words(language_of(request, site.language or DEFAULT_LANGUAGE), site.zone)
 
 
+def retry_after(status: int, error: VuonError | None = None) -> dict[str, str]:
+    """Return the header that says when to come back (RFC 9110 §10.2.3, seconds); none where coming back is no help."""
+    asked = error.fields.get("retry_after_s") if error is not None else None
+    if isinstance(asked, int | float) and not isinstance(asked, bool):
+        return {"Retry-After": str(max(1, -int(-asked // 1)))}
+    return {"Retry-After": str(RETRY_AFTER_S)} if status in {429, 503} else {}
+
+
 def body_of(error: VuonError, words: Words) -> dict[str, Any]:
     """Return the JSON shape of an error; a refusal says why and when it ends, in a code and in words."""
     title, hint = words.catalogue.error(error.code)
@@ -58,27 +84,88 @@ def body_of(error: VuonError, words: Words) -> dict[str, Any]:
     reason = error.fields.get("reason")
     if isinstance(error, errors.Denied) and isinstance(reason, str):
         body |= {"reason": reason, "why": words.reason(reason), "next_ms": error.fields.get("next_ms")}
+    if isinstance(error, errors.BadInput) and not isinstance(error, errors.NotFound):
+        case = _case(error, words)
+        body |= case
+        fields = [field.told(words) | ({"says": case["title"]} if case else {}) for field in _fields(error)]
+        body |= {"fields": fields} if fields else {}
     return {"error": body}
+
+
+def _case(error: errors.BadInput, words: Words) -> dict[str, str]:
+    """Return the words of a wrong input that the catalogue knows by its case, if they need none but numbers of ours."""
+    key, texts = f"case.{error.fields.get('case')}", words.catalogue.texts
+    if key not in texts:
+        return {}
+    numbers = {name: value for name, value in error.fields.items() if isinstance(value, int)}
+    parts = [name for text in (texts[key], texts[f"{key}.hint"]) for _, name, _, _ in Formatter().parse(text) if name]
+    if not numbers.keys() >= set(parts):
+        return {}
+    return {"title": texts[key].format(**numbers), "hint": texts[f"{key}.hint"].format(**numbers)}
+
+
+def _fields(error: errors.BadInput) -> Iterator[FieldProblem]:
+    """Yield which values are wrong: of a model, or the one that a room named."""
+    problems, key = error.fields.get("problems"), error.fields.get("key")
+    if isinstance(problems, tuple):
+        yield from problems
+    elif isinstance(key, str) and key.isidentifier():
+        yield FieldProblem(key)
+
+
+def problem_of(code: str, words: Words) -> dict[str, str]:
+    """Return the shape of what was refused beside the rooms."""
+    known = code if words.has(f"problem.{code}") else "other"
+    title, hint = str(words.text(f"problem.{known}")), str(words.text(f"problem.{known}.hint"))
+    return {"code": code, "title": title, "hint": hint}
 
 
 def answer(request: Request, error: VuonError) -> Response:
     """Return the answer to an error for whoever asked: a script or a person."""
     words, status = words_of(request), status_of(error)
-    headers = {"Retry-After": str(RETRY_AFTER_S)} if status == 503 else None
+    problem = body_of(error, words)["error"]
+    if isinstance(error, errors.OfferRefused) and not from_a_page(request):
+        problem |= problem_of("offer", words) | {"code": error.code}
+    return _told(request, words, status, problem, retry_after(status, error))
+
+
+def refusal(request: Request, status: int, code: str = "", headers: Mapping[str, str] | None = None) -> Response:
+    """Return the answer to what was refused by its form, in the same shape as any error."""
+    if status == 401:
+        return sign_in_answer(request)
+    words = words_of(request)
+    problem = problem_of(code or REFUSALS.get(status, f"http_{status}"), words)
+    if status == 421 and not request.url.path.startswith(MACHINE_PATHS):
+        # Whoever asks under a name that is not ours may be somebody else's page: nothing of the school is in it.
+        return PlainTextResponse(f"{problem['title']}. {problem['hint']}\n", status)
+    return _told(request, words, status, problem, retry_after(status) | dict(headers or {}))
+
+
+def _told(
+    request: Request, words: Words, status: int, problem: Mapping[str, Any], headers: Mapping[str, str]
+) -> Response:
     if request.url.path.startswith(MACHINE_PATHS):
-        return JSONResponse(body_of(error, words), status, headers)
-    page = render(request, words, "problem.html", status=status, problem=body_of(error, words)["error"])
-    page.headers.update(headers or {})
+        return JSONResponse({"error": problem}, status, headers)
+    page = render(request, words, "problem.html", status=status, problem=problem)
+    page.headers.update(headers)
     return page
 
 
+def from_a_page(request: Request) -> bool:
+    """Say whether a browser asks for a page of somebody's: it says so of each request that changes something."""
+    return "origin" in request.headers or "sec-fetch-site" in request.headers
+
+
 def sign_in_answer(request: Request) -> Response:
-    """Return the answer to a request without a session."""
+    """Return the answer to a request without a session; a player is told how it proves who it is (RFC 6750 §3)."""
     words = words_of(request)
     if request.url.path.startswith(MACHINE_PATHS):
         body = {"code": "sign_in", "title": str(words.text("signin.needed")), "hint": str(words.text("signin.again"))}
-        challenge = {"WWW-Authenticate": 'Bearer realm="vuon"'} if request.url.path.startswith("/whep/") else None
-        return JSONResponse({"error": body}, 401, challenge)
+        if not request.url.path.startswith("/whep/"):
+            return JSONResponse({"error": body}, 401)
+        if not from_a_page(request):
+            body |= problem_of("player", words) | {"code": "sign_in"}
+        return JSONResponse({"error": body}, 401, {"WWW-Authenticate": 'Bearer realm="vuon"'})
     if request.url.path.startswith("/p/"):
         return render(request, words, "guardian_none.html", status=401)
     return RedirectResponse("/vao", 303)

@@ -19,7 +19,8 @@ Who may call what. Every route declares its guard beside its code; the guard run
 `public` routes show nothing of children, people or cameras. A route that names an object a person may
 not know of answers like one that names nothing: 404 with the same bytes. "Decided by the grant" means
 that the access module decides, with an audit row, each time the route asks for media.
-Changes (everything but GET and OPTIONS) must come from a page of the same origin.
+Changes (everything but GET and OPTIONS) must come from a page of the same origin. For programs the same, with bodies
+and parameters, is in `openapi.json` (of the hub: `hub-openapi.json`); no box serves it.
 
 | method | path | who | what |
 |---|---|---|---|

@@ -8,18 +8,43 @@ where the asker may not read it. All times are UTC milliseconds.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gateway.core.clock import Clock
-from gateway.core.iceservers import IceServer
-from gateway.core.model import Action, Decision, Grant, ObjectRef, PublicId, Role, Secret, StreamRole, WallPlace
+from gateway.core.model import Action, Decision, Grant, ObjectRef, PublicId, Role, Secret
+from web.footage_services import (
+    HourIndex,
+    KeyDoor,
+    OpenedPlayback,
+    PlaybackDoor,
+    RecorderPort,
+    SegmentSize,
+    Still,
+)
+from web.live_services import LiveDoor, OpenedLive, OpenView
 
 if TYPE_CHECKING:  # they name `Caller`, which is here
+    from web.consent_services import ConsentDoor
     from web.copy_services import CopyDoor, HoldDoor
+    from web.ledger_services import LedgerDoor
     from web.room_services import Rooms
+
+__all__ = [
+    "HourIndex",
+    "KeyDoor",
+    "LiveDoor",
+    "OpenView",
+    "OpenedLive",
+    "OpenedPlayback",
+    "PlaybackDoor",
+    "RecorderPort",
+    "SegmentSize",
+    "Still",
+]
+"""Doors of rooms in modules of their own; beside those that are here, they are found here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +149,9 @@ class Rights(Protocol):
     def decide(self, caller: Caller, action: Action, obj: ObjectRef) -> Decision:
         """Return the decision at this instant, without leaving an audit row."""
 
+    async def refused(self, caller: Caller, action: Action, obj: ObjectRef) -> None:
+        """Leave an audit row of a refusal (or of looking for what is not there); repeats of a minute are counted."""
+
     def cameras(self, caller: Caller) -> Sequence[KnownCamera]:
         """Return the cameras the person may know of, in the order they are shown."""
 
@@ -132,54 +160,6 @@ class Rights(Protocol):
 
     async def grant(self, caller: Caller, action: Action, camera: PublicId) -> Grant:
         """Decide with an audit row; Denied with `reason` and `next_ms`, NotFound for what is not known."""
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedLive:
-    """A live session that waits for its connection."""
-
-    session: str
-    answer: str
-    """SDP; empty for a tile that joins a wall."""
-    wall: str = ""
-    servers: tuple[IceServer, ...] = ()
-    """STUN and TURN servers this viewer may use, with passwords for this session; named with an answer only."""
-
-
-@dataclass(frozen=True, slots=True)
-class OpenView:
-    """Somebody watching live now."""
-
-    camera: PublicId
-    person: PublicId
-    name: str
-    role: Role
-    since_ms: int
-    way: str = ""
-    """outside or relay; empty on the school's network, or where that is not known."""
-    quality: str = ""
-    """turn, stills, weak, smaller; empty for plain video."""
-
-
-class LiveDoor(Protocol):
-    """Live sessions by grant; the only way from a request to video."""
-
-    async def open(self, caller: Caller, camera: PublicId, offer: str, stream: StreamRole) -> OpenedLive:
-        """Decide, write the audit row, open; Denied, NotFound, OfferRefused, LiveFull, DaemonUnavailable."""
-
-    async def open_tile(
-        self, caller: Caller, camera: PublicId, offer: str, stream: StreamRole, place: WallPlace
-    ) -> OpenedLive:
-        """As `open`, on a connection that the tiles of one page share; also WallGone."""
-
-    async def candidate(self, caller: Caller, camera: PublicId, session: str, fragment: str) -> None:
-        """Pass trickled candidates; NotFound if the session is not the caller's, or of another camera."""
-
-    async def close(self, caller: Caller, camera: PublicId, session: str) -> None:
-        """End a session; NotFound if it is not the caller's, or of another camera."""
-
-    def watching(self) -> Sequence[OpenView]:
-        """Return who watches what now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,121 +200,6 @@ class Changes(Protocol):
         """Subscribe; bounded, the oldest hint is dropped first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Still:
-    """A JPEG with the instant it shows."""
-
-    captured_ms: int
-    width: int
-    height: int
-    jpeg: bytes
-
-
-class RecorderPort(Protocol):
-    """The recorder's control socket, as far as pages need it."""
-
-    async def status(self) -> Mapping[str, Any]:
-        """Return the recorder's `status`; DaemonUnavailable if it does not answer."""
-
-    async def still(self, grant: Grant, width: int) -> Still:
-        """Return the newest still; CameraUnreachable and its kin if there is none."""
-
-
-class KeyDoor(Protocol):
-    """The footage key: how it is, and opening and closing it."""
-
-    async def status(self) -> Mapping[str, Any]:
-        """Return mode, place, unlocked, passphrase_set, holders; DaemonUnavailable if the recorder does not answer."""
-
-    async def act(self, caller: Caller, act: str, secrets: Mapping[str, Secret]) -> Mapping[str, Any]:
-        """Unlock, lock, or change the passphrase, with an audit row; Denied, PassphraseRefused, BadInput."""
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedPlayback:
-    """Recorded time that a session may look at, UTC ms, half open."""
-
-    playback: str
-    from_ms: int
-    to_ms: int
-    streams: tuple[StreamRole, ...]
-    until_ms: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentSize:
-    """Plaintext bytes of a segment; one that is not closed grows."""
-
-    bytes: int
-    closed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class HourIndex:
-    """The segments of an hour, as the recorder's `playback.index` tells them."""
-
-    segments: Sequence[Mapping[str, Any]]
-    over: bool
-    """Nothing will be added any more."""
-
-
-class PlaybackDoor(Protocol):
-    """Recorded footage; what shows a picture goes through an opened playback, decided again at each use.
-
-    Raises NotFound for a playback that is not the caller's own or footage that is gone, Denied, KeyLocked,
-    SegmentCorrupt, DaemonUnavailable.
-    """
-
-    async def days(
-        self, camera: PublicId, from_ms: int | None, to_ms: int | None, stream: StreamRole | None
-    ) -> Mapping[str, Any]:
-        """Return which days have footage."""
-
-    async def timeline(
-        self, camera: PublicId, from_ms: int, to_ms: int, stream: StreamRole | None
-    ) -> Mapping[str, Any]:
-        """Return spans, gaps with causes and motion."""
-
-    async def open(self, caller: Caller, camera: PublicId, from_ms: int, to_ms: int) -> OpenedPlayback:
-        """Decide, write the audit row with the span, open."""
-
-    async def close(self, caller: Caller, camera: PublicId, playback: str) -> None:
-        """End a playback."""
-
-    async def index(
-        self,
-        caller: Caller,
-        camera: PublicId,
-        playback: str,
-        stream: StreamRole,
-        span: tuple[int | None, int | None] = (None, None),
-    ) -> Mapping[str, Any]:
-        """Return segments with their GOPs, and configurations."""
-
-    async def hour(
-        self, caller: Caller, camera: PublicId, playback: str, stream: StreamRole, start_ms: int
-    ) -> HourIndex:
-        """Return the part of an hour that the playback covers."""
-
-    async def init(
-        self, caller: Caller, camera: PublicId, playback: str, stream: StreamRole, config: str
-    ) -> tuple[str, bytes]:
-        """Return media type and bytes of an init segment."""
-
-    async def segment(
-        self, caller: Caller, camera: PublicId, playback: str, stream: StreamRole, segment: str
-    ) -> SegmentSize:
-        """Return how long a segment is."""
-
-    def media(
-        self, caller: Caller, camera: PublicId, playback: str, stream: StreamRole, segment: str, offset: int, size: int
-    ) -> AsyncGenerator[bytes, None]:
-        """Yield bytes of a segment; raises before the first chunk, or midway."""
-
-    async def thumb(self, caller: Caller, camera: PublicId, playback: str, at_ms: int, width: int) -> Still:
-        """Return the key frame at or before an instant."""
-
-
 class MetricsDoor(Protocol):
     """The box's figures for a monitoring program."""
 
@@ -370,10 +235,13 @@ class Services:
     playback: PlaybackDoor
     metrics: MetricsDoor
     rooms: Rooms
+    ledger: LedgerDoor
+    consents: ConsentDoor
     clock: Clock
     site: SiteFacts
     hosts: frozenset[str] = field(default_factory=frozenset)
     """Names this box answers to, without port; its own address is always accepted."""
     secure: bool = True
-    metrics_local: bool = False
     """False only for plain HTTP on loopback."""
+    metrics_local: bool = False
+    """`/metrics` is for whatever program asks from this machine itself."""

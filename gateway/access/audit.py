@@ -1,32 +1,34 @@
 """Who did, saw or was refused what: an append-only chain that nobody can quietly edit.
 
-Owns the tables `audit`, `audit_body`, `audit_checkpoint`. Invariants: every row is written in the
+Owns writing to the tables `audit`, `audit_body`, `audit_checkpoint`. Invariants: every row is written in the
 transaction of what it tells; `hash(n)` covers the number, the row before and the salted body, so an
 edit or a cut inside breaks the chain; a signed checkpoint each minute, also sent upstream, makes a cut
-tail and a rewritten chain contradict what was already signed. Bodies hold ids and codes, no names.
+tail and a rewritten chain contradict what was already signed. Bodies hold ids and codes, no names: what is none of
+these is refused before it is written.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 import json
 import os
+import re
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from gateway.access.audit_chain import GENESIS, Checkpoint, make_checkpoint, row_hash, salted
+from gateway.access.audit_verify import Verdict, verify
 from gateway.core.events import Event
 from gateway.core.model import PublicId
 
-CONTEXT = b"vuon-audit-1\0"
-"""Keeps an audit hash or signature from standing for anything else of the gateway's key."""
-GENESIS = bytes(32)
+__all__ = ["Checkpoint", "Verdict", "verify"]
+
+_CODE = re.compile(r"[!-~]{0,128}")
+"""ASCII without a space: names of people have spaces or marks, sentences both."""
+_PHONE = re.compile(r"\+\d{8,15}|0\d{8,10}")
 
 Emit: TypeAlias = Callable[[sqlite3.Connection, Event], None]
 """Puts an event into the outbox inside the transaction of the fact it reports."""
@@ -45,60 +47,11 @@ CONSOLE = Actor(None, "console")
 
 
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """A signed head of the chain."""
-
-    seq: int
-    hash: bytes
-    signature: bytes
-
-    @property
-    def head(self) -> str:
-        """The hash as the event `audit.checkpoint` carries it: hex."""
-        return self.hash.hex()
-
-    @property
-    def signed(self) -> str:
-        """The signature as the event carries it: base64."""
-        return base64.b64encode(self.signature).decode("ascii")
-
-    @classmethod
-    def from_fields(cls, fields: Mapping[str, Any]) -> Checkpoint:
-        """Re-make a checkpoint from an event's fields; ValueError if malformed."""
-        try:
-            return cls(int(fields["seq"]), bytes.fromhex(fields["head"]), base64.b64decode(fields["signature"]))
-        except (KeyError, TypeError, binascii.Error) as error:
-            raise ValueError("not an audit checkpoint") from error
-
-
-@dataclass(frozen=True, slots=True)
 class Entry:
     """One row of the audit for a page."""
 
     seq: int
     body: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What `verify` found; `problem` is None for an unbroken chain."""
-
-    entries: int
-    checkpoints: int
-    problem: str | None = None
-    at_seq: int | None = None
-
-
-def _hash(seq: int, previous: bytes, body_hash: bytes) -> bytes:
-    return hashlib.sha256(CONTEXT + seq.to_bytes(8, "big") + previous + body_hash).digest()
-
-
-def _body_hash(salt: bytes, body: str) -> bytes:
-    return hashlib.sha256(salt + body.encode()).digest()
-
-
-def _signed(seq: int, head: bytes) -> bytes:
-    return CONTEXT + b"checkpoint\0" + seq.to_bytes(8, "big") + head
 
 
 def append(
@@ -107,17 +60,32 @@ def append(
     *,
     random_bytes: Callable[[int], bytes] = os.urandom,
 ) -> int:
-    """Write one row inside the caller's transaction; returns its number (1, 2, 3, ...)."""
+    """Write one row inside the caller's transaction; returns its number (1, 2, 3, ...).
+
+    ValueError for a body that holds something else than ids, codes and numbers: nothing is done that may not be told.
+    """
+    _refuse_personal(body)
     seq, previous = _head(conn)
     text = json.dumps(body, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
     salt = random_bytes(16)
-    digest = _body_hash(salt, text)
+    digest = salted(salt, text)
     conn.execute(
         "INSERT INTO audit (seq, previous, body_hash, hash) VALUES (?, ?, ?, ?)",
-        (seq + 1, previous, digest, _hash(seq + 1, previous, digest)),
+        (seq + 1, previous, digest, row_hash(seq + 1, previous, digest)),
     )
     conn.execute("INSERT INTO audit_body (seq, salt, body) VALUES (?, ?, ?)", (seq + 1, salt, text))
     return seq + 1
+
+
+def _refuse_personal(value: object) -> None:
+    """Raise ValueError for text that could be a name, a phone number or somebody's words."""
+    if isinstance(value, Mapping):
+        value = [*value.keys(), *value.values()]
+    if isinstance(value, list | tuple):
+        for item in value:
+            _refuse_personal(item)
+    elif isinstance(value, str) and (not _CODE.fullmatch(value) or _PHONE.fullmatch(value)):
+        raise ValueError("a body of the audit holds ids, codes and numbers, no words of people")
 
 
 def _head(conn: sqlite3.Connection) -> tuple[int, bytes]:
@@ -131,7 +99,7 @@ def checkpoint(conn: sqlite3.Connection, key: Ed25519PrivateKey, now_ms: int) ->
     last = conn.execute("SELECT max(seq) AS seq FROM audit_checkpoint").fetchone()["seq"] or 0
     if seq <= last:
         return None
-    made = Checkpoint(seq, head, key.sign(_signed(seq, head)))
+    made = make_checkpoint(key, seq, head)
     conn.execute(
         "INSERT INTO audit_checkpoint (seq, hash, signature, at_ms) VALUES (?, ?, ?, ?)",
         (made.seq, made.hash, made.signature, now_ms),
@@ -139,46 +107,11 @@ def checkpoint(conn: sqlite3.Connection, key: Ed25519PrivateKey, now_ms: int) ->
     return made
 
 
-def verify(conn: sqlite3.Connection, key: Ed25519PublicKey, upstream: Iterable[Checkpoint] = ()) -> Verdict:
-    """Walk the chain from the first row and hold every checkpoint against it.
-
-    `upstream` are checkpoints somebody else kept: with them even whoever owns the box and its key
-    cannot cut or rewrite what they cover. A body is compared with the hash its row committed to.
-    """
-    hashes: list[bytes] = [GENESIS]
-    sql = (
-        "SELECT a.seq, a.previous, a.body_hash, a.hash, b.salt, b.body "
-        "FROM audit a LEFT JOIN audit_body b USING (seq) ORDER BY a.seq"
-    )
-    for row in conn.execute(sql):
-        seq = len(hashes)
-        if row["seq"] != seq:
-            return Verdict(seq - 1, 0, "a row is missing", seq)
-        if row["previous"] != hashes[-1] or row["hash"] != _hash(seq, hashes[-1], row["body_hash"]):
-            return Verdict(seq - 1, 0, "the chain is broken", seq)
-        if row["body"] is None or _body_hash(row["salt"], row["body"]) != row["body_hash"]:
-            return Verdict(seq - 1, 0, "a row was edited", seq)
-        hashes.append(row["hash"])
-    return _check(hashes, key, [*_checkpoints(conn), *upstream])
-
-
-def _checkpoints(conn: sqlite3.Connection) -> list[Checkpoint]:
-    rows = conn.execute("SELECT seq, hash, signature FROM audit_checkpoint ORDER BY seq")
-    return [Checkpoint(row["seq"], row["hash"], row["signature"]) for row in rows]
-
-
-def _check(hashes: list[bytes], key: Ed25519PublicKey, checkpoints: list[Checkpoint]) -> Verdict:
-    entries = len(hashes) - 1
-    for number, item in enumerate(checkpoints):
-        try:
-            key.verify(item.signature, _signed(item.seq, item.hash))
-        except InvalidSignature:
-            return Verdict(entries, number, "a checkpoint is not signed by this box", item.seq)
-        if item.seq > entries:
-            return Verdict(entries, number, "the end was cut off", entries + 1)
-        if hashes[item.seq] != item.hash:
-            return Verdict(entries, number, "the history was rewritten", item.seq)
-    return Verdict(entries, len(checkpoints))
+def checkpoints(conn: sqlite3.Connection, *, sparse: bool = True) -> list[tuple[Checkpoint, int]]:
+    """Return checkpoints with their time (UTC ms), oldest first; `sparse`: the last of each UTC day covers that day."""
+    newest = "seq IN (SELECT max(seq) FROM audit_checkpoint GROUP BY at_ms / 86400000)" if sparse else "1"
+    sql = f"SELECT seq, hash, signature, at_ms FROM audit_checkpoint WHERE {newest} ORDER BY seq"  # noqa: S608 - our own words
+    return [(Checkpoint(row["seq"], row["hash"], row["signature"]), row["at_ms"]) for row in conn.execute(sql)]
 
 
 def entries(

@@ -8,14 +8,18 @@ undone only by a new consent or the principal's resolution.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 
+from gateway.access import classday, consent_cases
 from gateway.access.audit import Actor
+from gateway.access.consent_rows import NewAnswer
+from gateway.access.consents import child_need, guardian_in
 from gateway.access.facts import Purpose
 from gateway.access.people import MANAGE
-from gateway.access.store import FactStore, Need, clean_name, require
+from gateway.access.store import FactStore, clean_name, require
 from gateway.core.errors import BadInput
-from gateway.core.model import Action, GuardianKind, ObjectKind, ObjectRef, PublicId, Role, new_public_id
+from gateway.core.model import GuardianKind, PublicId, Role, new_public_id
 
 _NAME = "child.name"
 
@@ -115,26 +119,28 @@ class Children:
         self, actor: Actor, child: PublicId, purpose: Purpose = Purpose.VIEW, *, text_version: str = "1"
     ) -> None:
         """Record a family's yes: by its guardian, or by the school from a signed paper."""
-
-        def run(conn: sqlite3.Connection, now_ms: int) -> None:
-            require(conn, "child", child)
-            _withdraw(conn, child, purpose, now_ms)
-            conn.execute(
-                "INSERT INTO consent (child, purpose, text_version, since_ms) VALUES (?, ?, ?, ?)",
-                (child, purpose, text_version, now_ms),
-            )
-
         detail: dict[str, str | int | bool] = {"purpose": purpose, "text": text_version}
-        await self._store.change(actor, "consent.give", _child_need(child), run, detail=detail)
+        run = self._answer(actor, child, purpose, text_version, given=True)
+        await self._store.change(actor, "consent.give", child_need(child), run, detail=detail)
 
     async def withdraw(self, actor: Actor, child: PublicId, purpose: Purpose = Purpose.VIEW) -> None:
         """Record a withdrawal: the family's own viewing ends, and the class waits for the principal."""
+        run = self._answer(actor, child, purpose, "1", given=False)
+        await self._store.change(actor, "consent.withdraw", child_need(child), run, detail={"purpose": purpose})
 
+    def _answer(
+        self, actor: Actor, child: PublicId, purpose: Purpose, version: str, *, given: bool
+    ) -> Callable[[sqlite3.Connection, int], None]:
         def run(conn: sqlite3.Connection, now_ms: int) -> None:
             require(conn, "child", child)
-            _withdraw(conn, child, purpose, now_ms)
+            facts = self._store.snapshot(conn)
+            answer = NewAnswer(
+                child=child, purpose=purpose, given=given, person=guardian_in(facts, actor),
+                via="school", entered_by=actor.person or "console", version=version,
+            )  # fmt: skip
+            consent_cases.take(conn, facts, answer, on_withdrawal="pause_class", now_ms=now_ms)
 
-        await self._store.change(actor, "consent.withdraw", _child_need(child), run, detail={"purpose": purpose})
+        return run
 
     async def resolve(self, actor: Actor, child: PublicId, class_id: PublicId) -> None:
         """Let the class go on without this child's consent: the principal settled how."""
@@ -142,20 +148,19 @@ class Children:
         def run(conn: sqlite3.Connection, now_ms: int) -> None:
             require(conn, "child", child)
             require(conn, "class", class_id)
-            conn.execute("INSERT INTO resolution (child, class, since_ms) VALUES (?, ?, ?)", (child, class_id, now_ms))
+            consent_cases.resolve(conn, child, class_id, now_ms)
 
         await self._store.change(actor, "consent.resolve", MANAGE, run, detail={"child": child, "class": class_id})
 
     async def unresolve(self, actor: Actor, child: PublicId, class_id: PublicId) -> None:
         """Take a resolution back: the class waits again."""
-
-        def run(conn: sqlite3.Connection, now_ms: int) -> None:
-            conn.execute(
-                "UPDATE resolution SET until_ms = ? WHERE child = ? AND class = ? AND until_ms IS NULL",
-                (now_ms, child, class_id),
-            )
-
-        await self._store.change(actor, "consent.unresolve", MANAGE, run, detail={"child": child, "class": class_id})
+        await self._store.change(
+            actor,
+            "consent.unresolve",
+            MANAGE,
+            lambda conn, now_ms: consent_cases.unresolve(conn, child, class_id, now_ms),
+            detail={"child": child, "class": class_id},
+        )
 
     # asking; the caller has decided
 
@@ -173,27 +178,25 @@ class Children:
     def _row(self, row: sqlite3.Row, now_ms: int) -> ChildRow:
         facts, child = self._store.current, PublicId(row["id"])
         classes = [item.class_id for item in facts.index.enrolments_of_child.get(child, ()) if item.holds(now_ms)]
-        given = (item.purpose for item in facts.consents if item.child == child and item.holds(now_ms))
+        given: dict[Purpose, bool] = {}
+        for item in facts.consents:
+            if item.child == child and item.holds(now_ms):
+                given[item.purpose] = item.given and given.get(item.purpose, True)
         name = self._store.unseal(_NAME, child, row["name_sealed"])
-        return ChildRow(child, name, classes[0] if classes else None, frozenset(given))
+        return ChildRow(child, name, classes[0] if classes else None, frozenset(kind for kind in given if given[kind]))
 
     def unanswered(self, class_id: PublicId) -> tuple[PublicId, ...]:
         """Return the children because of whom a class is not open; for the principal only."""
         facts, now_ms = self._store.current, self._store.clock.now_ms()
         waiting = []
         for row in facts.index.enrolments_of_class.get(class_id, ()):
-            answers = facts.index.consents_of_child.get(row.child, ())
             resolved = facts.index.resolutions_of_child.get(row.child, ())
-            settled = any(item.holds(now_ms) for item in answers) or any(
+            settled = classday.consents(facts, row.child, now_ms) or any(
                 item.holds(now_ms) and item.class_id == class_id for item in resolved
             )
             if row.holds(now_ms) and not settled:
                 waiting.append(row.child)
         return tuple(waiting)
-
-
-def _child_need(child: PublicId) -> Need:
-    return Need(Action.PEOPLE, ObjectRef(ObjectKind.CHILD, child))
 
 
 def _enrol(conn: sqlite3.Connection, child: PublicId, class_id: PublicId, now_ms: int) -> None:
@@ -208,11 +211,4 @@ def _end_guardian(conn: sqlite3.Connection, person: PublicId, child: PublicId, n
     conn.execute(
         "UPDATE guardian SET until_ms = ? WHERE person = ? AND child = ? AND (until_ms IS NULL OR until_ms > ?)",
         (now_ms, person, child, now_ms),
-    )
-
-
-def _withdraw(conn: sqlite3.Connection, child: PublicId, purpose: Purpose, now_ms: int) -> None:
-    conn.execute(
-        "UPDATE consent SET until_ms = ? WHERE child = ? AND purpose = ? AND until_ms IS NULL",
-        (now_ms, child, purpose),
     )

@@ -34,8 +34,23 @@ def paused(facts: Facts, class_id: PublicId, at_ms: int) -> Reason | None:
 
 
 def consents(facts: Facts, child: PublicId, at_ms: int) -> bool:
-    """Say whether this child's family agrees to viewing at this instant."""
-    return any(row.holds(at_ms) for row in facts.index.consents_of_child.get(child, ()))
+    """Say whether this child's family agrees to viewing at this instant: somebody said yes, and nobody no."""
+    answers = [row.given for row in facts.index.consents_of_child.get(child, ()) if row.holds(at_ms)]
+    return bool(answers) and all(answers)
+
+
+def observable(facts: Facts, class_id: PublicId, at_ms: int) -> bool:
+    """Say whether every enrolled child's family agrees to named observers; no answer is not consent.
+
+    The principal's resolution opens a class to its families only: no guest comes in by it.
+    """
+    for row in facts.index.enrolments_of_class.get(class_id, ()):
+        if row.holds(at_ms):
+            rows = facts.index.observe_consents_of_child.get(row.child, ())
+            answers = [item.given for item in rows if item.holds(at_ms)]
+            if not answers or not all(answers):
+                return False
+    return True
 
 
 def unanswered(facts: Facts, class_id: PublicId, at_ms: int) -> Reason | None:

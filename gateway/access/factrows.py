@@ -100,11 +100,13 @@ class ClassCamera(Span):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consent(Span):
-    """A family said yes for one purpose; `until_ms` is the withdrawal."""
+    """An answer that stands for a child and one purpose; it ends with the next answer of whoever gave it."""
 
     child: PublicId
     purpose: Purpose
     text_version: str = "1"
+    given: bool = True
+    """False: a no, or a withdrawal. While one stands, the yes of another guardian does not count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

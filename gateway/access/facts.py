@@ -86,7 +86,9 @@ class Index:
     teachings_of_person: Mapping[PublicId, tuple[Teaching, ...]]
     classes_of_camera: Mapping[PublicId, tuple[ClassCamera, ...]]
     consents_of_child: Mapping[PublicId, tuple[Consent, ...]]
-    """For viewing only; other purposes decide nothing here."""
+    """For viewing only."""
+    observe_consents_of_child: Mapping[PublicId, tuple[Consent, ...]]
+    """For named observers; `record` decides nothing here."""
     resolutions_of_child: Mapping[PublicId, tuple[Resolution, ...]]
     pauses_of_class: Mapping[PublicId, tuple[Pause, ...]]
     privacies_of_camera: Mapping[PublicId, tuple[Privacy, ...]]
@@ -143,6 +145,7 @@ class Facts:
 
 def _index(facts: Facts) -> Index:
     consents = _by((row for row in facts.consents if row.purpose is Purpose.VIEW), lambda row: row.child)
+    observe = _by((row for row in facts.consents if row.purpose is Purpose.OBSERVE), lambda row: row.child)
     resolutions = _by(facts.resolutions, lambda row: row.child)
     enrolments = _by(facts.enrolments, lambda row: row.class_id)
     pauses = _by(facts.pauses, lambda row: row.class_id)
@@ -153,7 +156,7 @@ def _index(facts: Facts) -> Index:
         children = enrolments.get(class_id, ())
         spans: list[Span] = [*children, *pauses.get(class_id, ())]
         for row in children:
-            spans += [*consents.get(row.child, ()), *resolutions.get(row.child, ())]
+            spans += [*consents.get(row.child, ()), *observe.get(row.child, ()), *resolutions.get(row.child, ())]
         for teaching in teachings.get(class_id, ()):
             spans += [teaching, *notices.get(teaching.person, ())]
         instants[class_id] = frozenset(ends(spans))
@@ -165,6 +168,7 @@ def _index(facts: Facts) -> Index:
         teachings_of_person=_by(facts.teachings, lambda row: row.person),
         classes_of_camera=_by(facts.class_cameras, lambda row: row.camera),
         consents_of_child=consents,
+        observe_consents_of_child=observe,
         resolutions_of_child=resolutions,
         pauses_of_class=pauses,
         privacies_of_camera=_by(facts.privacies, lambda row: row.camera),

@@ -69,6 +69,8 @@ class Players:
         self._store, self._random = store, random_bytes
         self._by_hash: dict[bytes, _Live] = {}
         self._by_id: dict[PublicId, _Live] = {}
+        self._making: set[str] = set()
+        """Labels whose token is being written."""
         self.listeners: list[Callable[[], None]] = []
         """Called in the event loop after a token was taken back; must not block or raise."""
         store.listeners.append(self._facts_changed)
@@ -99,6 +101,8 @@ class Players:
             raise BadInput("a player's token is a staff member's", case="player_staff", key="person")
         if not 1 <= days <= MOST_DAYS:
             raise BadInput(f"a token lasts 1 to {MOST_DAYS} days", case="player_days", key="days", most=MOST_DAYS)
+        if text.casefold() in self._making or any(_same(text, other.label) for other in self.unended()):
+            raise BadInput("a token of this label is in use", case="player_label", key="label")
         if len(self.players()) >= MOST_TOKENS:
             raise BadInput(f"there are {MOST_TOKENS} tokens", case="player_many", key="person", most=MOST_TOKENS)
         token = base64.urlsafe_b64encode(self._random(TOKEN_BYTES)).decode("ascii").rstrip("=")
@@ -121,8 +125,12 @@ class Players:
             detail = {"player": player.id, "until_ms": player.expires_ms}
             audit.append(conn, store.body(actor, "player.create", now_ms, need, **detail))
 
-        await store.db.write(run)
-        self._adopt(player, token_hash(token))
+        self._making.add(text.casefold())
+        try:
+            await store.db.write(run)
+            self._adopt(player, token_hash(token))
+        finally:
+            self._making.discard(text.casefold())
         return Secret(token), player
 
     async def revoke(self, actor: Actor, player_id: PublicId) -> Player:
@@ -231,6 +239,11 @@ def end_with_person(conn: sqlite3.Connection, person: PublicId, now_ms: int) -> 
 
 def _by_age(players: list[Player]) -> tuple[Player, ...]:
     return tuple(sorted(players, key=lambda player: (player.created_ms, player.id)))
+
+
+def _same(label: str, other: str) -> bool:
+    """Say whether people would take two screens for one."""
+    return label.casefold() == other.casefold()
 
 
 def _need(person: PublicId) -> Need:

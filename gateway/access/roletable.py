@@ -42,7 +42,7 @@ MAY: Mapping[Role, Mapping[Action, frozenset[ObjectKind]]] = {
         Action.SNAPSHOT: frozenset({_K.CAMERA}),
         Action.PAUSE: frozenset({_K.CLASS}),
         Action.AUDIT: frozenset({_K.CLASS}),
-        **_SELF,
+        Action.PEOPLE: frozenset({_K.PERSON, _K.CLASS}),
     },
     Role.GUARDIAN: {
         Action.LIVE: frozenset({_K.CAMERA, _K.CLASS}),

@@ -12,12 +12,12 @@ import sqlite3
 from collections.abc import Iterator
 from zoneinfo import ZoneInfo
 
+from gateway.access import consent_rows
 from gateway.access.facts import (
     Block,
     BlockKind,
     CalendarDay,
     ClassCamera,
-    Consent,
     Enrolment,
     ExportOrder,
     Facts,
@@ -25,7 +25,6 @@ from gateway.access.facts import (
     Pause,
     Person,
     Privacy,
-    Purpose,
     Resolution,
     Teaching,
     Window,
@@ -89,7 +88,7 @@ def load_facts(conn: sqlite3.Connection, *, zone: ZoneInfo, clock_trusted: bool,
         enrolments=spans.enrolments(),
         teachings=spans.teachings(),
         class_cameras=spans.class_cameras(),
-        consents=spans.consents(),
+        consents=consent_rows.load(conn, now_ms - KEEP_MS),
         resolutions=spans.resolutions(),
         pauses=spans.pauses(),
         privacies=spans.privacies(),
@@ -186,18 +185,6 @@ class _Spans:
                 until_ms=row["until_ms"],
             )
             for row in self._rows("class_camera")
-        )
-
-    def consents(self) -> tuple[Consent, ...]:
-        return tuple(
-            Consent(
-                child=PublicId(row["child"]),
-                purpose=Purpose(row["purpose"]),
-                text_version=row["text_version"],
-                since_ms=row["since_ms"],
-                until_ms=row["until_ms"],
-            )
-            for row in self._rows("consent")
         )
 
     def resolutions(self) -> tuple[Resolution, ...]:

@@ -65,6 +65,18 @@ def vice_principals_and_kinds(db: UtilsDatabase) -> None:
 
 
 @MIGRATIONS()
+def audit_by_hour_and_erasures(db: UtilsDatabase) -> None:
+    """Add the index of a day's rows, the list of erasures, and the one exception to append-only."""
+    apply_schema(db, files("gateway.access") / "audit.sql")
+
+
+@MIGRATIONS()
+def consent_answers(db: UtilsDatabase) -> None:
+    """Add whose answer it is and to which text, paper sheets, and cases."""
+    apply_schema(db, files("gateway.access") / "consent.sql")
+
+
+@MIGRATIONS()
 def class_rooms(db: UtilsDatabase) -> None:
     """Add wishes for one more pause, wall sheets, and the notice that staff sign."""
     apply_schema(db, files("gateway.access") / "classroom.sql")
@@ -131,13 +143,15 @@ class FactStore:
         need: Need,
         fn: Callable[[sqlite3.Connection, int], T],
         *,
-        detail: Mapping[str, str | int | bool] | None = None,
+        detail: Mapping[str, str | int | bool] | Callable[[T], Mapping[str, Any]] | None = None,
         event: tuple[str, dict[str, str | int | bool]] | None = None,
+        after: Callable[[sqlite3.Connection, int, T], None] | None = None,
     ) -> T:
         """Change facts: `fn(connection, now_ms)` writes the rows, everything else happens around it.
 
-        `what` is the code of the change for the audit. Raises Denied (NotFound) if the actor has no right
-        to it, and what `fn` raises; nothing but the refusal is written then.
+        `what` is the code of the change for the audit; `detail` may be a function of what `fn` returned; `after` is
+        called with the number of the audit row and that result, in the same transaction. Raises Denied (NotFound) if
+        the actor has no right to it, and what `fn` raises; nothing but the refusal is written then.
         """
         early = self.answer(self.current, actor, need, self.clock.now_ms())
         if self.refused_before(actor, need, early):
@@ -152,7 +166,10 @@ class FactStore:
                 return decision, None, None
             result = fn(conn, now_ms)
             conn.execute("UPDATE access_state SET facts_version = facts_version + 1")
-            audit.append(conn, self.body(actor, what, now_ms, need, **(detail or {})))
+            more = detail(result) if callable(detail) else detail or {}
+            seq = audit.append(conn, self.body(actor, what, now_ms, need, **more))
+            if after is not None:
+                after(conn, seq, result)
             self.emit(conn, self.event("access.changed", what=what, version=facts_version(conn)))
             if event is not None:
                 self.emit(conn, self.event(event[0], subject=need.obj.id, **event[1]))

@@ -15,9 +15,11 @@ import typer
 
 from gateway.cli import (
     activate,
+    audit,
     camera_settings,
     cameras,
     completeness,
+    consent,
     demo,
     doctor,
     erase,
@@ -104,6 +106,7 @@ COMMANDS: tuple[tuple[str, str | None, Callable[..., Any]], ...] = (
     ("thu-hoi", "revoke", people.revoke),
     ("chia-se", "sharing", people.sharing),
     ("tai-khoan", "people", people.people),
+    ("dong-y", "consent", consent.consent),
     ("phien-ban", "version", version),
 )
 
@@ -112,8 +115,6 @@ for name, alias, function in COMMANDS:
     if alias is not None:
         app.command(alias, hidden=True)(guarded(function))
 
-audit_app.command("xac-minh")(guarded(people.audit_verify))
-audit_app.command("verify", hidden=True)(guarded(people.audit_verify))
 KEY_COMMANDS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("tinh-trang", "status", footage_key.status),
     ("mo", "unlock", footage_key.unlock),
@@ -130,12 +131,21 @@ PLAYER_COMMANDS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("danh-sach", "list", players.list_all),
     ("huy", "revoke", players.revoke),
 )
+AUDIT_COMMANDS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
+    ("xac-minh", "verify", audit.verify),
+    ("moc", "points", audit.points),
+)
 TURN_COMMANDS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("tinh-trang", "status", turn.status),
     ("mat-khau", "secret", turn.secret),
     ("quen", "forget", turn.forget),
 )
-for group, commands in ((key_app, KEY_COMMANDS), (player_app, PLAYER_COMMANDS), (turn_app, TURN_COMMANDS)):
+for group, commands in (
+    (key_app, KEY_COMMANDS),
+    (player_app, PLAYER_COMMANDS),
+    (turn_app, TURN_COMMANDS),
+    (audit_app, AUDIT_COMMANDS),
+):
     for name, alias, function in commands:
         group.command(name)(guarded(function))
         group.command(alias, hidden=True)(guarded(function))

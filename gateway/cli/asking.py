@@ -1,10 +1,13 @@
-"""A yes or a no from the person at the terminal.
+"""What the person at the terminal answers: a yes or a no, or something that nobody else may read.
 
 Owns the answers that count, in the languages of the house: an installer answers in the language he reads.
-Invariants: Enter alone is a no; whatever is neither is asked again.
+Invariants: Enter alone is a no; whatever is neither is asked again; a secret is typed without echo or comes through a
+pipe, one line for each, and is never an argument.
 """
 
 from __future__ import annotations
+
+import sys
 
 import typer
 
@@ -20,3 +23,13 @@ def agrees(context: Context, key: str, **values: object) -> bool:
         said = str(typer.prompt(question, default="", show_default=False, err=True)).strip().casefold()
         if said in YES | NO:
             return said in YES
+
+
+def hidden(context: Context, key: str, **values: object) -> str:
+    """Return a secret: asked for without echo, or the next line of a pipe; typer.Abort when the input ends."""
+    if sys.stdin.isatty():
+        return str(typer.prompt(context.words.text(key, **values), hide_input=True, err=True))
+    line = sys.stdin.readline()
+    if not line:
+        raise typer.Abort
+    return line.rstrip("\r\n")

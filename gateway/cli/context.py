@@ -3,7 +3,7 @@
 Owns the lookup of config.toml and the frame around a command. Invariants: whatever a person can put right
 becomes two lines (what, what next) on stderr and exit status 1, never a traceback; texts come from the
 catalogue and names from the school, neither is read as markup; JSON is printed whole, without colour and
-without wrapping; the CLI opens no database and no footage, it asks the daemons.
+without wrapping; the CLI opens no database and no footage of a box, it asks the daemons.
 """
 
 from __future__ import annotations

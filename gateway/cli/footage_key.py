@@ -16,6 +16,7 @@ import typer
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from gateway.cli import show
+from gateway.cli.asking import hidden
 from gateway.cli.context import ConfigOption, Context, DataOption, JsonOption
 from gateway.cli.credential import CREDSTORE, SYSTEMD_CREDS, check_unit, seal_credential
 from gateway.cli.footage import check_place
@@ -41,7 +42,7 @@ async def _act(context: Context, act: str, secrets: Secrets, params: dict[str, A
 
 
 def _hidden(context: Context, key: str) -> str:
-    return str(typer.prompt(context.words.text(key), hide_input=True, err=True))
+    return hidden(context, key)
 
 
 def _twice(context: Context) -> str:
@@ -187,7 +188,7 @@ def _typed_sheet(context: Context) -> str:
     lines: list[str] = []
     while len(lines) < LINES:
         number = len(lines) + 1
-        line = str(typer.prompt(context.words.text("cli.key.ask_sheet", line=number), hide_input=True, err=True))
+        line = hidden(context, "cli.key.ask_sheet", line=number)
         if number == 1 and len(line) > SCANNED_CHARS:
             return line
         try:

@@ -1,4 +1,4 @@
-"""`vuon ma`, `phieu`, `thu-hoi`, `chia-se`, `tai-khoan`, `nhat-ky xac-minh`: people and rights at the box.
+"""`vuon ma`, `phieu`, `thu-hoi`, `chia-se`, `tai-khoan`: people and rights at the box.
 
 Owns these commands; the gateway decides and writes the audit row of each (`console` is the actor).
 Invariant: a word that is not understood changes nothing: above all, nothing opens by a typing error.
@@ -126,17 +126,3 @@ def people(
         context.line(f"{mark} {show.pad(person['name'], names)}  {kind}  {person['id']}  {classes}".rstrip())
     if not result["people"]:
         context.say("cli.people.none")
-
-
-def audit_verify(config: ConfigOption = None, data: DataOption = None, as_json: JsonOption = False) -> None:
-    """Kiểm tra nhật ký có bị sửa hay cắt không · verify the audit chain (audit verify)."""
-    context = Context(config, data)
-    result = context.run(context.ask("gateway", "audit.verify", {}, timeout_s=600))
-    if as_json:
-        context.json(result)
-    elif result["ok"]:
-        context.say("cli.audit.ok", rows=result["rows"], checkpoints=result["checkpoints"])
-    else:
-        context.say("cli.audit.broken", problem=result["problem"])
-    if not result["ok"]:
-        raise typer.Exit(1)

@@ -1,15 +1,14 @@
 """`vuon chuyen-tiep` (`turn`): the STUN and TURN servers that help viewers who are elsewhere.
 
-Owns these commands. Invariant: the secret shared with a TURN server is asked for without echo, travels as the blob of
-one call and is never an argument.
+Owns these commands. Invariant: the secret shared with a TURN server is asked for without echo or piped in, travels as
+the blob of one call and is never an argument.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-import typer
-
+from gateway.cli.asking import hidden
 from gateway.cli.context import ConfigOption, Context, DataOption, JsonOption
 
 
@@ -37,7 +36,7 @@ def status(config: ConfigOption = None, data: DataOption = None, as_json: JsonOp
 def secret(config: ConfigOption = None, data: DataOption = None) -> None:
     """Đặt mật khẩu chung với máy chủ TURN · set the secret shared with the TURN server (secret)."""
     context = Context(config, data)
-    typed = str(typer.prompt(context.words.text("cli.turn.ask"), hide_input=True, err=True))
+    typed = hidden(context, "cli.turn.ask")
     context.run(_act(context, "turn.secret", typed.encode()))
     context.say("cli.turn.set")
 
@@ -45,5 +44,5 @@ def secret(config: ConfigOption = None, data: DataOption = None) -> None:
 def forget(config: ConfigOption = None, data: DataOption = None) -> None:
     """Quên mật khẩu chung với máy chủ TURN · forget the secret shared with the TURN server (forget)."""
     context = Context(config, data)
-    context.run(_act(context, "turn.forget"))
-    context.say("cli.turn.forgotten")
+    was_set = context.run(_act(context, "turn.forget")).get("was_set", True)
+    context.say("cli.turn.forgotten" if was_set else "cli.turn.nothing")

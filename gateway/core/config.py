@@ -241,6 +241,8 @@ class Access(_Section):
 
     code_minutes: int = Field(default=30, ge=1, le=24 * 60)
     slip_days: int = Field(default=7, ge=1, le=30)
+    on_withdrawal: Literal["pause_class", "ask_principal"] = "pause_class"
+    """What a family's withdrawal of consent to viewing does to its class until the principal has decided."""
 
 
 class ClockRules(_Section):

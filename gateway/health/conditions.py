@@ -82,6 +82,7 @@ _TYPES = (
     ConditionType("camera.clock_off", Severity.YELLOW, 60, ("recorder.down", "camera.down", "clock.untrusted")),
     ConditionType("hub.unreachable", Severity.YELLOW, 120),
     ConditionType("clock.untrusted", Severity.RED, 30),
+    ConditionType("audit.broken", Severity.RED, 0),
 )
 CONDITIONS: Mapping[str, ConditionType] = {kind.code: kind for kind in _TYPES}
 
@@ -108,7 +109,8 @@ PACKET_BITS = 1_400 * 8
 def read_status(status: Mapping[str, Any], before: AbstractSet[Raised] = frozenset()) -> set[Raised]:
     """Return the conditions that hold in one status; `before` held at the last look.
 
-    The status is `{recorder, live, hub_ok: bool | None, clock_trusted: bool, losing: set of camera ids}`;
+    The status is `{recorder, live, hub_ok: bool | None, clock_trusted: bool, audit_ok: bool | None (not walked yet),
+    losing: set of camera ids}`;
     `recorder` and `live` are what their `status` methods answered, None if they are down.
     """
     found: set[Raised] = set()
@@ -116,10 +118,14 @@ def read_status(status: Mapping[str, Any], before: AbstractSet[Raised] = frozens
         found.add(Raised("clock.untrusted", BOX))
     if status.get("hub_ok") is False:
         found.add(Raised("hub.unreachable", BOX))
+    broken = Raised("audit.broken", BOX)
+    if status.get("audit_ok") is False or (status.get("audit_ok") is None and broken in before):
+        found.add(broken)
     if status.get("live") is None:
         found.add(Raised("live.down", BOX))
     else:
-        found.update(Raised(code, BOX) for code in conditions_of(status["live"]))
+        held = {item.code for item in before}
+        found.update(Raised(code, BOX) for code in conditions_of(status["live"], held))
     recorder = status.get("recorder")
     if recorder is None:
         found.add(Raised("recorder.down", BOX))

@@ -8,6 +8,7 @@ both catalogues (`fault.<code>`, `.why`, `.do`, `.topic`) and a row in docs/ref/
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -39,9 +40,14 @@ def _cpu(status: Status) -> bool | None:
 
 
 def _ways_outside(status: Status) -> list[str]:
-    """Return the ways of those who watch from outside: whoever comes over a relay does."""
+    """Return the ways of the connections from outside (whoever comes over a relay is); the tiles of a wall are one."""
     rows = [row for row in status.get("open", ()) if row["state"] == "live"]
-    return [row["path"] for row in rows if row["outside"] or row["path"] == "relay"]
+    far = [(str(row.get("connection", n)), row["path"]) for n, row in enumerate(rows) if _is_outside(row)]
+    return list(dict(far).values())
+
+
+def _is_outside(row: Status) -> bool:
+    return bool(row["outside"] or row["path"] == "relay")
 
 
 def _relay(status: Status) -> bool | None:
@@ -99,6 +105,7 @@ def examine(status: Status | None) -> dict[str, Any]:
     }
 
 
-def conditions_of(status: Status) -> set[str]:
-    """Return the codes of the conditions that hold."""
-    return {fault.condition for fault in LIVE_FAULTS.values() if fault.test(status)}
+def conditions_of(status: Status, before: AbstractSet[str] = frozenset()) -> set[str]:
+    """Return the codes of the conditions that hold; what cannot be known now is as it was `before`."""
+    answers = {fault.condition: fault.test(status) for fault in LIVE_FAULTS.values()}
+    return {code for code, answer in answers.items() if answer or (answer is None and code in before)}

@@ -9,13 +9,14 @@ docs/ref/metrics.md.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gateway.health.exposition import Metric, Sample
 
 _CAMERA, _STREAM = ("camera",), ("camera", "stream")
-_SESSION = ("session", "camera", "stream", "path")
+_WAY = ("camera", "stream", "path")
+"""Open sessions are told by what they share: a label of their own would be a series that nobody ends."""
 
 METRICS: tuple[Metric, ...] = (
     Metric("vuon_up", "gauge", "1 if the daemon answers.", ("daemon",)),
@@ -74,13 +75,14 @@ METRICS: tuple[Metric, ...] = (
     Metric("vuon_live_ended_total", "counter", "Sessions that ended, by reason.", ("reason",)),
     Metric("vuon_live_paths_total", "counter", "Sessions that ended, by way: host, srflx, relay, none.", ("path",)),
     Metric("vuon_live_dropped_packets_total", "counter", "Packets of strangers that the filters dropped.", ("kind",)),
-    Metric("vuon_live_session_frames", "gauge", "Pictures sent to an open session.", _SESSION),
-    Metric("vuon_live_session_bytes", "gauge", "Bytes sent to an open session.", _SESSION),
-    Metric("vuon_live_session_lost_packets", "gauge", "Packets that its receiver missed.", _SESSION),
-    Metric("vuon_live_session_loss_ratio", "gauge", "Loss in its last report.", _SESSION),
-    Metric("vuon_live_session_rtt_seconds", "gauge", "Round trip of an open session.", _SESSION),
-    Metric("vuon_live_session_resent", "gauge", "Packets sent again to an open session.", _SESSION),
-    Metric("vuon_live_session_age_seconds", "gauge", "Time since an open session began.", _SESSION),
+    Metric("vuon_live_open_sessions", "gauge", "Open sessions.", _WAY),
+    Metric("vuon_live_open_frames", "gauge", "Pictures sent to open sessions.", _WAY),
+    Metric("vuon_live_open_bytes", "gauge", "Bytes sent to open sessions.", _WAY),
+    Metric("vuon_live_open_lost_packets", "gauge", "Packets that their receivers missed.", _WAY),
+    Metric("vuon_live_open_resent", "gauge", "Packets sent again to open sessions.", _WAY),
+    Metric("vuon_live_open_loss_ratio", "gauge", "Loss in the last report: the worst of the open sessions.", _WAY),
+    Metric("vuon_live_open_rtt_seconds", "gauge", "Round trip: the longest of the open sessions.", _WAY),
+    Metric("vuon_live_open_age_seconds", "gauge", "Time since the oldest of the open sessions began.", _WAY),
 )
 
 _CAMERA_FLAGS = {"vuon_camera_up": "connected", "vuon_camera_recording": "recording", "vuon_camera_frozen": "frozen"}
@@ -91,15 +93,16 @@ _STREAM_FIGURES = {
     "vuon_stream_reader_drops_total": "reader_drops",
 }
 _TOTALS = ("frames", "packets", "bytes", "skipped_frames", "full_socket", "too_late", "nacks", "resent", "switched")
-_SESSION_FIGURES = {
-    "vuon_live_session_frames": ("frames", 1.0),
-    "vuon_live_session_bytes": ("bytes", 1.0),
-    "vuon_live_session_lost_packets": ("lost", 1.0),
-    "vuon_live_session_loss_ratio": ("loss_pct", 0.01),
-    "vuon_live_session_rtt_seconds": ("rtt_ms", 0.001),
-    "vuon_live_session_resent": ("resent", 1.0),
-    "vuon_live_session_age_seconds": ("age_s", 1.0),
+_OPEN_FIGURES: Mapping[str, tuple[str, float, Callable[[list[float]], float]]] = {
+    "vuon_live_open_frames": ("frames", 1.0, sum),
+    "vuon_live_open_bytes": ("bytes", 1.0, sum),
+    "vuon_live_open_lost_packets": ("lost", 1.0, sum),
+    "vuon_live_open_resent": ("resent", 1.0, sum),
+    "vuon_live_open_loss_ratio": ("loss_pct", 0.01, max),
+    "vuon_live_open_rtt_seconds": ("rtt_ms", 0.001, max),
+    "vuon_live_open_age_seconds": ("age_s", 1.0, max),
 }
+"""What of a session's facts, in which unit, and what is told of several."""
 
 Status = Mapping[str, Any]
 
@@ -189,11 +192,19 @@ def _live(status: Status) -> Iterator[Sample]:
     yield from _by_label("vuon_live_ended_total", status.get("ended", {}))
     yield from _by_label("vuon_live_paths_total", status.get("paths", {}))
     yield from _by_label("vuon_live_dropped_packets_total", status.get("dropped", {}))
+    yield from _open(rows)
+
+
+def _open(rows: Iterable[Status]) -> Iterator[Sample]:
+    """Yield the figures of the open sessions, those of one camera, stream and way together."""
+    alike: dict[tuple[str, str, str], list[Status]] = {}
     for row in rows:
-        label = (str(row["session"]), str(row["camera"]), str(row["stream"]), str(row["path"]))
-        for name, (key, factor) in _SESSION_FIGURES.items():
-            value = row.get(key)
-            yield Sample(name, label, None if value is None else value * factor)
+        alike.setdefault((str(row["camera"]), str(row["stream"]), str(row["path"])), []).append(row)
+    for label, group in alike.items():
+        yield Sample("vuon_live_open_sessions", label, len(group))
+        for name, (key, factor, of) in _OPEN_FIGURES.items():
+            values = [row[key] * factor for row in group if row.get(key) is not None]
+            yield Sample(name, label, of(values) if values else None)
 
 
 def _by_label(name: str, counts: Mapping[str, float]) -> Iterable[Sample]:

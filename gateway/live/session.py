@@ -70,6 +70,7 @@ class Session:
         """Set once its line is free for another."""
         self._wanted: StreamRole | None = None
         self._told_resting = False
+        self._way = ""
         self._started_ms, self._started_ns = clock.now_ms(), clock.mono_ns()
 
     @property
@@ -218,9 +219,15 @@ class Session:
             "switched": self.switch.switched,
             "too_late": viewer.too_late if viewer else 0,
             "refused_segments": viewer.refused_segments if viewer else 0,
-            "path": self.peer.path(),
+            "connection": self.carrier.id,
+            "path": self.way(),
             "dropped": dict(self.peer.dropped()),
         }
+
+    def way(self) -> str:
+        """Return the kind of path: the last one known, for ICE has none any more once consent is lost."""
+        self._way = self.peer.path() or self._way
+        return self._way
 
     def changed(self, state: str) -> None:
         """Take the connection's new state."""
@@ -228,6 +235,7 @@ class Session:
             self.state = State.LIVE
             if self.viewer is not None:
                 self.viewer.key = self.peer.key()
+            self.way()
             self._on_connected(self)
         elif state in ("failed", "closed") and self.state is not State.ENDED:
             self.cut()

@@ -53,8 +53,11 @@ from gateway.health import store as health
 from gateway.health.tracker import Tracker
 from gateway.live.client import LiveClient
 from gateway.roofs import web_ports
+from gateway.roofs.auditing import Auditing, auditing
 from gateway.roofs.class_cameras import ClassCameras
 from gateway.roofs.classrooms import ClassRooms, class_rooms
+from gateway.roofs.consent_port import ConsentPort, consent_port
+from gateway.roofs.control_consent import ConsentCalls
 from gateway.roofs.control_holds import HoldCalls
 from gateway.roofs.control_players import PlayerCalls
 from gateway.roofs.export_port import Copying, CopyPort, HoldPort
@@ -62,6 +65,7 @@ from gateway.roofs.footage_desk import FootageDesk
 from gateway.roofs.gateway_control import Desk, handlers
 from gateway.roofs.gateway_loops import Checkpoints, JournalCopy, Keeper, Looks
 from gateway.roofs.http import HttpServer, own_names
+from gateway.roofs.hub_uplink import Signals, uplink_of
 from gateway.roofs.live_port import MediaDoor
 from gateway.roofs.main import run_daemon
 from gateway.roofs.metrics_port import MetricsPort, metrics_of
@@ -70,8 +74,7 @@ from gateway.roofs.playback_port import PlaybackPort
 from gateway.roofs.relay_servers import RelayServers
 from gateway.roofs.web_lists import ListedRights
 from gateway.upstream import outbox
-from gateway.upstream.link import HubLink
-from gateway.upstream.sync import BACKOFF, Uplink
+from gateway.upstream.sync import BACKOFF
 from web.app import create_app
 from web.services import Services, SiteFacts
 
@@ -91,19 +94,6 @@ class Base:
     recorder: ControlClient
     live: LiveClient
     relays: RelayServers
-
-
-class Signals:
-    """Wakes the uplink when something was put into the outbox; set once it exists."""
-
-    def __init__(self) -> None:
-        self.uplink: Uplink | None = None
-        self.hub_ok: bool | None = None
-
-    def wake(self) -> None:
-        """Send soon."""
-        if self.uplink is not None:
-            self.uplink.wake()
 
 
 @contextlib.asynccontextmanager
@@ -140,6 +130,8 @@ class Access:
     names: Names
     copying: Copying
     rooms: ClassRooms
+    audit: Auditing
+    consents: ConsentPort
 
 
 async def access(base: Base) -> Access:
@@ -171,6 +163,8 @@ async def access(base: Base) -> Access:
         names,
         copying,
         rooms,
+        await auditing(store, names, base.key, kept_elsewhere=bool(base.config.upstream.url)),
+        consent_port(store, names, base.config),
     )
 
 
@@ -197,6 +191,8 @@ def web_services(
         keys=web_ports.KeyPort(footage),
         metrics=metrics,
         rooms=parts.rooms.services(live.watching),
+        ledger=parts.audit.ledger,
+        consents=parts.consents,
         playback=PlaybackPort(Playbacks(base.store, parts.grants, base.key), base.recorder, base.clock),
         clock=base.clock,
         site=SiteFacts(site.name, PublicId("box"), site.timezone, site.language),
@@ -253,7 +249,9 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
         for name, run in _loops(ground, parts, tracker, signals).items():
             tasks.start_soon(keep, name, run)
         if config.upstream.url:
-            tasks.start_soon(keep, "uplink", await _uplink(stack, ground, signals), BACKOFF)
+            tasks.start_soon(
+                keep, "uplink", await uplink_of(stack, config.upstream, ground.key, clock, ground.db, signals), BACKOFF
+            )
         names = [*config.web.names] or own_names()
         footage = FootageDesk(Acts(ground.store), ground.recorder, ground.key)
         own = partial(status_of, ground, facts, opened, signals)
@@ -273,9 +271,11 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
         players = PlayerCalls(parts.players, parts.people, url)
         calls = {
             **handlers(desk),
+            **ConsentCalls(parts.consents, parts.names).handlers(),
             **footage.handlers(),
             **players.handlers(),
             **ground.relays.handlers(),
+            **parts.audit.handlers,
             **parts.rooms.handlers(),
         }
         await stack.enter_async_context(ControlServer(config.paths.socket("gateway"), "gateway", calls, on_fault=sink))
@@ -334,6 +334,7 @@ def _loops(ground: Base, parts: Access, tracker: Tracker, signals: Signals) -> d
         ground.clock,
         hub_ok=lambda: signals.hub_ok,
         woke=signals.wake,
+        audit_ok=lambda: parts.audit.watch.ok,
     )
     told = ClassCameras(ground.recorder, parts.classes.rows, ground.clock)
     ground.store.listeners.append(lambda _facts: told.changed())
@@ -347,36 +348,12 @@ def _loops(ground: Base, parts: Access, tracker: Tracker, signals: Signals) -> d
         "looks": looks.run,
         "classes": told.run,
         "checkpoints": Checkpoints(ground.db, ground.key, ground.clock, signals.wake).run,
+        "audit": parts.audit.watch.run,
         "names": parts.names.run,
         "copies": parts.copying.run,
         "logins": minutely,
         "pauses": parts.rooms.pauses.keep,
     }
-
-
-async def _uplink(stack: contextlib.AsyncExitStack, ground: Base, signals: Signals) -> Callable[[], Awaitable[None]]:
-    settings = ground.config.upstream
-    link = await stack.enter_async_context(
-        HubLink(settings.url, ground.key, ground.clock, ca_file=settings.ca_file or None)
-    )
-    uplink = Uplink(
-        ground.db,
-        link,
-        ground.clock,
-        claim=settings.claim,
-        batch=settings.batch,
-        flush_s=settings.flush_s,
-        agreed=lambda: setattr(signals, "hub_ok", True),
-    )
-    signals.uplink = uplink
-
-    async def run() -> None:
-        try:
-            await uplink.run()
-        finally:
-            signals.hub_ok = False
-
-    return run
 
 
 def _started(conn: sqlite3.Connection, clock: Clock) -> None:

@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gateway.access import audit
 from gateway.access.audit import CONSOLE
 from gateway.access.children import Children
 from gateway.access.classes import Classes, Hours, PlanItem, at, usual_plan
@@ -81,7 +80,6 @@ def handlers(desk: Desk) -> dict[str, Handler]:
         "revoke": desk_methods.revoke,
         "code.new": desk_methods.new_code,
         "slip.new": desk_methods.new_slip,
-        "audit.verify": footage.verify_audit,
         "export": footage.export,
         "still": footage.still,
         **desk.holds.handlers(),
@@ -222,18 +220,6 @@ class _People:
 class _Footage:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-
-    async def verify_audit(self, _request: Request) -> Reply:
-        public = self._desk.key.public_key()
-        verdict = await self._desk.db.read(lambda conn: audit.verify(conn, public))
-        return Reply(
-            {
-                "ok": verdict.problem is None,
-                "rows": verdict.entries,
-                "checkpoints": verdict.checkpoints,
-                "problem": verdict.problem,
-            }
-        )
 
     async def export(self, request: Request) -> AsyncIterator[bytes]:
         """Stream footage to whoever holds this socket: decided, written into the audit and reported first."""

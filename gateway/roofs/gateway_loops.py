@@ -109,9 +109,10 @@ class Looks:
         *,
         hub_ok: Callable[[], bool | None],
         woke: Callable[[], None],
+        audit_ok: Callable[[], bool | None] = lambda: None,
     ) -> None:
         self._recorder, self._live, self._db, self._tracker, self._clock = recorder, live, db, tracker, clock
-        self._hub_ok, self._woke = hub_ok, woke
+        self._hub_ok, self._woke, self._audit_ok = hub_ok, woke, audit_ok
         self._count = 0
 
     async def run(self) -> None:
@@ -127,6 +128,7 @@ class Looks:
             "live": await _or_none(self._live()),
             "hub_ok": self._hub_ok(),
             "clock_trusted": self._clock.trusted(),
+            "audit_ok": self._audit_ok(),
         }
         edges = self._tracker.look(status)
         events = [*edges.events]

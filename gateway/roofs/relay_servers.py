@@ -79,12 +79,16 @@ class RelayServers:
         return Reply({})
 
     async def _forget(self, _request: Request) -> Reply:
+        """Forget it; without one there is nothing to forget, and nothing to write down."""
+        if self._secret is None:
+            return Reply({"was_set": False})
+
         async def work() -> None:
             self._path.unlink(missing_ok=True)
             self._secret = None
 
         await self._acts.carry_out(CONSOLE, "turn.forget", work)
-        return Reply({})
+        return Reply({"was_set": True})
 
     def _read(self) -> Secret | None:
         """Return the kept secret; ConfigError if others may read it, KeyLocked if it is not this box's."""

@@ -16,7 +16,7 @@ from gateway.access.reasons import Reason
 from gateway.access.store import FactStore
 from gateway.core.model import Action, Decision, ObjectKind, ObjectRef, PublicId, Role
 from gateway.roofs.names import Names
-from gateway.roofs.web_ports import RightsPort
+from gateway.roofs.web_ports import FACELESS, RightsPort
 from web.services import Caller, ClassDay, DayBlock, KnownCamera
 
 PAUSED = frozenset(
@@ -41,12 +41,13 @@ class ListedRights(RightsPort):
         self._names = names
 
     def cameras(self, caller: Caller) -> Sequence[KnownCamera]:
-        """Return the cameras a person may know of: by class name, common areas last."""
+        """Return the cameras whose picture a person may ask for: by class name, common areas last."""
         known = [self._camera(camera) for camera in self._store.current.cameras if self._visible(caller, camera)]
         return sorted(known, key=lambda item: (item.class_id is None, item.place, item.id))
 
     def _visible(self, caller: Caller, camera: PublicId) -> bool:
-        return self.knows(caller, ObjectRef(ObjectKind.CAMERA, camera))
+        """Say whether somebody may ask for its picture at all: names and classes are not for those who mend it."""
+        return self.decide(caller, Action.LIVE, ObjectRef(ObjectKind.CAMERA, camera)).reason not in FACELESS
 
     def _camera(self, camera: PublicId) -> KnownCamera:
         row = self._names.class_of_camera(camera)

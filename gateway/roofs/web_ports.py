@@ -8,7 +8,7 @@ not know of is NotFound.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -20,13 +20,25 @@ from gateway.access.grants import Grants
 from gateway.access.invitations import Invitations
 from gateway.access.login import Logins
 from gateway.access.players import Players
+from gateway.access.reasons import Reason
+from gateway.access.roletable import MAY
 from gateway.access.sessions import OpenGrants
 from gateway.access.sharing import Sharing as SharingActs
 from gateway.access.store import FactStore, Need, refusal
 from gateway.core.bus import Bus
-from gateway.core.errors import CodeRefused, NotFound
+from gateway.core.errors import CodeRefused, Denied, NotFound
 from gateway.core.iceservers import IceServer
-from gateway.core.model import STAFF_ROLES, Action, Decision, Grant, ObjectRef, PublicId, Secret, StreamRole, WallPlace
+from gateway.core.model import (
+    STAFF_ROLES,
+    Action,
+    Decision,
+    Grant,
+    ObjectRef,
+    PublicId,
+    Secret,
+    StreamRole,
+    WallPlace,
+)
 from gateway.core.ticket import sign
 from gateway.core.wire import ControlClient
 from gateway.live.client import LiveClient
@@ -35,6 +47,8 @@ from gateway.roofs.names import Names
 from web.services import Caller, Change, OpenedLive, OpenView, Peer, Sharing, SignedIn, Still
 
 FACTS_TOPIC, ENDED_TOPIC = "facts", "ended"
+FACELESS = frozenset({Reason.NOT_FOUND, Reason.ROLE, Reason.PERSON_UNKNOWN, Reason.PERSON_DISABLED})
+"""Answers that are the same whether or not the thing exists."""
 
 
 class LoginPort:
@@ -88,13 +102,19 @@ class RightsPort:
         self._store, self._grants = store, grants
 
     def knows(self, caller: Caller, obj: ObjectRef) -> bool:
-        """Say whether the person may know that this exists: some answer other than "not there"."""
-        return self.decide(caller, Action.LIVE, obj).reason not in {"not_found", "person.unknown", "person.disabled"}
+        """Say whether the person may know that this exists: some act of their role on it is not "not there"."""
+        acts = (action for action, kinds in MAY[caller.role].items() if obj.kind in kinds)
+        return any(self.decide(caller, action, obj).reason not in FACELESS for action in acts)
 
     def decide(self, caller: Caller, action: Action, obj: ObjectRef) -> Decision:
         """Return the decision of now, unaudited."""
         actor = Actor(caller.person, caller.device)
         return self._store.answer(self._store.current, actor, Need(action, obj), self._store.clock.now_ms())
+
+    async def refused(self, caller: Caller, action: Action, obj: ObjectRef) -> None:
+        """Write the refusal as `demand` does; what is allowed meanwhile leaves nothing."""
+        with suppress(Denied, NotFound):
+            await self._store.demand(Actor(caller.person, caller.device), Need(action, obj))
 
     async def grant(self, caller: Caller, action: Action, camera: PublicId) -> Grant:
         """Decide with an audit row."""

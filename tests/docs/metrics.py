@@ -14,8 +14,8 @@ with a reverse proxy or tunnel on it, which would lend its loopback to others). 
 daemon once; a daemon that does not answer is `vuon_up 0` and has no other figure. A figure that is not known is left out.
 
 Labels hold public ids and codes, never the name of a person, child, class or camera, and nothing of a picture.
-`vuon_live_session_*` exist while a session is open, by its random id; a store that keeps years should drop them
-(`metric_relabel_configs`), the totals stay. To scrape from the box (`web.metrics_local = true`):
+`vuon_live_open_*` are of the sessions that are open now, those of one camera, stream and way together: their number of
+series is bounded by the cameras, however many people watch. To scrape from the box (`web.metrics_local = true`):
 
     scrape_configs:
       - job_name: vuon

@@ -9,7 +9,7 @@ import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.cli.app import COMMANDS, KEY_COMMANDS, PLAYER_COMMANDS, TURN_COMMANDS
+from gateway.cli.app import AUDIT_COMMANDS, COMMANDS, KEY_COMMANDS, PLAYER_COMMANDS, TURN_COMMANDS
 from gateway.core.config import Config, Volume
 from gateway.core.config_retention import RetentionRule
 from gateway.core.errors import all_errors
@@ -67,7 +67,8 @@ def _toml(value: object) -> str:
 def commands() -> str:
     """Render the commands with their aliases."""
     head = "# Commands\n\nEvery verb has an unaccented Vietnamese name and an English alias; `--help` tells the options.\n\n"
-    groups = (("khoa", "key", KEY_COMMANDS), ("trinh-phat", "player", PLAYER_COMMANDS), ("chuyen-tiep", "turn", TURN_COMMANDS))
+    groups = (("khoa", "key", KEY_COMMANDS), ("trinh-phat", "player", PLAYER_COMMANDS), ("chuyen-tiep", "turn", TURN_COMMANDS),
+        ("nhat-ky", "audit", AUDIT_COMMANDS))
     listed = list(COMMANDS)
     for group, english, members in groups:
         listed += ((f"{group} {name}", f"{english} {alias}", function) for name, alias, function in members)
@@ -75,7 +76,6 @@ def commands() -> str:
         f"| `vuon {name}` | {f'`{alias}`' if alias else ''} | {' '.join((function.__doc__ or '').split())} |"
         for name, alias, function in listed
     ]
-    rows.append("| `vuon nhat-ky xac-minh` | `audit verify` | Kiểm tra nhật ký · verify the audit chain |")
     rows.append("| `vuon hub ghi-danh` | `hub claim` | Mã ghi danh cho hộp của một điểm trường · a claim code |")
     rows.append("| `vuon hub ma` | `hub code` | Mã đăng nhập của cấp trên · a sign-in code at the hub |")
     return head + "| command | alias | what it does |\n|---|---|---|\n" + "\n".join(rows) + "\n"

@@ -29,13 +29,16 @@ class FakeConnection:
         self.deaf: asyncio.Event | None = None
         """Set: `say` waits for it."""
         self.sent_when_told = -1
+        self.way = "host"
+        """The kind of the nominated path; empty once ICE has none."""
 
     def connect(self) -> None:
         """ICE and DTLS have succeeded."""
         self._on_state("connected")
 
     def vanish(self) -> None:
-        """Consent was lost."""
+        """Consent was lost: the library forgets the path before it says so."""
+        self.way = ""
         self._on_state("failed")
 
     async def accept(self, offer: Offer, servers: Sequence[IceServer] = ()) -> tuple[str, Negotiated]:
@@ -90,7 +93,7 @@ class FakeConnection:
         self.log.append("shut")
 
     def path(self) -> str:
-        return "host"
+        return self.way
 
     def dropped(self) -> Counter[str]:
         return Counter(stranger=1)

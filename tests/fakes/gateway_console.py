@@ -142,6 +142,7 @@ async def desk(folder: Path) -> AsyncIterator[Box]:
                 sessions_of=lambda _person: box.sessions,
             )
         )
+        methods |= parts.audit.handlers
         async with ControlServer(config.paths.socket("gateway"), "gateway", methods, on_fault=sink), box.client:
             yield box
     assert faults == []

@@ -34,7 +34,9 @@ from gateway.core.model import (
     WallPlace,
     new_public_id,
 )
+from tests.fakes.web_consent import FakeConsents
 from tests.fakes.web_copies import FakeCopies, FakeHolds
+from tests.fakes.web_ledger import FakeLedger
 from tests.fakes.web_playback import FakePlayback
 from tests.fakes.web_rooms import FakeSchool, room
 from web.room_services import Signature
@@ -83,6 +85,10 @@ KEY_IN_BOX: Mapping[str, Any] = {
 ALLOWED = Decision(True, "role.guardian")
 
 
+BOX_ACTIONS = frozenset({Action.STOP_ALL, Action.APPROVE, Action.AUDIT, Action.PEOPLE})
+"""What the fake principal may do to the box."""
+
+
 @dataclass
 class FakeBox:
     """Implements every protocol of `web.services`; tests set the fields."""
@@ -122,12 +128,15 @@ class FakeBox:
     key_error: Exception | None = None
     walls: dict[PublicId, list[tuple[int, PublicId]]] = field(default_factory=dict)
     """Shared connections: which line shows which camera."""
+    refusals_written: list[tuple[PublicId, Action, ObjectRef]] = field(default_factory=list)
+    """Refusals that left an audit row."""
     extra: list[PublicId] = field(default_factory=list)
     """More cameras of the school, seen by the principal."""
 
     def __post_init__(self) -> None:
         self.playback = FakePlayback(self)
         self.holds = FakeHolds(self.clock, self.calls.append)
+        self.consents = FakeConsents(self.clock, self.calls.append)
         self.copies = FakeCopies(self.clock, self.calls.append, self.holds)
         self.school = FakeSchool(
             self.clock,
@@ -135,6 +144,7 @@ class FakeBox:
             [room(CLASS_MAM, "Lớp Mầm 1"), room(CLASS_CHOI, "Lớp Chồi 1")],
             [Signature(TEACHER.person, TEACHER.name, ("Lớp Mầm 1",), None, None, "")],
         )
+        self.ledger = FakeLedger(self.clock, self.calls.append)
         for camera, name in ((MAM, "Lớp Mầm 1"), (CHOI, "Lớp Chồi 1"), (LA, "Lớp Lá 1"), (YARD, "Sân chơi")):
             self.status_of[camera] = {"id": camera, "name": name, "state": "up", "recording": True}
             self.stills[camera] = b"\xff\xd8still-of-" + camera.encode()
@@ -148,7 +158,7 @@ class FakeBox:
         return Services(
             logins=self, rights=self, live=FakeLive(self), sharing=FakeSwitch(self), changes=self, recorder=self,
             holds=self.holds, copies=self.copies, keys=FakeKeys(self), playback=self.playback,
-            metrics=self, rooms=self.school.services(), clock=self.clock,
+            metrics=self, rooms=self.school.services(), ledger=self.ledger, consents=self.consents, clock=self.clock,
             **settings,
         )  # fmt: skip
 
@@ -200,9 +210,12 @@ class FakeBox:
 
     def decide(self, caller: Caller, action: Action, obj: ObjectRef) -> Decision:
         if obj.kind is ObjectKind.BOX:
-            allowed = caller.role is Role.PRINCIPAL and action in {Action.STOP_ALL, Action.APPROVE}
+            allowed = caller.role is Role.PRINCIPAL and action in BOX_ACTIONS
             return Decision(allowed, "role.principal" if allowed else "role.action")
         return self.refusals.get((caller.person, obj.id), ALLOWED)
+
+    async def refused(self, caller: Caller, action: Action, obj: ObjectRef) -> None:
+        self.refusals_written.append((caller.person, action, obj))
 
     def cameras(self, caller: Caller) -> Sequence[KnownCamera]:
         mam = KnownCamera(MAM, "Lớp Mầm 1", CLASS_MAM, "Mầm", "open")

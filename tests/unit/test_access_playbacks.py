@@ -173,7 +173,7 @@ async def test_what_is_kept_is_bounded(tmp_path: Path, monkeypatch: pytest.Monke
             book.use(w.principal, device, w.camera, names[1])
         monkeypatch.setattr(playbacks, "MOST", MOST_A_DEVICE)
         monkeypatch.setattr(w.access.grants, "_alive", lambda *_: None)
-        await opened(w, book, "another desk")
+        await opened(w, book, "another-desk")
         assert len(book) == MOST_A_DEVICE
         with pytest.raises(NotFound):
             book.use(w.principal, device, w.camera, names[2])

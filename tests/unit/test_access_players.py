@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from pathlib import Path
 
@@ -34,6 +35,23 @@ async def test_a_token_is_shown_once_and_kept_as_a_hash(tmp_path: Path) -> None:
         assert w.access.players.who(token.reveal()) == player
         assert w.access.players.who("another") is None
         assert w.access.players.players() == (player,)
+
+
+async def test_a_label_is_one_screen(tmp_path: Path) -> None:
+    """A second token of a label, however it is written, is refused until the first has ended."""
+    async with school(tmp_path) as w:
+        players = w.access.players
+        _, first = await players.create(CONSOLE, w.principal, "TV sảnh", days=3)
+        for label in ("TV sảnh", "tv SẢNH", " TV  sảnh "):
+            with pytest.raises(BadInput) as caught:
+                await players.create(CONSOLE, w.principal, label, days=3)
+            assert caught.value.fields["case"] == "player_label"
+        both = await asyncio.gather(
+            *(players.create(CONSOLE, w.principal, "Bếp", days=3) for _ in range(2)), return_exceptions=True
+        )
+        assert [isinstance(item, BadInput) for item in both] == [False, True]
+        await players.revoke(CONSOLE, first.id)
+        await players.create(CONSOLE, w.principal, "TV sảnh", days=3)
 
 
 async def test_a_token_lives_over_a_restart_and_ends_at_its_date(tmp_path: Path) -> None:
@@ -116,7 +134,7 @@ async def test_a_token_that_ended_with_its_person_stays_ended(tmp_path: Path) ->
         players = w.access.players
         other = await w.access.people.add(CONSOLE, Role.PRINCIPAL, "Phó")
         theirs, ended = await players.create(CONSOLE, other, "TV", days=300)
-        mine, kept = await players.create(CONSOLE, w.principal, "TV", days=300)
+        mine, kept = await players.create(CONSOLE, w.principal, "TV 2", days=300)
         await w.access.people.disable(CONSOLE, other)
         assert ended_at(w, ended.id) is not None, "in the act itself: a power cut after it changes nothing"
         await w.access.people.disable(CONSOLE, other, disabled=False)

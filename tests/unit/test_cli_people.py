@@ -1,4 +1,4 @@
-"""`vuon code`, `slip`, `hours`, `revoke`, `sharing`, `people`, `audit verify`, and the hub's commands."""
+"""`vuon code`, `slip`, `hours`, `revoke`, `sharing`, `people`, and the hub's commands."""
 
 from __future__ import annotations
 
@@ -41,7 +41,6 @@ GATEWAY: dict[str, Answer] = {
     "people.list": PEOPLE,
     "person.add": {"person": "d" * 16},
     "person.disable": {"person": "d" * 16},
-    "audit.verify": {"ok": True, "rows": 12, "checkpoints": 3, "problem": None},
 }
 HUB: dict[str, Answer] = {"claim.new": {"claim": "CLAIM-1"}, "code.new": {"code": "HUB-1"}}
 
@@ -66,8 +65,6 @@ HUB: dict[str, Answer] = {"claim.new": {"claim": "CLAIM-1"}, "code.new": {"code"
         (["chia-se", "dung"], "sharing", {"stop": True}, "topped"),
         (["sharing", "resume"], "sharing", {"stop": False}, "gain"),
         (["chia-se", "mo"], "sharing", {"stop": False}, "gain"),
-        (["audit", "verify"], "audit.verify", {}, "12"),
-        (["nhat-ky", "xac-minh"], "audit.verify", {}, "3"),
         (["tam-an", "Mầm 1", "--phut", "10"], "class.hide", {"class": "Mầm 1", "minutes": 10}, "10"),
         (["hide", "Mầm 1"], "class.hide", {"class": "Mầm 1"}, "--show"),
         (["tam-an", "Mầm 1", "--hien-lai"], "class.show", {"class": "Mầm 1"}, "again"),
@@ -149,19 +146,7 @@ def test_an_empty_school_says_so(tmp_path: Path) -> None:
         assert "nobody" in box.vuon("people").out
 
 
-def test_a_broken_audit_is_status_one(tmp_path: Path) -> None:
-    """A script that checks the audit each night notices, with and without --json."""
-    broken: dict[str, Answer] = {
-        "audit.verify": {"ok": False, "rows": 5, "checkpoints": 1, "problem": "a row [5] was edited"}
-    }
-    with cli_box(tmp_path, {"gateway": broken}) as box:
-        done, found = box.vuon("audit", "verify"), box.vuon("audit", "verify", "--json")
-    assert (done.code, found.code) == (1, 1)
-    assert "a row [5] was edited" in done.out
-    assert found.json()["problem"] == "a row [5] was edited"
-
-
-@pytest.mark.parametrize("verb", [["code"], ["slip", "Lan"], ["people"], ["audit", "verify"]])
+@pytest.mark.parametrize("verb", [["code"], ["slip", "Lan"], ["people"]])
 def test_each_answer_can_be_had_as_json(tmp_path: Path, verb: list[str]) -> None:
     """`--json` prints the gateway's answer alone."""
     with cli_box(tmp_path, {"gateway": GATEWAY}) as box:

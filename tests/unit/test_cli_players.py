@@ -84,10 +84,28 @@ def test_the_secret_is_typed_and_travels_beside_the_parameters(tmp_path: Path, m
         return handle
 
     monkeypatch.setattr(fake, "_handler", handler)
-    with cli_box(tmp_path, {"gateway": {"turn.secret": {}, "turn.forget": {}}}) as box:
+    with cli_box(tmp_path, {"gateway": {"turn.secret": {}, "turn.forget": {"was_set": True}}}) as box:
         done = box.vuon("turn", "secret", typed="north-of-the-river\n")
         assert done.code == 0
         assert "north" not in done.out + done.err
         assert box.vuon("chuyen-tiep", "quen").code == 0
         assert box.calls == [("gateway", "turn.secret", {}), ("gateway", "turn.forget", {})]
     assert blobs == [b"north-of-the-river", b""]
+
+
+@pytest.mark.parametrize(("was_set", "says"), [(True, "secret is forgotten"), (False, "no shared secret to forget")])
+def test_forgetting_says_what_there_was(tmp_path: Path, was_set: bool, says: str) -> None:
+    """Nothing is not forgotten."""
+    with cli_box(tmp_path, {"gateway": {"turn.forget": {"was_set": was_set}}}) as box:
+        done = box.vuon("turn", "forget")
+    assert done.code == 0
+    assert says in done.out
+
+
+def test_a_piped_secret_warns_of_nothing_and_an_empty_pipe_asks_nobody(tmp_path: Path) -> None:
+    """One line is read; nothing stands on standard error; without a line no call is made."""
+    with cli_box(tmp_path, {"gateway": {"turn.secret": {}}}) as box:
+        done = box.vuon("turn", "secret", typed="north-of-the-river\n")
+        assert (done.code, done.err) == (0, "")
+        assert box.vuon("turn", "secret", typed="").code != 0
+        assert len(box.calls) == 1

@@ -16,8 +16,8 @@ from tests.fakes.live_scene import OFFER, Scene, play
 PLACES: dict[str, Any] = {"cpu": 0.2, "full": False, "uplink_bps": 4e6, "waiting": 0, "wanted_bps": 1e6}
 
 
-def row(path: str = "host", *, outside: bool = True, state: str = "live") -> dict[str, Any]:
-    return {"state": state, "path": path, "outside": outside}
+def row(path: str = "host", *, outside: bool = True, state: str = "live", **more: str) -> dict[str, Any]:
+    return {"state": state, "path": path, "outside": outside, **more}
 
 
 def status(*rows: dict[str, Any], **places: Any) -> dict[str, Any]:
@@ -36,6 +36,8 @@ def status(*rows: dict[str, Any], **places: Any) -> dict[str, Any]:
         (status(cpu=None), "live_cpu", None),
         (status(row("relay"), row("relay", outside=False)), "live_relay", True),
         (status(row("relay"), row()), "live_relay", False),
+        (status(row("relay", connection="a"), row("relay", connection="b")), "live_relay", True),
+        (status(*(row("relay", connection="a"),) * 16), "live_relay", None),  # one wall of sixteen tiles
         (status(row("relay"), row(outside=False)), "live_relay", None),
         (status(row("relay"), row("relay", state="connecting")), "live_relay", None),
         (status(), "live_relay", None),
@@ -61,6 +63,16 @@ def test_the_status_of_a_real_daemon_can_be_read(tmp_path: Path) -> None:
         assert conditions_of(real) == set()
 
     play(tmp_path, scenario)
+
+
+def test_what_is_not_known_now_stays_as_it_was() -> None:
+    """Figures that are missing for a moment, and viewers who left, are no cure; a good figure is."""
+    recorder: dict[str, Any] = {"cameras": [], "volumes": []}
+    before = {Raised("live.cpu_full", BOX), Raised("live.relay_only", BOX)}
+    assert read_status({"recorder": recorder, "live": {}}, before) == before
+    assert read_status({"recorder": recorder, "live": status(cpu=None)}, before) == before
+    assert read_status({"recorder": recorder, "live": status(row("host"), row("host"))}, before) == set()
+    assert read_status({"recorder": recorder, "live": {}}) == set()
 
 
 def test_faults_are_conditions_too() -> None:

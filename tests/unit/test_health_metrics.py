@@ -120,9 +120,10 @@ def test_live_video_tells_its_sessions_and_totals(tmp_path: Path) -> None:
     status = live_status(tmp_path)
     figures = parse(text_of(status))
     (watching,) = [row for row in status["open"] if row["state"] == "live"]
-    label = (watching["session"], watching["camera"], "sub", "host")
-    assert figures["vuon_live_session_frames", label] == 1
-    assert figures["vuon_live_session_age_seconds", label] == 0
+    label = (watching["camera"], "sub", "host")
+    assert figures["vuon_live_open_sessions", label] == 2
+    assert figures["vuon_live_open_frames", label] == 1
+    assert figures["vuon_live_open_age_seconds", label] == 0
     assert figures["vuon_live_sessions", ("live",)] == figures["vuon_live_sessions", ("connecting",)] == 1
     assert figures["vuon_live_viewers", (CAMERA,)] == 2
     assert figures["vuon_live_frames_total", ()] == 1
@@ -134,11 +135,25 @@ def test_live_video_tells_its_sessions_and_totals(tmp_path: Path) -> None:
     assert absent == {
         "vuon_live_cpu_ratio",  # this scene measures no load
         "vuon_live_late_ratio",
-        "vuon_live_session_rtt_seconds",  # no report yet
+        "vuon_live_open_rtt_seconds",  # no report yet
         "vuon_live_uplink_limit_bits_per_second",  # viewers are on the LAN only
         "vuon_live_uplink_bits_per_second",
         "vuon_live_uplink_dropped_frames_total",
     }
+
+
+def test_open_sessions_make_no_series_of_their_own() -> None:
+    """A thousand viewers of a camera are one line: sums, and the worst of what does not add up; no session is named."""
+    row = {"camera": CAMERA, "stream": "sub", "path": "host", "state": "live", "frames": 2, "loss_pct": 1.0}
+    rows = [row | {"session": f"s{n}", "rtt_ms": float(n) or None, "age_s": n} for n in range(1000)]
+    text = text_of({"open": [*rows, row | {"session": "far", "path": "relay"}]})
+    assert text.count("vuon_live_open_frames{") == 2
+    assert "far" not in text
+    figures, label = parse(text), (CAMERA, "sub", "host")
+    assert figures["vuon_live_open_sessions", label] == 1000
+    assert figures["vuon_live_open_frames", label] == 2000
+    assert figures["vuon_live_open_rtt_seconds", label] == pytest.approx(0.999)
+    assert figures["vuon_live_open_loss_ratio", label] == pytest.approx(0.01)
 
 
 def test_an_uplink_has_its_figures() -> None:

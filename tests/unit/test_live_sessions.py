@@ -55,6 +55,22 @@ def test_the_reason_reaches_the_page_before_media_stops_and_the_connection_close
     play(tmp_path, scenario)
 
 
+def test_a_lost_consent_is_counted_under_the_way_it_was_lost_on(tmp_path: Path) -> None:
+    """ICE has no path any more when it says so: the last one known counts, and none that never was."""
+
+    async def scenario(scene: Scene) -> None:
+        connection, _, _ = await scene.watching()
+        connection.vanish()
+        await scene.settle()
+        assert scene.sessions.totals.paths() == {"host": 1}
+        await scene.sessions.open(make_grant(scene.clock), None, OFFER)
+        scene.connections.made[-1].vanish()
+        await scene.settle()
+        assert scene.sessions.totals.paths() == {"host": 1, "none": 1}
+
+    play(tmp_path, scenario)
+
+
 def test_a_page_that_does_not_take_the_word_keeps_no_picture(tmp_path: Path) -> None:
     """Media stops though the word of its end never leaves, and the others of the same order end too."""
 

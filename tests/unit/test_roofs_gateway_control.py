@@ -236,7 +236,8 @@ async def test_the_audit_verifies_itself_and_tells_when_it_does_not(tmp_path: Pa
         await box.ground.db.write(lambda conn: conn.execute("DROP TRIGGER audit_body_no_update"))
         await box.ground.db.write(lambda conn: conn.execute(edit))
         broken = await box.call("audit.verify")
-        assert (broken["ok"], broken["problem"]) == (False, "a row was edited")
+        assert (broken["ok"], broken["problem"]) == (False, "row_edited")
+        assert broken["findings"] == [{"problem": "row_edited", "seq": 2, "to_seq": 2}]
 
 
 # the small rules

@@ -78,10 +78,12 @@ async def test_the_secret_lives_over_a_restart_until_it_is_forgotten(tmp_path: P
         (tmp_path / "keys" / FILE).chmod(0o644)
         with pytest.raises(ConfigError):
             RelayServers(SETTINGS, tmp_path / "keys", SealKey(bytes(32)), acts, clock)
-        await client.call("turn.forget")
+        assert (await client.call("turn.forget")).result == {"was_set": True}
         assert len(relays.for_viewer()) == 1
         assert not (tmp_path / "keys" / FILE).exists()
-        await client.call("turn.forget")
+        rows = len(box.rows())
+        assert (await client.call("turn.forget")).result == {"was_set": False}
+        assert len(box.rows()) == rows, "nothing was done"
 
 
 @pytest.mark.parametrize(

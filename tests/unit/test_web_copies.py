@@ -12,6 +12,7 @@ from tests.fakes.web_client import browser
 from tests.fakes.web_services import DEPUTY, EVERYBODY, LA, MAM, PRINCIPAL, FakeBox, pid
 
 pytestmark = pytest.mark.anyio
+JSON = {"content-type": "application/json"}
 SPAN = {"from_ms": 1_000, "to_ms": 61_000, "why": "Bé ngã"}
 
 
@@ -122,7 +123,7 @@ async def test_bodies_of_another_form_are_refused(body: str) -> None:
     box = FakeBox(FakeClock())
     async with browser(box, PRINCIPAL) as client:
         for what in ("holds", "exports"):
-            answer = await client.post(f"/api/cameras/{MAM}/{what}", content=body)
+            answer = await client.post(f"/api/cameras/{MAM}/{what}", content=body, headers=JSON)
             assert answer.status_code == 400
     assert box.holds.held == []
 

@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 
 from gateway.core.model import Decision, Role
 from tests.fakes.clock import FakeClock
-from tests.fakes.web_services import MAM, MOTHER, PRINCIPAL, FakeBox
+from tests.fakes.web_services import MAM, MOTHER, OFFICER, PRINCIPAL, FakeBox
 from web.api_events import MAX_PER_PERSON, Streams, message
 from web.app import create_app
 from web.services import Caller, Change, OpenView
@@ -116,6 +116,16 @@ async def test_a_guardian_hears_the_screen_and_why_a_stream_ended(box: FakeBox) 
         events = await ears.heard(3)
     assert events[1] == ("ended", {"session": "s1", "reason": "class.paused"})
     assert events[2][1]["screen"] == "paused"
+
+
+async def test_who_sees_no_cameras_hears_of_none(box: FakeBox) -> None:
+    """Technicians and observers get signs of life and no list, whatever cameras there are."""
+    app = create_app(box.services())
+    app.state.streams.refresh_s = 0.01
+    async with listening(app, OFFICER) as ears:
+        await ears.until(lambda: "event: beat" in ears.text)
+    assert ears.events() == []
+    assert MAM not in ears.text
 
 
 async def test_somebody_elses_hints_are_not_heard(box: FakeBox) -> None:

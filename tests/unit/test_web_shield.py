@@ -116,7 +116,10 @@ async def test_a_change_must_come_from_our_own_page(
             if value is not None:
                 client.headers[name] = value
         response = await client.post(path)
-    refused = response.status_code == 403 and response.text == '{"error":{"code":"origin"}}'
+    unproven = path.startswith("/whep/") and (origin, site) == (None, None)  # no page at all: a player without token
+    refused = (
+        response.status_code == (401 if unproven else 403) and ("sign_in" if unproven else "origin") in response.text
+    )
     assert refused is not passes
     if not passes:
         assert box.calls == []
@@ -127,14 +130,14 @@ async def test_other_methods_need_the_proof_as_well(method: str) -> None:
     """PATCH and DELETE are changes."""
     async with browser(FakeBox(FakeClock()), PRINCIPAL) as client:
         response = await client.request(method, f"/whep/{MAM}/s0", headers={"Sec-Fetch-Site": "cross-site"})
-    assert response.json() == {"error": {"code": "origin"}}
+    assert response.json()["error"]["code"] == "origin"
 
 
 async def test_a_declared_large_body_is_refused_unread() -> None:
     """Content-Length above the cap is 413."""
     async with browser(FakeBox(FakeClock())) as client:
         response = await client.post("/api/slip", content=b"x" * (MAX_BODY_BYTES + 1))
-        assert (response.status_code, response.json()) == (413, {"error": {"code": "too_big"}})
+        assert (response.status_code, response.json()["error"]["code"]) == (413, "too_big")
         assert (await client.post("/vao", headers={"Content-Length": "-5"})).status_code == 413
 
 

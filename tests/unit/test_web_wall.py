@@ -79,7 +79,8 @@ async def test_lines_are_numbers_of_the_wall(box: FakeBox, slot: str) -> None:
 async def test_offers_are_bounded_text(box: FakeBox, body: bytes) -> None:
     """No JSON, no text, too much of it: 400."""
     async with browser(box, PRINCIPAL) as client:
-        assert (await client.post(f"/wall/{MAM}", content=body)).status_code == 400
+        headers = {"content-type": "application/json"}
+        assert (await client.post(f"/wall/{MAM}", content=body, headers=headers)).status_code == 400
     assert box.open_sessions == {}
 
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
+from gateway.core.errors import OfferRefused
 from gateway.core.iceservers import IceServer
 from gateway.core.model import Secret
 from tests.fakes.clock import FakeClock
@@ -164,7 +165,8 @@ async def test_a_token_is_for_video_alone(box: FakeBox) -> None:
         assert (await client.get(f"/api/cameras/{MAM}/still.jpg")).status_code == 401
         assert PRINCIPAL.name not in (await client.get("/api/me")).text
         for path in ("/api/sharing/stop", "/ra", "/vao", "/api/session/active"):
-            assert (await client.post(path)).json() == {"error": {"code": "origin"}}
+            refused = await client.post(path)
+            assert (refused.status_code, "origin" in refused.text) == (403, True)
     assert box.calls == []
 
 
@@ -182,7 +184,34 @@ async def test_a_foreign_page_cannot_play_the_player(box: FakeBox) -> None:
     async with foreign(box) as client:
         for said in ({"Origin": "https://evil.test"}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "none"}):
             answer = await client.post(f"/whep/{MAM}", content=OFFER, headers=SDP | said)
-            assert answer.json() == {"error": {"code": "origin"}}
-    async with foreign(box, None) as client:
-        assert (await client.post(f"/whep/{MAM}", content=OFFER, headers=SDP)).json() == {"error": {"code": "origin"}}
+            assert (answer.status_code, answer.json()["error"]["code"]) == (403, "origin")
     assert box.calls == []
+
+
+async def test_a_player_without_a_token_is_told_how_to_prove_who_it_is(box: FakeBox) -> None:
+    """401 with the challenge and a player's words, at every address alike and whatever cookie comes with it."""
+    answers = []
+    async with foreign(box, None) as client:
+        for method, path in (("POST", MAM), ("POST", "unknown"), ("PATCH", f"{MAM}/s0"), ("DELETE", f"{LA}/s0")):
+            answers += [
+                await client.request(method, f"/whep/{path}", content=OFFER, headers=SDP | cookie)
+                for cookie in ({}, {"Cookie": f"__Host-vuon-box=token-{PRINCIPAL.person}"})
+            ]
+    assert {answer.status_code for answer in answers} == {401}
+    assert {answer.headers["www-authenticate"] for answer in answers} == {'Bearer realm="vuon"'}
+    assert len({answer.content for answer in answers}) == 1
+    assert "trinh-phat" in answers[0].json()["error"]["hint"]
+    assert box.calls == []
+
+
+async def test_a_player_hears_of_its_offer_what_a_browser_does_not(box: FakeBox) -> None:
+    """Rubbish instead of SDP: a program is told what to send, a person which browser to use; the code is one."""
+    box.players[TOKEN], box.live_error = TEACHER, OfferRefused("rubbish")
+    async with foreign(box) as client:
+        player = await client.post(f"/whep/{MAM}", content="rubbish", headers=SDP)
+    async with browser(box, MOTHER) as client:
+        person = await client.post(f"/whep/{MAM}", content="rubbish", headers=SDP)
+    assert player.status_code == person.status_code == 400
+    assert player.json()["error"]["code"] == person.json()["error"]["code"] == "offer_refused"
+    assert "SDP" in player.json()["error"]["title"]
+    assert "Chrome" in person.json()["error"]["hint"]

@@ -1,0 +1,117 @@
+"""Faults planted in the rules of consent: each is found by a test of the rules."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.access import classday, consent_rules
+from gateway.access.facts import CalendarDay, Consent, Purpose, Resolution
+from tests.fakes.access_planting import Mutant, executed
+from tests.fakes.school import CHILD, MAM, MATE, MOTHER, NOW, OTHER, facts, local
+
+RULE = consent_rules
+MUTANTS = [
+    Mutant(classday, "return bool(answers) and all(answers)\n\n\ndef observable", "return all(answers)\n\n\ndef observable"),
+    Mutant(classday, "return bool(answers) and all(answers)\n\n\ndef observable", "return any(answers)\n\n\ndef observable"),
+    Mutant(classday, "if not answers or not all(answers):", "if not all(answers):"),
+    Mutant(classday, "if not answers or not all(answers):", "if not any(answers):"),
+    Mutant(classday, "answers = [item.given for item in rows if item.holds(at_ms)]", "answers = [item.given for item in rows]"),
+    Mutant(RULE, "return bool(given) and all(given)", "return all(given)"),
+    Mutant(RULE, "return bool(given) and all(given)", "return any(given)"),
+    Mutant(RULE, "purpose is Purpose.OBSERVE or agreed(standing)", "agreed(standing)"),
+    Mutant(RULE, "return NOTHING if given else Consequence(", "return Consequence("),
+    Mutant(RULE, "if purpose is Purpose.RECORD:", "if False:"),
+    Mutant(RULE, "if not was:", "if False:"),
+    Mutant(RULE, "if withdrew_before:", "if False:"),
+    Mutant(RULE, 'waits=on_withdrawal == "pause_class"', "waits=True"),
+    Mutant(RULE, 'waits=on_withdrawal == "pause_class"', "waits=False"),
+    Mutant(RULE, "return special.open if special is not None else", "return"),
+    Mutant(RULE, "date += DAY\n        school_days -=", "school_days -="),
+    Mutant(RULE, "return midnight(facts.zone, date + DAY)", "return midnight(facts.zone, date)"),
+    Mutant(RULE, "item.answered_ms >= end_ms", "item.answered_ms > end_ms"),
+    Mutant(RULE, "given and not item.given", "given"),
+    Mutant(RULE, "item.answered_ms > start_ms and", "item.answered_ms >= start_ms and"),
+    Mutant(RULE, "if signer is not None and item.person not in {signer, None}:", "if False:"),
+]  # fmt: skip
+
+
+def check_facts(day: Any) -> None:
+    """The legs of the policy."""
+    yes = Consent(child=CHILD, purpose=Purpose.VIEW)
+    no = dataclasses.replace(yes, given=False, until_ms=NOW)
+    for rows, agrees in (
+        ((), False),
+        ((yes,), True),
+        ((yes, no), True),
+        ((yes, dataclasses.replace(no, until_ms=None)), False),
+    ):
+        assert day.consents(facts(consents=rows), CHILD, NOW) is agrees
+    seen = tuple(Consent(child=child, purpose=Purpose.OBSERVE) for child in (CHILD, MATE))
+    no = dataclasses.replace(seen[1], given=False)
+    past, future = dataclasses.replace(no, until_ms=NOW), dataclasses.replace(no, since_ms=NOW + 1)
+    settled = (Resolution(child=MATE, class_id=MAM),)
+    assert day.observable(facts(consents=(*seen, past, future)), MAM, NOW)
+    assert not day.observable(facts(consents=(*seen, future)), MAM, NOW + 1)
+    assert not day.observable(facts(consents=seen[:1], resolutions=settled), MAM, NOW)
+
+
+def check_rules(rule: Any) -> None:
+    """What follows from an answer, when it is due, which paper counts."""
+    yes, no, others = rule.Standing(MOTHER, True, 0), rule.Standing(MOTHER, False, 0), rule.Standing(OTHER, True, 0)
+    assert [rule.agreed(rows) for rows in ([], [yes], [no], [yes, no])] == [False, True, False, False]
+
+    def follows(
+        purpose: Purpose, before: list[Any], after: list[Any], mode: str = "pause_class", **more: bool
+    ) -> tuple[str, bool]:
+        options = {"given": False, "withdrew_before": False} | more
+        got = rule.consequence(purpose, before, after, on_withdrawal=mode, **options)
+        return str(got.case), got.waits
+
+    assert follows(Purpose.VIEW, [yes], [no]) == ("withdrawal", True)
+    assert follows(Purpose.VIEW, [yes], [no], "ask_principal") == ("withdrawal", False)
+    assert follows(Purpose.VIEW, [yes], [no], withdrew_before=True) == ("repeat", False)
+    assert follows(Purpose.VIEW, [], [no], "ask_principal") == ("refusal", True)
+    assert follows(Purpose.VIEW, [yes, others], [others, no]) == ("disagree", True)
+    assert follows(Purpose.OBSERVE, [yes], [no]) == ("None", False)
+    assert follows(Purpose.RECORD, [yes], [no]) == ("withdrawal", False)
+    assert follows(Purpose.RECORD, [], [no, others], given=True) == ("None", False)
+    assert rule.due_ms(facts(), local(19, 9)) == local(24, 0)
+    closed = (rule.dt.date(2026, 11, 20),)
+    assert rule.due_ms(facts(days=tuple(CalendarDay(day, False) for day in closed)), local(19, 9)) == local(25, 0)
+    day = (local(18, 0), local(19, 0))
+    assert not rule.paper_counts(False, None, day, [rule.Standing(MOTHER, True, local(19, 0))])
+    assert rule.paper_counts(True, None, day, [rule.Standing(MOTHER, True, local(18, 9))])
+    assert not rule.paper_counts(True, None, day, [rule.Standing(MOTHER, False, local(18, 9))])
+    assert rule.paper_counts(True, None, day, [rule.Standing(None, False, local(18, 0))])
+    assert rule.paper_counts(True, OTHER, day, [rule.Standing(MOTHER, True, local(19, 9))])
+
+
+CHECKS: dict[Any, Callable[[Any], None]] = {classday: check_facts, RULE: check_rules}
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: f"{mutant.old[-40:]}->{mutant.new[:25]}")
+def test_faults_of_consent_are_found(mutant: Mutant) -> None:
+    """A rule of consent with a fault in it fails its check."""
+    made = planted(mutant)
+    with pytest.raises(AssertionError):
+        CHECKS[mutant.module](made)
+
+
+def planted(mutant: Mutant) -> types.ModuleType:
+    """The module with the fault in it; the text must be there."""
+    path = str(mutant.module.__file__)
+    source = Path(path).read_text(encoding="utf-8")
+    assert mutant.old in source, f"{mutant.module.__name__} no longer says {mutant.old!r}"
+    return executed(f"{mutant.module.__name__}_mutant", path, source.replace(mutant.old, mutant.new, 1))
+
+
+def test_without_a_fault_nothing_is_found() -> None:
+    """The checks pass on the real rules, so what they find is the fault."""
+    for module, check in CHECKS.items():
+        check(module)

@@ -1,0 +1,195 @@
+"""What a line of the audit says to whom: every name to the principal, staff by name to families, guardians to nobody."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from gateway.access.audit import CONSOLE, Actor
+from gateway.access.audit_erase import Erasures
+from gateway.access.policy import BOX
+from gateway.core.errors import BadInput, Denied, NotFound
+from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Role, new_public_id
+from gateway.roofs.audit_watch import AuditWatch
+from gateway.roofs.ledger_port import LedgerPort
+from gateway.roofs.names import Names
+from gateway.roofs.web_ports import RightsPort
+from tests.fakes.access_world import KEY, World, add_class, add_family, school
+from tests.fakes.school import NOW
+from web.ledger_services import LedgerLine, LedgerWish
+from web.services import Caller
+
+pytestmark = pytest.mark.anyio
+TODAY = LedgerWish(from_ms=NOW - 9 * 3_600_000, to_ms=NOW + 15 * 3_600_000)
+
+
+@dataclass
+class Desk:
+    """A school with looks of everybody, and the port over it."""
+
+    w: World
+    port: LedgerPort
+    names: Names
+    teacher: PublicId
+
+    def caller(self, person: PublicId, role: Role, device: str = "") -> Caller:
+        return Caller(person, role, "", device)
+
+    @property
+    def principal(self) -> Caller:
+        return self.caller(self.w.principal, Role.PRINCIPAL, self.w.actor.device)
+
+    @property
+    def mother(self) -> Caller:
+        return self.caller(self.w.mother, Role.GUARDIAN, self.w.phone)
+
+    @property
+    def father(self) -> Caller:
+        return self.caller(self.w.father_of_mate, Role.GUARDIAN)
+
+
+@asynccontextmanager
+async def desk(folder: Path) -> AsyncIterator[Desk]:
+    async with school(folder) as w:
+        access = w.access
+        teacher = await access.people.add(CONSOLE, Role.TEACHER, "Cô Hạnh")
+        await access.people.teach(w.actor, teacher, w.class_id)
+        await access.notices.sign(Actor(teacher, "t"))
+        names = Names(access.store, access.people, access.children, access.classes)
+        watch = AuditWatch(w.db, KEY.public_key(), w.clock)
+        port = LedgerPort(access.store, names, watch, Erasures(access.store, KEY), lambda: True)
+        slip = await access.invitations.create(w.actor, w.father_of_mate)
+        bound = await access.invitations.redeem(slip.secret.reveal(), address="198.51.100.9", label="Galaxy")
+        await w.look()
+        await access.open.open(w.father_of_mate, bound.session.id, w.camera, "offer")
+        code = await access.codes.create(CONSOLE, teacher)
+        signed = await access.codes.sign_in(code.text.reveal(), address="192.0.2.2", label="Máy lớp")
+        await access.grants.issue(teacher, signed.session.id, Action.LIVE, w.camera)
+        await access.grants.issue(
+            w.principal, w.actor.device, Action.PLAYBACK, w.camera, from_ms=NOW - 60_000, to_ms=NOW
+        )
+        await access.grants.issue_console_look(w.camera, knowingly=True)
+        await names.load()
+        yield Desk(w, port, names, teacher)
+
+
+def said(lines: tuple[LedgerLine, ...]) -> list[tuple[str, str, str]]:
+    return [(line.act, line.who, line.role) for line in lines]
+
+
+async def test_a_family_learns_of_staff_by_name_and_of_no_guardian(tmp_path: Path) -> None:
+    """The principal's look and the console's are there; the other guardian has no name, device or number of a row."""
+    async with desk(tmp_path) as d:
+        lines = (await d.port.class_looks(d.mother, d.w.class_id, TODAY)).lines
+        assert said(lines) == [
+            ("granted.aim", "", "console"),
+            ("granted.playback", "Cô Hiệu Trưởng", "principal"),
+            ("granted.live", "Cô Hạnh", "teacher"),
+            ("granted.live", "", "family"),
+            ("granted.live", "", "self"),
+        ]
+        assert {(line.device, line.reason, line.seq, line.about) for line in lines} == {("", "", 0, ("Mầm 1",))}
+        theirs = (await d.port.class_looks(d.father, d.w.class_id, TODAY)).lines
+        assert [line.role for line in theirs][-2:] == ["self", "family"]
+        teachers = (await d.port.class_looks(d.caller(d.teacher, Role.TEACHER), d.w.class_id, TODAY)).lines
+        assert [line.who for line in teachers] == ["", "Cô Hiệu Trưởng", "", "", ""]
+        assert [line.role for line in teachers][-2:] == ["family", "family"]
+
+
+async def test_who_may_not_read_a_ledger_gets_none_of_it(tmp_path: Path) -> None:
+    """Another class is not there, the whole is the principal's, and a file leaves its row first."""
+    async with desk(tmp_path) as d:
+        other = await add_class(d.w.access, d.w.actor, "Chồi 1", [])
+        stranger = await add_family(d.w.access, d.w.actor, other, "Bé Lạ", "Mẹ Lạ")
+        await d.names.load()
+        for caller in (d.caller(stranger.guardian, Role.GUARDIAN), d.caller(new_public_id(), Role.GUARDIAN)):
+            with pytest.raises((NotFound, Denied)):
+                await d.port.class_looks(caller, d.w.class_id, TODAY)
+        for caller in (d.mother, d.caller(d.teacher, Role.TEACHER)):
+            with pytest.raises(Denied):
+                await d.port.everything(caller, TODAY)
+            with pytest.raises(Denied):
+                await d.port.export(caller, TODAY)
+        assert [row.name for row in d.port.classes(d.mother)] == ["Mầm 1"]
+        assert [row.name for row in d.port.classes(d.principal)] == ["Chồi 1", "Mầm 1"]
+        page = await d.port.export(d.principal, TODAY)
+        assert page.lines[0].act == "audit.export"
+        assert (page.lines[0].who, page.older) == ("Cô Hiệu Trưởng", None)
+
+
+async def test_the_principal_reads_every_name_and_device(tmp_path: Path) -> None:
+    """Whoever acted, on what, about whom; the console and the box have no name."""
+    async with desk(tmp_path) as d:
+        lines = (await d.port.everything(d.principal, TODAY)).lines
+        acts = {line.act: line for line in reversed(lines)}
+        assert acts["granted.live"].who in {"Mẹ An", "Bố Bình", "Cô Hạnh"}
+        assert {line.device for line in lines} >= {"iPhone", "Galaxy", "Máy lớp", "desk"}
+        tied = next(line for line in lines if line.act == "guardian.add" and "Bé An" in line.about)
+        assert tied.about == ("Mẹ An", "Bé An")
+        assert acts["person.add"].role == "console"
+        assert acts["granted.playback"].span == (NOW - 60_000, NOW)
+        mine = (await d.port.everything(d.principal, LedgerWish(group="look", person=d.w.mother))).lines
+        assert {line.who for line in mine} == {"Mẹ An"}
+
+
+async def test_ones_own_rows_name_staff_and_ones_own_children(tmp_path: Path) -> None:
+    """What the school did about me is told with who did it; no other family's name comes in."""
+    async with desk(tmp_path) as d:
+        lines = (await d.port.own(d.mother, LedgerWish())).lines
+        about = {name for line in lines for name in line.about}
+        assert about <= {"Bé An", "Mầm 1"}
+        assert "Bé An" in about
+        assert {(line.who, line.role) for line in lines} == {("", "self"), ("Cô Hiệu Trưởng", "principal")}
+        assert "iPhone" in {line.device for line in lines if line.role == "self"}
+        assert {line.device for line in lines if line.role != "self"} == {""}
+
+
+async def test_the_chain_and_an_erasure_through_the_door(tmp_path: Path) -> None:
+    """Not known before the first walk; afterwards counted, also what was erased; words that are no reason are refused."""
+    async with desk(tmp_path) as d:
+        assert d.port.chain().ok is None
+        assert d.port.chain().kept_elsewhere
+        plan = await d.port.erasable(d.principal, "person", d.w.mother)
+        assert (plan.name, plan.erased_ms) == ("Mẹ An", None)
+        with pytest.raises(BadInput) as caught:
+            await d.port.erase(d.principal, "person", d.w.mother, typed="Mẹ An", why="because", asked="self")
+        assert caught.value.fields["case"] == "erase_why"
+        with pytest.raises(Denied):
+            await d.port.erasable(d.mother, "person", d.w.father_of_mate)
+        _, count = await d.port.erase(
+            d.principal, "person", d.w.mother, typed="Mẹ An", why="withdrawn", asked="guardian"
+        )
+        await d.port.check()
+        chain = d.port.chain()
+        assert (chain.ok, chain.erased, chain.findings) == (True, count, ())
+        await d.names.load()
+        lines = (await d.port.everything(d.principal, LedgerWish(group="look"))).lines
+        assert {(line.who, line.role) for line in lines if line.role in {"erased", "guardian"}} == {
+            ("", "erased"),
+            ("Bố Bình", "guardian"),
+        }
+        assert {row.name for row in d.port.people()} == {"Cô Hiệu Trưởng", "Cô Hạnh", "Bố Bình"}
+        assert [row.name for row in d.port.children()] == ["Bé An", "Bé Bình"]
+
+
+async def test_a_refusal_at_a_page_is_a_row_and_its_repeats_are_counted(tmp_path: Path) -> None:
+    """A guardian who tries the principal's switch a hundred times, or guesses a hundred ids, is two rows."""
+    async with desk(tmp_path) as d:
+        rights = RightsPort(d.w.access.store, d.w.access.grants)
+
+        def rows() -> int:
+            return int(d.w.rows("SELECT count(*) AS n FROM audit")[0]["n"])
+
+        before = rows()
+        for _ in range(100):
+            await rights.refused(d.mother, Action.STOP_ALL, BOX)
+            await rights.refused(d.mother, Action.LIVE, ObjectRef(ObjectKind.CAMERA, new_public_id()))
+        assert rows() == before + 2
+        await rights.refused(d.mother, Action.LIVE, ObjectRef(ObjectKind.CAMERA, d.w.camera))
+        assert rows() == before + 2
+        lines = (await d.port.everything(d.principal, LedgerWish(group="denied", person=d.w.mother))).lines
+        assert {line.act for line in lines} == {"denied"}

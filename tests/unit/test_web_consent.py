@@ -1,0 +1,193 @@
+"""The pages of consent over a fake door: what is refused, by whom, and how a form comes back."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+import pytest
+
+from gateway.core.errors import BadInput
+from tests.fakes.clock import FakeClock
+from tests.fakes.web_client import browser
+from tests.fakes.web_consent import TEXTS
+from tests.fakes.web_services import CLASS_CHOI, CLASS_MAM, FATHER, MOTHER, OFFICER, PRINCIPAL, TEACHER, FakeBox, pid
+from web.consent_services import CaseView, ChildAnswers, ClassTally, Question, RecordingBasis
+
+pytestmark = pytest.mark.anyio
+CHILD, MATE = pid("childan"), pid("childbinh")
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+NONE = dict.fromkeys(("view", "record", "observe"))
+
+
+@pytest.fixture
+def box() -> FakeBox:
+    made = FakeBox(FakeClock())
+    made.consents.mine[MOTHER.person] = [
+        Question(CHILD, "Bé An Nhiên", CLASS_MAM, TEXTS[0]),
+        Question(CHILD, "Bé An Nhiên", CLASS_MAM, TEXTS[1], due=False, notice=True, reference="12/QC-MN"),
+        Question(CHILD, "Bé An Nhiên", CLASS_MAM, TEXTS[2]),
+    ]
+    made.consents.tallies = [
+        ClassTally(CLASS_MAM, "Lớp Mầm 1", 2, 1, 0, 1, 1, 0),
+        ClassTally(CLASS_CHOI, "Lớp Chồi 1", 0, 0, 0, 0, 0, 0),
+    ]
+    made.consents.kids[CLASS_MAM] = [
+        ChildAnswers(CHILD, "Bé An <b>", NONE, [(MOTHER.person, MOTHER.name, "mother")], waits=True),
+        ChildAnswers(MATE, "Bé Bình", NONE | {"view": True}, []),
+    ]
+    return made
+
+
+def body(**fields: str) -> str:
+    return urlencode({name.replace("_", "-"): value for name, value in fields.items()})
+
+
+def acts(box: FakeBox) -> list[str]:
+    return [call for call in box.calls if call != "active"]
+
+
+async def test_the_question_comes_first_and_needs_the_guardians_tick(box: FakeBox) -> None:
+    """The class page asks; an answer without the tick, of another child or to no question changes nothing."""
+    async with browser(box, MOTHER) as client:
+        assert (await client.get("/p/")).headers["location"] == "/p/dong-y"
+        page = (await client.get("/p/dong-y")).text
+        assert "checked" not in page
+        assert 'value="' + "a" * 64 in page
+        fields = {"be": CHILD, "muc": "view", "van_ban": "a" * 64}
+        refused = await client.post("/p/dong-y", content=body(**fields, tra_loi="co"), headers=FORM)
+        assert (refused.status_code, "người giám hộ của bé" in refused.text) == (400, True)
+        for wrong in ({"muc": "everything"}, {"tra_loi": "maybe"}):
+            posted = body(**(fields | {"tra_loi": "co", "giam_ho": "1"} | wrong))
+            assert (await client.post("/p/dong-y", content=posted, headers=FORM)).status_code == 400
+        posted = body(**(fields | {"tra_loi": "co", "giam_ho": "1", "be": MATE}))
+        assert (await client.post("/p/dong-y", content=posted, headers=FORM)).status_code == 404
+        assert not [call for call in acts(box) if call.startswith("answer")]
+        done = await client.post("/p/dong-y", content=body(**fields, tra_loi="khong", giam_ho="1"), headers=FORM)
+        assert (done.status_code, acts(box)[-1]) == (303, "answer view False aaaa")
+        assert "Hỏi về observe" in (await client.get("/p/dong-y")).text
+        assert (await client.get("/p/?sau=1")).status_code == 200
+
+
+async def test_a_text_that_changed_meanwhile_is_read_again(box: FakeBox) -> None:
+    """The stale answer is not taken; the page says so and shows the question again."""
+    async with browser(box, MOTHER) as client:
+        box.consents.error = BadInput("changed", case="text_changed")
+        posted = body(be=CHILD, muc="view", van_ban="a" * 64, tra_loi="co", giam_ho="1")
+        page = await client.post("/p/dong-y", content=posted, headers=FORM)
+        assert (page.status_code, "vừa đổi văn bản" in page.text) == (400, True)
+        box.consents.error = BadInput("something else")
+        assert (await client.post("/p/dong-y", content=posted, headers=FORM)).status_code == 400
+        assert not [call for call in acts(box) if call.startswith("answer")]
+
+
+async def test_withdrawing_is_one_post(box: FakeBox) -> None:
+    """From the account page at once, for an own child and a known purpose only; a notice can be objected to."""
+    async with browser(box, MOTHER) as client:
+        account = (await client.get("/p/tai-khoan")).text
+        assert "Tôi không đồng ý ghi hình" in account
+        assert "12/QC-MN" in account
+        assert "12/QC-MN" in (await client.get(f"/p/dong-y?be={CHILD}&muc=record")).text
+        done = await client.post("/p/dong-y/rut", content=body(be=CHILD, muc="record"), headers=FORM)
+        assert (done.headers["location"], acts(box)[-1]) == ("/p/tai-khoan#dong-y", "withdraw record")
+        assert (await client.post("/p/dong-y/rut", content=body(be=CHILD, muc="x"), headers=FORM)).status_code == 400
+        assert (await client.post("/p/dong-y/rut", content=body(be=MATE, muc="view"), headers=FORM)).status_code == 404
+        assert (await client.get(f"/p/dong-y?be={MATE}&muc=view")).status_code == 404
+        assert (await client.get("/p/dong-y/phieu")).status_code == 200
+    async with browser(box, FATHER) as client:
+        assert (await client.get("/p/dong-y")).headers["location"] == "/p/"
+        assert "dong-y/rut" not in (await client.get("/p/tai-khoan")).text
+
+
+PRINCIPALS = {
+    f"/dong-y/be/{CHILD}": "",
+    "/dong-y/co-so": body(co_so="consent", so_hieu=""),
+    "/dong-y/van-ban": body(muc="view", vi="a\nb", en="a\nb", rong="0"),
+}
+
+
+async def test_each_role_has_its_own_pages(box: FakeBox) -> None:
+    """Guardians and officers have none of the school's; a teacher has her class, and nothing that binds the school."""
+    everything = [
+        "/dong-y",
+        f"/dong-y/lop/{CLASS_MAM}",
+        f"/dong-y/lop/{CLASS_MAM}/phieu",
+        f"/dong-y/lop/{CLASS_MAM}/nhap",
+    ]
+    for caller in (MOTHER, OFFICER):
+        async with browser(box, caller) as client:
+            assert {(await client.get(path)).status_code for path in [*everything, f"/dong-y/be/{CHILD}"]} == {404}
+    async with browser(box, TEACHER) as client:
+        assert {(await client.get(path)).status_code for path in everything} == {200}
+        assert (await client.get(f"/dong-y/lop/{CLASS_CHOI}")).status_code == 404
+        page = (await client.get("/dong-y")).text
+        assert "/dong-y/co-so" not in page
+        for path, posted in PRINCIPALS.items():
+            answer = await (client.post(path, content=posted, headers=FORM) if posted else client.get(path))
+            assert answer.status_code == 404
+    async with browser(box, PRINCIPAL) as client:
+        page = (await client.get(f"/dong-y/lop/{CLASS_MAM}")).text
+        assert "Bé An &lt;b&gt;" in page, "a name is text"
+        assert "checked" not in page
+        for path, posted in PRINCIPALS.items():
+            answer = await (client.post(path, content=posted, headers=FORM) if posted else client.get(path))
+            assert answer.status_code in {200, 303}
+        assert (await client.get(f"/dong-y/be/{pid('nobody')}")).status_code == 404
+
+
+async def test_a_refused_sheet_comes_back_as_it_was_typed(box: FakeBox) -> None:
+    """A bad date or number keeps every tick and says that nothing was saved; no tick is no answer."""
+    path = f"/dong-y/lop/{CLASS_MAM}/nhap"
+    ticks = {f"view-{CHILD}": "co", f"observe-{MATE}": "khong", f"ky-{CHILD}": MOTHER.person, f"record-{MATE}": "maybe"}
+    async with browser(box, TEACHER) as client:
+        for day, error in (("soon", None), ("2026-09-01", BadInput("no", case="scan"))):
+            box.consents.error = error
+            page = await client.post(path, content=urlencode({"ngay": day, "so-scan": "PH 7", **ticks}), headers=FORM)
+            assert page.status_code == 400
+            assert page.text.count(" checked") == 2
+            assert 'value="PH 7"' in page.text
+            assert "selected" in page.text
+            assert "Chưa có gì được lưu" in page.text
+        done = await client.post(path, content=urlencode({"ngay": "2026-09-01", "so-scan": "7", **ticks}), headers=FORM)
+        assert (done.status_code, acts(box)[-1]) == (303, "enter 2026-09-01 7 2")
+        sheet = f"/dong-y/lop/{CLASS_MAM}/giay/{'s' * 16}"
+        assert (await client.post(sheet, content=body(viec="xoa"), headers=FORM)).status_code == 400
+        assert (await client.post(sheet, content=body(viec="bo"), headers=FORM)).status_code == 303
+    async with browser(box, PRINCIPAL) as client:
+        assert (await client.post(sheet, content=body(viec="ky"), headers=FORM)).status_code == 303
+        assert "Đã xác nhận" in (await client.get(f"/dong-y/lop/{CLASS_MAM}")).text
+        many = urlencode({f"x{n}": "co" for n in range(1100)})
+        assert (await client.post(path, content=many, headers=FORM)).status_code == 400
+
+
+async def test_cases_texts_and_basis_are_told_in_words(box: FakeBox) -> None:
+    """Both languages say what a case is and when it is due; a refused form says why on the page it came from."""
+    now_ms, day_ms = box.clock.now_ms(), 86_400_000
+    rows = [
+        CaseView(CHILD, "Bé An", CLASS_MAM, "Lớp Mầm 1", purpose, kind, waits, now_ms - day_ms, now_ms + due)
+        for purpose, kind, waits, due in (
+            ("view", "withdrawal", True, day_ms), ("view", "repeat", False, -1), ("view", "refusal", True, day_ms),
+            ("view", "disagree", True, 1), ("record", "refusal", False, 1), ("record", "withdrawal", False, 1),
+        )
+    ]  # fmt: skip
+    box.consents.open_cases, box.consents.stated = rows, RecordingBasis("consent", "", False)
+    for language, late in (("vi", "Quá hạn"), ("en", "Overdue")):
+        async with browser(box, PRINCIPAL, language=language) as client:
+            assert (await client.get("/dong-y")).text.count(late) == 1
+    settle = f"/dong-y/lop/{CLASS_MAM}/be/{CHILD}"
+    async with browser(box, PRINCIPAL) as client:
+        for home, case, says in (("dong-y", "agreed", "thống nhất"), ("lop", "remedy", "một cách xử lý")):
+            box.consents.error = BadInput("no", case=case)
+            page = await client.post(settle, content=body(tu=home, muc="view", cach="", thoa_thuan=""), headers=FORM)
+            assert (page.status_code, says in page.text) == (400, True)
+        done = await client.post(settle, content=body(muc="view", cach="mask", thoa_thuan="Che"), headers=FORM)
+        assert (done.headers["location"], acts(box)[-1]) == (f"/dong-y/lop/{CLASS_MAM}", "settle view mask Che")
+        assert (await client.post(settle, content=body(viec="dung"), headers=FORM)).status_code == 303
+        assert (await client.post(settle, content=body(muc="x"), headers=FORM)).status_code == 400
+        for path, fields, case in (
+            ("/dong-y/co-so", {"co_so": "regulation"}, "reference"),
+            ("/dong-y/van-ban", {"muc": "view", "rong": "1"}, "text"),
+        ):
+            box.consents.error = BadInput("no", case=case)
+            page = await client.post(path, content=body(**fields), headers=FORM)
+            assert (page.status_code, 'role="alert"' in page.text) == (400, True)
+        assert (await client.post("/dong-y/van-ban", content=body(muc="view"), headers=FORM)).status_code == 400

@@ -1,0 +1,239 @@
+"""Consent at the school: who is missing, paper sheets, cases, texts, the basis of recording, statements.
+
+Owns `/dong-y` and what is below it. Invariants: works without scripts; a teacher reaches her own classes only; what
+counts (a countersigned sheet, a settled case, a text, the basis) is the principal's; a form that is refused comes
+back with what was wrong and what was typed; no page here shows a picture.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from gateway.core.errors import BadInput, NotFound
+from gateway.core.model import STAFF_ROLES, Action, ObjectKind, PublicId, Role
+from web.consent_services import PURPOSES, REMEDIES, PaperLine
+from web.guards import STAFF, Right
+from web.pages_consent import form
+from web.problems import words_of
+from web.render import render
+from web.services import Caller
+from web.session import services_of
+
+router = APIRouter()
+CLASS = Right(Action.PEOPLE, ObjectKind.CLASS, "class_id", roles=STAFF_ROLES)
+PRINCIPAL = Right(Action.APPROVE, ObjectKind.BOX, roles=frozenset({Role.PRINCIPAL}))
+MAX_FIELDS = 1000
+TROUBLES = frozenset(
+    {"scan", "sheet_empty", "sheet_day", "sheets_many", "agreed", "remedy", "reference", "text", "same_text"}
+)
+"""Cases of BadInput that a page tells in its own words."""
+
+
+@router.get("/dong-y")
+async def overview(request: Request, caller: Annotated[Caller, Depends(STAFF)]) -> Response:
+    """Show the classes; to the principal also cases, texts and the basis of recording."""
+    return await _overview(request, caller)
+
+
+@router.get("/dong-y/lop/{class_id}")
+async def class_page(request: Request, class_id: str, caller: Annotated[Caller, Depends(CLASS)]) -> Response:
+    """Show who answered what, who is missing, and the paper sheets."""
+    return await _class(request, caller, PublicId(class_id))
+
+
+@router.get("/dong-y/lop/{class_id}/phieu")
+async def blank_sheet(request: Request, class_id: str, caller: Annotated[Caller, Depends(CLASS)]) -> Response:
+    """Show the class's sheet for the parents' meeting, to be printed and signed."""
+    door = services_of(request).consents
+    tally = await _tally(request, caller, PublicId(class_id))
+    return render(
+        request,
+        words_of(request),
+        "consent_sheet.html",
+        tally=tally,
+        children=await door.children(caller, tally.id),
+        texts=await door.texts(),
+        basis=await door.basis(),
+    )
+
+
+@router.get("/dong-y/lop/{class_id}/nhap")
+async def entry_page(request: Request, class_id: str, caller: Annotated[Caller, Depends(CLASS)]) -> Response:
+    """Show the form into which a signed sheet is put."""
+    return await _entry(request, caller, PublicId(class_id))
+
+
+@router.post("/dong-y/lop/{class_id}/nhap")
+async def enter(request: Request, class_id: str, caller: Annotated[Caller, Depends(CLASS)]) -> Response:
+    """Put in a signed sheet, whole."""
+    fields, door = await form(request, MAX_FIELDS), services_of(request).consents
+    children = await door.children(caller, PublicId(class_id))
+    lines = [line for child in children for line in _lines(fields, child.child)]
+    try:
+        await door.enter(caller, PublicId(class_id), _day(fields.get("ngay", "")), fields.get("so-scan", ""), lines)
+    except NotFound:
+        raise
+    except BadInput as error:
+        return await _entry(request, caller, PublicId(class_id), _trouble(error), fields)
+    return RedirectResponse(f"/dong-y/lop/{class_id}#giay", 303)
+
+
+@router.post("/dong-y/lop/{class_id}/giay/{sheet}")
+async def sheet_act(request: Request, class_id: str, sheet: str, caller: Annotated[Caller, Depends(CLASS)]) -> Response:
+    """Countersign a sheet (the principal), or take it back."""
+    fields, door = await form(request), services_of(request).consents
+    if fields.get("viec") == "ky":
+        await door.countersign(caller, PublicId(class_id), PublicId(sheet))
+    elif fields.get("viec") == "bo":
+        await door.drop(caller, PublicId(class_id), PublicId(sheet))
+    else:
+        raise BadInput("a sheet is countersigned or taken back", key="act")
+    return RedirectResponse(f"/dong-y/lop/{class_id}#giay", 303)
+
+
+@router.post("/dong-y/lop/{class_id}/be/{child}")
+async def settle(request: Request, class_id: str, child: str, caller: Annotated[Caller, Depends(CLASS)]) -> Response:
+    """Settle a case, or close the class until it is settled: the principal's."""
+    fields, door = await form(request), services_of(request).consents
+    back = "/dong-y" if fields.get("tu") == "dong-y" else f"/dong-y/lop/{class_id}"
+    if fields.get("viec") == "dung":
+        await door.hold_class(caller, PublicId(child), PublicId(class_id))
+        return RedirectResponse(back, 303)
+    purpose, remedy = fields.get("muc", ""), fields.get("cach", "")
+    if purpose not in PURPOSES:
+        raise BadInput("there is no such question", key="purpose")
+    try:
+        await door.settle(caller, PublicId(child), PublicId(class_id), purpose, remedy, fields.get("thoa-thuan", ""))
+    except NotFound:
+        raise
+    except BadInput as error:
+        if back == "/dong-y":
+            return await _overview(request, caller, _trouble(error))
+        return await _class(request, caller, PublicId(class_id), _trouble(error))
+    return RedirectResponse(back, 303)
+
+
+@router.get("/dong-y/be/{child}")
+async def statement(request: Request, child: str, caller: Annotated[Caller, Depends(PRINCIPAL)]) -> Response:
+    """Show a child's whole statement, for the school's file."""
+    found = await services_of(request).consents.statement(caller, PublicId(child))
+    return render(request, words_of(request), "consent_statement.html", statements=[found], back="/dong-y")
+
+
+@router.post("/dong-y/co-so")
+async def basis(request: Request, caller: Annotated[Caller, Depends(PRINCIPAL)]) -> Response:
+    """State on what recording is based."""
+    fields = await form(request)
+    try:
+        await services_of(request).consents.set_basis(caller, fields.get("co-so", ""), fields.get("so-hieu", ""))
+    except BadInput as error:
+        return await _overview(request, caller, _trouble(error))
+    return RedirectResponse("/dong-y#ghi-hinh", 303)
+
+
+@router.post("/dong-y/van-ban")
+async def publish(request: Request, caller: Annotated[Caller, Depends(PRINCIPAL)]) -> Response:
+    """Publish a text of the school's own."""
+    fields = await form(request)
+    purpose = fields.get("muc", "")
+    if purpose not in PURPOSES or fields.get("rong") not in {"0", "1"}:
+        raise BadInput("say which text, and whether it asks for more", key="text")
+    try:
+        await services_of(request).consents.publish(
+            caller, purpose, fields.get("vi", ""), fields.get("en", ""), widens=fields["rong"] == "1"
+        )
+    except BadInput as error:
+        return await _overview(request, caller, _trouble(error))
+    return RedirectResponse("/dong-y#van-ban", 303)
+
+
+def _lines(fields: Mapping[str, str], child: PublicId) -> list[PaperLine]:
+    """Return what was ticked for one child; a question nobody ticked is no answer."""
+    signer = fields.get(f"ky-{child}", "")
+    said = ((purpose, fields.get(f"{purpose}-{child}", "")) for purpose in PURPOSES)
+    return [
+        PaperLine(child, purpose, answer == "co", PublicId(signer) if signer else None)
+        for purpose, answer in said
+        if answer in {"co", "khong"}
+    ]
+
+
+def _day(text: str) -> dt.date:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError as error:
+        raise BadInput("the sheet's date is no date", case="sheet_day", key="day") from error
+
+
+def _trouble(error: BadInput) -> str:
+    """Return which of the pages' own texts an error has; any other is not for this page to explain."""
+    case = str(error.fields.get("case", ""))
+    if case not in TROUBLES:
+        raise error
+    return case
+
+
+async def _tally(request: Request, caller: Caller, class_id: PublicId) -> Any:
+    for tally in await services_of(request).consents.classes(caller):
+        if tally.id == class_id:
+            return tally
+    raise NotFound("there is no such class")
+
+
+async def _overview(request: Request, caller: Caller, trouble: str = "") -> Response:
+    door, principal = services_of(request).consents, caller.role is Role.PRINCIPAL
+    return render(
+        request,
+        words_of(request),
+        "consent_school.html",
+        status=400 if trouble else 200,
+        **_shell(caller, trouble),
+        classes=await door.classes(caller),
+        cases=await door.cases(caller) if principal else [],
+        basis=await door.basis(),
+        texts_now=await door.texts(),
+        drafts=await door.drafts() if principal else {},
+    )
+
+
+async def _class(request: Request, caller: Caller, class_id: PublicId, trouble: str = "") -> Response:
+    door = services_of(request).consents
+    return render(
+        request,
+        words_of(request),
+        "consent_class.html",
+        status=400 if trouble else 200,
+        **_shell(caller, trouble),
+        tally=await _tally(request, caller, class_id),
+        children=await door.children(caller, class_id),
+        sheets=await door.sheets(caller, class_id),
+    )
+
+
+async def _entry(
+    request: Request, caller: Caller, class_id: PublicId, trouble: str = "", typed: Mapping[str, str] | None = None
+) -> Response:
+    words = words_of(request)
+    return render(
+        request,
+        words,
+        "consent_entry.html",
+        status=400 if trouble else 200,
+        **_shell(caller, trouble),
+        tally=await _tally(request, caller, class_id),
+        children=await services_of(request).consents.children(caller, class_id),
+        typed=typed or {},
+        today=words.local(services_of(request).clock.now_ms()).date().isoformat(),
+    )
+
+
+def _shell(caller: Caller, trouble: str) -> dict[str, Any]:
+    principal = caller.role is Role.PRINCIPAL
+    shell: dict[str, Any] = {"caller": caller, "page": "consent", "texts": {}, "trouble": trouble}
+    return shell | {"principal": principal, "purposes": PURPOSES, "remedies": REMEDIES}
