@@ -16,7 +16,7 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from gateway.core.errors import BadInput
+from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import LEADER_ROLES, Action, ObjectKind, PublicId, Role
 from web.api_holds import KEEPER, public_id
 from web.forms import field, form_of, whole
@@ -147,6 +147,8 @@ async def _notice(request: Request, caller: Caller, *, status: int = 200, **wron
 @router.post("/lop-hoc/thong-bao/{person}")
 async def on_paper(request: Request, person: str, caller: Leader) -> Response:
     """Enter a teacher's signature on paper: its day and the number of the scanned sheet."""
+    if all(item.person != person for item in await services_of(request).rooms.notice.all(caller)):
+        raise NotFound("no such teacher")
     form = await form_of(request)
     date, scan = field(form, "ngay")[:20], field(form, "so")[:120]
     typed = {"bad_person": person, "typed_date": date, "typed_scan": scan}

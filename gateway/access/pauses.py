@@ -159,8 +159,10 @@ class Pauses:
                 (now_ms, by, pause, wish),
             )
 
-        need = Need(Action.PEOPLE, ObjectRef(ObjectKind.CLASS, class_id))
-        await self._store.change(actor, "pause.answer", need, run, detail={"class": class_id, "granted": granted})
+        # Who may stop all sharing may decide about one class's sixth pause; a teacher may neither.
+        await self._store.change(
+            actor, "pause.answer", Need(Action.STOP_ALL, BOX), run, detail={"class": class_id, "granted": granted}
+        )
 
     # what pages show; the caller has decided
 

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.anyio
 FILLED = {"key.{}": KEY_ACTS, "export.{}": ("failed", "cancelled", "expired")}
 """What the open part of a code can be."""
 ASKS_OR_WRITES = {"change", "append", "carry_out", "demand", "_end", "_write_ends", "write", "_issue", "_relay", "end"}
+ASKS_OR_WRITES |= {"pause", "resume", "explain"}  # of `Pauses`, which writes
 
 
 def codes() -> set[str]:
