@@ -36,6 +36,7 @@ BENCHES = {
     "cameras": "sixteen cameras with four viewers each: our data plane beside aiortc's",
     "joins": "twenty-five viewers come at once",
     "watch": "Chromium: first frame, frame rate, loss and freezes, alone and beside other viewers",
+    "login": "people sign in while strangers guess a hundred passwords a second",
     "refusals": "time of a 404: another family's camera, beside none at all",
     "upstream": "events into a hub: batches beside one event per request",
 }

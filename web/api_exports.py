@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gateway.core.model import LEADER_ROLES, Action, ObjectKind, PublicId
-from web.api_holds import HOLD_OF_CAMERA, KEEPER, SpanWish, public_id
+from web.api_holds import KEEPER, SpanWish, public_id
 from web.bodies import JsonBody, Wanted
 from web.copy_services import CopyOrder
 from web.guards import Right
@@ -25,6 +25,8 @@ from web.services import Caller
 from web.session import services_of
 
 router = APIRouter()
+ASKER = Right(Action.HOLD, ObjectKind.CAMERA, "camera", by_grant=True, roles=LEADER_ROLES, fresh=True)
+APPROVES = Right(Action.APPROVE, ObjectKind.EXPORT, "order", by_grant=True, roles=LEADER_ROLES, fresh=True)
 APPROVER = Right(Action.APPROVE, ObjectKind.EXPORT, "order", by_grant=True, roles=LEADER_ROLES)
 FETCHER = Right(Action.EXPORT, ObjectKind.EXPORT, "order", by_grant=True, roles=LEADER_ROLES)
 
@@ -74,7 +76,7 @@ async def orders_view(request: Request, caller: Caller) -> list[dict[str, Any]]:
 async def ask(
     request: Request,
     camera: str,
-    caller: Annotated[Caller, Depends(HOLD_OF_CAMERA)],
+    caller: Annotated[Caller, Depends(ASKER)],
     wish: Annotated[SpanWish, Depends(JsonBody(SpanWish))],
 ) -> Response:
     """Hold a span and ask for a copy of it: {"from_ms", "to_ms", "why"}."""
@@ -89,7 +91,7 @@ async def orders(request: Request, caller: Annotated[Caller, Depends(KEEPER)]) -
 
 
 @router.post("/api/exports/{order}/approve")
-async def approve(request: Request, order: str, caller: Annotated[Caller, Depends(APPROVER)]) -> Response:
+async def approve(request: Request, order: str, caller: Annotated[Caller, Depends(APPROVES)]) -> Response:
     """Approve another person's order; the box begins at once."""
     await services_of(request).copies.approve(caller, public_id(order))
     return JSONResponse({"exports": await orders_view(request, caller)})

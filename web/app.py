@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput, NotFound, VuonError
 from gateway.core.log import get_logger
@@ -22,34 +22,49 @@ from web import (
     api_live,
     api_metrics,
     api_playback,
+    api_sessions,
+    api_standing,
     api_wall,
+    pages_account,
     pages_consent,
     pages_consent_staff,
     pages_erase,
     pages_exports,
     pages_guardian,
     pages_hours,
+    pages_invite,
     pages_keys,
     pages_ledger,
     pages_public,
     pages_review,
     pages_rooms,
+    pages_second,
+    pages_signin,
+    pages_slip,
     pages_staff,
+    pages_staff_accounts,
     pages_teacher,
     pages_wall,
 )
 from web.board import StatusBoard
 from web.bodies import problems_in
-from web.guards import SignInNeededError
+from web.guards import PasswordNeededError, SignInNeededError
 from web.headers import Shield, add_headers
 from web.problems import BY_HTTP_STATUS, answer, refusal, sign_in_answer
 from web.services import Services
 
 ROUTERS = (
     pages_public.router,
+    pages_signin.router,
+    pages_account.router,
+    pages_second.router,
+    pages_staff_accounts.router,
     pages_staff.router,
     pages_review.router,
+    pages_slip.router,
+    api_standing.router,
     pages_guardian.router,
+    pages_invite.router,
     pages_exports.router,
     pages_keys.router,
     pages_teacher.router,
@@ -68,6 +83,7 @@ ROUTERS = (
     api_exports.router,
     api_events.router,
     api_metrics.router,
+    api_sessions.router,
 )
 log = get_logger("web")
 
@@ -81,10 +97,12 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.state.board = StatusBoard(services.recorder, services.clock)
     app.state.streams = api_events.Streams()
+    app.state.waiting = api_standing.WaitingStreams()
     for router in ROUTERS:
         app.router.routes.extend(router.routes)  # as they are, so that `app.routes` lists every one with its guard
     app.add_exception_handler(VuonError, _vuon_error)
     app.add_exception_handler(SignInNeededError, _sign_in_needed)
+    app.add_exception_handler(PasswordNeededError, _password_needed)
     app.add_exception_handler(RequestValidationError, _bad_request)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _bug)
@@ -99,6 +117,10 @@ async def _vuon_error(request: Request, error: Exception) -> Response:
 
 async def _sign_in_needed(request: Request, _error: Exception) -> Response:
     return sign_in_answer(request)
+
+
+async def _password_needed(_request: Request, _error: Exception) -> Response:
+    return RedirectResponse("/mat-khau", 303)
 
 
 async def _bad_request(request: Request, error: Exception) -> Response:

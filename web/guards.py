@@ -23,6 +23,10 @@ class SignInNeededError(Exception):
     """No valid session; pages send people to sign in, the API answers 401."""
 
 
+class PasswordNeededError(Exception):
+    """The person has to choose a password before any page is shown."""
+
+
 class Guard:
     """One route's declaration; the instance is its FastAPI dependency."""
 
@@ -68,6 +72,8 @@ class SignedIn(Guard):
             raise SignInNeededError
         if caller.role not in self.roles:
             raise NotFound("not a route of this role")
+        if _is_page(request) and services_of(request).accounts.must_set(caller):
+            raise PasswordNeededError
         return caller
 
     def describe(self) -> str:
@@ -90,6 +96,8 @@ class Right(Guard):
     by_grant: bool = False
     """The route asks for a grant, which decides and writes the audit row; here only `knows`."""
     roles: frozenset[Role] = frozenset(Role)
+    fresh: bool = False
+    """Only for somebody who proved a moment ago who they are; access enforces it, this says so before the body runs."""
     players: bool = False
     """Also for whoever brings a player's token; who brings one is that player, whatever cookie comes with it."""
 
@@ -105,6 +113,8 @@ class Right(Guard):
         """Return the caller; SignInNeededError, NotFound or Denied."""
         caller = await self._caller(request)
         services = services_of(request)
+        if self.fresh and services.accounts.stale(caller):
+            raise Denied("this needs a fresh login", reason="login.stale")
         name = str(request.path_params[self.parameter]) if self.parameter else services.site.box
         obj = ObjectRef(self.kind, PublicId(name))
         if self.parameter and not (is_public_id(name) and services.rights.knows(caller, obj)):
@@ -122,6 +132,7 @@ class Right(Guard):
         where = f"{self.kind}" + (f" {{{self.parameter}}}" if self.parameter else "")
         who = "" if self.roles == frozenset(Role) else f" ({', '.join(sorted(self.roles))} only)"
         tokens = ", also by a player's token" if self.players else ""
+        tokens += ", with a fresh login" if self.fresh else ""
         return f"{self.action} of {where}{who}" + (", decided by the grant" if self.by_grant else "") + tokens
 
     def who(self) -> tuple[str, ...]:
@@ -132,6 +143,11 @@ class Right(Guard):
     def act(self) -> tuple[str, str]:
         """Return what the policy is asked."""
         return str(self.action), str(self.kind)
+
+
+def _is_page(request: Request) -> bool:
+    """Say whether this opens a page, other than those on which a password is chosen."""
+    return request.method == "GET" and not request.url.path.startswith(("/api/", "/whep/", "/wall/", "/mat-khau"))
 
 
 STAFF = SignedIn(STAFF_ROLES)

@@ -1,7 +1,7 @@
 """Guardian pages: the class, the account, the reminder.
 
-Owns `/p/`, `/p/tai-khoan` and `/p/nhac.ics`. Invariants: outside the right to see, the page has no element
-that could fetch a pixel; what is shown instead says when it opens next; another family is never hinted at;
+Owns `/p/`, `/p/tai-khoan`, `/p/may/ket-thuc` and `/p/nhac.ics`. Invariants: outside the right to see, the page has no
+element that could fetch a pixel; what is shown instead says when it opens next; another family is never hinted at;
 the page is small: system fonts, one style sheet, no script before the text is there.
 """
 
@@ -10,15 +10,18 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from typing import Annotated, Any
+from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import NotFound
+from gateway.core.model import PublicId, is_public_id
 from web.guards import GUARDIAN
 from web.i18n import Words
 from web.pages_consent import open_questions
+from web.pages_slip import kind_text
 from web.problems import words_of
 from web.render import render
 from web.services import Caller, ClassDay, DayBlock
@@ -26,9 +29,34 @@ from web.session import services_of
 from web.views import class_view
 
 router = APIRouter()
-ENDS = ("calendar", "camera", "class", "clock", "consent", "device", "person", "plan", "session", "sharing", "stream")
+ENDS = (
+    "calendar",
+    "camera",
+    "class",
+    "clock",
+    "consent",
+    "device",
+    "person",
+    "plan",
+    "policy",
+    "session",
+    "sharing",
+    "stream",
+)
 PAGE_TEXTS = (
-    *("live.", "turn.", "dur.", "hours.left", "data.used", "end.", "net.", "cam.state.down", "cam.since", "cam.last"),
+    *(
+        "live.",
+        "turn.",
+        "dur.",
+        "hours.left",
+        "data.used",
+        "end.",
+        "net.",
+        "cam.state.down",
+        "cam.since",
+        "cam.last",
+        "install.",
+    ),
     *(f"reason.{end}." for end in ENDS),
     "reason.window.",
 )
@@ -118,12 +146,29 @@ async def class_page(request: Request, caller: Annotated[Caller, Depends(GUARDIA
 
 @router.get("/p/tai-khoan")
 async def account_page(request: Request, caller: Annotated[Caller, Depends(GUARDIAN)]) -> Response:
-    """Show whose session this is, the rules, the language and the way out."""
-    services = services_of(request)
-    classes, questions = services.rights.classes(caller), await services.consents.questions(caller)
+    """Show for whom the person stands, the devices, the rules, the language and the way out."""
+    words, door = words_of(request), services_of(request).slips
     return render(
-        request, words_of(request), "guardian_account.html", caller=caller, classes=classes, questions=questions
+        request,
+        words,
+        "guardian_account.html",
+        caller=caller,
+        ties=door.ties(caller),
+        devices=await door.devices(caller),
+        questions=await services_of(request).consents.questions(caller),
+        kind_of=lambda kind: kind_text(words, kind),
     )
+
+
+@router.post("/p/may/ket-thuc")
+async def end_device(request: Request, caller: Annotated[Caller, Depends(GUARDIAN)]) -> Response:
+    """End another one of the person's own devices: a lost phone sees nothing any more."""
+    fields = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=5)
+    device = fields.get("may", [""])[0]
+    if not is_public_id(device):
+        raise NotFound("no such device")
+    await services_of(request).slips.end_device(caller, PublicId(device))
+    return RedirectResponse("/p/tai-khoan", 303)
 
 
 @router.get("/p/nhac.ics")

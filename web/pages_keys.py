@@ -26,6 +26,7 @@ from web.session import services_of
 
 router = APIRouter()
 KEEPER = Right(Action.APPROVE, ObjectKind.BOX)
+ACTS = Right(Action.APPROVE, ObjectKind.BOX, fresh=True)
 MAX_CHARS = 512
 FORMS: Mapping[str, tuple[str, ...]] = {
     "unlock": ("passphrase",),
@@ -54,7 +55,7 @@ async def key_page(request: Request, caller: Annotated[Caller, Depends(KEEPER)])
 @router.post("/khoa")
 async def key_act(
     request: Request,
-    caller: Annotated[Caller, Depends(KEEPER)],
+    caller: Annotated[Caller, Depends(ACTS)],
     form: Annotated[KeyForm, Depends(FormBody(KeyForm))],
 ) -> Response:
     """Unlock with the passphrase or a recovery sheet, lock, or change the passphrase."""

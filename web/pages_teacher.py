@@ -74,7 +74,7 @@ def slips_of(request: Request) -> str:
     return next((path for path in SLIP_PAGES if path in paths), "")
 
 
-SLIP_PAGES = ("/phieu", "/phu-huynh")
+SLIP_PAGES = ("/phu-huynh/phieu",)
 
 
 @router.post("/co/{class_id}/an")

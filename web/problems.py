@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from string import Formatter
 from typing import Any
+from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
@@ -29,6 +30,7 @@ STATUS: Mapping[type[VuonError], int] = {
     errors.BadInput: 400,
     errors.OfferRefused: 400,
     errors.Denied: 403,
+    errors.LoginBusy: 429,
     errors.LiveFull: 503,
     errors.WallGone: 410,
     errors.DaemonUnavailable: 503,
@@ -123,6 +125,9 @@ def problem_of(code: str, words: Words) -> dict[str, str]:
 def answer(request: Request, error: VuonError) -> Response:
     """Return the answer to an error for whoever asked: a script or a person."""
     words, status = words_of(request), status_of(error)
+    if error.fields.get("reason") == "login.stale" and not request.url.path.startswith(MACHINE_PATHS):
+        return RedirectResponse("/xac-nhan?" + urlencode({"ve": request.url.path}), 303)
+    status = 429 if isinstance(error, errors.LoginRefused) and error.fields.get("reason") == "rate" else status
     problem = body_of(error, words)["error"]
     if isinstance(error, errors.OfferRefused) and not from_a_page(request):
         problem |= problem_of("offer", words) | {"code": error.code}

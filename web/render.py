@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse
 from web.assets import load_assets
 from web.i18n import LANGUAGE_COOKIE, Words
 from web.session import services_of
+from web.staff_places import places_of
 
 YEAR_S = 365 * 24 * 3600
 
@@ -55,7 +56,9 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    env.globals.update(icon=icon, initials=initials, strong=strong, data=data, asset=load_assets().url)
+    env.globals.update(
+        icon=icon, initials=initials, strong=strong, data=data, asset=load_assets().url, places_of=places_of
+    )
     return env
 
 

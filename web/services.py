@@ -31,6 +31,8 @@ if TYPE_CHECKING:  # they name `Caller`, which is here
     from web.copy_services import CopyDoor, HoldDoor
     from web.ledger_services import LedgerDoor
     from web.room_services import Rooms
+    from web.signin_services import AccountDoor
+    from web.slip_services import InviteDoor, SlipDoor
 
 __all__ = [
     "HourIndex",
@@ -79,13 +81,7 @@ class SignedIn:
 
 
 class Logins(Protocol):
-    """Codes, slips and sessions."""
-
-    async def sign_in(self, code: Secret, peer: Peer) -> SignedIn:
-        """Spend a one-use code; CodeRefused if it is unknown, used, expired or tried too often."""
-
-    async def redeem_slip(self, secret: Secret, digits: str, peer: Peer) -> SignedIn:
-        """Spend an invitation slip; CodeRefused, with reason `slip.digits` while digits are missing."""
+    """Sessions."""
 
     async def session(self, token: Secret, *, active: bool) -> Caller | None:
         """Return who holds the token; `active` = a person acted, so that idling starts over."""
@@ -94,7 +90,7 @@ class Logins(Protocol):
         """Return whose player holds the token: a staff member's, for live video alone."""
 
     async def sign_out(self, token: Secret) -> None:
-        """End the session and every stream it opened."""
+        """End the session and every stream it opened; a guardian's device is unbound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +220,7 @@ class Services:
     """Everything `create_app` needs."""
 
     logins: Logins
+    accounts: AccountDoor
     rights: Rights
     live: LiveDoor
     sharing: SharingSwitch
@@ -237,6 +234,8 @@ class Services:
     rooms: Rooms
     ledger: LedgerDoor
     consents: ConsentDoor
+    slips: SlipDoor
+    invites: InviteDoor
     clock: Clock
     site: SiteFacts
     hosts: frozenset[str] = field(default_factory=frozenset)

@@ -2,7 +2,8 @@
 
 Owns the session cookie and the reading of a player's token. Invariants: over TLS the cookie is `__Host-vuon-box` (so
 Secure, Path=/ and no Domain by the browser's own rule), on plain loopback `vuon-box`; always HttpOnly and
-SameSite=Strict; its value, like a token, is opaque, and neither logged nor written to a page.
+SameSite=Strict; its value, like a token, is opaque, and neither logged nor written to a page. The mark by which a
+browser is known again is a second cookie of the same kind: it opens nothing and outlives the session.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from gateway.core.model import Secret
 from web.services import Caller, Peer, Services, SignedIn
 
 MAX_TOKEN_CHARS = 128
+MARK_S = 400 * 86_400
+"""As long as browsers keep a cookie at all (RFC 6265bis 5.5)."""
 
 
 def services_of(connection: HTTPConnection) -> Services:
@@ -27,6 +30,23 @@ def services_of(connection: HTTPConnection) -> Services:
 def cookie_name(*, secure: bool) -> str:
     """Return the session cookie's name: with the `__Host-` prefix wherever TLS is spoken."""
     return "__Host-vuon-box" if secure else "vuon-box"
+
+
+def mark_name(*, secure: bool) -> str:
+    """Return the name of the cookie by which a browser is known again."""
+    return "__Host-vuon-mark" if secure else "vuon-mark"
+
+
+def mark_of(connection: HTTPConnection) -> Secret | None:
+    """Return the mark of a browser in which somebody signed in before, if it has one of a possible form."""
+    value = connection.cookies.get(mark_name(secure=services_of(connection).secure), "")
+    return Secret(value) if 0 < len(value) <= MAX_TOKEN_CHARS and value.isascii() else None
+
+
+def set_mark(response: Response, mark: Secret, services: Services) -> None:
+    """Write the mark's cookie."""
+    name, secure = mark_name(secure=services.secure), services.secure
+    response.set_cookie(name, mark.reveal(), max_age=MARK_S, path="/", secure=secure, httponly=True, samesite="strict")
 
 
 def token_of(connection: HTTPConnection) -> Secret | None:

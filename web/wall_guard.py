@@ -34,5 +34,9 @@ class ByTheWall(Guard):
         """Return the declaration in words."""
         return "a wall sheet's secret, on the school's own network only"
 
+    def who(self) -> tuple[str, ...]:
+        """Return anybody: the sheet is not a person's."""
+        return ("anybody",)
+
 
 BY_THE_WALL = ByTheWall()

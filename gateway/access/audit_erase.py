@@ -21,9 +21,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gateway.access.acts import ERASED_NAME, KEEPS_THE_BOX, sealed_columns
 from gateway.access.audit import Actor
 from gateway.access.audit_chain import ERASE, NO_SALT, erased_body, ranges_of, sign_erasure
-from gateway.access.exports import Fresh, always_fresh
 from gateway.access.players import end_with_person
-from gateway.access.store import FactStore, require
+from gateway.access.store import FactStore, Fresh, require
 from gateway.core.errors import BadInput, Denied
 from gateway.core.model import PublicId, Role
 
@@ -69,7 +68,7 @@ class Plan:
 class Erasures:
     """Plans and carries out; methods belong to the event loop."""
 
-    def __init__(self, store: FactStore, key: Ed25519PrivateKey, *, fresh: Fresh = always_fresh) -> None:
+    def __init__(self, store: FactStore, key: Ed25519PrivateKey, *, fresh: Fresh | None = None) -> None:
         self._store, self._key, self._fresh = store, key, fresh
 
     async def plan(self, actor: Actor, kind: str, subject: PublicId) -> Plan:
@@ -102,7 +101,7 @@ class Erasures:
             raise Denied("a principal decides this, by name", reason="role.action")
         if actor.person == subject:
             raise BadInput("nobody erases themselves", case="erase_self", key="subject")
-        if (stale := self._fresh(actor)) is not None:
+        if (stale := (self._fresh or self._store.stale)(actor)) is not None:
             raise Denied("erasing needs a fresh login", reason=stale)
 
         def run(conn: sqlite3.Connection, now_ms: int) -> list[int]:
@@ -195,6 +194,7 @@ def _end_rights(conn: sqlite3.Connection, kind: str, subject: PublicId, now_ms: 
             sql = f"UPDATE {table} SET {column} = ? WHERE person = ? AND {column} IS NULL"  # noqa: S608 - ours
             conn.execute(sql, (now_ms, subject))
         end_with_person(conn, subject, now_ms)
+        conn.execute("DELETE FROM device_key WHERE device IN (SELECT id FROM device WHERE person = ?)", (subject,))
 
 
 def _plain(text: str) -> str:

@@ -3,7 +3,7 @@
 Owns `login_code`. Invariants: a code is 80 random bits shown as `abcd-efgh-jklm-npqr`, kept as a hash,
 good once, for 30 minutes and for 5 tries on its prefix; a person has one open code, a newer one replaces
 it; an unknown code costs the same work and answers the same as a wrong, used or expired one; tries are
-limited per network. Passwords (argon2id in a process of its own) come beside this, not instead.
+limited per network, a right one counts for none. Whoever has a second factor is asked for it here, too.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from dataclasses import dataclass
 
 from gateway.access import audit
 from gateway.access.audit import Actor
-from gateway.access.limits import RateLimit
+from gateway.access.limits import RateLimit, network_of
 from gateway.access.login import Logins, SignedIn
+from gateway.access.policy import BOX
 from gateway.access.reasons import Reason
 from gateway.access.store import FactStore, Need
 from gateway.core.errors import CodeRefused, NotFound
-from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Secret, new_public_id
+from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Role, Secret, new_public_id
 
 CODE_BYTES = 10
 PREFIX_CHARS = 4
@@ -32,6 +33,13 @@ TRIES = 5
 _ALPHABET = frozenset("abcdefghijklmnopqrstuvwxyz234567")
 _TYPOS = str.maketrans({"0": "o", "1": "l", "8": "b"})
 """Base32 has no 0, 1 and 8: whoever types one meant the letter that looks like it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Halfway:
+    """A code was right and is spent, but its person has a second factor."""
+
+    person: PublicId
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +81,12 @@ class Codes:
 
     async def create(self, actor: Actor, person: PublicId) -> Code:
         """Make a code for a person and close the older one; Denied, NotFound."""
-        store, need = self._store, Need(Action.APPROVE, ObjectRef(ObjectKind.PERSON, person))
+        store, need = self._store, Need(Action.APPROVE, ObjectRef(ObjectKind.PERSON, person), fresh=True)
         if person not in store.current.index.persons:
             raise NotFound("there is no such person")
         await store.demand(actor, need)
+        if store.current.index.persons[person].role is Role.PRINCIPAL:  # or whoever makes it could become one
+            await store.demand(actor, Need(Action.APPROVE, BOX))
         text = base64.b32encode(self._random(CODE_BYTES)).decode("ascii").lower()
 
         def run(conn: sqlite3.Connection) -> int:
@@ -102,21 +112,34 @@ class Codes:
         return Code(Secret(shown), person, expires_ms)
 
     async def sign_in(self, text: str, *, address: str, label: str) -> SignedIn:
-        """Trade a code for a login; CodeRefused with `reason` rate, code.unknown or code.tries.
+        """Trade a code for a login, asking for no second factor; CodeRefused: rate, code.unknown, code.tries.
 
         `address` is the asker's IP address, `label` how the device shall be called in lists.
         """
+        done = await self.redeem(text, address=address, label=label)
+        assert isinstance(done, SignedIn)
+        return done
+
+    async def redeem(
+        self, text: str, *, address: str, label: str, second: Callable[[PublicId], bool] = lambda _person: False
+    ) -> SignedIn | Halfway:
+        """Do the same, but stop halfway for a person of whom `second` says that there is a second factor."""
         if not self._limit.take(address):
             raise CodeRefused("too many tries from this network", reason=str(Reason.RATE))
         typed = normalise(text)
-        outcome = await self._store.db.write(lambda conn: self._redeem(conn, typed, label))
+        outcome = await self._store.db.write(lambda conn: self._redeem(conn, typed, label, address, second))
         if isinstance(outcome, Reason):
             raise CodeRefused("this code opens nothing", reason=str(outcome))
+        self._limit.give_back(network_of(address))
+        if isinstance(outcome, Halfway):
+            return outcome
         signed_in, adopt = outcome
         adopt()
         return signed_in
 
-    def _redeem(self, conn: sqlite3.Connection, typed: str, label: str) -> tuple[SignedIn, Callable[[], None]] | Reason:
+    def _redeem(
+        self, conn: sqlite3.Connection, typed: str, label: str, address: str, second: Callable[[PublicId], bool]
+    ) -> tuple[SignedIn, Callable[[], None]] | Halfway | Reason:
         store, now_ms = self._store, self._store.clock.now_ms()
         row = conn.execute(
             "SELECT * FROM login_code WHERE prefix = ? AND closed_ms IS NULL ORDER BY created_ms DESC LIMIT 1",
@@ -132,7 +155,8 @@ class Codes:
                 (tries, now_ms if over else None, row["id"]),
             )
         if fits and now_ms < row["expires_ms"] and self._may_enter(row["person"]):
-            return self._logins.start(conn, PublicId(row["person"]), label=label)
+            person = PublicId(row["person"])
+            return Halfway(person) if second(person) else self._logins.start(conn, person, label=label, address=address)
         reason = (
             Reason.CODE_TRIES if row is not None and row["tries"] + 1 >= TRIES and not fits else Reason.CODE_UNKNOWN
         )

@@ -9,9 +9,7 @@ audit row, and the authority hears of the wish, the approval and the finished co
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from gateway.access import audit
 from gateway.access.audit import Actor
@@ -28,14 +26,6 @@ MAX_OPEN = 50
 SHOWN = 100
 BY_BOX = Actor(None, "box")
 """What the box does by itself after an approval."""
-
-Fresh: TypeAlias = Callable[[Actor], str | None]
-"""Says why an approval needs another login first, None if this one is fresh enough."""
-
-
-def always_fresh(_actor: Actor) -> str | None:
-    """Stand in for a second login where there are no passwords yet."""
-    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +55,8 @@ class OrderRow:
 class Exports:
     """Orders of copies; `Grants.issue_export` turns an approved one into a grant."""
 
-    def __init__(self, store: FactStore, *, fresh: Fresh = always_fresh) -> None:
-        self._store, self._fresh = store, fresh
+    def __init__(self, store: FactStore) -> None:
+        self._store = store
 
     async def request(
         self, actor: Actor, camera: PublicId, from_ms: int, to_ms: int, why: str, *, days: int = DAYS
@@ -96,7 +86,7 @@ class Exports:
             )  # fmt: skip
             return order
 
-        need = Need(Action.HOLD, ObjectRef(ObjectKind.CAMERA, camera))
+        need = Need(Action.HOLD, ObjectRef(ObjectKind.CAMERA, camera), fresh=True)
         event = _event("export.requested", camera, order)
         return await store.change(
             actor, "export.request", need, run, detail={"order": order, "hold": hold}, event=event
@@ -109,8 +99,6 @@ class Exports:
         """
         if actor.person is None:
             raise BadInput("an approval needs a person", object=BOX.id)
-        if (stale := self._fresh(actor)) is not None:
-            raise Denied("an approval needs a fresh login", reason=stale)
         store, camera = self._store, await self._camera(order)
 
         def run(conn: sqlite3.Connection, now_ms: int) -> None:
@@ -125,7 +113,7 @@ class Exports:
                 (actor.person, now_ms, next_row(conn), order),
             )
 
-        need = Need(Action.APPROVE, ObjectRef(ObjectKind.EXPORT, order))
+        need = Need(Action.APPROVE, ObjectRef(ObjectKind.EXPORT, order), fresh=True)
         event = _event("export.approved", camera, order)
         await store.change(actor, "export.approve", need, run, event=event)
 

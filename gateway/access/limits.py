@@ -13,6 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 MAX_BUCKETS = 4_096
+_OWN = tuple(
+    ipaddress.ip_network(net)
+    for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")
+)
+"""RFC 1918, 3927, 4193, 4291: networks that nobody outside has an address in."""
 
 
 @dataclass(slots=True)
@@ -47,6 +52,29 @@ class RateLimit:
             return False
         bucket.tokens -= 1
         return True
+
+    def give_back(self, key: str) -> None:
+        """Give back one try that was right, or that was not made."""
+        if (bucket := self._buckets.get(key)) is not None:
+            bucket.tokens = min(self._burst, bucket.tokens + 1)
+
+
+def is_own_network(address: str) -> bool:
+    """Say whether an address is of the box itself or of a private network, as the school's is (RFC 1918, RFC 4193)."""
+    return place_of(address) != "outside"
+
+
+def place_of(address: str) -> str:
+    """Return where an address is, for people: box, school or outside; "" for what is no address."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return ""
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    if ip.is_loopback:
+        return "box"
+    return "school" if any(ip in net for net in _OWN if net.version == ip.version) else "outside"
 
 
 def network_of(address: str) -> str:

@@ -25,6 +25,7 @@ _LEADERS: Mapping[Action, frozenset[ObjectKind]] = {
     Action.PAUSE: frozenset({_K.CLASS}),
     Action.STOP_ALL: frozenset({_K.BOX}),
     Action.APPROVE: frozenset({_K.PERSON, _K.EXPORT}),
+    Action.INVITE: frozenset({_K.CLASS}),
 }
 """What running the school's day takes. The vice-principal has all of it, so that a copy has its second person and
 the school its morning when the principal is away; what binds the school or changes the box is the principal's."""
@@ -42,6 +43,7 @@ MAY: Mapping[Role, Mapping[Action, frozenset[ObjectKind]]] = {
         Action.SNAPSHOT: frozenset({_K.CAMERA}),
         Action.PAUSE: frozenset({_K.CLASS}),
         Action.AUDIT: frozenset({_K.CLASS}),
+        Action.INVITE: frozenset({_K.CLASS}),
         Action.PEOPLE: frozenset({_K.PERSON, _K.CLASS}),
     },
     Role.GUARDIAN: {

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.resources import files
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
 from sqlite_utils import Migrations
@@ -23,6 +23,7 @@ from gateway.access import audit
 from gateway.access.audit import Actor, Emit
 from gateway.access.denials import Denials, Repeats
 from gateway.access.facts import Facts
+from gateway.access.freshness import needs_fresh
 from gateway.access.policy import decide
 from gateway.access.reasons import Reason
 from gateway.access.rows import facts_version, load_facts
@@ -77,6 +78,18 @@ def consent_answers(db: UtilsDatabase) -> None:
 
 
 @MIGRATIONS()
+def slips_and_device_keys(db: UtilsDatabase) -> None:
+    """Add what slips ask, the keys of bound browsers, and the school's approval of them."""
+    apply_schema(db, files("gateway.access") / "slips.sql")
+
+
+@MIGRATIONS()
+def accounts_of_staff(db: UtilsDatabase) -> None:
+    """Add passwords, second factors, known browsers, and where a login came from."""
+    apply_schema(db, files("gateway.access") / "signin.sql")
+
+
+@MIGRATIONS()
 def class_rooms(db: UtilsDatabase) -> None:
     """Add wishes for one more pause, wall sheets, and the notice that staff sign."""
     apply_schema(db, files("gateway.access") / "classroom.sql")
@@ -87,6 +100,17 @@ class Need(NamedTuple):
 
     action: Action
     obj: ObjectRef
+    fresh: bool = False
+    """Also a fresh login, beside those acts that always need one (`freshness`)."""
+
+
+Fresh: TypeAlias = Callable[[Actor], str | None]
+"""Says why an actor must prove again who they are, None if the login is fresh enough."""
+
+
+def always_fresh(_actor: Actor) -> str | None:
+    """Stand in for logins where there are none."""
+    return None
 
 
 def no_outbox(_conn: sqlite3.Connection, _event: Event) -> None:
@@ -101,6 +125,8 @@ class FactStore:
         self.clock = clock
         self.emit = emit
         self.denials = Denials()
+        self.stale: Fresh = always_fresh
+        """Says why an actor must sign in anew before a sensitive act; None if the login is fresh enough."""
         self.listeners: list[Callable[[Facts], None]] = []
         """Called in the event loop after the facts changed; must not block or raise."""
         self._seal = seal
@@ -156,6 +182,8 @@ class FactStore:
         early = self.answer(self.current, actor, need, self.clock.now_ms())
         if self.refused_before(actor, need, early):
             raise refusal(early)
+        if early.allowed:
+            self.demand_fresh(actor, need)
 
         def run(conn: sqlite3.Connection) -> tuple[Decision, T | None, Facts | None]:
             facts = self.snapshot(conn)
@@ -194,6 +222,7 @@ class FactStore:
         """Raise the refusal unless the actor has the right now; it is written, its repeats are counted."""
         decision = self.answer(self.current, actor, need, self.clock.now_ms())
         if decision.allowed:
+            self.demand_fresh(actor, need)
             return
         if not self.refused_before(actor, need, decision):
             await self.db.write(
@@ -201,6 +230,16 @@ class FactStore:
             )
             self.refused(actor, need, decision)
         raise refusal(decision)
+
+    def demand_fresh(self, actor: Actor, need: Need) -> None:
+        """Raise Denied (`login.stale`) if the act is sensitive and the actor's login is not fresh any more.
+
+        Not written into the audit: nothing is decided yet, the person is only asked who they are.
+        """
+        if actor.person is None or not needs_fresh(need.action, need.obj.kind, wished=need.fresh):
+            return
+        if (reason := self.stale(actor)) is not None:
+            raise Denied("this needs a fresh login", reason=str(reason))
 
     def snapshot(self, conn: sqlite3.Connection) -> Facts:
         """Return the facts of the running transaction: the current ones unless a change overtook us."""

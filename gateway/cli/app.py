@@ -33,6 +33,8 @@ from gateway.cli import (
     preview,
     retention,
     rooms,
+    signin,
+    slips,
     status,
     turn,
     volumes,
@@ -55,6 +57,7 @@ app = typer.Typer(
 )
 key_app = typer.Typer(help="Khóa hình đã ghi · the key of the recordings", no_args_is_help=True)
 player_app = typer.Typer(help="Mã cho trình phát WHEP · tokens of WHEP players", no_args_is_help=True)
+signin_app = typer.Typer(help="Cách nhân viên đăng nhập · how staff sign in", no_args_is_help=True)
 turn_app = typer.Typer(help="Máy chủ STUN, TURN cho người xem ở ngoài · servers on the way", no_args_is_help=True)
 audit_app = typer.Typer(help="Nhật ký truy cập · the audit", no_args_is_help=True)
 
@@ -103,6 +106,7 @@ COMMANDS: tuple[tuple[str, str | None, Callable[..., Any]], ...] = (
     ("tam-an", "hide", rooms.hide),
     ("dan-tuong", "wall", rooms.wall),
     ("thong-bao", "notice", rooms.notice),
+    ("in-phieu", "slips", slips.print_slips),
     ("thu-hoi", "revoke", people.revoke),
     ("chia-se", "sharing", people.sharing),
     ("tai-khoan", "people", people.people),
@@ -140,12 +144,20 @@ TURN_COMMANDS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("mat-khau", "secret", turn.secret),
     ("quen", "forget", turn.forget),
 )
-for group, commands in (
+SIGNIN_COMMANDS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
+    ("danh-sach", "list", signin.list_all),
+    ("ten", "name", signin.rename),
+    ("cap-lai", "reset", signin.reset),
+    ("tat-buoc-hai", "second-off", signin.second_off),
+)
+GROUPS = (
     (key_app, KEY_COMMANDS),
     (player_app, PLAYER_COMMANDS),
+    (signin_app, SIGNIN_COMMANDS),
     (turn_app, TURN_COMMANDS),
     (audit_app, AUDIT_COMMANDS),
-):
+)
+for group, commands in GROUPS:
     for name, alias, function in commands:
         group.command(name)(guarded(function))
         group.command(alias, hidden=True)(guarded(function))
@@ -153,6 +165,8 @@ app.add_typer(key_app, name="khoa")
 app.add_typer(key_app, name="key", hidden=True)
 app.add_typer(player_app, name="trinh-phat")
 app.add_typer(player_app, name="player", hidden=True)
+app.add_typer(signin_app, name="dang-nhap")
+app.add_typer(signin_app, name="signin", hidden=True)
 app.add_typer(turn_app, name="chuyen-tiep")
 app.add_typer(turn_app, name="turn", hidden=True)
 app.add_typer(audit_app, name="nhat-ky")

@@ -154,7 +154,7 @@ class Setup:
         code = (await gateway.call("code.new")).result["code"]
         teacher = (await gateway.call("code.new", {"person": TEACHER})).result["code"]
         deputy = (await gateway.call("code.new", {"person": DEPUTY})).result["code"]
-        slip = (await gateway.call("slip.new", {"guardian": GUARDIAN})).result["url"]
+        slip = (await gateway.call("slip.new", {"guardian": GUARDIAN, "checked": True})).result["url"]
         return {"code": str(code), "slip": str(slip), "deputy": str(deputy), "teacher": str(teacher)}
 
     async def _all_recording(self, recorder: Any) -> None:

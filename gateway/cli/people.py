@@ -6,8 +6,10 @@ Invariant: a word that is not understood changes nothing: above all, nothing ope
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
+import segno
 import typer
 
 from gateway.cli import show
@@ -44,17 +46,32 @@ def code(
 
 def slip(
     guardian: Annotated[str, typer.Argument(help="Tên hoặc mã phụ huynh · guardian's name or id")],
+    phone: Annotated[
+        str, typer.Option("--dien-thoai", "--phone", help="Số điện thoại nhà trường giữ · phone number the school has")
+    ] = "",
+    checked: Annotated[
+        bool,
+        typer.Option(
+            "--da-kiem-tra",
+            "--checked",
+            help="Trao tận tay, đã xem giấy tờ: không cần duyệt lại · identity card seen: no further approval",
+        ),
+    ] = False,
     config: ConfigOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Tạo phiếu mời mới cho phụ huynh · a new invitation slip for a guardian (slip)."""
     context = Context(config, data)
-    result = context.run(context.ask("gateway", "slip.new", {"guardian": guardian}))
+    params: dict[str, object] = {"guardian": guardian, "checked": checked} | ({"phone": phone} if phone else {})
+    result = context.run(context.ask("gateway", "slip.new", params))
     if as_json:
         context.json(result)
-    else:
-        context.say("cli.slip.new", url=result["url"], days=result["days"])
+        return
+    context.say("cli.slip.new", url=result["url"], code=result["code"], days=result["days"])
+    context.say("cli.slip.checked" if result["checked"] else "cli.slip.approve")
+    if sys.stdout.isatty():
+        segno.make(result["url"], error="l").terminal(compact=True)
 
 
 def revoke(

@@ -6,8 +6,10 @@
     │   └── NotFound                it names nothing (also the answer to what one may not see)
     ├── Denied                      the policy said no; `reason` is its code
     │   ├── CodeRefused             one-use code: unknown, used, expired or too many tries
+    │   ├── LoginRefused            name, password or second factor do not fit, or were tried too often
     │   ├── PassphraseRefused       it, or a recovery sheet, does not open the footage key
     │   └── GrantRefused            a grant's signature, lease, camera or action does not fit
+    ├── LoginBusy                   no place to check another password: come back after `retry_after_s`
     ├── AddressTaken                a port, socket or data directory is in use
     ├── NotPermitted                the system denies us a right that this needs
     ├── DaemonUnavailable           a control socket does not answer
@@ -94,6 +96,12 @@ class CodeRefused(Denied):
     code = "code_refused"
 
 
+class LoginRefused(Denied):
+    """Sign-in name, password or second factor do not fit; reason `rate` says to wait `retry_after_s`."""
+
+    code = "login_refused"
+
+
 class PassphraseRefused(Denied):
     """A passphrase or recovery sheet does not open the footage key; `reason` is wrong or wait (`retry_after_s`)."""
 
@@ -104,6 +112,12 @@ class GrantRefused(Denied):
     """A grant's signature, time, camera or action does not fit what is asked."""
 
     code = "grant_refused"
+
+
+class LoginBusy(VuonError):
+    """No place is left to check another password; `fields["retry_after_s"]` says when to come back."""
+
+    code = "login_busy"
 
 
 class AddressTaken(VuonError):

@@ -88,6 +88,8 @@ class Action(StrEnum):
     APPROVE = "approve"
     REVIEW = "review"
     AIM = "aim"
+    INVITE = "invite"
+    """Make slips for guardians of a class, and end what they bound."""
 
 
 class ObjectKind(StrEnum):

@@ -8,9 +8,7 @@ others; whatever fails here, recording goes on (another process) and guardians' 
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 import sys
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -26,6 +24,7 @@ from gateway.access.audit import CONSOLE
 from gateway.access.children import Children
 from gateway.access.classes import Classes
 from gateway.access.codes import Codes
+from gateway.access.devices import Devices
 from gateway.access.exports import Exports
 from gateway.access.grants import Grants
 from gateway.access.holds import Holds
@@ -42,7 +41,6 @@ from gateway.core.clock import Clock
 from gateway.core.config import Config
 from gateway.core.daemonize import DaemonFacts, Health
 from gateway.core.db import Database
-from gateway.core.events import Event, make_event
 from gateway.core.log import fault_sink, get_logger
 from gateway.core.model import PublicId
 from gateway.core.secrets import load_seal_key, load_signing_key
@@ -60,10 +58,12 @@ from gateway.roofs.consent_port import ConsentPort, consent_port
 from gateway.roofs.control_consent import ConsentCalls
 from gateway.roofs.control_holds import HoldCalls
 from gateway.roofs.control_players import PlayerCalls
+from gateway.roofs.control_slips import SlipCalls
 from gateway.roofs.export_port import Copying, CopyPort, HoldPort
 from gateway.roofs.footage_desk import FootageDesk
 from gateway.roofs.gateway_control import Desk, handlers
 from gateway.roofs.gateway_loops import Checkpoints, JournalCopy, Keeper, Looks
+from gateway.roofs.gateway_start import started, web_url
 from gateway.roofs.http import HttpServer, own_names
 from gateway.roofs.hub_uplink import Signals, uplink_of
 from gateway.roofs.live_port import MediaDoor
@@ -72,6 +72,8 @@ from gateway.roofs.metrics_port import MetricsPort, metrics_of
 from gateway.roofs.names import Names
 from gateway.roofs.playback_port import PlaybackPort
 from gateway.roofs.relay_servers import RelayServers
+from gateway.roofs.signin_room import SignInRoom, signin_room
+from gateway.roofs.slip_port import InvitePort, SlipPort
 from gateway.roofs.web_lists import ListedRights
 from gateway.upstream import outbox
 from gateway.upstream.sync import BACKOFF
@@ -126,10 +128,12 @@ class Access:
     players: Players
     codes: Codes
     slips: Invitations
+    devices: Devices
     grants: Grants
     names: Names
     copying: Copying
     rooms: ClassRooms
+    signin: SignInRoom
     audit: Auditing
     consents: ConsentPort
 
@@ -146,7 +150,8 @@ async def access(base: Base) -> Access:
     await names.load()
     store.listeners.append(lambda _facts: base.bus.publish(web_ports.FACTS_TOPIC))
     grants, site = Grants(store, alive=players.beside(logins.alive)), base.config.site
-    facts = {"name": site.name, "zone": site.timezone}
+    facts, slips = {"name": site.name, "zone": site.timezone}, Invitations(store, logins, days=settings.slip_days)
+    codes = Codes(store, logins, minutes=settings.code_minutes)
     copying = Copying(store, Holds(store), Exports(store), grants, base.recorder, base.key, facts)
     sharing = Sharing(store)
     rooms = await class_rooms(store, people, classes, sharing, names, base.config)
@@ -157,12 +162,14 @@ async def access(base: Base) -> Access:
         sharing,
         logins,
         players,
-        Codes(store, logins, minutes=settings.code_minutes),
-        Invitations(store, logins, days=settings.slip_days),
+        codes,
+        slips,
+        Devices(store, logins, slips.challenges),
         grants,
         names,
         copying,
         rooms,
+        await signin_room(store, logins, codes, base.config),
         await auditing(store, names, base.key, kept_elsewhere=bool(base.config.upstream.url)),
         consent_port(store, names, base.config),
     )
@@ -176,11 +183,14 @@ def web_services(
     media: MediaDoor,
     footage: FootageDesk,
     metrics: MetricsPort,
+    invites: InvitePort,
 ) -> Services:
     """Return what the pages may use."""
     site = base.config.site
+    logins = web_ports.LoginPort(parts.logins, parts.devices, parts.players, parts.names)
     return Services(
-        logins=web_ports.LoginPort(parts.logins, parts.codes, parts.slips, parts.players, parts.names),
+        logins=logins,
+        accounts=parts.signin.port(parts.names),
         rights=ListedRights(base.store, parts.grants, parts.names),
         live=(live := web_ports.LivePort(opened, base.live, parts.names, media.state, base.relays.for_viewer)),
         sharing=web_ports.SharingPort(base.store, parts.sharing),
@@ -193,6 +203,8 @@ def web_services(
         rooms=parts.rooms.services(live.watching),
         ledger=parts.audit.ledger,
         consents=parts.consents,
+        slips=SlipPort(parts.slips, parts.devices, parts.logins, parts.names, base.bus, logins.signed_in, base.store),
+        invites=invites,
         playback=PlaybackPort(Playbacks(base.store, parts.grants, base.key), base.recorder, base.clock),
         clock=base.clock,
         site=SiteFacts(site.name, PublicId("box"), site.timezone, site.language),
@@ -200,14 +212,6 @@ def web_services(
         secure=not base.config.web.insecure_loopback,
         metrics_local=base.config.web.metrics_local,
     )
-
-
-def web_url(config: Config, names: list[str]) -> str:
-    """Return the address printed on slips."""
-    if config.web.insecure_loopback:
-        return f"http://{config.web.listen}:{config.web.port}"
-    port = "" if config.web.port == 443 else f":{config.web.port}"
-    return f"https://{names[0]}{port}"
 
 
 async def status_of(base: Base, facts: DaemonFacts, opened: OpenGrants, signals: Signals) -> dict[str, Any]:
@@ -232,7 +236,7 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
     async with contextlib.AsyncExitStack() as stack:
         ground = await stack.enter_async_context(base(config, clock))
         parts = await access(ground)
-        await ground.db.write(lambda conn: _started(conn, clock))
+        await ground.db.write(lambda conn: started(conn, clock))
         media = MediaDoor(ground.live, ground.bus, ground.relays.for_box)
         opened = await stack.enter_async_context(
             OpenGrants(ground.store, parts.grants, media, ground.key, on_fault=sink)
@@ -254,10 +258,11 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
             )
         names = [*config.web.names] or own_names()
         footage = FootageDesk(Acts(ground.store), ground.recorder, ground.key)
-        own = partial(status_of, ground, facts, opened, signals)
+        own, url = partial(status_of, ground, facts, opened, signals), web_url(config, names)
+        printer = InvitePort(ground.store, parts.slips, parts.devices, parts.logins, parts.names, url)
         metrics = metrics_of(ground.recorder, ground.live, own, tracker)
         server = HttpServer(
-            create_app(web_services(ground, parts, opened, frozenset(names), media, footage, metrics)),
+            create_app(web_services(ground, parts, opened, frozenset(names), media, footage, metrics, printer)),
             listen=config.web.listen,
             port=config.web.port,
             insecure=config.web.insecure_loopback,
@@ -266,7 +271,7 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
             now_ms=clock.now_ms(),
         )
         await stack.enter_async_context(server)
-        url = parts.rooms.web_url = web_url(config, names)
+        parts.rooms.web_url = url
         desk = _desk(ground, parts, opened, tracker, facts, signals, url)
         players = PlayerCalls(parts.players, parts.people, url)
         calls = {
@@ -277,6 +282,8 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
             **ground.relays.handlers(),
             **parts.audit.handlers,
             **parts.rooms.handlers(),
+            **SlipCalls(ground.store, parts.classes, printer).handlers(),
+            **parts.signin.handlers(parts.people),
         }
         await stack.enter_async_context(ControlServer(config.paths.socket("gateway"), "gateway", calls, on_fault=sink))
         log.info("gateway.ready", port=config.web.port, ca=server.ca_sha256, version=__version__)
@@ -353,19 +360,8 @@ def _loops(ground: Base, parts: Access, tracker: Tracker, signals: Signals) -> d
         "copies": parts.copying.run,
         "logins": minutely,
         "pauses": parts.rooms.pauses.keep,
+        "hashing": parts.signin.hasher.run,
     }
-
-
-def _started(conn: sqlite3.Connection, clock: Clock) -> None:
-    event: Event = make_event(
-        "box.started",
-        now_ms=clock.now_ms(),
-        mono_ns=clock.mono_ns(),
-        trusted=clock.trusted(),
-        version=__version__,
-        boot=str(uuid.uuid4()),
-    )
-    outbox.put(conn, event)
 
 
 def main() -> None:

@@ -199,9 +199,12 @@ class _People:
 
     async def new_slip(self, request: Request) -> Reply:
         person = await self._person(request.text("guardian"), Role.GUARDIAN)
-        slip = await self._desk.slips.create(CONSOLE, person)
+        checked = request.params.get("checked") is True
+        if phone := request.text("phone", ""):
+            await self._desk.slips.phones.set(CONSOLE, person, phone)
+        slip = await self._desk.slips.create(CONSOLE, person, checked=checked)
         url = f"{self._desk.web_url}/p/moi#{slip.secret.reveal()}"
-        return Reply({"url": url, "days": self._desk.slip_days})
+        return Reply({"url": url, "code": slip.code.reveal(), "days": self._desk.slip_days, "checked": checked})
 
     async def _first(self, role: Role) -> PublicId:
         for row in await self._desk.people.rows():

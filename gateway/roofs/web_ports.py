@@ -15,9 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.access import login as access_login
 from gateway.access.audit import Actor
-from gateway.access.codes import Codes
+from gateway.access.devices import Devices
 from gateway.access.grants import Grants
-from gateway.access.invitations import Invitations
 from gateway.access.login import Logins
 from gateway.access.players import Players
 from gateway.access.reasons import Reason
@@ -35,6 +34,7 @@ from gateway.core.model import (
     Grant,
     ObjectRef,
     PublicId,
+    Role,
     Secret,
     StreamRole,
     WallPlace,
@@ -44,7 +44,7 @@ from gateway.core.wire import ControlClient
 from gateway.live.client import LiveClient
 from gateway.roofs.footage_desk import FootageDesk
 from gateway.roofs.names import Names
-from web.services import Caller, Change, OpenedLive, OpenView, Peer, Sharing, SignedIn, Still
+from web.services import Caller, Change, OpenedLive, OpenView, Sharing, SignedIn, Still
 
 FACTS_TOPIC, ENDED_TOPIC = "facts", "ended"
 FACELESS = frozenset({Reason.NOT_FOUND, Reason.ROLE, Reason.PERSON_UNKNOWN, Reason.PERSON_DISABLED})
@@ -54,20 +54,12 @@ FACELESS = frozenset({Reason.NOT_FOUND, Reason.ROLE, Reason.PERSON_UNKNOWN, Reas
 class LoginPort:
     """`web.services.Logins` over access."""
 
-    def __init__(self, logins: Logins, codes: Codes, slips: Invitations, players: Players, names: Names) -> None:
-        self._logins, self._codes, self._slips, self._names = logins, codes, slips, names
+    def __init__(self, logins: Logins, devices: Devices, players: Players, names: Names) -> None:
+        self._logins, self._devices, self._names = logins, devices, names
         self._players = players
 
-    async def sign_in(self, code: Secret, peer: Peer) -> SignedIn:
-        """Spend a one-use code."""
-        return self._signed_in(await self._codes.sign_in(code.reveal(), address=peer.address, label=peer.agent))
-
-    async def redeem_slip(self, secret: Secret, digits: str, peer: Peer) -> SignedIn:
-        """Spend a slip; the digits are asked for once the school's phone numbers are kept."""
-        del digits
-        return self._signed_in(await self._slips.redeem(secret.reveal(), address=peer.address, label=peer.agent))
-
-    def _signed_in(self, fresh: access_login.SignedIn) -> SignedIn:
+    def signed_in(self, fresh: access_login.SignedIn) -> SignedIn:
+        """Return a fresh session with its caller; CodeRefused for somebody who has no name here any more."""
         caller = self._caller(fresh.session)
         if caller is None:
             raise CodeRefused("this person may not sign in", reason="person.unknown")
@@ -88,11 +80,16 @@ class LoginPort:
     def _caller(self, session: access_login.Session) -> Caller | None:
         name = self._names.person(session.person)
         mark = name if session.role not in STAFF_ROLES else ""
+        if session.role is Role.GUARDIAN:
+            mark = self._names.mark(session.person)
         return Caller(session.person, session.role, name, session.id, mark)
 
     async def sign_out(self, token: Secret) -> None:
-        """End the session; its streams end because their device is over."""
+        """End the session, and unbind a guardian's device, whose key would sign it in again; streams end with it."""
+        session = self._logins.who(token.reveal(), active=False)
         await self._logins.sign_out(token.reveal())
+        if session is not None and session.device is not None:
+            await self._devices.end(Actor(session.person, session.id), session.device)
 
 
 class RightsPort:

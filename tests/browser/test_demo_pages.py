@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Locator, expect
 
 from gateway.core.model import new_public_id
 from tests.browser.conftest import chromium  # noqa: F401 - one browser for this module
-from tests.browser.demo_fixtures import DESK, PHONE, Street, Visit, away
+from tests.browser.demo_fixtures import DESK, PHONE, Street, Visit, away, enter_code
 from tests.fakes.box_door import add_guardian, ask
 from tests.fakes.demo_box import DemoBox, demo_box, eventually
 
@@ -87,9 +87,7 @@ def test_the_principal_signs_in_and_sees_every_room(street: Street, save: Callab
     visit = street.visitor()
     visit.goto("/")
     assert visit.page.url == visit.url + "/vao"
-    visit.page.locator("#code").fill(box.ready["principal_code"])
-    visit.page.locator("form button").click()
-    visit.page.wait_for_url(visit.url + "/")
+    enter_code(visit.page, box.ready["principal_code"])
     assert visit.page.locator("live-view").count() == 3
     for index in range(3):
         visit.live(index)
@@ -141,7 +139,7 @@ def test_the_code_works_once(street: Street) -> None:
         visit = street.visitor()
         visit.goto("/vao")
         visit.page.locator("#code").fill(code)
-        visit.page.locator("form button").click()
+        visit.page.locator("#code").press("Enter")
         expect(visit.page.locator("#refused")).to_be_visible()
         pages.append([answer for answer in visit.answers if answer.method == "POST"][-1].response.text())
         assert visit.context.cookies() == []
@@ -168,7 +166,6 @@ def test_a_slip_is_spent_by_a_tap_and_only_once(street: Street, save: Callable[[
     taken = street.guardian(address)
     late = street.visitor(PHONE)
     late.page.goto(address)
-    late.page.locator("#slip button").click()
     expect(late.page.locator("#trouble")).to_be_visible()
     assert late.context.cookies() == []
     taken.live()

@@ -38,6 +38,9 @@ async def sign_in(browser: Marionette, box: WholeGateway) -> None:
     await until(browser, "return Boolean(document.querySelector('#code'))")
     script = "document.querySelector('#code').value = args[0]; document.querySelector('form button').click();"
     await browser.script(script, code)
+    await until(browser, "return location.pathname === '/mat-khau'")
+    script = "for (const id of ['#new', '#repeat']) document.querySelector(id).value = args[0];"
+    await browser.script(script + "document.querySelector('form button').click();", "cây bàng trước cổng trường")
     await until(browser, "return location.pathname === '/'")
 
 

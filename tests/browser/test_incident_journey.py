@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Locator, expect
 
 from recorder.exportverify import verify
 from tests.browser.conftest import chromium  # noqa: F401 - one browser for this module
-from tests.browser.demo_fixtures import Street, Visit
+from tests.browser.demo_fixtures import Street, Visit, enter_code
 from tests.fakes.demo_box import DemoBox, demo_box
 
 pytestmark = [pytest.mark.browser, pytest.mark.system]
@@ -73,8 +73,7 @@ def test_an_incident_is_kept_copied_and_verified(box: DemoBox, street: Street, t
 
     theirs = street.visitor()
     theirs.goto("/vao")
-    theirs.page.locator("#code").fill(str(box.json("ma", "Cô Lê Thị Mai")["code"]))
-    theirs.page.locator("form button").click()
+    enter_code(theirs.page, str(box.json("ma", "Cô Lê Thị Mai")["code"]))
     approve = Clicks()
     approve(theirs.page.locator(".rail a[href='/trich-xuat']"))
     approve(theirs.page.get_by_role("button", name="Duyệt", exact=True))

@@ -43,53 +43,6 @@ def phone(site: Site, path: str = "/p/", size: tuple[int, int] = PHONE) -> Page:
     return site.visit(path, MOTHER, size=size, device_scale_factor=2, has_touch=True, is_mobile=True)
 
 
-def test_slip_to_first_picture_in_one_tap(day: Site) -> None:
-    """Opening the address spends nothing; one tap spends the slip and the class is there with its picture."""
-    day.box.slips = {"s3cr3t": (MOTHER, "")}
-    page = day.visit("/p/moi#s3cr3t", size=PHONE, device_scale_factor=2)
-    expect(page.get_by_role("heading", level=1)).to_contain_text("mời anh/chị xem lớp của bé")
-    shoot(page, "slip")
-    assert day.box.slips
-    assert page.url.endswith("/p/moi"), "the secret stays in the address bar"
-    assert not [item for item in day.requests if "s3cr3t" in item.url]
-    page.get_by_role("button", name="Tiếp tục").click()
-    expect(page.locator("live-view > img")).to_be_visible()
-    assert page.url == day.url + "/p/"
-    assert page.locator("input").count() == 0
-
-
-def test_a_slip_can_be_read_in_english_without_losing_it(day: Site) -> None:
-    """The secret goes along to the other language, and no request carries it."""
-    day.box.slips = {"s3cr3t": (MOTHER, "")}
-    page = day.visit("/p/moi#s3cr3t", size=PHONE)
-    page.get_by_role("link", name="English").click()
-    page.get_by_role("button", name="Continue").click()
-    expect(page.locator("live-view > img")).to_be_visible()
-    assert not [item for item in day.requests if "s3cr3t" in item.url]
-
-
-def test_a_used_slip_says_so_and_a_bare_link_asks_for_the_code(day: Site) -> None:
-    """The page stays, names the trouble, and the button works again."""
-    page = day.visit("/p/moi#spent", size=PHONE)
-    page.get_by_role("button", name="Tiếp tục").click()
-    expect(page.get_by_role("alert")).not_to_be_empty()
-    expect(page.get_by_role("button", name="Tiếp tục")).to_be_enabled()
-    bare = day.visit("/p/moi", size=PHONE)
-    expect(bare.get_by_role("alert")).to_contain_text("thiếu mã")
-    expect(bare.get_by_role("button")).to_be_disabled()
-
-
-def test_a_slip_that_asks_for_digits_gets_them(day: Site) -> None:
-    """The digits appear only when the school's answer asks for them."""
-    day.box.slips = {"s3cr3t": (MOTHER, "4678")}
-    page = day.visit("/p/moi#s3cr3t", size=PHONE)
-    expect(page.get_by_label("4 số cuối")).to_be_hidden()
-    page.get_by_role("button", name="Tiếp tục").click()
-    page.get_by_label("4 số cuối").fill("4678")
-    page.get_by_role("button", name="Tiếp tục").click()
-    expect(page.locator("live-view > img")).to_be_visible()
-
-
 def test_the_class_shows_a_still_the_hours_and_the_viewers_name(day: Site) -> None:
     """Picture with age chip, watermark with name and minute, strip of the day, time left."""
     page = phone(day)
@@ -101,6 +54,28 @@ def test_the_class_shows_a_still_the_hours_and_the_viewers_name(day: Site) -> No
     shoot(page, "parent-live")
     assert day.pictures()
     assert all(MAM in url for url in day.pictures())
+
+
+@pytest.mark.parametrize("width", [390, 320])
+def test_the_name_over_the_picture_is_whole(day: Site, width: int) -> None:
+    """Name, last three digits and minute stand inside the picture, wherever they move, also a long name."""
+    page = phone(day, size=(width, 640))
+    expect(page.locator(".wm")).to_be_visible()
+    inside = """() => {
+      const [mark, view] = ['.wm', 'live-view'].map((name) => document.querySelector(name).getBoundingClientRect());
+      return mark.left >= view.left && mark.right <= view.right && mark.top >= view.top && mark.bottom <= view.bottom;
+    }"""
+    assert page.evaluate(inside)
+    shoot(page, f"mark-{width}")
+
+
+def test_a_day_without_hours_is_not_over(day: Site) -> None:
+    """On a Saturday the page says that today has no hours, and when the next are."""
+    day.box.windows = day.box.blocks = ()
+    day.box.class_decision = Decision(False, "window.closed", next_ms=at(48 + 7.5))
+    page = phone(day)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Hôm nay lớp không có giờ xem")
+    expect(page.locator(".msg p")).to_contain_text("Hẹn gặp lại Thứ Bảy, 26/09/2026 lúc 07:30.")
 
 
 def test_without_the_name_there_is_no_picture(day: Site) -> None:

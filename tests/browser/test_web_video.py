@@ -237,12 +237,44 @@ def test_another_device_keeps_the_picture_until_a_tap_here(live: LiveSite) -> No
     assert live.door is not None
     live.do(live.door.end_all("device.other"))
     expect_state(page, "ended")
+    expect(page.locator("live-view")).to_contain_text("Đang xem ở máy khác")
     live.requests.clear()
     button = page.get_by_role("button", name="Xem ở máy này")
     expect(button).to_be_visible()
     page.wait_for_timeout(1500)
     assert live.pictures() == []
     button.click()
+    expect_state(page, "live")
+
+
+IPHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/17.5 "
+    "Mobile/15E148 Safari/604.1"
+)
+
+
+def test_the_icon_is_offered_after_the_second_good_view(live: LiveSite) -> None:
+    """Not at the first; then with the steps for an iPhone and a manifest that hands the device over; "later" lasts."""
+    page = live.visit("/p/", MOTHER, size=(390, 844), user_agent=IPHONE, device_scale_factor=2)
+    expect_state(page, "live")
+    assert page.locator(".add").count() == 0
+    page.reload()
+    expect(page.locator(".add")).to_contain_text("Thêm vào MH chính")
+    expect(page.locator("link[rel=manifest]")).to_have_attribute("href", "/p/app.webmanifest")
+    shoot(page, "install-ios")
+    page.get_by_role("button", name="Để sau").click()
+    page.reload()
+    expect_state(page, "live")
+    assert page.locator(".add").count() == 0
+
+
+def test_a_box_that_cannot_check_the_right_says_so(live: LiveSite) -> None:
+    """Neither another device's turn nor a closed class: the page says that it comes back by itself."""
+    page = live.visit("/p/", MOTHER, size=(390, 844))
+    expect_state(page, "live")
+    assert live.door is not None
+    live.do(live.door.end_all("policy.error"))
+    expect(page.locator("live-view")).to_contain_text("Hình sẽ mở lại khi kiểm tra xong")
     expect_state(page, "live")
 
 

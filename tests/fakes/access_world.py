@@ -18,17 +18,21 @@ import anyio.to_thread
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.access import audit
+from gateway.access.approvals import Approvals
 from gateway.access.audit import CONSOLE, Actor
 from gateway.access.children import Children
 from gateway.access.classes import Classes, Hours, PlanItem, at, usual_plan
 from gateway.access.codes import Codes
+from gateway.access.devicekeys import Challenges
+from gateway.access.devices import Devices
 from gateway.access.exports import Exports
 from gateway.access.facts import EVERY_DAY
 from gateway.access.grants import Grants
 from gateway.access.holds import Holds
 from gateway.access.invitations import Invitations
-from gateway.access.login import Logins
+from gateway.access.login import Logins, SignedIn
 from gateway.access.people import People
+from gateway.access.phones import Phones
 from gateway.access.players import Players
 from gateway.access.schooldays import SchoolDays
 from gateway.access.sessions import Opened, OpenGrants
@@ -44,6 +48,7 @@ from gateway.core.model import Action, Decision, Grant, PublicId, Role, StreamRo
 from gateway.core.secrets import SealKey
 from gateway.core.supervise import FaultSink
 from tests.fakes.clock import FakeClock
+from tests.fakes.device import Browser
 from tests.fakes.memory_disk import in_memory
 from tests.fakes.school import NOW, ZONE
 
@@ -76,7 +81,10 @@ class Access:
         self.logins.listeners.append(self.open.recheck)
         self.players.listeners.append(self.open.recheck)
         self.codes = Codes(self.store, self.logins)
-        self.invitations = Invitations(self.store, self.logins)
+        self.challenges = Challenges(self.store.clock.mono_ns)
+        self.invitations = Invitations(self.store, self.logins, self.challenges)
+        self.devices = Devices(self.store, self.logins, self.challenges)
+        self.approvals, self.phones = Approvals(self.store, self.logins), Phones(self.store)
         self.people, self.children = People(self.store), Children(self.store)
         self.classes, self.sharing = Classes(self.store), Sharing(self.store)
         self.exports, self.holds = Exports(self.store), Holds(self.store)
@@ -221,6 +229,24 @@ class World:
     phone: str = ""
     """The mother's login session."""
 
+    async def join(self, person: PublicId, label: str = "Android") -> SignedIn:
+        """Bind a browser to a guardian by a slip that was handed over after a look at the identity card."""
+        slip = await self.access.invitations.create(self.actor, person, checked=True)
+        bound = await Browser(label).redeem(self.access, slip.secret.reveal())
+        assert bound.signed_in is not None
+        return bound.signed_in
+
+    async def join_for_good(self, person: PublicId, label: str) -> SignedIn:
+        """Bind a browser whose session needs no further proof: as of a page that proves its key all the time."""
+        slip = await self.access.invitations.create(self.actor, person)
+        device = (await Browser(label).redeem(self.access, slip.secret.reveal())).device
+        await self.access.approvals.approve(self.actor, device)
+        signed_in, adopt = await self.db.write(
+            lambda conn: self.access.logins.start(conn, person, label=label, device=device)
+        )
+        adopt()
+        return signed_in
+
     async def look(self, device: str | None = None) -> PublicId:
         """Let the mother open a stream; returns its grant's id."""
         grant, _ = await self.access.open.open(self.mother, device or self.phone, self.camera, "offer")
@@ -281,9 +307,7 @@ async def set_up(world: World) -> None:
     mates = await add_family(access, world.actor, world.class_id, "Bé Bình", "Bố Bình")
     world.mate, world.father_of_mate = mates.child, mates.guardian
     await access.sharing.accept_box(world.actor)
-    slip = await access.invitations.create(world.actor, world.mother)
-    phone = await access.invitations.redeem(slip.secret.reveal(), address="198.51.100.7", label="iPhone")
-    world.phone = phone.session.id
+    world.phone = (await world.join_for_good(world.mother, "iPhone")).session.id
 
 
 @contextmanager

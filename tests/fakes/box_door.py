@@ -14,6 +14,7 @@ import httpx
 
 from gateway.core.wire import ControlClient
 from tests.fakes.demo_box import DemoBox
+from tests.fakes.device import Browser
 from tests.fakes.viewer import Viewer
 
 SDP = "application/sdp"
@@ -30,9 +31,12 @@ class BoxDoor(httpx.AsyncClient):
         """Spend a one-use code."""
         return await self.post("/vao", data={"code": code})
 
-    async def redeem(self, slip_url: str) -> httpx.Response:
-        """Spend a slip, as the one tap on its page does."""
-        return await self.post("/api/slip", json={"secret": slip_url.partition("#")[2], "digits": ""})
+    async def redeem(self, slip_url: str, digits: str = "") -> httpx.Response:
+        """Spend a slip with a key of this device, as the one tap on its page does."""
+        challenge = (await self.post("/api/device/challenge")).json()["challenge"]
+        key, secret = Browser(), slip_url.partition("#")[2]
+        proof = {"key": key.point, "challenge": challenge, "signature": key.sign(challenge, "bind")}
+        return await self.post("/api/slip", json={"secret": secret, "digits": digits, **proof})
 
     async def offer(self, viewer: Viewer, camera: str, stream: str = "sub") -> httpx.Response:
         """Send a viewer's offer by WHEP; on success the viewer begins to connect."""
@@ -94,7 +98,7 @@ async def add_guardian(box: DemoBox, name: str, class_name: str = "Lớp Mầm 1
     """Add a guardian with a child and consent; returns the slip's address."""
     child = {"name": name, "kind": "ba", "child": f"Bé của {name}", "class": class_name, "consent": True}
     await ask(box, "gateway", "guardian.add", child)
-    return str((await ask(box, "gateway", "slip.new", {"guardian": name}))["url"])
+    return str((await ask(box, "gateway", "slip.new", {"guardian": name, "checked": True}))["url"])
 
 
 async def endings(box: DemoBox, name: str) -> list[str]:

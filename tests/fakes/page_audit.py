@@ -31,7 +31,7 @@ _SCRIPT = r"""
     const by = node.getAttribute('aria-labelledby');
     const label = node.id ? document.querySelector(`label[for="${node.id}"]`) : null;
     const text = by ? by.split(' ').map((id) => document.getElementById(id)?.textContent ?? '').join(' ')
-      : node.getAttribute('aria-label') ?? label?.textContent ?? node.textContent;
+      : node.getAttribute('aria-label') ?? label?.textContent ?? node.closest('label')?.textContent ?? node.textContent;
     return (text ?? '').trim();
   };
   if (!document.documentElement.lang) say('html-has-lang', document.documentElement);

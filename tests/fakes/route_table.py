@@ -30,6 +30,8 @@ GUARDIANS = frozenset({Role.GUARDIAN})
 TECHNICAL = frozenset({Role.AUTHORITY_IT, Role.INSTALLER})
 TEACHERS, HEAD = frozenset({Role.TEACHER}), frozenset({Role.PRINCIPAL})
 SEE_OTHER = frozenset({303})
+HOLDERS = EVERYBODY - {Role.GUARDIAN, Role.OBSERVER}
+"""Whoever signs in by password."""
 ALL = frozenset({"mam", "choi", "gate"})
 
 OWN: Mapping[str, str] = {
@@ -130,6 +132,29 @@ ROUTES: Mapping[tuple[str, str], Row] = {
     ("POST", "/api/session/active"): Row(),
     ("GET", "/api/events"): Row(),
     ("GET", "/"): Row(ok=frozenset({200, 303})),
+    ("POST", "/vao/ma"): Row(public=True, body=b"half=none&code=000000", headers=FORM, ok=frozenset({403})),
+    ("GET", "/xac-nhan"): Row(),
+    ("POST", "/xac-nhan"): Row(body=b"password=wrong", headers=FORM, ok=frozenset({403})),
+    ("GET", "/api/session/fresh"): Row(),
+    ("POST", "/api/session/fresh"): Row(body={"password": "wrong"}, ok=frozenset({403})),
+    ("GET", "/api/sessions"): Row(),
+    ("POST", "/api/sessions/end-others"): Row(),
+    ("POST", "/api/sessions/{session}/end"): Row(ok=frozenset({404})),  # one that names nothing
+    ("GET", "/tai-khoan"): Row(HOLDERS),
+    ("POST", "/tai-khoan"): Row(HOLDERS, body=b"act=end_others", headers=FORM, ok=frozenset({303})),
+    ("GET", "/mat-khau"): Row(HOLDERS),
+    ("POST", "/mat-khau"): Row(HOLDERS, body=b"new=one&repeat=other", headers=FORM, ok=frozenset({400})),
+    ("GET", "/tai-khoan/lop-hai"): Row(HOLDERS, ok=frozenset({200, 303})),
+    ("POST", "/tai-khoan/lop-hai"): Row(HOLDERS, body=b"act=off", headers=FORM, ok=frozenset({303})),
+    ("GET", "/tai-khoan/nhan-vien"): Row(EVERYBODY, refuses=EVERYBODY - PRINCIPALS),
+    ("POST", "/tai-khoan/nhan-vien"): Row(
+        EVERYBODY,
+        refuses=EVERYBODY - PRINCIPALS,
+        body=b"act=rename&person=zzzzzzzzzzzzzzzz&name=x",
+        headers=FORM,
+        ok=frozenset({400}),
+    ),
+    ("GET", "/api/people/{person}/sessions"): Row(frozenset({Role.PRINCIPAL}), "person"),
     # guardians
     ("GET", "/p/"): Row(GUARDIANS),
     ("GET", "/p/tai-khoan"): Row(GUARDIANS),

@@ -28,9 +28,11 @@ from gateway.roofs.footage_desk import FootageDesk
 from gateway.roofs.gateway import Access, Base
 from gateway.roofs.live_port import MediaDoor
 from gateway.roofs.metrics_port import metrics_of
+from gateway.roofs.slip_port import InvitePort
 from tests.fakes.clock import FakeClock
 from tests.fakes.marked_daemons import MarkedLive, MarkedRecorder, marked_daemons
 from tests.fakes.school import NOW
+from tests.fakes.signin_world import FakeHasher
 from web.app import create_app
 from web.services import Services
 from web.session import cookie_name
@@ -146,6 +148,10 @@ async def let_in(box: SchoolBox) -> None:
     """Give everybody what they bring with a request; two of them have lost it again."""
     for label in list(box.actors):
         await box.sign_in(label)
+        if box.parts.signin.accounts.must_set(box.actors[label].person):  # else no page is shown to them
+            await box.parts.signin.accounts.ensure(CONSOLE, box.actors[label].person, label)
+            await box.parts.signin.accounts.set_password(CONSOLE, box.actors[label].person, "now:right")
+    box.parts.signin.signins._hasher = FakeHasher()
     await box.parts.people.disable(CONSOLE, box.actors["disabled"].person)
     await box.parts.logins.sign_out(box.actors["signed_out"].token)
     for label, of in (("player", "teacher"), ("player_all", "principal")):
@@ -184,7 +190,10 @@ async def school_box(folder: Path) -> AsyncIterator[SchoolBox]:
             return {"daemon": {"name": "gateway"}}
 
         metrics = metrics_of(ground.recorder, ground.live, own, Tracker(clock))
-        services = gateway.web_services(ground, parts, opened, frozenset({"vuon.test"}), media, footage, metrics)
+        printer = InvitePort(ground.store, parts.slips, parts.devices, parts.logins, parts.names, "https://vuon.test")
+        services = gateway.web_services(
+            ground, parts, opened, frozenset({"vuon.test"}), media, footage, metrics, printer
+        )
         box = SchoolBox(ground, parts, opened, services, create_app(services), recorder, live, clock)
         box.app.state.streams.refresh_s = 0.01
         await found_school(box)

@@ -12,7 +12,6 @@ from gateway.core.bus import Bus
 from gateway.core.clock import Clock
 from gateway.core.errors import (
     CameraUnreachable,
-    CodeRefused,
     DaemonUnavailable,
     Denied,
     LiveFull,
@@ -34,11 +33,13 @@ from gateway.core.model import (
     WallPlace,
     new_public_id,
 )
+from tests.fakes.web_accounts import FakeAccounts
 from tests.fakes.web_consent import FakeConsents
 from tests.fakes.web_copies import FakeCopies, FakeHolds
 from tests.fakes.web_ledger import FakeLedger
 from tests.fakes.web_playback import FakePlayback
 from tests.fakes.web_rooms import FakeSchool, room
+from tests.fakes.web_slips import FakeInvites, FakeSlips
 from web.room_services import Signature
 from web.services import (
     Caller,
@@ -48,7 +49,6 @@ from web.services import (
     KnownCamera,
     OpenedLive,
     OpenView,
-    Peer,
     Services,
     Sharing,
     SignedIn,
@@ -97,8 +97,6 @@ class FakeBox:
     sessions: dict[str, Caller] = field(default_factory=dict)
     players: dict[str, Caller] = field(default_factory=dict)
     codes: dict[str, Caller] = field(default_factory=dict)
-    slips: dict[str, tuple[Caller, str]] = field(default_factory=dict)
-    """Secret to guardian and the digits it asks for ("" = none)."""
     class_decision: Decision = ALLOWED
     windows: tuple[tuple[int, int], ...] = ()
     blocks: tuple[DayBlock, ...] = ()
@@ -134,9 +132,12 @@ class FakeBox:
     """More cameras of the school, seen by the principal."""
 
     def __post_init__(self) -> None:
+        self.accounts = FakeAccounts(self)
         self.playback = FakePlayback(self)
         self.holds = FakeHolds(self.clock, self.calls.append)
         self.consents = FakeConsents(self.clock, self.calls.append)
+        self.slips = FakeSlips(self.clock, self.calls.append, self._signed_in, self.sessions)
+        self.invites = FakeInvites(self.clock, self.slips, (MOTHER, FATHER), CLASS_MAM)
         self.copies = FakeCopies(self.clock, self.calls.append, self.holds)
         self.school = FakeSchool(
             self.clock,
@@ -156,30 +157,15 @@ class FakeBox:
         site = SiteFacts("Trường Mầm non Hoa Sen", BOX, phone="0225 3123 118")
         settings: dict[str, Any] = {"site": site, "hosts": frozenset({"vuon.test"}), "secure": True} | changes
         return Services(
-            logins=self, rights=self, live=FakeLive(self), sharing=FakeSwitch(self), changes=self, recorder=self,
+            logins=self, accounts=self.accounts, rights=self, live=FakeLive(self), sharing=FakeSwitch(self),
+            changes=self, recorder=self,
             holds=self.holds, copies=self.copies, keys=FakeKeys(self), playback=self.playback,
-            metrics=self, rooms=self.school.services(), ledger=self.ledger, consents=self.consents, clock=self.clock,
+            metrics=self, rooms=self.school.services(), ledger=self.ledger, consents=self.consents,
+            slips=self.slips, invites=self.invites, clock=self.clock,
             **settings,
         )  # fmt: skip
 
-    # Logins
-
-    async def sign_in(self, code: Secret, peer: Peer) -> SignedIn:
-        self.calls.append(f"sign_in from {peer.address}")
-        caller = self.codes.pop(code.reveal(), None)
-        if caller is None:
-            raise CodeRefused("no such code", reason="code.unknown")
-        return self._signed_in(caller)
-
-    async def redeem_slip(self, secret: Secret, digits: str, peer: Peer) -> SignedIn:
-        self.calls.append(f"redeem_slip from {peer.address}")
-        caller, wanted = self.slips.get(secret.reveal(), (None, ""))
-        if caller is None:
-            raise CodeRefused("no such slip", reason="slip.unknown")
-        if wanted and digits != wanted:
-            raise CodeRefused("the digits are missing", reason="slip.digits")
-        del self.slips[secret.reveal()]
-        return self._signed_in(caller)
+        # Logins
 
     def _signed_in(self, caller: Caller) -> SignedIn:
         token = f"fresh-{caller.person}"

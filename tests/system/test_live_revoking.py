@@ -163,8 +163,7 @@ def test_a_second_device_ends_the_first_ones_stream(tmp_path: Path) -> None:
         async with stage(tmp_path / "a") as here, Viewer() as old, Viewer() as new:
             first = await here.watch(old)
             w = here.world
-            slip = await w.access.invitations.create(w.actor, w.mother)
-            other = await w.access.invitations.redeem(slip.secret.reveal(), address="198.51.100.8", label="iPad")
+            other = await w.join(w.mother, "iPad")
             w.phone = other.session.id
             await here.watch(new)
             await old.caught_up()

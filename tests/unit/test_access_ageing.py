@@ -14,6 +14,7 @@ from gateway.core.db import Database
 from gateway.core.model import PublicId
 from tests.fakes.access_world import Access, FakeMedia, World, access_on, school
 from tests.fakes.clock import FakeClock
+from tests.fakes.device import Browser
 from tests.fakes.memory_disk import in_memory
 from tests.fakes.school import DAY, NOW
 
@@ -156,14 +157,16 @@ async def test_a_guardians_phone_outlives_a_summer_not_a_half_year(tmp_path: Pat
     """A phone that looks in each month stays bound for its half-year; one that does not come for 45 days is out."""
     async with school(tmp_path) as w:
         logins, month_s = w.access.logins, 30 * 86_400
-        slip = await w.access.invitations.create(w.actor, w.mother)
-        busy = await w.access.invitations.redeem(slip.secret.reveal(), address="198.51.100.9", label="iPad")
+        slip, tablet = await w.access.invitations.create(w.actor, w.mother, checked=True), Browser("iPad")
+        busy = (await tablet.redeem(w.access, slip.secret.reveal())).signed_in
+        assert busy is not None
         for month in range(1, GUARDIAN_AGES.absolute_s // month_s):
             w.clock.tick(month_s)
-            assert logins.who(busy.token.reveal()) is not None
-            assert (logins.alive(w.phone, w.mother) is None) is (month * month_s < GUARDIAN_AGES.idle_s)
+            assert logins.alive(busy.session.id, w.mother) == Reason.SESSION_UNPROVEN
+            assert (await tablet.enter(w.access)).session.id == busy.session.id
+            idle = month * month_s >= GUARDIAN_AGES.idle_s
+            assert logins.alive(w.phone, w.mother) == (Reason.SESSION_IDLE if idle else None)
         w.clock.tick(month_s)
-        assert logins.who(busy.token.reveal()) is None
         assert logins.alive(busy.session.id, w.mother) == Reason.SESSION_EXPIRED
         await logins.keep()
         assert w.rows("SELECT count(*) FROM login_session WHERE ended_ms IS NULL")[0][0] == 0

@@ -100,8 +100,8 @@ async def everything(w: World) -> None:
     with pytest.raises((Denied, NotFound)):
         await a.people.add(Actor(w.mother, w.phone), Role.TEACHER, "Kẻ Lạ Mặt")
     await a.grants.issue(w.mother, w.phone, Action.PLAYBACK, w.camera, from_ms=1, to_ms=2)
-    (device,) = await a.invitations.devices(w.mother)
-    await a.invitations.end_device(actor, device.id)
+    (device,) = await a.devices.of(w.mother)
+    await a.devices.end(actor, device.id)
     await a.logins.end(actor, w.actor.device)  # type: ignore[arg-type]  # the session's id
     desk = Erasures(a.store, KEY)
     await desk.erase(actor, "child", child, typed="Bé Chim Yến", why=Why.LEFT, asked=Asked.SCHOOL)

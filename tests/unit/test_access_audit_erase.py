@@ -94,7 +94,7 @@ async def test_every_right_ends_at_once(tmp_path: Path) -> None:
         await w.until(lambda: w.media.why(grant) is not None)
         assert w.media.why(grant) == "session.ended" or w.media.why(grant) == "person.disabled"
         assert w.access.logins.alive(w.phone, w.mother) is not None
-        assert await w.access.invitations.devices(w.mother) == ()
+        assert await w.access.devices.of(w.mother) == ()
         await erasures(w).erase(w.actor, "child", w.mate, typed="Bé Bình", **ASK)
         decision, _ = await w.access.grants.issue(w.father_of_mate, "", Action.LIVE, w.camera)
         assert not decision.allowed

@@ -56,8 +56,8 @@ async def end_session(w: World) -> None:
 
 
 async def end_device(w: World) -> None:
-    device = (await w.access.invitations.devices(w.mother))[0]
-    await w.access.invitations.end_device(w.actor, device.id)
+    device = (await w.access.devices.of(w.mother))[0]
+    await w.access.devices.end(w.actor, device.id)
 
 
 async def new_child(w: World) -> None:

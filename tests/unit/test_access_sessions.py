@@ -135,8 +135,7 @@ async def test_policy_error_ends_guardians(tmp_path: Path) -> None:
 async def test_newest_device_wins(tmp_path: Path) -> None:
     """A guardian's second device takes over; the first is told that another device watches."""
     async with school(tmp_path) as w:
-        slip = await w.access.invitations.create(w.actor, w.mother)
-        tablet = await w.access.invitations.redeem(slip.secret.reveal(), address="198.51.100.7", label="iPad")
+        tablet = await w.join(w.mother, "iPad")
         first = await w.look()
         second = await w.look(tablet.session.id)
         assert w.media.why(first) == Reason.DEVICE_OTHER

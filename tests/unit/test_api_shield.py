@@ -23,7 +23,11 @@ from web.hub_app import create_hub_app
 from web.hub_services import cookie_name as hub_cookie_name
 
 pytestmark = pytest.mark.anyio
-IDS = {"camera": MAM, **dict.fromkeys(("session", "wall", "playback", "hold", "order"), "a" * 16), "stream": "main"}
+IDS = {
+    "camera": MAM,
+    **dict.fromkeys(("session", "wall", "playback", "hold", "order", "person"), "a" * 16),
+    "stream": "main",
+}
 
 
 def routes() -> list[tuple[str, str]]:

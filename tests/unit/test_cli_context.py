@@ -61,7 +61,7 @@ def test_a_demo_here_is_found_only_where_there_is_no_box(tmp_path: Path) -> None
 def test_every_command_explains_a_missing_configuration(tmp_path: Path) -> None:
     """Two lines on stderr, nothing on stdout, no good status: for each command that reads the configuration."""
     arguments = {"nhan": ["10.0.0.1", "--user", ""], "kich-hoat": ["10.0.0.1"], "chia-se": ["dung"]}
-    for name in ("mat-khau-camera", "cai-dat-camera", "go-camera", "phieu", "gio-xem", "thu-hoi"):
+    for name in ("mat-khau-camera", "cai-dat-camera", "go-camera", "phieu", "in-phieu", "gio-xem", "thu-hoi"):
         arguments[name] = ["x"]
     arguments["trich-xuat"], arguments["xoa"] = ["1/2.seg"], ["--camera", "x"]
     for name, alias, _ in COMMANDS:
@@ -175,7 +175,9 @@ def test_json_is_whole_plain_and_alone(tmp_path: Path) -> None:
 def test_a_pipe_gets_lines_that_are_not_broken(tmp_path: Path) -> None:
     """A slip's address goes into a file on one line."""
     url = "https://box.local/p/moi#" + "s" * 150
-    with cli_box(tmp_path, {"gateway": {"slip.new": {"url": url, "days": 7}}}) as box:
+    with cli_box(
+        tmp_path, {"gateway": {"slip.new": {"url": url, "code": "ABCD-EFGH-JKLM", "days": 7, "checked": True}}}
+    ) as box:
         done = box.vuon("slip", "Lan")
     assert url in done.out.split()
     assert columns_of(done.out) > 150

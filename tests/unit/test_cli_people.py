@@ -23,7 +23,6 @@ PEOPLE: dict[str, Any] = {
 }
 GATEWAY: dict[str, Answer] = {
     "code.new": {"code": "aaaa-bbbb", "minutes": 30},
-    "slip.new": {"url": "https://box/p/moi#secret", "days": 7},
     "hours.change": {"hours": [{"start": "08:00", "end": "11:00", "days": "2,3"}]},
     "class.hide": {},
     "class.show": {},
@@ -36,6 +35,7 @@ GATEWAY: dict[str, Answer] = {
         ]
     },
     "notice.paper": {},
+    "slip.new": {"url": "https://box/p/moi#secret", "code": "ABCD-EFGH-JKLM", "days": 7, "checked": False},
     "revoke": {"sessions": 2},
     "sharing": {},
     "people.list": PEOPLE,
@@ -59,7 +59,13 @@ HUB: dict[str, Answer] = {"claim.new": {"claim": "CLAIM-1"}, "code.new": {"code"
         ),
         (["tai-khoan", "--ngung", "Mai"], "person.disable", {"person": "Mai", "disabled": True}, "at once"),
         (["people", "--enable", "Mai"], "person.disable", {"person": "Mai", "disabled": False}, "again"),
-        (["slip", "Lan"], "slip.new", {"guardian": "Lan"}, "https://box/p/moi#secret"),
+        (["slip", "Lan"], "slip.new", {"guardian": "Lan", "checked": False}, "https://box/p/moi#secret"),
+        (
+            ["phieu", "Lan", "--dien-thoai", "0912345678", "--da-kiem-tra"],
+            "slip.new",
+            {"guardian": "Lan", "checked": True, "phone": "0912345678"},
+            "ABCD-EFGH-JKLM",
+        ),
         (["revoke", "Lan"], "revoke", {"guardian": "Lan"}, "2"),
         (["sharing", "stop"], "sharing", {"stop": True}, "topped"),
         (["chia-se", "dung"], "sharing", {"stop": True}, "topped"),

@@ -120,7 +120,10 @@ async def test_codes_and_slips_are_fresh_each_time(tmp_path: Path) -> None:
         first, second = await box.call("code.new"), await box.call("code.new", person="cô hà")
         assert first["code"] != second["code"]
         assert first["minutes"] == 30
-        slip = await box.call("slip.new", guardian="Lan")
+        assert (await refused(box, "slip.new", guardian="Lan", phone="12")).fields["case"] == "phone"
+        slip = await box.call("slip.new", guardian="Lan", phone="0912 345 678")
+        assert slip["checked"] is False
+        assert slip["code"] not in json.dumps(box.rows(), ensure_ascii=False)
         assert slip["url"].startswith("https://hop.local/p/moi#")
         assert slip["days"] == 7
         text = json.dumps(box.rows(), ensure_ascii=False)

@@ -153,7 +153,7 @@ async def test_a_token_is_its_person_on_a_device_of_its_own(tmp_path: Path) -> N
 
     async def look(w: World) -> None:
         access = w.access
-        port = LoginPort(access.logins, access.codes, access.invitations, access.players, Named())  # type: ignore[arg-type]  # one method is enough
+        port = LoginPort(access.logins, access.invitations, access.players, Named())  # type: ignore[arg-type]  # one method is enough
         token, player = await access.players.create(w.actor, w.principal, "TV", days=1)
         caller = await port.player(token)
         assert caller is not None

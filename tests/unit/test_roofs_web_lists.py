@@ -13,7 +13,7 @@ import pytest
 from gateway.access.audit import CONSOLE
 from gateway.access.classes import Hours, usual_plan
 from gateway.core.bus import Bus
-from gateway.core.errors import CodeRefused, Denied, NotFound
+from gateway.core.errors import Denied, NotFound
 from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Role, Secret, StreamRole, new_public_id
 from gateway.live.client import LiveClient
 from gateway.roofs.names import Names
@@ -268,17 +268,16 @@ async def test_a_grant_is_a_decision_or_an_error_that_says_when(tmp_path: Path) 
         assert grant.person == r.world.principal
 
 
-async def test_a_code_signs_in_and_out(tmp_path: Path) -> None:
-    """The session is the person's, staff carry no mark over the picture, and a code works once."""
+async def test_a_session_is_its_persons_until_it_is_left(tmp_path: Path) -> None:
+    """The session is the person's, staff carry no mark over the picture."""
     async with rooms(tmp_path) as r:
         access = r.world.access
-        port = LoginPort(access.logins, access.codes, access.invitations, access.players, r.names)
-        code = (await access.codes.create(CONSOLE, r.world.principal)).text
-        signed_in = await port.sign_in(code, PEER)
-        assert (signed_in.caller.person, signed_in.caller.mark) == (r.world.principal, "")
-        assert await port.session(signed_in.token, active=True) == signed_in.caller
-        with pytest.raises(CodeRefused):
-            await port.sign_in(code, PEER)
+        port = LoginPort(access.logins, access.devices, access.players, r.names)
+        code = (await access.codes.create(CONSOLE, r.world.principal)).text.reveal()
+        signed_in = await access.codes.sign_in(code, address=PEER.address, label="x")
+        caller = await port.session(signed_in.token, active=True)
+        assert caller is not None
+        assert (caller.person, caller.mark) == (r.world.principal, "")
         await port.sign_out(signed_in.token)
         assert await port.session(signed_in.token, active=False) is None
         assert await port.session(Secret("nobody"), active=True) is None
@@ -288,10 +287,15 @@ async def test_a_guardians_picture_carries_the_guardians_name(tmp_path: Path) ->
     """A slip binds a phone whose caller is marked."""
     async with rooms(tmp_path) as r:
         access = r.world.access
-        port = LoginPort(access.logins, access.codes, access.invitations, access.players, r.names)
-        slip = await access.invitations.create(CONSOLE, r.world.father_of_mate)
-        caller = (await port.redeem_slip(slip.secret, "", PEER)).caller
-        assert (caller.role, caller.mark) == (Role.GUARDIAN, "Bố Bình")
+        port = LoginPort(access.logins, access.devices, access.players, r.names)
+        fresh = port.signed_in(await r.world.join(r.world.father_of_mate))
+        caller = fresh.caller
+        assert (caller.role, caller.mark) == (Role.GUARDIAN, "PH Bố Bình")
+        await access.phones.set(CONSOLE, r.world.father_of_mate, "0912 345 678")
+        await r.names.load()
+        again = await port.session(fresh.token, active=False)
+        assert again is not None
+        assert again.mark == "PH Bố Bình · •••678"
 
 
 async def test_the_switch_shows_where_it_stands(tmp_path: Path) -> None:

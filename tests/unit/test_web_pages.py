@@ -19,7 +19,18 @@ from web.services import ClassDay, DayBlock
 
 pytestmark = pytest.mark.anyio
 HOUR_MS = 3_600_000
-PAGES = {"/": PRINCIPAL, f"/camera/{MAM}": TEACHER, "/p/": MOTHER, "/p/tai-khoan": MOTHER, "/vao": None, "/p/moi": None}
+PAGES = {
+    "/": PRINCIPAL,
+    f"/camera/{MAM}": TEACHER,
+    "/p/": MOTHER,
+    "/p/tai-khoan": MOTHER,
+    "/vao": None,
+    "/p/moi": None,
+    "/p/cho": None,
+    "/p/app": None,
+    "/phu-huynh/phieu": PRINCIPAL,
+    "/phu-huynh/cho-duyet": PRINCIPAL,
+}
 
 
 @pytest.fixture
@@ -169,7 +180,7 @@ def test_every_error_has_a_status_and_words() -> None:
     """No class of the tree is left out, in either language."""
     for kind in all_errors():
         error = kind("secret message")
-        assert status_of(error) in {400, 403, 404, 410, 423, 500, 503}
+        assert status_of(error) in {400, 403, 404, 410, 423, 429, 500, 503}
         for language in ("vi", "en"):
             body = body_of(error, Words(language, "Asia/Ho_Chi_Minh"))["error"]
             assert body["title"]

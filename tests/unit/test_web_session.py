@@ -27,7 +27,6 @@ def cookie_of(response: httpx.Response) -> Morsel[str]:
 def box() -> FakeBox:
     box = FakeBox(FakeClock())
     box.codes = {"ABCD-1234": PRINCIPAL}
-    box.slips = {"sesame": (MOTHER, ""), "careful": (MOTHER, "4678")}
     return box
 
 
@@ -76,48 +75,6 @@ async def test_signing_out_ends_the_session_and_clears_the_browser(box: FakeBox)
         assert response.headers["clear-site-data"] == '"cache", "storage"'
         client.cookies.set("__Host-vuon-box", f"token-{PRINCIPAL.person}")
         assert (await client.get("/api/cameras")).status_code == 401
-
-
-async def test_reading_the_slip_page_spends_nothing(box: FakeBox) -> None:
-    """Mail scanners and previews fetch links: only the POST spends the slip."""
-    async with browser(box) as client:
-        page = await client.get("/p/moi")
-    assert page.status_code == 200
-    assert not [call for call in box.calls if call.startswith("redeem")]
-    assert "sesame" in box.slips
-
-
-async def test_a_slip_opens_a_guardians_session_once(box: FakeBox) -> None:
-    """The right secret gives cookie and class page; the same secret again is refused with its reason."""
-    async with browser(box) as client:
-        first = await client.post("/api/slip", json={"secret": "sesame", "digits": ""})
-        again = await client.post("/api/slip", json={"secret": "sesame", "digits": ""})
-    assert first.json() == {"next": "/p/"}
-    assert cookie_of(first).value == f"fresh-{MOTHER.person}"
-    assert again.status_code == 403
-    assert again.json()["error"]["reason"] == "slip.unknown"
-    assert "set-cookie" not in again.headers
-
-
-async def test_a_slip_that_asks_for_digits_says_so(box: FakeBox) -> None:
-    """The page learns by reason that digits are missing, and the slip is not spent."""
-    async with browser(box) as client:
-        missing = await client.post("/api/slip", json={"secret": "careful", "digits": ""})
-        right = await client.post("/api/slip", json={"secret": "careful", "digits": "4678"})
-    assert missing.json()["error"]["reason"] == "slip.digits"
-    assert right.status_code == 200
-
-
-@pytest.mark.parametrize(
-    "body",
-    ["", "[]", "null", "{", '{"secret": 5}', '{"secret": "' + "x" * 65 + '"}', '{"digits": "123456789"}', "[" * 3000],
-)
-async def test_a_malformed_slip_is_bad_input(box: FakeBox, body: str) -> None:
-    """Anything but an object with two short strings is 400 and reaches nobody."""
-    async with browser(box) as client:
-        response = await client.post("/api/slip", content=body)
-    assert (response.status_code, response.json()["error"]["code"]) == (400, "bad_input")
-    assert box.calls == []
 
 
 async def test_pages_and_changes_count_as_activity_and_background_requests_do_not(box: FakeBox) -> None:

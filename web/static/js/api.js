@@ -13,6 +13,9 @@ export class ApiError extends Error {
     this.why = body?.error?.why || '';
     this.title = body?.error?.title || '';
     this.hint = body?.error?.hint || '';
+    /** Of a slip: tries that are left, and devices of which one has to end. */
+    this.left = body?.error?.left || 0;
+    this.devices = body?.error?.devices || [];
   }
 }
 
@@ -27,9 +30,15 @@ async function failure(response) {
  * @returns {Promise<Response>} a success; ApiError otherwise, TypeError without a network
  */
 export async function call(url, options = {}) {
-  const response = await fetch(url, { cache: 'no-store', credentials: 'same-origin', redirect: 'error', ...options });
-  if (!response.ok) throw await failure(response);
-  return response;
+  const ask = () => fetch(url, { cache: 'no-store', credentials: 'same-origin', redirect: 'error', ...options });
+  const response = await ask();
+  if (response.ok) return response;
+  const error = await failure(response);
+  // Something sensitive, long after the login: whoever sits there proves who they are, and it goes on.
+  if (error.reason !== 'login.stale' || !(await (await import('./relogin.js')).prove())) throw error;
+  const again = await ask();
+  if (!again.ok) throw await failure(again);
+  return again;
 }
 
 /** @param {string} url @returns {Promise<any>} */

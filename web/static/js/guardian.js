@@ -2,7 +2,7 @@
 // only after the box has said so (a phone without network never loses its page); every picture carries the
 // viewer's name, and is taken away if that name is removed.
 
-import { getJson, listen } from './api.js';
+import { ApiError, getJson, listen } from './api.js';
 import { make } from './dom.js';
 import { clock, duration, now, pageData, setNow, t } from './i18n.js';
 import './live-view.js';
@@ -38,8 +38,9 @@ function redraw(stays = false) {
 async function ask() {
   try {
     consider(await getJson(`/api/class${query}`));
-  } catch {
-    timer = setTimeout(ask, 5000 + Math.random() * 5000);
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) redraw();
+    else timer = setTimeout(ask, 5000 + Math.random() * 5000);
   }
 }
 
@@ -66,11 +67,13 @@ function mark(view) {
   label.setAttribute('aria-hidden', 'true');
   const draw = () => {
     label.textContent = `${view.dataset.mark} · ${clock(now())}`;
-    label.style.left = `${6 + Math.random() * 38}%`;
-    label.style.top = `${22 + Math.random() * 50}%`;
+    // Whole at every place and size: a name that is cut off names nobody.
+    const room = view.getBoundingClientRect();
+    label.style.left = `${Math.max(4, Math.random() * (room.width - label.offsetWidth - 8))}px`;
+    label.style.top = `${(0.2 + Math.random() * 0.5) * room.height}px`;
   };
-  draw();
   view.append(label);
+  draw();
   setInterval(draw, MARK_EVERY_MS);
   new MutationObserver(() => {
     if (label.parentNode !== view) view.remove();
@@ -92,6 +95,20 @@ function saver(/** @type {any} */ view) {
   if (wish ? wish === '1' : wish === null && thrifty) set(true);
 }
 
+/** Counts the visits that showed a moving picture; from the second on the icon is offered. */
+let [good, prompt] = [false, /** @type {any} */ (null)];
+async function wellSeen() {
+  if (good) return;
+  good = true;
+  const views = Number(localStorage.getItem('views') || 0) + 1;
+  localStorage.setItem('views', String(views));
+  if (views > 1) (await import('./install.js')).offerInstall(prompt);
+}
+addEventListener('beforeinstallprompt', (event) => {
+  event.preventDefault();
+  prompt = event;
+});
+
 const view = /** @type {HTMLElement|null} */ (document.querySelector('live-view'));
 if (view) {
   mark(view);
@@ -101,11 +118,14 @@ if (view) {
   view.addEventListener('live-ended', ask);
   view.addEventListener('live-state', (event) => {
     const weak = /** @type {HTMLElement} */ (document.getElementById('weak'));
-    weak.hidden = /** @type {CustomEvent} */ (event).detail.state !== 'weak';
+    const { state } = /** @type {CustomEvent} */ (event).detail;
+    weak.hidden = state !== 'weak';
+    if (state === 'live') wellSeen();
   });
   view.querySelector('.fs')?.addEventListener('click', () => view.requestFullscreen());
 }
 document.addEventListener('live-signed-out', () => redraw(), { once: true });
 left();
 setInterval(left, 10000);
-listen(`/api/events${query}`, { class: consider, signed_out: () => redraw() });
+// A token that was renewed looks to the stream as if the session were over: ask with the new one first.
+listen(`/api/events${query}`, { class: consider, signed_out: ask });

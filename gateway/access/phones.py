@@ -1,0 +1,85 @@
+"""The phone numbers the school holds of guardians: the last digits prove that a slip came into the right hands.
+
+Owns `guardian_phone`. Invariants: a number is sealed; whole it leaves this module for nobody, comparisons are of the
+last digits and take the same time right or wrong; no number is in an audit row, an event or a log.
+"""
+
+from __future__ import annotations
+
+import hmac
+import sqlite3
+from collections.abc import Mapping
+
+from gateway.access.audit import Actor
+from gateway.access.people import MANAGE
+from gateway.access.store import FactStore, require
+from gateway.core.errors import BadInput
+from gateway.core.model import PublicId, Role
+
+ASKED_DIGITS = 4
+SHOWN_DIGITS = 3
+_SHORTEST, _LONGEST = 9, 12
+_CONTEXT = "guardian_phone.phone"
+
+
+def clean_phone(text: str) -> str:
+    """Return a number as digits that begin with 0, however it was written (0..., +84 ..., dots); BadInput."""
+    digits = "".join(c for c in text if c.isdecimal() and c.isascii())
+    if digits.startswith("84") and len(digits) > _SHORTEST:
+        digits = "0" + digits[2:]
+    noise = set(text) - set(" .-()+") - set("0123456789")
+    if noise or not digits.startswith("0") or not _SHORTEST <= len(digits) <= _LONGEST:
+        raise BadInput("a phone number has 9 to 12 digits", case="phone", key="phone")
+    return digits
+
+
+def fits(phone: str | None, digits: str) -> bool:
+    """Say whether the last digits are those of the number; without a number nothing fits."""
+    kept = (phone or "")[-ASKED_DIGITS:]
+    return hmac.compare_digest(kept.encode(), digits.encode()) and len(kept) == ASKED_DIGITS
+
+
+def masked(phone: str | None) -> str:
+    """Return a number as lists show it: `09•• ••• 678`; empty without one."""
+    return f"{phone[:2]}•• ••• {phone[-SHOWN_DIGITS:]}" if phone else ""
+
+
+class Phones:
+    """Keeps numbers; who may read the last digits of whose was decided by the caller."""
+
+    def __init__(self, store: FactStore) -> None:
+        self._store = store
+
+    async def set(self, actor: Actor, person: PublicId, phone: str) -> None:
+        """Keep a guardian's number; NotFound, BadInput, Denied."""
+        number = clean_phone(phone)
+
+        def run(conn: sqlite3.Connection, now_ms: int) -> None:
+            require(conn, "person", person)
+            if conn.execute("SELECT role FROM person WHERE id = ?", (person,)).fetchone()["role"] != Role.GUARDIAN:
+                raise BadInput("only guardians have a number here", person=person)
+            keep_phone(conn, self._store, person, number, now_ms)
+
+        await self._store.change(actor, "guardian.phone", MANAGE, run, detail={"who": person})
+
+    async def all(self) -> Mapping[PublicId, str]:
+        """Return every guardian's number, for showing its end."""
+        rows = await self._store.db.read(lambda conn: conn.execute("SELECT * FROM guardian_phone").fetchall())
+        found = {PublicId(row["id"]): self._store.unseal(_CONTEXT, row["id"], row["phone_sealed"]) for row in rows}
+        return {person: number for person, number in found.items() if number.isdecimal()}
+
+
+def keep_phone(conn: sqlite3.Connection, store: FactStore, person: PublicId, number: str, now_ms: int) -> None:
+    """Write a clean number inside the caller's transaction."""
+    conn.execute(
+        "INSERT INTO guardian_phone (id, phone_sealed, changed_ms) VALUES (?, ?, ?) "
+        "ON CONFLICT (id) DO UPDATE SET phone_sealed = excluded.phone_sealed, changed_ms = excluded.changed_ms",
+        (person, store.seal(_CONTEXT, person, number), now_ms),
+    )
+
+
+def phone_of(conn: sqlite3.Connection, store: FactStore, person: PublicId) -> str | None:
+    """Read a number inside the caller's transaction; None if there is none (or it was erased)."""
+    row = conn.execute("SELECT phone_sealed FROM guardian_phone WHERE id = ?", (person,)).fetchone()
+    number = store.unseal(_CONTEXT, person, row["phone_sealed"]) if row else ""
+    return number if number.isdecimal() and len(number) >= ASKED_DIGITS else None

@@ -1,0 +1,141 @@
+"""The school's side of slips: print them, see who is in, end a lost phone, approve who waits.
+
+Owns `/phu-huynh/phieu`, `/phu-huynh/cho-duyet` and the forms on them. Invariants: everything works without scripts: a
+form posts, then the page is shown again; a slip's secret is on the page that answers its making and nowhere else;
+whoever may not invite is told the same as for a page that is not there.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import parse_qs
+
+import segno
+from fastapi import APIRouter, Depends
+from markupsafe import Markup
+from segno import consts
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from gateway.core.errors import BadInput, NotFound
+from gateway.core.model import STAFF_ROLES, PublicId, is_public_id
+from web.guards import SignedIn
+from web.i18n import Words
+from web.pages_slip import kind_text
+from web.problems import words_of
+from web.render import render
+from web.services import Caller
+from web.session import services_of
+
+router = APIRouter()
+STAFF_ONLY = SignedIn(STAFF_ROLES)
+SLIPS, WAITING = "/phu-huynh/phieu", "/phu-huynh/cho-duyet"
+MAX_SLIPS = 200
+MAX_WHY_CHARS = 80
+REFUSALS = ("phone", "person", "guardian")
+"""Usual words of a refusal, from the catalogue: `wait.why.<word>`."""
+
+
+@router.get(SLIPS)
+async def slips_page(request: Request, caller: Annotated[Caller, Depends(STAFF_ONLY)]) -> Response:
+    """Show the guardians of a class, who is in, and what to print."""
+    invites, words = services_of(request).invites, words_of(request)
+    classes = list(invites.classes(caller))
+    asked = request.query_params.get("lop", "")
+    chosen = next((item for item in classes if item[0] == asked), classes[0] if classes else None)
+    if asked and (chosen is None or chosen[0] != asked):
+        raise NotFound("no such class")
+    rows = await invites.rows(caller, chosen[0]) if chosen is not None else ()
+    return await _staff_page(
+        request, caller, words, "invites.html", page="parents", classes=classes, chosen=chosen, rows=rows
+    )
+
+
+@router.post(SLIPS)
+async def print_slips(request: Request, caller: Annotated[Caller, Depends(STAFF_ONLY)]) -> Response:
+    """Make slips for the ticked guardians and answer with the sheet for the printer."""
+    fields = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=MAX_SLIPS + 5)
+    persons = [PublicId(text) for text in fields.get("ai", []) if is_public_id(text)]
+    if not 0 < len(persons) <= MAX_SLIPS:
+        raise BadInput("tick at least one guardian", case="slips_none", key="ai")
+    words = words_of(request)
+    made = await services_of(request).invites.slips(caller, persons, checked=fields.get("da-kiem-tra", [""])[0] == "1")
+    slips = [(slip, qr(slip.url.reveal()), kind_text(words, slip.kind)) for slip in made]
+    size = "a6" if fields.get("co", [""])[0] == "a6" else "a4"
+    back = f"{SLIPS}?lop={fields['lop'][0]}" if is_public_id(fields.get("lop", [""])[0]) else SLIPS
+    return render(request, words, "slips_print.html", slips=slips, size=size, back=back)
+
+
+@router.post("/phu-huynh/may/ket-thuc")
+async def end_device(request: Request, caller: Annotated[Caller, Depends(STAFF_ONLY)]) -> Response:
+    """End a lost phone: its streams stop at once."""
+    fields = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=5)
+    await services_of(request).slips.end_device(caller, _id(fields, "may"))
+    back = fields.get("lop", [""])[0]
+    return RedirectResponse(f"{SLIPS}?lop={back}" if is_public_id(back) else SLIPS, 303)
+
+
+@router.get(WAITING)
+async def waiting_page(request: Request, caller: Annotated[Caller, Depends(STAFF_ONLY)]) -> Response:
+    """Show who waits for the school's yes."""
+    if not services_of(request).invites.may_approve(caller):
+        raise NotFound("not a page of this person")
+    rows = await services_of(request).invites.waiting(caller)
+    return await _staff_page(request, caller, words_of(request), "waiting.html", page="parents", rows=rows)
+
+
+@router.post(WAITING)
+async def decide(request: Request, caller: Annotated[Caller, Depends(STAFF_ONLY)]) -> Response:
+    """Approve (`duyet`) or turn away (`tu-choi`, with words) one device, or approve all that were shown."""
+    fields = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=50)
+    words, invites = words_of(request), services_of(request).invites
+    if "tu-choi" in fields:
+        own = " ".join(fields.get("ly-do", [""])[0].split())[:MAX_WHY_CHARS]
+        usual = fields.get("loai", [""])[0]
+        why = own or (str(words.text(f"wait.why.{usual}")) if usual in REFUSALS else "")
+        await invites.refuse(caller, _id(fields, "tu-choi"), why)
+    else:
+        await invites.approve(caller, _id(fields, "duyet"))
+    return RedirectResponse(WAITING, 303)
+
+
+def code_of(url: str) -> segno.QRCode:
+    """Return a slip's QR code; both sides of the `#` in alphanumeric mode (ISO/IEC 18004 7.4.4), which is smaller."""
+    before, _, secret = url.partition("#")
+    modes = (consts.MODE_ALPHANUMERIC, consts.MODE_BYTE, consts.MODE_ALPHANUMERIC)
+    parts = [(part, mode, None) for part, mode in zip((before, "#", secret), modes, strict=True)]
+    return segno.make(parts, error="m")  # type: ignore[arg-type]  # its encoder takes parts; its annotation does not say so
+
+
+def qr(url: str) -> Markup:
+    """Return it as SVG."""
+    code = code_of(url)
+    return Markup(code.svg_inline(scale=1, border=4, svgclass="qr", lineclass="", omitsize=True))  # noqa: S704 - ours
+
+
+def _id(fields: dict[str, list[str]], key: str) -> PublicId:
+    """Return the public id of a field; NotFound for anything else, as for one that names nothing."""
+    text = fields.get(key, [""])[0]
+    if not is_public_id(text):
+        raise NotFound("no such device")
+    return PublicId(text)
+
+
+async def _staff_page(
+    request: Request, caller: Caller, words: Words, template: str, *, page: str, **values: Any
+) -> Response:
+    invites = services_of(request).invites
+    may_approve = invites.may_approve(caller)
+    return render(
+        request,
+        words,
+        template,
+        caller=caller,
+        page=page,
+        texts={},
+        kind_of=lambda kind: kind_text(words, kind),
+        may_approve=may_approve,
+        waiting_count=await invites.waiting_count() if may_approve else 0,
+        refusals=REFUSALS,
+        **values,
+    )

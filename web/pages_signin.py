@@ -1,0 +1,240 @@
+"""Signing in and out, and proving again who one is.
+
+Owns `/vao`, `/vao/ma`, `/xac-nhan`, `/api/session/fresh`, `/ra`. Invariants: a GET spends nothing; what does not fit
+gives one page whatever is wrong with it, and what was typed is not on it; secrets are in the body, never in an address;
+after signing in again the session has another token; where somebody goes on to is a page of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from gateway.core.errors import CodeRefused, DaemonUnavailable, LoginBusy, LoginRefused, VuonError
+from gateway.core.model import Role, Secret
+from web.bodies import FormBody, JsonBody, Wanted
+from web.guards import ANYBODY, SOMEBODY
+from web.problems import RETRY_AFTER_S, status_of, words_of
+from web.render import render
+from web.services import Caller
+from web.session import (
+    caller_of,
+    clear_session,
+    mark_of,
+    peer_of,
+    services_of,
+    set_mark,
+    set_session,
+    token_of,
+)
+from web.signin_services import Entered, Halfway
+
+router = APIRouter()
+MAX_CODE_CHARS = 64
+MAX_WAIT_S = 300
+MAX_CHARS = 512
+
+
+class SignInForm(Wanted):
+    """Name and password, or a one-use code."""
+
+    name: str = Field("", repr=False, max_length=MAX_CHARS)
+    password: str = Field("", repr=False, max_length=MAX_CHARS)
+    code: str = Field("", repr=False)
+
+
+class SecondForm(Wanted):
+    """The second factor, with what the first gave."""
+
+    half: str = Field("", repr=False, max_length=MAX_CHARS)
+    code: str = Field("", repr=False, max_length=MAX_CHARS)
+
+
+class ConfirmForm(Wanted):
+    """Password and digits, and the page to go on to."""
+
+    ve: str = Field("", max_length=MAX_CHARS)
+    password: str = Field("", repr=False, max_length=MAX_CHARS)
+    code: str = Field("", repr=False, max_length=MAX_CHARS)
+
+
+class Proof(Wanted):
+    """The same from a script."""
+
+    password: str = Field("", repr=False, max_length=MAX_CHARS)
+    code: str = Field("", repr=False, max_length=MAX_CODE_CHARS)
+
+
+def home_of(caller: Caller) -> str:
+    """Return the first page of a role."""
+    return {Role.GUARDIAN: "/p/", Role.TEACHER: "/co/"}.get(caller.role, "/")
+
+
+def way_on(path: str, caller: Caller) -> str:
+    """Return a page of ours to go on to: what is no plain path leads home."""
+    plain = path.startswith("/") and path.isascii() and path.isprintable() and not set(path) & set("\\?#%")
+    return path if plain and not path.startswith("//") else home_of(caller)
+
+
+@router.get("/vao", dependencies=[Depends(ANYBODY)])
+async def sign_in_page(request: Request) -> Response:
+    """Show the form, or the way on for somebody who is signed in."""
+    caller = await caller_of(request)
+    if caller is not None:
+        return RedirectResponse(home_of(caller), 303)
+    return _sign_in_form(request)
+
+
+@router.post("/vao", dependencies=[Depends(ANYBODY)])
+async def sign_in(request: Request, form: Annotated[SignInForm, Depends(FormBody(SignInForm))]) -> Response:
+    """Sign in with name and password, or spend a one-use code; works without scripts."""
+    accounts, peer, mark = services_of(request).accounts, peer_of(request), mark_of(request)
+    try:
+        if form.password or form.name:
+            done = await accounts.by_password(form.name, Secret(form.password), peer, mark)
+        else:
+            code = "".join(form.code.split())
+            if not 0 < len(code) <= MAX_CODE_CHARS:
+                return _sign_in_form(request, refused="code", status=403)
+            done = await accounts.by_code(Secret(code), peer, mark)
+    except CodeRefused:
+        return _sign_in_form(request, refused="code", status=403)
+    except (LoginRefused, LoginBusy, DaemonUnavailable) as error:
+        return _refused(error, lambda why, status, wait_s: _sign_in_form(request, why, status, wait_s))
+    if isinstance(done, Halfway):
+        return render(request, words_of(request), "signin_second.html", half=done.half.reveal(), refused="", wait_s=0)
+    return _entered(request, done)
+
+
+@router.post("/vao/ma", dependencies=[Depends(ANYBODY)])
+async def second_factor(request: Request, form: Annotated[SecondForm, Depends(FormBody(SecondForm))]) -> Response:
+    """Bring the second factor after the first."""
+    words = words_of(request)
+    half = Secret(form.half)
+
+    def again(why: str, status: int, wait_s: int) -> Response:
+        if why == "over":
+            return _sign_in_form(request, why, status)
+        return render(
+            request, words, "signin_second.html", status=status, half=half.reveal(), refused=why, wait_s=wait_s
+        )
+
+    try:
+        done = await services_of(request).accounts.second(half, Secret(form.code), peer_of(request), mark_of(request))
+    except (LoginRefused, LoginBusy, DaemonUnavailable) as error:
+        return _refused(error, again)
+    return _entered(request, done)
+
+
+@router.get("/xac-nhan")
+async def confirm_page(request: Request, caller: Annotated[Caller, Depends(SOMEBODY)]) -> Response:
+    """Ask for the password again before something sensitive, for pages without scripts."""
+    return _confirm_form(request, caller, way_on(request.query_params.get("ve", "/"), caller))
+
+
+@router.post("/xac-nhan")
+async def confirm(
+    request: Request,
+    caller: Annotated[Caller, Depends(SOMEBODY)],
+    form: Annotated[ConfirmForm, Depends(FormBody(ConfirmForm))],
+) -> Response:
+    """Take it, and go on to the page where the act is done."""
+    services = services_of(request)
+    on = way_on(form.ve, caller)
+    try:
+        fresh = await services.accounts.again(caller, Secret(form.password), Secret(form.code), peer_of(request))
+    except (LoginRefused, LoginBusy, DaemonUnavailable) as error:
+        return _refused(error, lambda why, status, wait_s: _confirm_form(request, caller, on, why, status, wait_s))
+    response = RedirectResponse(on, 303)
+    set_session(response, fresh, services)
+    return response
+
+
+@router.get("/api/session/fresh")
+async def is_fresh(request: Request, caller: Annotated[Caller, Depends(SOMEBODY)]) -> Response:
+    """Say whether something sensitive would ask for the password first."""
+    return JSONResponse({"fresh": not services_of(request).accounts.stale(caller)})
+
+
+@router.post("/api/session/fresh")
+async def make_fresh(
+    request: Request,
+    caller: Annotated[Caller, Depends(SOMEBODY)],
+    proof: Annotated[Proof, Depends(JsonBody(Proof))],
+) -> Response:
+    """Prove who one is: {"password", "code"?}; the session gets another token."""
+    services = services_of(request)
+    fresh = await services.accounts.again(caller, Secret(proof.password), Secret(proof.code), peer_of(request))
+    response = JSONResponse({"fresh": True})
+    set_session(response, fresh, services)
+    return response
+
+
+@router.post("/ra")
+async def sign_out(request: Request, _caller: Annotated[Caller, Depends(SOMEBODY)]) -> Response:
+    """End the session and every stream it opened."""
+    services, token = services_of(request), token_of(request)
+    assert token is not None
+    await services.logins.sign_out(token)
+    response = RedirectResponse("/vao", 303)
+    clear_session(response, services)
+    return response
+
+
+# inside
+
+
+def _sign_in_form(request: Request, refused: str = "", status: int = 200, wait_s: int = 0) -> Response:
+    by_password = services_of(request).accounts.any_password()
+    response = render(
+        request,
+        words_of(request),
+        "signin.html",
+        status=status,
+        refused=refused,
+        wait_s=wait_s,
+        by_password=by_password,
+    )
+    return _waiting(response, wait_s)
+
+
+def _confirm_form(
+    request: Request, caller: Caller, on: str, refused: str = "", status: int = 200, wait_s: int = 0
+) -> Response:
+    response = render(
+        request, words_of(request), "confirm.html", status=status, caller=caller, on=on, refused=refused, wait_s=wait_s
+    )
+    return _waiting(response, wait_s)
+
+
+def _waiting(response: Response, wait_s: int) -> Response:
+    if wait_s:
+        response.headers["Retry-After"] = str(wait_s)
+    return response
+
+
+def _refused(error: VuonError, page: Callable[[str, int, int], Response]) -> Response:
+    """Return the page with what is to be said: `wait` with seconds, `over`, `unset`, `away`, else `wrong`."""
+    reason = str(error.fields.get("reason", ""))
+    wait_s = min(MAX_WAIT_S, int(str(error.fields.get("retry_after_s", RETRY_AFTER_S))))
+    if isinstance(error, LoginBusy) or reason == "rate":
+        return page("wait", 429, wait_s)
+    if isinstance(error, DaemonUnavailable):
+        return page("away", status_of(error), RETRY_AFTER_S)
+    known = {"session.expired": "over", "login.unset": "unset", "login.second": "second"}
+    return page(known.get(reason, "wrong"), 403, 0)
+
+
+def _entered(request: Request, done: Entered) -> Response:
+    services, caller = services_of(request), done.signed_in.caller
+    on = "/mat-khau" if services.accounts.must_set(caller) else home_of(caller)
+    response = RedirectResponse(on, 303)
+    set_session(response, done.signed_in, services)
+    if done.mark is not None:
+        set_mark(response, done.mark, services)
+    return response
