@@ -224,9 +224,9 @@ ROUTES: Mapping[tuple[str, str], Row] = {
     ("POST", "/lop-hoc/lich/xoa"): Row(HEAD, body=b"ngay=2027-12-31", headers=FORM, ok=frozenset({404})),
     # the sheet on the wall: with its secret, on the school's own network, whoever asks
     ("GET", "/tuong/{secret}"): Row(public=True, ok=frozenset({404})),
-    ("POST", "/tuong/{secret}/an"): Row(public=True, body=b"", headers=FORM, ok=frozenset({404})),
-    ("POST", "/tuong/{secret}/hien"): Row(public=True, body=b"", headers=FORM, ok=frozenset({404})),
-    ("POST", "/tuong/{secret}/xin"): Row(public=True, body=b"", headers=FORM, ok=frozenset({404})),
+    ("POST", "/tuong/{secret}/an"): Row(public=True, body=b"", headers=FORM, ok=frozenset({403, 404})),
+    ("POST", "/tuong/{secret}/hien"): Row(public=True, body=b"", headers=FORM, ok=frozenset({403, 404})),
+    ("POST", "/tuong/{secret}/xin"): Row(public=True, body=b"", headers=FORM, ok=frozenset({403, 404})),
     # the audit
     ("GET", "/nhat-ky"): Row(STAFF),
     ("POST", "/nhat-ky/kiem-lai"): Row(EVERYBODY, refuses=EVERYBODY - PRINCIPALS, ok=frozenset({200, 303})),
