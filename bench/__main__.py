@@ -38,6 +38,7 @@ BENCHES = {
     "watch": "Chromium: first frame, frame rate, loss and freezes, alone and beside other viewers",
     "login": "people sign in while strangers guess a hundred passwords a second",
     "refusals": "time of a 404: another family's camera, beside none at all",
+    "access": "one decision about a picture, and a whole school's after one fact changed",
     "upstream": "events into a hub: batches beside one event per request",
 }
 

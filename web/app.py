@@ -45,6 +45,7 @@ from web import (
     pages_staff_accounts,
     pages_teacher,
     pages_wall,
+    pages_why,
 )
 from web.board import StatusBoard
 from web.bodies import problems_in
@@ -75,6 +76,7 @@ ROUTERS = (
     pages_erase.router,
     pages_consent.router,
     pages_consent_staff.router,
+    pages_why.router,
     api_cameras.router,
     api_live.router,
     api_wall.router,

@@ -33,6 +33,7 @@ if TYPE_CHECKING:  # they name `Caller`, which is here
     from web.room_services import Rooms
     from web.signin_services import AccountDoor
     from web.slip_services import InviteDoor, SlipDoor
+    from web.why_services import WhyDoor
 
 __all__ = [
     "HourIndex",
@@ -148,6 +149,9 @@ class Rights(Protocol):
     async def refused(self, caller: Caller, action: Action, obj: ObjectRef) -> None:
         """Leave an audit row of a refusal (or of looking for what is not there); repeats of a minute are counted."""
 
+    def came_from(self, caller: Caller, address: str) -> None:
+        """Note the address of a request: some classes are seen at the school only."""
+
     def cameras(self, caller: Caller) -> Sequence[KnownCamera]:
         """Return the cameras the person may know of, in the order they are shown."""
 
@@ -236,6 +240,7 @@ class Services:
     consents: ConsentDoor
     slips: SlipDoor
     invites: InviteDoor
+    why: WhyDoor
     clock: Clock
     site: SiteFacts
     hosts: frozenset[str] = field(default_factory=frozenset)

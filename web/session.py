@@ -71,7 +71,11 @@ async def caller_of(request: Request) -> Caller | None:
         return None
     path, changes = request.url.path, request.method not in {"GET", "HEAD"}
     by_hand = not path.startswith(("/whep/", "/wall/")) and (changes or not path.startswith("/api/"))
-    return await services_of(request).logins.session(token, active=by_hand)
+    services = services_of(request)
+    caller = await services.logins.session(token, active=by_hand)
+    if caller is not None:
+        services.rights.came_from(caller, peer_of(request).address)
+    return caller
 
 
 def bearer_of(headers: Headers) -> Secret | None:

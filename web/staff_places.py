@@ -35,6 +35,7 @@ PLACES = (
     Place("parents", "/phu-huynh/phieu", "users", "nav.parents", STAFF),
     Place("consent", "/dong-y", "check-circle", "nav.consent", STAFF),
     Place("ledger", "/nhat-ky", "scroll", "nav.ledger", STAFF),
+    Place("rights", "/quyen", "eye", "nav.rights", LEADERS),
     Place("keys", "/khoa", "key", "nav.keys", frozenset({Role.PRINCIPAL})),
 )
 

@@ -8,10 +8,11 @@ day of the calendar may run like another weekday.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from bisect import bisect_right
+from collections.abc import Callable, Collection
 from typing import TypeAlias
 
-from gateway.access.facts import NEVER_VISIBLE, Block, BlockKind, Facts, Window
+from gateway.access.facts import MINUTES_PER_DAY, NEVER_VISIBLE, Block, BlockKind, Facts, Window
 from gateway.access.localtime import moment
 from gateway.access.noticerules import unsigned
 from gateway.access.reasons import Reason
@@ -19,6 +20,7 @@ from gateway.core.model import PublicId
 
 Rule: TypeAlias = Callable[[Facts, PublicId, int], Reason | None]
 
+MOST_MEMO = 20_000
 _HIDDEN = {
     BlockKind.NAP: Reason.PLAN_NAP,
     BlockKind.TOILET: Reason.PLAN_CARE,
@@ -84,8 +86,39 @@ def off_plan(facts: Facts, class_id: PublicId, at_ms: int) -> Reason | None:
     return None if running else Reason.PLAN_NONE
 
 
+def in_care(facts: Facts, class_id: PublicId, at_ms: int) -> Reason | None:
+    """Say which care hides a class from every guest, whatever the plan shows to families; None outside of it."""
+    weekday, minute = _weekday(facts, at_ms)
+    for row in facts.index.blocks_of_class.get(class_id, ()):
+        if row.kind in NEVER_VISIBLE and _runs(row, weekday, minute):
+            return _HIDDEN[row.kind]
+    return None
+
+
 HIDDEN_BY: tuple[Rule, ...] = (*(paused, unanswered, out_of_hours, off_plan), unsigned)
 """Every rule, in the order in which a guardian is told."""
+
+
+def why_hidden(facts: Facts, classes: Collection[PublicId], at_ms: int) -> Reason | None:
+    """Return why guardians may not see at least one of the classes, the first reason of `HIDDEN_BY`; None if all open.
+
+    Remembered for one class: between two steps of its facts, and by the minute of the day.
+    """
+    if len(classes) != 1:
+        every = (rule(facts, name, at_ms) for rule in HIDDEN_BY for name in sorted(classes))
+        return next((reason for reason in every if reason is not None), None)
+    (class_id,) = classes
+    memo, step = facts.index.memo, bisect_right(facts.index.steps_of_class.get(class_id, ()), at_ms)
+    weekday, minute = _weekday(facts, at_ms)
+    now = MINUTES_PER_DAY * 8 if weekday is None else MINUTES_PER_DAY * weekday + minute
+    try:
+        return memo[class_id, step, now]
+    except KeyError:
+        reason = next((found for rule in HIDDEN_BY if (found := rule(facts, class_id, at_ms)) is not None), None)
+        if len(memo) >= MOST_MEMO:
+            memo.clear()
+        memo[class_id, step, now] = reason
+        return reason
 
 
 def _runs(row: Window | Block, weekday: int | None, minute: int) -> bool:
@@ -103,12 +136,10 @@ def _weekday(facts: Facts, at_ms: int) -> tuple[int | None, int]:
     return date.weekday() if special.as_weekday is None else special.as_weekday, minute
 
 
-def minutes(facts: Facts, classes: set[PublicId], at_ms: int) -> set[int]:
+def minutes(facts: Facts, classes: Collection[PublicId], at_ms: int) -> frozenset[int]:
     """Return the minutes at which a window or block of the local day of `at_ms` begins or ends."""
     weekday, _ = _weekday(facts, at_ms)
-    found: set[int] = set()
-    for class_id in classes:
-        rows: list[Window | Block] = [*facts.index.windows_of_class.get(class_id, ())]
-        rows += facts.index.blocks_of_class.get(class_id, ())
-        found.update(minute for row in rows if weekday in row.days for minute in (row.start_min, row.end_min))
-    return found
+    if weekday is None:
+        return frozenset()
+    found = [rows[weekday] for name in classes if (rows := facts.index.minutes_of_class.get(name)) is not None]
+    return found[0] if len(found) == 1 else frozenset().union(*found)

@@ -10,7 +10,7 @@ import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gateway.core.model import GuardianKind, PublicId, Role
+from gateway.core.model import GuardianKind, ObjectKind, PublicId, Role
 
 MINUTES_PER_DAY = 1440
 EVERY_DAY = frozenset(range(7))
@@ -181,3 +181,35 @@ class ExportOrder:
     to_ms: int
     requester: PublicId
     approver: PublicId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation(Span):
+    """A guest watches one class for a while ("dự giờ"), if its teacher agrees."""
+
+    person: PublicId
+    class_id: PublicId
+    assented: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRules:
+    """What narrows the viewing of a class beyond hours and plan; absent = nothing does."""
+
+    class_id: PublicId
+    on_site_only: bool = False
+    """Guardians see it from the school's own network only."""
+    daily_minutes: int | None = None
+    """How long one guardian may watch on a local day, in all."""
+    adaptation_days: int | None = None
+    """Only families of newcomers see it: for so many local days from the day their child joined the class."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """Something that another room keeps and that rights are asked about: hold, incident, review, event."""
+
+    kind: ObjectKind
+    id: PublicId
+    by: str = ""
+    """Whose it is: the guardian who asked for a review."""

@@ -23,10 +23,12 @@ from gateway.access.factrows import (
     BlockKind,
     CalendarDay,
     ClassCamera,
+    ClassRules,
     Consent,
     Enrolment,
     ExportOrder,
     Guardian,
+    Observation,
     Pause,
     Person,
     Privacy,
@@ -35,9 +37,11 @@ from gateway.access.factrows import (
     Span,
     StaffNotice,
     Teaching,
+    Thing,
     Window,
 )
-from gateway.core.model import PublicId
+from gateway.access.reasons import Reason
+from gateway.core.model import ObjectKind, PublicId
 
 __all__ = [
     "EVERY_DAY",
@@ -48,12 +52,14 @@ __all__ = [
     "BlockKind",
     "CalendarDay",
     "ClassCamera",
+    "ClassRules",
     "Consent",
     "Enrolment",
     "ExportOrder",
     "Facts",
     "Guardian",
     "Index",
+    "Observation",
     "Pause",
     "Person",
     "Privacy",
@@ -62,6 +68,7 @@ __all__ = [
     "Span",
     "StaffNotice",
     "Teaching",
+    "Thing",
     "Window",
     "ends",
 ]
@@ -89,6 +96,9 @@ class Index:
     """For viewing only."""
     observe_consents_of_child: Mapping[PublicId, tuple[Consent, ...]]
     """For named observers; `record` decides nothing here."""
+    observations_of_person: Mapping[PublicId, tuple[Observation, ...]]
+    rules_of_class: Mapping[PublicId, ClassRules]
+    things: Mapping[tuple[ObjectKind, PublicId], Thing]
     resolutions_of_child: Mapping[PublicId, tuple[Resolution, ...]]
     pauses_of_class: Mapping[PublicId, tuple[Pause, ...]]
     privacies_of_camera: Mapping[PublicId, tuple[Privacy, ...]]
@@ -98,8 +108,12 @@ class Index:
     exports: Mapping[PublicId, ExportOrder]
     teachings_of_class: Mapping[PublicId, tuple[Teaching, ...]]
     notices_of_person: Mapping[PublicId, tuple[StaffNotice, ...]]
-    instants_of_class: Mapping[PublicId, frozenset[int]]
-    """UTC ms at which a span behind "the class is open" begins or ends."""
+    minutes_of_class: Mapping[PublicId, tuple[frozenset[int], ...]]
+    """By weekday: the minutes of the local day at which a window or block begins or ends."""
+    steps_of_class: Mapping[PublicId, tuple[int, ...]]
+    """UTC ms at which a span behind "the class is open" begins or ends, in order."""
+    memo: dict[tuple[PublicId, int, int], Reason | None] = field(default_factory=dict)
+    """What `classday` worked out of these facts already: a class is asked about by all its families."""
 
 
 def ends(spans: Sequence[Span]) -> set[int]:
@@ -137,6 +151,10 @@ class Facts:
     blocks: tuple[Block, ...] = ()
     exports: tuple[ExportOrder, ...] = ()
     staff_notices: tuple[StaffNotice, ...] = ()
+    observations: tuple[Observation, ...] = ()
+    rules: tuple[ClassRules, ...] = ()
+    """One for a class at most."""
+    things: tuple[Thing, ...] = ()
     index: Index = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -146,20 +164,25 @@ class Facts:
 def _index(facts: Facts) -> Index:
     consents = _by((row for row in facts.consents if row.purpose is Purpose.VIEW), lambda row: row.child)
     observe = _by((row for row in facts.consents if row.purpose is Purpose.OBSERVE), lambda row: row.child)
+    observed = {row.class_id for row in facts.observations}
     resolutions = _by(facts.resolutions, lambda row: row.child)
     enrolments = _by(facts.enrolments, lambda row: row.class_id)
     pauses = _by(facts.pauses, lambda row: row.class_id)
     teachings = _by(facts.teachings, lambda row: row.class_id)
     notices = _by(facts.staff_notices, lambda row: row.person)
-    instants: dict[PublicId, frozenset[int]] = {}
+    windows = _by(facts.windows, lambda row: row.class_id)
+    blocks = _by(facts.blocks, lambda row: row.class_id)
+    steps: dict[PublicId, tuple[int, ...]] = {}
     for class_id in facts.classes:
         children = enrolments.get(class_id, ())
         spans: list[Span] = [*children, *pauses.get(class_id, ())]
         for row in children:
-            spans += [*consents.get(row.child, ()), *observe.get(row.child, ()), *resolutions.get(row.child, ())]
+            spans += [*consents.get(row.child, ()), *resolutions.get(row.child, ())]
+            if class_id in observed:
+                spans += observe.get(row.child, ())
         for teaching in teachings.get(class_id, ()):
             spans += [teaching, *notices.get(teaching.person, ())]
-        instants[class_id] = frozenset(ends(spans))
+        steps[class_id] = tuple(sorted(ends(spans)))
     return Index(
         persons={person.id: person for person in facts.persons},
         guardians_of_person=_by(facts.guardians, lambda row: row.person),
@@ -169,14 +192,27 @@ def _index(facts: Facts) -> Index:
         classes_of_camera=_by(facts.class_cameras, lambda row: row.camera),
         consents_of_child=consents,
         observe_consents_of_child=observe,
+        observations_of_person=_by(facts.observations, lambda row: row.person),
+        rules_of_class={row.class_id: row for row in facts.rules},
+        things={(row.kind, row.id): row for row in facts.things},
         resolutions_of_child=resolutions,
         pauses_of_class=pauses,
         privacies_of_camera=_by(facts.privacies, lambda row: row.camera),
-        windows_of_class=_by(facts.windows, lambda row: row.class_id),
-        blocks_of_class=_by(facts.blocks, lambda row: row.class_id),
+        windows_of_class=windows,
+        blocks_of_class=blocks,
+        minutes_of_class={
+            name: _minutes([*windows.get(name, ()), *blocks.get(name, ())]) for name in {*windows, *blocks}
+        },
         days={day.date: day for day in facts.days},
         exports={order.id: order for order in facts.exports},
         teachings_of_class=teachings,
         notices_of_person=notices,
-        instants_of_class=instants,
+        steps_of_class=steps,
+    )
+
+
+def _minutes(rows: Sequence[Window | Block]) -> tuple[frozenset[int], ...]:
+    return tuple(
+        frozenset(minute for row in rows if weekday in row.days for minute in (row.start_min, row.end_min))
+        for weekday in range(7)
     )

@@ -17,6 +17,7 @@ from typing import TypeAlias
 
 from gateway.access import audit
 from gateway.access.audit import CONSOLE, Actor
+from gateway.access.circumstances import write_viewed
 from gateway.access.facts import Facts
 from gateway.access.policy import decide, decide_at_console
 from gateway.access.reasons import Reason
@@ -141,8 +142,8 @@ class Grants:
     async def issue_console(self, camera: PublicId, *, from_ms: int, to_ms: int) -> Grant:
         """Make a right to recorded time for whoever holds the box's control socket, alone.
 
-        Who holds that socket holds the box; what is left is that it cannot be done quietly: the audit row
-        says console, families see it among the looks at their class, and the event goes to the authority.
+        Who holds that socket holds the box, but cannot do it quietly: the row says console, families see it
+        among the looks at their class, and the event goes to the authority.
         Raises NotFound for a camera that is not adopted, BadInput for a span that runs backwards.
         """
         if from_ms >= to_ms:
@@ -211,21 +212,20 @@ class Grants:
         `order` is what an export's grant was made for: an order that ended is not there any more.
         """
         obj = ObjectRef(ObjectKind.CAMERA, grant.camera) if order is None else ObjectRef(ObjectKind.EXPORT, order)
-        now_ms = self._store.clock.now_ms()
-        return self._decide(self._store.current, grant.person, grant.device, Need(grant.action, obj), now_ms)
+        store, need = self._store, Need(grant.action, obj)
+        return self._decide(store.current, grant.person, grant.device, need, store.clock.now_ms())
 
     def might_see(self, grant: Grant, at_ms: int) -> bool:
         """Say whether what was recorded at `at_ms` may be shown under a grant for now.
 
-        The newest picture may be old: a guardian whose hours have begun must not get one of the nap before.
-        Staff may see their rooms at any time.
+        The newest picture may be of the nap before a guardian's hours; staff may see their rooms at any time.
         """
         if grant.role in STAFF_ROLES:
             return True
         if at_ms < self._store.clock.now_ms() - KEEP_MS:  # pauses of then are not known any more
             return False
-        facts, obj = self._store.current, ObjectRef(ObjectKind.CAMERA, grant.camera)
-        return decide(facts, grant.person, grant.action, obj, at_ms).allowed
+        obj, asking = ObjectRef(ObjectKind.CAMERA, grant.camera), self._store.circumstances.at(grant.device)
+        return decide(self._store.current, grant.person, grant.action, obj, at_ms, asking).allowed
 
     def renewed(self, grant: Grant, decision: Decision) -> Grant:
         """Return the same right under the newest decision; ValueError if that refuses."""
@@ -235,8 +235,6 @@ class Grants:
         if (grant.until_ms, grant.facts_version) == (decision.until_ms, version):
             return grant
         return replace(grant, until_ms=decision.until_ms, facts_version=version)
-
-    # streams that are open
 
     async def left_open(self) -> tuple[Grant, ...]:
         """Return the grants that were open when the gateway stopped, as rights to be re-decided.
@@ -256,6 +254,7 @@ class Grants:
             for grant in ended:
                 conn.execute("DELETE FROM open_grant WHERE id = ?", (grant.id,))
                 need = Need(grant.action, ObjectRef(ObjectKind.CAMERA, grant.camera))
+                write_viewed(conn, grant, now_ms)
                 seconds = max(0, now_ms - grant.issued_ms) // 1000
                 actor = Actor(grant.person, grant.device)
                 audit.append(
@@ -265,19 +264,19 @@ class Grants:
                 store.emit(conn, store.event("access.revoked", reason=reason, sessions=len(ended)))
 
         if ended:
+            for grant in ended:
+                store.circumstances.ended(grant, store.clock.now_ms())
             await store.db.write(run)
-
-    # inside
 
     def _decide(self, facts: Facts, person: PublicId, device: str, need: Need, now_ms: int) -> Decision:
         over = self._alive(device, person) if device != BOX_DEVICE else None
-        if over is not None:
-            return Decision(False, over)
-        return decide(facts, person, need.action, need.obj, now_ms)
+        begins_ms = now_ms if need.action is Action.LIVE else None
+        asking = self._store.circumstances.of(person, device, over, begins_ms=begins_ms)
+        return decide(facts, person, need.action, need.obj, now_ms, asking)
 
     async def _issue(self, request: _Request) -> tuple[Decision, Grant | None]:
-        store = self._store
-        early = self._decide(store.current, request.person, request.actor.device, request.need, store.clock.now_ms())
+        store, device = self._store, request.actor.device
+        early = self._decide(store.current, request.person, device, request.need, store.clock.now_ms())
         if store.refused_before(request.actor, request.need, early):
             return early, None
         if (known := self._same_look(request, early)) is not None:
@@ -294,7 +293,9 @@ class Grants:
         decision, grant = await store.db.write(run)
         if grant is None:
             store.refused(request.actor, request.need, decision)
-        elif request.action is Action.SNAPSHOT:
+            return decision, None
+        store.circumstances.began(grant)
+        if request.action is Action.SNAPSHOT:
             self._looks[request.actor.device, request.camera] = _Look(grant, store.clock.mono_ns())
             while len(self._looks) > MAX_LOOKS:
                 self._looks.popitem(last=False)
@@ -362,13 +363,14 @@ class Grants:
     def _since_ms(self, facts: Facts, request: _Request, role: Role, now_ms: int) -> int | None:
         """Return the instant before which a guardian may not have seen the camera, if that is recent.
 
-        A viewer joins with pictures of the last seconds: those of a nap that ended a second ago must not
-        be among them. Switches leave no trace in the facts, so any change of the last minute counts too.
+        A viewer joins with pictures of the last seconds, among which no nap's must be. Switches leave no trace
+        in the facts, so any change of the last minute counts too.
         """
         if role in STAFF_ROLES:
             return None
-        changed_ago_ms = (self._store.clock.mono_ns() - self._store.changed_ns) // 1_000_000
-        before = decide(facts, request.person, request.action, request.obj, now_ms - FRESH_MS)
+        store, asking = self._store, self._store.circumstances.at(request.actor.device)
+        changed_ago_ms = (store.clock.mono_ns() - store.changed_ns) // 1_000_000
+        before = decide(facts, request.person, request.action, request.obj, now_ms - FRESH_MS, asking)
         return None if before.allowed and changed_ago_ms >= FRESH_MS else now_ms
 
     def _from_row(self, row: sqlite3.Row, role: Role) -> Grant:

@@ -24,6 +24,7 @@ class Moment(NamedTuple):
     minute: int
 
 
+@lru_cache(maxsize=4096)
 def moment(zone: ZoneInfo, at_ms: int) -> Moment:
     """Return the local date and minute of a UTC instant; ValueError far outside year 1 to 9999."""
     local = dt.datetime.fromtimestamp(at_ms // 1000, zone)
@@ -39,6 +40,12 @@ def instants(zone: ZoneInfo, date: dt.date, minutes: Iterable[int]) -> set[int]:
     for minute in minutes:
         found.update(_begins(zone, date, minute))
     return found
+
+
+@lru_cache(maxsize=4096)
+def day_instants(zone: ZoneInfo, date: dt.date, minutes: frozenset[int]) -> tuple[int, ...]:
+    """Return `instants` in order; remembered, for every guardian of a class asks for the same ones."""
+    return tuple(sorted(instants(zone, date, minutes)))
 
 
 @lru_cache(maxsize=4096)
@@ -67,6 +74,12 @@ def _edges(zone: ZoneInfo, date: dt.date) -> tuple[int, ...]:
 def midnight(zone: ZoneInfo, date: dt.date) -> int:
     """Return the first UTC ms at which the wall clock shows the start of `date`."""
     return _begins(zone, date, 0)[0]
+
+
+@lru_cache(maxsize=256)
+def shifts(zone: ZoneInfo, date: dt.date) -> bool:
+    """Say whether the clock shifts on this local date or the one before: yesterday may then be shown once more."""
+    return len(_edges(zone, date)) > 1 or len(_edges(zone, date - DAY)) > 1
 
 
 def _offset(zone: ZoneInfo, at_ms: int) -> dt.timedelta | None:

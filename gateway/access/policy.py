@@ -10,14 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.access.ask import PICTURE, Answer, Ask, Rule, known, no, private
+from gateway.access.ask import ANYHOW, PICTURE, Answer, Ask, Asking, Rule, known, no, private
 from gateway.access.facts import Facts
 from gateway.access.instants import HORIZON_DAYS, by_the_day, timeline
 from gateway.access.localtime import MS_PER_DAY
 from gateway.access.reasons import Reason
 from gateway.access.roletable import MAY
 from gateway.access.rules_guardian import guardian
-from gateway.access.rules_guest import authority, installer, oneself
+from gateway.access.rules_guest import authority, installer
+from gateway.access.rules_observer import observer
 from gateway.access.rules_staff import principal, teacher, vice_principal
 from gateway.core.model import Action, Decision, ObjectKind, ObjectRef, PublicId, Role
 
@@ -28,18 +29,23 @@ _RULES: Mapping[Role, Rule] = {
     Role.VICE_PRINCIPAL: vice_principal,
     Role.TEACHER: teacher,
     Role.GUARDIAN: guardian,
-    Role.OBSERVER: oneself,
+    Role.OBSERVER: observer,
     Role.AUTHORITY_IT: authority,
     Role.INSTALLER: installer,
 }
 
 
-def decide(facts: Facts, person: PublicId, action: Action, obj: ObjectRef, now_ms: int) -> Decision:
+def decide(
+    facts: Facts, person: PublicId, action: Action, obj: ObjectRef, now_ms: int, asking: Asking = ANYHOW
+) -> Decision:
     """Answer one question at one instant; unknown objects and other families' look the same.
 
     `until_ms` of a refusal is when its reason may change, `next_ms` when it first becomes allowed; both
-    are None if nothing within `HORIZON_DAYS` changes it.
+    are None if nothing within `HORIZON_DAYS` changes it. `asking` stays as it is while time passes; a span of
+    `viewed` without an end goes on while it is allowed.
     """
+    if asking.over is not None:
+        return Decision(False, asking.over)
     who = facts.index.persons.get(person)
     if who is None:
         return Decision(False, Reason.PERSON_UNKNOWN)
@@ -49,10 +55,12 @@ def decide(facts: Facts, person: PublicId, action: Action, obj: ObjectRef, now_m
         return Decision(False, Reason.SOUND_OFF)
     if obj.kind not in MAY[who.role].get(action, ()):
         return Decision(False, Reason.ROLE)
-    ask = Ask(facts, who, action, obj)
+    ask = Ask(facts, who, action, obj, asking)
     answer = _answer(ask, now_ms)
     if answer.reason is Reason.NOT_FOUND:
         return Decision(False, Reason.NOT_FOUND)
+    if not answer.allowed:  # a refused stream does not run on
+        ask = ask._replace(asking=asking.stopped(now_ms))
     until_ms, next_ms = _search(ask, answer, now_ms)
     return Decision(answer.allowed, answer.reason, until_ms, next_ms)
 

@@ -19,6 +19,7 @@ class Reason(StrEnum):
     GUARDIAN = "role.guardian"
     HEALTH = "role.health"
     INSTALLER = "role.installer"
+    OBSERVER = "role.observer"
     SELF = "self"
     OWN_CHILD = "own_child"
     CONSOLE = "console"
@@ -39,6 +40,13 @@ class Reason(StrEnum):
     CLASS_PAUSED = "class.paused"
     CLASS_NOT_OPEN = "class.not_open"
     STAFF_NOTICE = "class.staff_notice"
+    ADAPTATION_OVER = "adaptation.over"
+    ON_SITE_ONLY = "on_site.only"
+    QUOTA_SPENT = "quota.spent"
+    # an observation session
+    OBSERVATION_CLOSED = "observation.closed"
+    OBSERVATION_ASSENT = "observation.assent"
+    OBSERVATION_CONSENT = "observation.consent"
     # the hour
     CALENDAR_CLOSED = "calendar.closed"
     WINDOW_NONE = "window.none"

@@ -18,19 +18,22 @@ from gateway.access.facts import (
     BlockKind,
     CalendarDay,
     ClassCamera,
+    ClassRules,
     Enrolment,
     ExportOrder,
     Facts,
     Guardian,
+    Observation,
     Pause,
     Person,
     Privacy,
     Resolution,
     Teaching,
+    Thing,
     Window,
 )
 from gateway.access.noticerules import load_notices
-from gateway.core.model import GuardianKind, PublicId, Role
+from gateway.core.model import GuardianKind, ObjectKind, PublicId, Role
 
 KEEP_MS = 3 * 86_400_000
 """Pauses of today are counted; three days cover any zone and a clock that was set back a little."""
@@ -110,6 +113,15 @@ def load_facts(conn: sqlite3.Connection, *, zone: ZoneInfo, clock_trusted: bool,
                 bool(row["guardian_visible"]),
             )
             for row in conn.execute("SELECT * FROM plan_block")
+        ),
+        observations=spans.observations(),
+        rules=tuple(
+            ClassRules(PublicId(row["class"]), bool(row["on_site_only"]), row["daily_minutes"], row["adaptation_days"])
+            for row in conn.execute("SELECT * FROM class_rules")
+        ),
+        things=tuple(
+            Thing(ObjectKind.HOLD, PublicId(row["id"]), row["placed_by"])
+            for row in conn.execute("SELECT id, placed_by FROM footage_hold WHERE gone = 0")
         ),
         exports=tuple(_export(row) for row in conn.execute("SELECT * FROM export_order WHERE ended_ms IS NULL")),
         staff_notices=load_notices(conn),
@@ -196,6 +208,18 @@ class _Spans:
                 until_ms=row["until_ms"],
             )
             for row in self._rows("resolution")
+        )
+
+    def observations(self) -> tuple[Observation, ...]:
+        return tuple(
+            Observation(
+                person=PublicId(row["person"]),
+                class_id=PublicId(row["class"]),
+                assented=row["assented_ms"] is not None,
+                since_ms=row["since_ms"],
+                until_ms=row["until_ms"],
+            )
+            for row in self._rows("observation")
         )
 
     def pauses(self) -> tuple[Pause, ...]:

@@ -6,7 +6,7 @@ shows must be open, not only the own child's.
 
 from __future__ import annotations
 
-from gateway.access import classday
+from gateway.access import classday, newcomers, quota
 from gateway.access.ask import Answer, Ask, classes_shown, no
 from gateway.access.reasons import Reason
 from gateway.access.rules_guest import oneself
@@ -18,6 +18,9 @@ def guardian(ask: Ask, at_ms: int) -> Answer:
     if ask.obj.kind is ObjectKind.PERSON:
         return oneself(ask, at_ms)
     children = _own_children(ask, at_ms)
+    if ask.obj.kind is ObjectKind.REVIEW:
+        mine = ask.facts.index.things[ask.obj.kind, ask.obj.id].by == ask.person.id
+        return Answer(True, Reason.GUARDIAN) if mine else no(Reason.NOT_FOUND)
     if ask.obj.kind is ObjectKind.CHILD:
         return Answer(True, Reason.OWN_CHILD) if ask.obj.id in children else no(Reason.NOT_FOUND)
     classes = classes_shown(ask, at_ms)
@@ -29,7 +32,7 @@ def guardian(ask: Ask, at_ms: int) -> Answer:
     }
     if not here:
         return no(Reason.NOT_FOUND)
-    if ask.action is Action.AUDIT:
+    if ask.action in {Action.AUDIT, Action.REVIEW}:
         return Answer(True, Reason.GUARDIAN)
     return _sharing(ask, here, classes, at_ms)
 
@@ -47,10 +50,17 @@ def _sharing(ask: Ask, here: set[PublicId], classes: set[PublicId], at_ms: int) 
         return no(Reason.SHARING_STOPPED)
     if not facts.accepted:
         return no(Reason.NOT_ACCEPTED)
-    if not any(classday.consents(facts, child, at_ms) for child in here):
+    agreed = {child for child in here if classday.consents(facts, child, at_ms)}
+    if not agreed:
         return no(Reason.CONSENT_MISSING)
-    for hidden_by in classday.HIDDEN_BY:
-        for class_id in sorted(classes):
-            if (reason := hidden_by(facts, class_id, at_ms)) is not None:
-                return no(reason)
+    of_class = facts.index.rules_of_class
+    rules = [of_class[name] for name in classes if name in of_class] if of_class else []
+    if not all(newcomers.may_see(facts, row, agreed, at_ms) for row in rules):
+        return no(Reason.ADAPTATION_OVER)
+    if not ask.asking.on_site and any(row.on_site_only for row in rules):
+        return no(Reason.ON_SITE_ONLY)
+    if (reason := classday.why_hidden(facts, classes, at_ms)) is not None:
+        return no(reason)
+    if quota.is_spent(ask, rules, at_ms):
+        return no(Reason.QUOTA_SPENT)
     return Answer(True, Reason.GUARDIAN)

@@ -1,4 +1,4 @@
-"""What people may who are neither the school's own nor a family: observer, authority, installer.
+"""What people may who are neither the school's own nor a family: authority, installer.
 
 Owns these rules, and what everyone may: one's own sessions and devices. Pure.
 """

@@ -130,6 +130,7 @@ class OpenGrants:
         self._strays = {grant.id: grant for grant in await self._grants.left_open()}
         self._fresh_ns = self._clock.mono_ns()
         self._store.listeners.append(self._facts_changed)
+        self._store.circumstances.listeners.append(self.recheck)
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
         for name, run in (
@@ -145,6 +146,7 @@ class OpenGrants:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._store.listeners.remove(self._facts_changed)
+        self._store.circumstances.listeners.remove(self.recheck)
         if self._tasks is not None:
             self._tasks.cancel_scope.cancel()
             await self._tasks.__aexit__(None, None, None)  # the body's own error passes as it is
@@ -309,6 +311,7 @@ class OpenGrants:
         now = [item for item in ended if self._held.pop(item.grant.id, None) is not None]
         for item in now:
             item.ended = reason
+        self._remember([item.grant.id for item in now], reason)  # before the first await: no beat takes it for unknown
         if not now:
             return
         await to_the_end(self._account(now, reason))
@@ -321,13 +324,16 @@ class OpenGrants:
 
     async def _tell(self, ids: list[PublicId], reason: str) -> None:
         """Ask the live daemon to end grants; remember those it did not confirm."""
-        self._unanswered |= dict.fromkeys(ids, reason)
+        self._remember(ids, reason)
         with anyio.move_on_after(MEDIA_TIMEOUT_S):
             async with contained("access.close", self._on_fault) as outcome:
                 await self._media.close_grants(ids, reason)
             if not outcome.failed:
                 for grant_id in ids:
                     self._unanswered.pop(grant_id, None)
+
+    def _remember(self, ids: Iterable[PublicId], reason: str) -> None:
+        self._unanswered |= dict.fromkeys(ids, reason)
 
     async def _compare(self, running: list[_Held], sessions: Sequence[Mapping[str, Any]]) -> None:
         """Hold what the live daemon has against what ran here when it was asked."""

@@ -21,6 +21,7 @@ from sqlite_utils.db import Database as UtilsDatabase
 
 from gateway.access import audit
 from gateway.access.audit import Actor, Emit
+from gateway.access.circumstances import Circumstances
 from gateway.access.denials import Denials, Repeats
 from gateway.access.facts import Facts
 from gateway.access.freshness import needs_fresh
@@ -32,7 +33,7 @@ from gateway.core.db import Database, apply_schema
 from gateway.core.errors import BadInput, Denied, NotFound
 from gateway.core.events import Event, make_event
 from gateway.core.finish import to_the_end
-from gateway.core.model import Action, Decision, ObjectRef
+from gateway.core.model import Action, Decision, ObjectRef, Role
 from gateway.core.secrets import SealKey
 
 T = TypeVar("T")
@@ -90,6 +91,12 @@ def accounts_of_staff(db: UtilsDatabase) -> None:
 
 
 @MIGRATIONS()
+def policy_facts(db: UtilsDatabase) -> None:
+    """Add observers' sessions, rules of classes and the minutes guardians watched."""
+    apply_schema(db, files("gateway.access") / "policy.sql")
+
+
+@MIGRATIONS()
 def class_rooms(db: UtilsDatabase) -> None:
     """Add wishes for one more pause, wall sheets, and the notice that staff sign."""
     apply_schema(db, files("gateway.access") / "classroom.sql")
@@ -127,6 +134,7 @@ class FactStore:
         self.denials = Denials()
         self.stale: Fresh = always_fresh
         """Says why an actor must sign in anew before a sensitive act; None if the login is fresh enough."""
+        self.circumstances = Circumstances()
         self.listeners: list[Callable[[Facts], None]] = []
         """Called in the event loop after the facts changed; must not block or raise."""
         self._seal = seal
@@ -139,6 +147,8 @@ class FactStore:
     async def load(self) -> Facts:
         """Read the snapshot from the database; call once before anything else."""
         self._take(await self.db.read(self._read))
+        guardians = [row.id for row in self.current.persons if row.role is Role.GUARDIAN]
+        await self.db.read(lambda conn: self.circumstances.read(conn, guardians, self.clock.now_ms()))
         return self.current
 
     @property
@@ -256,12 +266,12 @@ class FactStore:
 
     # refusals
 
-    @staticmethod
-    def answer(facts: Facts, actor: Actor, need: Need, now_ms: int) -> Decision:
+    def answer(self, facts: Facts, actor: Actor, need: Need, now_ms: int) -> Decision:
         """Decide for an actor; the console may do everything and is written down as such."""
         if actor.person is None:
             return Decision(True, Reason.CONSOLE)
-        return decide(facts, actor.person, need.action, need.obj, now_ms)
+        asking = self.circumstances.of(actor.person, actor.device)
+        return decide(facts, actor.person, need.action, need.obj, now_ms, asking)
 
     def refused_before(self, actor: Actor, need: Need, decision: Decision) -> bool:
         """Count a refusal that the audit already tells, so that the database need not be asked."""

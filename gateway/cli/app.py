@@ -28,6 +28,7 @@ from gateway.cli import (
     handover,
     holds,
     hub,
+    observing,
     people,
     players,
     preview,
@@ -38,6 +39,7 @@ from gateway.cli import (
     status,
     turn,
     volumes,
+    why,
 )
 from gateway.cli.context import ConfigOption, Context, DataOption, guarded
 from gateway.cli.status import DAEMONS
@@ -58,6 +60,9 @@ app = typer.Typer(
 key_app = typer.Typer(help="Khóa hình đã ghi · the key of the recordings", no_args_is_help=True)
 player_app = typer.Typer(help="Mã cho trình phát WHEP · tokens of WHEP players", no_args_is_help=True)
 signin_app = typer.Typer(help="Cách nhân viên đăng nhập · how staff sign in", no_args_is_help=True)
+observe_app = typer.Typer(
+    no_args_is_help=True, help="Dự giờ: khách xem một lớp trong một buổi · guests of a class (observe)"
+)
 turn_app = typer.Typer(help="Máy chủ STUN, TURN cho người xem ở ngoài · servers on the way", no_args_is_help=True)
 audit_app = typer.Typer(help="Nhật ký truy cập · the audit", no_args_is_help=True)
 
@@ -111,6 +116,8 @@ COMMANDS: tuple[tuple[str, str | None, Callable[..., Any]], ...] = (
     ("chia-se", "sharing", people.sharing),
     ("tai-khoan", "people", people.people),
     ("dong-y", "consent", consent.consent),
+    ("quyen", "why", why.why),
+    ("quy-dinh", "rules", why.rules),
     ("phien-ban", "version", version),
 )
 
@@ -139,6 +146,12 @@ AUDIT_COMMANDS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("xac-minh", "verify", audit.verify),
     ("moc", "points", audit.points),
 )
+OBSERVE_COMMANDS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
+    ("tao", "new", observing.new),
+    ("danh-sach", "list", observing.list_all),
+    ("dong-y", "assent", observing.assent),
+    ("ket-thuc", "end", observing.end),
+)
 TURN_COMMANDS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("tinh-trang", "status", turn.status),
     ("mat-khau", "secret", turn.secret),
@@ -156,6 +169,7 @@ GROUPS = (
     (signin_app, SIGNIN_COMMANDS),
     (turn_app, TURN_COMMANDS),
     (audit_app, AUDIT_COMMANDS),
+    (observe_app, OBSERVE_COMMANDS),
 )
 for group, commands in GROUPS:
     for name, alias, function in commands:
@@ -167,6 +181,8 @@ app.add_typer(player_app, name="trinh-phat")
 app.add_typer(player_app, name="player", hidden=True)
 app.add_typer(signin_app, name="dang-nhap")
 app.add_typer(signin_app, name="signin", hidden=True)
+app.add_typer(observe_app, name="du-gio")
+app.add_typer(observe_app, name="observe", hidden=True)
 app.add_typer(turn_app, name="chuyen-tiep")
 app.add_typer(turn_app, name="turn", hidden=True)
 app.add_typer(audit_app, name="nhat-ky")

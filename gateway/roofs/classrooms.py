@@ -70,4 +70,5 @@ async def class_rooms(
     """Build and load them."""
     rooms = ClassRooms(store, people, classes, sharing, names, loopback=config.web.insecure_loopback)
     await rooms.load()
+    store.circumstances.on_site = rooms.networks.covers  # what "on site only" of a class means
     return rooms

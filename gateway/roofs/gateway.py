@@ -30,6 +30,8 @@ from gateway.access.grants import Grants
 from gateway.access.holds import Holds
 from gateway.access.invitations import Invitations
 from gateway.access.login import Logins
+from gateway.access.narrowing import Narrowing
+from gateway.access.observing import Observing
 from gateway.access.people import People
 from gateway.access.playbacks import Playbacks
 from gateway.access.players import Players
@@ -59,6 +61,7 @@ from gateway.roofs.control_consent import ConsentCalls
 from gateway.roofs.control_holds import HoldCalls
 from gateway.roofs.control_players import PlayerCalls
 from gateway.roofs.control_slips import SlipCalls
+from gateway.roofs.control_why import WhyCalls
 from gateway.roofs.export_port import Copying, CopyPort, HoldPort
 from gateway.roofs.footage_desk import FootageDesk
 from gateway.roofs.gateway_control import Desk, handlers
@@ -73,8 +76,10 @@ from gateway.roofs.names import Names
 from gateway.roofs.playback_port import PlaybackPort
 from gateway.roofs.relay_servers import RelayServers
 from gateway.roofs.signin_room import SignInRoom, signin_room
+from gateway.roofs.site_networks import SiteNetworks
 from gateway.roofs.slip_port import InvitePort, SlipPort
 from gateway.roofs.web_lists import ListedRights
+from gateway.roofs.why_desk import WhyDesk
 from gateway.upstream import outbox
 from gateway.upstream.sync import BACKOFF
 from web.app import create_app
@@ -111,6 +116,7 @@ async def base(config: Config, clock: Clock) -> AsyncIterator[Base]:
     ):
         zone = ZoneInfo(config.site.timezone)
         store = FactStore(db, clock, zone=zone, seal=seal, emit=outbox.put)
+        store.circumstances.on_site = SiteNetworks().has
         await store.load()
         relays = RelayServers(config.live, config.paths.keys, seal, Acts(store), clock)
         yield Base(config, clock, key, db, store, Bus(), recorder, live, relays)
@@ -136,6 +142,7 @@ class Access:
     signin: SignInRoom
     audit: Auditing
     consents: ConsentPort
+    why: WhyDesk
 
 
 async def access(base: Base) -> Access:
@@ -172,6 +179,7 @@ async def access(base: Base) -> Access:
         await signin_room(store, logins, codes, base.config),
         await auditing(store, names, base.key, kept_elsewhere=bool(base.config.upstream.url)),
         consent_port(store, names, base.config),
+        WhyDesk(store, names),
     )
 
 
@@ -205,6 +213,7 @@ def web_services(
         consents=parts.consents,
         slips=SlipPort(parts.slips, parts.devices, parts.logins, parts.names, base.bus, logins.signed_in, base.store),
         invites=invites,
+        why=parts.why,
         playback=PlaybackPort(Playbacks(base.store, parts.grants, base.key), base.recorder, base.clock),
         clock=base.clock,
         site=SiteFacts(site.name, PublicId("box"), site.timezone, site.language),
@@ -274,6 +283,7 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
         parts.rooms.web_url = url
         desk = _desk(ground, parts, opened, tracker, facts, signals, url)
         players = PlayerCalls(parts.players, parts.people, url)
+        whys = WhyCalls(parts.why, parts.names, ground.recorder, Observing(ground.store), Narrowing(ground.store))
         calls = {
             **handlers(desk),
             **ConsentCalls(parts.consents, parts.names).handlers(),
@@ -284,6 +294,7 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
             **parts.rooms.handlers(),
             **SlipCalls(ground.store, parts.classes, printer).handlers(),
             **parts.signin.handlers(parts.people),
+            **whys.handlers(),
         }
         await stack.enter_async_context(ControlServer(config.paths.socket("gateway"), "gateway", calls, on_fault=sink))
         log.info("gateway.ready", port=config.web.port, ca=server.ca_sha256, version=__version__)

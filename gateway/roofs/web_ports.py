@@ -113,6 +113,10 @@ class RightsPort:
         with suppress(Denied, NotFound):
             await self._store.demand(Actor(caller.person, caller.device), Need(action, obj))
 
+    def came_from(self, caller: Caller, address: str) -> None:
+        """Note where a session asks from."""
+        self._store.circumstances.came_from(caller.device, address)
+
     async def grant(self, caller: Caller, action: Action, camera: PublicId) -> Grant:
         """Decide with an audit row."""
         decision, grant = await self._grants.issue(caller.person, caller.device, action, camera)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from gateway.access.facts import (
-    Facts,
-)
+from gateway.access.ask import ANYHOW, Asking
+from gateway.access.facts import Facts
 from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId
 from tests.fakes.school import (
     MOTHER,
@@ -34,11 +33,18 @@ class Case(NamedTuple):
     obj: ObjectRef
     now_ms: int
     expected: tuple[bool, str, int | None, int | None]
+    asking: Asking = ANYHOW
 
 
-def at(case: str, expected: tuple[bool, str, int | None, int | None], now_ms: int = NOW, **changes: Any) -> Case:
+def at(
+    case: str,
+    expected: tuple[bool, str, int | None, int | None],
+    now_ms: int = NOW,
+    asking: Asking = ANYHOW,
+    **changes: Any,
+) -> Case:
     """A case of the mother asking for her class's camera."""
-    return Case(case, facts(**changes), MOTHER, LIVE, camera(), now_ms, expected)
+    return Case(case, facts(**changes), MOTHER, LIVE, camera(), now_ms, expected, asking)
 
 
 def case(
@@ -51,6 +57,7 @@ def case(
     until_ms: int | None = None,
     next_ms: int | None = None,
     now_ms: int = NOW,
+    asking: Asking = ANYHOW,
     **changes: Any,
 ) -> Case:
     allowed = reason in {
@@ -60,7 +67,8 @@ def case(
         "role.guardian",
         "role.health",
         "role.installer",
+        "role.observer",
         "self",
         "own_child",
     }
-    return Case(name, facts(**changes), who, action, obj, now_ms, (allowed, reason, until_ms, next_ms))
+    return Case(name, facts(**changes), who, action, obj, now_ms, (allowed, reason, until_ms, next_ms), asking)

@@ -207,6 +207,16 @@ def guardian_cases() -> list[Case]:
         ),
         # the switches
         at("paused", (False, "class.paused", soon, soon), pauses=(Pause(class_id=MAM, until_ms=soon),)),
+        at(
+            "paused within this minute",
+            (True, "role.guardian", NOW + 30_000, None),
+            pauses=(Pause(class_id=MAM, since_ms=NOW + 30_000),),
+        ),
+        at(
+            "the same minute of another day",
+            (False, "window.closed", local(20, 9), local(20, 9)),
+            windows=(Window(MAM, frozenset({4}), 9 * 60, 10 * 60),),
+        ),
         at("paused without end", (False, "class.paused", None, None), pauses=(Pause(class_id=MAM),)),
         at("paused later", (True, "role.guardian", soon, None), pauses=(Pause(class_id=MAM, since_ms=soon),)),
         at("another class paused", OK, pauses=(Pause(class_id=CHOI),)),

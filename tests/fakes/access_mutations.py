@@ -8,13 +8,17 @@ from dataclasses import dataclass
 
 from gateway.access.audit import CONSOLE, Actor
 from gateway.access.classes import Hours, at, usual_plan
-from gateway.access.facts import Purpose
+from gateway.access.facts import ClassRules, Purpose
 from gateway.access.pauserules import A_DAY, used_today, wall_device
 from gateway.core.model import PublicId, Role
 from tests.fakes.access_world import World
 from tests.fakes.school import HOUR, NOW
 
 Act = Callable[[World, Actor], Awaitable[object]]
+
+
+THE_TEACHERS = {"observation.assent", "observation.withdraw"}
+"""Nobody else of the school agrees in her place."""
 
 
 @dataclass
@@ -137,6 +141,28 @@ async def resolved(w: World, _actor: Actor) -> None:
     await w.access.children.resolve(CONSOLE, w.mate, w.class_id)
 
 
+async def _observe(w: World, actor: Actor) -> None:
+    thanh = w.rows("SELECT id FROM person WHERE role = 'observer'")[0]["id"]
+    now_ms = w.clock.now_ms()
+    await w.access.observing.make(actor, PublicId(thanh), w.class_id, now_ms, now_ms + HOUR)
+
+
+def _session(w: World) -> PublicId:
+    return PublicId(w.rows("SELECT id FROM observation")[0]["id"])
+
+
+async def guest(w: World, _actor: Actor) -> None:
+    """Prepare: there is a guest."""
+    if not w.rows("SELECT id FROM person WHERE role = 'observer'"):
+        await w.access.people.add(CONSOLE, Role.OBSERVER, "Cô Thanh")
+
+
+async def observed(w: World, actor: Actor) -> None:
+    """Prepare: a guest's session is made."""
+    await guest(w, actor)
+    await _observe(w, CONSOLE)
+
+
 async def _teach(w: World, actor: Actor) -> None:
     hoa = w.rows("SELECT id FROM person WHERE role = 'teacher'")[0]["id"]
     await w.access.people.teach(actor, PublicId(hoa), w.class_id)
@@ -182,6 +208,11 @@ MUTATIONS: tuple[Mutation, ...] = (
         "class.windows", lambda w, a: w.access.classes.set_windows(a, w.class_id, [Hours(at("08:00"), at("09:00"))])
     ),
     Mutation("class.plan", lambda w, a: w.access.classes.set_plan(a, w.class_id, usual_plan())),
+    Mutation("class.rules", lambda w, a: w.access.narrowing.set(a, ClassRules(w.class_id, daily_minutes=60))),
+    Mutation("observation.make", _observe, guest),
+    Mutation("observation.end", lambda w, a: w.access.observing.end(a, _session(w)), observed),
+    Mutation("observation.withdraw", lambda w, a: w.access.observing.assent(a, _session(w), given=False), observed),
+    Mutation("observation.assent", lambda w, a: w.access.observing.assent(a, _session(w)), observed),
     Mutation("calendar.set", lambda w, a: w.access.classes.set_day(a, dt.date(2026, 11, 20), is_open=False)),
     Mutation("box.accept", lambda w, a: w.access.sharing.accept_box(a)),
     Mutation("sharing.stop", lambda w, a: w.access.sharing.stop_all(a)),

@@ -6,25 +6,35 @@ so that they use the faulty one. Invariant: the real modules are back in place w
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import types
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import gateway.access
 from gateway.access import (
     ask,
     classday,
+    facts,
     instants,
+    newcomers,
     policy,
+    quota,
     roletable,
     rules_guardian,
     rules_guest,
+    rules_observer,
     rules_staff,
 )
+from gateway.access.facts import Facts
+from gateway.core.model import Decision
 from tests.fakes.access_suite import Decide
 
-IN_ORDER = (ask, classday, roletable, rules_guest, rules_guardian, rules_staff, instants, policy)
+IN_ORDER = (
+    facts, ask, classday, newcomers, quota, roletable, rules_guest, rules_guardian, rules_observer, rules_staff,
+    instants, policy,
+)  # fmt: skip
 """The modules of the decision, each after what it imports."""
 
 
@@ -51,6 +61,17 @@ def executed(name: str, path: str, source: str) -> types.ModuleType:
     return made
 
 
+def _with_facts(decide: Decide) -> Decide:
+    """The decision about facts that the faulty module indexed."""
+    made = sys.modules[facts.__name__].Facts
+
+    def run(given: Facts, *question: Any) -> Decision:
+        fields = {item.name: getattr(given, item.name) for item in dataclasses.fields(given) if item.init}
+        return decide(made(**fields), *question)
+
+    return run
+
+
 def decide_of(mutant: Mutant) -> Decide:
     """The decision with the fault in it."""
     start = IN_ORDER.index(mutant.module)
@@ -61,8 +82,7 @@ def decide_of(mutant: Mutant) -> Decide:
             source = mutant.source() if module is mutant.module else Path(path).read_text(encoding="utf-8")
             made = executed(module.__name__, path, source)
             setattr(gateway.access, module.__name__.rpartition(".")[2], made)
-        decide: Decide = made.decide
-        return decide
+        return _with_facts(made.decide) if mutant.module is facts else made.decide
     finally:
         for module in IN_ORDER[start:]:
             sys.modules[module.__name__] = module
@@ -94,21 +114,19 @@ POLICY = [
     Mutant(rules_guardian, "if not facts.clock_trusted:", "if False:"),
     Mutant(rules_guardian, "if facts.sharing_stopped:", "if False:"),
     Mutant(rules_guardian, "if not facts.accepted:", "if False:"),
-    Mutant(rules_guardian, "classday.consents(facts, child, at_ms) for child in here", "True for child in here"),
-    Mutant(rules_guardian, "for class_id in sorted(classes):", "for class_id in sorted(classes)[:1]:"),
+    Mutant(rules_guardian, "if classday.consents(facts, child, at_ms)}", "}"),
+    Mutant(classday, "for name in sorted(classes))", "for name in sorted(classes)[:1])"),
     Mutant(rules_guest, "if ask.obj.id == ask.person.id else", "if True else"),
     Mutant(rules_guest, "return no(Reason.ACCEPTED) if ask.facts.accepted else", "return"),
     Mutant(rules_guardian, "children = _own_children(ask, at_ms)", "children = set(ask.facts.children)"),
     Mutant(policy, "until_ms is None and later != answer", "until_ms is None and later.allowed != answer.allowed"),
-    Mutant(instants, "if last_ms < at_ms <= end_ms:", "if last_ms < at_ms:"),
-    Mutant(instants, "if at_ms > now_ms)", "if at_ms >= now_ms + 60_000_000)"),
-    Mutant(instants, "found |= ends(index.guardians_of_person.get(ask.person.id, ()))", "pass"),
-    Mutant(instants, "found |= ends(index.teachings_of_person.get(ask.person.id, ()))", "pass"),
-    Mutant(instants, "found |= index.instants_of_class.get(class_id, frozenset())", "pass"),
+    Mutant(instants, "if at_ms > end_ms:", "if False:"),
+    Mutant(instants, "for at_ms in found if at_ms > now_ms}", "for at_ms in found if at_ms >= now_ms + 60_000_000}"),
+    Mutant(instants, "found |= ends(index.guardians_of_person.get(person, ()))", "pass"),
+    Mutant(instants, "found |= ends(index.teachings_of_person.get(person, ()))", "pass"),
+    Mutant(instants, "found.update(steps[bisect_right(steps, now_ms) :])", "pass"),
     Mutant(instants, "index.privacies_of_camera.get(obj.id, ()), *index", "index"),
-    Mutant(
-        instants, "pending |= instants(zone, day, classday.minutes(", "pending |= instants(zone, day, (lambda *_: ())("
-    ),
+    Mutant(instants, "classday.minutes(ask.facts, classes, midnight(zone, day))", "frozenset()"),
     Mutant(instants, "or ask.action is Action.PAUSE", ""),
     Mutant(
         classday,
@@ -134,6 +152,85 @@ POLICY = [
     Mutant(classday, "return None if running else Reason.PLAN_NONE", "return None"),
     Mutant(classday, "if special.as_weekday is None else special.as_weekday", ""),
     Mutant(classday, "(paused, unanswered, out_of_hours, off_plan)", "(paused, unanswered, out_of_hours)"),
-    Mutant(classday, "(row.start_min, row.end_min)", "(row.start_min,)"),
+    Mutant(facts, "(row.start_min, row.end_min)", "(row.start_min,)"),
+    # a class's own rules
+    Mutant(policy, "ask = ask._replace(asking=asking.stopped(now_ms))", "pass"),
+    Mutant(policy, "if asking.over is not None:", "if False:"),
+    Mutant(rules_guardian, "if not all(newcomers.may_see(", "if not any(newcomers.may_see("),
+    Mutant(
+        rules_guardian, "newcomers.may_see(facts, row, agreed, at_ms)", "newcomers.may_see(facts, row, here, at_ms)"
+    ),
+    Mutant(rules_guardian, "if not ask.asking.on_site and any(", "if False and any("),
+    Mutant(rules_guardian, "if not ask.asking.on_site and any(", "if any("),
+    Mutant(rules_guardian, "any(row.on_site_only for row in rules)", "all(row.on_site_only for row in rules)"),
+    Mutant(rules_guardian, "if quota.is_spent(ask, rules, at_ms):", "if False:"),
+    Mutant(rules_guardian, "in {Action.AUDIT, Action.REVIEW}:", "in {Action.AUDIT}:"),
+    Mutant(rules_guardian, ".by == ask.person.id", ".by != ask.person.id"),
+    Mutant(newcomers, "if rules.adaptation_days is None:", "if False:"),
+    Mutant(newcomers, "row.class_id == rules.class_id and row.holds", "row.holds"),
+    Mutant(newcomers, "and row.holds(at_ms) and at_ms <", "and at_ms <"),
+    Mutant(newcomers, "at_ms < _end_ms", "at_ms <= _end_ms"),
+    Mutant(newcomers, "days=days)", "days=days + 1)"),
+    Mutant(newcomers, "moment(facts.zone, row.since_ms).date", "moment(facts.zone, row.since_ms + 86_400_000).date"),
+    Mutant(instants, "quota.spent_at(ask, classes, day) if ask.asking.viewed else ()", "()"),
+    Mutant(quota, "min(limits) * MS_PER_MINUTE", "max(limits) * MS_PER_MINUTE"),
+    Mutant(quota, "start_ms, at_ms + 1,", "start_ms, at_ms,"),
+    Mutant(quota, "max(span.since_ms, start_ms)", "span.since_ms"),
+    Mutant(quota, "end_ms if span.until_ms is None else min(span.until_ms, end_ms)", "min(span.until_ms or 0, end_ms)"),
+    Mutant(quota, "if limit_ms <= 0:", "if False:"),
+    Mutant(quota, "-(-(limit_ms - watched_ms) // running)", "(limit_ms - watched_ms)"),
+    Mutant(quota, "watched_ms += running * (at_ms - last_ms)", "watched_ms += 0"),
+    # the observer
+    Mutant(rules_observer, "if not classes & {row.class_id for row in mine}:", "if not mine:"),
+    Mutant(rules_observer, "running = [row for row in mine if row.holds(at_ms)]", "running = [*mine]"),
+    Mutant(rules_observer, "if not classes <= {row.class_id for row in running}:", "if False:"),
+    Mutant(rules_observer, "for row in running if row.assented}", "for row in running}"),
+    Mutant(rules_observer, "if not facts.clock_trusted:", "if False:"),
+    Mutant(rules_observer, "if facts.sharing_stopped:", "if False:"),
+    Mutant(rules_observer, "None if facts.accepted else Reason.NOT_ACCEPTED", "None"),
+    Mutant(rules_observer, "if any(unasked(", "if False and any(unasked("),
+    Mutant(rules_observer, "item.class_id == class_id and item.holds(at_ms)", "item.holds(at_ms)"),
+    Mutant(
+        rules_observer,
+        "if not row.holds(at_ms) or any(item.holds(at_ms) for item in agreed):",
+        "if any(item.holds(at_ms) for item in agreed):",
+    ),
+    Mutant(rules_observer, "any(item.holds(at_ms) for item in agreed)", "bool(agreed)"),
+    Mutant(
+        rules_observer,
+        "if (hidden := next((item for item in care if item is not None), None)) is not None:",
+        "if False:",
+    ),
+    Mutant(classday, "if row.kind in NEVER_VISIBLE and _runs(row, weekday, minute):", "if row.kind in NEVER_VISIBLE:"),
+    Mutant(
+        classday,
+        "if row.kind in NEVER_VISIBLE and _runs(row, weekday, minute):",
+        "if not row.guardian_visible and _runs(row, weekday, minute):",
+    ),
+    Mutant(instants, "found |= ends(index.observations_of_person.get(person, ()))", "pass"),
+    Mutant(instants, "frozenset({Role.GUARDIAN, Role.OBSERVER})", "frozenset({Role.GUARDIAN})"),
+    Mutant(facts, "if class_id in observed:", "if False:"),
+    # memory of what was worked out
+    Mutant(classday, "bisect_right(facts.index.steps_of_class.get(class_id, ()), at_ms)", "0"),
+    Mutant(classday, "MINUTES_PER_DAY * weekday + minute", "MINUTES_PER_DAY * weekday"),
+    Mutant(classday, "MINUTES_PER_DAY * weekday + minute", "minute"),
+    # the vice-principal
+    Mutant(rules_staff, "if ask.facts.index.persons[ask.obj.id].role not in IN_CARE:", "if False:"),
+    Mutant(rules_staff, "frozenset({Role.TEACHER, Role.GUARDIAN, Role.OBSERVER})", "frozenset(Role)"),
+    Mutant(rules_staff, "if ask.action is Action.PEOPLE and (own", "if (own"),
+    Mutant(rules_staff, "and ask.action is not Action.AUDIT:", ":"),
+    Mutant(
+        roletable,
+        "Action.APPROVE: frozenset({_K.PERSON, _K.EXPORT}),",
+        "Action.APPROVE: frozenset({_K.BOX, _K.PERSON, _K.EXPORT}),",
+    ),
+    Mutant(
+        roletable,
+        "Role.VICE_PRINCIPAL: _LEADERS,",
+        "Role.VICE_PRINCIPAL: {**_LEADERS, Action.CONFIGURE: frozenset(_K)},",
+    ),
+    Mutant(
+        ask, "return (obj.kind, obj.id) in facts.index.things", "return any(row.id == obj.id for row in facts.things)"
+    ),
 ]
 """Faults of the decision; each must be found by `access_suite.check`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 from gateway.access.facts import (
     ExportOrder,
@@ -10,6 +11,7 @@ from gateway.access.facts import (
     Person,
     Privacy,
     Teaching,
+    Thing,
 )
 from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Role
 from tests.fakes.access_case import BOX, EXPORT, LIVE, NAP, ORDER, TEN, Case, case
@@ -47,6 +49,34 @@ def pauses(count: int, by: PublicId = TEACHER, at_ms: int = NOW) -> tuple[Pause,
         Pause(class_id=MAM, by=by, since_ms=at_ms - n * MINUTE, until_ms=at_ms - n * MINUTE + 1)
         for n in range(1, count + 1)
     )
+
+
+def thing_cases() -> list[Case]:
+    """Holds, incidents, reviews and events: the school's leadership, and one's own wish for a review."""
+    held, incident, event = (Thing(kind, MAM) for kind in (ObjectKind.HOLD, ObjectKind.INCIDENT, ObjectKind.EVENT))
+    review = Thing(ObjectKind.REVIEW, ORDER, by=MOTHER)
+    things: dict[str, Any] = {"things": (held, incident, event, review)}
+    wish = ObjectRef(ObjectKind.REVIEW, ORDER)
+    of_mam = {kind: ObjectRef(kind, MAM) for kind in ObjectKind}
+    return [
+        case("a hold is lifted", PRINCIPAL, Action.HOLD, of_mam[ObjectKind.HOLD], "role.principal", **things),
+        case("not one that is gone", PRINCIPAL, Action.HOLD, ObjectRef(ObjectKind.HOLD, CHOI), "not_found", **things),
+        case(
+            "nor another kind's", PRINCIPAL, Action.HOLD, ObjectRef(ObjectKind.INCIDENT, ORDER), "not_found", **things
+        ),
+        case("an incident is read", VICE, Action.AUDIT, of_mam[ObjectKind.INCIDENT], "role.vice_principal", **things),
+        case("an event too", VICE, Action.AUDIT, of_mam[ObjectKind.EVENT], "role.vice_principal", **things),
+        case("by no teacher", TEACHER, Action.AUDIT, of_mam[ObjectKind.EVENT], "role.action", **things),
+        case("a review is decided", PRINCIPAL, Action.REVIEW, wish, "role.principal", **things),
+        case("and read by who asked", MOTHER, Action.REVIEW, wish, "role.guardian", **things),
+        case("by nobody else", OTHER, Action.REVIEW, wish, "not_found", **things),
+        case("a guardian asks at any hour", MOTHER, Action.REVIEW, class_(), "role.guardian", now_ms=local(19, 12)),
+        case("about own classes", MOTHER, Action.REVIEW, class_(CHOI), "not_found"),
+        case("a guest session is made by the leadership", VICE, Action.OBSERVE, BOX, "role.vice_principal"),
+        case("not by a teacher", TEACHER, Action.OBSERVE, BOX, "role.action"),
+        case("who assents for her class", TEACHER, Action.OBSERVE, class_(), "role.teacher"),
+        case("and no other", TEACHER, Action.OBSERVE, class_(CHOI), "not_found"),
+    ]
 
 
 def vice_cases(order: ExportOrder, approved: ExportOrder) -> list[Case]:
@@ -137,7 +167,10 @@ def staff_cases() -> list[Case]:
         case("approving one's own order", PRINCIPAL, Action.APPROVE, EXPORT, "export.same_person", exports=(order,)),
         case("approving another's order", DEPUTY, Action.APPROVE, EXPORT, "role.principal", exports=(order,)),
         case("an order that is not there", PRINCIPAL, Action.EXPORT, EXPORT, "not_found"),
-        case("incidents do not exist yet", PRINCIPAL, Action.AUDIT, ObjectRef(ObjectKind.INCIDENT, MAM), "role.action"),
+        case(
+            "an incident that is not there", PRINCIPAL, Action.AUDIT, ObjectRef(ObjectKind.INCIDENT, MAM), "not_found"
+        ),
+        *thing_cases(),
         case("a principal runs the school", PRINCIPAL, Action.STOP_ALL, BOX, "role.principal"),
         case(
             "a disabled principal nothing",
@@ -220,7 +253,6 @@ def staff_cases() -> list[Case]:
         case("never a picture", AUTHORITY, LIVE, camera(), "role.action"),
         case("nor a still", AUTHORITY, Action.SNAPSHOT, camera(), "role.action"),
         case("nor a recording", AUTHORITY, Action.PLAYBACK, camera(), "role.action"),
-        case("an observer nothing yet", OBSERVER, LIVE, camera(), "role.action"),
         case("an installer aims before acceptance", INSTALLER, Action.AIM, camera(), "role.installer", accepted=False),
         case("not after", INSTALLER, Action.AIM, camera(), "box.accepted"),
         case("configures before acceptance", INSTALLER, Action.CONFIGURE, BOX, "role.installer", accepted=False),

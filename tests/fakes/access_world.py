@@ -31,6 +31,8 @@ from gateway.access.grants import Grants
 from gateway.access.holds import Holds
 from gateway.access.invitations import Invitations
 from gateway.access.login import Logins, SignedIn
+from gateway.access.narrowing import Narrowing
+from gateway.access.observing import Observing
 from gateway.access.people import People
 from gateway.access.phones import Phones
 from gateway.access.players import Players
@@ -87,6 +89,7 @@ class Access:
         self.approvals, self.phones = Approvals(self.store, self.logins), Phones(self.store)
         self.people, self.children = People(self.store), Children(self.store)
         self.classes, self.sharing = Classes(self.store), Sharing(self.store)
+        self.observing, self.narrowing = Observing(self.store), Narrowing(self.store)
         self.exports, self.holds = Exports(self.store), Holds(self.store)
         self.notices, self.walls, self.days = StaffNotices(self.store), Walls(self.store), SchoolDays(self.store)
 

@@ -40,6 +40,7 @@ from tests.fakes.web_ledger import FakeLedger
 from tests.fakes.web_playback import FakePlayback
 from tests.fakes.web_rooms import FakeSchool, room
 from tests.fakes.web_slips import FakeInvites, FakeSlips
+from tests.fakes.web_why import FakeWhy
 from web.room_services import Signature
 from web.services import (
     Caller,
@@ -116,6 +117,8 @@ class FakeBox:
     volumes: list[dict[str, Any]] = field(
         default_factory=lambda: [{"id": "v", "path": "/srv", "state": "ok", "free_bytes": 38, "total_bytes": 100}]
     )
+    addresses: dict[PublicId, str] = field(default_factory=dict)
+    """Where each person asked from last."""
     calls: list[str] = field(default_factory=list)
     """What reached the services, in order, without secrets."""
     bus: Bus = field(default_factory=Bus)
@@ -161,7 +164,7 @@ class FakeBox:
             changes=self, recorder=self,
             holds=self.holds, copies=self.copies, keys=FakeKeys(self), playback=self.playback,
             metrics=self, rooms=self.school.services(), ledger=self.ledger, consents=self.consents,
-            slips=self.slips, invites=self.invites, clock=self.clock,
+            slips=self.slips, invites=self.invites, why=FakeWhy(self), clock=self.clock,
             **settings,
         )  # fmt: skip
 
@@ -202,6 +205,10 @@ class FakeBox:
 
     async def refused(self, caller: Caller, action: Action, obj: ObjectRef) -> None:
         self.refusals_written.append((caller.person, action, obj))
+
+    def came_from(self, caller: Caller, address: str) -> None:
+        """Remember where each asked from last."""
+        self.addresses[caller.person] = address
 
     def cameras(self, caller: Caller) -> Sequence[KnownCamera]:
         mam = KnownCamera(MAM, "Lớp Mầm 1", CLASS_MAM, "Mầm", "open")

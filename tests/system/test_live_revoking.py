@@ -50,6 +50,8 @@ SCHOOL = [
     "camera removed",
     "holiday declared",
     "windows taken away",
+    "class seen at the school only",
+    "no minutes left",
 ]
 TIME = ["window ends", "day-plan block starts", "clock not trusted"]
 BY_TIME = {"window ends", "day-plan block starts", "guardian ended by its date"}
@@ -152,6 +154,34 @@ def test_a_revoking_act_ends_a_running_stream(acts: list[str], tmp_path: Path) -
         async with asyncio.TaskGroup() as together:
             for place, name in enumerate(acts):
                 together.create_task(one(place, name))
+
+    asyncio.run(body())
+
+
+def test_the_nap_ends_the_mothers_track_and_not_the_principals(tmp_path: Path) -> None:
+    """At 11:30 the mother's page is told of the nap and gets no packet more; the principal's pictures go on."""
+
+    async def body() -> None:
+        async with stage(tmp_path / "a") as here, Viewer() as mother, Viewer() as principal:
+            w = here.world
+            await here.watch(mother)
+            offer = await principal.offer()
+            grant, opened = await w.access.open.open(
+                w.principal, w.actor.device, w.camera, offer, stream=StreamRole.SUB
+            )
+            await principal.answered(opened.answer)
+            await principal.seen(3)
+            await ACTS["day-plan block starts"][0](w)
+            async with asyncio.timeout(30):
+                while not mother.told:  # noqa: ASYNC110 - arrives on the data channel
+                    await asyncio.sleep(0.005)
+            await mother.caught_up()
+            count = len(mother.rtp)
+            await principal.seen(len(principal.pictures) + 8)
+            assert len(mother.rtp) == count
+            assert json.loads(mother.told[0])["end"] in {Reason.PLAN_NAP, ""}
+            assert principal.told == []
+            assert [watch.grant.id for watch in w.access.open.watches()] == [grant.id]
 
     asyncio.run(body())
 

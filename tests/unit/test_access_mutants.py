@@ -19,6 +19,7 @@ from gateway.access import grants, instants, sessions
 from tests.fakes import access_suite
 from tests.fakes.access_planting import POLICY, Mutant, decide_of, executed
 from tests.fakes.access_world import HANG_S, MAKERS
+from tests.unit import test_access_circumstances as minutes_tests
 from tests.unit import test_access_grants as grant_tests
 from tests.unit import test_access_revoking as revoking_tests
 from tests.unit import test_access_sessions as stream_tests
@@ -34,7 +35,12 @@ LIFE = [
     ),
     Mutant(grants, "self._leases_ms[role in STAFF_ROLES]", "self._leases_ms[True]"),
     Mutant(grants, "until_ms=decision.until_ms,\n            lease_ms", "until_ms=None,\n            lease_ms"),
-    Mutant(grants, "if over is not None:", "if False:"),
+    Mutant(grants, "person, device, over, begins_ms", "person, device, None, begins_ms"),
+    Mutant(grants, "begins_ms = now_ms if need.action is Action.LIVE else None", "begins_ms = None"),
+    Mutant(grants, "store.circumstances.began(grant)", "pass"),
+    Mutant(grants, "store.circumstances.ended(grant, store.clock.now_ms())", "pass"),
+    Mutant(grants, "write_viewed(conn, grant, now_ms)", "pass"),
+    Mutant(sessions, "self._store.circumstances.listeners.append(self.recheck)", "pass"),
     Mutant(grants, "store.write_denied(conn, request.actor, request.need, decision, now_ms)", "pass"),
     Mutant(
         grants,
@@ -93,6 +99,9 @@ LIFE_TESTS: list[Callable[[Path], Awaitable[None]]] = [
     stream_tests.test_unreadable_facts_end_guardians_and_keep_staff,
     stream_tests.test_live_that_does_not_answer_is_told_again,
     stream_tests.test_a_restart_ends_what_is_no_longer_granted,
+    minutes_tests.test_minutes_survive_a_second_phone_and_a_restart,
+    minutes_tests.test_minutes_are_counted_from_streams_and_end_them,
+    minutes_tests.test_a_class_seen_at_school_only_follows_the_phone,
 ]
 
 

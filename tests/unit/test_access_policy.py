@@ -19,7 +19,7 @@ from tests.fakes.school import NOW, facts, pid, short
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name.replace(" ", "-"))
 def test_case(case: Case) -> None:
     """The table says who may do what, until when, and when next."""
-    assert short(decide(case.facts, case.person, case.action, case.obj, case.now_ms)) == case.expected
+    assert short(decide(case.facts, case.person, case.action, case.obj, case.now_ms, case.asking)) == case.expected
 
 
 def test_suite_is_the_table() -> None:

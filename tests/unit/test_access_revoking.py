@@ -10,7 +10,7 @@ import pytest
 
 from gateway.access.audit import CONSOLE, Actor
 from gateway.access.classes import Hours, PlanItem, at
-from gateway.access.facts import BlockKind
+from gateway.access.facts import BlockKind, ClassRules
 from gateway.access.reasons import Reason
 from gateway.core.errors import Denied, NotFound
 from tests.fakes.access_world import World, school
@@ -96,6 +96,14 @@ ACTS: dict[str, tuple[Act, Reason]] = {
     "pause": (lambda w: w.access.sharing.pause(w.actor, w.class_id), Reason.CLASS_PAUSED),
     "privacy": (lambda w: w.access.sharing.hide_camera(w.actor, w.camera), Reason.CAMERA_PRIVATE),
     "stop all": (lambda w: w.access.sharing.stop_all(w.actor), Reason.SHARING_STOPPED),
+    "class seen at the school only": (
+        lambda w: w.access.narrowing.set(w.actor, ClassRules(w.class_id, on_site_only=True)),
+        Reason.ON_SITE_ONLY,
+    ),
+    "no minutes left": (
+        lambda w: w.access.narrowing.set(w.actor, ClassRules(w.class_id, daily_minutes=0)),
+        Reason.QUOTA_SPENT,
+    ),
     "camera reassigned": (reassign_camera, Reason.NOT_FOUND),
     "camera removed": (lambda w: w.access.classes.sync_cameras(CONSOLE, []), Reason.NOT_FOUND),
     "clock not trusted": (lose_clock, Reason.CLOCK_UNTRUSTED),

@@ -12,7 +12,7 @@ from gateway.access.people import MANAGE
 from gateway.access.rules_staff import IN_CARE
 from gateway.core.errors import BadInput, CodeRefused, Denied, NotFound
 from gateway.core.model import Role
-from tests.fakes.access_mutations import MUTATIONS, Mutation, Staff, dump, hire
+from tests.fakes.access_mutations import MUTATIONS, THE_TEACHERS, Mutation, Staff, dump, hire
 from tests.fakes.access_world import World, school
 
 pytestmark = pytest.mark.anyio
@@ -27,19 +27,20 @@ THE_PRINCIPALS = {
     "camera.assign",
     "class.windows",
     "class.plan",
+    "class.rules",
     "calendar.set",
     "camera.hide",
     "camera.show",
 }
 """Accepting the box and setting up classes and cameras: not the vice-principal's."""
 MAY = {
-    "teacher": {"class.pause", "class.resume", "pause.explain", "pause.ask"},
+    "teacher": {"class.pause", "class.resume", "pause.explain", "pause.ask"} | THE_TEACHERS,
     "installer": set[str](),
     "authority": set[str](),
     "observer": set[str](),
     "guardian": {"consent.give", "consent.withdraw"},
-    "vice": {mutation.code for mutation in MUTATIONS} - THE_PRINCIPALS,
-    "deputy": {mutation.code for mutation in MUTATIONS},
+    "vice": {mutation.code for mutation in MUTATIONS} - THE_PRINCIPALS - THE_TEACHERS,
+    "deputy": {mutation.code for mutation in MUTATIONS} - THE_TEACHERS,
 }
 """With the box accepted: an installer may configure nothing any more."""
 NEEDS_OWN = {"class.resume", "pause.explain"}

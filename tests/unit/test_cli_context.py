@@ -61,7 +61,18 @@ def test_a_demo_here_is_found_only_where_there_is_no_box(tmp_path: Path) -> None
 def test_every_command_explains_a_missing_configuration(tmp_path: Path) -> None:
     """Two lines on stderr, nothing on stdout, no good status: for each command that reads the configuration."""
     arguments = {"nhan": ["10.0.0.1", "--user", ""], "kich-hoat": ["10.0.0.1"], "chia-se": ["dung"]}
-    for name in ("mat-khau-camera", "cai-dat-camera", "go-camera", "phieu", "in-phieu", "gio-xem", "tam-an", "dan-tuong", "thu-hoi"):
+    for name in (
+        "mat-khau-camera",
+        "cai-dat-camera",
+        "go-camera",
+        "phieu",
+        "in-phieu",
+        "gio-xem",
+        "tam-an",
+        "dan-tuong",
+        "thu-hoi",
+        "quy-dinh",
+    ):
         arguments[name] = ["x"]
     arguments["trich-xuat"], arguments["xoa"] = ["1/2.seg"], ["--camera", "x"]
     for name, alias, _ in COMMANDS:

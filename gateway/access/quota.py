@@ -1,0 +1,63 @@
+"""How long a guardian may watch on one day.
+
+Owns the arithmetic. Pure. Invariants: minutes are counted over all classes and devices of a guardian, from the site's
+midnight; what is spent stays spent until the next one; a limit is one only where a class of the camera sets it, and
+the smallest counts.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+
+from gateway.access.ask import Ask
+from gateway.access.facts import ClassRules, Span
+from gateway.access.localtime import DAY, midnight, moment
+from gateway.core.model import PublicId
+
+MS_PER_MINUTE = 60_000
+
+
+def is_spent(ask: Ask, rules: Iterable[ClassRules], at_ms: int) -> bool:
+    """Say whether the day's minutes are used up at this instant."""
+    limits = [row.daily_minutes for row in rules if row.daily_minutes is not None]
+    if not limits:
+        return False
+    start_ms = midnight(ask.facts.zone, moment(ask.facts.zone, at_ms).date)
+    return spent_out_ms(ask.asking.viewed, start_ms, at_ms + 1, min(limits) * MS_PER_MINUTE) is not None
+
+
+def spent_at(ask: Ask, classes: Iterable[PublicId], day: dt.date) -> set[int]:
+    """Return the UTC ms of a local day at which the limit of one of these classes is reached."""
+    rules = ask.facts.index.rules_of_class
+    limits = {row.daily_minutes for name in classes if (row := rules.get(name)) is not None}
+    if not limits - {None}:
+        return set()
+    zone = ask.facts.zone
+    start_ms, end_ms = midnight(zone, day), midnight(zone, day + DAY)
+    ends = (
+        spent_out_ms(ask.asking.viewed, start_ms, end_ms, limit * MS_PER_MINUTE)
+        for limit in limits
+        if limit is not None
+    )
+    return {end for end in ends if end is not None}
+
+
+def spent_out_ms(viewed: Sequence[Span], start_ms: int, end_ms: int, limit_ms: int) -> int | None:
+    """Return the first UTC ms of [start, end) by which `limit_ms` were watched since its start; None if never."""
+    if limit_ms <= 0:
+        return start_ms
+    steps: list[tuple[int, int]] = []
+    for span in viewed:
+        since, until = max(span.since_ms, start_ms), end_ms if span.until_ms is None else min(span.until_ms, end_ms)
+        if since < until:
+            steps += [(since, 1), (until, -1)]
+    watched_ms = running = 0
+    last_ms = start_ms
+    for at_ms, change in sorted(steps):
+        if running and watched_ms + running * (at_ms - last_ms) >= limit_ms:
+            reached = last_ms + -(-(limit_ms - watched_ms) // running)
+            return reached if reached < end_ms else None
+        watched_ms += running * (at_ms - last_ms)
+        last_ms, running = at_ms, running + change
+    return None

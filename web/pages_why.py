@@ -1,0 +1,108 @@
+"""The page of who sees what: which people a camera is shown to, what a person sees, and why; now or at a time.
+
+Owns `/quyen`. Invariants: works without scripts; an address that names nobody or no time shows the form, never an
+error; it holds no picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.core.model import Action, ObjectKind, PublicId
+from web.guards import Right
+from web.i18n import Words
+from web.problems import words_of
+from web.render import render
+from web.services import Caller
+from web.session import services_of
+
+router = APIRouter()
+READS_RIGHTS = Right(Action.PEOPLE, ObjectKind.BOX)
+MAX_TIME_CHARS = 19
+
+
+def instant_of(text: str, zone: str) -> int | None:
+    """Return the UTC ms of a local "2026-11-19T11:30", or None for whatever else stands there."""
+    if not text or len(text) > MAX_TIME_CHARS:
+        return None
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    sane = when.tzinfo is None and 2000 <= when.year < 2100
+    return int(when.replace(tzinfo=ZoneInfo(zone)).timestamp()) * 1000 if sane else None
+
+
+def times(words: Words, row: Mapping[str, Any], now_ms: int) -> list[str]:
+    """Return until when an answer holds and when it next allows, in words; the day where it is another one."""
+
+    def when(at_ms: int) -> str:
+        same = words.local(at_ms).date() == words.local(now_ms).date()
+        return words.clock(at_ms) if same else f"{words.clock(at_ms)}, {words.day(at_ms)}"
+
+    said = []
+    if row["allowed"] and row["until_ms"] is not None:
+        said.append(str(words.text("rights.until", at=when(row["until_ms"]))))
+    if not row["allowed"] and row["next_ms"] is not None:
+        said.append(str(words.text("rights.next", at=when(row["next_ms"]))))
+    return said
+
+
+@router.get("/quyen")
+async def rights_page(
+    request: Request,
+    caller: Annotated[Caller, Depends(READS_RIGHTS)],
+    ai: str = "",
+    camera: str = "",
+    luc: str = "",
+    truong: str = "",
+) -> Response:
+    """Show the question, and its answer if it names somebody or something."""
+    words, services = words_of(request), services_of(request)
+    door, board = services.why, await request.app.state.board.now()
+    names = {item: board.cameras.get(item, {}).get("name") or door.place(item) or item for item in door.cameras()}
+    people = door.people()
+    person = next((PublicId(row[0]) for row in people if row[0] == ai), None)
+    shown = next((item for item in names if item == camera), None)
+    at_ms, on_site = instant_of(luc, services.site.zone), truong == "1"
+    rows: list[dict[str, Any]] = []
+    told: Mapping[str, Any] | None = None
+    if person is not None and shown is not None:
+        told = door.why(person, shown, at_ms, on_site=on_site)
+    elif shown is not None:
+        rows = [
+            dict(row) | {"link": f"ai={row['person']}&camera={shown}"}
+            for row in door.who(shown, at_ms, on_site=on_site)
+        ]
+    elif person is not None:
+        found = door.what(person, at_ms, on_site=on_site)
+        rows = [
+            dict(row) | {"name": names[row["camera"]], "link": f"ai={person}&camera={row['camera']}"} for row in found
+        ]
+    now_ms = services.clock.now_ms() if at_ms is None else at_ms
+    return render(
+        request,
+        words,
+        "rights.html",
+        caller=caller,
+        page="rights",
+        texts={},
+        people=people,
+        cameras=names,
+        person=person,
+        camera=shown,
+        when=luc if at_ms is not None else "",
+        on_site=on_site,
+        rows=rows,
+        told=told,
+        at_ms=now_ms,
+        asked=person is not None or shown is not None,
+        times=lambda row: times(words, row, now_ms),
+    )
