@@ -21,6 +21,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY_BYTES = 64 * 1024
+LARGE_BODIES = {"/nhap": 6 << 20}
+"""Paths that take a file, with their own cap in bytes."""
 BODY_S = 20.0
 """From the first byte wanted to the last: a body that drips holds a connection and a person's place."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -86,7 +88,7 @@ class Shield:
             await self._refuse(Request(scope), status, code)(scope, receive, reply)
             return
         within_s = None if scope["method"] in SAFE_METHODS else self._body_s
-        await self._app(scope, _capped(receive, within_s), reply)
+        await self._app(scope, _capped(receive, within_s, _most(scope)), reply)
 
     def _refusal(self, scope: Scope) -> tuple[int, str] | None:
         headers = Headers(scope=scope)
@@ -98,7 +100,7 @@ class Shield:
             if "authorization" not in headers:  # also beside a cookie, which only our own page may use
                 return 401, "sign_in"
         length = headers.get("content-length", "0")
-        if not (length.isascii() and length.isdigit() and len(length) < 20) or int(length) > MAX_BODY_BYTES:
+        if not (length.isascii() and length.isdigit() and len(length) < 20) or int(length) > _most(scope):
             return 413, "too_big"
         return None
 
@@ -142,7 +144,12 @@ def _host_name(host: str) -> str:
         return ""
 
 
-def _capped(receive: Receive, within_s: float | None) -> Receive:
+def _most(scope: Scope) -> int:
+    """Return how many bytes a request may bring."""
+    return LARGE_BODIES.get(str(scope["path"]), MAX_BODY_BYTES) if scope["method"] == "POST" else MAX_BODY_BYTES
+
+
+def _capped(receive: Receive, within_s: float | None, most: int = MAX_BODY_BYTES) -> Receive:
     """Count the body as it arrives (Content-Length may be absent or a lie) and bound the time it takes.
 
     `within_s` None: no body is expected, and what is waited for is the page going away.
@@ -160,7 +167,7 @@ def _capped(receive: Receive, within_s: float | None) -> Receive:
             raise HTTPException(408) from error
         arriving = arriving and bool(message.get("more_body"))
         seen += len(message.get("body", b""))
-        if seen > MAX_BODY_BYTES:
+        if seen > most:
             raise HTTPException(413)
         return message
 

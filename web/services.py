@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # they name `Caller`, which is here
     from web.consent_services import ConsentDoor
     from web.copy_services import CopyDoor, HoldDoor
     from web.ledger_services import LedgerDoor
+    from web.people_services import ListDoor, PeopleDoor
     from web.room_services import Rooms
     from web.signin_services import AccountDoor
     from web.slip_services import InviteDoor, SlipDoor
@@ -236,6 +237,8 @@ class Services:
     playback: PlaybackDoor
     metrics: MetricsDoor
     rooms: Rooms
+    people: PeopleDoor
+    lists: ListDoor
     ledger: LedgerDoor
     consents: ConsentDoor
     slips: SlipDoor

@@ -22,6 +22,7 @@ from gateway.access.acts import ERASED_NAME, KEEPS_THE_BOX, sealed_columns
 from gateway.access.audit import Actor
 from gateway.access.audit_chain import ERASE, NO_SALT, erased_body, ranges_of, sign_erasure
 from gateway.access.players import end_with_person
+from gateway.access.roster.acts import forget_all
 from gateway.access.store import FactStore, Fresh, require
 from gateway.core.errors import BadInput, Denied
 from gateway.core.model import PublicId, Role
@@ -114,6 +115,8 @@ class Erasures:
             going = [seq for seq, goes in _rows_about(conn, subject).items() if goes]
             _end_rights(conn, kind, subject, now_ms)
             self._blot(conn, kind, subject)
+            forget_all(conn)  # what imports can put back holds names as they were
+            conn.execute("DELETE FROM guardian_phone WHERE id = ?", (subject,))
             return going
 
         def tell(going: list[int]) -> dict[str, object]:

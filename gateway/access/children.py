@@ -7,16 +7,18 @@ undone only by a new consent or the principal's resolution.
 
 from __future__ import annotations
 
+import datetime as dt
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway.access import classday, consent_cases
+from gateway.access import classday, consent_cases, enrolment
 from gateway.access.audit import Actor
 from gateway.access.consent_rows import NewAnswer
 from gateway.access.consents import child_need, guardian_in
 from gateway.access.facts import Purpose
 from gateway.access.people import MANAGE
+from gateway.access.roster.journal import Journal
 from gateway.access.store import FactStore, clean_name, require
 from gateway.core.errors import BadInput
 from gateway.core.model import GuardianKind, PublicId, Role, new_public_id
@@ -57,25 +59,42 @@ class Children:
 
         return await store.change(actor, "child.add", MANAGE, run, detail={"child": child, "class": class_id or ""})
 
-    async def enrol(self, actor: Actor, child: PublicId, class_id: PublicId) -> None:
-        """Move a child into a class from now on."""
+    async def rename(self, actor: Actor, child: PublicId, name: str) -> None:
+        """Correct a child's name; NotFound, BadInput."""
+        store, text = self._store, clean_name(name)
+
+        def run(conn: sqlite3.Connection, _now_ms: int) -> None:
+            require(conn, "child", child)
+            conn.execute("UPDATE child SET name_sealed = ? WHERE id = ?", (store.seal(_NAME, child, text), child))
+
+        await store.change(actor, "child.rename", MANAGE, run, detail={"child": child})
+
+    async def enrol(self, actor: Actor, child: PublicId, class_id: PublicId, day: dt.date | None = None) -> None:
+        """Move a child into a class, at once or from the beginning of a day to come; NotFound, BadInput."""
+        zone = self._store.current.zone
 
         def run(conn: sqlite3.Connection, now_ms: int) -> None:
             require(conn, "child", child)
             require(conn, "class", class_id)
-            _leave(conn, child, now_ms)
-            _enrol(conn, child, class_id, now_ms)
+            enrolment.move(conn, Journal(conn), child, class_id, enrolment.begins(zone, day, now_ms))
 
         await self._store.change(actor, "child.enrol", MANAGE, run, detail={"child": child, "class": class_id})
 
-    async def leave(self, actor: Actor, child: PublicId) -> None:
-        """End a child's enrolment: its guardians see nothing from now on."""
+    async def leave(
+        self, actor: Actor, child: PublicId, *, last_day: dt.date | None = None, at_once: bool = False
+    ) -> None:
+        """Let a child leave at the end of its last day (today by default), or at once; NotFound, BadInput.
+
+        Its guardians' ties to it end at the same instant; for another child of theirs they go on.
+        """
+        zone = self._store.current.zone
 
         def run(conn: sqlite3.Connection, now_ms: int) -> None:
             require(conn, "child", child)
-            _leave(conn, child, now_ms)
+            at_ms = now_ms if at_once else enrolment.ends(zone, last_day, now_ms)
+            enrolment.leave(conn, Journal(conn), child, at_ms)
 
-        await self._store.change(actor, "child.leave", MANAGE, run, detail={"child": child})
+        await self._store.change(actor, "child.leave", MANAGE, run, detail={"child": child, "at_once": at_once})
 
     async def add_guardian(
         self,
@@ -201,10 +220,6 @@ class Children:
 
 def _enrol(conn: sqlite3.Connection, child: PublicId, class_id: PublicId, now_ms: int) -> None:
     conn.execute("INSERT INTO enrolment (child, class, since_ms) VALUES (?, ?, ?)", (child, class_id, now_ms))
-
-
-def _leave(conn: sqlite3.Connection, child: PublicId, now_ms: int) -> None:
-    conn.execute("UPDATE enrolment SET until_ms = ? WHERE child = ? AND until_ms IS NULL", (now_ms, child))
 
 
 def _end_guardian(conn: sqlite3.Connection, person: PublicId, child: PublicId, now_ms: int) -> None:

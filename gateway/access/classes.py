@@ -99,6 +99,34 @@ class Classes:
 
         return await self._store.change(actor, "class.add", CONFIGURE, run, detail={"class": class_id})
 
+    async def rename(self, actor: Actor, class_id: PublicId, name: str) -> None:
+        """Call a class otherwise; NotFound, BadInput."""
+        text = clean_name(name)
+
+        def run(conn: sqlite3.Connection, _now_ms: int) -> None:
+            require(conn, "class", class_id)
+            conn.execute("UPDATE class SET name = ? WHERE id = ?", (text, class_id))
+
+        await self._store.change(actor, "class.rename", CONFIGURE, run, detail={"class": class_id})
+
+    async def end(self, actor: Actor, class_id: PublicId) -> None:
+        """Close a class that no child is in or comes to; its cameras and teachers go. NotFound, BadInput."""
+
+        def run(conn: sqlite3.Connection, now_ms: int) -> None:
+            require(conn, "class", class_id)
+            sql = "SELECT count(*) FROM enrolment WHERE class = ? AND (until_ms IS NULL OR until_ms > max(?, since_ms))"
+            if count := conn.execute(sql, (class_id, now_ms)).fetchone()[0]:
+                raise BadInput(f"{count} children are in this class", case="class_used", key="class", count=count)
+            conn.execute("UPDATE class SET ended_ms = ? WHERE id = ? AND ended_ms IS NULL", (now_ms, class_id))
+            for table in ("class_camera", "teaching"):
+                conn.execute(
+                    f"UPDATE {table} SET until_ms = max(?, since_ms) WHERE class = ?"  # noqa: S608 - our own table names
+                    " AND (until_ms IS NULL OR until_ms > ?)",
+                    (now_ms, class_id, now_ms),
+                )
+
+        await self._store.change(actor, "class.end", CONFIGURE, run, detail={"class": class_id})
+
     async def sync_cameras(self, actor: Actor, cameras: Collection[PublicId]) -> None:
         """Learn which cameras are adopted; a camera that is gone leaves its classes. Idempotent."""
         if self._store.current.cameras == frozenset(cameras):
@@ -189,7 +217,7 @@ class Classes:
         now_ms = self._store.clock.now_ms()
         links = [row for row in self._store.current.class_cameras if row.holds(now_ms)]
         found = await self._store.db.read(
-            lambda conn: conn.execute("SELECT id, name FROM class ORDER BY name, id").fetchall()
+            lambda conn: conn.execute("SELECT id, name FROM class WHERE ended_ms IS NULL ORDER BY name, id").fetchall()
         )
         return tuple(
             ClassRow(

@@ -72,6 +72,17 @@ class People:
         need = Need(Action.PEOPLE, ObjectRef(ObjectKind.PERSON, person))
         await self._store.change(actor, what, need, run, detail={"who": person})
 
+    async def rename(self, actor: Actor, person: PublicId, name: str) -> None:
+        """Correct a person's name; NotFound, BadInput."""
+        store, text = self._store, clean_name(name)
+
+        def run(conn: sqlite3.Connection, _now_ms: int) -> None:
+            require(conn, "person", person)
+            conn.execute("UPDATE person SET name_sealed = ? WHERE id = ?", (store.seal(_NAME, person, text), person))
+
+        need = Need(Action.PEOPLE, ObjectRef(ObjectKind.PERSON, person))
+        await store.change(actor, "person.rename", need, run, detail={"who": person})
+
     async def teach(self, actor: Actor, person: PublicId, class_id: PublicId) -> None:
         """Give a class to a teacher; NotFound, BadInput for another role."""
 
@@ -80,9 +91,20 @@ class People:
             require(conn, "class", class_id)
             if conn.execute("SELECT role FROM person WHERE id = ?", (person,)).fetchone()["role"] != Role.TEACHER:
                 raise BadInput("only teachers teach", person=person)
+            _stop_teaching(conn, person, class_id, now_ms)
             conn.execute("INSERT INTO teaching (person, class, since_ms) VALUES (?, ?, ?)", (person, class_id, now_ms))
 
         await self._store.change(actor, "teacher.add", MANAGE, run, detail={"who": person, "class": class_id})
+
+    async def stop_teaching(self, actor: Actor, person: PublicId, class_id: PublicId) -> None:
+        """Take a class from a teacher, at once; NotFound."""
+
+        def run(conn: sqlite3.Connection, now_ms: int) -> None:
+            require(conn, "person", person)
+            if not _stop_teaching(conn, person, class_id, now_ms):
+                raise NotFound("this person does not teach that class")
+
+        await self._store.change(actor, "teacher.end", MANAGE, run, detail={"who": person, "class": class_id})
 
     async def rows(self) -> tuple[PersonRow, ...]:
         """Return everybody, by role and time of joining; the caller has decided."""
@@ -108,3 +130,12 @@ class People:
         if row is None:
             raise NotFound("there is no such person")
         return self._store.unseal(_NAME, person, row["name_sealed"])
+
+
+def _stop_teaching(conn: sqlite3.Connection, person: PublicId, class_id: PublicId, now_ms: int) -> int:
+    """End what one person teaches one class; returns how many rows that were."""
+    return conn.execute(
+        "UPDATE teaching SET until_ms = max(?, since_ms) WHERE person = ? AND class = ?"
+        " AND (until_ms IS NULL OR until_ms > ?)",
+        (now_ms, person, class_id, now_ms),
+    ).rowcount

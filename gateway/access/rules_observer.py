@@ -1,9 +1,9 @@
 """What an observer may ("dự giờ"): see one class live while the session runs, and nothing else.
 
 Owns these rules. Pure. Invariants: without the teacher's assent nothing is shown; every class that a camera shows
-must be one of the session's; a class is shown only where every family agreed to observers (the principal's resolution is for families); nap, toilet and changing
-are hidden from guests too. Hiding a class ("Tạm ẩn hình") concerns guardians; the teacher ends a guest's view by
-taking back her assent.
+must be one of the session's; a class is shown only where every family agreed to observers (the principal's resolution
+is for families); nap, toilet and changing are hidden from guests too. Hiding a class ("Tạm ẩn hình") concerns
+guardians; the teacher ends a guest's view by taking back her assent.
 """
 
 from __future__ import annotations

@@ -97,6 +97,18 @@ def policy_facts(db: UtilsDatabase) -> None:
 
 
 @MIGRATIONS()
+def people_and_lists(db: UtilsDatabase) -> None:
+    """Add what lists of a school hold beyond names, imports that can be undone, and the responsible persons."""
+    for table, column, kind in (
+        ("child", "birth_sealed", "BLOB"),
+        ("child", "code_sealed", "BLOB"),
+        ("class", "ended_ms", "INTEGER"),
+    ):
+        db.conn.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
+    apply_schema(db, files("gateway.access") / "people.sql")
+
+
+@MIGRATIONS()
 def class_rooms(db: UtilsDatabase) -> None:
     """Add wishes for one more pause, wall sheets, and the notice that staff sign."""
     apply_schema(db, files("gateway.access") / "classroom.sql")

@@ -60,6 +60,7 @@ from gateway.roofs.consent_port import ConsentPort, consent_port
 from gateway.roofs.control_consent import ConsentCalls
 from gateway.roofs.control_holds import HoldCalls
 from gateway.roofs.control_players import PlayerCalls
+from gateway.roofs.control_roster import RosterCalls
 from gateway.roofs.control_slips import SlipCalls
 from gateway.roofs.control_why import WhyCalls
 from gateway.roofs.export_port import Copying, CopyPort, HoldPort
@@ -73,8 +74,10 @@ from gateway.roofs.live_port import MediaDoor
 from gateway.roofs.main import run_daemon
 from gateway.roofs.metrics_port import MetricsPort, metrics_of
 from gateway.roofs.names import Names
+from gateway.roofs.people_port import ports_of
 from gateway.roofs.playback_port import PlaybackPort
 from gateway.roofs.relay_servers import RelayServers
+from gateway.roofs.roster_desk import RosterDesk
 from gateway.roofs.signin_room import SignInRoom, signin_room
 from gateway.roofs.site_networks import SiteNetworks
 from gateway.roofs.slip_port import InvitePort, SlipPort
@@ -140,6 +143,7 @@ class Access:
     copying: Copying
     rooms: ClassRooms
     signin: SignInRoom
+    roster: RosterDesk
     audit: Auditing
     consents: ConsentPort
     why: WhyDesk
@@ -177,6 +181,7 @@ async def access(base: Base) -> Access:
         copying,
         rooms,
         await signin_room(store, logins, codes, base.config),
+        RosterDesk(store, people, children, classes),
         await auditing(store, names, base.key, kept_elsewhere=bool(base.config.upstream.url)),
         consent_port(store, names, base.config),
         WhyDesk(store, names),
@@ -209,6 +214,7 @@ def web_services(
         keys=web_ports.KeyPort(footage),
         metrics=metrics,
         rooms=parts.rooms.services(live.watching),
+        **ports_of(parts.roster),
         ledger=parts.audit.ledger,
         consents=parts.consents,
         slips=SlipPort(parts.slips, parts.devices, parts.logins, parts.names, base.bus, logins.signed_in, base.store),
@@ -247,9 +253,8 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
         parts = await access(ground)
         await ground.db.write(lambda conn: started(conn, clock))
         media = MediaDoor(ground.live, ground.bus, ground.relays.for_box)
-        opened = await stack.enter_async_context(
-            OpenGrants(ground.store, parts.grants, media, ground.key, on_fault=sink)
-        )
+        grants = OpenGrants(ground.store, parts.grants, media, ground.key, on_fault=sink)
+        opened = await stack.enter_async_context(grants)
         parts.logins.listeners.append(opened.recheck)
         parts.players.listeners.append(opened.recheck)
         tracker = Tracker(clock, await ground.db.read(health.load))
@@ -295,6 +300,7 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
             **SlipCalls(ground.store, parts.classes, printer).handlers(),
             **parts.signin.handlers(parts.people),
             **whys.handlers(),
+            **RosterCalls(parts.roster).handlers(),
         }
         await stack.enter_async_context(ControlServer(config.paths.socket("gateway"), "gateway", calls, on_fault=sink))
         log.info("gateway.ready", port=config.web.port, ca=server.ca_sha256, version=__version__)
@@ -343,6 +349,7 @@ def _loops(ground: Base, parts: Access, tracker: Tracker, signals: Signals) -> d
             await ground.clock.sleep(60)
             await parts.logins.keep()
             await parts.players.keep()
+            await parts.roster.lists.acts.tidy()
 
     looks = Looks(
         ground.recorder,

@@ -178,6 +178,26 @@ async def teacher(w: World, _actor: Actor) -> None:
     await w.access.people.add(CONSOLE, Role.TEACHER, "Cô Hoa")
 
 
+async def _unteach(w: World, actor: Actor) -> None:
+    hoa = w.rows("SELECT person FROM teaching WHERE until_ms IS NULL")[0]["person"]
+    await w.access.people.stop_teaching(actor, PublicId(hoa), w.class_id)
+
+
+async def taught(w: World, _actor: Actor) -> None:
+    """Prepare: somebody teaches the class."""
+    hoa = await w.access.people.add(CONSOLE, Role.TEACHER, "Cô Hoa")
+    await w.access.people.teach(CONSOLE, hoa, w.class_id)
+
+
+async def _end_class(w: World, actor: Actor) -> None:
+    await w.access.classes.end(actor, PublicId(w.rows("SELECT id FROM class WHERE name = 'Chồi 9'")[0]["id"]))
+
+
+async def empty_class(w: World, _actor: Actor) -> None:
+    """Prepare: there is a class without children."""
+    await w.access.classes.add(CONSOLE, "Chồi 9")
+
+
 @dataclass(frozen=True)
 class Mutation:
     """One change: what it is called in the audit, what must be so before, and the call."""
@@ -191,7 +211,10 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("person.add", lambda w, a: w.access.people.add(a, Role.TEACHER, "Cô Lan")),
     Mutation("person.disable", lambda w, a: w.access.people.disable(a, w.father_of_mate)),
     Mutation("person.enable", lambda w, a: w.access.people.disable(a, w.father_of_mate, disabled=False)),
+    Mutation("person.rename", lambda w, a: w.access.people.rename(a, w.father_of_mate, "Bố Bình Hai")),
     Mutation("teacher.add", _teach, teacher),
+    Mutation("teacher.end", _unteach, taught),
+    Mutation("child.rename", lambda w, a: w.access.children.rename(a, w.child, "Bé An Nhiên")),
     Mutation("child.add", lambda w, a: w.access.children.add(a, "Bé Chi", w.class_id)),
     Mutation("child.enrol", lambda w, a: w.access.children.enrol(a, w.child, w.class_id)),
     Mutation("child.leave", lambda w, a: w.access.children.leave(a, w.mate)),
@@ -202,6 +225,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("consent.resolve", lambda w, a: w.access.children.resolve(a, w.mate, w.class_id)),
     Mutation("consent.unresolve", lambda w, a: w.access.children.unresolve(a, w.mate, w.class_id), resolved),
     Mutation("class.add", lambda w, a: w.access.classes.add(a, "Chồi 1")),
+    Mutation("class.rename", lambda w, a: w.access.classes.rename(a, w.class_id, "Mầm 1A")),
+    Mutation("class.end", _end_class, empty_class),
     Mutation("cameras.sync", lambda w, a: w.access.classes.sync_cameras(a, [w.camera, PublicId("b" * 16)])),
     Mutation("camera.assign", lambda w, a: w.access.classes.assign(a, w.camera, None)),
     Mutation(

@@ -100,8 +100,8 @@ def observer_cases() -> list[Case]:
         of("a family that said no", consent, until_ms=END, **only(CHILD, MATE, until_ms=NOW)),
         of("one that says no later", ok, until_ms=soon, **only(CHILD, MATE, until_ms=soon)),
         of(
-            "one for whom the principal settled it",
-            ok,
+            "one for whom the principal settled it: that lets families in, no guest",
+            consent,
             until_ms=END,
             resolutions=(Resolution(child=MATE, class_id=MAM),),
             **only(CHILD),

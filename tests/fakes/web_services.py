@@ -37,6 +37,7 @@ from tests.fakes.web_accounts import FakeAccounts
 from tests.fakes.web_consent import FakeConsents
 from tests.fakes.web_copies import FakeCopies, FakeHolds
 from tests.fakes.web_ledger import FakeLedger
+from tests.fakes.web_people import FakePeople, NoLists
 from tests.fakes.web_playback import FakePlayback
 from tests.fakes.web_rooms import FakeSchool, room
 from tests.fakes.web_slips import FakeInvites, FakeSlips
@@ -86,7 +87,7 @@ KEY_IN_BOX: Mapping[str, Any] = {
 ALLOWED = Decision(True, "role.guardian")
 
 
-BOX_ACTIONS = frozenset({Action.STOP_ALL, Action.APPROVE, Action.AUDIT, Action.PEOPLE})
+BOX_ACTIONS = frozenset({Action.STOP_ALL, Action.APPROVE, Action.AUDIT, Action.PEOPLE, Action.CONFIGURE})
 """What the fake principal may do to the box."""
 
 
@@ -138,6 +139,7 @@ class FakeBox:
         self.accounts = FakeAccounts(self)
         self.playback = FakePlayback(self)
         self.holds = FakeHolds(self.clock, self.calls.append)
+        self.persons, self.lists = FakePeople(self.calls.append), NoLists()
         self.consents = FakeConsents(self.clock, self.calls.append)
         self.slips = FakeSlips(self.clock, self.calls.append, self._signed_in, self.sessions)
         self.invites = FakeInvites(self.clock, self.slips, (MOTHER, FATHER), CLASS_MAM)
@@ -163,7 +165,7 @@ class FakeBox:
             logins=self, accounts=self.accounts, rights=self, live=FakeLive(self), sharing=FakeSwitch(self),
             changes=self, recorder=self,
             holds=self.holds, copies=self.copies, keys=FakeKeys(self), playback=self.playback,
-            metrics=self, rooms=self.school.services(), ledger=self.ledger, consents=self.consents,
+            metrics=self, people=self.persons, lists=self.lists, rooms=self.school.services(), ledger=self.ledger, consents=self.consents,
             slips=self.slips, invites=self.invites, why=FakeWhy(self), clock=self.clock,
             **settings,
         )  # fmt: skip

@@ -75,7 +75,7 @@ async def everything(w: World) -> None:
     await a.children.resolve(actor, child, w.class_id)
     await a.children.unresolve(actor, child, w.class_id)
     await a.children.withdraw(Actor(w.mother, w.phone), w.child)
-    await a.children.leave(actor, child)
+    await a.children.leave(actor, child, at_once=True)
     await a.children.revoke_guardian(actor, w.father_of_mate)
     pause = await a.sharing.pause(actor, w.class_id)
     await a.sharing.explain_pause(actor, w.class_id, pause, "bé bị trớ, đang thay đồ")

@@ -78,7 +78,7 @@ ACTS: dict[str, tuple[Act, Reason]] = {
     "guardian removed from all": (lambda w: w.access.children.revoke_guardian(w.actor, w.mother), Reason.NOT_FOUND),
     "guardian ended by its date": (end_guardian_soon, Reason.NOT_FOUND),
     "enrolment moved": (move_child, Reason.NOT_FOUND),
-    "child left": (lambda w: w.access.children.leave(w.actor, w.child), Reason.NOT_FOUND),
+    "child left": (lambda w: w.access.children.leave(w.actor, w.child, at_once=True), Reason.NOT_FOUND),
     "own consent withdrawn": (
         lambda w: w.access.children.withdraw(Actor(w.mother, w.phone), w.child),
         Reason.CONSENT_MISSING,

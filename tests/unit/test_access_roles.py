@@ -23,6 +23,8 @@ THE_PRINCIPALS = {
     "wall.end",
     "box.accept",
     "class.add",
+    "class.rename",
+    "class.end",
     "cameras.sync",
     "camera.assign",
     "class.windows",

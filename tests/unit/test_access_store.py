@@ -130,7 +130,7 @@ def normal(facts: Facts) -> dict[str, object]:
 async def test_old_spans_leave_the_snapshot(tmp_path: Path) -> None:
     """Links that ended days ago stay in the database and out of memory."""
     async with school(tmp_path) as w:
-        await w.access.children.leave(w.actor, w.child)
+        await w.access.children.leave(w.actor, w.child, at_once=True)
         assert any(row.child == w.child for row in w.access.store.current.enrolments)
         w.clock.step_wall(4 * DAY)
         await w.access.people.add(CONSOLE, Role.TEACHER, "Cô Hoa")

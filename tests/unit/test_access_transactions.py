@@ -151,7 +151,7 @@ async def test_changes_at_the_same_time_queue_up(tmp_path: Path) -> None:
 
 ONCE = {"teacher.add", "pause.explain", "cameras.sync", "hold.renew", "hold.lift"}
 ONCE |= {"observation.make", "observation.end", "observation.assent", "observation.withdraw"}
-ONCE |= {"export.approve", "export.refuse", "export.cancel"}
+ONCE |= {"export.approve", "export.refuse", "export.cancel", "teacher.end", "class.end"}
 ONCE |= {"pause.ask", "pause.answer", "notice.paper", "calendar.clear"}
 REPEATABLE = [mutation for mutation in MUTATIONS if mutation.code not in ONCE]
 
@@ -195,7 +195,7 @@ async def test_times_of_rows_are_the_moment_of_the_change(tmp_path: Path) -> Non
     """Audit rows and spans carry the clock's time at the transaction, not when the caller began."""
     async with school(tmp_path) as w:
         w.clock.tick(61)
-        await w.access.children.leave(w.actor, w.mate)
+        await w.access.children.leave(w.actor, w.mate, at_once=True)
         now_ms = w.clock.now_ms()
         assert bodies(w)[-1]["at_ms"] == now_ms
         assert w.rows("SELECT until_ms FROM enrolment WHERE child = ?", w.mate)[0][0] == now_ms

@@ -221,9 +221,11 @@ async def test_siblings_in_one_class_are_one_entry_and_other_classes_their_own(t
 async def test_a_tie_or_an_enrolment_that_ended_takes_the_class_away(tmp_path: Path) -> None:
     """After leaving the class, and after a revocation, the list is empty at once."""
     async with rooms(tmp_path) as r:
-        await r.world.access.children.leave(CONSOLE, r.world.child)
+        await r.world.access.children.leave(CONSOLE, r.world.child, at_once=True)
         assert r.rights.classes(r.caller()) == []
         await r.world.access.children.enrol(CONSOLE, r.world.child, r.other_class)
+        assert r.rights.classes(r.caller()) == []  # its guardians' ties ended when it left
+        await r.world.access.children.add_guardian(CONSOLE, r.world.mother, r.world.child)
         assert [day.name for day in r.rights.classes(r.caller())] == ["Chồi 2"]
         await r.world.access.children.revoke_guardian(CONSOLE, r.world.mother)
         assert r.rights.classes(r.caller()) == []

@@ -1,0 +1,185 @@
+"""The step into a new school year: every class becomes another, or leaves the school, in one act.
+
+Owns that act. Invariants: looked at before it is done, and done as it was shown or not at all; enrolments are dated,
+so no past day changes; whoever leaves goes like any child that leaves; the teachers of all classes end with the old
+year unless they are kept; it can be undone like an import while nothing was built upon it.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import re
+import sqlite3
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from gateway.access.audit import Actor
+from gateway.access.classes import CONFIGURE
+from gateway.access.enrolment import begins, leave, move
+from gateway.access.roster.acts import RosterActs
+from gateway.access.roster.cells import class_key, plain
+from gateway.access.roster.journal import Journal
+from gateway.access.roster.known import Known, read_known
+from gateway.access.store import FactStore, clean_name
+from gateway.core.errors import BadInput, NotFound
+from gateway.core.model import PublicId, new_public_id
+
+LEAVES, STAYS = "-", "="
+"""Targets of a class beside another class's name: its children leave the school; nothing happens to them."""
+_YEARS = ("nha tre", "mam", "choi", "la")
+"""The steps of a preschool: 3-36 months, then 3, 4 and 5 years old."""
+
+Hook = Callable[[sqlite3.Connection, Journal, frozenset[PublicId], int], None]
+"""Called in the transaction with the children that moved or left and the instant: what ends with a school year
+(consents, by the rule of their text) ends through the journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What becomes of one class."""
+
+    class_id: PublicId
+    name: str
+    target: str
+    """Name of the class its children come to, `-` or `=`."""
+    children: tuple[PublicId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RolloverPlan:
+    """All steps, and the classes that are made."""
+
+    steps: tuple[Step, ...]
+    new_classes: tuple[str, ...]
+    day: dt.date | None
+    keep_teachers: bool
+
+    def counts(self) -> dict[str, int]:
+        """Return how many move, leave and stay."""
+        moved = sum(len(step.children) for step in self.steps if step.target not in (LEAVES, STAYS))
+        left = sum(len(step.children) for step in self.steps if step.target == LEAVES)
+        stay = sum(len(step.children) for step in self.steps if step.target == STAYS)
+        return {"moved": moved, "left": left, "same": stay, "classes": len(self.new_classes)}
+
+    def fingerprint(self) -> str:
+        """Name this plan: the same children and steps give the same one."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()
+
+
+def proposal(names: Mapping[PublicId, str]) -> dict[PublicId, str]:
+    """Return what usually becomes of each class: Mầm 1 is Chồi 1 next year, Lá leaves; what is not known stays.
+
+    Only a first filling of the form: a person looks at every line.
+    """
+    stems = {word: _stem(name) for name in names.values() if (word := _year(name)) is not None}
+    found: dict[PublicId, str] = {}
+    for class_id, name in names.items():
+        year = _year(name)
+        number = re.search(r"\d+[A-Za-z]?$", name.strip())
+        if year is None:
+            found[class_id] = STAYS
+        elif year == len(_YEARS) - 1:
+            found[class_id] = LEAVES
+        else:
+            stem = stems.get(year + 1, ("Mầm", "Chồi", "Lá")[year])
+            found[class_id] = f"{stem} {number[0]}" if number else stem
+    return found
+
+
+def _year(name: str) -> int | None:
+    words = plain(name).removeprefix("lop ")
+    return next((at for at, year in enumerate(_YEARS) if words == year or words.startswith(f"{year} ")), None)
+
+
+def _stem(name: str) -> str:
+    return re.sub(r"\s*\d+[A-Za-z]?$", "", name.strip())
+
+
+class Rollover:
+    """Looks at and does the step."""
+
+    def __init__(self, store: FactStore, acts: RosterActs) -> None:
+        self._store, self._acts = store, acts
+        self.hooks: list[Hook] = []
+
+    async def look(
+        self, targets: Mapping[PublicId, str], *, day: dt.date | None = None, keep_teachers: bool = False
+    ) -> RolloverPlan:
+        """Return what would happen; NotFound, BadInput. The caller has decided."""
+        now_ms = self._store.clock.now_ms()
+        begins(self._store.current.zone, day, now_ms)
+        known = await self._store.db.read(lambda conn: read_known(self._store, conn, now_ms))
+        return plan_of(known, targets, day, keep_teachers=keep_teachers)
+
+    async def apply(
+        self,
+        actor: Actor,
+        targets: Mapping[PublicId, str],
+        shown: str,
+        *,
+        day: dt.date | None = None,
+        keep_teachers: bool = False,
+    ) -> tuple[PublicId, Mapping[str, int]]:
+        """Do what was shown (its fingerprint); returns the act and its counts. Denied, NotFound, BadInput."""
+        store, act = self._store, new_public_id()
+        counts = (await self.look(targets, day=day, keep_teachers=keep_teachers)).counts()
+
+        def run(conn: sqlite3.Connection, now_ms: int) -> None:
+            known = read_known(store, conn, now_ms)
+            plan = plan_of(known, targets, day, keep_teachers=keep_teachers)
+            if plan.fingerprint() != shown:
+                raise BadInput("the school has changed since this was shown", case="import_moved", key="shown")
+            at_ms, journal = begins(store.current.zone, day, now_ms), Journal(conn)
+            touched = self._write(conn, journal, known, plan, at_ms, now_ms)
+            for hook in self.hooks:
+                hook(conn, journal, touched, at_ms)
+            self._acts.keep(conn, journal, act, "rollover", actor, counts, now_ms)
+
+        await store.change(actor, "roster.rollover", CONFIGURE, run, detail={"act": act, **counts})
+        return act, counts
+
+    def _write(
+        self, conn: sqlite3.Connection, journal: Journal, known: Known, plan: RolloverPlan, at_ms: int, now_ms: int
+    ) -> frozenset[PublicId]:
+        classes = {class_key(name): class_id for class_id, name in known.classes.items()}
+        for name in plan.new_classes:
+            classes[class_key(name)] = new_public_id()
+            journal.insert("class", {"id": classes[class_key(name)], "name": name, "created_ms": now_ms})
+        touched: set[PublicId] = set()
+        for step in plan.steps:
+            for child in step.children if step.target != STAYS else ():
+                touched.add(child)
+                if step.target == LEAVES:
+                    leave(conn, journal, child, at_ms)
+                else:
+                    move(conn, journal, child, classes[class_key(step.target)], at_ms)
+        if not plan.keep_teachers:
+            rows = conn.execute(
+                "SELECT id, since_ms FROM teaching WHERE until_ms IS NULL OR until_ms > max(?, since_ms)", (at_ms,)
+            ).fetchall()
+            for row in rows:
+                journal.update("teaching", row["id"], {"until_ms": max(at_ms, row["since_ms"])})
+        return frozenset(touched)
+
+
+def plan_of(known: Known, targets: Mapping[PublicId, str], day: dt.date | None, *, keep_teachers: bool) -> RolloverPlan:
+    """Return the steps; every class must be spoken of. Pure."""
+    if set(targets) - set(known.classes):
+        raise NotFound("there is no such class")
+    if missing := [name for class_id, name in known.classes.items() if class_id not in targets]:
+        raise BadInput(f"say what becomes of {missing[0]}", case="rollover_missing", key="class", name=missing[0])
+    ours = {class_key(name): name for name in known.classes.values()}
+    steps: list[Step] = []
+    new: dict[str, str] = {}
+    for class_id, name in sorted(known.classes.items(), key=lambda item: class_key(item[1])):
+        target = targets[class_id].strip()
+        if target not in (LEAVES, STAYS):
+            target = ours.get(class_key(target)) or clean_name(target)
+            if class_key(target) == class_key(name):
+                target = STAYS
+            elif class_key(target) not in ours:
+                target = new.setdefault(class_key(target), target)
+        children = tuple(sorted(child.id for child in known.children.values() if child.class_id == class_id))
+        steps.append(Step(class_id, name, target, children))
+    return RolloverPlan(tuple(steps), tuple(sorted(new.values())), day, keep_teachers)

@@ -1,0 +1,181 @@
+"""What the pages of people ask, answered by the desk: the adapters of `web.people_services`.
+
+Owns the table of acts and the fields each takes. Invariants: whose act it is comes from the session; each act is one
+change of facts, decided and written down by access.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypedDict
+
+from gateway.access.audit import Actor
+from gateway.access.kin import kind_of
+from gateway.core.errors import BadInput
+from gateway.core.model import PublicId, Role
+from gateway.roofs.roster_desk import RosterDesk, day_of
+from gateway.roofs.roster_lists import RosterLists
+from web.services import Caller
+
+Fields = Mapping[str, str]
+
+
+class PeoplePort:
+    """`web.people_services.PeopleDoor` over the desk."""
+
+    def __init__(self, desk: RosterDesk) -> None:
+        self._desk = desk
+        self._acts: Mapping[str, Callable[[Actor, Fields], Awaitable[Any]]] = {
+            "child.add": self._add_child,
+            "child.rename": lambda actor, f: desk.children.rename(actor, _id(f, "child"), f.get("name", "")),
+            "child.move": lambda actor, f: desk.children.enrol(actor, _id(f, "child"), _id(f, "class"), _day(f, "day")),
+            "child.leave": lambda actor, f: desk.children.leave(
+                actor, _id(f, "child"), last_day=_day(f, "day"), at_once=f.get("when") == "now"
+            ),
+            "guardian.add": lambda actor, f: desk.add_guardian(
+                actor, _id(f, "child"), f.get("name", ""), kind_of(f.get("kind", "")), f.get("phone", "")
+            ),
+            "guardian.end": lambda actor, f: desk.children.revoke_guardian(actor, _id(f, "person"), _id(f, "child")),
+            "guardian.phone": lambda actor, f: desk.phones.set(actor, _id(f, "person"), f.get("phone", "")),
+            "guardian.rename": lambda actor, f: desk.people.rename(actor, _id(f, "person"), f.get("name", "")),
+            "person.add": self._add_person,
+            "person.rename": lambda actor, f: desk.people.rename(actor, _id(f, "person"), f.get("name", "")),
+            "person.disable": lambda actor, f: desk.people.disable(actor, _id(f, "person")),
+            "person.enable": lambda actor, f: desk.people.disable(actor, _id(f, "person"), disabled=False),
+            "class.add": lambda actor, f: desk.add_class(actor, f.get("name", "")),
+            "class.rename": lambda actor, f: desk.classes.rename(actor, _id(f, "class"), f.get("name", "")),
+            "class.end": lambda actor, f: desk.classes.end(actor, _id(f, "class")),
+            "teach": lambda actor, f: desk.people.teach(actor, _id(f, "person"), _id(f, "class")),
+            "unteach": lambda actor, f: desk.people.stop_teaching(actor, _id(f, "person"), _id(f, "class")),
+            "responsible.add": self._name_responsible,
+            "responsible.end": lambda actor, f: desk.responsible.end(actor, _id(f, "row"), _day(f, "day")),
+        }
+
+    async def overview(self, caller: Caller) -> Mapping[str, Any]:
+        """Return all classes with counts and teachers."""
+        return await self._desk.overview(_actor(caller))
+
+    async def one_class(self, caller: Caller, class_id: str) -> Mapping[str, Any]:
+        """Return the children of a class."""
+        return await self._desk.one_class(_actor(caller), class_id)
+
+    async def search(self, caller: Caller, text: str) -> Sequence[Mapping[str, Any]]:
+        """Return children by words of a name."""
+        return await self._desk.search(_actor(caller), text)
+
+    async def child(self, caller: Caller, child: str) -> Mapping[str, Any]:
+        """Return one child."""
+        return await self._desk.child(_actor(caller), child)
+
+    async def staff(self, caller: Caller) -> Mapping[str, Any]:
+        """Return staff and responsible persons."""
+        return await self._desk.staff(_actor(caller))
+
+    async def act(self, caller: Caller, act: str, fields: Fields) -> None:
+        """Do one act."""
+        await self.do(_actor(caller), act, fields)
+
+    async def do(self, actor: Actor, act: str, fields: Fields) -> None:
+        """Do one act for an actor (the console too)."""
+        if act not in self._acts:
+            raise BadInput("no such act", key="act")
+        await self._acts[act](actor, fields)
+
+    async def _add_child(self, actor: Actor, fields: Fields) -> None:
+        child = await self._desk.children.add(actor, fields.get("name", ""), _id(fields, "class"))
+        if fields.get("guardian", "").strip():
+            kind = kind_of(fields.get("kind", ""))
+            await self._desk.add_guardian(actor, child, fields["guardian"], kind, fields.get("phone", ""))
+
+    async def _add_person(self, actor: Actor, fields: Fields) -> None:
+        role = fields.get("role", "")
+        if role not in set(Role) or role == Role.GUARDIAN:
+            raise BadInput("no such role", key="role")
+        await self._desk.people.add(actor, Role(role), fields.get("name", ""))
+
+    async def _name_responsible(self, actor: Actor, fields: Fields) -> None:
+        decided, since = _day(fields, "decision_day"), _day(fields, "since")
+        if decided is None or since is None:
+            raise BadInput("a day is missing", case="day", key="since", value="")
+        await self._desk.responsible.add(
+            actor,
+            fields.get("name", ""),
+            fields.get("title", ""),
+            fields.get("decision", ""),
+            decided,
+            since,
+            _day(fields, "until"),
+        )
+
+
+class ListPort:
+    """`web.people_services.ListDoor` over the lists."""
+
+    def __init__(self, lists: RosterLists) -> None:
+        self._lists = lists
+
+    async def open(self, caller: Caller, data: bytes, name: str) -> Mapping[str, Any]:
+        """Read a file."""
+        return await self._lists.open(_actor(caller), data, name)
+
+    async def look(self, caller: Caller, draft: str) -> Mapping[str, Any]:
+        """Return what a draft would do."""
+        return await self._lists.look(_actor(caller), draft)
+
+    async def columns(self, caller: Caller, draft: str, sheet: int, fields: Mapping[int, str]) -> Mapping[str, Any]:
+        """Say what columns hold."""
+        return await self._lists.columns(_actor(caller), draft, sheet, fields)
+
+    async def answer(self, caller: Caller, draft: str, answers: Fields) -> Mapping[str, Any]:
+        """Say which child a row is."""
+        return await self._lists.answer(_actor(caller), draft, answers)
+
+    async def apply(self, caller: Caller, draft: str, shown: str, absent: str) -> Mapping[str, Any]:
+        """Write what was shown."""
+        return await self._lists.apply(_actor(caller), draft, shown, absent)
+
+    async def drop(self, caller: Caller, draft: str) -> None:
+        """Forget a draft."""
+        await self._lists.drop(_actor(caller), draft)
+
+    async def all_acts(self, caller: Caller) -> Sequence[Mapping[str, Any]]:
+        """Return the newest acts."""
+        return await self._lists.all_acts(_actor(caller))
+
+    async def undo(self, caller: Caller, act: str) -> Mapping[str, Any]:
+        """Undo an act."""
+        return await self._lists.undo(_actor(caller), act)
+
+    async def year(self, caller: Caller, targets: Fields | None, day: str, *, keep_teachers: bool) -> Mapping[str, Any]:
+        """Return what the step into a new school year would do."""
+        return await self._lists.year(_actor(caller), targets, day_of(day), keep_teachers=keep_teachers)
+
+    async def turn_year(
+        self, caller: Caller, targets: Fields, shown: str, day: str, *, keep_teachers: bool
+    ) -> Mapping[str, Any]:
+        """Do it."""
+        return await self._lists.turn_year(_actor(caller), targets, shown, day_of(day), keep_teachers=keep_teachers)
+
+
+class Ports(TypedDict):
+    """Fields of `web.services.Services`."""
+
+    people: PeoplePort
+    lists: ListPort
+
+
+def ports_of(desk: RosterDesk) -> Ports:
+    """Return both doors."""
+    return Ports(people=PeoplePort(desk), lists=ListPort(desk.lists))
+
+
+def _actor(caller: Caller) -> Actor:
+    return Actor(caller.person, caller.device)
+
+
+def _id(fields: Fields, key: str) -> PublicId:
+    return PublicId(fields.get(key, ""))
+
+
+def _day(fields: Fields, key: str) -> Any:
+    return day_of(fields.get(key, ""))

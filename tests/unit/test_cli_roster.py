@@ -1,0 +1,136 @@
+"""`vuon nhap`, `lop`, `tre`, `nam-hoc`, `phu-trach`: what they ask the gateway, and what they say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes.cli_box import Answer, cli_box
+
+COUNTS = {"new": 2, "moved": 1, "back": 0, "changed": 3, "left": 0, "same": 4}
+COLUMNS = [
+    {"column": 0, "letter": "A", "label": "Họ tên", "field": "name"},
+    {"column": 5, "letter": "F", "label": "ĐT", "field": ""},
+]
+PLAN: dict[str, Any] = {
+    "shown": "f" * 64,
+    "counts": COUNTS,
+    "questions": [],
+    "absent": [{"name": "Bé Vắng", "place": "Mầm 1"}],
+}
+VIEW: dict[str, Any] = {
+    "draft": "d" * 16, "name": "ds.xlsx", "rows": 10, "problems": [], "problem_count": 0, "ready": True,
+    "sheets": [{"name": "", "columns": COLUMNS}], "plan": PLAN,
+}  # fmt: skip
+BAD = {
+    "sheet": "DSHS", "row": 12, "column": "D", "heading": "Ngày sinh", "value": "31/02/2022", "what": "birth", "other": 0,
+}  # fmt: skip
+ASK = {"key": "0:7", "row": 7, "name": "An", "place": "Lá 1", "choices": [{"id": "c" * 16, "place": "Mầm 1"}]}
+STEP = {"class": "l" * 16, "name": "Mầm 1", "target": "Chồi 1", "children": 27}
+NAMED = {
+    "id": "r" * 16, "name": "Lê Thị Hằng", "title": "Hiệu trưởng", "decision": "12/QĐ", "decision_day": "2026-08-20",
+    "since": "2026-09-01", "until": None,
+}  # fmt: skip
+KIN = {"name": "Mai", "kind": "mother", "phone": "09•• ••• 563", "state": "bound"}
+GATEWAY: dict[str, Answer] = {
+    "roster.open": VIEW,
+    "roster.columns": VIEW,
+    "roster.answer": VIEW,
+    "roster.apply": {"act": "a" * 16, "counts": COUNTS},
+    "roster.acts": {"acts": []},
+    "roster.undo": {"counts": {}, "blockers": []},
+    "roster.year": {"shown": "s" * 64, "act": "a" * 16, "counts": COUNTS, "steps": [STEP], "new_classes": []},
+    "roster.classes": {
+        "classes": [{"id": "l" * 16, "name": "Mầm 1", "children": 27, "teachers": [{"name": "Cô Hoa"}]}]
+    },
+    "roster.children": {"children": [{"id": "c" * 16, "name": "An Nhiên", "birth": None, "guardians": [KIN]}]},
+    "roster.staff": {"people": [], "classes": [], "responsible": [NAMED]},
+    "people.act": {},
+}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    path = tmp_path / "ds.xlsx"
+    path.write_bytes(b"PK")
+    return str(path)
+
+
+def test_a_file_is_only_looked_at_until_it_is_applied(tmp_path: Path, file: str) -> None:
+    """Without --ap-dung the differences are told and nothing else is asked."""
+    with cli_box(tmp_path, {"gateway": GATEWAY}) as box:
+        done = box.vuon("nhap", file)
+        assert [method for _, method, _ in box.calls] == ["roster.open"]
+        assert done.code == 0
+        assert "2 new, 1 moved" in done.out
+        assert "1 children of these classes" in done.out
+        done = box.vuon("import", file, "--apply", "--absent", "leave")
+        assert box.asked("roster.apply") == [{"draft": "d" * 16, "shown": "f" * 64, "absent": "leave"}]
+    assert "vuon import --undo " + "a" * 16 in done.out
+
+
+def test_bad_rows_and_questions_are_told_and_end_with_one(tmp_path: Path, file: str) -> None:
+    """Row, column, value and remedy of each; nothing is applied although --apply was said."""
+    bad = {**VIEW, "ready": False, "problems": [BAD], "problem_count": 1, "plan": None}
+    with cli_box(tmp_path, {"gateway": {**GATEWAY, "roster.open": bad}}) as box:
+        done = box.vuon("import", file, "--apply")
+        assert [method for _, method, _ in box.calls] == ["roster.open"]
+    assert done.code == 1
+    assert "DSHS row 12 D [31/02/2022]: Birth date cannot be read. Write day/month/year" in done.out
+    asks = {**VIEW, "ready": False, "plan": {**PLAN, "questions": [ASK]}}
+    with cli_box(tmp_path, {"gateway": {**GATEWAY, "roster.open": asks}}) as box:
+        done = box.vuon("import", file)
+    assert done.code == 1
+    assert "--answer 0:7=new" in done.out
+
+
+def test_columns_and_answers_go_over_as_they_were_said(tmp_path: Path, file: str) -> None:
+    """A letter becomes the column's number; a word without = is refused before anything is asked of it."""
+    with cli_box(tmp_path, {"gateway": GATEWAY}) as box:
+        box.vuon("import", file, "--column", "f=mother_phone", "--answer", "0:7=new")
+        assert box.asked("roster.columns") == [{"draft": "d" * 16, "sheet": 0, "fields": {"5": "mother_phone"}}]
+        assert box.asked("roster.answer") == [{"draft": "d" * 16, "answers": {"0:7": "new"}}]
+        assert box.vuon("import", file, "--column", "f").code == 1
+        assert box.vuon("import", file, "--absent", "maybe").code == 1
+
+
+def test_undoing_says_what_stands_in_the_way(tmp_path: Path) -> None:
+    """Done is said; blockers are named and end with 1."""
+    with cli_box(tmp_path, {"gateway": GATEWAY}) as box:
+        assert "as before" in box.vuon("import", "--undo", "a" * 16).out
+    blocked = {"counts": {}, "blockers": [{"name": "An Nhiên", "what": "consent"}]}
+    with cli_box(tmp_path, {"gateway": {**GATEWAY, "roster.undo": blocked}}) as box:
+        done = box.vuon("nhap", "--hoan-tac", "a" * 16)
+    assert (done.code, "An Nhiên: consent" in done.out) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "act", "fields"),
+    [
+        (["lop", "--them", "Lá 3"], "class.add", {"name": "Lá 3"}),
+        (["classes", "--rename", "Lá 3", "Lá 4"], "class.rename", {"class": "Lá 3", "name": "Lá 4"}),
+        (["classes", "--close", "Lá 3"], "class.end", {"class": "Lá 3"}),
+        (["lop", "--giao", "Lá 3", "Cô Hoa"], "teach", {"class": "Lá 3", "person": "Cô Hoa"}),
+        (["tre", "--chuyen", "An", "Lá 3"], "child.move", {"child": "An", "class": "Lá 3", "day": ""}),
+        (["children", "--leave", "An", "--now"], "child.leave", {"child": "An", "day": "", "when": "now"}),
+        (["responsible", "--end", "r" * 16], "responsible.end", {"row": "r" * 16, "day": ""}),
+    ],
+)
+def test_each_act_is_one_call(tmp_path: Path, arguments: list[str], act: str, fields: dict[str, str]) -> None:
+    """The gateway is asked once; it looks names up and decides."""
+    with cli_box(tmp_path, {"gateway": GATEWAY}) as box:
+        assert box.vuon(*arguments).code == 0
+        assert box.asked("people.act") == [{"act": act, "fields": fields}]
+
+
+def test_lists_are_printed(tmp_path: Path) -> None:
+    """Classes with teachers, children with guardians and masked numbers, the persons of the unit, the year's steps."""
+    with cli_box(tmp_path, {"gateway": GATEWAY}) as box:
+        assert "Cô Hoa" in box.vuon("lop").out
+        assert "Mai (mother, 09•• ••• 563, bound)" in box.vuon("tre", "--lop", "Mầm 1").out
+        assert "12/QĐ 2026-08-20" in box.vuon("phu-trach").out
+        assert "Mầm 1 (27 children) → Chồi 1" in box.vuon("school-year").out
+        assert box.vuon("nam-hoc", "--ap-dung", "--lop", "Mầm 1=-").code == 0
+        assert [call.get("shown") for call in box.asked("roster.year")] == [None, None, "s" * 64]

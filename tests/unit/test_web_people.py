@@ -1,0 +1,172 @@
+"""Pages of people and lists over the real access of a small school."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from gateway.access.policy import decide
+from gateway.core.model import Action, ObjectKind, ObjectRef, Role
+from gateway.roofs.people_port import ListPort, PeoplePort
+from gateway.roofs.roster_desk import RosterDesk
+from gateway.roofs.roster_lists import RosterLists
+from tests.fakes.access_world import World, school
+from tests.fakes.school_lists import pupils, sector, smas
+from tests.fakes.web_client import browser
+from tests.fakes.web_people import CHILD
+from tests.fakes.web_services import MOTHER, PRINCIPAL, TEACHER, FakeBox
+from web.services import Caller
+
+pytestmark = pytest.mark.anyio
+PAGES = ("/phu-huynh", "/lop", "/nhan-su", "/nhap", "/nam-hoc")
+
+
+@dataclass
+class Desk:
+    """The school, and its principal's browser."""
+
+    world: World
+    web: httpx.AsyncClient
+    lists: RosterLists
+
+
+@asynccontextmanager
+async def desk(folder: Path) -> AsyncIterator[Desk]:
+    async with school(folder) as w:
+        box, access = FakeBox(w.clock), w.access
+        rooms = RosterDesk(access.store, access.people, access.children, access.classes)
+        lists = rooms.lists
+        box.persons = PeoplePort(rooms)  # type: ignore[assignment]  # the real one
+        box.lists = ListPort(lists)  # type: ignore[assignment]  # the real one
+        caller = Caller(w.principal, Role.PRINCIPAL, "Cô Hiệu Trưởng", w.actor.device)
+        box.sessions[f"token-{w.principal}"] = caller
+        async with browser(box, caller) as web:
+            yield Desk(w, web, lists)
+
+
+async def test_a_file_is_uploaded_looked_at_applied_and_undone(tmp_path: Path) -> None:
+    """The whole journey by forms alone: bad rows with remedies, then the mended file, then undo."""
+    async with desk(tmp_path) as d:
+        children = pupils(30)
+        children[4].birth, children[9].mother_phone = "31/02/2022", "12"
+        sent = await d.web.post("/nhap", files={"file": ("ds.xlsx", sector(children))})
+        assert sent.status_code == 303
+        page = (await d.web.get(sent.headers["location"])).text
+        assert "2 chỗ sai" in page
+        assert "Viết ngày/tháng/năm" in page
+        assert "Nhập danh sách này</button>" not in page
+        sent = await d.web.post("/nhap", files={"file": ("ds.xlsx", sector(pupils(30)))})
+        page = (await d.web.get(sent.headers["location"])).text
+        assert "30 mới" in page
+        shown = re.search(r'name="shown" value="(\w+)"', page)
+        assert shown is not None
+        form = {"act": "apply", "shown": shown[1]}
+        refused = await d.web.post(sent.headers["location"], data=form)
+        assert (refused.status_code, "Chọn thôi học hoặc giữ nguyên" in refused.text) == (400, True)
+        done = await d.web.post(sent.headers["location"], data=form | {"absent": "keep"})
+        assert (done.status_code, done.headers["location"]) == (303, "/nhap")
+        assert len([row for row in await d.world.access.children.rows() if row.class_id]) == 32
+        page = (await d.web.get("/nhap")).text
+        act = re.search(r'name="act" value="([a-z2-7]{16})"', page)
+        assert act is not None
+        assert (await d.web.post("/nhap/hoan-tac", data={"act": act[1]})).status_code == 303
+        assert len(await d.world.access.children.rows()) == 2
+        assert "đã hoàn tác" in (await d.web.get("/nhap")).text
+
+
+async def test_what_stands_in_the_way_is_named(tmp_path: Path) -> None:
+    """Undoing after a consent says whose it is, and undoes nothing."""
+    async with desk(tmp_path) as d:
+        sent = await d.web.post("/nhap", files={"file": ("ds.xlsx", smas(pupils(2)))})
+        page = (await d.web.get(sent.headers["location"])).text
+        shown = re.search(r'name="shown" value="(\w+)"', page)
+        assert shown is not None
+        await d.web.post(sent.headers["location"], data={"act": "apply", "shown": shown[1]})
+        child = d.world.rows("SELECT id FROM child WHERE birth_sealed IS NOT NULL")[0]["id"]
+        await d.world.access.children.consent(d.world.actor, child)
+        act = d.world.rows("SELECT id FROM roster_act")[0]["id"]
+        page = (await d.web.post("/nhap/hoan-tac", data={"act": act})).text
+        name = next(row.name for row in await d.world.access.children.rows() if row.id == child)
+        assert f"{name}: đã có câu trả lời đồng ý" in page
+        assert len(await d.world.access.children.rows()) == 4
+
+
+async def test_a_child_is_added_moved_and_leaves_by_hand(tmp_path: Path) -> None:
+    """Forms of the child's page; leaving at once takes the family's right in the same instant, a sister's stays."""
+    async with desk(tmp_path) as d:
+        w = d.world
+        added = {"act": "child.add", "class": w.class_id, "name": "Bé Chi", "guardian": "Mẹ Chi", "kind": "mother"}
+        assert (await d.web.post("/phu-huynh", data=added | {"phone": "0912 345 678"})).status_code == 303
+        page = (await d.web.get(f"/phu-huynh?lop={w.class_id}")).text
+        assert ("Bé Chi" in page, "09•• ••• 678" in page, "0912345678" in page) == (True, True, False)
+        assert "Bé Chi" in (await d.web.get("/phu-huynh?tim=me+chi")).text
+        bad = await d.web.post("/phu-huynh", data=added | {"phone": "12"})
+        assert bad.status_code == 400
+        where = f"/phu-huynh/tre/{w.child}"
+        assert (await d.web.post(where, data={"act": "child.rename", "name": "Bé An Nhiên"})).status_code == 303
+        camera = ObjectRef(ObjectKind.CAMERA, w.camera)
+        assert (await d.web.post(where, data={"act": "child.leave", "when": "now"})).status_code == 303
+        assert not decide(w.access.store.current, w.mother, Action.LIVE, camera, w.clock.now_ms()).allowed
+        assert "Bé An Nhiên" in (await d.web.get("/phu-huynh?lop=-")).text
+        assert (await d.web.get("/phu-huynh/tre/" + "a" * 16)).status_code == 404
+
+
+async def test_staff_classes_and_the_year(tmp_path: Path) -> None:
+    """A teacher gets a class, two persons are named and no third, the year is looked at and begun."""
+    async with desk(tmp_path) as d:
+        w = d.world
+        assert (
+            await d.web.post("/nhan-su", data={"act": "person.add", "role": "teacher", "name": "Cô Hoa"})
+        ).status_code == 303
+        teacher = next(row.id for row in await w.access.people.rows() if row.name == "Cô Hoa")
+        assert (
+            await d.web.post("/lop", data={"act": "teach", "person": teacher, "class": w.class_id})
+        ).status_code == 303
+        assert "Cô Hoa" in (await d.web.get("/lop")).text
+        assert (await d.web.post("/lop", data={"act": "class.end", "class": w.class_id})).status_code == 400
+        named = {
+            "act": "responsible.add",
+            "title": "Hiệu phó",
+            "decision": "12/QĐ",
+            "decision_day": "2026-08-20",
+            "since": "2026-09-01",
+        }
+        for name, status in (("Một A", 303), ("Hai B", 303), ("Ba C", 400)):
+            assert (await d.web.post("/nhan-su", data=named | {"name": name})).status_code == status
+        assert "12/QĐ" in (await d.web.get("/nhan-su")).text
+        look = await d.web.post("/nam-hoc", data={f"class-{w.class_id}": "Chồi 1", "act": "look"})
+        assert "2 chuyển lớp" in look.text
+        shown = re.search(r'name="shown" value="(\w+)"', look.text)
+        assert shown is not None
+        done = await d.web.post("/nam-hoc", data={f"class-{w.class_id}": "Chồi 1", "act": "apply", "shown": shown[1]})
+        assert done.status_code == 303
+        assert {row.name for row in await w.access.classes.rows()} == {"Mầm 1", "Chồi 1"}
+
+
+@pytest.mark.parametrize("path", [*PAGES, f"/phu-huynh/tre/{CHILD}"])
+async def test_pages_are_the_leaderships_in_both_languages(path: str, tmp_path: Path) -> None:
+    """Teachers and guardians are refused; the principal reads them in Vietnamese and English."""
+    async with school(tmp_path) as w:
+        box = FakeBox(w.clock)
+        for caller in (TEACHER, MOTHER):
+            async with browser(box, caller) as web:
+                assert (await web.get(path)).status_code == 403
+        for language in ("vi", "en"):
+            async with browser(box, PRINCIPAL, language=language) as web:
+                assert (await web.get(path)).status_code == 200
+
+
+async def test_a_file_that_is_none_or_too_big_is_refused(tmp_path: Path) -> None:
+    """No file, a web page, an old workbook, six megabytes: each is said on the page; other paths take no more."""
+    async with desk(tmp_path) as d:
+        for data in (b"", b"<html>", b"\xd0\xcf\x11\xe0old", b"x" * ((5 << 20) + 1)):
+            answer = await d.web.post("/nhap", files={"file": ("a.xls", data)})
+            assert (answer.status_code, 'role="alert"' in answer.text) == (400, True)
+        assert (await d.web.post("/nhap", content=b"x" * (7 << 20))).status_code == 413
+        assert (await d.web.post("/lop", content=b"x" * (70 << 10))).status_code == 413

@@ -1,0 +1,151 @@
+"""Lists from a file, and the step into a new school year.
+
+Owns `/nhap`, `/nhap/{draft}` and `/nam-hoc`. Invariants: a file is looked at before anything is written; a draft is
+its owner's (another's is not there); they work without scripts; a file never touches a disk here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from gateway.core.errors import BadInput, NotFound
+from web.pages_people import Manager, form_of, people_page
+from web.services import Caller
+from web.session import services_of
+from web.upload import file_of
+
+router = APIRouter()
+FIELDS = (
+    "code", "name", "family", "given", "birth", "class", "status", "mother_name", "mother_phone", "father_name",
+    "father_phone", "guardian_name", "guardian_phone", "guardian_kind", "contact_phone",
+)  # fmt: skip
+"""What a column may hold, in the order of the choice."""
+_COLUMN = re.compile(r"column-(\d{1,2})-(\d{1,3})")
+_ANSWER = re.compile(r"answer-(\d{1,2}:\d{1,5})")
+_CLASS = re.compile(r"class-([a-z2-7]{16})")
+
+
+@router.get("/nhap")
+async def import_page(request: Request, caller: Manager) -> Response:
+    """Ask for a file, and show what was imported of late."""
+    return await _import(request, caller)
+
+
+async def _import(
+    request: Request, caller: Caller, error: BadInput | None = None, blockers: Any = (), undone: str = ""
+) -> Response:
+    acts = await services_of(request).lists.all_acts(caller)
+    return people_page(
+        request, caller, "list_import.html", "import", acts=acts, error=error, blockers=blockers, undone=undone
+    )
+
+
+@router.post("/nhap")
+async def import_file(request: Request, caller: Manager) -> Response:
+    """Read a file; the page of what it would do follows."""
+    try:
+        upload = await file_of(request, "file")
+        view = await services_of(request).lists.open(caller, upload.data, upload.name)
+    except BadInput as error:
+        return await _import(request, caller, error)
+    return RedirectResponse(f"/nhap/{view['draft']}", 303)
+
+
+@router.post("/nhap/hoan-tac")
+async def import_undo(request: Request, caller: Manager) -> Response:
+    """Undo an import or a roll-over, or say what stands in the way."""
+    fields = await form_of(request)
+    try:
+        done = await services_of(request).lists.undo(caller, fields.get("act", ""))
+    except NotFound:
+        raise
+    except BadInput as error:
+        return await _import(request, caller, error)
+    if done["blockers"]:
+        return await _import(request, caller, blockers=done["blockers"])
+    return RedirectResponse("/nhap", 303)
+
+
+@router.get("/nhap/{draft}")
+async def draft_page(request: Request, draft: str, caller: Manager) -> Response:
+    """Show what a file would do, or what is wrong with it."""
+    return _draft(request, caller, await services_of(request).lists.look(caller, draft))
+
+
+def _draft(request: Request, caller: Caller, view: Mapping[str, Any], error: BadInput | None = None) -> Response:
+    return people_page(request, caller, "list_draft.html", "import", draft=view, fields=FIELDS, error=error)
+
+
+@router.post("/nhap/{draft}")
+async def draft_act(request: Request, draft: str, caller: Manager) -> Response:
+    """Correct columns, answer questions, apply or drop."""
+    fields, lists = await form_of(request), services_of(request).lists
+    act = fields.get("act", "")
+    try:
+        if act == "columns":
+            sheets: dict[int, dict[int, str]] = {}
+            for name, value in fields.items():
+                if (found := _COLUMN.fullmatch(name)) is not None:
+                    sheets.setdefault(int(found[1]), {})[int(found[2])] = value
+            for sheet, columns in sheets.items():
+                await lists.columns(caller, draft, sheet, columns)
+        elif act == "answers":
+            answers = {
+                found[1]: value for name, value in fields.items() if (found := _ANSWER.fullmatch(name)) and value
+            }
+            await lists.answer(caller, draft, answers)
+        elif act == "apply":
+            await lists.apply(caller, draft, fields.get("shown", ""), fields.get("absent", ""))
+            return RedirectResponse("/nhap", 303)
+        elif act == "drop":
+            await lists.drop(caller, draft)
+            return RedirectResponse("/nhap", 303)
+        else:
+            raise BadInput("no such act", key="act")
+    except NotFound:
+        raise
+    except BadInput as error:
+        return _draft(request, caller, await lists.look(caller, draft), error)
+    return RedirectResponse(f"/nhap/{draft}", 303)
+
+
+@router.get("/nam-hoc")
+async def year_page(request: Request, caller: Manager) -> Response:
+    """Propose what becomes of each class."""
+    view = await services_of(request).lists.year(caller, None, "", keep_teachers=False)
+    return _year(request, caller, view)
+
+
+def _year(
+    request: Request, caller: Caller, view: Mapping[str, Any], fields: Mapping[str, str] | None = None,
+    error: BadInput | None = None,
+) -> Response:  # fmt: skip
+    said = fields or {}
+    return people_page(
+        request, caller, "list_year.html", "year",
+        year=view, looked=fields is not None, day=said.get("day", ""), keep=said.get("keep") == "1", error=error,
+    )  # fmt: skip
+
+
+@router.post("/nam-hoc")
+async def year_act(request: Request, caller: Manager) -> Response:
+    """Show what would happen, or do it as it was shown."""
+    fields, lists = await form_of(request), services_of(request).lists
+    targets = {found[1]: value for name, value in fields.items() if (found := _CLASS.fullmatch(name)) is not None}
+    day, keep = fields.get("day", ""), fields.get("keep") == "1"
+    try:
+        if fields.get("act") == "apply":
+            await lists.turn_year(caller, targets, fields.get("shown", ""), day, keep_teachers=keep)
+            return RedirectResponse("/nhap", 303)
+        return _year(request, caller, await lists.year(caller, targets, day, keep_teachers=keep), fields)
+    except NotFound:
+        raise
+    except BadInput as error:
+        view = await lists.year(caller, None, "", keep_teachers=False)
+        return _year(request, caller, view, error=error)

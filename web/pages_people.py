@@ -1,0 +1,230 @@
+"""Parents, classes and staff for whoever manages people.
+
+Owns `/phu-huynh`, `/phu-huynh/tre/{child}`, `/lop` and `/nhan-su`. Invariants: they work without scripts (a form
+posts, then the page is asked for again); one class at a time is shown, so a big school stays fast; what was wrong
+with a form is said on the page the form is on.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import parse_qs, urlencode
+
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from gateway.core.errors import BadInput, NotFound
+from gateway.core.model import Action, GuardianKind, ObjectKind, ObjectRef, Role
+from web.guards import Right
+from web.problems import words_of
+from web.render import render
+from web.services import Caller, Services
+from web.session import services_of
+
+router = APIRouter()
+MANAGER = Right(Action.PEOPLE, ObjectKind.BOX)
+Manager = Annotated[Caller, Depends(MANAGER)]
+MAX_FIELDS = 12
+MAX_CHARS = 200
+STAFF_TO_ADD = (Role.TEACHER, Role.VICE_PRINCIPAL, Role.PRINCIPAL, Role.INSTALLER, Role.AUTHORITY_IT, Role.OBSERVER)
+PLACES: tuple[tuple[str, str], ...] = (
+    ("parents", "/phu-huynh"),
+    ("classes", "/lop"),
+    ("staff", "/nhan-su"),
+    ("import", "/nhap"),
+    ("year", "/nam-hoc"),
+)
+"""Pages of people, in the order of their tabs."""
+
+
+async def form_of(request: Request) -> dict[str, str]:
+    """Return the fields of a form; BadInput for too many or too long ones."""
+    fields = parse_qs((await request.body()).decode("utf-8", "replace"), keep_blank_values=True)
+    found = {name: values[0] for name, values in fields.items()}
+    if len(found) > MAX_FIELDS * 10 or any(len(value) > MAX_CHARS for value in found.values()):
+        raise BadInput("a form of another kind", key="form")
+    return found
+
+
+def people_page(request: Request, caller: Caller, template: str, place: str, **values: Any) -> Response:
+    """Return a page of people."""
+    words = words_of(request)
+    error: BadInput | None = values.pop("error", None)
+    return render(
+        request,
+        words,
+        template,
+        status=200 if error is None else 400,
+        caller=caller,
+        page="people",
+        place=place,
+        places_of_people=PLACES,
+        texts={},
+        refused=refused(request, error),
+        **values,
+    )
+
+
+def refused(request: Request, error: BadInput | None) -> tuple[str, str] | None:
+    """Return what was wrong with a form, and what to do, in the person's language."""
+    if error is None:
+        return None
+    words = words_of(request)
+    case = f"case.{error.fields.get('case', '')}"
+    if words.has(case):
+        fields = {key: value for key, value in error.fields.items() if key != "key" and isinstance(value, str | int)}
+        return str(words.text(case, **fields)), str(words.text(f"{case}.hint", **fields))
+    return words.catalogue.error(error.code)
+
+
+@router.get("/phu-huynh")
+async def parents(request: Request, caller: Manager) -> Response:
+    """Show all classes, and one of them (or what was searched for) with its children and guardians."""
+    return await _parents(request, caller)
+
+
+async def _parents(request: Request, caller: Caller, error: BadInput | None = None) -> Response:
+    people = services_of(request).people
+    classes = (await people.overview(caller))["classes"]
+    asked, text = request.query_params.get("lop", ""), request.query_params.get("tim", "").strip()[:MAX_CHARS]
+    chosen, found = None, None
+    if text:
+        found = await people.search(caller, text)
+    elif asked or classes:
+        chosen = await people.one_class(caller, asked or classes[0]["id"])
+    return people_page(
+        request, caller, "people.html", "parents",
+        classes=classes, chosen=chosen, found=found, text=text, error=error, kinds=list(GuardianKind),
+    )  # fmt: skip
+
+
+@router.post("/phu-huynh")
+async def parents_act(request: Request, caller: Manager) -> Response:
+    """Add a child to a class."""
+    fields = await form_of(request)
+    try:
+        await services_of(request).people.act(caller, _known(fields, {"child.add"}), fields)
+    except NotFound:
+        raise
+    except BadInput as error:
+        return await _parents(request, caller, error)
+    return RedirectResponse("/phu-huynh?" + urlencode({"lop": fields.get("class", "")}), 303)
+
+
+CHILD_ACTS = frozenset(
+    {"child.rename", "child.move", "child.leave", "guardian.add", "guardian.end", "guardian.phone", "guardian.rename"}
+    | {"person.disable", "person.enable"}
+)
+
+
+@router.get("/phu-huynh/tre/{child}")
+async def child_page(request: Request, child: str, caller: Manager) -> Response:
+    """Show one child with everything that can be changed."""
+    return await _child(request, child, caller)
+
+
+async def _child(request: Request, child: str, caller: Caller, error: BadInput | None = None) -> Response:
+    people = services_of(request).people
+    row, classes = await people.child(caller, child), (await people.overview(caller))["classes"]
+    named = [item for item in classes if item["name"]]
+    return people_page(
+        request, caller, "people_child.html", "parents",
+        child=row, classes=named, kinds=list(GuardianKind), error=error, today=_today(request),
+    )  # fmt: skip
+
+
+@router.post("/phu-huynh/tre/{child}")
+async def child_act(request: Request, child: str, caller: Manager) -> Response:
+    """Rename, move or let leave; add a guardian, correct one, end one."""
+    fields = await form_of(request)
+    try:
+        await services_of(request).people.act(caller, _known(fields, CHILD_ACTS), fields | {"child": child})
+    except NotFound:
+        raise
+    except BadInput as error:
+        return await _child(request, child, caller, error)
+    return RedirectResponse(f"/phu-huynh/tre/{child}", 303)
+
+
+CLASS_ACTS = frozenset({"class.add", "class.rename", "class.end", "teach", "unteach"})
+
+
+@router.get("/lop")
+async def classes_page(request: Request, caller: Manager) -> Response:
+    """Show all classes with their teachers."""
+    return await _classes(request, caller)
+
+
+async def _classes(request: Request, caller: Caller, error: BadInput | None = None) -> Response:
+    people = services_of(request).people
+    classes = [item for item in (await people.overview(caller))["classes"] if item["name"]]
+    staff = (await people.staff(caller))["people"]
+    teachers = [row for row in staff if row["role"] == Role.TEACHER and not row["disabled"]]
+    return people_page(
+        request, caller, "people_classes.html", "classes",
+        classes=classes, teachers=teachers, error=error, may_configure=_may(request, caller, Action.CONFIGURE),
+    )  # fmt: skip
+
+
+@router.post("/lop")
+async def classes_act(request: Request, caller: Manager) -> Response:
+    """Add, rename or close a class; give it to a teacher or take it back."""
+    fields = await form_of(request)
+    try:
+        await services_of(request).people.act(caller, _known(fields, CLASS_ACTS), fields)
+    except NotFound:
+        raise
+    except BadInput as error:
+        return await _classes(request, caller, error)
+    return RedirectResponse("/lop", 303)
+
+
+STAFF_ACTS = frozenset(
+    {"person.add", "person.rename", "person.disable", "person.enable", "responsible.add", "responsible.end"}
+)
+
+
+@router.get("/nhan-su")
+async def staff_page(request: Request, caller: Manager) -> Response:
+    """Show the staff and the responsible persons of the unit."""
+    return await _staff(request, caller)
+
+
+async def _staff(request: Request, caller: Caller, error: BadInput | None = None) -> Response:
+    staff = await services_of(request).people.staff(caller)
+    return people_page(
+        request, caller, "people_staff.html", "staff",
+        staff=staff, roles=STAFF_TO_ADD, error=error, may_name=_may(request, caller, Action.APPROVE),
+        today=_today(request),
+    )  # fmt: skip
+
+
+@router.post("/nhan-su")
+async def staff_act(request: Request, caller: Manager) -> Response:
+    """Add, rename, disable or enable; name a responsible person or say when one ends."""
+    fields = await form_of(request)
+    try:
+        await services_of(request).people.act(caller, _known(fields, STAFF_ACTS), fields)
+    except NotFound:
+        raise
+    except BadInput as error:
+        return await _staff(request, caller, error)
+    return RedirectResponse("/nhan-su", 303)
+
+
+def _known(fields: dict[str, str], acts: frozenset[str] | set[str]) -> str:
+    act = fields.get("act", "")
+    if act not in acts:
+        raise BadInput("no such act", key="act")
+    return act
+
+
+def _may(request: Request, caller: Caller, action: Action) -> bool:
+    services: Services = services_of(request)
+    return services.rights.decide(caller, action, ObjectRef(ObjectKind.BOX, services.site.box)).allowed
+
+
+def _today(request: Request) -> str:
+    services = services_of(request)
+    return words_of(request).local(services.clock.now_ms()).date().isoformat()
