@@ -80,7 +80,7 @@ def _operation(found: Mapping[str, Any], route: APIRoute, method: str) -> dict[s
     refused = {"description": "Refused", "content": {"application/json": {"schema": _ref("Problem")}}}
     operation = {
         **({"parameters": found["parameters"]} if "parameters" in found else {}),
-        "operationId": f"{method.lower()}_{route.name}",
+        "operationId": f"{method.lower()}_{route.endpoint.__module__.rpartition('.')[2]}_{route.name}",
         "summary": (route.endpoint.__doc__ or "").strip().splitlines()[0],
         "responses": {code: {"description": answer["description"]} for code, answer in success.items()}
         | {"default": refused},

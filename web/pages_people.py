@@ -8,7 +8,7 @@ with a form is said on the page the form is on.
 from __future__ import annotations
 
 from typing import Annotated, Any
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
@@ -16,6 +16,7 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import Action, GuardianKind, ObjectKind, ObjectRef, Role
+from web import forms
 from web.guards import Right
 from web.problems import words_of
 from web.render import render
@@ -40,7 +41,7 @@ PLACES: tuple[tuple[str, str], ...] = (
 
 async def form_of(request: Request) -> dict[str, str]:
     """Return the fields of a form; BadInput for too many or too long ones."""
-    fields = parse_qs((await request.body()).decode("utf-8", "replace"), keep_blank_values=True)
+    fields = await forms.form_of(request)
     found = {name: values[0] for name, values in fields.items()}
     if len(found) > MAX_FIELDS * 10 or any(len(value) > MAX_CHARS for value in found.values()):
         raise BadInput("a form of another kind", key="form")

@@ -34,7 +34,7 @@ SLIP_TEXTS = ("slip.", "net.", "reason.slip.", "reason.device.", "reason.rate", 
 
 
 @router.get("/p/moi", dependencies=PUBLIC)
-@router.get("/P/MOI", dependencies=PUBLIC, include_in_schema=False)
+@router.get("/P/MOI", dependencies=PUBLIC, name="slip_page_in_capitals")
 async def slip_page(request: Request) -> Response:
     """Show the slip's page, or in another app's browser how to leave it; nothing is spent by looking."""
     words, agent = words_of(request), request.headers.get("user-agent", "")

@@ -7,7 +7,7 @@ is in both is seen by nobody. A route that is not here fails the suite; `HOW` sa
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gateway.core.model import Role
@@ -114,13 +114,27 @@ OFFER = "v=0\r\na=ice-ufrag:abcd\r\na=ice-pwd:0123456789abcdef0123456789\r\n"
 CANDIDATE = "a=candidate:1 1 udp 1 192.0.2.7 9 typ host\r\n"
 PLAYBACK = "/api/cameras/{camera}/playback/{playback}"
 
+NO_PROOF = {"challenge": "x", "signature": "x"}
+NO_ENTRY, NO_DEVICE = frozenset({400, 403}), b"may=zzzzzzzzzzzzzzzz"
+MANAGERS = Row(EVERYBODY, refuses=EVERYBODY - PRINCIPALS)
+"""Managing people is the leaders'."""
+MANAGERS_FORM = replace(MANAGERS, body=b"act=none", headers=FORM, ok=frozenset({400}))
+
 ROUTES: Mapping[tuple[str, str], Row] = {
     # for anybody
     ("GET", "/vao"): Row(public=True, ok=frozenset({200, 303})),
     ("POST", "/vao"): Row(public=True, body=b"code=aaaa-bbbb-cccc-dddd", headers=FORM, ok=frozenset({403})),
     ("GET", "/api/me"): Row(public=True),
     ("GET", "/p/moi"): Row(public=True),
-    ("POST", "/api/slip"): Row(public=True, body={"secret": "no-such-slip", "digits": ""}, ok=frozenset({403})),
+    ("GET", "/P/MOI"): Row(public=True),
+    ("GET", "/p/cho"): Row(public=True),
+    ("GET", "/p/app"): Row(public=True),
+    ("POST", "/api/slip/look"): Row(public=True, body={"secret": "no-such-slip"}, ok=frozenset({403})),
+    ("POST", "/api/slip"): Row(public=True, body={"secret": "no-such-slip"} | NO_PROOF | {"key": "x"}, ok=NO_ENTRY),
+    ("POST", "/api/device/challenge"): Row(public=True, ok=frozenset({200, 403})),  # 403: not from a page of ours
+    ("POST", "/api/device/session"): Row(public=True, body={"id": "z" * 16} | NO_PROOF, ok=NO_ENTRY),
+    ("POST", "/api/device/app"): Row(public=True, body={"token": "none", "key": "x"} | NO_PROOF, ok=NO_ENTRY),
+    ("GET", "/api/device/{key}/standing"): Row(public=True, ok=frozenset({404})),  # one that names nothing
     ("GET", "/static/{version}/{path:path}"): Row(public=True, ok=frozenset({404})),
     ("GET", "/manifest.webmanifest"): Row(public=True),
     ("OPTIONS", "/whep/{path:path}"): Row(public=True),
@@ -154,12 +168,65 @@ ROUTES: Mapping[tuple[str, str], Row] = {
         headers=FORM,
         ok=frozenset({400}),
     ),
-    ("GET", "/api/people/{person}/sessions"): Row(frozenset({Role.PRINCIPAL}), "person"),
+    ("GET", "/api/people/{person}/sessions"): Row(HEAD, "person"),
     # guardians
     ("GET", "/p/"): Row(GUARDIANS),
     ("GET", "/p/tai-khoan"): Row(GUARDIANS),
+    ("POST", "/p/may/ket-thuc"): Row(GUARDIANS, body=NO_DEVICE, headers=FORM, ok=frozenset({404})),
+    ("GET", "/p/app.webmanifest"): Row(GUARDIANS),
+    ("GET", "/p/dong-y"): Row(GUARDIANS, ok=frozenset({200, 303})),
+    ("POST", "/p/dong-y"): Row(GUARDIANS, body=b"", headers=FORM, ok=frozenset({400})),
+    ("POST", "/p/dong-y/rut"): Row(GUARDIANS, body=b"muc=observe", headers=FORM, ok=frozenset({404})),
+    ("GET", "/p/dong-y/phieu"): Row(GUARDIANS),
     ("GET", "/p/nhac.ics"): Row(GUARDIANS, ok=frozenset({404})),  # open now: nothing to be reminded of
     ("GET", "/api/class"): Row(GUARDIANS),
+    # slips and phones: a class is invited by its teacher and the leaders, a phone is let in by the leaders
+    ("GET", "/phu-huynh/phieu"): Row(STAFF),
+    ("POST", "/phu-huynh/phieu"): Row(STAFF, body=b"", headers=FORM, ok=frozenset({400})),
+    ("POST", "/phu-huynh/may/ket-thuc"): Row(STAFF, body=NO_DEVICE, headers=FORM, ok=frozenset({404})),
+    ("GET", "/phu-huynh/cho-duyet"): Row(PRINCIPALS),
+    ("POST", "/phu-huynh/cho-duyet"): Row(
+        PRINCIPALS, body=b"duyet=zzzzzzzzzzzzzzzz", headers=FORM, ok=frozenset({404})
+    ),
+    # people and lists
+    ("GET", "/phu-huynh"): MANAGERS,
+    ("POST", "/phu-huynh"): MANAGERS_FORM,
+    ("GET", "/phu-huynh/tre/{child}"): replace(MANAGERS, other="child"),
+    ("POST", "/phu-huynh/tre/{child}"): replace(
+        MANAGERS_FORM, other="child", body=b"act=child.rename&name=B%C3%A9+An-b1", ok=frozenset({303})
+    ),
+    ("GET", "/lop"): MANAGERS,
+    ("POST", "/lop"): MANAGERS_FORM,
+    ("GET", "/nhan-su"): MANAGERS,
+    ("POST", "/nhan-su"): MANAGERS_FORM,
+    ("GET", "/nhap"): MANAGERS,
+    ("POST", "/nhap"): MANAGERS_FORM,
+    ("POST", "/nhap/hoan-tac"): replace(MANAGERS_FORM, body=b"act=zzzzzzzzzzzzzzzz", ok=frozenset({404})),
+    ("GET", "/nhap/{draft}"): replace(MANAGERS, other="draft"),
+    ("POST", "/nhap/{draft}"): replace(MANAGERS_FORM, other="draft", body=b"act=answers", ok=frozenset({303})),
+    ("GET", "/nam-hoc"): MANAGERS,
+    ("POST", "/nam-hoc"): replace(MANAGERS_FORM, body=b"act=look", ok=frozenset({200, 400})),
+    ("GET", "/quyen"): MANAGERS,
+    # consent: paper is put in by the teacher of the class; what counts is the principal's alone
+    ("GET", "/dong-y"): Row(STAFF),
+    ("GET", "/dong-y/lop/{class_id}"): Row(STAFF, "class"),
+    ("GET", "/dong-y/lop/{class_id}/phieu"): Row(STAFF, "class"),
+    ("GET", "/dong-y/lop/{class_id}/nhap"): Row(STAFF, "class"),
+    ("POST", "/dong-y/lop/{class_id}/nhap"): Row(STAFF, "class", body=b"", headers=FORM, ok=frozenset({400})),
+    ("POST", "/dong-y/lop/{class_id}/giay/{sheet}"): Row(
+        STAFF, "class", other="sheet", body=b"viec=bo", headers=FORM, ok=frozenset({303})
+    ),
+    ("POST", "/dong-y/lop/{class_id}/be/{child}"): Row(
+        HEAD,
+        "class",
+        other="child",
+        body=b"muc=view&cach=angle&thoa-thuan=xong",
+        headers=FORM,
+        ok=frozenset({303}),
+    ),
+    ("GET", "/dong-y/be/{child}"): Row(HEAD, "child"),
+    ("POST", "/dong-y/co-so"): Row(HEAD, body=b"co-so=regulation&so-hieu=12", headers=FORM, ok=frozenset({303})),
+    ("POST", "/dong-y/van-ban"): Row(HEAD, body=b"muc=view&rong=0", headers=FORM, ok=frozenset({400})),
     # live pictures
     ("GET", "/camera/{camera}"): Row(STAFF, "live"),
     ("GET", "/api/cameras"): Row(STAFF),
@@ -214,7 +281,9 @@ ROUTES: Mapping[tuple[str, str], Row] = {
         PRINCIPALS, "class", body=b"xin=9&cho=1", headers=FORM, ok=frozenset({404})
     ),
     ("GET", "/lop-hoc/thong-bao"): Row(PRINCIPALS),
-    ("POST", "/lop-hoc/thong-bao/{person}"): Row(PRINCIPALS, body=b"ngay=&so=", headers=FORM, ok=frozenset({404})),
+    ("POST", "/lop-hoc/thong-bao/{person}"): Row(
+        PRINCIPALS, other="person", body=b"ngay=&so=", headers=FORM, ok=frozenset({400})
+    ),
     ("GET", "/lop-hoc/{class_id}"): Row(HEAD, "class"),
     ("POST", "/lop-hoc/{class_id}"): Row(HEAD, "class", body=b"viec=thu", headers=FORM),
     ("POST", "/lop-hoc/{class_id}/dan-tuong"): Row(HEAD, "class", body=b"", headers=FORM),

@@ -47,7 +47,7 @@ REFUSED: list[tuple[str, str, dict[str, Any], int, str]] = [
     ("POST", f"/whep/{MAM}", {"content": b"\xff", "headers": SDP}, 400, "offer_refused"),
     ("GET", "/api/cameras", {"headers": {"Host": "evil.test"}}, 421, "host"),
     ("GET", "/api/exports/aaaaaaaaaaaaaaaa/file", {}, 404, "not_found"),
-    ("POST", "/api/slip", {"json": {"secret": "no", "digits": ""}}, 403, "code_refused"),
+    ("POST", "/api/slip/look", {"json": {"secret": "no"}}, 403, "code_refused"),
 ]
 
 
@@ -209,8 +209,9 @@ def test_a_body_is_read_after_the_guard() -> None:
 
 
 OWN_READERS = {
-    "forms.py": "forms of class rooms: rows of hours and plans, whose fields have numbers in their names",
+    "forms.py": "fields whose names hold ids and numbers (a child of a sheet, a row of a plan): bounded, each read where it is used",
     "pages_public.py": "sign-in by code and slip: each field is checked where it is read",
+    "upload.py": "a file in a form, which must not touch a disk",
     "hub_guards.py": "what a box sends is signed, and checked as bytes",
     "hub_pages.py": "one field, cut before it is used",
 }
