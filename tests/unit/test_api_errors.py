@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -192,6 +193,21 @@ def test_every_refusal_and_every_wrong_value_has_words() -> None:
 
 
 # bodies
+
+
+async def test_no_form_of_any_page_breaks_on_what_is_no_form() -> None:
+    """More fields than there can be, and bytes that are no text: a refusal that says so, never a fault of ours."""
+    forms = [b"&".join([b"a=b"] * 2000), b"\xff\xfe=\xff"]
+    paths = [route.path for route in routes() if "POST" in (route.methods or ()) and "/api/" not in route.path]
+    for caller in (PRINCIPAL, TEACHER, MOTHER):
+        async with browser(FakeBox(FakeClock()), caller) as client:
+            for path in paths:
+                for content in forms:
+                    url = re.sub(r"\{\w+\}", "a" * 16, path)
+                    answer = await client.post(
+                        url, content=content, headers={"content-type": "application/x-www-form-urlencoded"}
+                    )
+                    assert answer.status_code < 500, f"{path} {content[:4]!r}"
 
 
 def routes() -> list[APIRoute]:

@@ -155,21 +155,24 @@ def counted(box: SchoolBox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter
 async def test_what_is_not_yours_costs_what_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same reads, writes, hashes, audit rows and calls: no clock can tell another's camera from none."""
     async with school_box(tmp_path) as box, box.client() as client:
-        driver, foreign = Driver(box, client), box.cameras["mam"]
+        driver = Driver(box, client)
+        foreigners = {"camera": box.cameras["mam"], "class_id": box.classes["mam"]}
         for label in ("father_choi", "teacher_choi", "player_choi"):
             actor = await stranger(box, label)
             for method, path in everything_with_an_id(box):
                 row = ROUTES[method, path]
-                if "{camera}" not in path or (actor.player and not row.players):
+                place = next((name for name in foreigners if f"{{{name}}}" in path), None)
+                if place is None or row.public or (actor.player and not row.players):
                     continue
+                foreign = foreigners[place]
                 if not actor.player:
                     await box.sign_in(label)
                 spent: list[list[dict[str, int]]] = []
-                for cameras in ((new_public_id(), new_public_id()), (foreign, foreign)):
+                for things in ((new_public_id(), new_public_id()), (foreign, foreign)):
                     box.clock.tick(61)  # another minute: its first refusal is written again, the next is counted
                     spent.append([])
-                    for camera in cameras:
-                        ids = dict.fromkeys(PLACES, new_public_id()) | {"camera": camera}
+                    for thing in things:
+                        ids = dict.fromkeys(PLACES, new_public_id()) | {place: thing}
                         with counted(box, monkeypatch) as costs:
                             await driver.ask(actor, method, filled(path, ids, row.query), row)
                         spent[-1].append(dict(costs))
