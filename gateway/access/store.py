@@ -108,6 +108,12 @@ def people_and_lists(db: UtilsDatabase) -> None:
     apply_schema(db, files("gateway.access") / "people.sql")
 
 
+@MIGRATIONS()
+def class_rooms(db: UtilsDatabase) -> None:
+    """Add wishes for one more pause, wall sheets, and the notice that staff sign."""
+    apply_schema(db, files("gateway.access") / "classroom.sql")
+
+
 class Need(NamedTuple):
     """The right a change needs; the console needs none."""
 

@@ -55,6 +55,7 @@ from gateway.live.client import LiveClient
 from gateway.roofs import web_ports
 from gateway.roofs.auditing import Auditing, auditing
 from gateway.roofs.class_cameras import ClassCameras
+from gateway.roofs.classrooms import ClassRooms, class_rooms
 from gateway.roofs.consent_port import ConsentPort, consent_port
 from gateway.roofs.control_consent import ConsentCalls
 from gateway.roofs.control_holds import HoldCalls
@@ -68,6 +69,7 @@ from gateway.roofs.gateway_control import Desk, handlers
 from gateway.roofs.gateway_loops import Checkpoints, JournalCopy, Keeper, Looks
 from gateway.roofs.gateway_start import started, web_url
 from gateway.roofs.http import HttpServer, own_names
+from gateway.roofs.hub_uplink import Signals, uplink_of
 from gateway.roofs.live_port import MediaDoor
 from gateway.roofs.main import run_daemon
 from gateway.roofs.metrics_port import MetricsPort, metrics_of
@@ -82,8 +84,7 @@ from gateway.roofs.slip_port import InvitePort, SlipPort
 from gateway.roofs.web_lists import ListedRights
 from gateway.roofs.why_desk import WhyDesk
 from gateway.upstream import outbox
-from gateway.upstream.link import HubLink
-from gateway.upstream.sync import BACKOFF, Uplink
+from gateway.upstream.sync import BACKOFF
 from web.app import create_app
 from web.services import Services, SiteFacts
 
@@ -103,19 +104,6 @@ class Base:
     recorder: ControlClient
     live: LiveClient
     relays: RelayServers
-
-
-class Signals:
-    """Wakes the uplink when something was put into the outbox; set once it exists."""
-
-    def __init__(self) -> None:
-        self.uplink: Uplink | None = None
-        self.hub_ok: bool | None = None
-
-    def wake(self) -> None:
-        """Send soon."""
-        if self.uplink is not None:
-            self.uplink.wake()
 
 
 @contextlib.asynccontextmanager
@@ -153,6 +141,7 @@ class Access:
     grants: Grants
     names: Names
     copying: Copying
+    rooms: ClassRooms
     signin: SignInRoom
     roster: RosterDesk
     audit: Auditing
@@ -175,11 +164,13 @@ async def access(base: Base) -> Access:
     facts, slips = {"name": site.name, "zone": site.timezone}, Invitations(store, logins, days=settings.slip_days)
     codes = Codes(store, logins, minutes=settings.code_minutes)
     copying = Copying(store, Holds(store), Exports(store), grants, base.recorder, base.key, facts)
+    sharing = Sharing(store)
+    rooms = await class_rooms(store, people, classes, sharing, names, base.config)
     return Access(
         people,
         children,
         classes,
-        Sharing(store),
+        sharing,
         logins,
         players,
         codes,
@@ -188,6 +179,7 @@ async def access(base: Base) -> Access:
         grants,
         names,
         copying,
+        rooms,
         await signin_room(store, logins, codes, base.config),
         RosterDesk(store, people, children, classes),
         await auditing(store, names, base.key, kept_elsewhere=bool(base.config.upstream.url)),
@@ -213,7 +205,7 @@ def web_services(
         logins=logins,
         accounts=parts.signin.port(parts.names),
         rights=ListedRights(base.store, parts.grants, parts.names),
-        live=web_ports.LivePort(opened, base.live, parts.names, media.state, base.relays.for_viewer),
+        live=(live := web_ports.LivePort(opened, base.live, parts.names, media.state, base.relays.for_viewer)),
         sharing=web_ports.SharingPort(base.store, parts.sharing),
         changes=web_ports.ChangesPort(base.bus),
         recorder=web_ports.RecorderDoor(base.recorder, base.key, parts.grants.might_see),
@@ -221,6 +213,7 @@ def web_services(
         copies=CopyPort(parts.copying, parts.grants, base.recorder, base.key, parts.names),
         keys=web_ports.KeyPort(footage),
         metrics=metrics,
+        rooms=parts.rooms.services(live.watching),
         **ports_of(parts.roster),
         ledger=parts.audit.ledger,
         consents=parts.consents,
@@ -274,7 +267,9 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
         for name, run in _loops(ground, parts, tracker, signals).items():
             tasks.start_soon(keep, name, run)
         if config.upstream.url:
-            tasks.start_soon(keep, "uplink", await _uplink(stack, ground, signals), BACKOFF)
+            tasks.start_soon(
+                keep, "uplink", await uplink_of(stack, config.upstream, ground.key, clock, ground.db, signals), BACKOFF
+            )
         names = [*config.web.names] or own_names()
         footage = FootageDesk(Acts(ground.store), ground.recorder, ground.key)
         own, url = partial(status_of, ground, facts, opened, signals), web_url(config, names)
@@ -290,6 +285,7 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
             now_ms=clock.now_ms(),
         )
         await stack.enter_async_context(server)
+        parts.rooms.web_url = url
         desk = _desk(ground, parts, opened, tracker, facts, signals, url)
         players = PlayerCalls(parts.players, parts.people, url)
         whys = WhyCalls(parts.why, parts.names, ground.recorder, Observing(ground.store), Narrowing(ground.store))
@@ -300,6 +296,7 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
             **players.handlers(),
             **ground.relays.handlers(),
             **parts.audit.handlers,
+            **parts.rooms.handlers(),
             **SlipCalls(ground.store, parts.classes, printer).handlers(),
             **parts.signin.handlers(parts.people),
             **whys.handlers(),
@@ -380,33 +377,9 @@ def _loops(ground: Base, parts: Access, tracker: Tracker, signals: Signals) -> d
         "names": parts.names.run,
         "copies": parts.copying.run,
         "logins": minutely,
+        "pauses": parts.rooms.pauses.keep,
         "hashing": parts.signin.hasher.run,
     }
-
-
-async def _uplink(stack: contextlib.AsyncExitStack, ground: Base, signals: Signals) -> Callable[[], Awaitable[None]]:
-    settings = ground.config.upstream
-    link = await stack.enter_async_context(
-        HubLink(settings.url, ground.key, ground.clock, ca_file=settings.ca_file or None)
-    )
-    uplink = Uplink(
-        ground.db,
-        link,
-        ground.clock,
-        claim=settings.claim,
-        batch=settings.batch,
-        flush_s=settings.flush_s,
-        agreed=lambda: setattr(signals, "hub_ok", True),
-    )
-    signals.uplink = uplink
-
-    async def run() -> None:
-        try:
-            await uplink.run()
-        finally:
-            signals.hub_ok = False
-
-    return run
 
 
 def main() -> None:

@@ -28,6 +28,8 @@ STAFF = PRINCIPALS | {Role.TEACHER}
 EVERYBODY = frozenset(Role)
 GUARDIANS = frozenset({Role.GUARDIAN})
 TECHNICAL = frozenset({Role.AUTHORITY_IT, Role.INSTALLER})
+TEACHERS, HEAD = frozenset({Role.TEACHER}), frozenset({Role.PRINCIPAL})
+SEE_OTHER = frozenset({303})
 HOLDERS = EVERYBODY - {Role.GUARDIAN, Role.OBSERVER}
 """Whoever signs in by password."""
 ALL = frozenset({"mam", "choi", "gate"})
@@ -197,6 +199,34 @@ ROUTES: Mapping[tuple[str, str], Row] = {
     ("POST", "/api/exports/{order}/approve"): Row(PRINCIPALS, other="order"),
     ("POST", "/api/exports/{order}/cancel"): Row(PRINCIPALS, other="order", body={"why": "thôi"}),
     ("GET", "/api/exports/{order}/file"): Row(PRINCIPALS, other="ready order"),
+    # class rooms
+    ("GET", "/co/"): Row(TEACHERS),
+    ("GET", "/co/thong-bao"): Row(TEACHERS),
+    ("POST", "/co/thong-bao"): Row(TEACHERS, body=b"ban=1", headers=FORM, ok=SEE_OTHER),
+    ("POST", "/co/{class_id}/an"): Row(TEACHERS, "class", body=b"phut=5", headers=FORM, ok=SEE_OTHER),
+    ("POST", "/co/{class_id}/hien"): Row(TEACHERS, "class", body=b"", headers=FORM, ok=SEE_OTHER),
+    ("POST", "/co/{class_id}/ly-do"): Row(TEACHERS, "class", body=b"ly_do=", headers=FORM, ok=SEE_OTHER),
+    ("POST", "/co/{class_id}/xin"): Row(TEACHERS, "class", body=b"", headers=FORM, ok=SEE_OTHER | {400}),
+    ("GET", "/lop-hoc"): Row(PRINCIPALS),
+    ("POST", "/lop-hoc/{class_id}/an"): Row(PRINCIPALS, "class", body=b"phut=15", headers=FORM, ok=SEE_OTHER),
+    ("POST", "/lop-hoc/{class_id}/hien"): Row(PRINCIPALS, "class", body=b"", headers=FORM, ok=SEE_OTHER),
+    ("POST", "/lop-hoc/{class_id}/tra-loi"): Row(
+        PRINCIPALS, "class", body=b"xin=9&cho=1", headers=FORM, ok=frozenset({404})
+    ),
+    ("GET", "/lop-hoc/thong-bao"): Row(PRINCIPALS),
+    ("POST", "/lop-hoc/thong-bao/{person}"): Row(PRINCIPALS, body=b"ngay=&so=", headers=FORM, ok=frozenset({404})),
+    ("GET", "/lop-hoc/{class_id}"): Row(HEAD, "class"),
+    ("POST", "/lop-hoc/{class_id}"): Row(HEAD, "class", body=b"viec=thu", headers=FORM),
+    ("POST", "/lop-hoc/{class_id}/dan-tuong"): Row(HEAD, "class", body=b"", headers=FORM),
+    ("POST", "/lop-hoc/{class_id}/go-dan-tuong"): Row(HEAD, "class", body=b"", headers=FORM, ok=SEE_OTHER),
+    ("GET", "/lop-hoc/lich"): Row(HEAD),
+    ("POST", "/lop-hoc/lich"): Row(HEAD, body=b"ngay=2026-12-31&kieu=nghi", headers=FORM, ok=SEE_OTHER),
+    ("POST", "/lop-hoc/lich/xoa"): Row(HEAD, body=b"ngay=2027-12-31", headers=FORM, ok=frozenset({404})),
+    # the sheet on the wall: with its secret, on the school's own network, whoever asks
+    ("GET", "/tuong/{secret}"): Row(public=True, ok=frozenset({404})),
+    ("POST", "/tuong/{secret}/an"): Row(public=True, body=b"", headers=FORM, ok=frozenset({403, 404})),
+    ("POST", "/tuong/{secret}/hien"): Row(public=True, body=b"", headers=FORM, ok=frozenset({403, 404})),
+    ("POST", "/tuong/{secret}/xin"): Row(public=True, body=b"", headers=FORM, ok=frozenset({403, 404})),
     # the audit
     ("GET", "/nhat-ky"): Row(STAFF),
     ("POST", "/nhat-ky/kiem-lai"): Row(EVERYBODY, refuses=EVERYBODY - PRINCIPALS, ok=frozenset({200, 303})),

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.anyio
 FILLED = {"key.{}": KEY_ACTS, "export.{}": ("failed", "cancelled", "expired")}
 """What the open part of a code can be."""
 ASKS_OR_WRITES = {"change", "append", "carry_out", "demand", "_end", "_write_ends", "write", "_issue", "_relay", "end"}
+ASKS_OR_WRITES |= {"pause", "resume", "explain"}  # of `Pauses`, which writes
 
 
 def codes() -> set[str]:
@@ -66,6 +67,7 @@ async def everything(w: World) -> None:
     teacher = await a.people.add(actor, Role.TEACHER, "Cô Hạnh")
     deputy = await a.people.add(CONSOLE, Role.PRINCIPAL, "Cô Phó Hiệu Trưởng")
     await a.people.teach(actor, teacher, w.class_id)
+    await a.notices.sign(Actor(teacher, "t"))
     await a.people.disable(actor, teacher)
     await a.people.disable(actor, teacher, disabled=False)
     child = await a.children.add(actor, "Bé Chim Yến", w.class_id)
@@ -78,10 +80,14 @@ async def everything(w: World) -> None:
     pause = await a.sharing.pause(actor, w.class_id)
     await a.sharing.explain_pause(actor, w.class_id, pause, "bé bị trớ, đang thay đồ")
     await a.sharing.resume(actor, w.class_id)
+    await a.walls.replace(actor, w.class_id)
+    await a.walls.end(actor, w.class_id)
+    await a.notices.sign_on_paper(actor, teacher, dt.date(2026, 11, 2), "Bản Quét Mười Hai")
     await a.sharing.stop_all(actor)
     await a.sharing.hide_camera(actor, w.camera)
     await a.sharing.show_camera(actor, w.camera)
     await a.classes.set_day(actor, dt.date(2026, 11, 20), is_open=False, label="Ngày Nhà giáo")
+    await a.days.clear(actor, dt.date(2026, 11, 20))
     hold = await a.holds.place(actor, w.camera, NOW - 60_000, NOW, "bé bị ngã ở cầu trượt")
     await a.holds.renew(actor, hold, days=31)
     await a.holds.lift(actor, hold, "đã xem xong")

@@ -209,6 +209,7 @@ def test_a_body_is_read_after_the_guard() -> None:
 
 
 OWN_READERS = {
+    "forms.py": "forms of class rooms: rows of hours and plans, whose fields have numbers in their names",
     "pages_public.py": "sign-in by code and slip: each field is checked where it is read",
     "hub_guards.py": "what a box sends is signed, and checked as bytes",
     "hub_pages.py": "one field, cut before it is used",
