@@ -196,6 +196,17 @@ async def test_nobody_answers_for_another_family(tmp_path: Path) -> None:
                 await act
 
 
+async def test_a_leader_gives_no_familys_word(tmp_path: Path) -> None:
+    """Who may write down what a paper says does not answer in a family's place, nor withdraw in it."""
+    async with consent_school(tmp_path, agreed=False) as c:
+        text = (await c.consents.texts.all())[VIEW]
+        with pytest.raises(BadInput):
+            await c.consents.answer(c.w.actor, c.w.child, VIEW, given=True, sha256=text.sha256)
+        with pytest.raises(BadInput):
+            await c.consents.withdraw(c.w.actor, c.w.child, VIEW)
+        assert await c.consents.history(c.w.child) == ()
+
+
 async def test_the_audit_holds_no_name_and_no_word(tmp_path: Path) -> None:
     """Rows say who did what to which child by id; what was agreed is not in them."""
     async with consent_school(tmp_path) as c:
