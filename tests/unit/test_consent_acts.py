@@ -241,7 +241,7 @@ async def test_any_order_of_answers_and_settlements(tmp_path_factory: Any, order
             who, _, said = act.partition(" ")
             before = bool(last) and all(last.values())
             if who == "leave":
-                await c.w.access.children.leave(c.w.actor, c.w.child)
+                await c.w.access.children.leave(c.w.actor, c.w.child, at_once=True)
                 enrolled = False
             elif who == "settle":
                 if enrolled:
