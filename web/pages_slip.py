@@ -58,8 +58,9 @@ class BindWish(Signed):
 
 
 class EnterWish(Signed):
-    """A key that is bound, by its name."""
+    """A key that is bound, by its name; the point itself may come along, what is bound decides."""
 
+    key: str = Field(default="", max_length=MAX_CHARS)
     id: str = Field(min_length=1, max_length=MAX_CHARS)
 
 
