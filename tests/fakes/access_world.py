@@ -31,6 +31,7 @@ from gateway.access.grants import Grants
 from gateway.access.holds import Holds
 from gateway.access.invitations import Invitations
 from gateway.access.login import Logins, SignedIn
+from gateway.access.migrations import MIGRATIONS
 from gateway.access.narrowing import Narrowing
 from gateway.access.observing import Observing
 from gateway.access.people import People
@@ -38,7 +39,7 @@ from gateway.access.phones import Phones
 from gateway.access.players import Players
 from gateway.access.sessions import Opened, OpenGrants
 from gateway.access.sharing import Sharing
-from gateway.access.store import MIGRATIONS, FactStore, refusal
+from gateway.access.store import FactStore, refusal
 from gateway.core import ticket
 from gateway.core.db import Database
 from gateway.core.errors import DaemonUnavailable
