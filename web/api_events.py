@@ -1,6 +1,6 @@
 """Server-sent events: what changes while a page is open.
 
-Owns `/api/events`. Messages: `cameras` (staff) and `class` (guardian) whenever the view differs from the
+Owns `/api/events`. Messages: `cameras` or `rooms` (staff) and `class` (guardian) whenever the view differs from the
 last one sent (who has neither is sent neither), `beat` while nothing changes, `ended` with the reason one of
 the person's live sessions ended, `signed_out` when the session is over. Invariants: a stream never outlives its
 session; the number of streams a person and the box hold is bounded; a lost hint costs at most `REFRESH_S`,
@@ -25,6 +25,7 @@ from gateway.core.model import STAFF_ROLES, Role
 from web.api_cameras import grid_state
 from web.guards import SOMEBODY
 from web.pages_guardian import class_state
+from web.rooms_view import rooms_state
 from web.services import Caller, Change
 from web.session import caller_of, services_of
 
@@ -85,6 +86,8 @@ async def view_of(request: Request, caller: Caller) -> tuple[str, dict[str, Any]
         return "class", view
     if caller.role not in STAFF_ROLES:
         return "nothing", {}
+    if (rooms := await rooms_state(request, caller)) is not None:
+        return "rooms", rooms
     view = await grid_state(request, caller)
     view.pop("now_ms")
     return "cameras", view

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Annotated
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
@@ -18,6 +17,7 @@ from starlette.responses import RedirectResponse, Response
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import PublicId
 from web.consent_services import PURPOSES, Question
+from web.forms import form_of
 from web.guards import GUARDIAN
 from web.problems import words_of
 from web.render import render
@@ -101,10 +101,7 @@ def chosen(questions: Sequence[Question], child: str, purpose: str) -> Question 
 
 async def form(request: Request, most: int = 20) -> dict[str, str]:
     """Return a posted form's fields, the first value of each; BadInput for more fields than there can be."""
-    try:
-        fields = parse_qs((await request.body()).decode("utf-8", "replace"), max_num_fields=most)
-    except ValueError as error:
-        raise BadInput("the form has too many fields") from error
+    fields = await form_of(request, most=most, blank=False)
     return {name: values[0] for name, values in fields.items()}
 
 

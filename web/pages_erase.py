@@ -8,7 +8,6 @@ no page and no address.
 from __future__ import annotations
 
 from typing import Annotated
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
@@ -16,6 +15,7 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput, Denied
 from gateway.core.model import Action, ObjectKind, PublicId, is_public_id
+from web.forms import form_of
 from web.guards import Right
 from web.problems import words_of
 from web.render import render
@@ -45,8 +45,7 @@ async def erase_page(request: Request, caller: Annotated[Caller, Depends(DECIDER
 @router.post("/xoa-du-lieu")
 async def erase(request: Request, caller: Annotated[Caller, Depends(DECIDER)]) -> Response:
     """Erase by decision of a principal who typed the name."""
-    text = (await request.body())[:MOST_FORM_BYTES].decode("utf-8", "replace")
-    fields = {name: values[0] for name, values in parse_qs(text, max_num_fields=8).items()}
+    fields = {name: values[0] for name, values in (await form_of(request, most=8, blank=False)).items()}
     subject = subject_of(fields.get("ai", ""))
     if subject is None:
         raise BadInput("nobody was named", key="ai")

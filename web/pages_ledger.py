@@ -11,7 +11,7 @@ import datetime as dt
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
@@ -19,6 +19,7 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import NotFound
 from gateway.core.model import STAFF_ROLES, Action, ObjectKind, ObjectRef, PublicId, is_public_id
+from web.forms import form_of
 from web.guards import GUARDIAN, Right, SignedIn
 from web.i18n import Words
 from web.ledger_csv import csv_of
@@ -115,8 +116,7 @@ async def check_again(request: Request, _caller: Annotated[Caller, Depends(EVERY
 async def ledger_file(request: Request, caller: Annotated[Caller, Depends(EVERYTHING)]) -> Response:
     """Return what the page's filters show as a file for a spreadsheet."""
     services, words = services_of(request), words_of(request)
-    text = (await request.body())[:MOST_FORM_BYTES].decode("utf-8", "replace")
-    query = {name: values[0] for name, values in parse_qs(text, max_num_fields=8).items()}
+    query = {name: values[0] for name, values in (await form_of(request, most=8, blank=False)).items()}
     wish = wish_of(query, words, services.clock.now_ms())
     page = await services.ledger.export(caller, wish)
     name = f"nhat-ky-{words.local(wish.from_ms or services.clock.now_ms()):%Y-%m-%d}.csv"

@@ -72,7 +72,7 @@ class Proof(Wanted):
 
 def home_of(caller: Caller) -> str:
     """Return the first page of a role."""
-    return "/p/" if caller.role is Role.GUARDIAN else "/"
+    return {Role.GUARDIAN: "/p/", Role.TEACHER: "/co/"}.get(caller.role, "/")
 
 
 def way_on(path: str, caller: Caller) -> str:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # they name `Caller`, which is here
     from web.copy_services import CopyDoor, HoldDoor
     from web.ledger_services import LedgerDoor
     from web.people_services import ListDoor, PeopleDoor
+    from web.room_services import Rooms
     from web.signin_services import AccountDoor
     from web.slip_services import InviteDoor, SlipDoor
     from web.why_services import WhyDoor
@@ -235,6 +236,7 @@ class Services:
     keys: KeyDoor
     playback: PlaybackDoor
     metrics: MetricsDoor
+    rooms: Rooms
     people: PeopleDoor
     lists: ListDoor
     ledger: LedgerDoor

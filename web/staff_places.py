@@ -28,6 +28,8 @@ class Place(NamedTuple):
 
 PLACES = (
     Place("live", "/", "monitor", "nav.live", STAFF),
+    Place("mine", "/co/", "users", "nav.mine", frozenset({Role.TEACHER})),
+    Place("rooms", "/lop-hoc", "home", "nav.rooms", LEADERS),
     Place("review", "/xem-lai", "clock", "nav.review", LEADERS),
     Place("exports", "/trich-xuat", "bookmark", "nav.exports", LEADERS),
     Place("people", "/phu-huynh", "users", "nav.people", LEADERS),

@@ -146,6 +146,7 @@ SCREENS: Mapping[str, str] = {
     "calendar.closed": "holiday",
     "class.paused": "paused",
     "class.not_open": "paused",
+    "class.staff_notice": "paused",
     "sharing.stopped": "paused",
     "camera.private": "paused",
     "box.not_accepted": "paused",

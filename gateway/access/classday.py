@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from gateway.access.facts import MINUTES_PER_DAY, NEVER_VISIBLE, Block, BlockKind, Facts, Window
 from gateway.access.localtime import moment
+from gateway.access.noticerules import unsigned
 from gateway.access.reasons import Reason
 from gateway.core.model import PublicId
 
@@ -94,7 +95,7 @@ def in_care(facts: Facts, class_id: PublicId, at_ms: int) -> Reason | None:
     return None
 
 
-HIDDEN_BY: tuple[Rule, ...] = (paused, unanswered, out_of_hours, off_plan)
+HIDDEN_BY: tuple[Rule, ...] = (*(paused, unanswered, out_of_hours, off_plan), unsigned)
 """Every rule, in the order in which a guardian is told."""
 
 

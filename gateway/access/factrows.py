@@ -126,6 +126,14 @@ class Pause(Span):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StaffNotice(Span):
+    """Somebody of the staff has read the notice about cameras and signed."""
+
+    person: PublicId
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Privacy(Span):
     """Nobody sees the camera live; it is recorded all the same."""
 

@@ -35,6 +35,7 @@ from gateway.access.factrows import (
     Purpose,
     Resolution,
     Span,
+    StaffNotice,
     Teaching,
     Thing,
     Window,
@@ -65,6 +66,7 @@ __all__ = [
     "Purpose",
     "Resolution",
     "Span",
+    "StaffNotice",
     "Teaching",
     "Thing",
     "Window",
@@ -104,6 +106,8 @@ class Index:
     blocks_of_class: Mapping[PublicId, tuple[Block, ...]]
     days: Mapping[dt.date, CalendarDay]
     exports: Mapping[PublicId, ExportOrder]
+    teachings_of_class: Mapping[PublicId, tuple[Teaching, ...]]
+    notices_of_person: Mapping[PublicId, tuple[StaffNotice, ...]]
     minutes_of_class: Mapping[PublicId, tuple[frozenset[int], ...]]
     """By weekday: the minutes of the local day at which a window or block begins or ends."""
     steps_of_class: Mapping[PublicId, tuple[int, ...]]
@@ -146,6 +150,7 @@ class Facts:
     windows: tuple[Window, ...] = ()
     blocks: tuple[Block, ...] = ()
     exports: tuple[ExportOrder, ...] = ()
+    staff_notices: tuple[StaffNotice, ...] = ()
     observations: tuple[Observation, ...] = ()
     rules: tuple[ClassRules, ...] = ()
     """One for a class at most."""
@@ -163,6 +168,8 @@ def _index(facts: Facts) -> Index:
     resolutions = _by(facts.resolutions, lambda row: row.child)
     enrolments = _by(facts.enrolments, lambda row: row.class_id)
     pauses = _by(facts.pauses, lambda row: row.class_id)
+    teachings = _by(facts.teachings, lambda row: row.class_id)
+    notices = _by(facts.staff_notices, lambda row: row.person)
     windows = _by(facts.windows, lambda row: row.class_id)
     blocks = _by(facts.blocks, lambda row: row.class_id)
     steps: dict[PublicId, tuple[int, ...]] = {}
@@ -173,6 +180,8 @@ def _index(facts: Facts) -> Index:
             spans += [*consents.get(row.child, ()), *resolutions.get(row.child, ())]
             if class_id in observed:
                 spans += observe.get(row.child, ())
+        for teaching in teachings.get(class_id, ()):
+            spans += [teaching, *notices.get(teaching.person, ())]
         steps[class_id] = tuple(sorted(ends(spans)))
     return Index(
         persons={person.id: person for person in facts.persons},
@@ -196,6 +205,8 @@ def _index(facts: Facts) -> Index:
         },
         days={day.date: day for day in facts.days},
         exports={order.id: order for order in facts.exports},
+        teachings_of_class=teachings,
+        notices_of_person=notices,
         steps_of_class=steps,
     )
 

@@ -80,3 +80,9 @@ def people_and_lists(db: UtilsDatabase) -> None:
     ):
         db.conn.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
     apply_schema(db, files("gateway.access") / "people.sql")
+
+
+@MIGRATIONS()
+def class_rooms(db: UtilsDatabase) -> None:
+    """Add wishes for one more pause, wall sheets, and the notice that staff sign."""
+    apply_schema(db, files("gateway.access") / "classroom.sql")

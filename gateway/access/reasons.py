@@ -39,6 +39,7 @@ class Reason(StrEnum):
     CONSENT_MISSING = "consent.missing"
     CLASS_PAUSED = "class.paused"
     CLASS_NOT_OPEN = "class.not_open"
+    STAFF_NOTICE = "class.staff_notice"
     ADAPTATION_OVER = "adaptation.over"
     ON_SITE_ONLY = "on_site.only"
     QUOTA_SPENT = "quota.spent"

@@ -32,6 +32,7 @@ from gateway.access.facts import (
     Thing,
     Window,
 )
+from gateway.access.noticerules import load_notices
 from gateway.core.model import GuardianKind, ObjectKind, PublicId, Role
 
 KEEP_MS = 3 * 86_400_000
@@ -123,6 +124,7 @@ def load_facts(conn: sqlite3.Connection, *, zone: ZoneInfo, clock_trusted: bool,
             for row in conn.execute("SELECT id, placed_by FROM footage_hold WHERE gone = 0")
         ),
         exports=tuple(_export(row) for row in conn.execute("SELECT * FROM export_order WHERE ended_ms IS NULL")),
+        staff_notices=load_notices(conn),
     )
 
 

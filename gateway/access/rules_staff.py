@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from gateway.access.ask import Answer, Ask, classes_shown, no
 from gateway.access.localtime import moment
+from gateway.access.pauserules import from_the_wall
 from gateway.access.reasons import Reason
 from gateway.access.rules_guest import oneself
 from gateway.core.model import Action, ObjectKind, PublicId, Role
@@ -55,7 +56,8 @@ def teacher(ask: Ask, at_ms: int) -> Answer:
     mine = {row.class_id for row in ask.facts.index.teachings_of_person.get(ask.person.id, ()) if row.holds(at_ms)}
     if not mine & classes_shown(ask, at_ms):
         return no(Reason.NOT_FOUND)
-    if ask.action is Action.PAUSE and _pauses_today(ask, at_ms) >= PAUSES_A_DAY:
+    walls = from_the_wall(ask.facts, ask.obj.id, at_ms)
+    if ask.action is Action.PAUSE and walls + _pauses_today(ask, at_ms) >= PAUSES_A_DAY:
         return no(Reason.PAUSE_TOO_MANY)
     return Answer(True, Reason.TEACHER)
 

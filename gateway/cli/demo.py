@@ -249,6 +249,7 @@ class Stage:
             "hub": f"http://127.0.0.1:{self._hub_port}",
             "principal_code": facts.principal_code,
             "deputy_code": facts.deputy_code,
+            "teacher_code": facts.teacher_code,
             "guardian_slip": facts.guardian_slip,
             "hub_code": facts.hub_code,
             "data": str(self._data.resolve()),
@@ -259,6 +260,7 @@ class Stage:
         context.say("cli.demo.ready", school=SCHOOL, cameras=self._cameras)
         context.say("cli.demo.principal", url=ready["web"], code=ready["principal_code"])
         context.say("cli.demo.deputy", url=ready["web"], code=ready["deputy_code"])
+        context.say("cli.demo.teacher", url=ready["web"], code=ready["teacher_code"])
         context.say("cli.demo.guardian")
         context.line(f"  {ready['guardian_slip']}")
         if sys.stdout.isatty():

@@ -21,6 +21,7 @@ ROOMS = (
     *("Bếp ăn", "Nhà trẻ 1", "Nhà trẻ 2", "Hành lang 1"),
 )
 GUARDIAN, CHILD, GUARDIAN_CLASS = "Nguyễn Thị Lan", "Bé Minh An", "Lớp Mầm 1"
+TEACHER = "Cô Phạm Thị Hạnh"
 PRINCIPAL, DEPUTY = "Cô Trần Thu Hà", "Cô Lê Thị Mai"
 """Two people, so that an export can be tried: one asks, the other approves."""
 START_S, RECORD_S = 40.0, 90.0
@@ -40,6 +41,7 @@ class SchoolFacts:
     guardian_slip: str
     hub_code: str
     deputy_code: str
+    teacher_code: str = ""
 
 
 class Teller(Protocol):
@@ -100,7 +102,7 @@ class Setup:
             await self._all_recording(recorder)
         async with self._context.client("hub") as hub:
             hub_code = str((await hub.call("code.new")).result["code"])
-        return SchoolFacts(facts["code"], facts["slip"], hub_code, facts["deputy"])
+        return SchoolFacts(facts["code"], facts["slip"], hub_code, facts["deputy"], facts["teacher"])
 
     async def _adopt_all(self, recorder: Any, tell: Teller) -> dict[str, str]:
         names = camera_names(self._count)
@@ -144,10 +146,16 @@ class Setup:
             await gateway.call("accept", {})
         if DEPUTY not in {row["name"] for row in have["people"]}:
             await gateway.call("person.add", {"name": DEPUTY, "role": "vice_principal"})
+        if TEACHER not in {row["name"] for row in have["people"]}:
+            await gateway.call("person.add", {"name": TEACHER, "role": "teacher"})
+            # Signed first: a class is closed to guardians while one of its teachers has not.
+            await gateway.call("notice.paper", {"teacher": TEACHER, "date": "2026-01-05", "scan": "01/2026"})
+            await gateway.call("teacher.assign", {"teacher": TEACHER, "class": GUARDIAN_CLASS})
         code = (await gateway.call("code.new")).result["code"]
+        teacher = (await gateway.call("code.new", {"person": TEACHER})).result["code"]
         deputy = (await gateway.call("code.new", {"person": DEPUTY})).result["code"]
         slip = (await gateway.call("slip.new", {"guardian": GUARDIAN, "checked": True})).result["url"]
-        return {"code": str(code), "slip": str(slip), "deputy": str(deputy)}
+        return {"code": str(code), "slip": str(slip), "deputy": str(deputy), "teacher": str(teacher)}
 
     async def _all_recording(self, recorder: Any) -> None:
         waiting: list[str] = []

@@ -1,4 +1,4 @@
-"""`vuon ma`, `phieu`, `gio-xem`, `thu-hoi`, `chia-se`, `tai-khoan`: people and rights at the box.
+"""`vuon ma`, `phieu`, `thu-hoi`, `chia-se`, `tai-khoan`: people and rights at the box.
 
 Owns these commands; the gateway decides and writes the audit row of each (`console` is the actor).
 Invariant: a word that is not understood changes nothing: above all, nothing opens by a typing error.
@@ -72,23 +72,6 @@ def slip(
     context.say("cli.slip.checked" if result["checked"] else "cli.slip.approve")
     if sys.stdout.isatty():
         segno.make(result["url"], error="l").terminal(compact=True)
-
-
-def hours(
-    class_name: Annotated[str, typer.Argument(help="Tên lớp · class")],
-    start: Annotated[str, typer.Option("--tu", "--from", help="Từ giờ · from, 07:00")] = "07:00",
-    end: Annotated[str, typer.Option("--den", "--to", help="Đến giờ · to, 16:30")] = "16:30",
-    days: Annotated[
-        str, typer.Option("--thu", "--days", help="Các thứ, 2-8 (8 = CN) · weekdays, 2 = Monday")
-    ] = "2,3,4,5,6",
-    config: ConfigOption = None,
-    data: DataOption = None,
-) -> None:
-    """Đặt giờ xem của một lớp; có hiệu lực ngay · viewing hours of a class, at once (hours)."""
-    context = Context(config, data)
-    params = {"class": class_name, "start": start, "end": end, "days": days}
-    context.run(context.ask("gateway", "hours.set", params))
-    context.say("cli.hours.set", name=class_name, start=start, end=end, days=days)
 
 
 def revoke(

@@ -41,6 +41,11 @@ def is_outside(address: str) -> bool:
     return not (ip.is_private or ip.is_loopback or ip.is_link_local)
 
 
+def is_beyond(on_link: Callable[[str], bool]) -> Callable[[str], bool]:
+    """Return `is_outside` for a box that knows its own networks: a LAN's global IPv6 addresses are inside too."""
+    return lambda address: is_outside(address) and not on_link(address)
+
+
 class Uplink:
     """The site's budget in bits a second; used by all streams."""
 

@@ -38,6 +38,7 @@ from gateway.health import store as health
 from gateway.live.client import LiveClient
 from gateway.roofs import web_ports
 from gateway.roofs.auditing import Auditing, auditing
+from gateway.roofs.classrooms import ClassRooms, class_rooms
 from gateway.roofs.consent_port import ConsentPort, consent_port
 from gateway.roofs.export_port import Copying
 from gateway.roofs.names import Names
@@ -99,6 +100,7 @@ class Access:
     grants: Grants
     names: Names
     copying: Copying
+    rooms: ClassRooms
     signin: SignInRoom
     roster: RosterDesk
     audit: Auditing
@@ -121,11 +123,13 @@ async def access(base: Base) -> Access:
     facts, slips = {"name": site.name, "zone": site.timezone}, Invitations(store, logins, days=settings.slip_days)
     codes = Codes(store, logins, minutes=settings.code_minutes)
     copying = Copying(store, Holds(store), Exports(store), grants, base.recorder, base.key, facts)
+    sharing = Sharing(store)
+    rooms = await class_rooms(store, people, classes, sharing, names, base.config)
     return Access(
         people,
         children,
         classes,
-        Sharing(store),
+        sharing,
         logins,
         players,
         codes,
@@ -134,6 +138,7 @@ async def access(base: Base) -> Access:
         grants,
         names,
         copying,
+        rooms,
         await signin_room(store, logins, codes, base.config),
         RosterDesk(store, people, children, classes),
         await auditing(store, names, base.key, kept_elsewhere=bool(base.config.upstream.url)),

@@ -43,30 +43,17 @@ from gateway.roofs.gateway_control import Desk, handlers
 from gateway.roofs.gateway_loops import Checkpoints, JournalCopy, Keeper, Looks
 from gateway.roofs.gateway_start import started, web_url
 from gateway.roofs.http import HttpServer, own_names
+from gateway.roofs.hub_uplink import Signals, uplink_of
 from gateway.roofs.live_port import MediaDoor
 from gateway.roofs.main import run_daemon
 from gateway.roofs.metrics_port import metrics_of
 from gateway.roofs.slip_port import InvitePort
 from gateway.roofs.web_doors import web_services
 from gateway.upstream import outbox
-from gateway.upstream.link import HubLink
-from gateway.upstream.sync import BACKOFF, Uplink
+from gateway.upstream.sync import BACKOFF
 from web.app import create_app
 
 log = get_logger("gateway")
-
-
-class Signals:
-    """Wakes the uplink when something was put into the outbox; set once it exists."""
-
-    def __init__(self) -> None:
-        self.uplink: Uplink | None = None
-        self.hub_ok: bool | None = None
-
-    def wake(self) -> None:
-        """Send soon."""
-        if self.uplink is not None:
-            self.uplink.wake()
 
 
 async def status_of(base: Base, facts: DaemonFacts, opened: OpenGrants, signals: Signals) -> dict[str, Any]:
@@ -107,7 +94,9 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
         for name, run in _loops(ground, parts, tracker, signals).items():
             tasks.start_soon(keep, name, run)
         if config.upstream.url:
-            tasks.start_soon(keep, "uplink", await _uplink(stack, ground, signals), BACKOFF)
+            tasks.start_soon(
+                keep, "uplink", await uplink_of(stack, config.upstream, ground.key, clock, ground.db, signals), BACKOFF
+            )
         names = [*config.web.names] or own_names()
         footage = FootageDesk(Acts(ground.store), ground.recorder, ground.key)
         own, url = partial(status_of, ground, facts, opened, signals), web_url(config, names)
@@ -123,6 +112,7 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
             now_ms=clock.now_ms(),
         )
         await stack.enter_async_context(server)
+        parts.rooms.web_url = url
         desk = _desk(ground, parts, opened, tracker, facts, signals, url)
         players = PlayerCalls(parts.players, parts.people, url)
         whys = WhyCalls(parts.why, parts.names, ground.recorder, Observing(ground.store), Narrowing(ground.store))
@@ -133,6 +123,7 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
             **players.handlers(),
             **ground.relays.handlers(),
             **parts.audit.handlers,
+            **parts.rooms.handlers(),
             **SlipCalls(ground.store, parts.classes, printer).handlers(),
             **parts.signin.handlers(parts.people),
             **whys.handlers(),
@@ -213,33 +204,9 @@ def _loops(ground: Base, parts: Access, tracker: Tracker, signals: Signals) -> d
         "names": parts.names.run,
         "copies": parts.copying.run,
         "logins": minutely,
+        "pauses": parts.rooms.pauses.keep,
         "hashing": parts.signin.hasher.run,
     }
-
-
-async def _uplink(stack: contextlib.AsyncExitStack, ground: Base, signals: Signals) -> Callable[[], Awaitable[None]]:
-    settings = ground.config.upstream
-    link = await stack.enter_async_context(
-        HubLink(settings.url, ground.key, ground.clock, ca_file=settings.ca_file or None)
-    )
-    uplink = Uplink(
-        ground.db,
-        link,
-        ground.clock,
-        claim=settings.claim,
-        batch=settings.batch,
-        flush_s=settings.flush_s,
-        agreed=lambda: setattr(signals, "hub_ok", True),
-    )
-    signals.uplink = uplink
-
-    async def run() -> None:
-        try:
-            await uplink.run()
-        finally:
-            signals.hub_ok = False
-
-    return run
 
 
 def main() -> None:

@@ -21,6 +21,7 @@ from gateway.core import daemonize
 from gateway.core.clock import Clock
 from gateway.core.config import Config
 from gateway.core.log import Log, fault_sink, get_logger
+from gateway.core.onlink import OnLink
 from gateway.core.secrets import load_verify_key
 from gateway.core.wire import ControlServer
 from gateway.live.feedclient import Feeds
@@ -32,7 +33,7 @@ from gateway.live.sessions import Sessions
 from gateway.live.transcoder.process import command
 from gateway.live.transcodes import Transcodes
 from gateway.live.transport import Identity, Peer, TransportRules, quiet_libraries
-from gateway.live.uplink import Uplink
+from gateway.live.uplink import Uplink, is_beyond
 from gateway.roofs.main import run_daemon
 
 DROPPED_LOG_S = 60.0
@@ -70,7 +71,8 @@ async def live_daemon(config: Config, clock: Clock) -> AsyncIterator[daemonize.H
     facts = daemonize.DaemonFacts("vuon-live", clock)
     shared = transport_rules(config, Identity(clock))
     quiet_libraries()
-    uplink = Uplink(config.live.uplink_bps) if config.live.uplink_bps else None
+    beyond = is_beyond(OnLink(clock.mono_ns).covers)
+    uplink = Uplink(config.live.uplink_bps, beyond) if config.live.uplink_bps else None
 
     @cache
     def key() -> Ed25519PublicKey:

@@ -23,6 +23,7 @@ PAUSED = frozenset(
     {
         Reason.CLASS_PAUSED,
         Reason.CLASS_NOT_OPEN,
+        Reason.STAFF_NOTICE,
         Reason.SHARING_STOPPED,
         Reason.CAMERA_PRIVATE,
         Reason.NOT_ACCEPTED,

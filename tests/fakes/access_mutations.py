@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from gateway.access.audit import CONSOLE, Actor
 from gateway.access.classes import Hours, at, usual_plan
 from gateway.access.facts import ClassRules, Purpose
+from gateway.access.pauserules import A_DAY, used_today, wall_device
 from gateway.core.model import PublicId, Role
 from tests.fakes.access_world import World
 from tests.fakes.school import HOUR, NOW
@@ -41,6 +42,7 @@ async def hire(w: World) -> Staff:
         await people.add(CONSOLE, role, str(role)) for role in roles
     ]
     await people.teach(CONSOLE, teacher, w.class_id)
+    await w.access.notices.sign(Actor(teacher, "t"))
     return Staff(
         Actor(teacher, "t"), Actor(installer, "i"), Actor(authority, "a"), Actor(observer, "o"),
         Actor(w.mother, w.phone), Actor(deputy, "d"), Actor(vice, "v"),
@@ -102,6 +104,33 @@ async def paused(w: World, actor: Actor) -> None:
     await w.access.sharing.pause(actor, w.class_id)
 
 
+async def tired(w: World, _actor: Actor) -> None:
+    """Prepare: the class was hidden five times today, from its wall."""
+    while used_today(w.access.store.current, w.class_id, w.clock.now_ms()) < A_DAY:
+        await w.access.sharing.pause(_wall(w), w.class_id)
+        w.clock.tick(10)
+
+
+async def wished(w: World, actor: Actor) -> None:
+    """Prepare: the wall asks for a sixth time."""
+    await tired(w, actor)
+    await w.access.sharing.pauses.ask(_wall(w), w.class_id)
+
+
+def _wall(w: World) -> Actor:
+    return Actor(None, wall_device(w.class_id))
+
+
+async def _answer(w: World, actor: Actor) -> None:
+    wish = w.rows("SELECT max(id) AS id FROM pause_request")[0]["id"] or 0
+    await w.access.sharing.pauses.answer(actor, w.class_id, wish, granted=True)
+
+
+async def _paper(w: World, actor: Actor) -> None:
+    hoa = w.rows("SELECT id FROM person WHERE role = 'teacher'")[0]["id"]
+    await w.access.notices.sign_on_paper(actor, PublicId(hoa), dt.date(2026, 11, 2), "12/2026")
+
+
 async def hidden(w: World, _actor: Actor) -> None:
     """Prepare: the camera is hidden."""
     await w.access.sharing.hide_camera(CONSOLE, w.camera)
@@ -137,6 +166,11 @@ async def observed(w: World, actor: Actor) -> None:
 async def _teach(w: World, actor: Actor) -> None:
     hoa = w.rows("SELECT id FROM person WHERE role = 'teacher'")[0]["id"]
     await w.access.people.teach(actor, PublicId(hoa), w.class_id)
+
+
+async def holiday(w: World, _actor: Actor) -> None:
+    """Prepare: a day is marked."""
+    await w.access.classes.set_day(CONSOLE, dt.date(2026, 11, 20), is_open=False)
 
 
 async def teacher(w: World, _actor: Actor) -> None:
@@ -210,6 +244,12 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("class.pause", lambda w, a: w.access.sharing.pause(a, w.class_id)),
     Mutation("class.resume", lambda w, a: w.access.sharing.resume(a, w.class_id), paused),
     Mutation("pause.explain", _explain, paused),
+    Mutation("pause.ask", lambda w, a: w.access.sharing.pauses.ask(a, w.class_id), tired),
+    Mutation("pause.answer", _answer, wished),
+    Mutation("wall.replace", lambda w, a: w.access.walls.replace(a, w.class_id)),
+    Mutation("wall.end", lambda w, a: w.access.walls.end(a, w.class_id)),
+    Mutation("notice.paper", _paper, teacher),
+    Mutation("calendar.clear", lambda w, a: w.access.days.clear(a, dt.date(2026, 11, 20)), holiday),
     Mutation("camera.hide", lambda w, a: w.access.sharing.hide_camera(a, w.camera, minutes=5)),
     Mutation("camera.show", lambda w, a: w.access.sharing.show_camera(a, w.camera), hidden),
     Mutation(

@@ -37,9 +37,12 @@ from gateway.access.observing import Observing
 from gateway.access.people import People
 from gateway.access.phones import Phones
 from gateway.access.players import Players
+from gateway.access.schooldays import SchoolDays
 from gateway.access.sessions import Opened, OpenGrants
 from gateway.access.sharing import Sharing
+from gateway.access.staffnotices import StaffNotices
 from gateway.access.store import FactStore, refusal
+from gateway.access.walls import Walls
 from gateway.core import ticket
 from gateway.core.db import Database
 from gateway.core.errors import DaemonUnavailable
@@ -89,6 +92,7 @@ class Access:
         self.classes, self.sharing = Classes(self.store), Sharing(self.store)
         self.observing, self.narrowing = Observing(self.store), Narrowing(self.store)
         self.exports, self.holds = Exports(self.store), Holds(self.store)
+        self.notices, self.walls, self.days = StaffNotices(self.store), Walls(self.store), SchoolDays(self.store)
 
     async def __aenter__(self) -> Self:
         await self.store.load()
@@ -119,6 +123,14 @@ def signed(decision: Decision, grant: Grant | None) -> dict[str, str]:
     if grant is None:
         raise refusal(decision)
     return ticket.sign(grant, KEY)
+
+
+async def add_teacher(access: Access, class_id: PublicId, name: str = "Cô Hoa") -> Actor:
+    """A teacher of a class who has read the notice about cameras: without it guardians would not see the class."""
+    teacher = Actor(await access.people.add(CONSOLE, Role.TEACHER, name), "device")
+    await access.people.teach(CONSOLE, str_of(teacher), class_id)
+    await access.notices.sign(teacher)
+    return teacher
 
 
 async def add_class(

@@ -20,7 +20,8 @@ from web.api_live import entity_tag
 MALFORMED = ("x", "A" * 16)
 HOUR_MS = SPAN["from_ms"] // 3_600_000 * 3_600_000
 FILLED = {
-    "slot": "0", "stream": "main", "config": "0123abcd", "hour_ms": str(HOUR_MS), "version": "v", "path": "nothing.js",
+    "slot": "0", "stream": "main", "config": "0123abcd", "hour_ms": str(HOUR_MS), "version": "v", "path": "nothing.js", "secret": "b" * 26,
+    "key": "z" * 16, "draft": "z" * 16, "sheet": "z" * 16, "child": "z" * 16,
     "start_ms": str(SPAN["from_ms"]), "run": "7",
 }  # fmt: skip
 """Parts of paths that name nothing of anybody."""

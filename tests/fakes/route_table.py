@@ -28,6 +28,8 @@ STAFF = PRINCIPALS | {Role.TEACHER}
 EVERYBODY = frozenset(Role)
 GUARDIANS = frozenset({Role.GUARDIAN})
 TECHNICAL = frozenset({Role.AUTHORITY_IT, Role.INSTALLER})
+TEACHERS, HEAD = frozenset({Role.TEACHER}), frozenset({Role.PRINCIPAL})
+SEE_OTHER = frozenset({303})
 HOLDERS = EVERYBODY - {Role.GUARDIAN, Role.OBSERVER}
 """Whoever signs in by password."""
 ALL = frozenset({"mam", "choi", "gate"})
@@ -112,13 +114,21 @@ OFFER = "v=0\r\na=ice-ufrag:abcd\r\na=ice-pwd:0123456789abcdef0123456789\r\n"
 CANDIDATE = "a=candidate:1 1 udp 1 192.0.2.7 9 typ host\r\n"
 PLAYBACK = "/api/cameras/{camera}/playback/{playback}"
 
+NOTHING = "zzzzzzzzzzzzzzzz"
+PROOF = {
+    "challenge": "x",
+    "signature": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+}
+POINT = "BGsX0fLhLEJH-Lzm5WOkQPJ3A32BLeszoPShOUXYmMKWT-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU"
+"""The base point of P-256: a key that nobody has bound."""
+
 ROUTES: Mapping[tuple[str, str], Row] = {
     # for anybody
     ("GET", "/vao"): Row(public=True, ok=frozenset({200, 303})),
     ("POST", "/vao"): Row(public=True, body=b"code=aaaa-bbbb-cccc-dddd", headers=FORM, ok=frozenset({403})),
     ("GET", "/api/me"): Row(public=True),
     ("GET", "/p/moi"): Row(public=True),
-    ("POST", "/api/slip"): Row(public=True, body={"secret": "no-such-slip", "digits": ""}, ok=frozenset({403})),
+    ("POST", "/api/slip"): Row(public=True, body=PROOF | {"secret": "no-such-slip", "key": POINT}, ok=frozenset({403})),
     ("GET", "/static/{version}/{path:path}"): Row(public=True, ok=frozenset({404})),
     ("GET", "/manifest.webmanifest"): Row(public=True),
     ("OPTIONS", "/whep/{path:path}"): Row(public=True),
@@ -197,6 +207,100 @@ ROUTES: Mapping[tuple[str, str], Row] = {
     ("POST", "/api/exports/{order}/approve"): Row(PRINCIPALS, other="order"),
     ("POST", "/api/exports/{order}/cancel"): Row(PRINCIPALS, other="order", body={"why": "thôi"}),
     ("GET", "/api/exports/{order}/file"): Row(PRINCIPALS, other="ready order"),
+    # class rooms
+    ("GET", "/co/"): Row(TEACHERS),
+    ("GET", "/co/thong-bao"): Row(TEACHERS),
+    ("POST", "/co/thong-bao"): Row(TEACHERS, body=b"ban=1", headers=FORM, ok=SEE_OTHER),
+    ("POST", "/co/{class_id}/an"): Row(TEACHERS, "class", body=b"phut=5", headers=FORM, ok=SEE_OTHER),
+    ("POST", "/co/{class_id}/hien"): Row(TEACHERS, "class", body=b"", headers=FORM, ok=SEE_OTHER),
+    ("POST", "/co/{class_id}/ly-do"): Row(TEACHERS, "class", body=b"ly_do=", headers=FORM, ok=SEE_OTHER),
+    ("POST", "/co/{class_id}/xin"): Row(TEACHERS, "class", body=b"", headers=FORM, ok=SEE_OTHER | {400}),
+    ("GET", "/lop-hoc"): Row(PRINCIPALS),
+    ("POST", "/lop-hoc/{class_id}/an"): Row(PRINCIPALS, "class", body=b"phut=15", headers=FORM, ok=SEE_OTHER),
+    ("POST", "/lop-hoc/{class_id}/hien"): Row(PRINCIPALS, "class", body=b"", headers=FORM, ok=SEE_OTHER),
+    ("POST", "/lop-hoc/{class_id}/tra-loi"): Row(
+        PRINCIPALS, "class", body=b"xin=9&cho=1", headers=FORM, ok=frozenset({404})
+    ),
+    ("GET", "/lop-hoc/thong-bao"): Row(PRINCIPALS),
+    ("POST", "/lop-hoc/thong-bao/{person}"): Row(PRINCIPALS, body=b"ngay=&so=", headers=FORM, ok=frozenset({404})),
+    ("GET", "/lop-hoc/{class_id}"): Row(HEAD, "class"),
+    ("POST", "/lop-hoc/{class_id}"): Row(HEAD, "class", body=b"viec=thu", headers=FORM),
+    ("POST", "/lop-hoc/{class_id}/dan-tuong"): Row(HEAD, "class", body=b"", headers=FORM),
+    ("POST", "/lop-hoc/{class_id}/go-dan-tuong"): Row(HEAD, "class", body=b"", headers=FORM, ok=SEE_OTHER),
+    ("GET", "/lop-hoc/lich"): Row(HEAD),
+    ("POST", "/lop-hoc/lich"): Row(HEAD, body=b"ngay=2026-12-31&kieu=nghi", headers=FORM, ok=SEE_OTHER),
+    ("POST", "/lop-hoc/lich/xoa"): Row(HEAD, body=b"ngay=2027-12-31", headers=FORM, ok=frozenset({404})),
+    # the sheet on the wall: with its secret, on the school's own network, whoever asks
+    ("GET", "/tuong/{secret}"): Row(public=True, ok=frozenset({404})),
+    ("POST", "/tuong/{secret}/an"): Row(public=True, body=b"", headers=FORM, ok=frozenset({403, 404})),
+    ("POST", "/tuong/{secret}/hien"): Row(public=True, body=b"", headers=FORM, ok=frozenset({403, 404})),
+    ("POST", "/tuong/{secret}/xin"): Row(public=True, body=b"", headers=FORM, ok=frozenset({403, 404})),
+    # slips and the devices they bind
+    ("GET", "/P/MOI"): Row(public=True),
+    ("GET", "/p/cho"): Row(public=True),
+    ("GET", "/p/app"): Row(public=True),
+    ("GET", "/p/app.webmanifest"): Row(GUARDIANS),
+    ("POST", "/api/slip/look"): Row(public=True, body={"secret": "nothing"}, ok=frozenset({403})),
+    ("POST", "/api/device/challenge"): Row(public=True, body={}, ok=frozenset({200, 403})),
+    ("POST", "/api/device/session"): Row(public=True, body=PROOF | {"id": NOTHING}, ok=frozenset({403})),
+    ("POST", "/api/device/app"): Row(public=True, body=PROOF | {"token": "x", "key": POINT}, ok=frozenset({403})),
+    ("GET", "/api/device/{key}/standing"): Row(public=True, ok=frozenset({404})),
+    ("POST", "/p/may/ket-thuc"): Row(GUARDIANS, body=b"may=zzzzzzzzzzzzzzzz", headers=FORM, ok=frozenset({404})),
+    ("GET", "/phu-huynh/phieu"): Row(STAFF),
+    ("POST", "/phu-huynh/phieu"): Row(STAFF, body=b"", headers=FORM, ok=frozenset({303, 400})),
+    ("POST", "/phu-huynh/may/ket-thuc"): Row(STAFF, body=b"may=zzzzzzzzzzzzzzzz", headers=FORM, ok=frozenset({404})),
+    ("GET", "/phu-huynh/cho-duyet"): Row(PRINCIPALS),
+    ("POST", "/phu-huynh/cho-duyet"): Row(
+        PRINCIPALS, body=b"may=zzzzzzzzzzzzzzzz&act=duyet", headers=FORM, ok=frozenset({303, 400, 404})
+    ),
+    # people and lists
+    ("GET", "/phu-huynh"): Row(EVERYBODY, refuses=EVERYBODY - PRINCIPALS),
+    ("POST", "/phu-huynh"): Row(
+        EVERYBODY, refuses=EVERYBODY - PRINCIPALS, body=b"", headers=FORM, ok=frozenset({303, 400, 404})
+    ),
+    ("GET", "/phu-huynh/tre/{child}"): Row(EVERYBODY, refuses=EVERYBODY - PRINCIPALS, ok=frozenset({404})),
+    ("POST", "/phu-huynh/tre/{child}"): Row(
+        EVERYBODY, refuses=EVERYBODY - PRINCIPALS, body=b"", headers=FORM, ok=frozenset({400, 404})
+    ),
+    ("GET", "/lop"): Row(EVERYBODY, refuses=EVERYBODY - PRINCIPALS),
+    ("POST", "/lop"): Row(EVERYBODY, refuses=EVERYBODY - PRINCIPALS, body=b"", headers=FORM, ok=frozenset({303, 400})),
+    ("GET", "/nhan-su"): Row(EVERYBODY, refuses=EVERYBODY - PRINCIPALS),
+    ("POST", "/nhan-su"): Row(
+        EVERYBODY, refuses=EVERYBODY - PRINCIPALS, body=b"", headers=FORM, ok=frozenset({303, 400})
+    ),
+    ("GET", "/nhap"): Row(EVERYBODY, refuses=EVERYBODY - PRINCIPALS),
+    ("POST", "/nhap"): Row(EVERYBODY, refuses=EVERYBODY - PRINCIPALS, body=b"", headers=FORM, ok=frozenset({303, 400})),
+    ("POST", "/nhap/hoan-tac"): Row(
+        EVERYBODY, refuses=EVERYBODY - PRINCIPALS, body=b"", headers=FORM, ok=frozenset({303, 400, 404})
+    ),
+    ("GET", "/nhap/{draft}"): Row(EVERYBODY, refuses=EVERYBODY - PRINCIPALS, ok=frozenset({404})),
+    ("POST", "/nhap/{draft}"): Row(
+        EVERYBODY, refuses=EVERYBODY - PRINCIPALS, body=b"", headers=FORM, ok=frozenset({400, 404})
+    ),
+    ("GET", "/nam-hoc"): Row(EVERYBODY, refuses=EVERYBODY - PRINCIPALS),
+    ("POST", "/nam-hoc"): Row(
+        EVERYBODY, refuses=EVERYBODY - PRINCIPALS, body=b"", headers=FORM, ok=frozenset({200, 303, 400})
+    ),
+    # consent
+    ("GET", "/p/dong-y"): Row(GUARDIANS, ok=frozenset({200, 303})),
+    ("POST", "/p/dong-y"): Row(GUARDIANS, body=b"", headers=FORM, ok=frozenset({303, 400, 404})),
+    ("POST", "/p/dong-y/rut"): Row(GUARDIANS, body=b"", headers=FORM, ok=frozenset({303, 400, 404})),
+    ("GET", "/p/dong-y/phieu"): Row(GUARDIANS, ok=frozenset({200, 404})),
+    ("GET", "/dong-y"): Row(STAFF),
+    ("GET", "/dong-y/lop/{class_id}"): Row(STAFF, "class"),
+    ("GET", "/dong-y/lop/{class_id}/phieu"): Row(STAFF, "class"),
+    ("GET", "/dong-y/lop/{class_id}/nhap"): Row(STAFF, "class"),
+    ("POST", "/dong-y/lop/{class_id}/nhap"): Row(STAFF, "class", body=b"", headers=FORM, ok=frozenset({303, 400})),
+    ("POST", "/dong-y/lop/{class_id}/giay/{sheet}"): Row(
+        STAFF, "class", body=b"", headers=FORM, ok=frozenset({303, 400, 403, 404})
+    ),
+    ("POST", "/dong-y/lop/{class_id}/be/{child}"): Row(
+        STAFF, "class", body=b"", headers=FORM, ok=frozenset({303, 400, 403, 404})
+    ),
+    ("GET", "/dong-y/be/{child}"): Row(frozenset({Role.PRINCIPAL}), ok=frozenset({404})),
+    ("POST", "/dong-y/co-so"): Row(frozenset({Role.PRINCIPAL}), body=b"", headers=FORM, ok=frozenset({303, 400})),
+    ("POST", "/dong-y/van-ban"): Row(frozenset({Role.PRINCIPAL}), body=b"", headers=FORM, ok=frozenset({303, 400})),
+    ("GET", "/quyen"): Row(EVERYBODY, refuses=EVERYBODY - PRINCIPALS),
     # the audit
     ("GET", "/nhat-ky"): Row(STAFF),
     ("POST", "/nhat-ky/kiem-lai"): Row(EVERYBODY, refuses=EVERYBODY - PRINCIPALS, ok=frozenset({200, 303})),

@@ -18,9 +18,11 @@ from gateway.access.facts import (
     Guardian,
     Person,
     Purpose,
+    StaffNotice,
     Teaching,
     Window,
 )
+from gateway.access.noticerules import NOTICE_VERSION
 from gateway.core.model import Decision, ObjectKind, ObjectRef, PublicId, Role
 
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
@@ -102,6 +104,7 @@ def facts(**changes: Any) -> Facts:
             Enrolment(child=CHILD2, class_id=CHOI),
         ),
         teachings=(Teaching(person=TEACHER, class_id=MAM),),
+        staff_notices=(StaffNotice(person=TEACHER, version=NOTICE_VERSION),),
         class_cameras=(ClassCamera(camera=CAM, class_id=MAM), ClassCamera(camera=CAM2, class_id=CHOI)),
         consents=tuple(Consent(child=child, purpose=Purpose.VIEW) for child in (CHILD, CHILD2, MATE)),
         windows=(

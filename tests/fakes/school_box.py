@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 from fastapi import FastAPI
 
+from gateway.access import audit as access_audit
 from gateway.access.acts import Acts
 from gateway.access.audit import CONSOLE
 from gateway.access.classes import Hours, usual_plan
@@ -137,6 +138,8 @@ async def found_school(box: SchoolBox) -> None:
         box.marks |= {f"person {label}": person, f"name of {label}": name}
     await parts.people.teach(CONSOLE, box.actors["teacher"].person, box.classes["mam"])
     await parts.people.teach(CONSOLE, box.actors["teacher_choi"].person, box.classes["choi"])
+    for label in ("teacher", "teacher_choi"):  # a class is closed to guardians while one of its teachers has not
+        await parts.rooms.notices.sign(access_audit.Actor(box.actors[label].person, "t"))
     await parts.children.add_guardian(CONSOLE, box.actors["mother"].person, box.children["mam"])
     await parts.children.add_guardian(CONSOLE, box.actors["father_choi"].person, box.children["choi"])
     await parts.sharing.accept_box(CONSOLE)

@@ -39,8 +39,10 @@ from tests.fakes.web_copies import FakeCopies, FakeHolds
 from tests.fakes.web_ledger import FakeLedger
 from tests.fakes.web_people import FakePeople, NoLists
 from tests.fakes.web_playback import FakePlayback
+from tests.fakes.web_rooms import FakeSchool, room
 from tests.fakes.web_slips import FakeInvites, FakeSlips
 from tests.fakes.web_why import FakeWhy
+from web.room_services import Signature
 from web.services import (
     Caller,
     Change,
@@ -142,6 +144,12 @@ class FakeBox:
         self.slips = FakeSlips(self.clock, self.calls.append, self._signed_in, self.sessions)
         self.invites = FakeInvites(self.clock, self.slips, (MOTHER, FATHER), CLASS_MAM)
         self.copies = FakeCopies(self.clock, self.calls.append, self.holds)
+        self.school = FakeSchool(
+            self.clock,
+            self.calls.append,
+            [room(CLASS_MAM, "Lớp Mầm 1"), room(CLASS_CHOI, "Lớp Chồi 1")],
+            [Signature(TEACHER.person, TEACHER.name, ("Lớp Mầm 1",), None, None, "")],
+        )
         self.ledger = FakeLedger(self.clock, self.calls.append)
         for camera, name in ((MAM, "Lớp Mầm 1"), (CHOI, "Lớp Chồi 1"), (LA, "Lớp Lá 1"), (YARD, "Sân chơi")):
             self.status_of[camera] = {"id": camera, "name": name, "state": "up", "recording": True}
@@ -157,8 +165,8 @@ class FakeBox:
             logins=self, accounts=self.accounts, rights=self, live=FakeLive(self), sharing=FakeSwitch(self),
             changes=self, recorder=self,
             holds=self.holds, copies=self.copies, keys=FakeKeys(self), playback=self.playback,
-            metrics=self, people=self.persons, lists=self.lists,
-            ledger=self.ledger, consents=self.consents, slips=self.slips, invites=self.invites, why=FakeWhy(self), clock=self.clock,
+            metrics=self, people=self.persons, lists=self.lists, rooms=self.school.services(), ledger=self.ledger, consents=self.consents,
+            slips=self.slips, invites=self.invites, why=FakeWhy(self), clock=self.clock,
             **settings,
         )  # fmt: skip
 

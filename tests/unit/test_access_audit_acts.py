@@ -35,6 +35,7 @@ FILLED = {"key.{}": KEY_ACTS, "export.{}": ("failed", "cancelled", "expired")}
 """What the open part of a code can be."""
 ASKS_OR_WRITES = {"change", "append", "carry_out", "demand", "_end", "_write_ends", "write", "_issue", "_relay", "end"}
 ASKS_OR_WRITES |= {"_name", "set_password", "enrol", "_write"}  # of accounts and sign-in: each writes its row
+ASKS_OR_WRITES |= {"pause", "resume", "explain"}  # of `Pauses`, which writes
 QUIET = {"signin.py:begin_second"}
 """Only draws a secret for one's own session, in memory; nothing is switched on before `finish_second`."""
 
@@ -78,10 +79,12 @@ async def everything(w: World) -> None:
     teacher = await a.people.add(actor, Role.TEACHER, "Cô Hạnh")
     deputy = await a.people.add(CONSOLE, Role.PRINCIPAL, "Cô Phó Hiệu Trưởng")
     await a.people.teach(actor, teacher, w.class_id)
+    await a.notices.sign(Actor(teacher, "t"))
     await rename_and_end(w, teacher)
     await observe(w)
     await consent(w)
     await accounts(w, teacher)
+    await walls(w, teacher)
     await a.people.disable(actor, teacher)
     await a.people.disable(actor, teacher, disabled=False)
     child = await a.children.add(actor, "Bé Chim Yến", w.class_id)
@@ -98,6 +101,7 @@ async def everything(w: World) -> None:
     await a.sharing.hide_camera(actor, w.camera)
     await a.sharing.show_camera(actor, w.camera)
     await a.classes.set_day(actor, dt.date(2026, 11, 20), is_open=False, label="Ngày Nhà giáo")
+    await a.days.clear(actor, dt.date(2026, 11, 20))
     hold = await a.holds.place(actor, w.camera, NOW - 60_000, NOW, "bé bị ngã ở cầu trượt")
     await a.holds.renew(actor, hold, days=31)
     await a.holds.lift(actor, hold, "đã xem xong")
@@ -128,6 +132,8 @@ async def rename_and_end(w: World, teacher: PublicId) -> None:
     await a.people.stop_teaching(actor, teacher, w.class_id)
     child = await a.children.add(actor, "Bé Sáo Sậu", w.class_id)
     await a.children.rename(actor, child, "Bé Sáo Nâu")
+    await a.children.enrol(actor, child, w.class_id)
+    await a.children.leave(actor, child, at_once=True)
     class_id = await a.classes.add(actor, "Lớp Hoa Mai")
     await a.classes.rename(actor, class_id, "Lớp Hoa Đào")
     await a.narrowing.set(actor, ClassRules(class_id, daily_minutes=30))
@@ -166,13 +172,21 @@ async def consent(w: World) -> None:
     )
     await consents.asked(w.mother, w.child, text)
     await consents.answer(mother, w.child, Purpose.VIEW, given=False, sha256=text.sha256)
-    await cases.settle(actor, w.child, w.class_id, Remedy.ROOM, "Bé Sang Lớp Bên", Purpose.VIEW)
     await cases.hold_class(actor, w.child, w.class_id)
+    await cases.settle(actor, w.child, w.class_id, Remedy.ROOM, "Bé Sang Lớp Bên", Purpose.VIEW)
     await consents.answer(mother, w.child, Purpose.VIEW, given=True, sha256=text.sha256)
     await consents.set_basis(actor, Basis.REGULATION, "Nghị quyết 5, 2/11/2026")
     lines = [Line(w.child, Purpose.VIEW, given=True, signer=w.mother)]
-    await papers.drop(actor, w.class_id, await papers.enter(actor, w.class_id, day, "Bản Quét Một", lines))
-    await papers.countersign(actor, await papers.enter(actor, w.class_id, day, "Bản Quét Hai", lines))
+    await papers.drop(actor, w.class_id, await papers.enter(actor, w.class_id, day, "PG-101", lines))
+    await papers.countersign(actor, await papers.enter(actor, w.class_id, day, "PG-102", lines))
+
+
+async def walls(w: World, teacher: PublicId) -> None:
+    """The sheet on the wall, and a signature on paper."""
+    a, actor = w.access, w.actor
+    await a.walls.replace(actor, w.class_id)
+    await a.walls.end(actor, w.class_id)
+    await a.notices.sign_on_paper(actor, teacher, dt.date(2026, 11, 2), "Bản Quét Mười Hai")
 
 
 async def accounts(w: World, teacher: PublicId) -> None:
@@ -200,7 +214,7 @@ async def test_each_act_leaves_a_row_with_who_and_from_where(tmp_path: Path) -> 
         assert body["device"], body
     done = {body["what"] for body in whole}
     outside = {code for code in codes() if code.startswith(("key.", "turn.", "erase.", "audit.", "box.", "export."))}
-    assert len(codes() - outside - done) <= max(12, len(codes()) // 4), sorted(codes() - outside - done)
+    assert len(codes() - outside - done) <= 12, sorted(codes() - outside - done)
 
 
 async def test_no_sealed_value_is_in_any_row(tmp_path: Path) -> None:
@@ -209,7 +223,7 @@ async def test_no_sealed_value_is_in_any_row(tmp_path: Path) -> None:
         await everything(w)
         bodies = "\n".join(row["body"] for row in w.rows("SELECT body FROM audit_body"))
         values = await w.db.read(lambda conn: list(_opened(conn, w)))
-    assert {"Mẹ An", "Cô Hạnh", "bé bị trớ, đang thay đồ", "bé bị ngã ở cầu trượt", "TV sảnh chính"} <= set(values)
+    assert {"Mẹ An", "Cô Hạnh Nhân", "bé bị trớ, đang thay đồ", "bé bị ngã ở cầu trượt", "TV sảnh chính"} <= set(values)
     # Plain short words may be part of a random id; names and Vietnamese words cannot.
     words = {
         word for value in values for word in value.split() if len(word) > 1 and not (word.isascii() and word.islower())

@@ -18,6 +18,9 @@ from tests.fakes.access_world import World, school
 pytestmark = pytest.mark.anyio
 
 THE_PRINCIPALS = {
+    "calendar.clear",
+    "wall.replace",
+    "wall.end",
     "box.accept",
     "class.add",
     "class.rename",
@@ -33,7 +36,7 @@ THE_PRINCIPALS = {
 }
 """Accepting the box and setting up classes and cameras: not the vice-principal's."""
 MAY = {
-    "teacher": {"class.pause", "class.resume", "pause.explain"} | THE_TEACHERS,
+    "teacher": {"class.pause", "class.resume", "pause.explain", "pause.ask"} | THE_TEACHERS,
     "installer": set[str](),
     "authority": set[str](),
     "observer": set[str](),

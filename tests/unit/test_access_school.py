@@ -15,7 +15,7 @@ from gateway.access.facts import EVERY_DAY, BlockKind, Purpose
 from gateway.access.policy import decide
 from gateway.core.errors import BadInput, Denied, NotFound
 from gateway.core.model import Action, GuardianKind, ObjectKind, ObjectRef, PublicId, Role, new_public_id
-from tests.fakes.access_world import KEY, World, add_class, add_family, school
+from tests.fakes.access_world import KEY, World, add_class, add_family, add_teacher, school
 from tests.fakes.school import NOW, pid
 
 pytestmark = pytest.mark.anyio
@@ -27,9 +27,7 @@ def may_look(w: World, person: PublicId, camera: PublicId | None = None) -> str:
 
 
 async def teacher_of(w: World) -> Actor:
-    teacher = await w.access.people.add(w.actor, Role.TEACHER, "Cô Hoa")
-    await w.access.people.teach(w.actor, teacher, w.class_id)
-    return Actor(teacher, "device")
+    return await add_teacher(w.access, w.class_id)
 
 
 async def test_a_school_is_set_up_closed_until_accepted(tmp_path: Path) -> None:

@@ -13,7 +13,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.access import audit, children, classes, exports, holds, narrowing, observing, people, sharing
+from gateway.access import (
+    audit,
+    children,
+    classes,
+    exports,
+    holds,
+    narrowing,
+    observing,
+    pauses,
+    people,
+    schooldays,
+    sharing,
+    staffnotices,
+    walls,
+)
 from gateway.access.audit import Actor
 from gateway.access.store import FactStore
 from gateway.core.events import Event
@@ -39,16 +53,29 @@ def bodies(w: World) -> list[dict[str, object]]:
 def test_the_table_has_every_change() -> None:
     """No module of access changes facts under a code that is not proved here."""
     said = set()
-    for module in (children, classes, exports, holds, narrowing, observing, people, sharing):
+    for module in (
+        children,
+        classes,
+        exports,
+        holds,
+        narrowing,
+        observing,
+        people,
+        sharing,
+        pauses,
+        schooldays,
+        staffnotices,
+        walls,
+    ):
         source = Path(str(module.__file__)).read_text(encoding="utf-8")
         said |= set(
             re.findall(
-                r'"((?:person|teacher|child|guardian|consent|class|cameras?|calendar|box|sharing|pause|export|hold|observation)\.[a-z]+)"',
+                r'"((?:person|teacher|child|guardian|consent|class|cameras?|calendar|box|sharing|pause|export|hold|observation|wall|notice)\.[a-z]+)"',
                 source,
             )
         )
     names = {"person.name", "child.name", "pause.reason", "export_order.why", "sharing.stopped"}
-    names |= {"export.requested", "export.approved", "export.done"}
+    names |= {"export.requested", "export.approved", "export.done", "notice.sign"}
     assert said - names == {mutation.code for mutation in MUTATIONS}
 
 
@@ -125,6 +152,7 @@ async def test_changes_at_the_same_time_queue_up(tmp_path: Path) -> None:
 ONCE = {"teacher.add", "pause.explain", "cameras.sync", "hold.renew", "hold.lift"}
 ONCE |= {"observation.make", "observation.end", "observation.assent", "observation.withdraw"}
 ONCE |= {"export.approve", "export.refuse", "export.cancel", "teacher.end", "class.end"}
+ONCE |= {"pause.ask", "pause.answer", "notice.paper", "calendar.clear"}
 REPEATABLE = [mutation for mutation in MUTATIONS if mutation.code not in ONCE]
 
 

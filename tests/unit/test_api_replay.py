@@ -22,7 +22,7 @@ from tests.fakes.school_box import Actor, SchoolBox, school_box
 pytestmark = pytest.mark.anyio
 _ID = re.compile(r"(?<![a-z2-7])[a-z2-7]{16}(?![a-z2-7])")
 _PLACE = re.compile(r"\{(\w+)\}")
-PLACES = ("camera", "session", "wall", "playback", "hold", "order", "person")
+PLACES = ("camera", "session", "wall", "playback", "hold", "order", "person", "class_id", "child")
 
 
 def ids_in(answer: Answer) -> set[str]:

@@ -25,7 +25,7 @@ from web.hub_services import cookie_name as hub_cookie_name
 pytestmark = pytest.mark.anyio
 IDS = {
     "camera": MAM,
-    **dict.fromkeys(("session", "wall", "playback", "hold", "order", "person"), "a" * 16),
+    **dict.fromkeys(("session", "wall", "playback", "hold", "order", "person", "class_id", "child", "pause"), "a" * 16),
     "stream": "main",
 }
 

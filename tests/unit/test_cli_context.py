@@ -68,6 +68,8 @@ def test_every_command_explains_a_missing_configuration(tmp_path: Path) -> None:
         "phieu",
         "in-phieu",
         "gio-xem",
+        "tam-an",
+        "dan-tuong",
         "thu-hoi",
         "quy-dinh",
     ):

@@ -23,8 +23,19 @@ PEOPLE: dict[str, Any] = {
 }
 GATEWAY: dict[str, Answer] = {
     "code.new": {"code": "aaaa-bbbb", "minutes": 30},
+    "hours.change": {"hours": [{"start": "08:00", "end": "11:00", "days": "2,3"}]},
+    "class.hide": {},
+    "class.show": {},
+    "wall.new": {"url": "https://box/tuong/secret"},
+    "wall.end": {},
+    "notice.list": {
+        "teachers": [
+            {"name": "Cô Hoa", "signed_ms": 1, "paper": True},
+            {"name": "Cô Mai", "signed_ms": None, "paper": False},
+        ]
+    },
+    "notice.paper": {},
     "slip.new": {"url": "https://box/p/moi#secret", "code": "ABCD-EFGH-JKLM", "days": 7, "checked": False},
-    "hours.set": {},
     "revoke": {"sessions": 2},
     "sharing": {},
     "people.list": PEOPLE,
@@ -60,6 +71,18 @@ HUB: dict[str, Answer] = {"claim.new": {"claim": "CLAIM-1"}, "code.new": {"code"
         (["chia-se", "dung"], "sharing", {"stop": True}, "topped"),
         (["sharing", "resume"], "sharing", {"stop": False}, "gain"),
         (["chia-se", "mo"], "sharing", {"stop": False}, "gain"),
+        (["tam-an", "Mầm 1", "--phut", "10"], "class.hide", {"class": "Mầm 1", "minutes": 10}, "10"),
+        (["hide", "Mầm 1"], "class.hide", {"class": "Mầm 1"}, "--show"),
+        (["tam-an", "Mầm 1", "--hien-lai"], "class.show", {"class": "Mầm 1"}, "again"),
+        (["dan-tuong", "Mầm 1"], "wall.new", {"class": "Mầm 1"}, "/tuong/"),
+        (["wall", "Mầm 1", "--end"], "wall.end", {"class": "Mầm 1"}, "nothing"),
+        (["thong-bao"], "notice.list", {}, "Cô Hoa: signed"),
+        (
+            ["notice", "--teacher", "Hoa", "--date", "2026-09-01", "--scan", "12"],
+            "notice.paper",
+            {"teacher": "Hoa", "date": "2026-09-01", "scan": "12"},
+            "Hoa",
+        ),
     ],
 )
 def test_each_command_asks_one_thing(
@@ -74,13 +97,20 @@ def test_each_command_asks_one_thing(
 
 
 def test_hours_go_over_as_they_were_said(tmp_path: Path) -> None:
-    """The gateway reads times and weekdays; the defaults are a school's week."""
+    """What was not said is not sent, so that it stays; without anything said, the hours are told."""
     with cli_box(tmp_path, {"gateway": GATEWAY}) as box:
         assert box.vuon("hours", "Mầm 1").code == 0
-        done = box.vuon("gio-xem", "Mầm 1", "--tu", "08:00", "--den", "11:00", "--thu", "2,4")
-        usual = {"class": "Mầm 1", "start": "07:00", "end": "16:30", "days": "2,3,4,5,6"}
-        assert box.asked("hours.set") == [usual, {"class": "Mầm 1", "start": "08:00", "end": "11:00", "days": "2,4"}]
+        done = box.vuon("gio-xem", "Mầm 1", "--tu", "08:00", "--den", "11:00")
+        hours = {"class": "Mầm 1", "start": "08:00", "end": "11:00"}
+        assert box.asked("hours.change") == [{"class": "Mầm 1"}, hours]
     assert "08:00–11:00" in done.out
+
+
+def test_showing_a_class_again_takes_no_minutes(tmp_path: Path) -> None:
+    """Two wishes that contradict each other reach nobody."""
+    with cli_box(tmp_path, {"gateway": GATEWAY}) as box:
+        assert box.vuon("hide", "Mầm 1", "--show", "--minutes", "5").code != 0
+        assert box.calls == []
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.access.audit import CONSOLE
+from gateway.access.audit import CONSOLE, Actor
 from gateway.access.audit_erase import Erasures
 from gateway.access.policy import BOX
 from gateway.core.errors import BadInput, Denied, NotFound
@@ -58,6 +58,7 @@ async def desk(folder: Path) -> AsyncIterator[Desk]:
         access = w.access
         teacher = await access.people.add(CONSOLE, Role.TEACHER, "Cô Hạnh")
         await access.people.teach(w.actor, teacher, w.class_id)
+        await access.notices.sign(Actor(teacher, "t"))
         names = Names(access.store, access.people, access.children, access.classes)
         watch = AuditWatch(w.db, KEY.public_key(), w.clock)
         port = LedgerPort(access.store, names, watch, Erasures(access.store, KEY), lambda: True)

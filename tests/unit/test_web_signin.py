@@ -99,7 +99,7 @@ async def test_the_second_step_comes_after_the_first(box: FakeBox) -> None:
         over = await post(client, "/vao/ma", half="half-gone", code=DIGITS)
         assert (over.status_code, "năm phút" in over.text) == (403, True)
         done = await post(client, "/vao/ma", half="half-hanh", code=DIGITS)
-        assert (done.status_code, done.headers["location"]) == (303, "/")
+        assert (done.status_code, done.headers["location"]) == (303, "/co/")
 
 
 async def test_only_a_school_without_passwords_shows_the_code_alone() -> None:
