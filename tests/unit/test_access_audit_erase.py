@@ -16,7 +16,7 @@ from gateway.access.audit_chain import ERASE
 from gateway.access.audit_erase import Asked, Erasures, Why, erased_subjects
 from gateway.access.audit_ledger import Wanted, of_person, page
 from gateway.access.audit_verify import Verdict, verify
-from gateway.access.store import MIGRATIONS
+from gateway.access.migrations import MIGRATIONS
 from gateway.core.errors import BadInput, Denied, NotFound, VuonError
 from gateway.core.model import Action, PublicId, Role
 from tests.fakes.access_world import KEY, World, school

@@ -247,6 +247,9 @@ async def test_any_order_of_answers_and_settlements(tmp_path_factory: Any, order
                 if enrolled:
                     await c.cases.settle(c.w.actor, c.w.child, c.w.class_id, Remedy.MASK, "che", VIEW)
                     settled = True
+            elif not enrolled and who != "paper":
+                with pytest.raises(NotFound):  # the ties to the child ended when it left
+                    await c.say({"mother": c.mother, "second": second}[who], c.w.child, given=said == "yes")
             else:
                 given_now = said == "yes"
                 actor = {"mother": c.mother, "second": second, "paper": c.w.actor}[who]
