@@ -17,11 +17,11 @@ MOST_FIELDS = 600
 """A day plan of thirty blocks has some 330."""
 
 
-async def form_of(request: Request, most: int = MOST_FIELDS) -> Mapping[str, Sequence[str]]:
-    """Return the fields of a form that was posted, at most so many; BadInput."""
+async def form_of(request: Request, *, most: int = MOST_FIELDS, blank: bool = True) -> Mapping[str, Sequence[str]]:
+    """Return the fields of a form that was posted, at most so many, with or without the empty ones; BadInput."""
     try:
         text = (await request.body()).decode("utf-8")
-        return parse_qs(text, keep_blank_values=True, max_num_fields=most)
+        return parse_qs(text, keep_blank_values=blank, max_num_fields=most)
     except ValueError as error:
         raise BadInput("the form has too many fields, or is no form") from error
 

@@ -60,7 +60,7 @@ def openapi_text(title: str, routes: Iterable[BaseRoute]) -> str:
 
 def document(title: str, routes: Iterable[BaseRoute]) -> dict[str, Any]:
     """Return the document of an application's routes."""
-    mine = [route for route in routes if isinstance(route, APIRoute)]
+    mine = [route for route in routes if isinstance(route, APIRoute) and route.include_in_schema]
     with warnings.catch_warnings():  # names are given below: one function may serve several methods
         warnings.filterwarnings("ignore", message="Duplicate Operation ID")
         made = get_openapi(title=title, version="1", routes=mine)
@@ -80,7 +80,7 @@ def _operation(found: Mapping[str, Any], route: APIRoute, method: str) -> dict[s
     refused = {"description": "Refused", "content": {"application/json": {"schema": _ref("Problem")}}}
     operation = {
         **({"parameters": found["parameters"]} if "parameters" in found else {}),
-        "operationId": f"{method.lower()}_{route.endpoint.__module__.rpartition('.')[2]}_{route.name}",
+        "operationId": f"{method.lower()}_{_module(route)}_{route.name}",
         "summary": (route.endpoint.__doc__ or "").strip().splitlines()[0],
         "responses": {code: {"description": answer["description"]} for code, answer in success.items()}
         | {"default": refused},
@@ -91,6 +91,11 @@ def _operation(found: Mapping[str, Any], route: APIRoute, method: str) -> dict[s
     for body in bodies_of(route):
         operation["requestBody"] = {"required": True, "content": {body.media: {"schema": body.schema()}}}
     return operation
+
+
+def _module(route: APIRoute) -> str:
+    """Return where a route is written, without what it is: names of handlers need be unique in their module only."""
+    return route.endpoint.__module__.rpartition(".")[2].removeprefix("pages_").removeprefix("api_")
 
 
 def _ref(name: str) -> dict[str, str]:

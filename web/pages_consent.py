@@ -101,7 +101,8 @@ def chosen(questions: Sequence[Question], child: str, purpose: str) -> Question 
 
 async def form(request: Request, most: int = 20) -> dict[str, str]:
     """Return a posted form's fields, the first value of each; BadInput for more fields than there can be."""
-    return {name: values[0] for name, values in (await form_of(request, most)).items()}
+    fields = await form_of(request, most=most, blank=False)
+    return {name: values[0] for name, values in fields.items()}
 
 
 async def open_questions(request: Request, caller: Caller) -> list[Question]:

@@ -43,7 +43,7 @@ async def overview(request: Request, caller: Annotated[Caller, Depends(STAFF)]) 
 
 
 @router.get("/dong-y/lop/{class_id}")
-async def class_page(request: Request, class_id: str, caller: Annotated[Caller, Depends(CLASS)]) -> Response:
+async def consent_class_page(request: Request, class_id: str, caller: Annotated[Caller, Depends(CLASS)]) -> Response:
     """Show who answered what, who is missing, and the paper sheets."""
     return await _class(request, caller, PublicId(class_id))
 

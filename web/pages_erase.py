@@ -27,7 +27,7 @@ DECIDER = Right(Action.APPROVE, ObjectKind.BOX)
 KINDS = ("person", "child")
 WHY = ("withdrawn", "left", "mistake", "order")
 ASKED = ("guardian", "self", "school", "authority")
-MOST_FIELDS = 8
+MOST_FORM_BYTES = 4_096
 
 
 def subject_of(text: str) -> tuple[str, PublicId] | None:
@@ -45,7 +45,7 @@ async def erase_page(request: Request, caller: Annotated[Caller, Depends(DECIDER
 @router.post("/xoa-du-lieu")
 async def erase(request: Request, caller: Annotated[Caller, Depends(DECIDER)]) -> Response:
     """Erase by decision of a principal who typed the name."""
-    fields = {name: values[0] for name, values in (await form_of(request, MOST_FIELDS)).items()}
+    fields = {name: values[0] for name, values in (await form_of(request, most=8, blank=False)).items()}
     subject = subject_of(fields.get("ai", ""))
     if subject is None:
         raise BadInput("nobody was named", key="ai")

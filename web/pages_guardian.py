@@ -17,7 +17,7 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import NotFound
 from gateway.core.model import PublicId, is_public_id
-from web.forms import field, form_of
+from web.forms import form_of
 from web.guards import GUARDIAN
 from web.i18n import Words
 from web.pages_consent import open_questions
@@ -163,7 +163,8 @@ async def account_page(request: Request, caller: Annotated[Caller, Depends(GUARD
 @router.post("/p/may/ket-thuc")
 async def end_device(request: Request, caller: Annotated[Caller, Depends(GUARDIAN)]) -> Response:
     """End another one of the person's own devices: a lost phone sees nothing any more."""
-    device = field(await form_of(request), "may")
+    fields = await form_of(request, most=5, blank=False)
+    device = fields.get("may", [""])[0]
     if not is_public_id(device):
         raise NotFound("no such device")
     await services_of(request).slips.end_device(caller, PublicId(device))

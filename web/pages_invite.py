@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput, NotFound
-from gateway.core.model import LEADER_ROLES, STAFF_ROLES, PublicId, is_public_id
+from gateway.core.model import STAFF_ROLES, PublicId, is_public_id
 from web.forms import form_of
 from web.guards import SignedIn
 from web.i18n import Words
@@ -27,9 +27,12 @@ from web.problems import words_of
 from web.render import render
 from web.services import Caller
 from web.session import services_of
+from web.staff_places import LEADERS
 
 router = APIRouter()
-STAFF_ONLY, APPROVERS = SignedIn(STAFF_ROLES), SignedIn(LEADER_ROLES)
+STAFF_ONLY = SignedIn(STAFF_ROLES)
+LEADERS_ONLY = SignedIn(LEADERS)
+"""Who approves: the teacher hands slips out, so she does not let in too."""
 SLIPS, WAITING = "/phu-huynh/phieu", "/phu-huynh/cho-duyet"
 MAX_SLIPS = 200
 MAX_WHY_CHARS = 80
@@ -55,7 +58,7 @@ async def slips_page(request: Request, caller: Annotated[Caller, Depends(STAFF_O
 @router.post(SLIPS)
 async def print_slips(request: Request, caller: Annotated[Caller, Depends(STAFF_ONLY)]) -> Response:
     """Make slips for the ticked guardians and answer with the sheet for the printer."""
-    fields = await form_of(request)
+    fields = await form_of(request, most=MAX_SLIPS + 5, blank=False)
     persons = [PublicId(text) for text in fields.get("ai", []) if is_public_id(text)]
     if not 0 < len(persons) <= MAX_SLIPS:
         raise BadInput("tick at least one guardian", case="slips_none", key="ai")
@@ -68,16 +71,16 @@ async def print_slips(request: Request, caller: Annotated[Caller, Depends(STAFF_
 
 
 @router.post("/phu-huynh/may/ket-thuc")
-async def end_device(request: Request, caller: Annotated[Caller, Depends(STAFF_ONLY)]) -> Response:
+async def end_lost_device(request: Request, caller: Annotated[Caller, Depends(STAFF_ONLY)]) -> Response:
     """End a lost phone: its streams stop at once."""
-    fields = await form_of(request)
+    fields = await form_of(request, most=5, blank=False)
     await services_of(request).slips.end_device(caller, _id(fields, "may"))
     back = fields.get("lop", [""])[0]
     return RedirectResponse(f"{SLIPS}?lop={back}" if is_public_id(back) else SLIPS, 303)
 
 
 @router.get(WAITING)
-async def waiting_page(request: Request, caller: Annotated[Caller, Depends(APPROVERS)]) -> Response:
+async def approvals_page(request: Request, caller: Annotated[Caller, Depends(LEADERS_ONLY)]) -> Response:
     """Show who waits for the school's yes."""
     if not services_of(request).invites.may_approve(caller):
         raise NotFound("not a page of this person")
@@ -86,9 +89,9 @@ async def waiting_page(request: Request, caller: Annotated[Caller, Depends(APPRO
 
 
 @router.post(WAITING)
-async def decide(request: Request, caller: Annotated[Caller, Depends(APPROVERS)]) -> Response:
+async def decide(request: Request, caller: Annotated[Caller, Depends(LEADERS_ONLY)]) -> Response:
     """Approve (`duyet`) or turn away (`tu-choi`, with words) one device, or approve all that were shown."""
-    fields = await form_of(request)
+    fields = await form_of(request, most=50, blank=False)
     words, invites = words_of(request), services_of(request).invites
     if "tu-choi" in fields:
         own = " ".join(fields.get("ly-do", [""])[0].split())[:MAX_WHY_CHARS]

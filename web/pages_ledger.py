@@ -35,7 +35,7 @@ READERS = SignedIn(STAFF_ROLES)
 EVERYTHING = Right(Action.AUDIT, ObjectKind.BOX)
 ALL_DAYS = "tat-ca"
 NO_DAY = frozenset({"", ALL_DAYS})
-MOST_FIELDS = 8
+MOST_FORM_BYTES = 4_096
 DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
@@ -116,7 +116,7 @@ async def check_again(request: Request, _caller: Annotated[Caller, Depends(EVERY
 async def ledger_file(request: Request, caller: Annotated[Caller, Depends(EVERYTHING)]) -> Response:
     """Return what the page's filters show as a file for a spreadsheet."""
     services, words = services_of(request), words_of(request)
-    query = {name: values[0] for name, values in (await form_of(request, MOST_FIELDS)).items()}
+    query = {name: values[0] for name, values in (await form_of(request, most=8, blank=False)).items()}
     wish = wish_of(query, words, services.clock.now_ms())
     page = await services.ledger.export(caller, wish)
     name = f"nhat-ky-{words.local(wish.from_ms or services.clock.now_ms()):%Y-%m-%d}.csv"

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput, NotFound
-from web.pages_people import Manager, form_of, people_page
+from web.pages_people import Manager, fields_of, people_page
 from web.services import Caller
 from web.session import services_of
 from web.upload import file_of
@@ -60,7 +60,7 @@ async def import_file(request: Request, caller: Manager) -> Response:
 @router.post("/nhap/hoan-tac")
 async def import_undo(request: Request, caller: Manager) -> Response:
     """Undo an import or a roll-over, or say what stands in the way."""
-    fields = await form_of(request)
+    fields = await fields_of(request)
     try:
         done = await services_of(request).lists.undo(caller, fields.get("act", ""))
     except NotFound:
@@ -85,7 +85,7 @@ def _draft(request: Request, caller: Caller, view: Mapping[str, Any], error: Bad
 @router.post("/nhap/{draft}")
 async def draft_act(request: Request, draft: str, caller: Manager) -> Response:
     """Correct columns, answer questions, apply or drop."""
-    fields, lists = await form_of(request), services_of(request).lists
+    fields, lists = await fields_of(request), services_of(request).lists
     act = fields.get("act", "")
     try:
         if act == "columns":
@@ -136,7 +136,7 @@ def _year(
 @router.post("/nam-hoc")
 async def year_act(request: Request, caller: Manager) -> Response:
     """Show what would happen, or do it as it was shown."""
-    fields, lists = await form_of(request), services_of(request).lists
+    fields, lists = await fields_of(request), services_of(request).lists
     targets = {found[1]: value for name, value in fields.items() if (found := _CLASS.fullmatch(name)) is not None}
     day, keep = fields.get("day", ""), fields.get("keep") == "1"
     try:

@@ -16,7 +16,7 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import Action, GuardianKind, ObjectKind, ObjectRef, Role
-from web import forms
+from web.forms import form_of
 from web.guards import Right
 from web.problems import words_of
 from web.render import render
@@ -39,9 +39,9 @@ PLACES: tuple[tuple[str, str], ...] = (
 """Pages of people, in the order of their tabs."""
 
 
-async def form_of(request: Request) -> dict[str, str]:
+async def fields_of(request: Request) -> dict[str, str]:
     """Return the fields of a form; BadInput for too many or too long ones."""
-    fields = await forms.form_of(request)
+    fields = await form_of(request)
     found = {name: values[0] for name, values in fields.items()}
     if len(found) > MAX_FIELDS * 10 or any(len(value) > MAX_CHARS for value in found.values()):
         raise BadInput("a form of another kind", key="form")
@@ -103,7 +103,7 @@ async def _parents(request: Request, caller: Caller, error: BadInput | None = No
 @router.post("/phu-huynh")
 async def parents_act(request: Request, caller: Manager) -> Response:
     """Add a child to a class."""
-    fields = await form_of(request)
+    fields = await fields_of(request)
     try:
         await services_of(request).people.act(caller, _known(fields, {"child.add"}), fields)
     except NotFound:
@@ -138,7 +138,7 @@ async def _child(request: Request, child: str, caller: Caller, error: BadInput |
 @router.post("/phu-huynh/tre/{child}")
 async def child_act(request: Request, child: str, caller: Manager) -> Response:
     """Rename, move or let leave; add a guardian, correct one, end one."""
-    fields = await form_of(request)
+    fields = await fields_of(request)
     try:
         await services_of(request).people.act(caller, _known(fields, CHILD_ACTS), fields | {"child": child})
     except NotFound:
@@ -171,7 +171,7 @@ async def _classes(request: Request, caller: Caller, error: BadInput | None = No
 @router.post("/lop")
 async def classes_act(request: Request, caller: Manager) -> Response:
     """Add, rename or close a class; give it to a teacher or take it back."""
-    fields = await form_of(request)
+    fields = await fields_of(request)
     try:
         await services_of(request).people.act(caller, _known(fields, CLASS_ACTS), fields)
     except NotFound:
@@ -204,7 +204,7 @@ async def _staff(request: Request, caller: Caller, error: BadInput | None = None
 @router.post("/nhan-su")
 async def staff_act(request: Request, caller: Manager) -> Response:
     """Add, rename, disable or enable; name a responsible person or say when one ends."""
-    fields = await form_of(request)
+    fields = await fields_of(request)
     try:
         await services_of(request).people.act(caller, _known(fields, STAFF_ACTS), fields)
     except NotFound:

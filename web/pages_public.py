@@ -12,7 +12,6 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from gateway.core.errors import BadInput
 from gateway.core.model import Role
 from web.assets import FOR_EVER, load_assets
 from web.guards import ANYBODY, SOMEBODY
@@ -75,14 +74,3 @@ def manifest_of(request: Request, start_url: str) -> dict[str, object]:
         "theme_color": "#0E3B34",
         "icons": icons,
     }
-
-
-async def json_object(request: Request) -> dict[str, object]:
-    """Return the request's JSON object; BadInput for anything else."""
-    try:
-        body = await request.json()
-    except (ValueError, RecursionError) as error:
-        raise BadInput("the body is no JSON") from error
-    if not isinstance(body, dict):
-        raise BadInput("the body is no JSON object")
-    return body

@@ -11,15 +11,17 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from gateway.core.errors import BadInput, CodeRefused
+from gateway.core.errors import CodeRefused
 from gateway.core.model import Secret
+from web.bodies import JsonBody, Wanted
 from web.guards import ANYBODY, GUARDIAN
 from web.i18n import Words
 from web.inapp import in_app, system_of
-from web.pages_public import json_object, manifest_of
+from web.pages_public import manifest_of
 from web.problems import body_of, status_of, words_of
 from web.render import render
 from web.services import Caller
@@ -33,8 +35,44 @@ GUARDIAN_HOME, WAITING_PAGE = "/p/", "/p/cho"
 SLIP_TEXTS = ("slip.", "net.", "reason.slip.", "reason.device.", "reason.rate", "reason.handover.")
 
 
+class SlipWish(Wanted):
+    """A slip, by its secret or its typed code."""
+
+    secret: str = Field(min_length=1, max_length=MAX_CHARS, repr=False)
+
+
+class Signed(Wanted):
+    """A challenge of ours and the browser's signature over it."""
+
+    challenge: str = Field(min_length=1, max_length=MAX_CHARS)
+    signature: str = Field(min_length=1, max_length=MAX_CHARS, repr=False)
+
+
+class BindWish(Signed):
+    """A slip, what it asks, and the key that shall be bound."""
+
+    secret: str = Field(min_length=1, max_length=MAX_CHARS, repr=False)
+    digits: str = Field(default="", max_length=MAX_CHARS, repr=False)
+    replaces: str = Field(default="", max_length=MAX_CHARS)
+    key: str = Field(min_length=1, max_length=MAX_CHARS)
+
+
+class EnterWish(Signed):
+    """A key that is bound, by its name; the point itself may come along, what is bound decides."""
+
+    key: str = Field(default="", max_length=MAX_CHARS)
+    id: str = Field(min_length=1, max_length=MAX_CHARS)
+
+
+class AppWish(Signed):
+    """The token of the address that was handed over, and the key of the app."""
+
+    token: str = Field(min_length=1, max_length=MAX_CHARS, repr=False)
+    key: str = Field(min_length=1, max_length=MAX_CHARS)
+
+
 @router.get("/p/moi", dependencies=PUBLIC)
-@router.get("/P/MOI", dependencies=PUBLIC, name="slip_page_in_capitals")
+@router.get("/P/MOI", dependencies=PUBLIC, include_in_schema=False)
 async def slip_page(request: Request) -> Response:
     """Show the slip's page, or in another app's browser how to leave it; nothing is spent by looking."""
     words, agent = words_of(request), request.headers.get("user-agent", "")
@@ -58,10 +96,9 @@ async def app_page(request: Request) -> Response:
 
 
 @router.post("/api/slip/look", dependencies=PUBLIC)
-async def look(request: Request) -> Response:
+async def look(request: Request, wish: Annotated[SlipWish, Depends(JsonBody(SlipWish))]) -> Response:
     """Say what a slip (`{"secret"}`) is for; CodeRefused."""
-    body = await json_object(request)
-    found = await services_of(request).slips.look(Secret(_text(body, "secret")), peer_of(request))
+    found = await services_of(request).slips.look(Secret(wish.secret), peer_of(request))
     words = words_of(request)
     return JSONResponse(
         {
@@ -74,19 +111,15 @@ async def look(request: Request) -> Response:
 
 
 @router.post("/api/slip", dependencies=PUBLIC)
-async def redeem(request: Request) -> Response:
+async def redeem(request: Request, wish: Annotated[BindWish, Depends(JsonBody(BindWish))]) -> Response:
     """Spend a slip for a browser that proves its key (`secret`, `digits`, `replaces`, `key`, `challenge`, `signature`).
 
     A refusal says what is missing: `left` tries of the digits, or the `devices` of which one has to end.
     """
-    body = await json_object(request)
+    proof = KeyProof(wish.key, wish.challenge, wish.signature)
     try:
         bound = await services_of(request).slips.bind(
-            Secret(_text(body, "secret")),
-            _text(body, "digits", ""),
-            _proof(body),
-            _text(body, "replaces", ""),
-            peer_of(request),
+            Secret(wish.secret), wish.digits, proof, wish.replaces, peer_of(request)
         )
     except CodeRefused as error:
         return _refusal(request, error)
@@ -100,21 +133,21 @@ async def challenge(request: Request) -> Response:
 
 
 @router.post("/api/device/session", dependencies=PUBLIC)
-async def enter(request: Request) -> Response:
+async def enter(request: Request, wish: Annotated[EnterWish, Depends(JsonBody(EnterWish))]) -> Response:
     """Begin or renew the session of a bound browser (`id`, `challenge`, `signature`); the old token ends."""
-    body = await json_object(request)
-    signed_in = await services_of(request).slips.enter(_text(body, "id"), _proof(body, known=True), peer_of(request))
+    proof = KeyProof("", wish.challenge, wish.signature)
+    signed_in = await services_of(request).slips.enter(wish.id, proof, peer_of(request))
     response = JSONResponse({"next": GUARDIAN_HOME})
     set_session(response, signed_in, services_of(request))
     return response
 
 
 @router.post("/api/device/app", dependencies=PUBLIC)
-async def take_over(request: Request) -> Response:
+async def take_over(request: Request, wish: Annotated[AppWish, Depends(JsonBody(AppWish))]) -> Response:
     """Bind the app on the home screen (`token`, `key`, `challenge`, `signature`)."""
-    body = await json_object(request)
+    proof = KeyProof(wish.key, wish.challenge, wish.signature)
     door = services_of(request).slips
-    return _entered(request, await door.take_over(Secret(_text(body, "token")), _proof(body), peer_of(request)))
+    return _entered(request, await door.take_over(Secret(wish.token), proof, peer_of(request)))
 
 
 @router.get("/p/app.webmanifest")
@@ -144,15 +177,3 @@ def _refusal(request: Request, error: CodeRefused) -> Response:
         if error.fields.get(key):
             body["error"][key] = error.fields[key]
     return JSONResponse(body, status_of(error))
-
-
-def _proof(body: dict[str, object], *, known: bool = False) -> KeyProof:
-    return KeyProof("" if known else _text(body, "key"), _text(body, "challenge"), _text(body, "signature"))
-
-
-def _text(body: dict[str, object], key: str, default: str | None = None) -> str:
-    """Return a short text of a body; BadInput."""
-    value = body.get(key, default)
-    if not isinstance(value, str) or len(value) > MAX_CHARS:
-        raise BadInput(f"{key} must be a short text", key=key)
-    return value

@@ -19,6 +19,7 @@ from gateway.access.codes import normalise
 from gateway.access.facts import Facts
 from gateway.access.passwords import clean_sign_in_name, suggest
 from gateway.access.policy import BOX
+from gateway.access.rules_staff import IN_CARE
 from gateway.access.store import FactStore, Need
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import LEADER_ROLES, Action, ObjectKind, ObjectRef, PublicId, Role, Secret
@@ -126,7 +127,7 @@ class Accounts:
 
     def _managing(self, person: PublicId) -> Need:
         who = self._store.current.index.persons.get(person)
-        return KEEPS if who is not None and who.role is Role.PRINCIPAL else MANAGE
+        return MANAGE if who is None or who.role in IN_CARE else KEEPS
 
     async def _name(self, actor: Actor, need: Need, person: PublicId, name: str) -> None:
         store = self._store
@@ -174,7 +175,8 @@ class Accounts:
     async def reset(self, actor: Actor, person: PublicId) -> None:
         """Forget a person's password and known browsers; needs the right to manage people and a fresh login.
 
-        A principal's only by a principal, or whoever did it could become one.
+        That of the leadership, the authority or the installer only by a principal: a vice-principal could lock them
+        out, or become one.
         """
 
         def run(conn: sqlite3.Connection, _now_ms: int) -> None:

@@ -14,6 +14,7 @@ from typing import TypeVar
 from gateway.access import audit
 from gateway.access.audit import CONSOLE, Actor
 from gateway.access.policy import BOX
+from gateway.access.roster.acts import forget_all
 from gateway.access.store import FactStore, Need
 from gateway.core.errors import VuonError
 from gateway.core.finish import to_the_end
@@ -86,6 +87,7 @@ class Acts:
             return
 
         def run(conn: sqlite3.Connection, _now_ms: int) -> None:
+            forget_all(conn)  # a journal with a dash in it could not be read any more
             for table, column in sealed_columns(conn):
                 name = f"{table}.{column.removesuffix('_sealed')}"
                 query = f"SELECT id FROM {table} WHERE {column} IS NOT NULL"  # noqa: S608 - the schema's names

@@ -196,6 +196,8 @@ def _end_rights(conn: sqlite3.Connection, kind: str, subject: PublicId, now_ms: 
         for table, column in (("device", "ended_ms"), ("slip", "ended_ms"), ("login_code", "closed_ms")):
             sql = f"UPDATE {table} SET {column} = ? WHERE person = ? AND {column} IS NULL"  # noqa: S608 - ours
             conn.execute(sql, (now_ms, subject))
+        for table, column in (("recovery_code", "person"), ("browser_mark", "person"), ("account", "id")):
+            conn.execute(f"DELETE FROM {table} WHERE {column} = ?", (subject,))  # noqa: S608 - ours
         end_with_person(conn, subject, now_ms)
         conn.execute("DELETE FROM device_key WHERE device IN (SELECT id FROM device WHERE person = ?)", (subject,))
 

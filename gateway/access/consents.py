@@ -147,6 +147,7 @@ class Consents:
             raise BadInput("a guardian answers, nobody else", case="answer", key="person")
 
         def run(conn: sqlite3.Connection, now_ms: int) -> None:
+            _families(self._store.snapshot(conn), actor)
             text = self.texts.current(conn, purpose)
             if text.sha256 != sha256:
                 raise BadInput("the text has changed since it was shown", case="text_changed", key="text")
@@ -172,6 +173,7 @@ class Consents:
             raise BadInput("a guardian withdraws, nobody else", case="answer", key="person")
 
         def run(conn: sqlite3.Connection, now_ms: int) -> None:
+            _families(self._store.snapshot(conn), actor)
             last = [item for item in consent_rows.standing(conn, child, purpose, now_ms) if item.given]
             version, scope = (last[-1].version, last[-1].scope) if last else ("1", 1)
             answer = NewAnswer(
@@ -252,6 +254,12 @@ def guardian_in(facts: Facts, actor: Actor) -> PublicId | None:
     """Return the actor if they are a guardian: whose answer it is; None = the school writes the family's down."""
     who = facts.index.persons.get(actor.person) if actor.person is not None else None
     return who.id if who is not None and who.role is Role.GUARDIAN else None
+
+
+def _families(facts: Facts, actor: Actor) -> None:
+    """Refuse whoever has a right to the child but is not its family: a leader writes down a paper, no answer."""
+    if guardian_in(facts, actor) is None:
+        raise BadInput("a guardian answers, nobody else", case="answer", key="person")
 
 
 def read_basis(conn: sqlite3.Connection) -> RecordBasis:

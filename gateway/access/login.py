@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from gateway.access import audit
 from gateway.access.audit import Actor
+from gateway.access.boundkeys import forget_keys
 from gateway.access.limits import place_of
 from gateway.access.reasons import Reason
 from gateway.access.store import FactStore, Need
@@ -245,10 +246,7 @@ class Logins:
         live = self._by_key.get(key)
         if live is None or self.alive(live.id, live.person) not in {None, Reason.SESSION_UNPROVEN}:
             return None
-        token, clock = (
-            base64.urlsafe_b64encode(self._random(TOKEN_BYTES)).decode("ascii").rstrip("="),
-            self._store.clock,
-        )
+        token, clock = self._token(), self._store.clock
         fresh, now_ns, now_ms = token_hash(token), clock.mono_ns(), clock.now_ms()
         sql = (
             "UPDATE login_session SET token_hash = ?, proven_ms = ?, last_seen_ms = ? WHERE id = ? AND ended_ms IS NULL"
@@ -323,8 +321,15 @@ class Logins:
         for live in ended:  # first in memory: nobody gets in while the disk is slow
             live.ended = live.ended or (actor, what, now_ms)
         self._tell()
-        await self._store.db.write(lambda conn: self._write_ends(conn, ended, now_ms))
+        keys = {live.key for live in ended if live.key is not None} if what == "session.end" else set()
+
+        def run(conn: sqlite3.Connection) -> None:
+            self._write_ends(conn, ended, now_ms)
+            forget_keys(conn, keys, now_ms)
+
+        await self._store.db.write(run)
         self._drop(ended)
+        await self._end([live for live in self._by_id.values() if live.key in keys], actor, what)  # begun meanwhile
 
     def _write_ends(self, conn: sqlite3.Connection, ended: list[_Live], now_ms: int) -> None:
         for live in ended:

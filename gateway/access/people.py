@@ -69,7 +69,8 @@ class People:
                 end_with_person(conn, person, now_ms)
 
         what = "person.disable" if disabled else "person.enable"
-        need = Need(Action.PEOPLE, ObjectRef(ObjectKind.PERSON, person))
+        # Taking rights away is never held up; giving them back is like adding somebody.
+        need = Need(Action.PEOPLE, ObjectRef(ObjectKind.PERSON, person), fresh=not disabled)
         await self._store.change(actor, what, need, run, detail={"who": person})
 
     async def rename(self, actor: Actor, person: PublicId, name: str) -> None:

@@ -12,25 +12,23 @@ from collections.abc import Mapping
 
 from gateway.access.audit import Actor
 from gateway.access.people import MANAGE
+from gateway.access.roster import cells
 from gateway.access.store import FactStore, require
 from gateway.core.errors import BadInput
 from gateway.core.model import PublicId, Role
 
 ASKED_DIGITS = 4
 SHOWN_DIGITS = 3
-_SHORTEST, _LONGEST = 9, 12
-_CONTEXT = "guardian_phone.phone"
+PHONE = "guardian_phone.phone"
+"""Table and column that a sealed number is bound to, beside its person."""
 
 
 def clean_phone(text: str) -> str:
-    """Return a number as digits that begin with 0, however it was written (0..., +84 ..., dots); BadInput."""
-    digits = "".join(c for c in text if c.isdecimal() and c.isascii())
-    if digits.startswith("84") and len(digits) > _SHORTEST:
-        digits = "0" + digits[2:]
-    noise = set(text) - set(" .-()+") - set("0123456789")
-    if noise or not digits.startswith("0") or not _SHORTEST <= len(digits) <= _LONGEST:
-        raise BadInput("a phone number has 9 to 12 digits", case="phone", key="phone")
-    return digits
+    """Return a number of Việt Nam as 0 and its digits, however it was written (0..., +84 ..., dots); BadInput."""
+    phone = cells.phone_of(text)
+    if phone is None:
+        raise BadInput("that is no phone number", case="phone", key="phone")
+    return phone
 
 
 def fits(phone: str | None, digits: str) -> bool:
@@ -50,22 +48,25 @@ class Phones:
     def __init__(self, store: FactStore) -> None:
         self._store = store
 
-    async def set(self, actor: Actor, person: PublicId, phone: str) -> None:
-        """Keep a guardian's number; NotFound, BadInput, Denied."""
-        number = clean_phone(phone)
+    async def set(self, actor: Actor, person: PublicId, text: str) -> None:
+        """Keep a guardian's number, or none for an empty text; NotFound, BadInput, Denied."""
+        store, number = self._store, clean_phone(text) if text.strip() else None
 
         def run(conn: sqlite3.Connection, now_ms: int) -> None:
             require(conn, "person", person)
             if conn.execute("SELECT role FROM person WHERE id = ?", (person,)).fetchone()["role"] != Role.GUARDIAN:
-                raise BadInput("only guardians have a number here", person=person)
-            keep_phone(conn, self._store, person, number, now_ms)
+                raise BadInput("only guardians have a number here", key="person")
+            if number is None:
+                conn.execute("DELETE FROM guardian_phone WHERE id = ?", (person,))
+            else:
+                keep_phone(conn, store, person, number, now_ms)
 
-        await self._store.change(actor, "guardian.phone", MANAGE, run, detail={"who": person})
+        await store.change(actor, "guardian.phone", MANAGE, run, detail={"who": person})
 
     async def all(self) -> Mapping[PublicId, str]:
         """Return every guardian's number, for showing its end."""
         rows = await self._store.db.read(lambda conn: conn.execute("SELECT * FROM guardian_phone").fetchall())
-        found = {PublicId(row["id"]): self._store.unseal(_CONTEXT, row["id"], row["phone_sealed"]) for row in rows}
+        found = {PublicId(row["id"]): self._store.unseal(PHONE, row["id"], row["phone_sealed"]) for row in rows}
         return {person: number for person, number in found.items() if number.isdecimal()}
 
 
@@ -74,12 +75,12 @@ def keep_phone(conn: sqlite3.Connection, store: FactStore, person: PublicId, num
     conn.execute(
         "INSERT INTO guardian_phone (id, phone_sealed, changed_ms) VALUES (?, ?, ?) "
         "ON CONFLICT (id) DO UPDATE SET phone_sealed = excluded.phone_sealed, changed_ms = excluded.changed_ms",
-        (person, store.seal(_CONTEXT, person, number), now_ms),
+        (person, store.seal(PHONE, person, number), now_ms),
     )
 
 
 def phone_of(conn: sqlite3.Connection, store: FactStore, person: PublicId) -> str | None:
     """Read a number inside the caller's transaction; None if there is none (or it was erased)."""
     row = conn.execute("SELECT phone_sealed FROM guardian_phone WHERE id = ?", (person,)).fetchone()
-    number = store.unseal(_CONTEXT, person, row["phone_sealed"]) if row else ""
+    number = store.unseal(PHONE, person, row["phone_sealed"]) if row else ""
     return number if number.isdecimal() and len(number) >= ASKED_DIGITS else None

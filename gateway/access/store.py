@@ -1,6 +1,6 @@
 """The facts where they are kept: gateway.db's people tables, their snapshot, and the one way to change them.
 
-Owns the schema of access, the current `Facts` and every change. Invariants: a change is decided, written,
+Owns the current `Facts` and every change. Invariants: a change is decided, written,
 audited, announced (event) and numbered (version + 1) in one transaction; the next snapshot is read in
 that same transaction; listeners run after the commit, in the event loop. A caller that goes away does
 not undo or hide a change. Personal columns are sealed, bound to table, column and row.
@@ -12,12 +12,8 @@ import sqlite3
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from importlib.resources import files
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
-
-from sqlite_utils import Migrations
-from sqlite_utils.db import Database as UtilsDatabase
 
 from gateway.access import audit
 from gateway.access.audit import Actor, Emit
@@ -29,7 +25,7 @@ from gateway.access.policy import decide
 from gateway.access.reasons import Reason
 from gateway.access.rows import facts_version, load_facts
 from gateway.core.clock import Clock
-from gateway.core.db import Database, apply_schema
+from gateway.core.db import Database
 from gateway.core.errors import BadInput, Denied, NotFound
 from gateway.core.events import Event, make_event
 from gateway.core.finish import to_the_end
@@ -38,80 +34,7 @@ from gateway.core.secrets import SealKey
 
 T = TypeVar("T")
 
-MIGRATIONS = Migrations("access")
 MAX_NAME = 80
-
-
-@MIGRATIONS()
-def m0001(db: UtilsDatabase) -> None:
-    """Create the schema of version 1."""
-    apply_schema(db, files("gateway.access") / "schema.sql")
-
-
-@MIGRATIONS()
-def holds_and_copies(db: UtilsDatabase) -> None:
-    """Add the wishes for holds, and what became of orders of copies."""
-    apply_schema(db, files("gateway.access") / "copies.sql")
-
-
-@MIGRATIONS()
-def player_tokens(db: UtilsDatabase) -> None:
-    """Add tokens of players that cannot sign in."""
-    apply_schema(db, files("gateway.access") / "players.sql")
-
-
-@MIGRATIONS()
-def vice_principals_and_kinds(db: UtilsDatabase) -> None:
-    """Add the role of the vice-principal, and codes for what a guardian is to the child."""
-    apply_schema(db, files("gateway.access") / "roles.sql")
-
-
-@MIGRATIONS()
-def audit_by_hour_and_erasures(db: UtilsDatabase) -> None:
-    """Add the index of a day's rows, the list of erasures, and the one exception to append-only."""
-    apply_schema(db, files("gateway.access") / "audit.sql")
-
-
-@MIGRATIONS()
-def consent_answers(db: UtilsDatabase) -> None:
-    """Add whose answer it is and to which text, paper sheets, and cases."""
-    apply_schema(db, files("gateway.access") / "consent.sql")
-
-
-@MIGRATIONS()
-def slips_and_device_keys(db: UtilsDatabase) -> None:
-    """Add what slips ask, the keys of bound browsers, and the school's approval of them."""
-    apply_schema(db, files("gateway.access") / "slips.sql")
-
-
-@MIGRATIONS()
-def accounts_of_staff(db: UtilsDatabase) -> None:
-    """Add passwords, second factors, known browsers, and where a login came from."""
-    apply_schema(db, files("gateway.access") / "signin.sql")
-
-
-@MIGRATIONS()
-def policy_facts(db: UtilsDatabase) -> None:
-    """Add observers' sessions, rules of classes and the minutes guardians watched."""
-    apply_schema(db, files("gateway.access") / "policy.sql")
-
-
-@MIGRATIONS()
-def people_and_lists(db: UtilsDatabase) -> None:
-    """Add what lists of a school hold beyond names, imports that can be undone, and the responsible persons."""
-    for table, column, kind in (
-        ("child", "birth_sealed", "BLOB"),
-        ("child", "code_sealed", "BLOB"),
-        ("class", "ended_ms", "INTEGER"),
-    ):
-        db.conn.execute(f"ALTER TABLE {table} ADD COLUMN {column} {kind}")
-    apply_schema(db, files("gateway.access") / "people.sql")
-
-
-@MIGRATIONS()
-def class_rooms(db: UtilsDatabase) -> None:
-    """Add wishes for one more pause, wall sheets, and the notice that staff sign."""
-    apply_schema(db, files("gateway.access") / "classroom.sql")
 
 
 class Need(NamedTuple):

@@ -10,60 +10,34 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import anyio
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gateway.access import store as access_store
 from gateway.access.acts import Acts
 from gateway.access.audit import CONSOLE
-from gateway.access.children import Children
-from gateway.access.classes import Classes
-from gateway.access.codes import Codes
-from gateway.access.devices import Devices
-from gateway.access.exports import Exports
-from gateway.access.grants import Grants
-from gateway.access.holds import Holds
-from gateway.access.invitations import Invitations
-from gateway.access.login import Logins
 from gateway.access.narrowing import Narrowing
 from gateway.access.observing import Observing
-from gateway.access.people import People
-from gateway.access.playbacks import Playbacks
-from gateway.access.players import Players
 from gateway.access.sessions import OpenGrants
-from gateway.access.sharing import Sharing
-from gateway.access.store import FactStore
-from gateway.core.bus import Bus
 from gateway.core.clock import Clock
 from gateway.core.config import Config
 from gateway.core.daemonize import DaemonFacts, Health
-from gateway.core.db import Database
 from gateway.core.log import fault_sink, get_logger
 from gateway.core.model import PublicId
-from gateway.core.secrets import load_seal_key, load_signing_key
 from gateway.core.supervise import Backoff, supervise
 from gateway.core.version import __version__
-from gateway.core.wire import ControlClient, ControlServer
+from gateway.core.wire import ControlServer
 from gateway.health import store as health
 from gateway.health.tracker import Tracker
-from gateway.live.client import LiveClient
-from gateway.roofs import web_ports
-from gateway.roofs.auditing import Auditing, auditing
+from gateway.roofs.access_parts import Access, Base, access, base
 from gateway.roofs.class_cameras import ClassCameras
-from gateway.roofs.classrooms import ClassRooms, class_rooms
-from gateway.roofs.consent_port import ConsentPort, consent_port
 from gateway.roofs.control_consent import ConsentCalls
 from gateway.roofs.control_holds import HoldCalls
 from gateway.roofs.control_players import PlayerCalls
 from gateway.roofs.control_roster import RosterCalls
 from gateway.roofs.control_slips import SlipCalls
 from gateway.roofs.control_why import WhyCalls
-from gateway.roofs.export_port import Copying, CopyPort, HoldPort
 from gateway.roofs.footage_desk import FootageDesk
 from gateway.roofs.gateway_control import Desk, handlers
 from gateway.roofs.gateway_loops import Checkpoints, JournalCopy, Keeper, Looks
@@ -72,161 +46,14 @@ from gateway.roofs.http import HttpServer, own_names
 from gateway.roofs.hub_uplink import Signals, uplink_of
 from gateway.roofs.live_port import MediaDoor
 from gateway.roofs.main import run_daemon
-from gateway.roofs.metrics_port import MetricsPort, metrics_of
-from gateway.roofs.names import Names
-from gateway.roofs.people_port import ports_of
-from gateway.roofs.playback_port import PlaybackPort
-from gateway.roofs.relay_servers import RelayServers
-from gateway.roofs.roster_desk import RosterDesk
-from gateway.roofs.signin_room import SignInRoom, signin_room
-from gateway.roofs.site_networks import SiteNetworks
-from gateway.roofs.slip_port import InvitePort, SlipPort
-from gateway.roofs.web_lists import ListedRights
-from gateway.roofs.why_desk import WhyDesk
+from gateway.roofs.metrics_port import metrics_of
+from gateway.roofs.slip_port import InvitePort
+from gateway.roofs.web_doors import web_services
 from gateway.upstream import outbox
 from gateway.upstream.sync import BACKOFF
 from web.app import create_app
-from web.services import Services, SiteFacts
 
 log = get_logger("gateway")
-
-
-@dataclass(slots=True)
-class Base:
-    """What everything else is built on."""
-
-    config: Config
-    clock: Clock
-    key: Ed25519PrivateKey
-    db: Database
-    store: FactStore
-    bus: Bus
-    recorder: ControlClient
-    live: LiveClient
-    relays: RelayServers
-
-
-@contextlib.asynccontextmanager
-async def base(config: Config, clock: Clock) -> AsyncIterator[Base]:
-    """Open the database, load the facts, connect to the other daemons."""
-    key = load_signing_key(config.paths.grant_key)
-    seal = load_seal_key(config.paths.keys / "people.key")
-    migrations = [access_store.MIGRATIONS, outbox.MIGRATIONS, health.MIGRATIONS]
-    async with (
-        Database(config.paths.database("gateway"), migrations) as db,
-        ControlClient(config.paths.socket("recorder"), "recorder") as recorder,
-        LiveClient(config.paths.socket("live")) as live,
-    ):
-        zone = ZoneInfo(config.site.timezone)
-        store = FactStore(db, clock, zone=zone, seal=seal, emit=outbox.put)
-        store.circumstances.on_site = SiteNetworks().has
-        await store.load()
-        relays = RelayServers(config.live, config.paths.keys, seal, Acts(store), clock)
-        yield Base(config, clock, key, db, store, Bus(), recorder, live, relays)
-
-
-@dataclass(slots=True)
-class Access:
-    """The parts of access, built on the base."""
-
-    people: People
-    children: Children
-    classes: Classes
-    sharing: Sharing
-    logins: Logins
-    players: Players
-    codes: Codes
-    slips: Invitations
-    devices: Devices
-    grants: Grants
-    names: Names
-    copying: Copying
-    rooms: ClassRooms
-    signin: SignInRoom
-    roster: RosterDesk
-    audit: Auditing
-    consents: ConsentPort
-    why: WhyDesk
-
-
-async def access(base: Base) -> Access:
-    """Build access and load what it keeps in memory."""
-    settings, store = base.config.access, base.store
-    logins = Logins(store)
-    await logins.load()
-    players = Players(store)
-    await players.load()
-    people, children, classes = People(store), Children(store), Classes(store)
-    names = Names(store, people, children, classes)
-    await names.load()
-    store.listeners.append(lambda _facts: base.bus.publish(web_ports.FACTS_TOPIC))
-    grants, site = Grants(store, alive=players.beside(logins.alive)), base.config.site
-    facts, slips = {"name": site.name, "zone": site.timezone}, Invitations(store, logins, days=settings.slip_days)
-    codes = Codes(store, logins, minutes=settings.code_minutes)
-    copying = Copying(store, Holds(store), Exports(store), grants, base.recorder, base.key, facts)
-    sharing = Sharing(store)
-    rooms = await class_rooms(store, people, classes, sharing, names, base.config)
-    return Access(
-        people,
-        children,
-        classes,
-        sharing,
-        logins,
-        players,
-        codes,
-        slips,
-        Devices(store, logins, slips.challenges),
-        grants,
-        names,
-        copying,
-        rooms,
-        await signin_room(store, logins, codes, base.config),
-        RosterDesk(store, people, children, classes),
-        await auditing(store, names, base.key, kept_elsewhere=bool(base.config.upstream.url)),
-        consent_port(store, names, base.config),
-        WhyDesk(store, names),
-    )
-
-
-def web_services(
-    base: Base,
-    parts: Access,
-    opened: OpenGrants,
-    hosts: frozenset[str],
-    media: MediaDoor,
-    footage: FootageDesk,
-    metrics: MetricsPort,
-    invites: InvitePort,
-) -> Services:
-    """Return what the pages may use."""
-    site = base.config.site
-    logins = web_ports.LoginPort(parts.logins, parts.devices, parts.players, parts.names)
-    return Services(
-        logins=logins,
-        accounts=parts.signin.port(parts.names),
-        rights=ListedRights(base.store, parts.grants, parts.names),
-        live=(live := web_ports.LivePort(opened, base.live, parts.names, media.state, base.relays.for_viewer)),
-        sharing=web_ports.SharingPort(base.store, parts.sharing),
-        changes=web_ports.ChangesPort(base.bus),
-        recorder=web_ports.RecorderDoor(base.recorder, base.key, parts.grants.might_see),
-        holds=HoldPort(parts.copying, parts.names),
-        copies=CopyPort(parts.copying, parts.grants, base.recorder, base.key, parts.names),
-        keys=web_ports.KeyPort(footage),
-        metrics=metrics,
-        rooms=parts.rooms.services(live.watching),
-        **ports_of(parts.roster),
-        ledger=parts.audit.ledger,
-        consents=parts.consents,
-        slips=SlipPort(parts.slips, parts.devices, parts.logins, parts.names, base.bus, logins.signed_in, base.store),
-        invites=invites,
-        why=parts.why,
-        playback=PlaybackPort(Playbacks(base.store, parts.grants, base.key), base.recorder, base.clock),
-        clock=base.clock,
-        site=SiteFacts(site.name, PublicId("box"), site.timezone, site.language),
-        hosts=hosts,
-        secure=not base.config.web.insecure_loopback,
-        metrics_local=base.config.web.metrics_local,
-    )
 
 
 async def status_of(base: Base, facts: DaemonFacts, opened: OpenGrants, signals: Signals) -> dict[str, Any]:

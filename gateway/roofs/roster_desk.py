@@ -17,7 +17,7 @@ from gateway.access.children import Children
 from gateway.access.classes import Classes, usual_plan
 from gateway.access.facts import Facts
 from gateway.access.people import MANAGE, People
-from gateway.access.phonebook import PhoneBook, masked
+from gateway.access.phones import Phones, masked
 from gateway.access.responsible import ResponsiblePersons
 from gateway.access.roster.cells import class_key, date_of, plain
 from gateway.access.roster.known import Known, KnownChild, read_known
@@ -36,7 +36,7 @@ class RosterDesk:
 
     def __init__(self, store: FactStore, people: People, children: Children, classes: Classes) -> None:
         self._store, self.people, self.children, self.classes = store, people, children, classes
-        self.phones, self.responsible = PhoneBook(store), ResponsiblePersons(store)
+        self.phones, self.responsible = Phones(store), ResponsiblePersons(store)
         self.lists = RosterLists(store)
 
     async def known(self, actor: Actor) -> tuple[Known, Mapping[PublicId, str]]:

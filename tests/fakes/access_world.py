@@ -31,6 +31,7 @@ from gateway.access.grants import Grants
 from gateway.access.holds import Holds
 from gateway.access.invitations import Invitations
 from gateway.access.login import Logins, SignedIn
+from gateway.access.migrations import MIGRATIONS
 from gateway.access.narrowing import Narrowing
 from gateway.access.observing import Observing
 from gateway.access.people import People
@@ -40,7 +41,7 @@ from gateway.access.schooldays import SchoolDays
 from gateway.access.sessions import Opened, OpenGrants
 from gateway.access.sharing import Sharing
 from gateway.access.staffnotices import StaffNotices
-from gateway.access.store import MIGRATIONS, FactStore, refusal
+from gateway.access.store import FactStore, refusal
 from gateway.access.walls import Walls
 from gateway.core import ticket
 from gateway.core.db import Database

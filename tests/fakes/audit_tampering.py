@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gateway.access import audit
 from gateway.access.audit import Checkpoint
-from gateway.access.store import MIGRATIONS
+from gateway.access.migrations import MIGRATIONS
 from gateway.core.db import Database
 from gateway.upstream import outbox
 from tests.fakes.access_world import KEY

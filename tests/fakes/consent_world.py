@@ -79,6 +79,7 @@ async def consent_school(
         store = w.access.store
         teacher = await w.access.people.add(w.actor, Role.TEACHER, "Cô Hoa")
         await w.access.people.teach(w.actor, teacher, w.class_id)
+        await w.access.notices.sign(Actor(teacher, "t"))
         consents = Consents(store, Texts(store, SchoolFacts("Hoa Sen", 30)), on_withdrawal=on_withdrawal)
         cases, papers = Cases(store), PaperSheets(store, consents)
         names = Names(store, w.access.people, w.access.children, Classes(store))

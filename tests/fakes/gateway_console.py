@@ -16,8 +16,8 @@ from gateway.core.errors import BadInput, VuonError
 from gateway.core.model import new_public_id
 from gateway.core.wire import ControlClient, ControlServer, Handler, Reply, Request
 from gateway.health.tracker import Tracker
+from gateway.roofs.access_parts import Access, Base, access, base
 from gateway.roofs.control_holds import HoldCalls
-from gateway.roofs.gateway import Access, Base, access, base
 from gateway.roofs.gateway_control import Desk, handlers
 from tests.fakes.clock import NOON_MS, FakeClock
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from gateway.access import store as access_store
+from gateway.access.migrations import MIGRATIONS
 from gateway.core.db import Database
 from gateway.core.errors import DaemonUnavailable
 from gateway.core.events import uuid7
@@ -115,7 +115,7 @@ async def recorder_socket(folder: Path, recorder: FakeRecorder) -> AsyncIterator
 async def gateway_desk(folder: Path) -> AsyncIterator[Desk]:
     """A desk whose recorder answers on a control socket."""
     recorder = FakeRecorder()
-    migrations = [access_store.MIGRATIONS, outbox.MIGRATIONS, health.MIGRATIONS]
+    migrations = [MIGRATIONS, outbox.MIGRATIONS, health.MIGRATIONS]
     async with (
         Database(folder / "gateway.db", migrations) as db,
         recorder_socket(folder, recorder),

@@ -114,8 +114,13 @@ OFFER = "v=0\r\na=ice-ufrag:abcd\r\na=ice-pwd:0123456789abcdef0123456789\r\n"
 CANDIDATE = "a=candidate:1 1 udp 1 192.0.2.7 9 typ host\r\n"
 PLAYBACK = "/api/cameras/{camera}/playback/{playback}"
 
-NO_PROOF = {"challenge": "x", "signature": "x"}
-NO_ENTRY, NO_DEVICE = frozenset({400, 403}), b"may=zzzzzzzzzzzzzzzz"
+PROOF = {
+    "challenge": "x",
+    "signature": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+}
+POINT = "BGsX0fLhLEJH-Lzm5WOkQPJ3A32BLeszoPShOUXYmMKWT-NC4v4af5uO5-tKfA-eFivOM1drMV7Oy7ZAaDe_UfU"
+"""The base point of P-256: a key that nobody has bound."""
+NO_ENTRY, NO_DEVICE = frozenset({403}), b"may=zzzzzzzzzzzzzzzz"
 MANAGERS = Row(EVERYBODY, refuses=EVERYBODY - PRINCIPALS)
 """Managing people is the leaders'."""
 MANAGERS_FORM = replace(MANAGERS, body=b"act=none", headers=FORM, ok=frozenset({400}))
@@ -130,10 +135,10 @@ ROUTES: Mapping[tuple[str, str], Row] = {
     ("GET", "/p/cho"): Row(public=True),
     ("GET", "/p/app"): Row(public=True),
     ("POST", "/api/slip/look"): Row(public=True, body={"secret": "no-such-slip"}, ok=frozenset({403})),
-    ("POST", "/api/slip"): Row(public=True, body={"secret": "no-such-slip"} | NO_PROOF | {"key": "x"}, ok=NO_ENTRY),
+    ("POST", "/api/slip"): Row(public=True, body={"secret": "no-such-slip"} | PROOF | {"key": POINT}, ok=NO_ENTRY),
     ("POST", "/api/device/challenge"): Row(public=True, ok=frozenset({200, 403})),  # 403: not from a page of ours
-    ("POST", "/api/device/session"): Row(public=True, body={"id": "z" * 16} | NO_PROOF, ok=NO_ENTRY),
-    ("POST", "/api/device/app"): Row(public=True, body={"token": "none", "key": "x"} | NO_PROOF, ok=NO_ENTRY),
+    ("POST", "/api/device/session"): Row(public=True, body={"id": "z" * 16} | PROOF, ok=NO_ENTRY),
+    ("POST", "/api/device/app"): Row(public=True, body={"token": "none", "key": POINT} | PROOF, ok=NO_ENTRY),
     ("GET", "/api/device/{key}/standing"): Row(public=True, ok=frozenset({404})),  # one that names nothing
     ("GET", "/static/{version}/{path:path}"): Row(public=True, ok=frozenset({404})),
     ("GET", "/manifest.webmanifest"): Row(public=True),

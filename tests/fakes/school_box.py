@@ -23,12 +23,13 @@ from gateway.access.sessions import OpenGrants
 from gateway.core.config import parse_config
 from gateway.core.model import PublicId, Role, new_public_id
 from gateway.health.tracker import Tracker
-from gateway.roofs import gateway
+from gateway.roofs import access_parts
+from gateway.roofs.access_parts import Access, Base
 from gateway.roofs.footage_desk import FootageDesk
-from gateway.roofs.gateway import Access, Base
 from gateway.roofs.live_port import MediaDoor
 from gateway.roofs.metrics_port import metrics_of
 from gateway.roofs.slip_port import InvitePort
+from gateway.roofs.web_doors import web_services
 from tests.fakes.clock import FakeClock
 from tests.fakes.marked_daemons import MarkedLive, MarkedRecorder, marked_daemons
 from tests.fakes.school import NOW
@@ -175,8 +176,8 @@ async def school_box(folder: Path) -> AsyncIterator[SchoolBox]:
     faults: list[BaseException] = []
     async with AsyncExitStack() as stack:
         recorder, live = await stack.enter_async_context(marked_daemons(*sockets))
-        ground = await stack.enter_async_context(gateway.base(config, clock))
-        parts = await gateway.access(ground)
+        ground = await stack.enter_async_context(access_parts.base(config, clock))
+        parts = await access_parts.access(ground)
         media = MediaDoor(ground.live, ground.bus, ground.relays.for_box)
         opened = await stack.enter_async_context(
             OpenGrants(
@@ -191,9 +192,7 @@ async def school_box(folder: Path) -> AsyncIterator[SchoolBox]:
 
         metrics = metrics_of(ground.recorder, ground.live, own, Tracker(clock))
         printer = InvitePort(ground.store, parts.slips, parts.devices, parts.logins, parts.names, "https://vuon.test")
-        services = gateway.web_services(
-            ground, parts, opened, frozenset({"vuon.test"}), media, footage, metrics, printer
-        )
+        services = web_services(ground, parts, opened, frozenset({"vuon.test"}), media, footage, metrics, printer)
         box = SchoolBox(ground, parts, opened, services, create_app(services), recorder, live, clock)
         box.app.state.streams.refresh_s = 0.01
         await found_school(box)

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from gateway.access.migrations import MIGRATIONS
 from gateway.access.reasons import Reason
-from gateway.access.store import MIGRATIONS
 from gateway.core.bus import Bus
 from gateway.core.db import Database
 from gateway.core.errors import Denied, NotFound

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from gateway.access.login import GUARDIAN_AGES, SEEN_EVERY_S, STAFF_AGES
+from gateway.access.migrations import MIGRATIONS
 from gateway.access.reasons import Reason
-from gateway.access.store import MIGRATIONS
 from gateway.core.db import Database
 from gateway.core.model import PublicId
 from tests.fakes.access_world import Access, FakeMedia, World, access_on, school

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.access import audit
 from gateway.access.audit import Checkpoint, Verdict
-from gateway.access.store import MIGRATIONS
+from gateway.access.migrations import MIGRATIONS
 from gateway.core.db import Database
 from tests.fakes.access_world import KEY
 from tests.fakes.memory_disk import in_memory

@@ -16,10 +16,11 @@ from gateway.access.audit_chain import ERASE
 from gateway.access.audit_erase import Asked, Erasures, Why, erased_subjects
 from gateway.access.audit_ledger import Wanted, of_person, page
 from gateway.access.audit_verify import Verdict, verify
-from gateway.access.store import MIGRATIONS
+from gateway.access.migrations import MIGRATIONS
 from gateway.core.errors import BadInput, Denied, NotFound, VuonError
 from gateway.core.model import Action, PublicId, Role
 from tests.fakes.access_world import KEY, World, school
+from tests.fakes.signin_world import staff_room
 
 pytestmark = pytest.mark.anyio
 ASK: dict[str, Any] = {"why": Why.WITHDRAWN, "asked": Asked.GUARDIAN}
@@ -99,6 +100,21 @@ async def test_every_right_ends_at_once(tmp_path: Path) -> None:
         decision, _ = await w.access.grants.issue(w.father_of_mate, "", Action.LIVE, w.camera)
         assert not decision.allowed
         assert w.rows("SELECT 1 FROM consent WHERE child = ? AND until_ms IS NULL", w.mate) == []
+
+
+async def test_how_somebody_signed_in_is_erased_too(tmp_path: Path) -> None:
+    """A sign-in name is drawn from the name: it goes, with password, second factor, codes and known browsers."""
+    async with staff_room(tmp_path) as s:
+        w, name = s.world, await s.with_password(s.teacher)
+        await s.enrol(s.actor(await s.enter(name)))
+        sealed = w.rows("SELECT name_sealed FROM account WHERE id = ?", s.teacher)[0][0]
+        assert w.access.store.unseal("account.name", s.teacher, sealed) == name
+        typed = await w.access.people.name(s.teacher)
+        await erasures(w).erase(w.actor, "person", s.teacher, typed=typed, **ASK)
+        for table, column in (("account", "id"), ("recovery_code", "person"), ("browser_mark", "person")):
+            assert w.rows(f"SELECT 1 FROM {table} WHERE {column} = ?", s.teacher) == []
+        await s.accounts.fresh()
+        assert s.accounts.named(name) is None
 
 
 @pytest.mark.parametrize("who", ["guardian", "console", "stale"])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.access import audit, audit_ledger
 from gateway.access.audit_ledger import END, Group, Line, Page, Wanted, group_of, labels, looks_at, of_person
-from gateway.access.store import MIGRATIONS
+from gateway.access.migrations import MIGRATIONS
 from gateway.core.db import Database
 from gateway.core.model import PublicId
 from tests.fakes.access_world import World, school

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from gateway.access import audit
 from gateway.access.audit_chain import Checkpoint, erased_by, make_checkpoint, ranges_of
 from gateway.access.audit_verify import Finding, Problem, Verdict, Walk, verify
-from gateway.access.store import MIGRATIONS
+from gateway.access.migrations import MIGRATIONS
 from gateway.core.db import Database
 from tests.fakes import audit_tampering as tampering
 from tests.fakes.access_world import KEY

@@ -142,6 +142,37 @@ async def test_a_key_outlives_its_session(tmp_path: Path) -> None:
         assert (await browser.enter(w.access)).session.id != bound.signed_in.session.id
 
 
+async def test_a_login_that_somebody_ended_does_not_come_back_by_its_key(tmp_path: Path) -> None:
+    """Whoever ends a guardian's login in the list of logins has ended it: the browser's key opens nothing any more."""
+    async with school(tmp_path) as w:
+        browser = Browser("mất")
+        bound = await browser.redeem(w.access, await slip_of(w, w.mother, checked=True))
+        assert bound.signed_in is not None
+        await w.access.logins.end(Actor(w.mother, w.phone), bound.signed_in.session.id)
+        with pytest.raises(CodeRefused) as refused:
+            await browser.enter(w.access)
+        assert refused.value.fields["reason"] == Reason.DEVICE_UNKNOWN
+        assert bound.device not in [item.id for item in await w.access.devices.of(w.mother)]
+        assert w.access.logins.alive(w.phone, w.mother) is None
+
+
+async def test_ending_all_other_logins_keeps_ones_own_device(tmp_path: Path) -> None:
+    """The app of the same phone is out, the browser that asked goes on and proves its key as before."""
+    async with school(tmp_path) as w:
+        browser, app = Browser(), Browser("app")
+        bound = await browser.redeem(w.access, await slip_of(w, w.mother, checked=True))
+        assert bound.signed_in is not None
+        token = w.access.devices.hand_over(w.mother, bound.device).reveal()
+        proof = app.proof(w.access.devices.challenge(), Purpose.BIND)
+        app.key, _ = await w.access.devices.take_over(token, app.point, proof, label="app")
+        here = bound.signed_in.session.id
+        assert await w.access.logins.end_person(Actor(w.mother, here), w.mother, but=here) == 2
+        assert (await browser.enter(w.access)).session.id == here
+        with pytest.raises(CodeRefused):
+            await app.enter(w.access)
+        assert bound.device in [item.id for item in await w.access.devices.of(w.mother)]
+
+
 async def test_another_key_enters_nobodys_session(tmp_path: Path) -> None:
     """The id of a key is no secret; what counts is the signature, made for entering."""
     async with school(tmp_path) as w:

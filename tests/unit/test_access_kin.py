@@ -9,7 +9,7 @@ import pytest
 import sqlite_utils
 
 from gateway.access.kin import kind_of
-from gateway.access.store import MIGRATIONS
+from gateway.access.migrations import MIGRATIONS
 from gateway.core.errors import BadInput
 from gateway.core.i18n import catalogue
 from gateway.core.model import GuardianKind as Kind

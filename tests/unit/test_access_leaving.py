@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.access.acts import Acts
 from gateway.access.audit import Actor
 from gateway.access.enrolment import tonight
 from gateway.access.policy import decide
@@ -125,6 +126,31 @@ async def test_the_year_turns_in_one_act_and_back(tmp_path: Path) -> None:
         assert not [row for row in a.store.current.index.teachings_of_person.get(teacher, ()) if row.holds(later)]
         await acts.undo(w.actor, act)
         assert [[tuple(row) for row in w.rows(f"SELECT * FROM {name}")] for name in tables] == before
+
+
+async def test_a_turned_year_is_undone_by_whoever_may_turn_it(tmp_path: Path) -> None:
+    """A vice-principal undoes a list she may enter, not the year, which changes classes and who teaches them."""
+    async with school(tmp_path) as w:
+        a = w.access
+        acts = RosterActs(a.store)
+        year, targets = Rollover(a.store, acts), {w.class_id: "Chồi 1"}
+        act, _ = await year.apply(w.actor, targets, (await year.look(targets)).fingerprint())
+        vice = Actor(await a.people.add(w.actor, Role.VICE_PRINCIPAL, "Cô Phó"))
+        with pytest.raises(Denied):
+            await acts.undo(vice, act)
+        await acts.undo(w.actor, act)
+
+
+async def test_an_erased_box_undoes_no_list(tmp_path: Path) -> None:
+    """The journals go with the names: asking for one afterwards is answered in words."""
+    async with school(tmp_path) as w:
+        acts = RosterActs(w.access.store)
+        year, targets = Rollover(w.access.store, acts), {w.class_id: "Chồi 1"}
+        act, _ = await year.apply(w.actor, targets, (await year.look(targets)).fingerprint())
+        await Acts(w.access.store).wipe_names("erasure")
+        with pytest.raises(BadInput) as refused:
+            await acts.undo(w.actor, act)
+        assert refused.value.fields["case"] == "undo_over"
 
 
 async def test_the_year_is_the_principals_and_as_it_was_shown(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.access.audit import Actor
 from gateway.access.people import MANAGE
+from gateway.access.reasons import Reason
 from gateway.access.rules_staff import IN_CARE
 from gateway.core.errors import BadInput, CodeRefused, Denied, NotFound
 from gateway.core.model import Role
@@ -201,3 +202,14 @@ async def test_a_vice_principal_raises_nobody_to_her_own_rank(tmp_path: Path) ->
             assert refusal.value.fields["reason"] == "role.leadership"
             with pytest.raises(Denied):
                 await w.access.codes.create(staff.vice, actor.person)
+
+
+async def test_giving_rights_back_asks_who_one_is(tmp_path: Path) -> None:
+    """Disabling is never held up; enabling, like adding, wants a fresh login."""
+    async with school(tmp_path) as w:
+        w.access.store.stale = lambda _actor: Reason.LOGIN_STALE
+        await w.access.people.disable(w.actor, w.mother)
+        with pytest.raises(Denied) as refusal:
+            await w.access.people.disable(w.actor, w.mother, disabled=False)
+        assert refusal.value.fields["reason"] == Reason.LOGIN_STALE
+        assert w.access.store.current.index.persons[w.mother].disabled

@@ -12,8 +12,8 @@ import pytest
 
 from gateway.access.audit import CONSOLE, Actor
 from gateway.access.classes import Hours, at
+from gateway.access.migrations import MIGRATIONS
 from gateway.access.reasons import Reason
-from gateway.access.store import MIGRATIONS
 from gateway.core.db import Database
 from gateway.core.errors import DaemonUnavailable, Denied, NotFound
 from gateway.core.model import Action, Decision, Role, StreamRole, WallPlace

@@ -11,9 +11,10 @@ import pytest
 
 from gateway.access.audit import CONSOLE, Actor
 from gateway.access.facts import Facts, Purpose
+from gateway.access.migrations import MIGRATIONS
 from gateway.access.people import MANAGE
 from gateway.access.rows import pack_days, unpack_days
-from gateway.access.store import MIGRATIONS, FactStore, clean_name
+from gateway.access.store import FactStore, clean_name
 from gateway.core.db import Database
 from gateway.core.errors import BadInput, Denied, KeyLocked, NotFound
 from gateway.core.model import Role

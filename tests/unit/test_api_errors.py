@@ -17,6 +17,7 @@ from gateway.core.errors import BadInput, CodeRefused, DaemonUnavailable, Denied
 from gateway.core.i18n import LANGUAGES
 from gateway.core.model import Decision
 from tests.fakes.clock import FakeClock
+from tests.fakes.route_table import POINT, PROOF
 from tests.fakes.web_client import browser
 from tests.fakes.web_services import MAM, MOTHER, PRINCIPAL, TEACHER, FakeBox
 from web.api_events import MAX_PER_PERSON
@@ -48,7 +49,13 @@ REFUSED: list[tuple[str, str, dict[str, Any], int, str]] = [
     ("POST", f"/whep/{MAM}", {"content": b"\xff", "headers": SDP}, 400, "offer_refused"),
     ("GET", "/api/cameras", {"headers": {"Host": "evil.test"}}, 421, "host"),
     ("GET", "/api/exports/aaaaaaaaaaaaaaaa/file", {}, 404, "not_found"),
-    ("POST", "/api/slip/look", {"json": {"secret": "no"}}, 403, "code_refused"),
+    (
+        "POST",
+        "/api/slip",
+        {"json": PROOF | {"secret": "no", "key": POINT}},
+        403,
+        "code_refused",
+    ),
 ]
 
 
@@ -225,9 +232,8 @@ def test_a_body_is_read_after_the_guard() -> None:
 
 
 OWN_READERS = {
-    "forms.py": "fields whose names hold ids and numbers (a child of a sheet, a row of a plan): bounded, each read where it is used",
-    "pages_public.py": "sign-in by code and slip: each field is checked where it is read",
-    "upload.py": "a file in a form, which must not touch a disk",
+    "forms.py": "forms whose fields have numbers in their names or come more than once: bounded here, checked there",
+    "upload.py": "one file of a form, of which nothing may touch a disk",
     "hub_guards.py": "what a box sends is signed, and checked as bytes",
     "hub_pages.py": "one field, cut before it is used",
 }

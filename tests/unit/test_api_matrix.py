@@ -34,12 +34,12 @@ def may_be_named(box: SchoolBox, actor: Actor) -> set[str]:
             looks = {label for label, item in box.actors.items() if item.role in STAFF and OWN.get(label, own) == own}
             mine |= {f"name of {label}" for label in looks}  # families read who looked at the class
         else:
-            mine |= {f"name of camera {own}", f"child {own}", f"name of child {own}"}
-            family = {label for label, of in OWN.items() if of == own and box.actors[label].role is Role.GUARDIAN}
-            mine |= {  # a teacher invites them, and puts in what they signed
-                f"{mark} {label}" for label in family for mark in ("person", "name of")
-            }
+            mine |= {f"name of camera {own}"}
             mine |= {f"name of {item.label}" for item in box.actors.values() if item.role in STAFF}  # who watches now
+            if not actor.player:  # slips, answers and who watches: a teacher knows the families of the own class
+                mine |= {f"child {own}", f"name of child {own}"}
+                kin = [label for label, item in box.actors.items() if item.role is Role.GUARDIAN and OWN[label] == own]
+                mine |= {f"{what} {label}" for label in kin for what in ("person", "name of")}
     if actor.role in TECHNICAL:
         mine |= {mark for mark in box.marks if mark.startswith("camera ")}
     return mine

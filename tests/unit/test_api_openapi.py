@@ -68,6 +68,8 @@ def test_the_roles_are_those_of_the_table() -> None:
     """Who may do it at all is the same in the description and in the table written from ACCESS."""
     made = document("x", box().routes)["paths"]
     for (method, path), row in ROUTES.items():
+        if path == "/P/MOI":
+            continue  # the same page as /p/moi, in the capitals of a smaller QR code
         operation = made[path.replace("{path:path}", "{path}")][method.lower()]
         told = {role for role in operation["x-roles"] if role in set(Role)}
         if row.public:

@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.access import audit
-from gateway.access.store import MIGRATIONS
+from gateway.access.migrations import MIGRATIONS
 from gateway.core.db import Database
 from gateway.upstream import outbox
 from tests.fakes.access_world import KEY

@@ -196,6 +196,17 @@ async def test_nobody_answers_for_another_family(tmp_path: Path) -> None:
                 await act
 
 
+async def test_a_leader_gives_no_familys_word(tmp_path: Path) -> None:
+    """Who may write down what a paper says does not answer in a family's place, nor withdraw in it."""
+    async with consent_school(tmp_path, agreed=False) as c:
+        text = (await c.consents.texts.all())[VIEW]
+        with pytest.raises(BadInput):
+            await c.consents.answer(c.w.actor, c.w.child, VIEW, given=True, sha256=text.sha256)
+        with pytest.raises(BadInput):
+            await c.consents.withdraw(c.w.actor, c.w.child, VIEW)
+        assert await c.consents.history(c.w.child) == ()
+
+
 async def test_the_audit_holds_no_name_and_no_word(tmp_path: Path) -> None:
     """Rows say who did what to which child by id; what was agreed is not in them."""
     async with consent_school(tmp_path) as c:
@@ -230,15 +241,22 @@ async def test_any_order_of_answers_and_settlements(tmp_path_factory: Any, order
             who, _, said = act.partition(" ")
             before = bool(last) and all(last.values())
             if who == "leave":
-                await c.w.access.children.leave(c.w.actor, c.w.child)
+                await c.w.access.children.leave(c.w.actor, c.w.child, at_once=True)
                 enrolled = False
             elif who == "settle":
                 if enrolled:
                     await c.cases.settle(c.w.actor, c.w.child, c.w.class_id, Remedy.MASK, "che", VIEW)
                     settled = True
+            elif not enrolled and who != "paper":
+                with pytest.raises(NotFound):  # the ties to the child ended when it left
+                    await c.say({"mother": c.mother, "second": second}[who], c.w.child, given=said == "yes")
             else:
                 given_now = said == "yes"
                 actor = {"mother": c.mother, "second": second, "paper": c.w.actor}[who]
+                if who != "paper" and not enrolled:  # nobody stands for a child that has left
+                    with pytest.raises(NotFound):
+                        await c.say(actor, c.w.child, given=given_now)
+                    continue
                 if who == "paper":
                     await (c.w.access.children.consent if given_now else c.w.access.children.withdraw)(actor, c.w.child)
                 else:

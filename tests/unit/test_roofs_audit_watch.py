@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from gateway.access import audit
-from gateway.access.store import MIGRATIONS
+from gateway.access.migrations import MIGRATIONS
 from gateway.core.db import Database
 from gateway.core.errors import BadInput
 from gateway.core.wire import ControlClient, ControlServer

@@ -296,6 +296,21 @@ async def test_the_vice_principal_does_not_become_the_principal(tmp_path: Path) 
             await s.accounts.rename(actor, s.world.principal, "other")
 
 
+@pytest.mark.parametrize("role", [Role.VICE_PRINCIPAL, Role.AUTHORITY_IT, Role.INSTALLER])
+async def test_a_vice_principal_takes_no_way_in_from_the_leadership(role: Role, tmp_path: Path) -> None:
+    """Whom she may not disable she does not lock out either: no reset, no other sign-in name."""
+    async with staff_room(tmp_path) as s:
+        other = await s.world.access.people.add(CONSOLE, role, "Người Khác")
+        name = await s.with_password(other)
+        vice = await s.world.access.people.add(CONSOLE, Role.VICE_PRINCIPAL, "Cô Phó")
+        actor = s.actor(await s.by_code(vice))
+        with pytest.raises(Denied):
+            await s.accounts.reset(actor, other)
+        with pytest.raises(Denied):
+            await s.accounts.rename(actor, other, "other")
+        assert await s.refused(name, PASSWORD) == "entered"
+
+
 async def test_sign_in_names_are_unique_and_end_with_the_names(tmp_path: Path) -> None:
     """Two people of one name get two; a taken one is refused; an erased box knows none any more."""
     from gateway.access.acts import Acts

@@ -15,10 +15,10 @@ import av
 import numpy as np
 import pytest
 
-from gateway.access import store as access_store
 from gateway.access.audit import CONSOLE
 from gateway.access.children import Children
 from gateway.access.classes import Classes
+from gateway.access.migrations import MIGRATIONS
 from gateway.access.people import People
 from gateway.access.store import FactStore
 from gateway.core.clock import SystemClock
@@ -48,7 +48,7 @@ def key_store(folder: Path, mode: Mode) -> KeyStore:
 async def people(root: Path) -> AsyncIterator[FactStore]:
     """gateway.db with the canary's people, sealed with a key beside the databases."""
     seal = load_seal_key(root / "keys" / "people.key")
-    async with Database(root / "gateway.db", [access_store.MIGRATIONS, outbox.MIGRATIONS]) as db:
+    async with Database(root / "gateway.db", [MIGRATIONS, outbox.MIGRATIONS]) as db:
         store = FactStore(db, SystemClock(), zone=ZoneInfo("Asia/Ho_Chi_Minh"), seal=seal, emit=outbox.put)
         await store.load()
         await People(store).add(CONSOLE, Role.GUARDIAN, canary.PERSON)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.access.audit import Actor
+from gateway.access.classes import CONFIGURE
 from gateway.access.people import MANAGE
 from gateway.access.roster.journal import Blocker, Journal, undo
 from gateway.access.store import FactStore
@@ -71,8 +72,13 @@ class RosterActs:
         )
 
     async def undo(self, actor: Actor, act: PublicId) -> Mapping[str, int]:
-        """Put everything back as it was; NotFound, Denied, BadInput, InTheWayError. Returns the act's counts."""
+        """Put everything back as it was, by the right that the act took; returns the act's counts.
+
+        NotFound, Denied, BadInput, InTheWayError.
+        """
         store = self._store
+        sql = "SELECT 1 FROM roster_act WHERE id = ? AND kind = 'rollover'"
+        turned = await store.db.read(lambda conn: conn.execute(sql, (act,)).fetchone()) is not None
 
         def run(conn: sqlite3.Connection, now_ms: int) -> dict[str, int]:
             row = conn.execute("SELECT * FROM roster_act WHERE id = ?", (act,)).fetchone()
@@ -87,7 +93,7 @@ class RosterActs:
             counts: dict[str, int] = json.loads(row["counts"])
             return counts
 
-        return await store.change(actor, "roster.undo", MANAGE, run, detail={"act": act})
+        return await store.change(actor, "roster.undo", CONFIGURE if turned else MANAGE, run, detail={"act": act})
 
     async def all(self) -> tuple[Act, ...]:
         """Return the newest acts first; the caller has decided."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 import sqlite3
 
 from gateway.access.enrolment import leave, move
+from gateway.access.phones import PHONE
 from gateway.access.roster.cells import class_key, name_key
 from gateway.access.roster.entries import Entry
 from gateway.access.roster.journal import Journal
-from gateway.access.roster.known import CHILD_BIRTH, CHILD_CODE, CHILD_NAME, PERSON_NAME, PHONE, Known
+from gateway.access.roster.known import CHILD_BIRTH, CHILD_CODE, CHILD_NAME, PERSON_NAME, Known
 from gateway.access.roster.plan import Change, KinChange, Kind, Plan
 from gateway.access.store import FactStore
 from gateway.core.model import PublicId, Role, new_public_id

@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.access.localtime import moment
+from gateway.access.phones import PHONE
 from gateway.access.roster.cells import name_key
 from gateway.access.store import FactStore
 from gateway.core.model import PublicId
 
 CHILD_NAME, CHILD_BIRTH, CHILD_CODE = "child.name", "child.birth", "child.code"
-PERSON_NAME, PHONE = "person.name", "guardian_phone.phone"
+PERSON_NAME = "person.name"
 
 
 @dataclass(frozen=True, slots=True)
