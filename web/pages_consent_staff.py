@@ -27,6 +27,7 @@ from web.session import services_of
 
 router = APIRouter()
 CLASS = Right(Action.PEOPLE, ObjectKind.CLASS, "class_id", roles=STAFF_ROLES)
+SETTLER = Right(Action.PEOPLE, ObjectKind.CLASS, "class_id", roles=frozenset({Role.PRINCIPAL}))
 PRINCIPAL = Right(Action.APPROVE, ObjectKind.BOX, roles=frozenset({Role.PRINCIPAL}))
 MAX_FIELDS = 1000
 TROUBLES = frozenset(
@@ -98,7 +99,7 @@ async def sheet_act(request: Request, class_id: str, sheet: str, caller: Annotat
 
 
 @router.post("/dong-y/lop/{class_id}/be/{child}")
-async def settle(request: Request, class_id: str, child: str, caller: Annotated[Caller, Depends(CLASS)]) -> Response:
+async def settle(request: Request, class_id: str, child: str, caller: Annotated[Caller, Depends(SETTLER)]) -> Response:
     """Settle a case, or close the class until it is settled: the principal's."""
     fields, door = await form(request), services_of(request).consents
     back = "/dong-y" if fields.get("tu") == "dong-y" else f"/dong-y/lop/{class_id}"

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import json
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
 from fastapi.routing import APIRoute
 
 from gateway.core.model import PublicId, new_public_id
-from tests.fakes.route_table import OFFER, PRINCIPALS, REACH, ROUTES, SDP, SPAN, Row
+from tests.fakes.route_table import FORM, OFFER, PRINCIPALS, REACH, ROUTES, SDP, SPAN, Row
 from tests.fakes.school_box import Actor, SchoolBox
 from web.api_live import entity_tag
 
@@ -21,10 +22,15 @@ MALFORMED = ("x", "A" * 16)
 HOUR_MS = SPAN["from_ms"] // 3_600_000 * 3_600_000
 FILLED = {
     "slot": "0", "stream": "main", "config": "0123abcd", "hour_ms": str(HOUR_MS), "version": "v", "path": "nothing.js", "secret": "b" * 26,
-    "key": "z" * 16, "draft": "z" * 16, "sheet": "z" * 16, "child": "z" * 16,
     "start_ms": str(SPAN["from_ms"]), "run": "7",
 }  # fmt: skip
 """Parts of paths that name nothing of anybody."""
+LIST = (
+    b'--b\r\ncontent-disposition: form-data; name="file"; filename="lop.csv"\r\n\r\n'
+    + "Họ và tên,Ngày sinh,Lớp\r\nBé Mới,01/02/2022,Lớp Mầm-m9\r\n".encode()
+    + b"\r\n--b--\r\n"
+)
+"""A list of children as a form sends it."""
 _PICTURE = re.compile(r"picture-of-([a-z2-7]{16})")
 
 
@@ -174,7 +180,54 @@ class Driver:
                 if actor.role in PRINCIPALS or kind not in self._once:  # to others one is as good as the next
                     self._once[kind] = await self._kept(kind, principal)
                 return self._once[kind], None
+            case "child" | "sheet":
+                return await self.of_class(kind, camera)
+            case "person":  # of the notice to staff: a teacher's, and not a family's
+                return self.box.actors["teacher"].person, self.box.actors["mother"].person
+            case "draft":
+                return await self.draft(actor), await self.draft(principal)
         raise AssertionError(f"how is a {kind} made? say it in tests/fakes/route_driver.py")
+
+    async def of_class(self, kind: str, class_id: str) -> tuple[str, str | None]:
+        """Return a child or a sheet of a class, and one of the other class; None where the path has no class."""
+        classes = self.box.classes
+        mine = next((key for key, item in classes.items() if item == class_id), "mam")
+        other = next(key for key in classes if key != mine)
+        if kind == "child":
+            return self.box.children[mine], self.box.children[other] if class_id in classes.values() else None
+        return await self.sheet(mine), await self.sheet(other)
+
+    async def sheet(self, key: str) -> str:
+        """Put in a paper sheet for a class, unless one waits."""
+        sql = "SELECT id FROM consent_sheet WHERE class = ? AND signed_ms IS NULL AND dropped_ms IS NULL"
+        class_id, form = self.box.classes[key], Row(headers=FORM, body=f"ngay={self.day}&so-scan=A1".encode())
+        form = replace(form, body=form.body + f"&view-{self.box.children[key]}=co".encode())
+
+        async def waits() -> str | None:
+            row = await self.box.ground.db.read(lambda conn: conn.execute(sql, (class_id,)).fetchone())
+            return str(row["id"]) if row is not None else None
+
+        if await waits() is None:
+            answer = await self.ask(self.box.actors["principal"], "POST", f"/dong-y/lop/{class_id}/nhap", form)
+            assert answer.status == 303, answer
+        return await waits() or ""
+
+    @property
+    def day(self) -> str:
+        """Today, as a form has it."""
+        return dt.datetime.fromtimestamp(self.box.clock.now_ms() / 1000, dt.UTC).date().isoformat()
+
+    async def draft(self, actor: Actor) -> str | None:
+        """Let somebody read a list of children that changes nothing yet; None if that is not for this actor."""
+        key = f"draft of {actor.label}"
+        if key not in self._once:
+            type_of = {"content-type": "multipart/form-data; boundary=b"}
+            row = Row(body=LIST, headers=type_of)
+            answer = await self.ask(actor, "POST", "/nhap", row)
+            self._once[key] = (
+                dict(answer.headers).get("location", "").rpartition("/")[2] if answer.status == 303 else ""
+            )
+        return self._once[key] if self._once[key].isalnum() and len(self._once[key]) == 16 else None
 
     async def _kept(self, kind: str, principal: Actor) -> str:
         """Make a hold, an order that waits for its second person, or one that is done."""

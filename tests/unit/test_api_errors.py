@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import json
+import re
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -199,6 +202,20 @@ def test_every_refusal_and_every_wrong_value_has_words() -> None:
 
 
 # bodies
+
+
+async def test_no_form_of_any_page_breaks_on_what_is_no_form() -> None:
+    """More fields than there can be, and bytes that are no text: a refusal that says so, never a fault of ours."""
+    forms = [b"&".join([b"a=b"] * 2000), b"\xff\xfe=\xff"]
+    paths = [route.path for route in routes() if "POST" in (route.methods or ()) and "/api/" not in route.path]
+    headers = {"content-type": "application/x-www-form-urlencoded"}
+    refused = Counter[str]()
+    for caller, path, content in itertools.product((PRINCIPAL, TEACHER, MOTHER), paths, forms):
+        async with browser(FakeBox(FakeClock()), caller) as client:  # its own: some of these sign out
+            answer = await client.post(re.sub(r"\{\w+\}", "a" * 16, path), content=content, headers=headers)
+        assert answer.status_code < 500, f"{path} {content[:4]!r}"
+        refused[path] += answer.status_code == 400
+    assert all(refused[path] for path in ("/p/may/ket-thuc", "/phu-huynh/phieu", "/nhat-ky/tep"))
 
 
 def routes() -> list[APIRoute]:

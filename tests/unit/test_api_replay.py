@@ -22,7 +22,10 @@ from tests.fakes.school_box import Actor, SchoolBox, school_box
 pytestmark = pytest.mark.anyio
 _ID = re.compile(r"(?<![a-z2-7])[a-z2-7]{16}(?![a-z2-7])")
 _PLACE = re.compile(r"\{(\w+)\}")
-PLACES = ("camera", "session", "wall", "playback", "hold", "order", "person", "class_id", "child")
+PLACES = (
+    "camera", "session", "wall", "playback", "hold", "order", "person", "class_id", "child", "sheet", "draft", "key",
+    "secret",
+)  # fmt: skip
 
 
 def ids_in(answer: Answer) -> set[str]:
@@ -32,14 +35,22 @@ def ids_in(answer: Answer) -> set[str]:
 
 async def harvest(driver: Driver, actor: Actor) -> dict[str, str]:
     """Return every id that any answer to somebody holds, with where it was: pages, lists, events, all they may open."""
-    own = driver.box.cameras[OWN.get(actor.label, "mam")]
+    key = OWN.get(actor.label, "mam")
+    own, own_class = driver.box.cameras[key], driver.box.classes[key]
     found: dict[str, str] = {}
     for method, path in routes_of(driver.box):
         row = ROUTES[method, path]
         if path == "/ra" or row.public or (method == "DELETE") or "{path" in path:
             continue
-        second = (await driver.made(row.other, actor, own))[0] if row.other else None
-        ids = {"camera": own, row.other.removeprefix("ready "): second or new_public_id()}
+        around = own_class if row.over == "class" else own
+        theirs = row.other and actor.role in row.finds - row.refuses
+        second = (await driver.made(row.other, actor, around))[0] if theirs else None
+        ids = {
+            "camera": own,
+            "class_id": own_class,
+            "child": driver.box.children[key],
+            row.other.removeprefix("ready "): second or new_public_id(),
+        }
         answer = await driver.ask(actor, method, filled(path, ids, row.query), row)
         found |= dict.fromkeys(ids_in(answer) - found.keys(), f"in {method} {path}")
         found |= {second: f"{row.other} of {actor.label}"} if second else {}
@@ -76,11 +87,12 @@ def a_few(kinds: dict[str, str]) -> set[str]:
 
 async def replay(driver: Driver, thief: Actor, ids: set[str]) -> list[str]:
     """Put each id into each place of each path and compare with an id that is none; returns what differs."""
-    own, wrong = driver.box.cameras[OWN[thief.label]], []
+    box, key, wrong = driver.box, OWN[thief.label], []
+    own = {"camera": box.cameras[key], "class_id": box.classes[key]}
     for method, path in everything_with_an_id(driver.box):
         row, names = ROUTES[method, path], [name for name in _PLACE.findall(path) if name in PLACES]
         for name in names:
-            around = {other: own if other == "camera" else new_public_id() for other in names}
+            around = {other: own.get(other) or new_public_id() for other in names}
             told = {
                 value: await driver.ask(thief, method, filled(path, around | {name: value}, row.query), row)
                 for value in [new_public_id(), *sorted(ids)]
@@ -143,21 +155,24 @@ def counted(box: SchoolBox, monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter
 async def test_what_is_not_yours_costs_what_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same reads, writes, hashes, audit rows and calls: no clock can tell another's camera from none."""
     async with school_box(tmp_path) as box, box.client() as client:
-        driver, foreign = Driver(box, client), box.cameras["mam"]
+        driver = Driver(box, client)
+        foreigners = {"camera": box.cameras["mam"], "class_id": box.classes["mam"]}
         for label in ("father_choi", "teacher_choi", "player_choi"):
             actor = await stranger(box, label)
             for method, path in everything_with_an_id(box):
                 row = ROUTES[method, path]
-                if "{camera}" not in path or (actor.player and not row.players):
+                place = next((name for name in foreigners if f"{{{name}}}" in path), None)
+                if place is None or row.public or (actor.player and not row.players):
                     continue
+                foreign = foreigners[place]
                 if not actor.player:
                     await box.sign_in(label)
                 spent: list[list[dict[str, int]]] = []
-                for cameras in ((new_public_id(), new_public_id()), (foreign, foreign)):
+                for things in ((new_public_id(), new_public_id()), (foreign, foreign)):
                     box.clock.tick(61)  # another minute: its first refusal is written again, the next is counted
                     spent.append([])
-                    for camera in cameras:
-                        ids = dict.fromkeys(PLACES, new_public_id()) | {"camera": camera}
+                    for thing in things:
+                        ids = dict.fromkeys(PLACES, new_public_id()) | {place: thing}
                         with counted(box, monkeypatch) as costs:
                             await driver.ask(actor, method, filled(path, ids, row.query), row)
                         spent[-1].append(dict(costs))

@@ -23,9 +23,12 @@ from web.hub_app import create_hub_app
 from web.hub_services import cookie_name as hub_cookie_name
 
 pytestmark = pytest.mark.anyio
+PLACES = (
+    "session", "wall", "playback", "hold", "order", "person", "class_id", "child", "sheet", "draft", "key", "secret"
+)  # fmt: skip
 IDS = {
+    **dict.fromkeys(PLACES, "a" * 16),
     "camera": MAM,
-    **dict.fromkeys(("session", "wall", "playback", "hold", "order", "person", "class_id", "child", "pause"), "a" * 16),
     "stream": "main",
 }
 
