@@ -18,6 +18,7 @@ from tests.fakes.device import Browser
 from tests.fakes.viewer import Viewer
 
 SDP = "application/sdp"
+PASSWORD = "cây bàng trước cổng trường"
 
 
 class BoxDoor(httpx.AsyncClient):
@@ -28,8 +29,12 @@ class BoxDoor(httpx.AsyncClient):
         super().__init__(base_url=url, headers=headers, timeout=30, trust_env=False)
 
     async def sign_in(self, code: str) -> httpx.Response:
-        """Spend a one-use code."""
-        return await self.post("/vao", data={"code": code})
+        """Spend a one-use code, and choose a password where the person must have one."""
+        reply = await self.post("/vao", data={"code": code})
+        if reply.headers.get("location") == "/mat-khau":
+            chosen = await self.post("/mat-khau", data={"new": PASSWORD, "repeat": PASSWORD})
+            assert chosen.status_code == 303, chosen.text
+        return reply
 
     async def redeem(self, slip_url: str, digits: str = "") -> httpx.Response:
         """Spend a slip with a key of this device, as the one tap on its page does."""

@@ -120,7 +120,7 @@ async def test_a_guardian_has_one_stream(box: DemoBox) -> None:
     """A second device of the same guardian ends the first one's video, with the reason `device.other`."""
     camera, name = camera_of(box, "Lớp Mầm 1"), "Bà Hai"
     async with guardian(box, name) as first, BoxDoor(box.ready["web"]) as second:
-        slip = (await ask(box, "gateway", "slip.new", {"guardian": name}))["url"]
+        slip = (await ask(box, "gateway", "slip.new", {"guardian": name, "checked": True}))["url"]
         assert (await second.redeem(slip)).status_code == 200
         async with watching(first, camera) as old, watching(second, camera) as new:
             await over(old)

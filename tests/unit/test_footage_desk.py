@@ -12,6 +12,7 @@ import pytest
 
 from gateway.access.acts import ERASED_NAME, Acts, sealed_columns
 from gateway.access.audit import Actor
+from gateway.access.store import always_fresh
 from gateway.core import erasureproof
 from gateway.core.erasureproof import check_proof, sign_proof
 from gateway.core.errors import BadInput, Denied, PassphraseRefused
@@ -58,6 +59,7 @@ async def world(tmp_path: Path) -> AsyncIterator[tuple[Box, KeyRecorder, Footage
         methods = [*(f"key.{name}" for name in names), "erase.plan", "erase.start", "erase.status"]
         answers = dict.fromkeys(methods, recorder.answer)
         server = ControlServer(tmp_path / "keys.sock", "recorder", answers, on_fault=lambda name, error: None)
+        box.ground.store.stale = always_fresh  # these people have no logins; what a stale one is told: test_signin_flow
         async with server, recorder.client:
             yield box, recorder, FootageDesk(Acts(box.ground.store), recorder.client, box.ground.key)
 
