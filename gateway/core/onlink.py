@@ -4,14 +4,17 @@ Owns the list of on-link prefixes, read anew every `REFRESH_S` (routers hand out
 moved). Invariants: judged by the address a connection really comes from, never by a header; tunnels and container
 bridges are not the school's network, loopback only where it is said (programs and relays on the box itself come from
 there); an IPv4 network counts only if it is private, for a public one is the provider's; an address without a
-network (/32, /128) covers nobody. A lookup costs no system call between two readings.
+network (/32, /128) covers nobody; the next router is not near: behind it is the world, and a forwarded port may show
+its address as the sender. A lookup costs no system call between two readings.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
+import struct
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import TypeAlias
 
 import ifaddr
@@ -21,6 +24,9 @@ Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 REFRESH_S = 10.0
 MAX_REMEMBERED = 1_024
+ROUTES = Path("/proc/net/route")
+UP_GATEWAY = 0x3
+"""RTF_UP and RTF_GATEWAY of linux/route.h."""
 _APART = re.compile(r"^(docker|veth|br-|virbr|lxc|lxd|cni|flannel|cali|podman|tun|tap|wg|tailscale|zt|ppp|dummy|ifb)")
 """Names of tunnels, container bridges and point-to-point links; `br0` of an installer stays the school's."""
 
@@ -62,6 +68,15 @@ def is_on(address: str, networks: Sequence[Network]) -> bool:
     return ip is not None and any(ip.version == network.version and ip in network for network in networks)
 
 
+def routers() -> frozenset[Address]:
+    """Return the next routers (IPv4); a kernel without that table has none to name."""
+    if not ROUTES.exists():
+        return frozenset()
+    rows = (line.split() for line in ROUTES.read_text(encoding="ascii").splitlines()[1:])
+    led = (row[2] for row in rows if int(row[3], 16) & UP_GATEWAY == UP_GATEWAY)
+    return frozenset(ipaddress.ip_address(struct.pack("<I", int(word, 16))) for word in led)
+
+
 class OnLink:
     """The box's own networks of now; belongs to one event loop (or one thread)."""
 
@@ -71,10 +86,12 @@ class OnLink:
         *,
         loopback: bool = False,
         adapters: Callable[[], Iterable[ifaddr.Adapter]] = ifaddr.get_adapters,
+        next_routers: Callable[[], frozenset[Address]] = routers,
     ) -> None:
         """`loopback`: the box serves programs on itself only (a trial), so that is its network."""
-        self._mono_ns, self._loopback, self._adapters = mono_ns, loopback, adapters
+        self._mono_ns, self._loopback, self._adapters, self._next_routers = mono_ns, loopback, adapters, next_routers
         self._networks: tuple[Network, ...] = ()
+        self._routers: frozenset[Address] = frozenset()
         self._read_ns: int | None = None
         self._known: dict[str, bool] = {}
 
@@ -83,10 +100,12 @@ class OnLink:
         now_ns = self._mono_ns()
         if self._read_ns is None or now_ns - self._read_ns >= REFRESH_S * 1e9:
             self._networks = networks_of(self._adapters(), loopback=self._loopback)
+            self._routers = self._next_routers()
             self._read_ns = now_ns
             self._known.clear()
         if (known := self._known.get(address)) is None:
             if len(self._known) >= MAX_REMEMBERED:
                 self._known.clear()
-            known = self._known[address] = is_on(address, self._networks)
+            known = is_on(address, self._networks) and address_of(address) not in self._routers
+            self._known[address] = known
         return known

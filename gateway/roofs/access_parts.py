@@ -45,7 +45,6 @@ from gateway.roofs.names import Names
 from gateway.roofs.relay_servers import RelayServers
 from gateway.roofs.roster_desk import RosterDesk
 from gateway.roofs.signin_room import SignInRoom, signin_room
-from gateway.roofs.site_networks import SiteNetworks
 from gateway.roofs.why_desk import WhyDesk
 from gateway.upstream import outbox
 
@@ -78,7 +77,6 @@ async def base(config: Config, clock: Clock) -> AsyncIterator[Base]:
     ):
         zone = ZoneInfo(config.site.timezone)
         store = FactStore(db, clock, zone=zone, seal=seal, emit=outbox.put)
-        store.circumstances.on_site = SiteNetworks().has
         await store.load()
         relays = RelayServers(config.live, config.paths.keys, seal, Acts(store), clock)
         yield Base(config, clock, key, db, store, Bus(), recorder, live, relays)

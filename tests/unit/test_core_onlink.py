@@ -7,7 +7,7 @@ import ipaddress
 import ifaddr
 import pytest
 
-from gateway.core.onlink import MAX_REMEMBERED, REFRESH_S, OnLink, address_of, is_on, networks_of
+from gateway.core.onlink import MAX_REMEMBERED, REFRESH_S, OnLink, address_of, is_on, networks_of, routers
 from gateway.live.uplink import is_beyond
 from tests.fakes.clock import FakeClock
 
@@ -42,6 +42,29 @@ LO = adapter("lo", ("127.0.0.1", 8), ("::1", 128))
 def test_an_address_is_judged_by_the_prefixes_of_the_links(address: str, near: bool) -> None:
     """Private or global, an address is near if one of the box's own prefixes has it, and no other way."""
     assert is_on(address, networks_of([LAN, LO])) is near
+
+
+@pytest.mark.parametrize(
+    ("address", "near"),
+    [
+        ("192.168.7.44", True),
+        ("::ffff:192.168.7.44", True),
+        ("fd00:7::9%eth0", True),
+        ("192.168.8.44", False),
+        ("10.0.0.5", False),
+        ("203.0.113.9", False),
+        ("192.168.7.1", False),
+        ("::ffff:192.168.7.1", False),
+        ("", False),
+        ("testclient", False),
+    ],
+)
+def test_only_the_boxs_own_networks_are_the_school(address: str, near: bool) -> None:
+    """A private address of elsewhere is elsewhere; so is what the router sends on in its own name."""
+    links = [adapter("eth0", ("192.168.7.2", 24), ("fd00:7::2", 64))]
+    router = frozenset({ipaddress.ip_address("192.168.7.1")})
+    known = OnLink(FakeClock().mono_ns, adapters=lambda: links, next_routers=lambda: router)
+    assert known.covers(address) is near
 
 
 def test_what_is_not_the_schools_network() -> None:
@@ -102,6 +125,7 @@ def test_a_viewer_with_a_global_address_of_the_lan_is_not_beyond_the_uplink() ->
 
 
 def test_this_machine_knows_its_own_address() -> None:
-    """With the real interfaces, one's own loopback address is near where that is said."""
+    """With the real interfaces, one's own loopback address is near where that is said; no router is our own address."""
     assert OnLink(FakeClock().mono_ns, loopback=True).covers("127.0.0.1")
+    assert ipaddress.ip_address("127.0.0.1") not in routers()
     assert address_of("::ffff:1.2.3.4") == ipaddress.ip_address("1.2.3.4")
