@@ -98,6 +98,13 @@ def observer_cases() -> list[Case]:
         ),
         of("a family that was not asked", consent, until_ms=END, **only(CHILD)),
         of("a family that said no", consent, until_ms=END, **only(CHILD, MATE, until_ms=NOW)),
+        of(
+            "a family of which one says no beside a yes",
+            consent,
+            until_ms=END,
+            observations=(SESSION,),
+            consents=(*ASKED, dataclasses.replace(ASKED[1], given=False)),
+        ),
         of("one that says no later", ok, until_ms=soon, **only(CHILD, MATE, until_ms=soon)),
         of(
             "one for whom the principal settled it: that lets families in, no guest",

@@ -145,8 +145,9 @@ async def run(test: Callable[[Path], Awaitable[None]], folder: Path) -> None:
 @pytest.mark.parametrize("mutant", POLICY, ids=lambda mutant: f"{mutant.old[:40]}->{mutant.new[:25]}")
 def test_faults_of_the_decision_are_found(mutant: Mutant) -> None:
     """A decision with a fault in it fails the table."""
+    planted = decide_of(mutant)  # outside: a text that is no longer there must not count as a fault that was found
     with pytest.raises((AssertionError, TypeError, KeyError)):
-        access_suite.check(decide_of(mutant))
+        access_suite.check(planted)
 
 
 @pytest.mark.parametrize("mutant", LIFE, ids=lambda mutant: f"{mutant.old[:40]}->{mutant.new[:25]}")
