@@ -80,7 +80,7 @@ def until(page: Page, holds: str) -> None:
         page.wait_for_timeout(100)
 
 
-FIGURES = "document.querySelector('live-view').stats()"
+FIGURES = "customElements.whenDefined('live-view').then(() => document.querySelector('live-view').stats())"
 
 
 def seen(page: Page) -> list[dict[str, Any]]:
