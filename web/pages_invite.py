@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput, NotFound
-from gateway.core.model import STAFF_ROLES, PublicId, is_public_id
+from gateway.core.model import LEADER_ROLES, STAFF_ROLES, PublicId, is_public_id
 from web.forms import form_of
 from web.guards import SignedIn
 from web.i18n import Words
@@ -27,11 +27,10 @@ from web.problems import words_of
 from web.render import render
 from web.services import Caller
 from web.session import services_of
-from web.staff_places import LEADERS
 
 router = APIRouter()
 STAFF_ONLY = SignedIn(STAFF_ROLES)
-LEADERS_ONLY = SignedIn(LEADERS)
+LEADERS_ONLY = SignedIn(LEADER_ROLES)
 """Who approves: the teacher hands slips out, so she does not let in too."""
 SLIPS, WAITING = "/phu-huynh/phieu", "/phu-huynh/cho-duyet"
 MAX_SLIPS = 200

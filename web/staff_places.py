@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from gateway.core.model import Role
-
-LEADERS = frozenset({Role.PRINCIPAL, Role.VICE_PRINCIPAL})
-STAFF = LEADERS | {Role.TEACHER}
+from gateway.core.model import LEADER_ROLES, STAFF_ROLES, Role
 
 
 class Place(NamedTuple):
@@ -27,16 +24,16 @@ class Place(NamedTuple):
 
 
 PLACES = (
-    Place("live", "/", "monitor", "nav.live", STAFF),
+    Place("live", "/", "monitor", "nav.live", STAFF_ROLES),
     Place("mine", "/co/", "users", "nav.mine", frozenset({Role.TEACHER})),
-    Place("rooms", "/lop-hoc", "home", "nav.rooms", LEADERS),
-    Place("review", "/xem-lai", "clock", "nav.review", LEADERS),
-    Place("exports", "/trich-xuat", "bookmark", "nav.exports", LEADERS),
-    Place("people", "/phu-huynh", "users", "nav.people", LEADERS),
-    Place("parents", "/phu-huynh/phieu", "smartphone", "nav.parents", STAFF),
-    Place("consent", "/dong-y", "check-circle", "nav.consent", STAFF),
-    Place("ledger", "/nhat-ky", "scroll", "nav.ledger", STAFF),
-    Place("rights", "/quyen", "eye", "nav.rights", LEADERS),
+    Place("rooms", "/lop-hoc", "home", "nav.rooms", LEADER_ROLES),
+    Place("review", "/xem-lai", "clock", "nav.review", LEADER_ROLES),
+    Place("exports", "/trich-xuat", "bookmark", "nav.exports", LEADER_ROLES),
+    Place("people", "/phu-huynh", "users", "nav.people", LEADER_ROLES),
+    Place("parents", "/phu-huynh/phieu", "smartphone", "nav.parents", STAFF_ROLES),
+    Place("consent", "/dong-y", "check-circle", "nav.consent", STAFF_ROLES),
+    Place("ledger", "/nhat-ky", "scroll", "nav.ledger", STAFF_ROLES),
+    Place("rights", "/quyen", "eye", "nav.rights", LEADER_ROLES),
     Place("keys", "/khoa", "key", "nav.keys", frozenset({Role.PRINCIPAL})),
 )
 
