@@ -120,6 +120,11 @@ def wait_for_code(page: Page, *codes: int) -> None:
     )
 
 
+def wait_for_width(page: Page, width: int) -> None:
+    """Wait until the picture is of that stream: the old one stands, whole, until the first of the new is decoded."""
+    page.wait_for_function(f"(width) => {{ const said = ({READ})(); return said && said.width === width; }}", arg=width)
+
+
 def play(page: Page, wants: bool) -> None:
     """Press play or pause if it is not so already."""
     button = page.locator("#play")

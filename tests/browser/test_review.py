@@ -30,6 +30,7 @@ from tests.browser.review_fixtures import (
     shown,
     stats,
     wait_for_code,
+    wait_for_width,
 )
 from tests.fakes.review_footage import FPS, GOP_MS
 from tests.fakes.web_services import MAM, PRINCIPAL
@@ -275,10 +276,11 @@ def test_the_small_stream_on_a_small_screen_and_the_main_one_when_paused(review:
     assert stats(page)["stream"] == "sub"
     play(page, False)
     page.wait_for_function("() => document.getElementById('stage').stats().stream === 'main'")
+    wait_for_width(page, LARGE[0])
     wait_for_code(page, code_of(position(page)))
-    assert shown(page)["width"] == LARGE[0]
     play(page, True)
     page.wait_for_function("() => document.getElementById('stage').stats().stream === 'sub'")
+    wait_for_width(page, SMALL[0])
     page.locator("#closer").click()
     page.wait_for_function("() => document.getElementById('stage').stats().stream === 'main'")
 
