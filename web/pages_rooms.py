@@ -87,7 +87,7 @@ async def answer(request: Request, class_id: str, caller: Hider) -> Response:
     form = await form_of(request)
     granted = field(form, "cho") == "1"
     await services_of(request).rooms.rooms.answer(caller, PublicId(class_id), whole(form, "xin"), granted=granted)
-    return back(class_id)
+    return RedirectResponse("/", 303) if field(form, "ve") == "truc-tiep" else back(class_id)
 
 
 @router.post("/lop-hoc/{class_id}/dan-tuong")
