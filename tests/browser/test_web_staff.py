@@ -125,25 +125,25 @@ def test_a_wish_rises_above_the_pictures_and_is_answered_there_at_one_tap(site: 
     """It comes while the page is open, on a phone as on a desk; the answer leaves the page and its pictures alone."""
     for size in ((1440, 900), (390, 844), (320, 640)):
         page = site.visit("/", PRINCIPAL, size=size)
-        expect(page.locator(".need")).to_have_count(0)
+        expect(page.locator(".waits")).to_have_count(0)
         page.evaluate("globalThis.same = document.querySelector('live-view')")
         site.box.school.rooms.put(CLASS_MAM, used=5, wish=Wish(3, "Cô Hạnh", 15, site.box.clock.now_ms()))
         site.box.consents.open_cases = [
             CaseView(pid("an"), "Bé An", CLASS_MAM, "Lớp Mầm 1", "view", "withdrawal", True, 1, 2)
         ]
         site.box.clock.tick(2)  # type: ignore[attr-defined]  # the fake's own
-        expect(page.locator(".need")).to_have_count(2)
-        expect(page.locator(".need").first).to_contain_text("Lớp Mầm 1 xin ẩn thêm")
+        expect(page.locator(".waits")).to_have_count(2)
+        expect(page.locator(".waits").first).to_contain_text("Lớp Mầm 1 xin ẩn thêm")
         shoot(page, f"grid-wish-{size[0]}x{size[1]}")
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-        buttons = page.locator(".need button, a.need")
+        buttons = page.locator(".waits button, a.waits")
         assert min(box["height"] for box in [item.bounding_box() for item in buttons.all()] if box) >= (
             44 if size[0] < 760 else 32
         )
         page.get_by_role("button", name="Đồng ý, ẩn 15 phút").click()
-        expect(page.locator("section.need")).to_have_count(0)
+        expect(page.locator("section.waits")).to_have_count(0)
         assert page.evaluate("globalThis.same === document.querySelector('live-view') && globalThis.same.isConnected")
-        expect(page.locator("a.need")).to_have_attribute("href", "/dong-y")
+        expect(page.locator("a.waits")).to_have_attribute("href", "/dong-y")
         assert site.box.calls.count(f"answer 3 True by {PRINCIPAL.person}") == 1
         site.box.calls.clear()
         site.box.consents.open_cases = []

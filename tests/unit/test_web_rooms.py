@@ -109,14 +109,14 @@ async def test_a_wish_and_overdue_cases_stand_on_the_first_page_of_leaders_only(
         assert (needs["overdue"], [item["wish"] for item in needs["wishes"]]) == (1, [3])
         done = await post(client, f"/lop-hoc/{CLASS_MAM}/tra-loi", xin=3, cho=1, ve="truc-tiep")
         assert (done.status_code, done.headers["location"]) == (303, "/")
-        assert '<section class="card need"' not in (await client.get("/")).text
+        assert '<section class="card waits"' not in (await client.get("/")).text
     assert f"answer 3 True by {PRINCIPAL.person}" in box.calls
     box.school.rooms.put(CLASS_MAM, wish=Wish(4, "Cô Hạnh", 15, NOW))
     vice = Caller(pid("hieupho"), Role.VICE_PRINCIPAL, "Cô Phó", pid("deskvice"))
     box.sessions[f"token-{vice.person}"] = vice
     async with browser(box, vice) as client:
         page = (await client.get("/")).text
-        assert ("Lớp Mầm 1 xin ẩn thêm" in page, '<a class="card need"' in page) == (True, False)
+        assert ("Lớp Mầm 1 xin ẩn thêm" in page, '<a class="card waits"' in page) == (True, False)
     async with browser(box, TEACHER) as client:
         assert 'id="needs"' not in (await client.get("/")).text
         assert (await client.get("/api/cameras")).json()["needs"] == {"wishes": [], "overdue": 0}

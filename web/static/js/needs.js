@@ -32,14 +32,14 @@ function card(wish) {
   ]));
   form.method = 'post';
   form.action = `/lop-hoc/${wish.class}/tra-loi`;
-  const section = make('section', 'card need', [make('p', '', [icon('bell'), words]), form]);
+  const section = make('section', 'card waits', [make('p', '', [icon('bell'), words]), form]);
   section.setAttribute('role', 'alert');
   return section;
 }
 
 /** @param {number} count @returns {HTMLElement} */
 function overdue(count) {
-  const link = make('a', 'card need', [icon('alert'), make('span', '', [make('b', '', [t('need.overdue', { n: count })])])]);
+  const link = make('a', 'card waits', [icon('alert'), make('span', '', [make('b', '', [t('need.overdue', { n: count })])])]);
   link.setAttribute('href', '/dong-y');
   return link;
 }
@@ -68,7 +68,7 @@ async function answer(event) {
   try {
     const done = await fetch(form.action, { method: 'POST', body, redirect: 'manual', credentials: 'same-origin' });
     if (done.status >= 500 || done.status === 429) throw new Error(String(done.status));
-    form.closest('.need')?.remove(); // also one that somebody else has answered, or that has lapsed
+    form.closest('.waits')?.remove(); // also one that somebody else has answered, or that has lapsed
   } catch {
     location.assign('/lop-hoc'); // it says what is so, and asks again
   }
