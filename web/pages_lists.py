@@ -138,12 +138,13 @@ async def year_act(request: Request, caller: Manager) -> Response:
     """Show what would happen, or do it as it was shown."""
     fields, lists = await fields_of(request), services_of(request).lists
     targets = {found[1]: value for name, value in fields.items() if (found := _CLASS.fullmatch(name)) is not None}
-    day, keep = fields.get("day", ""), fields.get("keep") == "1"
+    day, keep, said = fields.get("day", ""), fields.get("keep") == "1", fields.get("consents", "")
     try:
         if fields.get("act") == "apply":
-            await lists.turn_year(caller, targets, fields.get("shown", ""), day, keep_teachers=keep)
+            shown = fields.get("shown", "")
+            await lists.turn_year(caller, targets, shown, day, keep_teachers=keep, consents=said)
             return RedirectResponse("/nhap", 303)
-        return _year(request, caller, await lists.year(caller, targets, day, keep_teachers=keep), fields)
+        return _year(request, caller, await lists.year(caller, targets, day, keep_teachers=keep, consents=said), fields)
     except NotFound:
         raise
     except BadInput as error:

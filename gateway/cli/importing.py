@@ -22,7 +22,7 @@ WORK_S = 180.0
 ABSENT = {"thoi-hoc": "leave", "leave": "leave", "giu": "keep", "keep": "keep", "": ""}
 MOST_LINES = 40
 """Children that are told one by one; `--json` has them all."""
-_COUNTED = ("new", "moved", "back", "changed", "left", "same")
+_COUNTED = ("new", "moved", "back", "changed", "left", "same", "asked_again")
 
 
 def import_list(  # noqa: PLR0913, PLR0917 - each is an option of the command

@@ -14,6 +14,8 @@ from gateway.cli import show
 from gateway.cli.context import ConfigOption, Context, DataOption, JsonOption
 from gateway.cli.importing import WORK_S, pair
 
+_CONSENTS = {"giu": "keep", "hoi-lai": "again"}
+
 
 def classes(
     add: Annotated[str | None, typer.Option("--them", "--add", help="Thêm lớp · add a class")] = None,
@@ -95,6 +97,9 @@ def school_year(
     ] = None,
     day: Annotated[str, typer.Option("--ngay", "--day", help="Từ ngày · from")] = "",
     keep: Annotated[bool, typer.Option("--giu-giao-vien", "--keep-teachers", help="Giữ giáo viên · keep them")] = False,
+    consents: Annotated[
+        str, typer.Option("--dong-y", "--consents", help="Đồng ý của gia đình: giu | hoi-lai · keep | again")
+    ] = "",
     apply: Annotated[bool, typer.Option("--ap-dung", "--apply", help="Làm thật · do it")] = False,
     config: ConfigOption = None,
     data: DataOption = None,
@@ -103,6 +108,7 @@ def school_year(
     """Sang năm học mới: xem trước rồi chuyển cả trường · step into a new school year (school-year)."""
     context = Context(config, data)
     params: dict[str, Any] = {"targets": dict(pair(item) for item in target or []), "day": day, "keep_teachers": keep}
+    params["consents"] = _CONSENTS.get(consents, consents)
     view = context.run(context.ask("gateway", "roster.year", params, timeout_s=WORK_S))
     if apply:
         params["shown"] = view["shown"]
@@ -115,6 +121,8 @@ def school_year(
         for step in view["steps"]:
             context.say("cli.year.step", name=step["name"], children=step["children"], target=step["target"])
         context.say("cli.year.counts", **{key: view["counts"][key] for key in ("moved", "left", "same")})
+        if view["consents"]:
+            context.say("cli.year.consents", n=view["consents"])
 
 
 def responsible(  # noqa: PLR0913, PLR0917 - each is an option of the command

@@ -44,7 +44,14 @@ GATEWAY: dict[str, Answer] = {
     "roster.apply": {"act": "a" * 16, "counts": COUNTS},
     "roster.acts": {"acts": []},
     "roster.undo": {"counts": {}, "blockers": []},
-    "roster.year": {"shown": "s" * 64, "act": "a" * 16, "counts": COUNTS, "steps": [STEP], "new_classes": []},
+    "roster.year": {
+        "consents": 25,
+        "shown": "s" * 64,
+        "act": "a" * 16,
+        "counts": COUNTS,
+        "steps": [STEP],
+        "new_classes": [],
+    },
     "roster.classes": {
         "classes": [{"id": "l" * 16, "name": "Mầm 1", "children": 27, "teachers": [{"name": "Cô Hoa"}]}]
     },
