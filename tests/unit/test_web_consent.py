@@ -46,6 +46,18 @@ def acts(box: FakeBox) -> list[str]:
     return [call for call in box.calls if call != "active"]
 
 
+async def test_a_class_without_children_is_not_done(box: FakeBox) -> None:
+    """Nobody has agreed where nobody is: it says so in words, with no count and no tick."""
+    async with browser(box, PRINCIPAL) as client:
+        card = (await client.get("/dong-y")).text.partition(f'href="/dong-y/lop/{CLASS_CHOI}"')[2].partition("</a>")[0]
+        page = (await client.get(f"/dong-y/lop/{CLASS_CHOI}")).text.partition("<main")[2]
+        for told in (card, page):
+            assert "Chưa có trẻ" in told
+            assert ("0/0" in told, "#check-circle" in told.partition("</section>")[0]) == (False, False)
+        people = (await client.get("/phu-huynh")).text
+        assert ("Chưa có trẻ" in people, "0 trẻ" in people) == (True, False)
+
+
 async def test_the_question_comes_first_and_needs_the_guardians_tick(box: FakeBox) -> None:
     """The class page asks; an answer without the tick, of another child or to no question changes nothing."""
     async with browser(box, MOTHER) as client:
