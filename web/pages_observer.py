@@ -22,8 +22,8 @@ from web.api_holds import public_id
 from web.forms import field, form_of
 from web.guards import Right
 from web.observe_services import Visit, Wanted
-from web.pages_invite import qr
 from web.pages_people import refused
+from web.pages_rooms import qr
 from web.pages_teacher import TEACHERS, back
 from web.problems import words_of
 from web.render import render

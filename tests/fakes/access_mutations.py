@@ -149,7 +149,7 @@ async def _observe(w: World, actor: Actor) -> None:
 
 
 def _session(w: World) -> PublicId:
-    return PublicId(w.rows("SELECT id FROM observation")[0]["id"])
+    return PublicId(w.rows("SELECT id FROM observation ORDER BY until_ms DESC, id")[0]["id"])
 
 
 async def guest(w: World, _actor: Actor) -> None:

@@ -300,8 +300,8 @@ ROUTES: Mapping[tuple[str, str], Row] = {
     # guests: the leaders make a visit, the teacher of the class says her word, the guest has one page
     ("GET", "/du-gio"): Row(PRINCIPALS),
     ("POST", "/du-gio"): Row(PRINCIPALS, body=b"ten=x&lop=", headers=FORM, ok=frozenset({400})),
-    ("POST", "/du-gio/{visit}/ma"): Row(PRINCIPALS, body=b"", headers=FORM, ok=frozenset({404})),  # of none
-    ("POST", "/du-gio/{visit}/ket-thuc"): Row(PRINCIPALS, body=b"", headers=FORM, ok=frozenset({404})),
+    ("POST", "/du-gio/{visit}/ma"): Row(PRINCIPALS, other="visit", body=b"", headers=FORM),
+    ("POST", "/du-gio/{visit}/ket-thuc"): Row(PRINCIPALS, other="visit", body=b"", headers=FORM, ok=SEE_OTHER),
     ("POST", "/co/{class_id}/du-gio"): Row(
         TEACHERS, "class", body=b"y=co&buoi=zzzzzzzzzzzzzzzz", headers=FORM, ok=frozenset({404})
     ),
