@@ -33,7 +33,7 @@ from web.session import services_of
 router = APIRouter()
 LEADER = Right(Action.OBSERVE, ObjectKind.BOX, roles=LEADER_ROLES)
 MAKER = Right(Action.OBSERVE, ObjectKind.BOX, roles=LEADER_ROLES, fresh=True)
-OF_CLASS = Right(Action.OBSERVE, ObjectKind.CLASS, "class_id", by_grant=True, roles=TEACHERS)
+OF_CLASS = Right(Action.OBSERVE, ObjectKind.CLASS, "class_id", roles=TEACHERS)
 Leader = Annotated[Caller, Depends(LEADER)]
 Maker = Annotated[Caller, Depends(MAKER)]
 FIELDS = ("khach", "ten", "lop", "ngay", "tu", "den", "ly_do", "moi")

@@ -114,13 +114,12 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
         await stack.enter_async_context(server)
         parts.rooms.web_url = url
         desk = _desk(ground, parts, opened, tracker, facts, signals, url)
-        players = PlayerCalls(parts.players, parts.people, url)
         whys = WhyCalls(parts.why, parts.names, ground.recorder, Narrowing(ground.store))
         calls = {
             **handlers(desk),
             **ConsentCalls(parts.consents, parts.names).handlers(),
             **footage.handlers(),
-            **players.handlers(),
+            **PlayerCalls(parts.players, parts.people, url).handlers(),
             **ground.relays.handlers(),
             **parts.audit.handlers,
             **parts.rooms.handlers(),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -22,7 +24,7 @@ LIVE = Decision(True, "role.observer")
 def visits(site: Site) -> None:
     """A visit that runs, one that waits for its teacher, one that was called off, one that is over."""
     now_ms, box = site.box.clock.now_ms(), site.box
-    common = {"class_id": CLASS_MAM, "class_name": "Lớp Mầm 1", "made_by": "Lê Thị Hằng", "teachers": 1}
+    common: dict[str, Any] = {"class_id": CLASS_MAM, "class_name": "Lớp Mầm 1", "made_by": "Lê Thị Hằng", "teachers": 1}
     box.observe.all = [
         Visit(pid("one"), "Nguyễn Thị Phương Thanh", since_ms=now_ms - 600_000, until_ms=now_ms + HOUR_MS, phase="running",
               said=YES, said_by="Cô Hạnh", reason="Thao giảng cấp phường", invited="Phòng Văn hóa – Xã hội", came=True, **common),
@@ -32,7 +34,7 @@ def visits(site: Site) -> None:
               said_by="Cô Hạnh", **common),
         Visit(pid("seven"), "Cô Năm", since_ms=now_ms - 72 * HOUR_MS, until_ms=now_ms - 71 * HOUR_MS, phase="ended",
               said=WAITS, **common),
-    ]  # type: ignore[arg-type]  # fmt: skip
+    ]  # fmt: skip
     box.observe.known = [Named(GUEST.person, GUEST.name)]
     box.school.rooms.put(CLASS_MAM, visits=tuple(box.observe.all[:2]), cameras=(MAM,))
 
