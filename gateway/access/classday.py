@@ -46,19 +46,13 @@ def observable(facts: Facts, class_id: PublicId, at_ms: int) -> bool:
 
     The principal's resolution opens a class to its families only: no guest comes in by it.
     """
-    rows = facts.index.enrolments_of_class.get(class_id, ())
-    return all(_welcomes(facts, row.child, at_ms) for row in rows if row.holds(at_ms))
-
-
-def unwilling(facts: Facts, class_id: PublicId, at_ms: int) -> int:
-    """Return how many children of the class keep it closed to observers, for the school's own eyes."""
-    rows = facts.index.enrolments_of_class.get(class_id, ())
-    return sum(not _welcomes(facts, row.child, at_ms) for row in rows if row.holds(at_ms))
-
-
-def _welcomes(facts: Facts, child: PublicId, at_ms: int) -> bool:
-    answers = [row.given for row in facts.index.observe_consents_of_child.get(child, ()) if row.holds(at_ms)]
-    return bool(answers) and all(answers)
+    for row in facts.index.enrolments_of_class.get(class_id, ()):
+        if row.holds(at_ms):
+            rows = facts.index.observe_consents_of_child.get(row.child, ())
+            answers = [item.given for item in rows if item.holds(at_ms)]
+            if not answers or not all(answers):
+                return False
+    return True
 
 
 def unanswered(facts: Facts, class_id: PublicId, at_ms: int) -> Reason | None:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from gateway.access import classday, noticerules
+from gateway.access import noticerules
 from gateway.access.acts import ERASED_NAME
 from gateway.access.audit import Actor
 from gateway.access.guestpasses import GuestPasses
 from gateway.access.observing import ObservationRow, Observing
 from gateway.access.observing import Visit as NewVisit
 from gateway.access.reasons import Reason
+from gateway.access.rules_observer import unwilling
 from gateway.access.store import FactStore, Need
 from gateway.core.errors import NotFound
 from gateway.core.model import Action, Decision, ObjectKind, ObjectRef, PublicId, Role
@@ -60,7 +61,7 @@ class VisitList:
             row.reason,
             row.invited,
             row.came,
-            classday.unwilling(facts, row.class_id, at_ms) if open_still else 0,
+            unwilling(facts, row.class_id, at_ms) if open_still else 0,
             len(noticerules.teachers_of(facts, row.class_id, at_ms)),
         )
 

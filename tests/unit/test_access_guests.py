@@ -8,18 +8,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.access.audit import CONSOLE, Actor
+from gateway.access.classday import observable
 from gateway.access.codes import Code
-from gateway.access.facts import Purpose
+from gateway.access.facts import Consent, Purpose
 from gateway.access.guestpasses import GuestPasses
 from gateway.access.login import FRESH_S, Logins
 from gateway.access.observing import Visit
 from gateway.access.reasons import Reason
+from gateway.access.rules_observer import unwilling
 from gateway.core.errors import BadInput, CodeRefused, Denied, NotFound
 from gateway.core.model import PublicId, Role, StreamRole
 from tests.fakes.access_world import World, add_teacher, school
-from tests.fakes.school import HOUR, NOW
+from tests.fakes.school import CHILD, CHILD2, HOUR, MAM, MATE, NOW, facts
 
 pytestmark = pytest.mark.anyio
 
@@ -279,6 +283,19 @@ async def test_the_teachers_word_is_told_apart(tmp_path: Path) -> None:
         w.clock.step_wall(HOUR)
         with pytest.raises(BadInput):
             await observing.assent(g.teacher, g.visit)
+
+
+@given(st.lists(st.tuples(st.sampled_from((CHILD, MATE, CHILD2)), st.booleans(), st.booleans()), max_size=6))
+def test_who_is_counted_is_who_keeps_the_class_shut(rows: list[tuple[PublicId, bool, bool]]) -> None:
+    """The number that leaders read is 0 exactly where the policy lets guests in; another class's children do not count."""
+    until = {True: None, False: NOW}
+    consents = tuple(
+        Consent(child=child, purpose=Purpose.OBSERVE, given=given, until_ms=until[runs]) for child, given, runs in rows
+    )
+    school_now = facts(consents=consents)
+    found = unwilling(school_now, MAM, NOW)
+    assert (found == 0) == observable(school_now, MAM, NOW)
+    assert found <= 2
 
 
 async def test_what_is_told_of_a_visit_is_sealed_and_goes_with_its_guest(tmp_path: Path) -> None:
