@@ -27,6 +27,7 @@ PLACES = (
     Place("live", "/", "monitor", "nav.live", STAFF_ROLES),
     Place("mine", "/co/", "users", "nav.mine", frozenset({Role.TEACHER})),
     Place("rooms", "/lop-hoc", "home", "nav.rooms", LEADER_ROLES),
+    Place("observe", "/du-gio", "calendar", "nav.observe", LEADER_ROLES),
     Place("review", "/xem-lai", "clock", "nav.review", LEADER_ROLES),
     Place("exports", "/trich-xuat", "bookmark", "nav.exports", LEADER_ROLES),
     Place("people", "/phu-huynh", "users", "nav.people", LEADER_ROLES),

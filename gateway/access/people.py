@@ -49,10 +49,7 @@ class People:
         store, person, text = self._store, new_public_id(), clean_name(name)
 
         def run(conn: sqlite3.Connection, now_ms: int) -> PublicId:
-            conn.execute(
-                "INSERT INTO person (id, role, name_sealed, created_ms) VALUES (?, ?, ?, ?)",
-                (person, role, store.seal(_NAME, person, text), now_ms),
-            )
+            add_row(conn, store, person, role, text, now_ms)
             return person
 
         return await store.change(actor, "person.add", _adding(role), run, detail={"role": role, "who": person})
@@ -131,6 +128,14 @@ class People:
         if row is None:
             raise NotFound("there is no such person")
         return self._store.unseal(_NAME, person, row["name_sealed"])
+
+
+def add_row(conn: sqlite3.Connection, store: FactStore, person: PublicId, role: Role, name: str, now_ms: int) -> None:
+    """Write a new person inside the caller's change, which has decided; the name is a clean one."""
+    conn.execute(
+        "INSERT INTO person (id, role, name_sealed, created_ms) VALUES (?, ?, ?, ?)",
+        (person, role, store.seal(_NAME, person, name), now_ms),
+    )
 
 
 def _stop_teaching(conn: sqlite3.Connection, person: PublicId, class_id: PublicId, now_ms: int) -> int:
