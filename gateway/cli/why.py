@@ -6,24 +6,29 @@ today's, by the site's zone.
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
 from gateway.cli import show
 from gateway.cli.context import ConfigOption, Context, DataOption, JsonOption
 from gateway.cli.footage import parse_time
+from gateway.core.clock import SystemClock
 from gateway.core.errors import BadInput
 from gateway.core.i18n import Catalogue
 
+TIME_OF_DAY = re.compile(r"\d\d?:\d\d")
 PersonOption = Annotated[str | None, typer.Option("--ai", "--who", help="Tên hoặc mã người · name or id")]
-CameraOption = Annotated[str | None, typer.Option("--camera", help="Tên hoặc mã máy quay · camera")]
+CameraOption = Annotated[str | None, typer.Option("--camera", help="Tên hoặc mã camera · camera")]
 
 
 def why(
     person: PersonOption = None,
     camera: CameraOption = None,
-    at: Annotated[str | None, typer.Option("--luc", "--at", help="Lúc nào, mặc định bây giờ · 11:30")] = None,
+    at: Annotated[str | None, typer.Option("--luc", "--at", help="Lúc nào, mặc định bây giờ; 11:30 là hôm nay · when, 11:30 is today")] = None,
     on_site: Annotated[
         bool, typer.Option("--o-truong", "--on-site", help="Hỏi từ mạng của trường · at school")
     ] = False,
@@ -31,7 +36,7 @@ def why(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ai xem được máy quay nào, đến khi nào và vì sao · who sees which camera, until when, and why (why)."""
+    """Ai xem được camera nào, đến khi nào và vì sao · who sees which camera, until when, and why (why)."""
     context = Context(config, data)
     zone = context.config.site.timezone
     if person is None and camera is None:
@@ -39,7 +44,7 @@ def why(
     params: dict[str, Any] = {"on_site": on_site}
     params |= {key: value for key, value in (("person", person), ("camera", camera)) if value is not None}
     if at is not None:
-        params["at_ms"] = parse_time(at, zone)
+        params["at_ms"] = moment(at, zone, SystemClock().now_ms())
     told = context.run(context.ask("gateway", "why", params))
     if as_json:
         context.json(told)
@@ -50,6 +55,19 @@ def why(
         _rows(context, [(f"{row['name']} ({_role(row, context.words)})", row) for row in told["people"]])
     else:
         _rows(context, [(row["name"], row) for row in told["cameras"]])
+
+
+def moment(text: str, zone: str, now_ms: int) -> int:
+    """Return UTC ms of `11:30` (today, in the site's zone) or of a whole point in time; BadInput."""
+    clock = text.strip()
+    try:
+        wanted = dt.time.fromisoformat(clock.rjust(5, "0")) if TIME_OF_DAY.fullmatch(clock) else None
+        if wanted is None:
+            return parse_time(text, zone)
+    except (ValueError, BadInput) as error:
+        raise BadInput(f"{text!r} is no point in time", case="moment", key="at", value=text) from error
+    today = dt.datetime.fromtimestamp(now_ms / 1000, ZoneInfo(zone)).date()
+    return parse_time(f"{today.isoformat()}T{wanted.isoformat()}", zone)
 
 
 def explained(told: dict[str, Any], words: Catalogue, zone: str) -> list[str]:
