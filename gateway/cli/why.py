@@ -28,7 +28,10 @@ CameraOption = Annotated[str | None, typer.Option("--camera", help="Tên hoặc 
 def why(
     person: PersonOption = None,
     camera: CameraOption = None,
-    at: Annotated[str | None, typer.Option("--luc", "--at", help="Lúc nào, mặc định bây giờ; 11:30 là hôm nay · when, 11:30 is today")] = None,
+    at: Annotated[
+        str | None,
+        typer.Option("--luc", "--at", help="Lúc nào, mặc định bây giờ; 11:30 là hôm nay · when, 11:30 is today"),
+    ] = None,
     on_site: Annotated[
         bool, typer.Option("--o-truong", "--on-site", help="Hỏi từ mạng của trường · at school")
     ] = False,
