@@ -21,7 +21,7 @@ from gateway.access.store import FactStore
 from gateway.core.config import Config
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import PublicId, Role
-from gateway.roofs.names import Names
+from gateway.roofs.names import Names, list_order
 from web.consent_services import (
     PURPOSES,
     CaseView,
@@ -153,7 +153,7 @@ class ConsentPort:
     async def answers(self, class_id: PublicId) -> Sequence[ChildAnswers]:
         """Return the children of a class by name; the caller has decided."""
         found = [self._answers(state) for state in await self._consents.states(class_id)]
-        return sorted(found, key=lambda item: (item.name.split()[-1:], item.name, item.child))
+        return sorted(found, key=lambda item: (list_order(item.name), item.child))
 
     def _answers(self, state: ChildState) -> ChildAnswers:
         facts, now_ms = self._store.current, self._store.clock.now_ms()
@@ -182,7 +182,7 @@ class ConsentPort:
             )
             for line in row.lines
         ]  # fmt: skip
-        lines.sort(key=lambda line: (line.child_name.split()[-1:], line.child_name, PURPOSES.index(line.purpose)))
+        lines.sort(key=lambda line: (list_order(line.child_name), PURPOSES.index(line.purpose)))
         return Sheet(
             row.id, row.day.isoformat(), row.scan, self._staff(row.entered_by), row.entered_ms, state, lines,
             self._staff(row.signed_by), row.signed_ms,
