@@ -48,7 +48,7 @@ def consent(
         context.line(f"{mark} {row['name']}: {text}")
     if not found["classes"]:
         context.say("cli.consent.none")
-    told = {"record"} if found["basis"] == "regulation" else set()
+    told = {"record"} if found.get("basis") == "regulation" else set()
     names = show.widest(row["name"] for row in found["children"])
     for row in found["children"]:
         said = "  ".join(
