@@ -373,22 +373,3 @@ async def test_the_teachers_page_leads_to_all_that_is_hers() -> None:
     box.school.rooms.all.clear()
     async with browser(box, TEACHER) as client:
         assert 'href="/co/thong-bao"' in (await client.get("/co/")).text, "she can read and sign before she has a class"
-
-
-@pytest.mark.parametrize(
-    ("language", "reason", "says"),
-    [
-        ("vi", "class.not_open", "còn gia đình chưa trả lời"),
-        ("vi", "class.staff_notice", "còn cô chưa ký"),
-        ("en", "class.not_open", "a family has not answered"),
-        ("en", "class.staff_notice", "a teacher has not signed"),
-        ("vi", "sharing.stopped", "Nhà trường đang tạm dừng"),
-    ],
-)
-async def test_staff_read_the_true_cause(language: str, reason: str, says: str) -> None:
-    """Families read that the class is paused; its teacher and the principal read what it waits for."""
-    box = new_box()
-    box.school.rooms.put(CLASS_MAM, sharing="paused", reason=reason)
-    for caller, path in ((TEACHER, "/co/"), (PRINCIPAL, "/lop-hoc")):
-        async with browser(box, caller, language=language) as client:
-            assert says in (await client.get(path)).text
