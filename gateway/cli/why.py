@@ -7,7 +7,6 @@ today's, by the site's zone.
 from __future__ import annotations
 
 import datetime as dt
-import re
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -16,11 +15,9 @@ import typer
 from gateway.cli import show
 from gateway.cli.context import ConfigOption, Context, DataOption, JsonOption
 from gateway.cli.footage import parse_time
-from gateway.core.clock import SystemClock
 from gateway.core.errors import BadInput
 from gateway.core.i18n import Catalogue
 
-TIME_OF_DAY = re.compile(r"\d\d?:\d\d")
 PersonOption = Annotated[str | None, typer.Option("--ai", "--who", help="Tên hoặc mã người · name or id")]
 CameraOption = Annotated[str | None, typer.Option("--camera", help="Tên hoặc mã camera · camera")]
 
@@ -28,10 +25,7 @@ CameraOption = Annotated[str | None, typer.Option("--camera", help="Tên hoặc 
 def why(
     person: PersonOption = None,
     camera: CameraOption = None,
-    at: Annotated[
-        str | None,
-        typer.Option("--luc", "--at", help="Lúc nào, mặc định bây giờ; 11:30 là hôm nay · when, 11:30 is today"),
-    ] = None,
+    at: Annotated[str | None, typer.Option("--luc", "--at", help="Lúc nào, mặc định bây giờ · 11:30")] = None,
     on_site: Annotated[
         bool, typer.Option("--o-truong", "--on-site", help="Hỏi từ mạng của trường · at school")
     ] = False,
@@ -47,7 +41,7 @@ def why(
     params: dict[str, Any] = {"on_site": on_site}
     params |= {key: value for key, value in (("person", person), ("camera", camera)) if value is not None}
     if at is not None:
-        params["at_ms"] = moment(at, zone, SystemClock().now_ms())
+        params["at_ms"] = parse_time(at, zone, dt.datetime.now(ZoneInfo(zone)).date())
     told = context.run(context.ask("gateway", "why", params))
     if as_json:
         context.json(told)
@@ -58,19 +52,6 @@ def why(
         _rows(context, [(f"{row['name']} ({_role(row, context.words)})", row) for row in told["people"]])
     else:
         _rows(context, [(row["name"], row) for row in told["cameras"]])
-
-
-def moment(text: str, zone: str, now_ms: int) -> int:
-    """Return UTC ms of `11:30` (today, in the site's zone) or of a whole point in time; BadInput."""
-    clock = text.strip()
-    try:
-        wanted = dt.time.fromisoformat(clock.rjust(5, "0")) if TIME_OF_DAY.fullmatch(clock) else None
-        if wanted is None:
-            return parse_time(text, zone)
-    except (ValueError, BadInput) as error:
-        raise BadInput(f"{text!r} is no point in time", case="moment", key="at", value=text) from error
-    today = dt.datetime.fromtimestamp(now_ms / 1000, ZoneInfo(zone)).date()
-    return parse_time(f"{today.isoformat()}T{wanted.isoformat()}", zone)
 
 
 def explained(told: dict[str, Any], words: Catalogue, zone: str) -> list[str]:

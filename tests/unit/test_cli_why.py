@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
-from gateway.cli.why import moment
 from tests.fakes.cli_box import Answer, cli_box
 
 NAP = 1_795_062_600_000
@@ -104,19 +105,10 @@ def test_sessions_and_rules_go_over_as_said(tmp_path: Path) -> None:
     assert "Cô Thanh" in listed.out
 
 
-@pytest.mark.parametrize(("text", "minute"), [("11:30", 690), ("9:05", 545), (" 23:59 ", 1439)])
-def test_a_time_without_a_date_is_todays(text: str, minute: int) -> None:
-    """Half past eleven is asked as one says it, on the site's own day even while UTC is a day behind."""
-    midnight = 1_795_107_600_000 - 86_400_000  # 2026-11-19 00:00 in Việt Nam
-    for now_ms in (midnight, midnight + 3_600_000, midnight + 86_399_999):
-        assert moment(text, "Asia/Ho_Chi_Minh", now_ms) == midnight + minute * 60_000
-
-
-@pytest.mark.parametrize("text", ["25:99", "11h30", "", "mai"])
-def test_what_is_no_time_is_refused_in_words(tmp_path: Path, text: str) -> None:
-    """The gateway is not asked; the words show how a time of day is written."""
+def test_a_time_without_a_date_is_todays(tmp_path: Path) -> None:
+    """`--luc 11:30`, as the help and the README have it: half past eleven at the school."""
     with cli_box(tmp_path, {"gateway": GATEWAY}) as box:
-        done = box.vuon("why", "--who", "Lan", "--at", text)
-        assert box.asked("why") == []
-    assert done.code == 1
-    assert "like 11:30" in done.err
+        assert box.vuon("quyen", "--ai", "Lan", "--camera", "Lớp Mầm 1", "--luc", "11:30").code == 0
+        (asked,) = box.asked("why")
+        at = dt.datetime.fromtimestamp(asked["at_ms"] / 1000, ZoneInfo("Asia/Ho_Chi_Minh"))
+        assert (at.hour, at.minute, at.second) == (11, 30, 0)

@@ -297,3 +297,19 @@ async def test_yes_and_no_look_alike(box: FakeBox) -> None:
     async with browser(box, MOTHER) as client:
         page = (await client.get("/p/dong-y")).text
     assert len(set(re.findall(r'<button class="([^"]*)" name="tra-loi"', page))) == 1
+
+
+@pytest.mark.parametrize(
+    ("purpose", "remedies"), [("view", ("angle", "mask", "room")), ("record", ("angle", "mask", "room", "talked"))]
+)
+async def test_every_remedy_that_is_offered_is_taken(box: FakeBox, purpose: str, remedies: tuple[str, ...]) -> None:
+    """The choices of a case's form are what its act accepts: talking settles recording, never viewing."""
+    now_ms = box.clock.now_ms()
+    box.consents.open_cases = [CaseView(CHILD, "An", CLASS_MAM, "Mầm", purpose, "refusal", False, now_ms, now_ms)]
+    async with browser(box, PRINCIPAL) as client:
+        page = (await client.get("/dong-y")).text
+        assert re.findall(r'name="cach" value="(\w+)"', page) == list(remedies)
+        for remedy in remedies:
+            posted = body(tu="dong-y", muc=purpose, cach=remedy, thoa_thuan="Đã gặp gia đình")
+            done = await client.post(f"/dong-y/lop/{CLASS_MAM}/be/{CHILD}", content=posted, headers=FORM)
+            assert (done.status_code, acts(box)[-1]) == (303, f"settle {purpose} {remedy} Đã gặp gia đình")
