@@ -20,6 +20,8 @@ ASKED = {"regulation": ("view", "observe"), "consent": PURPOSES}
 """What families are asked, in the order of the sheet, by what recording is based on; the rest is told them."""
 REMEDIES = ("angle", "mask", "room")
 """The three ways to keep a child out of the picture."""
+TALKED = "talked"
+"""How recording may be settled too."""
 
 
 @dataclass(frozen=True, slots=True)

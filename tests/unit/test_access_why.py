@@ -16,7 +16,7 @@ from tests.fakes.school import AUTHORITY, CAM, CHILD, MAM, MOTHER, NOW, PRINCIPA
 
 CODES = {
     *("person", "login", "camera", "private", "role", "teaches", "tie", "clock", "sharing", "accepted", "consent"),
-    *("newcomer", "on_site", "shown", "answered", "hours", "holiday", "plan", "nap", "minutes"),
+    *("newcomer", "on_site", "shown", "notice", "answered", "hours", "holiday", "plan", "nap", "minutes"),
     *("session", "assent", "observe", "care"),
 }
 
@@ -36,7 +36,7 @@ def test_the_chain_holds_exactly_if_the_answer_allows() -> None:
         assert all(link.holds for link in found.links) is found.decision.allowed, (seed, found)
         seen |= {link.code for link in found.links}
     assert seen <= CODES
-    assert {"tie", "teaches", "session", "role", "hours", "plan", "minutes", "newcomer", "on_site"} <= seen
+    assert {"tie", "teaches", "session", "role", "hours", "plan", "minutes", "newcomer", "on_site", "notice"} <= seen
 
 
 def test_the_nap_is_named_with_its_class_and_child() -> None:

@@ -140,7 +140,7 @@ async def test_each_role_has_its_own_pages(box: FakeBox) -> None:
 async def test_a_refused_sheet_comes_back_as_it_was_typed(box: FakeBox) -> None:
     """A bad date or number keeps every tick and says that nothing was saved; no tick is no answer."""
     path = f"/dong-y/lop/{CLASS_MAM}/nhap"
-    ticks = {f"view-{CHILD}": "co", f"observe-{MATE}": "khong", f"ky-{CHILD}": MOTHER.person, f"record-{MATE}": "maybe"}
+    ticks = {f"view-{CHILD}": "co", f"observe-{MATE}": "khong", f"ky-{CHILD}": MOTHER.person}
     async with browser(box, TEACHER) as client:
         for day, error in (("soon", None), ("2026-09-01", BadInput("no", case="scan"))):
             box.consents.error = error
@@ -150,6 +150,13 @@ async def test_a_refused_sheet_comes_back_as_it_was_typed(box: FakeBox) -> None:
             assert 'value="PH 7"' in page.text
             assert "selected" in page.text
             assert "Chưa có gì được lưu" in page.text
+        for odd in (
+            {f"record-{MATE}": "maybe"},
+            {f"view-{pid('nobody')}": "co"},
+            {f"ky-{pid('nobody')}": MOTHER.person},
+        ):
+            posted = urlencode({"ngay": "2026-09-01", "so-scan": "7", **ticks, **odd})
+            assert (await client.post(path, content=posted, headers=FORM)).status_code in {400, 404}
         done = await client.post(path, content=urlencode({"ngay": "2026-09-01", "so-scan": "7", **ticks}), headers=FORM)
         assert (done.status_code, acts(box)[-1]) == (303, "enter 2026-09-01 7 2")
         sheet = f"/dong-y/lop/{CLASS_MAM}/giay/{'s' * 16}"
