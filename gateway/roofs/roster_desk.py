@@ -16,6 +16,7 @@ from gateway.access.audit import Actor
 from gateway.access.children import Children
 from gateway.access.classes import Classes, usual_plan
 from gateway.access.facts import Facts
+from gateway.access.families import Families, new_kin
 from gateway.access.people import MANAGE, People
 from gateway.access.phones import Phones, masked
 from gateway.access.responsible import ResponsiblePersons
@@ -37,6 +38,7 @@ class RosterDesk:
     def __init__(self, store: FactStore, people: People, children: Children, classes: Classes) -> None:
         self._store, self.people, self.children, self.classes = store, people, children, classes
         self.phones, self.responsible = Phones(store), ResponsiblePersons(store)
+        self.families = Families(store)
         self.lists = RosterLists(store)
 
     async def known(self, actor: Actor) -> tuple[Known, Mapping[PublicId, str]]:
@@ -126,12 +128,8 @@ class RosterDesk:
         return class_id
 
     async def add_guardian(self, actor: Actor, child: PublicId, name: str, kind: GuardianKind, phone: str) -> PublicId:
-        """Add a person who stands for a child."""
-        person = await self.people.add(actor, Role.GUARDIAN, name)
-        await self.children.add_guardian(actor, person, child, kind=kind)
-        if phone.strip():
-            await self.phones.set(actor, person, phone)
-        return person
+        """Let somebody stand for a child: a guardian of ours if name and number are known, else a new person."""
+        return await self.families.add_guardian(actor, child, new_kin(name, kind, phone))
 
     def _child(self, known: Known, states: Mapping[PublicId, str], child: KnownChild) -> dict[str, Any]:
         return {

@@ -17,7 +17,7 @@ from tests.fakes.school import AUTHORITY, CAM, CHILD, MAM, MOTHER, NOW, PRINCIPA
 CODES = {
     *("person", "login", "camera", "private", "role", "teaches", "tie", "clock", "sharing", "accepted", "consent"),
     *("newcomer", "on_site", "shown", "answered", "hours", "holiday", "plan", "nap", "minutes"),
-    *("session", "assent", "observe", "care"),
+    *("notice", "session", "assent", "observe", "care"),
 }
 
 
@@ -63,6 +63,15 @@ def test_what_narrows_a_class_is_in_the_chain_only_where_it_is_set() -> None:
     narrow = {"on_site", "minutes", "newcomer"}
     assert narrow <= set(links(explain(f, MOTHER, CAM, NOW, Asking(on_site=True))))
     assert not narrow & set(links(explain(facts(), MOTHER, CAM, NOW)))
+
+
+def test_a_teacher_who_has_not_signed_is_in_the_chain() -> None:
+    """The mother is refused because of the notice: one link fails, and it says so."""
+    assert links(explain(facts(), MOTHER, CAM, NOW))["notice"]
+    found = explain(facts(staff_notices=()), MOTHER, CAM, NOW)
+    assert not found.decision.allowed
+    assert [(link.code, link.class_id) for link in found.links if not link.holds] == [("notice", MAM)]
+    assert "notice" not in links(explain(facts(staff_notices=(), teachings=()), MOTHER, CAM, NOW))
 
 
 @pytest.mark.parametrize("lang", ["vi", "en"])
