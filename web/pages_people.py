@@ -7,7 +7,7 @@ with a form is said on the page the form is on, and what was typed is still in i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -21,7 +21,7 @@ from web.forms import form_of
 from web.guards import Right
 from web.problems import words_of
 from web.render import render
-from web.services import Caller, Services
+from web.services import Caller, KnownCamera, Services
 from web.session import services_of
 from web.typed import Typed
 
@@ -160,7 +160,7 @@ async def child_act(request: Request, child: str, caller: Manager) -> Response:
     return RedirectResponse(f"/phu-huynh/tre/{child}", 303)
 
 
-CLASS_ACTS = frozenset({"class.add", "class.rename", "class.end", "teach", "unteach"})
+CLASS_ACTS = frozenset({"class.add", "class.rename", "class.end", "camera.give", "camera.take", "teach", "unteach"})
 
 
 @router.get("/lop")
@@ -175,12 +175,20 @@ async def _classes(
     people = services_of(request).people
     classes = [item for item in (await people.overview(caller))["classes"] if item["name"]]
     staff = (await people.staff(caller))["people"]
+    board = await request.app.state.board.now()
+    cameras = {
+        row.id: board.cameras.get(row.id, {}).get("name") or row.place or row.id for row in _cameras(request, caller)
+    }
     teachers = [row for row in staff if row["role"] == Role.TEACHER and not row["disabled"]]
     return people_page(
         request, caller, "people_classes.html", "classes",
-        classes=classes, teachers=teachers, error=error, said=said,
+        classes=classes, teachers=teachers, cameras=cameras, error=error, said=said,
         may_configure=_may(request, caller, Action.CONFIGURE),
     )  # fmt: skip
+
+
+def _cameras(request: Request, caller: Caller) -> Sequence[KnownCamera]:
+    return services_of(request).rights.cameras(caller)
 
 
 @router.post("/lop")

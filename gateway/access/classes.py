@@ -18,7 +18,7 @@ from gateway.access.policy import BOX
 from gateway.access.roster.cells import class_key
 from gateway.access.rows import pack_days
 from gateway.access.store import FactStore, Need, clean_name, require
-from gateway.core.errors import BadInput
+from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import Action, PublicId, new_public_id
 
 CONFIGURE = Need(Action.CONFIGURE, BOX)
@@ -157,12 +157,28 @@ class Classes:
                 require(conn, "class", class_id)
             if not shared:
                 _end_links(conn, camera, now_ms)
+            elif class_id is not None:
+                conn.execute(
+                    "UPDATE class_camera SET until_ms = ? WHERE camera = ? AND class = ? AND until_ms IS NULL",
+                    (now_ms, camera, class_id),
+                )
             if class_id is not None:
                 conn.execute(
                     "INSERT INTO class_camera (class, camera, since_ms) VALUES (?, ?, ?)", (class_id, camera, now_ms)
                 )
 
         detail: dict[str, str | int | bool] = {"camera": camera, "class": class_id or "", "shared": shared}
+        await self._store.change(actor, "camera.assign", CONFIGURE, run, detail=detail)
+
+    async def release(self, actor: Actor, camera: PublicId, class_id: PublicId) -> None:
+        """Say that a camera does not show a class any more, other classes of it stay; NotFound if it did not."""
+
+        def run(conn: sqlite3.Connection, now_ms: int) -> None:
+            sql = "UPDATE class_camera SET until_ms = ? WHERE camera = ? AND class = ? AND until_ms IS NULL"
+            if not conn.execute(sql, (now_ms, camera, class_id)).rowcount:
+                raise NotFound("this camera does not show that class")
+
+        detail: dict[str, str | int | bool] = {"camera": camera, "class": class_id, "released": True}
         await self._store.change(actor, "camera.assign", CONFIGURE, run, detail=detail)
 
     async def set_windows(self, actor: Actor, class_id: PublicId, windows: Iterable[Hours]) -> None:

@@ -78,14 +78,18 @@ class LedgerPort:
         return store.answer(store.current, Actor(caller.person, caller.device), need, store.clock.now_ms()).allowed
 
     def people(self) -> Sequence[Named]:
-        """Return everybody who has a name."""
+        """Return everybody who has a name, guardians with their children's."""
         rows = [row for row in self._names.persons.values() if row.name != ERASED_NAME]
-        return sorted((Named(row.id, row.name, row.role) for row in rows), key=lambda row: (row.role, row.name, row.id))
+        named = (Named(row.id, self._names.told_apart(row.id, self._store.current), row.role) for row in rows)
+        return sorted(named, key=lambda row: (row.role, row.name, row.id))
 
     def children(self) -> Sequence[Named]:
-        """Return all children."""
+        """Return all children who have a name, with the class each is in."""
         rows = [row for row in self._names.children.values() if row.name != ERASED_NAME]
-        return sorted((Named(row.id, row.name) for row in rows), key=lambda row: (row.name, row.id))
+        classes = {row.id: row.name for row in self._names.classes.values()}
+        places = {row.id: classes.get(row.class_id or PublicId(""), "") for row in rows}
+        named = (Named(row.id, " · ".join(filter(None, (row.name, places[row.id])))) for row in rows)
+        return sorted(named, key=lambda row: (row.name, row.id))
 
     # pages
 

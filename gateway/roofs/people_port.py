@@ -46,6 +46,10 @@ class PeoplePort:
             "class.add": lambda actor, f: desk.add_class(actor, f.get("name", "")),
             "class.rename": lambda actor, f: desk.classes.rename(actor, _id(f, "class"), f.get("name", "")),
             "class.end": lambda actor, f: desk.classes.end(actor, _id(f, "class")),
+            "camera.give": lambda actor, f: desk.classes.assign(
+                actor, _id(f, "camera"), _id(f, "class"), shared=f.get("shared") == "1"
+            ),
+            "camera.take": lambda actor, f: desk.classes.release(actor, _id(f, "camera"), _id(f, "class")),
             "teach": lambda actor, f: desk.people.teach(actor, _id(f, "person"), _id(f, "class")),
             "unteach": lambda actor, f: desk.people.stop_teaching(actor, _id(f, "person"), _id(f, "class")),
             "responsible.add": self._name_responsible,

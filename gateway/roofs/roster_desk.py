@@ -176,10 +176,12 @@ def class_cards(
             "bound": 0,
             "waiting": 0,
             "teachers": [],
+            "cameras": [],
         }
         for class_id, name in sorted(known.classes.items(), key=lambda item: class_key(item[1]))
     }
-    cards[None] = {"id": NO_CLASS, "name": "", "children": 0, "guardians": 0, "bound": 0, "waiting": 0, "teachers": []}
+    cards[None] = {"id": NO_CLASS, "name": "", "children": 0, "guardians": 0, "bound": 0, "waiting": 0}
+    cards[None] |= {"teachers": [], "cameras": []}
     for child in known.children.values():
         card = cards.get(child.class_id, cards[None])
         card["children"] += 1
@@ -188,6 +190,9 @@ def class_cards(
             card["guardians"] += 1
             card["bound"] += state == "bound"
             card["waiting"] += state == "waiting"
+    for shown in facts.class_cameras:
+        if shown.holds(now_ms) and shown.class_id in cards:
+            cards[shown.class_id]["cameras"].append(shown.camera)
     for row in facts.teachings:
         if row.holds(now_ms) and row.class_id in cards:
             cards[row.class_id]["teachers"].append({"id": row.person, "name": names.get(row.person, "")})

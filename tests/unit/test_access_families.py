@@ -127,3 +127,24 @@ async def test_classes_of_one_name_are_one_class(tmp_path: Path) -> None:
         await classes.end(w.actor, first)
         assert isinstance(await classes.add(w.actor, "Lớp Lá 1"), str)
         assert PublicId(second) in {row.id for row in await classes.rows()}
+
+
+async def test_a_camera_is_given_shared_and_taken_from_one_class(tmp_path: Path) -> None:
+    """Given once although asked twice; shared by two classes, it is taken from one of them only."""
+    async with school(tmp_path) as w:
+        classes, other = w.access.classes, await add_class(w.access, w.actor, "Chồi 9", [])
+
+        async def shown() -> dict[str, int]:
+            return {row.name: row.cameras.count(w.camera) for row in await classes.rows() if w.camera in row.cameras}
+
+        mine = next(iter(await shown()))
+        for _ in range(2):
+            await classes.assign(w.actor, w.camera, other, shared=True)
+        assert await shown() == {mine: 1, "Chồi 9": 1}
+        await classes.release(w.actor, w.camera, other)
+        assert await shown() == {mine: 1}
+        for camera, class_id in ((w.camera, other), (pid("nothing"), other), (w.camera, pid("nowhere"))):
+            with pytest.raises(NotFound):
+                await classes.release(w.actor, camera, class_id)
+        await classes.assign(w.actor, w.camera, other)
+        assert await shown() == {"Chồi 9": 1}

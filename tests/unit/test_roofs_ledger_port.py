@@ -171,7 +171,7 @@ async def test_the_chain_and_an_erasure_through_the_door(tmp_path: Path) -> None
             ("", "erased"),
             ("Bố Bình", "guardian"),
         }
-        assert {row.name for row in d.port.people()} == {"Cô Hiệu Trưởng", "Cô Hạnh", "Bố Bình"}
+        assert {row.name for row in d.port.people()} == {"Cô Hiệu Trưởng", "Cô Hạnh", "Bố Bình · Bé Bình"}
         assert [row.name for row in d.port.children()] == ["Bé An", "Bé Bình"]
 
 

@@ -216,3 +216,20 @@ async def test_staff_of_one_name_and_role_are_told_apart(tmp_path: Path) -> None
             assert sent.status_code == status
         rows = [row for row in await d.world.access.people.rows() if row.name.casefold() == "cô hoa"]
         assert sorted(row.role for row in rows) == [Role.OBSERVER, Role.TEACHER]
+
+
+async def test_the_page_of_classes_says_which_cameras_show_them(tmp_path: Path) -> None:
+    """A class without one says so; the principal gives and takes by forms, and the facts follow."""
+    async with desk(tmp_path) as d:
+        w = d.world
+        assert (await d.web.post("/lop", data={"act": "class.add", "name": "Lớp Thỏ"})).status_code == 303
+        assert "Chưa có camera" in (await d.web.get("/lop")).text
+        rabbit = next(row.id for row in await w.access.classes.rows() if row.name == "Lớp Thỏ")
+        form = {"camera": w.camera, "class": rabbit}
+        assert (await d.web.post("/lop", data=form | {"act": "camera.give", "shared": "1"})).status_code == 303
+        shown = {row.name for row in await w.access.classes.rows() if w.camera in row.cameras}
+        assert len(shown) == 2
+        assert "Chưa có camera" not in (await d.web.get("/lop")).text
+        assert (await d.web.post("/lop", data=form | {"act": "camera.take"})).status_code == 303
+        assert (await d.web.post("/lop", data=form | {"act": "camera.take"})).status_code == 404
+        assert {row.name for row in await w.access.classes.rows() if w.camera in row.cameras} == shown - {"Lớp Thỏ"}
