@@ -6,7 +6,9 @@ today's, by the site's zone.
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -39,7 +41,7 @@ def why(
     params: dict[str, Any] = {"on_site": on_site}
     params |= {key: value for key, value in (("person", person), ("camera", camera)) if value is not None}
     if at is not None:
-        params["at_ms"] = parse_time(at, zone)
+        params["at_ms"] = parse_time(at, zone, dt.datetime.now(ZoneInfo(zone)).date())
     told = context.run(context.ask("gateway", "why", params))
     if as_json:
         context.json(told)

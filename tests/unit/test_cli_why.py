@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -101,3 +103,12 @@ def test_sessions_and_rules_go_over_as_said(tmp_path: Path) -> None:
     assert rules == [{"class": "Mầm 1", "on_site_only": True, "daily_minutes": 30, "adaptation_days": None}]
     assert "s" * 16 in made.out
     assert "Cô Thanh" in listed.out
+
+
+def test_a_time_without_a_date_is_todays(tmp_path: Path) -> None:
+    """`--luc 11:30`, as the help and the README have it: half past eleven at the school."""
+    with cli_box(tmp_path, {"gateway": GATEWAY}) as box:
+        assert box.vuon("quyen", "--ai", "Lan", "--camera", "Lớp Mầm 1", "--luc", "11:30").code == 0
+        (asked,) = box.asked("why")
+        at = dt.datetime.fromtimestamp(asked["at_ms"] / 1000, ZoneInfo("Asia/Ho_Chi_Minh"))
+        assert (at.hour, at.minute, at.second) == (11, 30, 0)

@@ -172,7 +172,7 @@ async def test_the_chain_and_an_erasure_through_the_door(tmp_path: Path) -> None
             ("Bố Bình", "guardian"),
         }
         assert {row.name for row in d.port.people()} == {"Cô Hiệu Trưởng", "Cô Hạnh", "Bố Bình · Bé Bình"}
-        assert [row.name for row in d.port.children()] == ["Bé An", "Bé Bình"]
+        assert [row.name for row in d.port.children()] == ["Bé An · Mầm 1", "Bé Bình · Mầm 1"]
 
 
 async def test_a_refusal_at_a_page_is_a_row_and_its_repeats_are_counted(tmp_path: Path) -> None:
