@@ -46,7 +46,7 @@ async def fields_of(request: Request) -> dict[str, str]:
     fields = await form_of(request)
     found = {name: values[0] for name, values in fields.items()}
     if len(found) > MAX_FIELDS * 10 or any(len(value) > MAX_CHARS for value in found.values()):
-        raise BadInput("a field is too long", case="text_long", key="form", most=MAX_CHARS)
+        raise BadInput("a form of another kind", key="form")
     return found
 
 

@@ -204,8 +204,6 @@ async def test_what_was_typed_is_still_there_after_a_mistake(tmp_path: Path) -> 
             True,
             True,
         )
-        page = await d.web.post("/lop", data={"act": "class.add", "name": "L" * 10_000})
-        assert (page.status_code, "Chữ nhập quá dài" in page.text) == (400, True)
 
 
 async def test_staff_of_one_name_and_role_are_told_apart(tmp_path: Path) -> None:
