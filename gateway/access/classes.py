@@ -18,7 +18,7 @@ from gateway.access.policy import BOX
 from gateway.access.roster.cells import class_key
 from gateway.access.rows import pack_days
 from gateway.access.store import FactStore, Need, clean_name, require
-from gateway.core.errors import BadInput, NotFound
+from gateway.core.errors import BadInput
 from gateway.core.model import Action, PublicId, new_public_id
 
 CONFIGURE = Need(Action.CONFIGURE, BOX)
@@ -158,10 +158,7 @@ class Classes:
             if not shared:
                 _end_links(conn, camera, now_ms)
             elif class_id is not None:
-                conn.execute(
-                    "UPDATE class_camera SET until_ms = ? WHERE camera = ? AND class = ? AND until_ms IS NULL",
-                    (now_ms, camera, class_id),
-                )
+                _end_link(conn, camera, class_id, now_ms)
             if class_id is not None:
                 conn.execute(
                     "INSERT INTO class_camera (class, camera, since_ms) VALUES (?, ?, ?)", (class_id, camera, now_ms)
@@ -171,15 +168,15 @@ class Classes:
         await self._store.change(actor, "camera.assign", CONFIGURE, run, detail=detail)
 
     async def release(self, actor: Actor, camera: PublicId, class_id: PublicId) -> None:
-        """Say that a camera does not show a class any more, other classes of it stay; NotFound if it did not."""
+        """Say that a camera does not show a class any more, other classes of it stay. Idempotent; NotFound."""
 
         def run(conn: sqlite3.Connection, now_ms: int) -> None:
-            sql = "UPDATE class_camera SET until_ms = ? WHERE camera = ? AND class = ? AND until_ms IS NULL"
-            if not conn.execute(sql, (now_ms, camera, class_id)).rowcount:
-                raise NotFound("this camera does not show that class")
+            require(conn, "access_camera", camera)
+            require(conn, "class", class_id)
+            _end_link(conn, camera, class_id, now_ms)
 
-        detail: dict[str, str | int | bool] = {"camera": camera, "class": class_id, "released": True}
-        await self._store.change(actor, "camera.assign", CONFIGURE, run, detail=detail)
+        detail: dict[str, str | int | bool] = {"camera": camera, "class": class_id}
+        await self._store.change(actor, "camera.release", CONFIGURE, run, detail=detail)
 
     async def set_windows(self, actor: Actor, class_id: PublicId, windows: Iterable[Hours]) -> None:
         """Replace the viewing windows of a class; none closes it to guardians."""
@@ -256,6 +253,11 @@ def _alone(conn: sqlite3.Connection, name: str, class_id: PublicId | None = None
     for row in conn.execute("SELECT id, name FROM class WHERE ended_ms IS NULL"):
         if row["id"] != class_id and class_key(row["name"]) == class_key(name):
             raise BadInput("another class is called so", case="class_there", key="name", name=row["name"])
+
+
+def _end_link(conn: sqlite3.Connection, camera: PublicId, class_id: PublicId, now_ms: int) -> None:
+    sql = "UPDATE class_camera SET until_ms = ? WHERE camera = ? AND class = ? AND until_ms IS NULL"
+    conn.execute(sql, (now_ms, camera, class_id))
 
 
 def _end_links(conn: sqlite3.Connection, camera: PublicId, now_ms: int) -> None:

@@ -27,6 +27,8 @@ from web.services import Caller
 
 IN_FILE = 20_000
 """Lines of an exported file at most: a month of a large school."""
+COUNTED, COUNTS = frozenset({"roster.import", "roster.rollover"}), ("new", "moved", "back", "changed", "left")
+"""Acts upon many children, and what they count."""
 ALL = Need(Action.AUDIT, BOX)
 
 
@@ -188,6 +190,8 @@ class LedgerPort:
             reason=line.ended or (line.text("reason") if group_of(line) is Group.DENIED or "seconds" in body else ""),
             times=_number(times),
             erased_by=_number(erased),
+            counts=_counts(line) if line.what in COUNTED else (),
+            at_once=bool(body.get("at_once")) if line.what == "child.leave" else None,
         )
 
     def _named(self, line: Line) -> tuple[str, str]:
@@ -234,6 +238,11 @@ def _wanted(wish: LedgerWish) -> Wanted:
     group = Group(wish.group) if wish.group in set(Group) else None
     before = END if wish.before is None else wish.before
     return Wanted(group, wish.person, wish.class_id, wish.camera, wish.from_ms, wish.to_ms, before)
+
+
+def _counts(line: Line) -> tuple[tuple[str, int], ...]:
+    found = ((name, _number(line.body.get(name))) for name in COUNTS)
+    return tuple((name, count) for name, count in found if count)
 
 
 def _number(value: object) -> int | None:
