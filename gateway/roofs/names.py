@@ -67,6 +67,12 @@ class Names:
         row = self.children.get(child)
         return row.name if row else ""
 
+    def told_apart(self, person: PublicId, facts: Facts) -> str:
+        """Return a person's name in a list to choose from: a guardian's with the children's, for many share one."""
+        ties = facts.index.guardians_of_person.get(person, ())
+        children = sorted({name for row in ties if (name := self.child(row.child))})
+        return " · ".join((self.person(person), *([", ".join(children)] if children else [])))
+
     def mark(self, person: PublicId) -> str:
         """Return what is drawn over a guardian's picture: the name and the end of the phone number, if one is kept."""
         number = self.phones.get(person)

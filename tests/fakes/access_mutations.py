@@ -137,6 +137,11 @@ async def hidden(w: World, _actor: Actor) -> None:
     await w.access.sharing.hide_camera(CONSOLE, w.camera)
 
 
+async def camera_shown(w: World, _actor: Actor) -> None:
+    """Prepare: the camera shows the class."""
+    await w.access.classes.assign(CONSOLE, w.camera, w.class_id)
+
+
 async def resolved(w: World, _actor: Actor) -> None:
     """Prepare: a child without consent is settled."""
     await w.access.children.resolve(CONSOLE, w.mate, w.class_id)
@@ -236,6 +241,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("class.end", _end_class, empty_class),
     Mutation("cameras.sync", lambda w, a: w.access.classes.sync_cameras(a, [w.camera, PublicId("b" * 16)])),
     Mutation("camera.assign", lambda w, a: w.access.classes.assign(a, w.camera, None)),
+    Mutation("camera.release", lambda w, a: w.access.classes.release(a, w.camera, w.class_id), camera_shown),
     Mutation(
         "class.windows", lambda w, a: w.access.classes.set_windows(a, w.class_id, [Hours(at("08:00"), at("09:00"))])
     ),

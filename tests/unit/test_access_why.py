@@ -65,6 +65,14 @@ def test_what_narrows_a_class_is_in_the_chain_only_where_it_is_set() -> None:
     assert not narrow & set(links(explain(facts(), MOTHER, CAM, NOW)))
 
 
+def test_a_teacher_who_has_not_signed_is_in_the_chain() -> None:
+    """The mother is refused because of the notice: one link fails, and it says so."""
+    assert links(explain(facts(), MOTHER, CAM, NOW))["notice"]
+    found = explain(facts(staff_notices=()), MOTHER, CAM, NOW)
+    assert not found.decision.allowed
+    assert [(link.code, link.class_id) for link in found.links if not link.holds] == [("notice", MAM)]
+
+
 @pytest.mark.parametrize("lang", ["vi", "en"])
 def test_every_link_has_words_for_yes_and_no(lang: str) -> None:
     """Both readings of every link are sentences in both languages."""
