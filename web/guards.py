@@ -14,7 +14,8 @@ from starlette.requests import Request
 
 from gateway.access.roletable import MAY
 from gateway.core.errors import Denied, NotFound
-from gateway.core.model import STAFF_ROLES, Action, ObjectKind, ObjectRef, PublicId, Role, is_public_id
+from gateway.core.model import LEADER_ROLES, STAFF_ROLES, Action, ObjectKind, ObjectRef, PublicId, Role, is_public_id
+from web.problems import MACHINE_PATHS
 from web.services import Caller
 from web.session import caller_of, player_of, services_of
 
@@ -74,6 +75,8 @@ class SignedIn(Guard):
             raise NotFound("not a route of this role")
         if _is_page(request) and services_of(request).accounts.must_set(caller):
             raise PasswordNeededError
+        if caller.role in LEADER_ROLES and not request.url.path.startswith(MACHINE_PATHS):
+            request.state.waits = await services_of(request).waits.counts(caller)  # shown beside the places of the page
         return caller
 
     def describe(self) -> str:
@@ -147,7 +150,7 @@ class Right(Guard):
 
 def _is_page(request: Request) -> bool:
     """Say whether this opens a page, other than those on which a password is chosen."""
-    return request.method == "GET" and not request.url.path.startswith(("/api/", "/whep/", "/wall/", "/mat-khau"))
+    return request.method == "GET" and not request.url.path.startswith((*MACHINE_PATHS, "/mat-khau"))
 
 
 STAFF = SignedIn(STAFF_ROLES)

@@ -17,6 +17,7 @@ from gateway.roofs.metrics_port import MetricsPort
 from gateway.roofs.people_port import ports_of
 from gateway.roofs.playback_port import PlaybackPort
 from gateway.roofs.slip_port import InvitePort, SlipPort
+from gateway.roofs.waits_port import WaitsPort
 from gateway.roofs.web_lists import ListedRights
 from web.services import Services, SiteFacts
 
@@ -53,6 +54,7 @@ def web_services(
         slips=SlipPort(parts.slips, parts.devices, parts.logins, parts.names, base.bus, logins.signed_in, base.store),
         invites=invites,
         why=parts.why,
+        waits=WaitsPort(base.store),
         playback=PlaybackPort(Playbacks(base.store, parts.grants, base.key), base.recorder, base.clock),
         clock=base.clock,
         site=SiteFacts(site.name, PublicId("box"), site.timezone, site.language),
