@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
@@ -66,8 +66,11 @@ class Words:
 
     def day(self, at_ms: int) -> str:
         """Return weekday and date: Thứ Năm, 24/09/2026."""
-        when = self.local(at_ms)
-        return str(self.text("date.long", weekday=self.text(f"weekday.{when.weekday()}"), date=f"{when:%d/%m/%Y}"))
+        return self.date(self.local(at_ms))
+
+    def date(self, day: date) -> str:
+        """Return a day in the same words."""
+        return str(self.text("date.long", weekday=self.text(f"weekday.{day.weekday()}"), date=f"{day:%d/%m/%Y}"))
 
     def duration(self, length_ms: int) -> str:
         """Return a length rounded up to minutes: 2 giờ 15 phút."""

@@ -19,6 +19,7 @@ from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId
 _DEVICES = "SELECT count(*) FROM device WHERE approved_ms IS NULL AND ended_ms IS NULL"
 _WISHES = "SELECT count(*) FROM pause_request WHERE answered_ms IS NULL AND at_ms > ?"
 _SHEETS = "SELECT count(*) FROM consent_sheet WHERE signed_ms IS NULL AND dropped_ms IS NULL"
+_BASIS = "SELECT count(*) = 0 FROM consent_basis"
 _CASES = "SELECT child FROM consent_case WHERE closed_ms IS NULL"
 _ORDERS = "SELECT id FROM export_order WHERE approver IS NULL AND ended_ms IS NULL AND requester <> ?"
 
@@ -32,7 +33,7 @@ class Waits:
     wishes: int = 0
     """For one more pause; each lapses by itself."""
     consent: int = 0
-    """Cases to settle with a family, and sheets to countersign."""
+    """Cases to settle with a family, sheets to countersign, and what recording is based on, until that is stated."""
     orders: int = 0
     """Copies of footage that somebody else asked for."""
 
@@ -54,14 +55,14 @@ async def waits_of(store: FactStore, actor: Actor) -> Waits:
 
         cases = [row[0] for row in conn.execute(_CASES)]
         orders = [row[0] for row in conn.execute(_ORDERS, (actor.person,))]
-        return count(_DEVICES), count(_WISHES, now_ms - REQUEST_MS), count(_SHEETS), cases, orders
+        return count(_DEVICES), count(_WISHES, now_ms - REQUEST_MS), count(_SHEETS) + count(_BASIS), cases, orders
 
-    devices, wishes, sheets, cases, orders = await store.db.read(read)
+    devices, wishes, papers, cases, orders = await store.db.read(read)
     enrolled = facts.index.enrolments_of_child
     due = sum(any(row.holds(now_ms) for row in enrolled.get(PublicId(child), ())) for child in cases)
     return Waits(
         devices if admits else 0,
         wishes if hides else 0,
-        due + sheets if binds else 0,
+        due + papers if binds else 0,
         sum(may(Action.APPROVE, ObjectRef(ObjectKind.EXPORT, PublicId(order))) for order in orders),
     )

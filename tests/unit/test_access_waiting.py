@@ -10,6 +10,7 @@ import pytest
 from gateway.access.audit import CONSOLE, Actor
 from gateway.access.consent_paper import Line
 from gateway.access.consent_rules import Remedy
+from gateway.access.consents import Basis
 from gateway.access.pauserules import A_DAY
 from gateway.access.waiting import Waits, waits_of
 from gateway.core.model import PublicId, Role
@@ -35,6 +36,8 @@ async def test_each_thing_that_waits_counts_until_it_is_decided(tmp_path: Path) 
     async with consent_school(tmp_path) as c:
         w, store = c.w, c.w.access.store
         deputy = await leader(w, Role.VICE_PRINCIPAL, "Cô Phó")
+        assert await waits_of(store, w.actor) == Waits(consent=1), "what recording is based on"
+        await c.consents.set_basis(w.actor, Basis.REGULATION, "12/QC-HS")
         assert await waits_of(store, w.actor) == Waits()
 
         slip = await w.access.invitations.create(w.actor, w.father_of_mate)
@@ -69,6 +72,7 @@ async def test_a_case_of_a_child_that_left_waits_for_nobody(tmp_path: Path) -> N
     """The list of cases does not show it, so the number does not count it."""
     async with consent_school(tmp_path) as c:
         w, store = c.w, c.w.access.store
+        await c.consents.set_basis(w.actor, Basis.CONSENT, "")
         await c.consents.withdraw(c.mother, w.child, VIEW)
         assert (await waits_of(store, w.actor)).consent == 1 == len(await c.door.cases(await c.caller(w.actor)))
         await w.access.children.leave(w.actor, w.child, at_once=True)
@@ -79,6 +83,8 @@ async def test_pages_get_the_numbers_by_place(tmp_path: Path) -> None:
     """The name of the place, and nothing where nothing waits."""
     async with consent_school(tmp_path) as c:
         caller, port = await c.caller(c.w.actor), WaitsPort(c.w.access.store)
+        assert await port.counts(caller) == {"consent": 1}
+        await c.consents.set_basis(c.w.actor, Basis.CONSENT, "")
         assert await port.counts(caller) == {}
         await c.consents.withdraw(c.mother, c.w.child, VIEW)
         assert await port.counts(caller) == {"consent": 1}
