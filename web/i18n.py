@@ -56,6 +56,10 @@ class Words:
         key = f"reason.{code}"
         return self.catalogue.texts[key if self.has(key) else "reason.other"]
 
+    def cause(self, code: str) -> str:
+        """Return a reason as staff are told it: the true cause, which guardians are not."""
+        return self.catalogue.texts[f"cause.{code}"] if self.has(f"cause.{code}") else self.reason(code)
+
     def local(self, at_ms: int) -> datetime:
         """Return a time in the site's zone."""
         return datetime.fromtimestamp(at_ms / 1000, self.zone)
