@@ -70,9 +70,9 @@ class Words:
 
     def day(self, at_ms: int) -> str:
         """Return weekday and date: Thứ Năm, 24/09/2026."""
-        return self.date(self.local(at_ms))
+        return self.long_date(self.local(at_ms))
 
-    def date(self, day: date) -> str:
+    def long_date(self, day: date) -> str:
         """Return a day in the same words."""
         return str(self.text("date.long", weekday=self.text(f"weekday.{day.weekday()}"), date=f"{day:%d/%m/%Y}"))
 

@@ -7,6 +7,7 @@ with a form is said on the page the form is on.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -15,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput, NotFound
-from gateway.core.model import Action, GuardianKind, ObjectKind, ObjectRef, Role
+from gateway.core.model import Action, GuardianKind, ObjectKind, ObjectRef, PublicId, Role
 from web.forms import form_of
 from web.guards import Right
 from web.problems import words_of
@@ -60,7 +61,7 @@ def people_page(request: Request, caller: Caller, template: str, place: str, **v
         caller=caller,
         page="people",
         place=place,
-        places_of_people=PLACES,
+        places_of_people=[item for item in PLACES if item[0] != "year" or _may(request, caller, Action.CONFIGURE)],
         texts={},
         refused=refused(request, error),
         **values,
@@ -197,6 +198,7 @@ async def _staff(request: Request, caller: Caller, error: BadInput | None = None
     return people_page(
         request, caller, "people_staff.html", "staff",
         staff=staff, roles=STAFF_TO_ADD, error=error, may_name=_may(request, caller, Action.APPROVE),
+        changeable=in_care(request, caller, [row["id"] for row in staff["people"]]),
         today=_today(request),
     )  # fmt: skip
 
@@ -219,6 +221,16 @@ def _known(fields: dict[str, str], acts: frozenset[str] | set[str]) -> str:
     if act not in acts:
         raise BadInput("no such act", key="act")
     return act
+
+
+def in_care(request: Request, caller: Caller, persons: Iterable[PublicId]) -> frozenset[PublicId]:
+    """Return those of the persons whose name and rights the caller may change: no act is offered that is refused."""
+    rights = services_of(request).rights
+    return frozenset(
+        person
+        for person in persons
+        if rights.decide(caller, Action.PEOPLE, ObjectRef(ObjectKind.PERSON, person)).allowed
+    )
 
 
 def _may(request: Request, caller: Caller, action: Action) -> bool:
