@@ -8,7 +8,7 @@ where the asker may not read it. All times are UTC milliseconds.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -202,6 +202,13 @@ class Changes(Protocol):
         """Subscribe; bounded, the oldest hint is dropped first."""
 
 
+class WaitDoor(Protocol):
+    """How much waits for somebody's decision."""
+
+    async def counts(self, caller: Caller) -> Mapping[str, int]:
+        """Return how much waits at each place of the rail, by its name; where nothing waits, it is not named."""
+
+
 class MetricsDoor(Protocol):
     """The box's figures for a monitoring program."""
 
@@ -246,6 +253,7 @@ class Services:
     invites: InviteDoor
     why: WhyDoor
     observe: ObserveDoor
+    waits: WaitDoor
     clock: Clock
     site: SiteFacts
     hosts: frozenset[str] = field(default_factory=frozenset)

@@ -18,6 +18,7 @@ from gateway.roofs.observe_port import ObservePort
 from gateway.roofs.people_port import ports_of
 from gateway.roofs.playback_port import PlaybackPort
 from gateway.roofs.slip_port import InvitePort, SlipPort
+from gateway.roofs.waits_port import WaitsPort
 from gateway.roofs.web_lists import ListedRights
 from web.services import Services, SiteFacts
 
@@ -55,6 +56,7 @@ def web_services(
         invites=invites,
         why=parts.why,
         observe=ObservePort(base.store, parts.observing, parts.passes, parts.names, lambda: parts.rooms.web_url),
+        waits=WaitsPort(base.store),
         playback=PlaybackPort(Playbacks(base.store, parts.grants, base.key), base.recorder, base.clock),
         clock=base.clock,
         site=SiteFacts(site.name, PublicId("box"), site.timezone, site.language),

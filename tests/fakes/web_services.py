@@ -21,6 +21,7 @@ from gateway.core.errors import (
 )
 from gateway.core.iceservers import IceServer
 from gateway.core.model import (
+    LEADER_ROLES,
     Action,
     Decision,
     Grant,
@@ -125,6 +126,8 @@ class FakeBox:
     )
     addresses: dict[PublicId, str] = field(default_factory=dict)
     """Where each person asked from last."""
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    """What waits for the leaders, by place."""
     calls: list[str] = field(default_factory=list)
     """What reached the services, in order, without secrets."""
     bus: Bus = field(default_factory=Bus)
@@ -173,7 +176,8 @@ class FakeBox:
             changes=self, recorder=self,
             holds=self.holds, copies=self.copies, keys=FakeKeys(self), playback=self.playback,
             metrics=self, people=self.persons, lists=self.lists, rooms=self.school.services(), ledger=self.ledger, consents=self.consents,
-            slips=self.slips, invites=self.invites, why=FakeWhy(self), observe=self.observe, clock=self.clock,
+            slips=self.slips, invites=self.invites, why=FakeWhy(self), observe=self.observe, waits=self,
+            clock=self.clock,
             **settings,
         )  # fmt: skip
 
@@ -257,6 +261,11 @@ class FakeBox:
     def of(self, caller: Caller) -> Iterator[AsyncIterator[Change]]:
         with self.bus.subscribe(caller.person, maxlen=10) as subscription:
             yield aiter(subscription)
+
+    # WaitDoor
+
+    async def counts(self, caller: Caller) -> Mapping[str, int]:
+        return self.waiting if caller.role in LEADER_ROLES else {}
 
     # MetricsDoor
 
