@@ -25,6 +25,8 @@ router = APIRouter()
 OF_CAMERA = Right(Action.LIVE, ObjectKind.CAMERA, "camera", by_grant=True)
 OF_CAMERA_STAFF = Right(Action.LIVE, ObjectKind.CAMERA, "camera", by_grant=True, roles=STAFF_ROLES)
 STOP_ALL = Right(Action.STOP_ALL, ObjectKind.BOX)
+SHARE_AGAIN = Right(Action.STOP_ALL, ObjectKind.BOX, fresh=True)
+"""Stopping never waits for a password; letting everybody look again does."""
 
 
 async def grid_state(request: Request, caller: Caller) -> dict[str, Any]:
@@ -99,7 +101,7 @@ async def stop_sharing(request: Request, caller: Annotated[Caller, Depends(STOP_
 
 
 @router.post("/api/sharing/resume")
-async def resume_sharing(request: Request, caller: Annotated[Caller, Depends(STOP_ALL)]) -> Response:
+async def resume_sharing(request: Request, caller: Annotated[Caller, Depends(SHARE_AGAIN)]) -> Response:
     """Share again, as far as the policy allows."""
     await services_of(request).sharing.resume(caller)
     return JSONResponse(await grid_state(request, caller))

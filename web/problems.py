@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
+from gateway.access.reasons import SHUT, told
 from gateway.core import errors
 from gateway.core.errors import VuonError
 from gateway.core.i18n import DEFAULT_LANGUAGE
@@ -85,7 +86,8 @@ def body_of(error: VuonError, words: Words) -> dict[str, Any]:
     body: dict[str, Any] = {"code": error.code, "title": title, "hint": hint}
     reason = error.fields.get("reason")
     if isinstance(error, errors.Denied) and isinstance(reason, str):
-        body |= {"reason": reason, "why": words.reason(reason), "next_ms": error.fields.get("next_ms")}
+        said, next_ms = told(reason), None if reason in SHUT else error.fields.get("next_ms")
+        body |= {"reason": said, "why": words.reason(said), "next_ms": next_ms}
     if isinstance(error, errors.BadInput) and not isinstance(error, errors.NotFound):
         case = _case(error, words)
         body |= case
@@ -125,13 +127,18 @@ def problem_of(code: str, words: Words) -> dict[str, str]:
 def answer(request: Request, error: VuonError) -> Response:
     """Return the answer to an error for whoever asked: a script or a person."""
     words, status = words_of(request), status_of(error)
-    if error.fields.get("reason") == "login.stale" and not request.url.path.startswith(MACHINE_PATHS):
+    if is_stale(request, error):
         return RedirectResponse("/xac-nhan?" + urlencode({"ve": request.url.path}), 303)
     status = 429 if isinstance(error, errors.LoginRefused) and error.fields.get("reason") == "rate" else status
     problem = body_of(error, words)["error"]
     if isinstance(error, errors.OfferRefused) and not from_a_page(request):
         problem |= problem_of("offer", words) | {"code": error.code}
     return _told(request, words, status, problem, retry_after(status, error))
+
+
+def is_stale(request: Request, error: VuonError) -> bool:
+    """Say whether a person at a page has to prove who they are before it goes on."""
+    return error.fields.get("reason") == "login.stale" and not request.url.path.startswith(MACHINE_PATHS)
 
 
 def refusal(request: Request, status: int, code: str = "", headers: Mapping[str, str] | None = None) -> Response:

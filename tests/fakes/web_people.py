@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.core.errors import BadInput, NotFound
+from tests.fakes.school import pid
 from web.services import Caller
 
 CHILD = "c" * 16
@@ -33,8 +34,15 @@ class FakePeople:
 
     async def overview(self, caller: Caller) -> Mapping[str, Any]:
         teachers = [{"id": "t" * 16, "name": "Cô Hạnh"}]
-        card = {"children": len(self.children), "guardians": 2, "bound": 1, "waiting": 1, "teachers": teachers}
-        empty = {"children": 0, "guardians": 0, "bound": 0, "waiting": 0, "teachers": []}
+        card = {
+            "children": len(self.children),
+            "guardians": 2,
+            "bound": 1,
+            "waiting": 1,
+            "teachers": teachers,
+            "cameras": [pid("mam2")],
+        }
+        empty = {"children": 0, "guardians": 0, "bound": 0, "waiting": 0, "teachers": [], "cameras": []}
         return {"classes": [{"id": CLASS, "name": "Mầm 2", **card}, {"id": "k" * 16, "name": "Chồi 1", **empty}]}
 
     async def one_class(self, caller: Caller, class_id: str) -> Mapping[str, Any]:

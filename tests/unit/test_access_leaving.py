@@ -193,3 +193,29 @@ async def test_two_persons_answer_on_any_day(tmp_path: Path) -> None:
         with pytest.raises(BadInput):
             await persons.end(w.actor, first, dt.date(2026, 8, 1))
         assert b"M\xe1\xbb\x99t A" not in b"".join(row[0] for row in w.rows("SELECT name_sealed FROM responsible"))
+
+
+@pytest.mark.parametrize("ahead", [0, 3])
+async def test_a_leaving_that_is_called_off_leaves_the_family_as_it_was(tmp_path: Path, ahead: int) -> None:
+    """Put into a class again before its last day is over: its guardians keep their ties, not only until tonight."""
+    async with school(tmp_path) as w:
+        later = tonight(ZONE, NOW) + 10 * 3_600_000
+        before = look(w, w.mother, later + 3 * 86_400_000)
+        await w.access.children.leave(w.actor, w.child)
+        day = TODAY + dt.timedelta(days=ahead) if ahead else None
+        await w.access.children.enrol(w.actor, w.child, w.class_id, day)
+        ties = w.access.store.current.index.guardians_of_person[w.mother]
+        assert {row.until_ms for row in ties} == {None}
+        after = look(w, w.mother, later + 3 * 86_400_000)
+        assert (after.allowed, after.reason) == (before.allowed, before.reason) != (False, "not_found")
+        gap = look(w, w.mother, later)
+        assert (gap.reason == "not_found") == bool(ahead), "on days in no class there is nothing to see"
+
+
+async def test_a_family_that_has_left_is_not_taken_back_by_a_move(tmp_path: Path) -> None:
+    """What ended is over: a child that comes back has guardians only when somebody says so again."""
+    async with school(tmp_path) as w:
+        await w.access.children.leave(w.actor, w.child, at_once=True)
+        await w.clock.advance(1.0)
+        await w.access.children.enrol(w.actor, w.child, w.class_id)
+        assert look(w, w.mother, w.clock.now_ms()).reason == "not_found"
