@@ -51,9 +51,10 @@ from web import (
 )
 from web.board import StatusBoard
 from web.bodies import problems_in
+from web.carry import carried_of
 from web.guards import PasswordNeededError, SignInNeededError
 from web.headers import Shield, add_headers
-from web.problems import BY_HTTP_STATUS, answer, refusal, sign_in_answer
+from web.problems import BY_HTTP_STATUS, answer, is_stale, refusal, sign_in_answer
 from web.services import Services
 
 ROUTERS = (
@@ -118,6 +119,8 @@ def create_app(services: Services) -> FastAPI:
 
 async def _vuon_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, VuonError)
+    if is_stale(request, error) and (form := await carried_of(request)) is not None:
+        return await pages_signin.asked_first(request, form)
     return answer(request, error)
 
 

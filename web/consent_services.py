@@ -233,6 +233,9 @@ class ConsentDoor(Protocol):
     async def cases(self, caller: Caller) -> Sequence[CaseView]:
         """Return the open cases, first due first."""
 
+    async def overdue(self) -> int:
+        """Return how many open cases are past their day; the caller may know."""
+
     async def settle(
         self, caller: Caller, child: PublicId, class_id: PublicId, purpose: str, remedy: str, agreed: str
     ) -> None:

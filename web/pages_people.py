@@ -17,7 +17,7 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import Action, GuardianKind, ObjectKind, ObjectRef, Role
-from web.forms import form_of
+from web.forms import Field, Fields, Form
 from web.guards import Right
 from web.problems import words_of
 from web.render import render
@@ -28,7 +28,6 @@ from web.typed import Typed
 router = APIRouter()
 MANAGER = Right(Action.PEOPLE, ObjectKind.BOX)
 Manager = Annotated[Caller, Depends(MANAGER)]
-MAX_FIELDS = 12
 MAX_CHARS = 200
 STAFF_TO_ADD = (Role.TEACHER, Role.VICE_PRINCIPAL, Role.PRINCIPAL, Role.INSTALLER, Role.AUTHORITY_IT, Role.OBSERVER)
 PLACES: tuple[tuple[str, str], ...] = (
@@ -41,13 +40,9 @@ PLACES: tuple[tuple[str, str], ...] = (
 """Pages of people, in the order of their tabs."""
 
 
-async def fields_of(request: Request) -> dict[str, str]:
-    """Return the fields of a form; BadInput for too many or too long ones."""
-    fields = await form_of(request)
-    found = {name: values[0] for name, values in fields.items()}
-    if len(found) > MAX_FIELDS * 10 or any(len(value) > MAX_CHARS for value in found.values()):
-        raise BadInput("a form of another kind", key="form")
-    return found
+def acts(*names: str) -> Field:
+    """Return the field that says which of a page's acts is meant."""
+    return Field("act", required=True, choices=tuple(sorted(names)))
 
 
 def people_page(request: Request, caller: Caller, template: str, place: str, **values: Any) -> Response:
@@ -106,12 +101,16 @@ async def _parents(
     )  # fmt: skip
 
 
+NEW_CHILD = Form(
+    acts("child.add"), Field("class", "id"), Field("name"), Field("guardian"), Field("kind"), Field("phone")
+)
+
+
 @router.post("/phu-huynh")
-async def parents_act(request: Request, caller: Manager) -> Response:
+async def parents_act(request: Request, caller: Manager, fields: Annotated[Fields, Depends(NEW_CHILD)]) -> Response:
     """Add a child to a class."""
-    fields = await fields_of(request)
     try:
-        await services_of(request).people.act(caller, _known(fields, {"child.add"}), fields)
+        await services_of(request).people.act(caller, fields["act"], fields)
     except NotFound:
         raise
     except BadInput as error:
@@ -119,10 +118,14 @@ async def parents_act(request: Request, caller: Manager) -> Response:
     return RedirectResponse("/phu-huynh?" + urlencode({"lop": fields.get("class", "")}), 303)
 
 
-CHILD_ACTS = frozenset(
-    {"child.rename", "child.move", "child.leave", "guardian.add", "guardian.end", "guardian.phone", "guardian.rename"}
-    | {"person.disable", "person.enable"}
-)
+CHILD_FORM = Form(
+    acts(
+        "child.rename", "child.move", "child.leave", "guardian.add", "guardian.end", "guardian.phone",
+        "guardian.rename", "person.disable", "person.enable",
+    ),
+    Field("name"), Field("class", "id"), Field("day", "day"), Field("when"), Field("person", "id"), Field("kind"),
+    Field("phone"),
+)  # fmt: skip
 
 
 @router.get("/phu-huynh/tre/{child}")
@@ -148,11 +151,12 @@ async def _child(
 
 
 @router.post("/phu-huynh/tre/{child}")
-async def child_act(request: Request, child: str, caller: Manager) -> Response:
+async def child_act(
+    request: Request, child: str, caller: Manager, fields: Annotated[Fields, Depends(CHILD_FORM)]
+) -> Response:
     """Rename, move or let leave; add a guardian, correct one, end one."""
-    fields = await fields_of(request)
     try:
-        await services_of(request).people.act(caller, _known(fields, CHILD_ACTS), fields | {"child": child})
+        await services_of(request).people.act(caller, fields["act"], {**fields, "child": child})
     except NotFound:
         raise
     except BadInput as error:
@@ -160,7 +164,14 @@ async def child_act(request: Request, child: str, caller: Manager) -> Response:
     return RedirectResponse(f"/phu-huynh/tre/{child}", 303)
 
 
-CLASS_ACTS = frozenset({"class.add", "class.rename", "class.end", "camera.give", "camera.take", "teach", "unteach"})
+CLASS_FORM = Form(
+    acts("class.add", "class.rename", "class.end", "camera.give", "camera.take", "teach", "unteach"),
+    Field("class", "id"),
+    Field("person", "id"),
+    Field("camera", "id"),
+    Field("shared", choices=("1",)),
+    Field("name"),
+)
 
 
 @router.get("/lop")
@@ -192,11 +203,10 @@ def _cameras(request: Request, caller: Caller) -> Sequence[KnownCamera]:
 
 
 @router.post("/lop")
-async def classes_act(request: Request, caller: Manager) -> Response:
+async def classes_act(request: Request, caller: Manager, fields: Annotated[Fields, Depends(CLASS_FORM)]) -> Response:
     """Add, rename or close a class; give it to a teacher or take it back."""
-    fields = await fields_of(request)
     try:
-        await services_of(request).people.act(caller, _known(fields, CLASS_ACTS), fields)
+        await services_of(request).people.act(caller, fields["act"], fields)
     except NotFound:
         raise
     except BadInput as error:
@@ -204,9 +214,11 @@ async def classes_act(request: Request, caller: Manager) -> Response:
     return RedirectResponse("/lop", 303)
 
 
-STAFF_ACTS = frozenset(
-    {"person.add", "person.rename", "person.disable", "person.enable", "responsible.add", "responsible.end"}
-)
+STAFF_FORM = Form(
+    acts("person.add", "person.rename", "person.disable", "person.enable", "responsible.add", "responsible.end"),
+    Field("person", "id"), Field("name"), Field("role"), Field("row"), Field("day", "day"), Field("title"),
+    Field("decision"), Field("decision_day", "day"), Field("since", "day"), Field("until", "day"),
+)  # fmt: skip
 
 
 @router.get("/nhan-su")
@@ -227,23 +239,15 @@ async def _staff(
 
 
 @router.post("/nhan-su")
-async def staff_act(request: Request, caller: Manager) -> Response:
+async def staff_act(request: Request, caller: Manager, fields: Annotated[Fields, Depends(STAFF_FORM)]) -> Response:
     """Add, rename, disable or enable; name a responsible person or say when one ends."""
-    fields = await fields_of(request)
     try:
-        await services_of(request).people.act(caller, _known(fields, STAFF_ACTS), fields)
+        await services_of(request).people.act(caller, fields["act"], fields)
     except NotFound:
         raise
     except BadInput as error:
         return await _staff(request, caller, error, fields)
     return RedirectResponse("/nhan-su", 303)
-
-
-def _known(fields: dict[str, str], acts: frozenset[str] | set[str]) -> str:
-    act = fields.get("act", "")
-    if act not in acts:
-        raise BadInput("no such act", key="act")
-    return act
 
 
 def _may(request: Request, caller: Caller, action: Action) -> bool:

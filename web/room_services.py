@@ -92,6 +92,17 @@ class PastPause:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class WaitingWish:
+    """A wish that waits for the school's leaders, with its class."""
+
+    class_id: PublicId
+    name: str
+    wish: Wish
+    most: int
+    """Pauses that a day has without asking."""
+
+
 class RoomDoor(Protocol):
     """Class rooms of whoever asks: a teacher's own, the principal's all.
 
@@ -115,6 +126,9 @@ class RoomDoor(Protocol):
 
     async def answer(self, caller: Caller, class_id: PublicId, wish: int, *, granted: bool) -> None:
         """Grant a wish, which hides the class at once, or refuse it."""
+
+    async def wishes(self, caller: Caller) -> Sequence[WaitingWish]:
+        """Return the wishes that wait, oldest first; none for whoever may not answer them."""
 
     async def today(self, caller: Caller) -> Sequence[PastPause]:
         """Return the pauses of today, newest first."""

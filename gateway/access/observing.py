@@ -61,7 +61,7 @@ class Observing:
 
         detail: dict[str, str | int | bool] = {"session": session, "who": person, "class": class_id}
         detail |= {"from_ms": since_ms, "to_ms": until_ms}
-        return await self._store.change(actor, "observation.make", MAKES, run, detail=detail)
+        return await self._store.change(actor, "observation.make", MAKES._replace(fresh=True), run, detail=detail)
 
     async def assent(self, actor: Actor, session: PublicId, *, given: bool = True) -> None:
         """Give or take back the word of the class's teacher; NotFound for a session of no class of hers."""

@@ -40,6 +40,9 @@ def consent(
         context.json(found)
         return
     for row in found["classes"]:
+        if not row["children"]:  # nothing is done where nobody is
+            context.line(f"{show.NOTHING} {row['name']}: {context.words.text('cli.consent.empty')}")
+            continue
         mark = show.LOOK if row["waiting"] else show.GOOD
         text = context.words.text(
             "cli.consent.class", agreed=row["agreed"], children=row["children"], silent=row["silent"],

@@ -224,6 +224,10 @@ class ConsentPort:
                 )  # fmt: skip
         return found
 
+    async def overdue(self) -> int:
+        """Return how many open cases are past their day; for the box's health, so without a name."""
+        return await self._cases.overdue()
+
     async def settle(
         self, caller: Caller, child: PublicId, class_id: PublicId, purpose: str, remedy: str, agreed: str
     ) -> None:

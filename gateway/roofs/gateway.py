@@ -178,6 +178,12 @@ def _loops(ground: Base, parts: Access, tracker: Tracker, signals: Signals) -> d
             await parts.players.keep()
             await parts.roster.lists.acts.tidy()
 
+    async def own() -> dict[str, Any]:
+        overdue = (
+            await parts.consents.overdue() if ground.clock.trusted() else None
+        )  # else nobody knows which day it is
+        return {"audit_ok": parts.audit.watch.ok, "cases_overdue": overdue}
+
     looks = Looks(
         ground.recorder,
         ground.live.status,
@@ -186,7 +192,7 @@ def _loops(ground: Base, parts: Access, tracker: Tracker, signals: Signals) -> d
         ground.clock,
         hub_ok=lambda: signals.hub_ok,
         woke=signals.wake,
-        audit_ok=lambda: parts.audit.watch.ok,
+        own=own,
     )
     told = ClassCameras(ground.recorder, parts.classes.rows, ground.clock)
     ground.store.listeners.append(lambda _facts: told.changed())

@@ -152,15 +152,21 @@ class ListPort:
         """Undo an act."""
         return await self._lists.undo(_actor(caller), act)
 
-    async def year(self, caller: Caller, targets: Fields | None, day: str, *, keep_teachers: bool) -> Mapping[str, Any]:
+    async def year(
+        self, caller: Caller, targets: Fields | None, day: str, *, keep_teachers: bool, consents: str = ""
+    ) -> Mapping[str, Any]:
         """Return what the step into a new school year would do."""
-        return await self._lists.year(_actor(caller), targets, day_of(day), keep_teachers=keep_teachers)
+        return await self._lists.year(
+            _actor(caller), targets, day_of(day), keep_teachers=keep_teachers, consents=consents
+        )
 
     async def turn_year(
-        self, caller: Caller, targets: Fields, shown: str, day: str, *, keep_teachers: bool
+        self, caller: Caller, targets: Fields, shown: str, day: str, *, keep_teachers: bool, consents: str = ""
     ) -> Mapping[str, Any]:
         """Do it."""
-        return await self._lists.turn_year(_actor(caller), targets, shown, day_of(day), keep_teachers=keep_teachers)
+        return await self._lists.turn_year(
+            _actor(caller), targets, shown, day_of(day), keep_teachers=keep_teachers, consents=consents
+        )
 
 
 class Ports(TypedDict):

@@ -12,6 +12,7 @@ from gateway.access import classday, localtime, noticerules, pauserules
 from gateway.access.audit import Actor
 from gateway.access.facts import Facts
 from gateway.access.pauses import PauseRow, Pauses
+from gateway.access.policy import BOX
 from gateway.access.reasons import Reason
 from gateway.access.store import FactStore, Need
 from gateway.access.walls import Walls
@@ -19,7 +20,7 @@ from gateway.core.errors import NotFound
 from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Role
 from gateway.roofs.names import Names
 from gateway.roofs.web_lists import PAUSED
-from web.room_services import Hidden, Looker, PastPause, Room, Wish
+from web.room_services import Hidden, Looker, PastPause, Room, WaitingWish, Wish
 from web.services import Caller, OpenView
 
 
@@ -165,6 +166,22 @@ class RoomPort:
     def _know(self, caller: Caller, class_id: PublicId) -> None:
         if not self._may_know(caller, class_id):
             raise NotFound("there is no such class for this person")
+
+    async def wishes(self, caller: Caller) -> Sequence[WaitingWish]:
+        """Return the wishes that wait, for whoever may stop all sharing."""
+        store, need = self._store, Need(Action.STOP_ALL, BOX)
+        if not store.answer(store.current, actor_of(caller), need, store.clock.now_ms()).allowed:
+            return ()
+        classes = self._names.classes
+        return [
+            WaitingWish(
+                row.class_id,
+                classes[row.class_id].name if row.class_id in classes else "",
+                Wish(row.id, self.name_of(row.by), row.minutes, row.at_ms),
+                pauserules.A_DAY,
+            )
+            for row in await self._pauses.wishes()
+        ]
 
     async def today(self, caller: Caller) -> Sequence[PastPause]:
         """Return the pauses of today."""

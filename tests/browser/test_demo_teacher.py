@@ -2,40 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from gateway.core.model import new_public_id
-from tests.browser.conftest import chromium  # noqa: F401 - one browser for this module
 from tests.browser.demo_fixtures import PHONE, Street, away, enter_code
 from tests.fakes.box_door import add_guardian
-from tests.fakes.demo_box import DemoBox, demo_box
 
 pytestmark = [pytest.mark.browser, pytest.mark.system]
 CLASS, TEACHER = "Lớp Mầm 1", "Cô Phạm Thị Hạnh"
-
-
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoBox]:
-    with demo_box(tmp_path_factory.mktemp("teacher")) as running:
-        running.well()
-        yield running
-
-
-@pytest.fixture
-def street(box: DemoBox, chromium: Browser) -> Iterator[Street]:  # noqa: F811 - the fixture imported above
-    street = Street(box, chromium)
-    yield street
-    street.close()
-
-
-@pytest.fixture
-def save(tmp_path: Path) -> Callable[[str], str]:
-    """Where screenshots go."""
-    return lambda name: str(tmp_path / name)
 
 
 def test_one_tap_hides_the_class_and_the_wall_does_so_without_a_login(

@@ -150,8 +150,8 @@ async def let_in(box: SchoolBox) -> None:
     for label in list(box.actors):
         await box.sign_in(label)
         if box.parts.signin.accounts.must_set(box.actors[label].person):  # else no page is shown to them
-            await box.parts.signin.accounts.ensure(CONSOLE, box.actors[label].person, label)
-            await box.parts.signin.accounts.set_password(CONSOLE, box.actors[label].person, "now:right")
+            was = await box.parts.signin.accounts.ensure(CONSOLE, box.actors[label].person, label)
+            await box.parts.signin.accounts.set_password(CONSOLE, was, "now:right")
     box.parts.signin.signins._hasher = FakeHasher()
     await box.parts.people.disable(CONSOLE, box.actors["disabled"].person)
     await box.parts.logins.sign_out(box.actors["signed_out"].token)

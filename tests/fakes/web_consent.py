@@ -118,6 +118,9 @@ class FakeConsents:
     async def cases(self, caller: Caller) -> Sequence[CaseView]:
         return self.open_cases
 
+    async def overdue(self) -> int:
+        return sum(case.due_ms < self.clock.now_ms() for case in self.open_cases)
+
     async def settle(
         self, caller: Caller, child: PublicId, class_id: PublicId, purpose: str, remedy: str, agreed: str
     ) -> None:

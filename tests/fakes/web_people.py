@@ -106,13 +106,21 @@ class NoLists:
         raise NotFound("no such act")
 
     async def year(
-        self, caller: Caller, targets: Mapping[str, str] | None, day: str, *, keep_teachers: bool
+        self, caller: Caller, targets: Mapping[str, str] | None, day: str, *, keep_teachers: bool, consents: str = ""
     ) -> Mapping[str, Any]:
         steps = [{"class": CLASS, "name": "Mầm 2", "target": (targets or {}).get(CLASS, "Chồi 2"), "children": 27}]
         counts = {"moved": 27, "left": 0, "same": 0, "classes": 1}
-        return {"shown": "f" * 64, "counts": counts, "new_classes": ["Chồi 2"], "steps": steps}
+        told = {"consents": 25, "asked": consents, "new_classes": ["Chồi 2"]}
+        return {"shown": "f" * 64, "counts": counts, "steps": steps, **told}
 
     async def turn_year(
-        self, caller: Caller, targets: Mapping[str, str], shown: str, day: str, *, keep_teachers: bool
+        self,
+        caller: Caller,
+        targets: Mapping[str, str],
+        shown: str,
+        day: str,
+        *,
+        keep_teachers: bool,
+        consents: str = "",
     ) -> Mapping[str, Any]:
         return {"act": "a" * 16, "counts": {}}

@@ -193,9 +193,9 @@ async def accounts(w: World, teacher: PublicId) -> None:
     """Sign-in name, password, second step."""
     actor, kept = w.actor, Accounts(w.access.store)
     await kept.load()
-    await kept.ensure(Actor(teacher, "t"), teacher, "Cô Hạnh")
+    was = await kept.ensure(Actor(teacher, "t"), teacher, "Cô Hạnh")
     await kept.rename(actor, teacher, "hanh.nhan")
-    await kept.set_password(Actor(teacher, "t"), teacher, "hash")
+    await kept.set_password(Actor(teacher, "t"), was, "hash")
     await kept.enrol(Actor(teacher, "t"), teacher, Secret("JBSWY3DPEHPK3PXP"), 1)
     await kept.drop_second(CONSOLE, teacher)
     await kept.reset(actor, teacher)

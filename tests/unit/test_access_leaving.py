@@ -13,7 +13,7 @@ from gateway.access.enrolment import tonight
 from gateway.access.policy import decide
 from gateway.access.responsible import ResponsiblePersons
 from gateway.access.roster.acts import RosterActs
-from gateway.access.roster.rollover import LEAVES, STAYS, Rollover, proposal
+from gateway.access.roster.rollover import LEAVES, STAYS, Rollover, Turn, proposal, turn_of
 from gateway.core.errors import BadInput, Denied, NotFound
 from gateway.core.model import Action, Decision, ObjectKind, ObjectRef, PublicId, Role
 from tests.fakes.access_world import World, add_class, add_family, school
@@ -99,7 +99,7 @@ async def test_a_class_is_closed_only_when_nobody_is_in_it(tmp_path: Path) -> No
 
 
 async def test_the_year_turns_in_one_act_and_back(tmp_path: Path) -> None:
-    """Children move or leave, teachers are given anew, the hook is asked; undoing puts all of it back."""
+    """Children move or leave, teachers are given anew; undoing puts all of it back."""
     async with school(tmp_path) as w:
         a = w.access
         leavers = await add_class(a, w.actor, "Lá 1", [])
@@ -107,18 +107,19 @@ async def test_the_year_turns_in_one_act_and_back(tmp_path: Path) -> None:
         teacher = await a.people.add(w.actor, Role.TEACHER, "Cô Hoa")
         await a.people.teach(w.actor, teacher, w.class_id)
         acts = RosterActs(a.store)
-        year, touched = Rollover(a.store, acts), []
-        year.hooks.append(lambda _conn, _journal, children, at_ms: touched.append((children, at_ms)))
+        year = Rollover(a.store, acts)
         tables = ("child", "class", "enrolment", "guardian", "teaching")
         before = [[tuple(row) for row in w.rows(f"SELECT * FROM {name}")] for name in tables]
         targets = {w.class_id: "Chồi 1", leavers: LEAVES}
         w.clock.tick(3600)
         later = NOW + 3_600_000
         plan = await year.look(targets)
-        assert plan.counts() == {"moved": 2, "left": 1, "same": 0, "classes": 1}
+        assert plan.counts() == {"moved": 2, "left": 1, "same": 0, "classes": 1, "asked_again": 0}
+        assert turn_of(plan, later) == Turn(
+            frozenset({w.child, w.mate}), frozenset(), frozenset({big.child}), later, ask_again=False
+        )
         act, counts = await year.apply(w.actor, targets, plan.fingerprint())
         assert counts["moved"] == 2
-        assert touched == [(frozenset({w.child, w.mate, big.child}), later)]
         assert (enrolled(w, big.child, later), enrolled(w, big.child, later - 1)) == ([], [leavers])
         assert enrolled(w, w.child, later - 1) == [w.class_id]  # the past stays true
         (now,) = enrolled(w, w.child, later)

@@ -73,6 +73,7 @@ def test_an_independent_judge_agrees_by_chance(part: int) -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("part", range(10))
 def test_an_independent_judge_agrees_a_million_times(part: int) -> None:
     """The same, a million times in ten parts."""

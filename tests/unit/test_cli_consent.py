@@ -42,6 +42,14 @@ def test_the_list_says_who_is_missing(tmp_path: Path) -> None:
         assert '"waiting": 1' in box.vuon("dong-y", "--json").out
 
 
+def test_a_class_without_children_has_no_tick(tmp_path: Path) -> None:
+    """Where nobody is, nothing is done: a dash and words."""
+    none = {"id": "e" * 16, "name": "Mầm 9", "children": 0, "agreed": 0, "refused": 0, "silent": 0, "waiting": 0}
+    listed: Answer = {"classes": [*CLASSES, none], "children": []}
+    with cli_box(tmp_path, answers(**{"consent.list": listed})) as box:
+        assert "– Mầm 9: no children yet" in box.vuon("consent").out
+
+
 def test_a_statement_is_printed(tmp_path: Path) -> None:
     """Each answer with when, how, paper and text; a class and a child at once is refused."""
     with cli_box(tmp_path, answers()) as box:

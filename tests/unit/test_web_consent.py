@@ -46,6 +46,18 @@ def acts(box: FakeBox) -> list[str]:
     return [call for call in box.calls if call != "active"]
 
 
+async def test_a_class_without_children_is_not_done(box: FakeBox) -> None:
+    """Nobody has agreed where nobody is: it says so in words, with no count and no tick."""
+    async with browser(box, PRINCIPAL) as client:
+        card = (await client.get("/dong-y")).text.partition(f'href="/dong-y/lop/{CLASS_CHOI}"')[2].partition("</a>")[0]
+        page = (await client.get(f"/dong-y/lop/{CLASS_CHOI}")).text.partition("<main")[2]
+        for told in (card, page):
+            assert "Chưa có trẻ" in told
+            assert ("0/0" in told, "#check-circle" in told.partition("</section>")[0]) == (False, False)
+        people = (await client.get("/phu-huynh")).text
+        assert ("Chưa có trẻ" in people, "0 trẻ" in people) == (True, False)
+
+
 async def test_the_question_comes_first_and_needs_the_guardians_tick(box: FakeBox) -> None:
     """The class page asks; an answer without the tick, of another child or to no question changes nothing."""
     async with browser(box, MOTHER) as client:
@@ -137,7 +149,7 @@ async def test_each_role_has_its_own_pages(box: FakeBox) -> None:
 async def test_a_refused_sheet_comes_back_as_it_was_typed(box: FakeBox) -> None:
     """A bad date or number keeps every tick and says that nothing was saved; no tick is no answer."""
     path = f"/dong-y/lop/{CLASS_MAM}/nhap"
-    ticks = {f"view-{CHILD}": "co", f"observe-{MATE}": "khong", f"ky-{CHILD}": MOTHER.person, f"record-{MATE}": "maybe"}
+    ticks = {f"view-{CHILD}": "co", f"observe-{MATE}": "khong", f"ky-{CHILD}": MOTHER.person}
     async with browser(box, TEACHER) as client:
         for day, error in (("soon", None), ("2026-09-01", BadInput("no", case="scan"))):
             box.consents.error = error
@@ -147,6 +159,13 @@ async def test_a_refused_sheet_comes_back_as_it_was_typed(box: FakeBox) -> None:
             assert 'value="PH 7"' in page.text
             assert "selected" in page.text
             assert "Chưa có gì được lưu" in page.text
+        for odd in (
+            {f"record-{MATE}": "maybe"},
+            {f"view-{pid('nobody')}": "co"},
+            {f"ky-{pid('nobody')}": MOTHER.person},
+        ):
+            posted = urlencode({"ngay": "2026-09-01", "so-scan": "7", **ticks, **odd})
+            assert (await client.post(path, content=posted, headers=FORM)).status_code in {400, 404}
         done = await client.post(path, content=urlencode({"ngay": "2026-09-01", "so-scan": "7", **ticks}), headers=FORM)
         assert (done.status_code, acts(box)[-1]) == (303, "enter 2026-09-01 7 2")
         sheet = f"/dong-y/lop/{CLASS_MAM}/giay/{'s' * 16}"

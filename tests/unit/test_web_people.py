@@ -144,8 +144,13 @@ async def test_staff_classes_and_the_year(tmp_path: Path) -> None:
         assert "2 chuyển lớp" in look.text
         shown = re.search(r'name="shown" value="(\w+)"', look.text)
         assert shown is not None
-        done = await d.web.post("/nam-hoc", data={f"class-{w.class_id}": "Chồi 1", "act": "apply", "shown": shown[1]})
-        assert done.status_code == 303
+        assert "2 bé đang có đồng ý của gia đình" in look.text
+        go = {f"class-{w.class_id}": "Chồi 1", "act": "apply", "shown": shown[1]}
+        for word in ("", "maybe"):
+            refused = await d.web.post("/nam-hoc", data=go | {"consents": word})
+            assert (refused.status_code, "Chưa nói đồng ý của các gia đình thì sao" in refused.text) == (400, True)
+        assert (await d.web.post("/nam-hoc", data=go | {"consents": "again"})).status_code == 303
+        assert "2 gia đình được hỏi lại" in (await d.web.get("/nhap")).text
         assert {row.name for row in await w.access.classes.rows()} == {"Mầm 1", "Chồi 1"}
 
 
