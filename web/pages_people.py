@@ -7,7 +7,7 @@ with a form is said on the page the form is on, and what was typed is still in i
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput, NotFound
-from gateway.core.model import Action, GuardianKind, ObjectKind, ObjectRef, Role
+from gateway.core.model import Action, GuardianKind, ObjectKind, ObjectRef, PublicId, Role
 from web.forms import Field, Fields, Form
 from web.guards import Right
 from web.problems import words_of
@@ -58,7 +58,7 @@ def people_page(request: Request, caller: Caller, template: str, place: str, **v
         caller=caller,
         page="people",
         place=place,
-        places_of_people=PLACES,
+        places_of_people=[item for item in PLACES if item[0] != "year" or _may(request, caller, Action.CONFIGURE)],
         texts={},
         refused=refused(request, error),
         typed=Typed(said),
@@ -171,6 +171,8 @@ CLASS_FORM = Form(
     Field("camera", "id"),
     Field("shared", choices=("1",)),
     Field("name"),
+    Field("camera", "id"),
+    Field("shared", choices=("1",)),
 )
 
 
@@ -234,6 +236,7 @@ async def _staff(
     return people_page(
         request, caller, "people_staff.html", "staff",
         staff=staff, roles=STAFF_TO_ADD, error=error, said=said, may_name=_may(request, caller, Action.APPROVE),
+        changeable=in_care(request, caller, [row["id"] for row in staff["people"]]),
         today=_today(request),
     )  # fmt: skip
 
@@ -248,6 +251,16 @@ async def staff_act(request: Request, caller: Manager, fields: Annotated[Fields,
     except BadInput as error:
         return await _staff(request, caller, error, fields)
     return RedirectResponse("/nhan-su", 303)
+
+
+def in_care(request: Request, caller: Caller, persons: Iterable[PublicId]) -> frozenset[PublicId]:
+    """Return those of the persons whose name and rights the caller may change: no act is offered that is refused."""
+    rights = services_of(request).rights
+    return frozenset(
+        person
+        for person in persons
+        if rights.decide(caller, Action.PEOPLE, ObjectRef(ObjectKind.PERSON, person)).allowed
+    )
 
 
 def _may(request: Request, caller: Caller, action: Action) -> bool:

@@ -51,9 +51,9 @@ def _shell(caller: Caller, words: Words, page: str) -> dict[str, Any]:
 
 @router.get("/")
 async def live_grid(request: Request, caller: Annotated[Caller, Depends(SOMEBODY)]) -> Response:
-    """Show all cameras the person may know of; guardians go to their class, the rest have no grid."""
-    if caller.role is Role.GUARDIAN:
-        return RedirectResponse("/p/", 303)
+    """Show all cameras the person may know of; guardians and guests go to their class, the rest have no grid."""
+    if caller.role in {Role.GUARDIAN, Role.OBSERVER}:
+        return RedirectResponse("/p/" if caller.role is Role.GUARDIAN else "/khach/", 303)
     words, services = words_of(request), services_of(request)
     known = services.rights.cameras(caller) if caller.role in STAFF_ROLES else ()
     box = ObjectRef(ObjectKind.BOX, services.site.box)

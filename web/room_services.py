@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.core.model import PublicId, Secret
+from web.observe_services import Visit
 from web.services import Caller
 
 
@@ -78,6 +79,8 @@ class Room:
     """Teachers who have not signed the notice."""
     sheet: bool
     """A wall sheet is out."""
+    visits: tuple[Visit, ...] = ()
+    """Guests of the class that are here now or to come."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,10 +52,7 @@ class People:
         def run(conn: sqlite3.Connection, now_ms: int) -> PublicId:
             if alone and any(self._called(row, text) for row in _of_role(conn, role)):
                 raise BadInput("somebody of this role is called so", case="person_there", key="name")
-            conn.execute(
-                "INSERT INTO person (id, role, name_sealed, created_ms) VALUES (?, ?, ?, ?)",
-                (person, role, store.seal(_NAME, person, text), now_ms),
-            )
+            add_row(conn, store, person, role, text, now_ms)
             return person
 
         return await store.change(actor, "person.add", _adding(role), run, detail={"role": role, "who": person})
@@ -137,6 +134,14 @@ class People:
         if row is None:
             raise NotFound("there is no such person")
         return self._store.unseal(_NAME, person, row["name_sealed"])
+
+
+def add_row(conn: sqlite3.Connection, store: FactStore, person: PublicId, role: Role, name: str, now_ms: int) -> None:
+    """Write a new person inside the caller's change, which has decided; the name is a clean one."""
+    conn.execute(
+        "INSERT INTO person (id, role, name_sealed, created_ms) VALUES (?, ?, ?, ?)",
+        (person, role, store.seal(_NAME, person, name), now_ms),
+    )
 
 
 def _of_role(conn: sqlite3.Connection, role: Role) -> list[sqlite3.Row]:

@@ -157,6 +157,8 @@ OBSERVE_COMMANDS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("tao", "new", observing.new),
     ("danh-sach", "list", observing.list_all),
     ("dong-y", "assent", observing.assent),
+    ("tu-choi", "decline", observing.decline),
+    ("ma", "code", observing.code),
     ("ket-thuc", "end", observing.end),
 )
 TURN_COMMANDS: tuple[tuple[str, str, Callable[..., Any]], ...] = (

@@ -19,7 +19,7 @@ from gateway.core.errors import BadInput
 from gateway.core.i18n import Catalogue
 
 PersonOption = Annotated[str | None, typer.Option("--ai", "--who", help="Tên hoặc mã người · name or id")]
-CameraOption = Annotated[str | None, typer.Option("--camera", help="Tên hoặc mã máy quay · camera")]
+CameraOption = Annotated[str | None, typer.Option("--camera", help="Tên hoặc mã camera · camera")]
 
 
 def why(
@@ -33,7 +33,7 @@ def why(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ai xem được máy quay nào, đến khi nào và vì sao · who sees which camera, until when, and why (why)."""
+    """Ai xem được camera nào, đến khi nào và vì sao · who sees which camera, until when, and why (why)."""
     context = Context(config, data)
     zone = context.config.site.timezone
     if person is None and camera is None:
@@ -59,7 +59,7 @@ def explained(told: dict[str, Any], words: Catalogue, zone: str) -> list[str]:
     who = f"{told['name']} ({_role(told, words)})"
     head = "cli.why.yes" if told["allowed"] else "cli.why.no"
     lines = [words.text(head, who=who, camera=told["camera_name"], at=_when(told["at_ms"], zone))]
-    lines.append(words.text("cli.why.reason", reason=words.text(f"reason.{told['reason']}")))
+    lines.append(words.text("cli.why.reason", reason=_cause(told, words)))
     lines += [words.text(f"cli.why.{key}", at=_when(at, zone)) for key, at in _times(told)]
     for link in told["links"]:
         text = words.text(
@@ -78,11 +78,17 @@ def _rows(context: Context, rows: list[tuple[str, dict[str, Any]]]) -> None:
     zone, width = context.config.site.timezone, show.widest(label for label, _ in rows)
     for label, row in rows:
         mark = show.GOOD if row["allowed"] else show.BAD
-        reason = context.words.text(f"reason.{row['reason']}")
+        reason = _cause(row, context.words)
         times = " · ".join(context.words.text(f"cli.why.{key}", at=_when(at, zone)) for key, at in _times(row))
         context.line(f"{mark} {show.pad(label, width)}  {reason}{' · ' + times if times else ''}")
     if not rows:
         context.say("cli.why.nobody")
+
+
+def _cause(row: dict[str, Any], words: Catalogue) -> str:
+    """Return the true cause where guardians are told less."""
+    cause = f"cause.{row['reason']}"
+    return words.text(cause if cause in words.texts else f"reason.{row['reason']}")
 
 
 def _role(row: dict[str, Any], words: Catalogue) -> str:

@@ -18,7 +18,6 @@ import anyio
 from gateway.access.acts import Acts
 from gateway.access.audit import CONSOLE
 from gateway.access.narrowing import Narrowing
-from gateway.access.observing import Observing
 from gateway.access.sessions import OpenGrants
 from gateway.core.clock import Clock
 from gateway.core.config import Config
@@ -34,6 +33,7 @@ from gateway.roofs.access_parts import Access, Base, access, base
 from gateway.roofs.class_cameras import ClassCameras
 from gateway.roofs.control_consent import ConsentCalls
 from gateway.roofs.control_holds import HoldCalls
+from gateway.roofs.control_observing import ObservingCalls
 from gateway.roofs.control_players import PlayerCalls
 from gateway.roofs.control_roster import RosterCalls
 from gateway.roofs.control_slips import SlipCalls
@@ -114,19 +114,19 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
         await stack.enter_async_context(server)
         parts.rooms.web_url = url
         desk = _desk(ground, parts, opened, tracker, facts, signals, url)
-        players = PlayerCalls(parts.players, parts.people, url)
-        whys = WhyCalls(parts.why, parts.names, ground.recorder, Observing(ground.store), Narrowing(ground.store))
+        whys = WhyCalls(parts.why, parts.names, ground.recorder, Narrowing(ground.store))
         calls = {
             **handlers(desk),
             **ConsentCalls(parts.consents, parts.names).handlers(),
             **footage.handlers(),
-            **players.handlers(),
+            **PlayerCalls(parts.players, parts.people, url).handlers(),
             **ground.relays.handlers(),
             **parts.audit.handlers,
             **parts.rooms.handlers(),
             **SlipCalls(ground.store, parts.classes, printer).handlers(),
             **parts.signin.handlers(parts.people),
             **whys.handlers(),
+            **ObservingCalls(parts.observing, parts.passes, parts.names, url).handlers(),
             **RosterCalls(parts.roster).handlers(),
         }
         await stack.enter_async_context(ControlServer(config.paths.socket("gateway"), "gateway", calls, on_fault=sink))

@@ -81,3 +81,8 @@ class Names:
     def class_of_camera(self, camera: PublicId) -> ClassRow | None:
         """Return the class a camera shows."""
         return next((row for row in self.classes.values() if camera in row.cameras), None)
+
+
+def list_order(name: str) -> tuple[list[str], str]:
+    """Return the key by which a class list is ordered: the given name, which comes last, then the whole name."""
+    return name.split()[-1:], name

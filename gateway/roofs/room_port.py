@@ -19,6 +19,7 @@ from gateway.access.walls import Walls
 from gateway.core.errors import NotFound
 from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Role
 from gateway.roofs.names import Names
+from gateway.roofs.observe_port import VisitList
 from gateway.roofs.web_lists import PAUSED
 from web.room_services import Hidden, Looker, PastPause, Room, WaitingWish, Wish
 from web.services import Caller, OpenView
@@ -45,15 +46,22 @@ class RoomPort:
     """`web.room_services.RoomDoor`."""
 
     def __init__(
-        self, store: FactStore, pauses: Pauses, walls: Walls, names: Names, watching: Callable[[], Sequence[OpenView]]
+        self,
+        store: FactStore,
+        pauses: Pauses,
+        walls: Walls,
+        names: Names,
+        watching: Callable[[], Sequence[OpenView]],
+        visits: VisitList,
     ) -> None:
         self._store, self._pauses, self._walls, self._names = store, pauses, walls, names
-        self._watching = watching
+        self._watching, self._visits = watching, visits
 
     async def rooms(self, caller: Caller) -> Sequence[Room]:
         """Return the classes the person may hide, by name."""
         facts, now_ms = self._store.current, self._store.clock.now_ms()
         past, wishes = await self._pauses.since(self.midnight(now_ms)), await self._pauses.wishes()
+        visits = await self._visits.to_come()
         mine = [class_id for class_id in facts.classes if self._may_know(caller, class_id)]
         rooms = []
         for class_id in mine:
@@ -84,6 +92,7 @@ class RoomPort:
                     len(noticerules.teachers_of(facts, class_id, now_ms)),
                     tuple(missing),
                     self._walls.has_sheet(class_id),
+                    tuple(visit for visit in visits if visit.class_id == class_id),
                 )
             )
         return sorted(rooms, key=lambda room: (room.name, room.id))

@@ -25,7 +25,7 @@ from tests.fakes.web_services import (
     FakeBox,
     pid,
 )
-from web.consent_services import CaseView
+from web.consent_services import CaseView, ClassTally
 from web.hours_form import minute_of, read_day, read_table
 from web.room_services import Looker, MarkedDay, PlanRow, Signature, Wish
 from web.services import Caller
@@ -390,3 +390,18 @@ async def test_english_is_complete(path: str) -> None:
     for name in ("Lớp Mầm 1", "Lớp Chồi 1", "Trường Mầm non Hoa Sen", "Cô Hạnh", "Lê Thị Hằng", "Vườn", "Tiếng Việt"):
         text = text.replace(name, "")
     assert re.findall(r"[ạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹđ]\w*", text) == []
+
+
+async def test_the_teachers_page_leads_to_all_that_is_hers() -> None:
+    """Families' answers and paper, the ledger, slips, the notice: each is a tap from the class, not behind a camera."""
+    box = new_box()
+    box.consents.tallies = [ClassTally(CLASS_MAM, "Lớp Mầm 1", 0, 0, 0, 0, 0, 0)]
+    async with browser(box, TEACHER) as client:
+        page = (await client.get("/co/")).text
+        links = re.findall(r'href="(/(?:dong-y|nhat-ky|phu-huynh|co/thong-bao)[^"]*)"', page)
+        assert f"/dong-y/lop/{CLASS_MAM}" in links
+        assert {(await client.get(link)).status_code for link in links} == {200}
+        assert len(set(links)) >= 4
+    box.school.rooms.all.clear()
+    async with browser(box, TEACHER) as client:
+        assert 'href="/co/thong-bao"' in (await client.get("/co/")).text, "she can read and sign before she has a class"
