@@ -187,7 +187,7 @@ class Imports:
         def work() -> Preview:
             entries, problems = read_entries(draft, store, now_ms)
             if problems:
-                rows = {(item.sheet, item.row) for item in (*entries, *problems)}
+                rows = {(row.sheet, row.row) for row in entries} | {(row.sheet, row.row) for row in problems}
                 return Preview(draft, len(rows), problems, None)
             known: Known = store.db.read_sync(lambda conn: read_known(store, conn, now_ms))
             return Preview(draft, len(entries), (), plan_of(entries, known, draft.answers))
