@@ -19,7 +19,7 @@ from gateway.access.consents import child_need, guardian_in
 from gateway.access.facts import Purpose
 from gateway.access.people import MANAGE
 from gateway.access.roster.journal import Journal
-from gateway.access.store import FactStore, clean_name, require
+from gateway.access.store import FactStore, clean_name, refuse_erased, require
 from gateway.core.errors import BadInput
 from gateway.core.model import GuardianKind, PublicId, Role, new_public_id
 
@@ -65,6 +65,7 @@ class Children:
 
         def run(conn: sqlite3.Connection, _now_ms: int) -> None:
             require(conn, "child", child)
+            refuse_erased(conn, child)
             conn.execute("UPDATE child SET name_sealed = ? WHERE id = ?", (store.seal(_NAME, child, text), child))
 
         await store.change(actor, "child.rename", MANAGE, run, detail={"child": child})
@@ -76,6 +77,7 @@ class Children:
         def run(conn: sqlite3.Connection, now_ms: int) -> None:
             require(conn, "child", child)
             require(conn, "class", class_id)
+            refuse_erased(conn, child)
             enrolment.move(conn, Journal(conn), child, class_id, enrolment.begins(zone, day, now_ms))
 
         await self._store.change(actor, "child.enrol", MANAGE, run, detail={"child": child, "class": class_id})
@@ -110,6 +112,8 @@ class Children:
         def run(conn: sqlite3.Connection, now_ms: int) -> None:
             require(conn, "child", child)
             require(conn, "person", person)
+            refuse_erased(conn, child)
+            refuse_erased(conn, person)
             if conn.execute("SELECT role FROM person WHERE id = ?", (person,)).fetchone()["role"] != Role.GUARDIAN:
                 raise BadInput("only guardians stand for children", person=person)
             _end_guardian(conn, person, child, now_ms)

@@ -118,7 +118,12 @@ def test_every_form_of_the_templates_finds_its_fields_declared() -> None:
             r'<form[^>]*method="post"[^>]*action="([^"{?]*)"[^>]*>(.*?)</form>', path.read_text(), re.DOTALL
         ):
             route = next(
-                (r for r in app.routes if isinstance(r, APIRoute) and r.path == form[0] and "POST" in (r.methods or ())), None
+                (
+                    r
+                    for r in app.routes
+                    if isinstance(r, APIRoute) and r.path == form[0] and "POST" in (r.methods or ())
+                ),
+                None,
             )
             if route is None or not (declared := [item for item in bodies_of(route) if item.media == FORM_TYPE]):
                 continue
