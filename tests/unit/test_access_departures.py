@@ -14,11 +14,11 @@ from gateway.access.audit_erase import Asked, Erasures, Why
 from gateway.access.departures import AGAIN_S, Departures
 from gateway.access.enrolment import tonight
 from gateway.access.facts import Purpose
-from gateway.core.errors import BadInput, CodeRefused
+from gateway.core.errors import BadInput, CodeRefused, NotFound
 from gateway.core.model import Action, PublicId, Role
 from tests.fakes.access_world import KEY, World, school
 from tests.fakes.device import Browser
-from tests.fakes.school import NOW, ZONE
+from tests.fakes.school import NOW, ZONE, pid
 
 pytestmark = pytest.mark.anyio
 
@@ -88,6 +88,19 @@ async def test_a_child_that_leaves_today_takes_its_family_out_the_same_night(tmp
         await w.until(lambda: open_things(w, w.mother) == NOTHING, step_s=5)
         assert w.clock.now_ms() < tonight(ZONE, NOW) + 10 * AGAIN_S * 1000
         running.cancel()
+
+
+async def test_a_tie_that_there_is_not_is_not_ended(tmp_path: Path) -> None:
+    """Another child's guardian, nobody, and one whose tie ended before: not found, and nothing is written."""
+    async with school(tmp_path) as w:
+        version = w.access.store.current.version
+        for person in (w.father_of_mate, w.principal, pid("nobody")):
+            with pytest.raises(NotFound):
+                await w.access.children.revoke_guardian(w.actor, person, w.child)
+        assert w.access.store.current.version == version
+        await w.access.children.revoke_guardian(w.actor, w.mother, w.child)
+        with pytest.raises(NotFound):
+            await w.access.children.revoke_guardian(w.actor, w.mother, w.child)
 
 
 async def test_who_comes_back_needs_a_tie_and_a_slip_and_is_the_same_person(tmp_path: Path) -> None:
