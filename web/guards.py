@@ -14,7 +14,8 @@ from starlette.requests import Request
 
 from gateway.access.roletable import MAY
 from gateway.core.errors import Denied, NotFound
-from gateway.core.model import STAFF_ROLES, Action, ObjectKind, ObjectRef, PublicId, Role, is_public_id
+from gateway.core.model import LEADER_ROLES, STAFF_ROLES, Action, ObjectKind, ObjectRef, PublicId, Role, is_public_id
+from web.problems import MACHINE_PATHS
 from web.services import Caller, Services
 from web.session import caller_of, player_of, services_of
 
@@ -78,6 +79,8 @@ class SignedIn(Guard):
             raise PasswordNeededError
         if self.fresh:
             _demand_fresh(services_of(request), caller)
+        if caller.role in LEADER_ROLES and not request.url.path.startswith(MACHINE_PATHS):
+            request.state.waits = await services_of(request).waits.counts(caller)  # shown beside the places of the page
         return caller
 
     def describe(self) -> str:
@@ -157,7 +160,7 @@ def _demand_fresh(services: Services, caller: Caller) -> None:
 
 def _is_page(request: Request) -> bool:
     """Say whether this opens a page, other than those on which a password is chosen."""
-    return request.method == "GET" and not request.url.path.startswith(("/api/", "/whep/", "/wall/", "/mat-khau"))
+    return request.method == "GET" and not request.url.path.startswith((*MACHINE_PATHS, "/mat-khau"))
 
 
 STAFF = SignedIn(STAFF_ROLES)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
@@ -56,6 +56,10 @@ class Words:
         key = f"reason.{code}"
         return self.catalogue.texts[key if self.has(key) else "reason.other"]
 
+    def cause(self, code: str) -> str:
+        """Return a reason as staff are told it: the true cause, which guardians are not."""
+        return self.catalogue.texts[f"cause.{code}"] if self.has(f"cause.{code}") else self.reason(code)
+
     def local(self, at_ms: int) -> datetime:
         """Return a time in the site's zone."""
         return datetime.fromtimestamp(at_ms / 1000, self.zone)
@@ -66,8 +70,15 @@ class Words:
 
     def day(self, at_ms: int) -> str:
         """Return weekday and date: Thứ Năm, 24/09/2026."""
-        when = self.local(at_ms)
-        return str(self.text("date.long", weekday=self.text(f"weekday.{when.weekday()}"), date=f"{when:%d/%m/%Y}"))
+        return self.long_date(self.local(at_ms))
+
+    def long_date(self, day: date) -> str:
+        """Return a day in the same words."""
+        return str(self.text("date.long", weekday=self.text(f"weekday.{day.weekday()}"), date=f"{day:%d/%m/%Y}"))
+
+    def date(self, at_ms: int) -> str:
+        """Return the date alone, for the middle of a sentence: 24/09/2026."""
+        return f"{self.local(at_ms):%d/%m/%Y}"
 
     def duration(self, length_ms: int) -> str:
         """Return a length rounded up to minutes: 2 giờ 15 phút."""

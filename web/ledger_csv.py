@@ -46,7 +46,7 @@ def table(lines: Iterable[LedgerLine], words: Words, cameras: Mapping[PublicId, 
             role,
             act_of(line, words),
             about_of(line, cameras),
-            note_of(line, words),
+            note_of(line, words, causes=True),
             line.device,
         ]
 

@@ -52,8 +52,8 @@ def length(seconds: int, words: Words) -> str:
     return str(words.text("ledger.ms" if minutes else "ledger.s", m=minutes, s=rest))
 
 
-def note_of(line: LedgerLine, words: Words) -> str:
-    """Return what else there is to say: recorded time, length, reason, how often."""
+def note_of(line: LedgerLine, words: Words, *, causes: bool = False) -> str:
+    """Return what else there is to say: recorded time, length, reason (`causes`: the true one), how often."""
     parts = []
     if line.span is not None:
         start, end = line.span
@@ -63,7 +63,10 @@ def note_of(line: LedgerLine, words: Words) -> str:
     if line.seconds is not None and line.act.startswith(("granted.live", "ended.")):
         parts.append(length(line.seconds, words))
     if line.reason and line.reason not in PLAIN_ENDS and words.has(f"reason.{line.reason}"):
-        parts.append(words.reason(line.reason))
+        parts.append(words.cause(line.reason) if causes else words.reason(line.reason))
+    parts += [str(words.text(f"list.count.{name}", n=count)) for name, count in line.counts]
+    if line.at_once is not None:
+        parts.append(str(words.text("ledger.at_once" if line.at_once else "ledger.last_day")))
     if line.times is not None:
         parts.append(str(words.text("ledger.times", times=line.times)))
     if line.erased_by is not None:
@@ -74,13 +77,15 @@ def note_of(line: LedgerLine, words: Words) -> str:
 def about_of(line: LedgerLine, cameras: Mapping[PublicId, str]) -> str:
     """Return with what: classes and people by name, else the camera's name."""
     named = list(dict.fromkeys(line.about))
-    if not named and line.camera is not None:
-        named = [cameras.get(line.camera, "")]
+    if line.camera is not None and (not named or line.act.startswith("camera.")):
+        named.insert(0, cameras.get(line.camera, ""))
     return ", ".join(item for item in named if item)
 
 
-def view_of(line: LedgerLine, words: Words, cameras: Mapping[PublicId, str], *, dated: bool) -> dict[str, Any]:
-    """Return a line as the templates show it; `dated`: the list holds more than one day."""
+def view_of(
+    line: LedgerLine, words: Words, cameras: Mapping[PublicId, str], *, dated: bool, causes: bool = False
+) -> dict[str, Any]:
+    """Return a line as the templates show it; `dated`: the list holds more than one day; `causes`: see `note_of`."""
     when = words.local(line.at_ms) if line.at_ms is not None else None
     who, role = who_of(line, words)
     return {
@@ -93,7 +98,7 @@ def view_of(line: LedgerLine, words: Words, cameras: Mapping[PublicId, str], *, 
         "icon": icon_of(line),
         "tone": {"denied": "bad", "copy": "hold"}.get(line.group, ""),
         "about": about_of(line, cameras),
-        "note": note_of(line, words),
+        "note": note_of(line, words, causes=causes),
         "device": line.device,
     }
 

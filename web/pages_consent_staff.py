@@ -17,7 +17,7 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import STAFF_ROLES, Action, ObjectKind, PublicId, Role
-from web.consent_services import PURPOSES, REMEDIES, PaperLine
+from web.consent_services import ASKED, PURPOSES, REMEDIES, TALKED, PaperLine
 from web.forms import ID, Field, Fields, Form
 from web.guards import STAFF, Right
 from web.problems import words_of
@@ -43,7 +43,7 @@ SHEET_ACT = Form(Field("viec", required=True, choices=("ky", "bo")))
 SETTLING = Form(
     Field("viec", choices=("dung",)),
     Field("muc", choices=PURPOSES),
-    Field("cach", choices=REMEDIES),
+    Field("cach", choices=(*REMEDIES, TALKED)),
     Field("thoa-thuan", most=600),
     Field("tu", choices=("dong-y", "lop")),
 )
@@ -76,7 +76,7 @@ async def consent_class_page(request: Request, class_id: str, caller: Annotated[
 async def blank_sheet(request: Request, class_id: str, caller: Annotated[Caller, Depends(CLASS)]) -> Response:
     """Show the class's sheet for the parents' meeting, to be printed and signed."""
     door = services_of(request).consents
-    tally = await _tally(request, caller, PublicId(class_id))
+    tally, basis = await _tally(request, caller, PublicId(class_id)), await door.basis()
     return render(
         request,
         words_of(request),
@@ -84,7 +84,8 @@ async def blank_sheet(request: Request, class_id: str, caller: Annotated[Caller,
         tally=tally,
         children=await door.children(caller, tally.id),
         texts=await door.texts(),
-        basis=await door.basis(),
+        basis=basis,
+        asked=ASKED[basis.basis],
     )
 
 
@@ -196,7 +197,8 @@ async def publish(
             caller, purpose, fields.get("vi", ""), fields.get("en", ""), widens=fields["rong"] == "1"
         )
     except BadInput as error:
-        return await _overview(request, caller, _trouble(error))
+        typed = {purpose: (fields.get("vi", ""), fields.get("en", ""))}
+        return await _overview(request, caller, _trouble(error), typed)
     return RedirectResponse("/dong-y#van-ban", 303)
 
 
@@ -233,7 +235,10 @@ async def _tally(request: Request, caller: Caller, class_id: PublicId) -> Any:
     raise NotFound("there is no such class")
 
 
-async def _overview(request: Request, caller: Caller, trouble: str = "") -> Response:
+async def _overview(
+    request: Request, caller: Caller, trouble: str = "", typed: Mapping[str, tuple[str, str]] | None = None
+) -> Response:
+    """Show the overview; `typed` is a text that was refused, which must not be lost."""
     door, principal = services_of(request).consents, caller.role is Role.PRINCIPAL
     return render(
         request,
@@ -245,7 +250,9 @@ async def _overview(request: Request, caller: Caller, trouble: str = "") -> Resp
         cases=await door.cases(caller) if principal else [],
         basis=await door.basis(),
         texts_now=await door.texts(),
-        drafts=await door.drafts() if principal else {},
+        settled=await door.settled(caller) if principal else [],
+        drafts={**(await door.drafts() if principal else {}), **(typed or {})},
+        redo=next(iter(typed or {}), ""),
     )
 
 
@@ -260,13 +267,14 @@ async def _class(request: Request, caller: Caller, class_id: PublicId, trouble: 
         tally=await _tally(request, caller, class_id),
         children=await door.children(caller, class_id),
         sheets=await door.sheets(caller, class_id),
+        asked=ASKED[(await door.basis()).basis],
     )
 
 
 async def _entry(
     request: Request, caller: Caller, class_id: PublicId, trouble: str = "", typed: Mapping[str, str] | None = None
 ) -> Response:
-    words = words_of(request)
+    words, door = words_of(request), services_of(request).consents
     return render(
         request,
         words,
@@ -274,7 +282,8 @@ async def _entry(
         status=400 if trouble else 200,
         **_shell(caller, trouble),
         tally=await _tally(request, caller, class_id),
-        children=await services_of(request).consents.children(caller, class_id),
+        children=await door.children(caller, class_id),
+        asked=ASKED[(await door.basis()).basis],
         typed=typed or {},
         today=words.local(services_of(request).clock.now_ms()).date().isoformat(),
     )
@@ -283,4 +292,4 @@ async def _entry(
 def _shell(caller: Caller, trouble: str) -> dict[str, Any]:
     principal = caller.role is Role.PRINCIPAL
     shell: dict[str, Any] = {"caller": caller, "page": "consent", "texts": {}, "trouble": trouble}
-    return shell | {"principal": principal, "purposes": PURPOSES, "remedies": REMEDIES}
+    return shell | {"principal": principal, "purposes": PURPOSES, "remedies": REMEDIES, "talked": TALKED}

@@ -103,7 +103,7 @@ async def ledger_page(request: Request, caller: Annotated[Caller, Depends(READER
         people=services.ledger.people(),
         classes=services.ledger.classes(caller),
         link=_Links("/nhat-ky", query),
-        **await _lines(request, page, words, dated=wish.from_ms is None),
+        **await _lines(request, page, words, dated=wish.from_ms is None, causes=True),
         **_days(query, words, now_ms),
     )
 
@@ -168,9 +168,14 @@ async def _class_page(request: Request, caller: Caller, template: str) -> Respon
     )
 
 
-async def _lines(request: Request, page: LedgerPage, words: Words, *, dated: bool) -> dict[str, Any]:
+async def _lines(
+    request: Request, page: LedgerPage, words: Words, *, dated: bool, causes: bool = False
+) -> dict[str, Any]:
     cameras = await _cameras(request)
-    return {"lines": [view_of(line, words, cameras, dated=dated) for line in page.lines], "older": page.older}
+    return {
+        "lines": [view_of(line, words, cameras, dated=dated, causes=causes) for line in page.lines],
+        "older": page.older,
+    }
 
 
 async def _cameras(request: Request) -> dict[PublicId, str]:

@@ -44,6 +44,7 @@ YEAR = Form(
     Field("class-", each=ID, many=MOST),
     Field("day", "day"),
     Field("keep", choices=("1",)),
+    Field("consents", choices=("keep", "again")),
     Field("shown"),
 )
 
@@ -153,12 +154,13 @@ def _year(
 async def year_act(request: Request, caller: Manager, fields: Annotated[Fields, Depends(YEAR)]) -> Response:
     """Show what would happen, or do it as it was shown."""
     lists, targets = services_of(request).lists, fields.each("class-")
-    day, keep = fields.get("day", ""), fields.get("keep") == "1"
+    day, keep, said = fields.get("day", ""), fields.get("keep") == "1", fields.get("consents", "")
     try:
         if fields.get("act") == "apply":
-            await lists.turn_year(caller, targets, fields.get("shown", ""), day, keep_teachers=keep)
+            shown = fields.get("shown", "")
+            await lists.turn_year(caller, targets, shown, day, keep_teachers=keep, consents=said)
             return RedirectResponse("/nhap", 303)
-        return _year(request, caller, await lists.year(caller, targets, day, keep_teachers=keep), fields)
+        return _year(request, caller, await lists.year(caller, targets, day, keep_teachers=keep, consents=said), fields)
     except NotFound:
         raise
     except BadInput as error:

@@ -2,11 +2,12 @@
 
 Owns `/phu-huynh`, `/phu-huynh/tre/{child}`, `/lop` and `/nhan-su`. Invariants: they work without scripts (a form
 posts, then the page is asked for again); one class at a time is shown, so a big school stays fast; what was wrong
-with a form is said on the page the form is on.
+with a form is said on the page the form is on, and what was typed is still in it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -15,13 +16,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput, NotFound
-from gateway.core.model import Action, GuardianKind, ObjectKind, ObjectRef, Role
+from gateway.core.model import Action, GuardianKind, ObjectKind, ObjectRef, PublicId, Role
 from web.forms import Field, Fields, Form
 from web.guards import Right
 from web.problems import words_of
 from web.render import render
-from web.services import Caller, Services
+from web.services import Caller, KnownCamera, Services
 from web.session import services_of
+from web.typed import Typed
 
 router = APIRouter()
 MANAGER = Right(Action.PEOPLE, ObjectKind.BOX)
@@ -47,6 +49,7 @@ def people_page(request: Request, caller: Caller, template: str, place: str, **v
     """Return a page of people."""
     words = words_of(request)
     error: BadInput | None = values.pop("error", None)
+    said: Mapping[str, str] | None = values.pop("said", None)
     return render(
         request,
         words,
@@ -55,9 +58,10 @@ def people_page(request: Request, caller: Caller, template: str, place: str, **v
         caller=caller,
         page="people",
         place=place,
-        places_of_people=PLACES,
+        places_of_people=[item for item in PLACES if item[0] != "year" or _may(request, caller, Action.CONFIGURE)],
         texts={},
         refused=refused(request, error),
+        typed=Typed(said),
         **values,
     )
 
@@ -80,7 +84,9 @@ async def parents(request: Request, caller: Manager) -> Response:
     return await _parents(request, caller)
 
 
-async def _parents(request: Request, caller: Caller, error: BadInput | None = None) -> Response:
+async def _parents(
+    request: Request, caller: Caller, error: BadInput | None = None, said: Mapping[str, str] | None = None
+) -> Response:
     people = services_of(request).people
     classes = (await people.overview(caller))["classes"]
     asked, text = request.query_params.get("lop", ""), request.query_params.get("tim", "").strip()[:MAX_CHARS]
@@ -91,7 +97,7 @@ async def _parents(request: Request, caller: Caller, error: BadInput | None = No
         chosen = await people.one_class(caller, asked or classes[0]["id"])
     return people_page(
         request, caller, "people.html", "parents",
-        classes=classes, chosen=chosen, found=found, text=text, error=error, kinds=list(GuardianKind),
+        classes=classes, chosen=chosen, found=found, text=text, error=error, said=said, kinds=list(GuardianKind),
     )  # fmt: skip
 
 
@@ -108,7 +114,7 @@ async def parents_act(request: Request, caller: Manager, fields: Annotated[Field
     except NotFound:
         raise
     except BadInput as error:
-        return await _parents(request, caller, error)
+        return await _parents(request, caller, error, fields)
     return RedirectResponse("/phu-huynh?" + urlencode({"lop": fields.get("class", "")}), 303)
 
 
@@ -128,13 +134,19 @@ async def child_page(request: Request, child: str, caller: Manager) -> Response:
     return await _child(request, child, caller)
 
 
-async def _child(request: Request, child: str, caller: Caller, error: BadInput | None = None) -> Response:
+async def _child(
+    request: Request,
+    child: str,
+    caller: Caller,
+    error: BadInput | None = None,
+    said: Mapping[str, str] | None = None,
+) -> Response:
     people = services_of(request).people
     row, classes = await people.child(caller, child), (await people.overview(caller))["classes"]
     named = [item for item in classes if item["name"]]
     return people_page(
         request, caller, "people_child.html", "parents",
-        child=row, classes=named, kinds=list(GuardianKind), error=error, today=_today(request),
+        child=row, classes=named, kinds=list(GuardianKind), error=error, said=said, today=_today(request),
     )  # fmt: skip
 
 
@@ -148,15 +160,19 @@ async def child_act(
     except NotFound:
         raise
     except BadInput as error:
-        return await _child(request, child, caller, error)
+        return await _child(request, child, caller, error, fields)
     return RedirectResponse(f"/phu-huynh/tre/{child}", 303)
 
 
 CLASS_FORM = Form(
-    acts("class.add", "class.rename", "class.end", "teach", "unteach"),
+    acts("class.add", "class.rename", "class.end", "camera.give", "camera.take", "teach", "unteach"),
     Field("class", "id"),
     Field("person", "id"),
+    Field("camera", "id"),
+    Field("shared", choices=("1",)),
     Field("name"),
+    Field("camera", "id"),
+    Field("shared", choices=("1",)),
 )
 
 
@@ -166,15 +182,26 @@ async def classes_page(request: Request, caller: Manager) -> Response:
     return await _classes(request, caller)
 
 
-async def _classes(request: Request, caller: Caller, error: BadInput | None = None) -> Response:
+async def _classes(
+    request: Request, caller: Caller, error: BadInput | None = None, said: Mapping[str, str] | None = None
+) -> Response:
     people = services_of(request).people
     classes = [item for item in (await people.overview(caller))["classes"] if item["name"]]
     staff = (await people.staff(caller))["people"]
+    board = await request.app.state.board.now()
+    cameras = {
+        row.id: board.cameras.get(row.id, {}).get("name") or row.place or row.id for row in _cameras(request, caller)
+    }
     teachers = [row for row in staff if row["role"] == Role.TEACHER and not row["disabled"]]
     return people_page(
         request, caller, "people_classes.html", "classes",
-        classes=classes, teachers=teachers, error=error, may_configure=_may(request, caller, Action.CONFIGURE),
+        classes=classes, teachers=teachers, cameras=cameras, error=error, said=said,
+        may_configure=_may(request, caller, Action.CONFIGURE),
     )  # fmt: skip
+
+
+def _cameras(request: Request, caller: Caller) -> Sequence[KnownCamera]:
+    return services_of(request).rights.cameras(caller)
 
 
 @router.post("/lop")
@@ -185,7 +212,7 @@ async def classes_act(request: Request, caller: Manager, fields: Annotated[Field
     except NotFound:
         raise
     except BadInput as error:
-        return await _classes(request, caller, error)
+        return await _classes(request, caller, error, fields)
     return RedirectResponse("/lop", 303)
 
 
@@ -202,11 +229,14 @@ async def staff_page(request: Request, caller: Manager) -> Response:
     return await _staff(request, caller)
 
 
-async def _staff(request: Request, caller: Caller, error: BadInput | None = None) -> Response:
+async def _staff(
+    request: Request, caller: Caller, error: BadInput | None = None, said: Mapping[str, str] | None = None
+) -> Response:
     staff = await services_of(request).people.staff(caller)
     return people_page(
         request, caller, "people_staff.html", "staff",
-        staff=staff, roles=STAFF_TO_ADD, error=error, may_name=_may(request, caller, Action.APPROVE),
+        staff=staff, roles=STAFF_TO_ADD, error=error, said=said, may_name=_may(request, caller, Action.APPROVE),
+        changeable=in_care(request, caller, [row["id"] for row in staff["people"]]),
         today=_today(request),
     )  # fmt: skip
 
@@ -219,8 +249,18 @@ async def staff_act(request: Request, caller: Manager, fields: Annotated[Fields,
     except NotFound:
         raise
     except BadInput as error:
-        return await _staff(request, caller, error)
+        return await _staff(request, caller, error, fields)
     return RedirectResponse("/nhan-su", 303)
+
+
+def in_care(request: Request, caller: Caller, persons: Iterable[PublicId]) -> frozenset[PublicId]:
+    """Return those of the persons whose name and rights the caller may change: no act is offered that is refused."""
+    rights = services_of(request).rights
+    return frozenset(
+        person
+        for person in persons
+        if rights.decide(caller, Action.PEOPLE, ObjectRef(ObjectKind.PERSON, person)).allowed
+    )
 
 
 def _may(request: Request, caller: Caller, action: Action) -> bool:

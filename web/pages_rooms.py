@@ -38,7 +38,9 @@ TEXTS = ("room.", "dur.", "net.", "box.")
 CHOICES = (15, 60, 0)
 """Minutes the principal may hide a class for; 0 = until shown again."""
 MINUTES = Form(Field("phut", "whole", required=True))
-WISH_ANSWER = Form(Field("xin", "whole", required=True), Field("cho", choices=("0", "1")))
+WISH_ANSWER = Form(
+    Field("xin", "whole", required=True), Field("cho", choices=("0", "1")), Field("ve", choices=("truc-tiep",))
+)
 ON_PAPER = Form(Field("ngay", "day", required=True), Field("so", required=True))
 
 
@@ -91,7 +93,7 @@ async def answer(
     """Grant a wish for one more pause, which hides the class at once, or refuse it."""
     wish, granted = fields.whole("xin"), fields.get("cho") == "1"
     await services_of(request).rooms.rooms.answer(caller, PublicId(class_id), wish, granted=granted)
-    return back(class_id)
+    return RedirectResponse("/", 303) if fields.get("ve") == "truc-tiep" else back(class_id)
 
 
 @router.post("/lop-hoc/{class_id}/dan-tuong")

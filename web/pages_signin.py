@@ -76,7 +76,7 @@ class Proof(Wanted):
 
 def home_of(caller: Caller) -> str:
     """Return the first page of a role."""
-    return {Role.GUARDIAN: "/p/", Role.TEACHER: "/co/"}.get(caller.role, "/")
+    return {Role.GUARDIAN: "/p/", Role.TEACHER: "/co/", Role.OBSERVER: "/khach/"}.get(caller.role, "/")
 
 
 def way_on(path: str, caller: Caller) -> str:

@@ -16,6 +16,7 @@ from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import Action, ObjectKind, PublicId, is_public_id
 from web.bodies import FormBody, Wanted
 from web.guards import Right
+from web.pages_people import in_care
 from web.problems import words_of
 from web.render import render
 from web.services import Caller
@@ -68,6 +69,7 @@ async def staff_act(
 async def _page(
     request: Request, caller: Caller, person: str = "", *, code: FreshCode | None = None, refused: str = ""
 ) -> Response:
+    rows = await services_of(request).accounts.staff(caller)
     return render(
         request,
         words_of(request),
@@ -76,7 +78,8 @@ async def _page(
         caller=caller,
         page="account",
         texts={},
-        staff=await services_of(request).accounts.staff(caller),
+        staff=rows,
+        changeable=in_care(request, caller, [row.person for row in rows]),
         person=person,
         code=code,
         refused=refused,

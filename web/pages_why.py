@@ -1,15 +1,13 @@
 """The page of who sees what: which people a camera is shown to, what a person sees, and why; now or at a time.
 
 Owns `/quyen`. Invariants: works without scripts; an address that names nobody or no time shows the form, never an
-error; it holds no picture.
+error; a moment that cannot be read is said to be none, and nothing is answered for another; it holds no picture.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Any
-from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
@@ -18,6 +16,7 @@ from starlette.responses import Response
 from gateway.core.model import Action, ObjectKind, PublicId
 from web.guards import Right
 from web.i18n import Words
+from web.moment_form import Moment, days_around, moment_in, moment_of
 from web.problems import words_of
 from web.render import render
 from web.services import Caller
@@ -25,19 +24,6 @@ from web.session import services_of
 
 router = APIRouter()
 READS_RIGHTS = Right(Action.PEOPLE, ObjectKind.BOX)
-MAX_TIME_CHARS = 19
-
-
-def instant_of(text: str, zone: str) -> int | None:
-    """Return the UTC ms of a local "2026-11-19T11:30", or None for whatever else stands there."""
-    if not text or len(text) > MAX_TIME_CHARS:
-        return None
-    try:
-        when = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    sane = when.tzinfo is None and 2000 <= when.year < 2100
-    return int(when.replace(tzinfo=ZoneInfo(zone)).timestamp()) * 1000 if sane else None
 
 
 def times(words: Words, row: Mapping[str, Any], now_ms: int) -> list[str]:
@@ -55,13 +41,20 @@ def times(words: Words, row: Mapping[str, Any], now_ms: int) -> list[str]:
     return said
 
 
+def asked_moment(request: Request) -> Moment:
+    """Return the moment that a request asks about: of the form's fields, or of a link."""
+    asked, zone = request.query_params, services_of(request).site.zone
+    if asked.get("khi") == "khac":
+        return moment_of(asked.get("ngay", ""), asked.get("gio", ""), zone)
+    return moment_in(asked.get("luc", ""), zone)
+
+
 @router.get("/quyen")
 async def rights_page(
     request: Request,
     caller: Annotated[Caller, Depends(READS_RIGHTS)],
     ai: str = "",
     camera: str = "",
-    luc: str = "",
     truong: str = "",
 ) -> Response:
     """Show the question, and its answer if it names somebody or something."""
@@ -71,10 +64,13 @@ async def rights_page(
     people = door.people()
     person = next((PublicId(row[0]) for row in people if row[0] == ai), None)
     shown = next((item for item in names if item == camera), None)
-    at_ms, on_site = instant_of(luc, services.site.zone), truong == "1"
+    moment, on_site = asked_moment(request), truong == "1"
+    at_ms, asked = moment.at_ms, not moment.wrong and (person is not None or shown is not None)
     rows: list[dict[str, Any]] = []
     told: Mapping[str, Any] | None = None
-    if person is not None and shown is not None:
+    if not asked:
+        pass
+    elif person is not None and shown is not None:
         told = door.why(person, shown, at_ms, on_site=on_site)
     elif shown is not None:
         rows = [
@@ -87,6 +83,7 @@ async def rights_page(
             dict(row) | {"name": names[row["camera"]], "link": f"ai={person}&camera={row['camera']}"} for row in found
         ]
     now_ms = services.clock.now_ms() if at_ms is None else at_ms
+    today = words.local(services.clock.now_ms()).date()
     return render(
         request,
         words,
@@ -98,11 +95,13 @@ async def rights_page(
         cameras=names,
         person=person,
         camera=shown,
-        when=luc if at_ms is not None else "",
+        moment=moment,
+        days=days_around(today, moment.day),
+        today=today,
         on_site=on_site,
         rows=rows,
         told=told,
         at_ms=now_ms,
-        asked=person is not None or shown is not None,
+        asked=asked,
         times=lambda row: times(words, row, now_ms),
     )

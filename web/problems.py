@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
+from gateway.access.reasons import SHUT, told
 from gateway.core import errors
 from gateway.core.errors import VuonError
 from gateway.core.i18n import DEFAULT_LANGUAGE
@@ -85,7 +86,8 @@ def body_of(error: VuonError, words: Words) -> dict[str, Any]:
     body: dict[str, Any] = {"code": error.code, "title": title, "hint": hint}
     reason = error.fields.get("reason")
     if isinstance(error, errors.Denied) and isinstance(reason, str):
-        body |= {"reason": reason, "why": words.reason(reason), "next_ms": error.fields.get("next_ms")}
+        said, next_ms = told(reason), None if reason in SHUT else error.fields.get("next_ms")
+        body |= {"reason": said, "why": words.reason(said), "next_ms": next_ms}
     if isinstance(error, errors.BadInput) and not isinstance(error, errors.NotFound):
         case = _case(error, words)
         body |= case

@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse
 from web.assets import load_assets
 from web.i18n import LANGUAGE_COOKIE, Words
 from web.session import services_of
-from web.staff_places import places_of
+from web.staff_places import bar_of, places_of
 
 YEAR_S = 365 * 24 * 3600
 
@@ -57,7 +57,13 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     env.globals.update(
-        icon=icon, initials=initials, strong=strong, data=data, asset=load_assets().url, places_of=places_of
+        icon=icon,
+        initials=initials,
+        strong=strong,
+        data=data,
+        asset=load_assets().url,
+        places_of=places_of,
+        bar_of=bar_of,
     )
     return env
 
@@ -76,6 +82,7 @@ def render(request: Request, words: Words, template: str, *, status: int = 200, 
             path=request.url.path,
             site=services.site,
             now_ms=services.clock.now_ms(),
+            waits=getattr(request.state, "waits", {}),
             **values,
         )
     )

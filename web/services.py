@@ -8,7 +8,7 @@ where the asker may not read it. All times are UTC milliseconds.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # they name `Caller`, which is here
     from web.consent_services import ConsentDoor
     from web.copy_services import CopyDoor, HoldDoor
     from web.ledger_services import LedgerDoor
+    from web.observe_services import ObserveDoor
     from web.people_services import ListDoor, PeopleDoor
     from web.room_services import Rooms
     from web.signin_services import AccountDoor
@@ -201,6 +202,13 @@ class Changes(Protocol):
         """Subscribe; bounded, the oldest hint is dropped first."""
 
 
+class WaitDoor(Protocol):
+    """How much waits for somebody's decision."""
+
+    async def counts(self, caller: Caller) -> Mapping[str, int]:
+        """Return how much waits at each place of the rail, by its name; where nothing waits, it is not named."""
+
+
 class MetricsDoor(Protocol):
     """The box's figures for a monitoring program."""
 
@@ -244,6 +252,8 @@ class Services:
     slips: SlipDoor
     invites: InviteDoor
     why: WhyDoor
+    observe: ObserveDoor
+    waits: WaitDoor
     clock: Clock
     site: SiteFacts
     hosts: frozenset[str] = field(default_factory=frozenset)

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from gateway.access.reasons import told_decision
 from gateway.core.model import Decision, PublicId, Role, StreamRole
 from web.board import Status
 from web.services import ClassDay, KnownCamera, OpenView, Sharing
@@ -171,14 +172,15 @@ def screen_of(decision: Decision, state: str, *, frozen: bool = False) -> str:
 def class_view(day: ClassDay, camera: PublicId | None, status: Status) -> dict[str, Any]:
     """Return what a guardian's page shows of a class now; the page is drawn again when `screen` changes."""
     cam: Mapping[str, Any] = status.cameras.get(camera or "", {})
-    screen = screen_of(day.decision, str(cam.get("state", "down")), frozen=bool(cam.get("frozen")))
+    decision = told_decision(day.decision)
+    screen = screen_of(decision, str(cam.get("state", "down")), frozen=bool(cam.get("frozen")))
     return {
         "id": day.id,
         "name": day.name,
         "camera": camera,
         "screen": screen,
-        "reason": day.decision.reason,
-        "until_ms": day.decision.until_ms,
-        "next_ms": day.decision.next_ms,
+        "reason": decision.reason,
+        "until_ms": decision.until_ms,
+        "next_ms": decision.next_ms,
         "since_ms": cam.get("since_ms") or cam.get("still_ms") if screen == "offline" else None,
     }

@@ -1,12 +1,14 @@
 """Why the answer is what it is: every reason code of decisions, endings and refused logins.
 
 Owns the list. Invariants: a code is stable and has a text in both catalogues (`reason.<code>`, a test
-compares); a code tells a guardian nothing about another family.
+compares); a code that is told to a guardian (`told`) says nothing about another family.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
+
+from gateway.core.model import Decision
 
 
 class Reason(StrEnum):
@@ -47,6 +49,7 @@ class Reason(StrEnum):
     OBSERVATION_CLOSED = "observation.closed"
     OBSERVATION_ASSENT = "observation.assent"
     OBSERVATION_CONSENT = "observation.consent"
+    OBSERVATION_OVER = "observation.over"
     # the hour
     CALENDAR_CLOSED = "calendar.closed"
     WINDOW_NONE = "window.none"
@@ -91,3 +94,22 @@ class Reason(StrEnum):
     SLIP_DIGITS = "slip.digits"
     SLIP_VOID = "slip.void"
     RATE = "rate"
+
+
+SHUT = frozenset({Reason.CLASS_PAUSED, Reason.CLASS_NOT_OPEN, Reason.STAFF_NOTICE})
+"""What shuts a class to all its guardians by somebody's doing: a tap, a family's answer, a missing signature."""
+
+
+def told(reason: str) -> str:
+    """Return the code that whoever is shut out is told: one for all of `SHUT`, so that none learns of another's answer.
+
+    The audit, and what staff are told, keep the true one.
+    """
+    return Reason.CLASS_PAUSED if reason in SHUT else reason
+
+
+def told_decision(decision: Decision) -> Decision:
+    """Return a decision as a guardian is told it; without a pause's end, by which the two could be told apart."""
+    if decision.allowed or decision.reason not in SHUT:
+        return decision
+    return Decision(False, told(decision.reason))

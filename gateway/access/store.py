@@ -166,11 +166,15 @@ class FactStore:
             self._announce(facts)
         return decision, result
 
-    async def demand(self, actor: Actor, need: Need) -> None:
-        """Raise the refusal unless the actor has the right now; it is written, its repeats are counted."""
+    async def demand(self, actor: Actor, need: Need, *, reading: bool = False) -> None:
+        """Raise the refusal unless the actor has the right now; it is written, its repeats are counted.
+
+        With `reading` nothing is changed, only looked at by who may change it: that needs no fresh login.
+        """
         decision = self.answer(self.current, actor, need, self.clock.now_ms())
         if decision.allowed:
-            self.demand_fresh(actor, need)
+            if not reading:
+                self.demand_fresh(actor, need)
             return
         if not self.refused_before(actor, need, decision):
             await self.db.write(

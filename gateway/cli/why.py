@@ -6,7 +6,9 @@ today's, by the site's zone.
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -17,7 +19,7 @@ from gateway.core.errors import BadInput
 from gateway.core.i18n import Catalogue
 
 PersonOption = Annotated[str | None, typer.Option("--ai", "--who", help="Tên hoặc mã người · name or id")]
-CameraOption = Annotated[str | None, typer.Option("--camera", help="Tên hoặc mã máy quay · camera")]
+CameraOption = Annotated[str | None, typer.Option("--camera", help="Tên hoặc mã camera · camera")]
 
 
 def why(
@@ -31,7 +33,7 @@ def why(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ai xem được máy quay nào, đến khi nào và vì sao · who sees which camera, until when, and why (why)."""
+    """Ai xem được camera nào, đến khi nào và vì sao · who sees which camera, until when, and why (why)."""
     context = Context(config, data)
     zone = context.config.site.timezone
     if person is None and camera is None:
@@ -39,7 +41,7 @@ def why(
     params: dict[str, Any] = {"on_site": on_site}
     params |= {key: value for key, value in (("person", person), ("camera", camera)) if value is not None}
     if at is not None:
-        params["at_ms"] = parse_time(at, zone)
+        params["at_ms"] = parse_time(at, zone, dt.datetime.now(ZoneInfo(zone)).date())
     told = context.run(context.ask("gateway", "why", params))
     if as_json:
         context.json(told)
@@ -57,7 +59,7 @@ def explained(told: dict[str, Any], words: Catalogue, zone: str) -> list[str]:
     who = f"{told['name']} ({_role(told, words)})"
     head = "cli.why.yes" if told["allowed"] else "cli.why.no"
     lines = [words.text(head, who=who, camera=told["camera_name"], at=_when(told["at_ms"], zone))]
-    lines.append(words.text("cli.why.reason", reason=words.text(f"reason.{told['reason']}")))
+    lines.append(words.text("cli.why.reason", reason=_cause(told, words)))
     lines += [words.text(f"cli.why.{key}", at=_when(at, zone)) for key, at in _times(told)]
     for link in told["links"]:
         text = words.text(
@@ -76,11 +78,17 @@ def _rows(context: Context, rows: list[tuple[str, dict[str, Any]]]) -> None:
     zone, width = context.config.site.timezone, show.widest(label for label, _ in rows)
     for label, row in rows:
         mark = show.GOOD if row["allowed"] else show.BAD
-        reason = context.words.text(f"reason.{row['reason']}")
+        reason = _cause(row, context.words)
         times = " · ".join(context.words.text(f"cli.why.{key}", at=_when(at, zone)) for key, at in _times(row))
         context.line(f"{mark} {show.pad(label, width)}  {reason}{' · ' + times if times else ''}")
     if not rows:
         context.say("cli.why.nobody")
+
+
+def _cause(row: dict[str, Any], words: Catalogue) -> str:
+    """Return the true cause where guardians are told less."""
+    cause = f"cause.{row['reason']}"
+    return words.text(cause if cause in words.texts else f"reason.{row['reason']}")
 
 
 def _role(row: dict[str, Any], words: Catalogue) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from gateway.access.reasons import told
 from gateway.access.sessions import Opened
 from gateway.core.bus import Bus
 from gateway.core.iceservers import IceServer
@@ -72,12 +73,16 @@ class MediaDoor:
         return self._states.get(grant, {})
 
     async def close_grants(self, ids: Sequence[PublicId], reason: str) -> None:
-        """Tell the pages why, then end the sessions of these grants; a dead live daemon delays no page."""
+        """Tell the pages why, then end the sessions of these grants; a dead live daemon delays no page.
+
+        The reason is the one that may be told: the audit has the true one.
+        """
+        said = told(reason)
         for grant_id in ids:
             known = self._devices.pop(grant_id, None)
             if known is not None:
-                self._bus.publish(ENDED_TOPIC, (*known, reason))
-        await self._client.close_grants(ids, reason)
+                self._bus.publish(ENDED_TOPIC, (*known, said))
+        await self._client.close_grants(ids, said)
 
 
 def _whose(ticket: Mapping[str, str]) -> tuple[PublicId, str]:

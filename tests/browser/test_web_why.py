@@ -15,11 +15,17 @@ def test_a_principal_asks_who_sees_a_camera_and_why(site: Site, size: tuple[int,
     """Choose a camera, read the list, follow a name to its chain; it fits, and fingers hit it."""
     page = site.visit(f"/quyen?lang={language}", PRINCIPAL, size=size)
     page.select_option("#camera", MAM)
-    page.fill("#luc", "2026-11-19T11:30")
+    expect(page.locator("#gio")).to_be_hidden()
+    page.check("#khac")
+    page.fill("#gio", "25h")
+    page.locator(".ask-rights button").click()
+    expect(page.get_by_role("alert")).to_contain_text("25h")
+    shoot(page, f"rights-no-time-{language}-{size[0]}")
+    page.fill("#gio", "11h30")
     page.locator(".ask-rights button").click()
     expect(page.locator(".answers li").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    for box in page.locator(".answers a, .ask-rights .btn, .ask-rights select").all():
+    for box in page.locator(".answers a, .ask-rights .btn, .ask-rights select, .tick, #gio").all():
         assert (box.bounding_box() or {"height": 0})["height"] >= 44
     shoot(page, f"rights-{language}-{size[0]}")
     page.locator(f'.answers a[href*="{MOTHER.person}"]').click()

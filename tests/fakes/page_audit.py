@@ -49,7 +49,8 @@ _SCRIPT = r"""
     if (!shown(node)) continue;
     if (!nameOf(node)) say('control-name', node);
     const box = node.getBoundingClientRect();
-    const area = node.closest('.site')?.getBoundingClientRect() ?? box;
+    const round = ['radio', 'checkbox'].includes(node.type) ? node.closest('label') : node.closest('.site');
+    const area = (round ?? node).getBoundingClientRect();
     if (!node.classList.contains('vh') && (area.width < 24 || area.height < 24)) say('target-size', node);
   }
   for (const node of document.querySelectorAll('[role=img]')) if (!node.getAttribute('aria-label')) say('role-img-alt', node);
@@ -81,6 +82,86 @@ _SCRIPT = r"""
   return [...new Set(found)];
 }
 """
+
+
+_TARGETS = r"""
+(least) => {
+  const found = [];
+  for (const node of document.querySelectorAll('a,button,select,summary,textarea,input:not([type=hidden])')) {
+    const style = getComputedStyle(node);
+    if (node.classList.contains('vh') || style.visibility === 'hidden' || !node.checkVisibility()) continue;
+    const inText = node.tagName === 'A' && style.display === 'inline';  // WCAG 2.5.8 leaves these to the text
+    if (inText) continue;
+    const round = ['radio', 'checkbox'].includes(node.type) ? node.closest('label') : null;
+    const {width, height} = (round ?? node).getBoundingClientRect();
+    if (width > 1 && (height < least - 0.5 || width < Math.min(least, 32) - 0.5))
+      found.push(`${width.toFixed(0)}x${height.toFixed(0)} ${node.outerHTML.slice(0, 110)}`);
+  }
+  return found;
+}
+"""
+_FOCUS = r"""
+() => {
+  const found = [];
+  for (const node of document.querySelectorAll('a[href],button,select,summary,textarea,input:not([type=hidden])')) {
+    if (!node.checkVisibility() || node.disabled) continue;
+    node.focus({focusVisible: true, preventScroll: true});
+    if (document.activeElement !== node) continue;
+    const shown = [node, node.nextElementSibling, node.closest('label')].filter(Boolean).some((one) => {
+      const style = getComputedStyle(one);
+      return style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2;
+    });
+    if (!shown) found.push(node.outerHTML.slice(0, 110));
+  }
+  document.activeElement?.blur();
+  return found;
+}
+"""
+_MOVES = r"""
+() => [...document.querySelectorAll('*')].filter((node) => {
+  const style = getComputedStyle(node);
+  return style.animationName !== 'none' || (style.transitionDuration.split(',').some((one) => parseFloat(one) > 0)
+    && style.transitionProperty !== 'none');
+}).map((node) => node.outerHTML.slice(0, 110))
+"""
+_LARGER = r"""
+() => {
+  const all = [...document.querySelectorAll('body, body *')].filter((node) => !node.closest('svg, template'));
+  const sizes = all.map((node) => parseFloat(getComputedStyle(node).fontSize));
+  all.forEach((node, at) => node.style.setProperty('font-size', `${sizes[at] * 2}px`, 'important'));
+  const cut = [];
+  for (const node of document.querySelectorAll('h1, h2, h3, label, button, .btn, .chip, summary, th, td, legend')) {
+    const style = getComputedStyle(node);
+    if (!node.checkVisibility() || node.closest('.vh') || style.clipPath !== 'none') continue;
+    if (style.overflowX !== 'visible' && node.scrollWidth > node.clientWidth + 1) cut.push(node.outerHTML.slice(0, 110));
+  }
+  all.forEach((node) => node.style.removeProperty('font-size'));
+  return cut;
+}
+"""
+
+
+def small_targets(page: Page, least_px: int) -> list[str]:
+    """Return what a finger or a pointer would miss; links within a line of text are as high as the text."""
+    return list(page.evaluate(_TARGETS, least_px))
+
+
+def unmarked_focus(page: Page) -> list[str]:
+    """Return what shows no outline while the keyboard is on it (WCAG 2.2, 2.4.7)."""
+    return list(page.evaluate(_FOCUS))
+
+
+def moving(page: Page) -> list[str]:
+    """Return what moves although the person asked for less motion."""
+    page.emulate_media(reduced_motion="reduce")
+    found = list(page.evaluate(_MOVES))
+    page.emulate_media(reduced_motion="no-preference")
+    return found
+
+
+def cut_when_larger(page: Page) -> list[str]:
+    """Return the words that are cut off when all text is twice as large (WCAG 2.2, 1.4.4)."""
+    return list(page.evaluate(_LARGER))
 
 
 def audit(page: Page) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.access.reasons import told
 from gateway.core.model import new_public_id
 from tests.fakes.box_door import BoxDoor, add_guardian, ask, endings, silence, steps, until, watching
 from tests.fakes.demo_box import DemoBox, demo_box
@@ -349,7 +350,7 @@ async def test_an_act_ends_the_running_stream(box: DemoBox, act: str) -> None:
             await until(lambda: viewer.told, what="the page is told")
             await over(viewer)
             assert steps(viewer, returned) <= LAST_90K
-            assert [json.loads(told)["end"] for told in viewer.told] == [reason]
+            assert [json.loads(text)["end"] for text in viewer.told] == [told(reason)]
             await until(lambda: endings(box, name), what="the audit row")
             assert await endings(box, name) == [reason]
     finally:

@@ -21,6 +21,7 @@ from gateway.access.consent_texts import SchoolFacts, Texts
 from gateway.access.consents import Basis, Consents
 from gateway.access.departures import Departures
 from gateway.access.facts import ClassRules, Purpose
+from gateway.access.observing import Visit
 from gateway.access.responsible import ResponsiblePersons
 from gateway.core.errors import Denied, NotFound
 from gateway.core.model import Action, PublicId, Role, Secret
@@ -163,7 +164,10 @@ async def observe(w: World) -> None:
     teacher = Actor(await a.people.add(actor, Role.TEACHER, "Cô Diệu"), "t")
     assert teacher.person is not None
     await a.people.teach(actor, teacher.person, w.class_id)
-    session = await a.observing.make(actor, guest, w.class_id, NOW + 60_000, NOW + 3_600_000)
+    visit = Visit(w.class_id, NOW + 60_000, NOW + 3_600_000, guest, reason="Thao Giảng", invited="Phòng Giáo Dục")
+    session = await a.observing.make(actor, visit)
+    await a.passes.create(actor, session)
+    await a.observing.assent(teacher, session, given=False)
     await a.observing.assent(teacher, session)
     await a.observing.assent(teacher, session, given=False)
     await a.observing.end(actor, session)

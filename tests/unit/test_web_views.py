@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from gateway.access.reasons import Reason
+from gateway.access.reasons import Reason, told
+from gateway.core.errors import Denied
 from gateway.core.model import Decision, PublicId, Role
 from tests.fakes.clock import NOON_MS
 from tests.fakes.web_services import ALLOWED, CLASS_MAM, MAM, MOTHER, PRINCIPAL, YARD, pid
 from web.board import Status
 from web.i18n import Words
 from web.pages_guardian import day_strip
+from web.problems import body_of
 from web.services import ClassDay, KnownCamera, OpenView, Sharing
 from web.views import (
     SCREENS,
@@ -234,3 +236,29 @@ def test_public_ids_of_the_fakes_are_public_ids() -> None:
     from gateway.core.model import is_public_id
 
     assert all(is_public_id(PublicId(item)) for item in (MAM, YARD, MOTHER.person, CLASS_MAM))
+
+
+@pytest.mark.parametrize("reason", ["class.paused", "class.not_open", "class.staff_notice"])
+def test_no_guardian_can_tell_a_familys_answer_from_a_teachers_tap(reason: str) -> None:
+    """Screen, code, times and words are one, in the page's data and in the answer to whoever asks for the picture."""
+    day = ClassDay(CLASS_MAM, "Lớp Mầm 1", "Bé An", (MAM,), Decision(False, reason, 1_000, 2_000))
+    seen = class_view(day, MAM, status())
+    assert (seen["screen"], seen["reason"], seen["until_ms"], seen["next_ms"]) == ("paused", "class.paused", None, None)
+    for language in ("vi", "en"):
+        words = Words(language, "Asia/Ho_Chi_Minh")
+        refused = body_of(Denied("no", reason=reason, next_ms=2_000), words)
+        assert refused == body_of(Denied("no", reason="class.not_open"), words)
+        assert words.reason(reason) == words.reason("class.not_open")
+        assert words.cause(reason) != words.reason(reason)
+
+
+def test_what_guardians_are_told_names_no_other_family() -> None:
+    """Of all reasons, none that a guardian is told speaks of families, other children or somebody's yes or no."""
+    for language, hints in (
+        ("vi", ("các gia đình", "gia đình khác", "bé khác")),
+        ("en", ("families", "other famil", "another child")),
+    ):
+        words = Words(language, "Asia/Ho_Chi_Minh")
+        for reason in {told(item) for item in Reason if not item.startswith(("observation.", "role.", "why."))}:
+            text = words.reason(reason).lower()
+            assert not [hint for hint in hints if hint in text], (reason, text)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.core.model import LEADER_ROLES, Role
 from tests.fakes.clock import FakeClock
 from tests.fakes.web_client import browser
 from tests.fakes.web_services import EVERYBODY, MAM, MOTHER, PRINCIPAL, FakeBox
-from web.pages_why import instant_of
+from web.moment_form import DAYS_AHEAD, Moment, clock_of, days_around, moment_in, moment_of
 
 pytestmark = pytest.mark.anyio
+ZONE = "Asia/Ho_Chi_Minh"
 
 
 @pytest.fixture
@@ -54,13 +58,64 @@ async def test_a_chosen_time_is_the_schools(box: FakeBox) -> None:
         page = (await client.get(f"/quyen?camera={MAM}&luc=2026-11-19T11:30")).text
     assert "11:30, Thứ Năm, 19/11/2026" in page
     assert "luc=2026-11-19T11:30" in page
-    assert instant_of("2026-11-19T11:30", "Asia/Ho_Chi_Minh") == 1_795_062_600_000
+    assert moment_in("2026-11-19T11:30", ZONE) == Moment(1_795_062_600_000, "2026-11-19", "11:30")
 
 
-@pytest.mark.parametrize("text", ["", "x", "11:30", "2026-11-19T11:30+00:00", "0001-01-01T00:00", "9" * 40])
-def test_what_is_no_time_means_now(text: str) -> None:
-    """A broken address is no error."""
-    assert instant_of(text, "Asia/Ho_Chi_Minh") is None
+async def test_a_moment_is_chosen_without_a_calendar_of_the_browsers(box: FakeBox) -> None:
+    """Now unless another time is asked for; days stand in words, the time is read as people write it."""
+    async with browser(box, PRINCIPAL) as client:
+        page = (await client.get(f"/quyen?camera={MAM}")).text
+        assert 'value="" checked' in page
+        assert "datetime-local" not in page
+        asked = (await client.get(f"/quyen?camera={MAM}&khi=khac&ngay=2026-11-19&gio=11h30")).text
+    assert "11:30, Thứ Năm, 19/11/2026" in asked
+    assert "luc=2026-11-19T11:30" in asked
+    assert '<option value="2026-11-19" selected>' in asked
+
+
+@pytest.mark.parametrize(
+    ("question", "says"),
+    [
+        ("khi=khac&ngay=2026-11-19&gio=25:10", "“25:10” không phải là giờ"),
+        ("khi=khac&ngay=2026-11-19&gio=<b>", "“&lt;b&gt;” không phải là giờ"),
+        ("khi=khac&ngay=19/11&gio=11:30", "Không đọc được ngày"),
+        ("luc=x", "Không đọc được ngày"),
+    ],
+)
+async def test_a_moment_that_cannot_be_read_is_answered_for_no_other(box: FakeBox, question: str, says: str) -> None:
+    """The form says what it could not read and keeps it; there is no answer that somebody could take for that time's."""
+    async with browser(box, PRINCIPAL) as client:
+        page = await client.get(f"/quyen?camera={MAM}&{question}")
+    assert page.status_code == 200
+    assert says in page.text
+    assert 'id="answer"' not in page.text
+    assert 'role="alert"' in page.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["x", "11:30", "2026-11-19T11:30+00:00", "0001-01-01T00:00", "9" * 40, "2026-02-30T10:00", "2026-11-19T24:00"],
+)
+def test_what_is_no_moment_is_none(text: str) -> None:
+    """Neither a wrong day, nor a wrong time, nor another zone's."""
+    assert moment_in(text, ZONE).at_ms is None
+    assert moment_in(text, ZONE).wrong
+    assert moment_in("", ZONE) == Moment()
+
+
+@given(st.times(), st.sampled_from(["{0}:{1:02}", "{0}h{1:02}", "{0:02}{1:02}", "{0}g{1:02}", " {0}.{1:02} "]))
+def test_every_way_to_write_a_time_is_read(time: dt.time, form: str) -> None:
+    """As on paper, as on a keypad, as it is said."""
+    time = time.replace(second=0, microsecond=0)
+    assert clock_of(form.format(time.hour, time.minute)) == time
+
+
+@given(st.text(max_size=12), st.text(max_size=12))
+def test_no_text_breaks_the_form(day: str, clock: str) -> None:
+    """Whatever comes in an address is a moment or is named, and is offered again."""
+    moment = moment_of(day, clock, ZONE)
+    assert (moment.at_ms is None) == bool(moment.wrong)
+    assert len(days_around(dt.date(2026, 11, 19), moment.day)) >= DAYS_AHEAD
 
 
 async def test_unknown_names_show_the_form(box: FakeBox) -> None:

@@ -28,7 +28,8 @@ from gateway.access.roster.journal import Journal
 from gateway.access.roster.known import Known, read_known
 from gateway.access.roster.plan import Plan, plan_of
 from gateway.access.roster.reading import read_file
-from gateway.access.roster.tables import Sheet, refused
+from gateway.access.roster.refusals import refused
+from gateway.access.roster.tables import Sheet
 from gateway.access.store import FactStore
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import PublicId, new_public_id
@@ -59,6 +60,7 @@ class Preview:
 
     draft: Draft
     entries: int
+    """Rows of the list, good and bad."""
     problems: tuple[Problem, ...]
     plan: Plan | None
     """None while a row is bad."""
@@ -185,7 +187,8 @@ class Imports:
         def work() -> Preview:
             entries, problems = read_entries(draft, store, now_ms)
             if problems:
-                return Preview(draft, len(entries), problems, None)
+                rows = {(row.sheet, row.row) for row in entries} | {(row.sheet, row.row) for row in problems}
+                return Preview(draft, len(rows), problems, None)
             known: Known = store.db.read_sync(lambda conn: read_known(store, conn, now_ms))
             return Preview(draft, len(entries), (), plan_of(entries, known, draft.answers))
 
