@@ -37,6 +37,7 @@ BENCHES = {
     "joins": "twenty-five viewers come at once",
     "watch": "Chromium: first frame, frame rate, loss and freezes, alone and beside other viewers",
     "login": "people sign in while strangers guess a hundred passwords a second",
+    "login_live": "two viewers while strangers guess passwords, beside nobody guessing",
     "refusals": "time of a 404: another family's camera, beside none at all",
     "access": "one decision about a picture, and a whole school's after one fact changed",
     "upstream": "events into a hub: batches beside one event per request",

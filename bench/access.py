@@ -27,10 +27,13 @@ from gateway.access.facts import (
     Person,
     Purpose,
     Span,
+    StaffNotice,
     Teaching,
     Window,
 )
+from gateway.access.noticerules import NOTICE_VERSION
 from gateway.access.policy import decide
+from gateway.access.reasons import Reason
 from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Role
 
 CLASSES, CHILDREN, GUARDIANS = 20, 25, 300
@@ -83,6 +86,7 @@ def school() -> Facts:
             for c, n in places
             for purpose in Purpose
         ),
+        staff_notices=tuple(StaffNotice(person=pid("teacher", n), version=NOTICE_VERSION) for n in range(CLASSES)),
         pauses=(Pause(class_id=pid("class", 1), since_ms=NOW - 1, until_ms=NOW + 900_000),),
         rules=(ClassRules(pid("class", 2), daily_minutes=60), ClassRules(pid("class", 3), on_site_only=True)),
         windows=tuple(
@@ -140,16 +144,24 @@ def run(options: Options) -> list[Table]:
     watching = Asking(viewed=(Span(since_ms=NOW - 600_000),))
     limited = next(pid("guardian", n) for n in range(GUARDIANS) if child_of(n) // CHILDREN == 2)
 
-    def ask(who: PublicId, number: int, now_ms: int = NOW, asking: Asking = ANYHOW) -> Callable[[], object]:
-        return lambda: decide(facts, who, Action.LIVE, camera(number), now_ms, asking)
+    unsigned = dataclasses.replace(facts, staff_notices=())
+
+    def ask(
+        reason: Reason, who: PublicId, number: int, now_ms: int = NOW, asking: Asking = ANYHOW, of: Facts = facts
+    ) -> Callable[[], object]:
+        found = decide(of, who, Action.LIVE, camera(number), now_ms, asking)
+        if found.reason != reason:  # a figure of another answer would be worth nothing
+            raise AssertionError(f"the answer is {found.reason}, not {reason}")
+        return lambda: decide(of, who, Action.LIVE, camera(number), now_ms, asking)
 
     asks = {
-        "guardian, own class, allowed": ask(first, 0),
-        "guardian, own class, at the nap": ask(first, 0, NOW + 3 * 3_600_000),
-        "guardian, minutes counted": ask(limited, 2, NOW, watching),
-        "guardian, another class": ask(first, 9),
-        "teacher": ask(teacher, 0),
-        "principal": ask(boss, 0),
+        "guardian, own class, allowed": ask(Reason.GUARDIAN, first, 0),
+        "guardian, own class, at the nap": ask(Reason.PLAN_NAP, first, 0, NOW + 3 * 3_600_000),
+        "guardian, minutes counted": ask(Reason.GUARDIAN, limited, 2, NOW, watching),
+        "guardian, refused without an end": ask(Reason.STAFF_NOTICE, first, 0, of=unsigned),
+        "guardian, another class": ask(Reason.NOT_FOUND, first, 9),
+        "teacher": ask(Reason.TEACHER, teacher, 0),
+        "principal": ask(Reason.PRINCIPAL, boss, 0),
     }
     one = [Variant(name, timed(work, CALLS)) for name, work in asks.items()]
     all_of_them = [Variant(f"{GUARDIANS} guardians × {CLASSES} cameras", change)]

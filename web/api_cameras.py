@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from gateway.core.model import LEADER_ROLES, STAFF_ROLES, Action, ObjectKind, PublicId
 from web import views
 from web.guards import ANYBODY, GUARDIAN, STAFF, Right
+from web.needs_view import needs_of
 from web.pages_guardian import class_state
 from web.services import Caller, KnownCamera
 from web.session import caller_of, services_of
@@ -24,18 +25,21 @@ router = APIRouter()
 OF_CAMERA = Right(Action.LIVE, ObjectKind.CAMERA, "camera", by_grant=True)
 OF_CAMERA_STAFF = Right(Action.LIVE, ObjectKind.CAMERA, "camera", by_grant=True, roles=STAFF_ROLES)
 STOP_ALL = Right(Action.STOP_ALL, ObjectKind.BOX)
+SHARE_AGAIN = Right(Action.STOP_ALL, ObjectKind.BOX, fresh=True)
+"""Stopping never waits for a password; letting everybody look again does."""
 
 
 async def grid_state(request: Request, caller: Caller) -> dict[str, Any]:
-    """Return what the grid shows to a member of staff."""
+    """Return what the grid shows to a member of staff, and what waits for the school's leaders."""
     services = services_of(request)
-    return views.grid_view(
+    view = views.grid_view(
         services.rights.cameras(caller),
         await request.app.state.board.now(),
         services.live.watching(),
         services.sharing.state(),
         services.clock.now_ms(),
     )
+    return view | {"needs": await needs_of(request, caller)}
 
 
 async def camera_facts(request: Request, caller: Caller, camera: str) -> dict[str, Any]:
@@ -97,7 +101,7 @@ async def stop_sharing(request: Request, caller: Annotated[Caller, Depends(STOP_
 
 
 @router.post("/api/sharing/resume")
-async def resume_sharing(request: Request, caller: Annotated[Caller, Depends(STOP_ALL)]) -> Response:
+async def resume_sharing(request: Request, caller: Annotated[Caller, Depends(SHARE_AGAIN)]) -> Response:
     """Share again, as far as the policy allows."""
     await services_of(request).sharing.resume(caller)
     return JSONResponse(await grid_state(request, caller))

@@ -1,8 +1,8 @@
 """Server-sent events: what changes while a page is open.
 
-Owns `/api/events`. Messages: `cameras` or `rooms` (staff) and `class` (guardian) whenever the view differs from the
-last one sent (who has neither is sent neither), `beat` while nothing changes, `ended` with the reason one of
-the person's live sessions ended, `signed_out` when the session is over. Invariants: a stream never outlives its
+Owns `/api/events`. Messages: `cameras` or `rooms` (staff), `class` (guardian) and `observation` (guest) whenever the
+view differs from the last one sent (who has none is sent none), `beat` while nothing changes, `ended` with the reason
+one of the person's live sessions ended, `signed_out` when the session is over. Invariants: a stream never outlives its
 session; the number of streams a person and the box hold is bounded; a lost hint costs at most `REFRESH_S`,
 because the view is compared again at that pace.
 """
@@ -25,6 +25,7 @@ from gateway.core.model import STAFF_ROLES, Role
 from web.api_cameras import grid_state
 from web.guards import SOMEBODY
 from web.pages_guardian import class_state
+from web.pages_guest import guest_state
 from web.rooms_view import rooms_state
 from web.services import Caller, Change
 from web.session import caller_of, services_of
@@ -84,6 +85,9 @@ async def view_of(request: Request, caller: Caller) -> tuple[str, dict[str, Any]
     if caller.role is Role.GUARDIAN:
         _, _, view = await class_state(request, caller)
         return "class", view
+    if caller.role is Role.OBSERVER:
+        visit, view = await guest_state(request, caller)
+        return ("nothing", {}) if visit is None else ("observation", view)
     if caller.role not in STAFF_ROLES:
         return "nothing", {}
     if (rooms := await rooms_state(request, caller)) is not None:

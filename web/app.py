@@ -31,11 +31,13 @@ from web import (
     pages_erase,
     pages_exports,
     pages_guardian,
+    pages_guest,
     pages_hours,
     pages_invite,
     pages_keys,
     pages_ledger,
     pages_lists,
+    pages_observer,
     pages_people,
     pages_public,
     pages_review,
@@ -51,9 +53,10 @@ from web import (
 )
 from web.board import StatusBoard
 from web.bodies import problems_in
+from web.carry import carried_of
 from web.guards import PasswordNeededError, SignInNeededError
 from web.headers import Shield, add_headers
-from web.problems import BY_HTTP_STATUS, answer, refusal, sign_in_answer
+from web.problems import BY_HTTP_STATUS, answer, is_stale, refusal, sign_in_answer
 from web.services import Services
 
 ROUTERS = (
@@ -67,10 +70,12 @@ ROUTERS = (
     pages_slip.router,
     api_standing.router,
     pages_guardian.router,
+    pages_guest.router,
     pages_invite.router,
     pages_exports.router,
     pages_keys.router,
     pages_teacher.router,
+    pages_observer.router,
     pages_rooms.router,
     pages_hours.router,
     pages_wall.router,
@@ -118,6 +123,8 @@ def create_app(services: Services) -> FastAPI:
 
 async def _vuon_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, VuonError)
+    if is_stale(request, error) and (form := await carried_of(request)) is not None:
+        return await pages_signin.asked_first(request, form)
     return answer(request, error)
 
 

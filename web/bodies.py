@@ -24,6 +24,8 @@ from gateway.core.errors import BadInput, VuonError
 
 JSON_TYPE, FORM_TYPE = "application/json", "application/x-www-form-urlencoded"
 MOST_FIELDS = 64
+ID_FORMAT = "public-id"
+"""How a schema says that a field names something: what is tried with ids of others."""
 _KINDS: Mapping[str, str] = {
     "missing": "missing",
     "extra_forbidden": "unknown",
@@ -127,6 +129,10 @@ class Body:
         """Return the JSON schema of the body."""
         raise NotImplementedError
 
+    def carried(self, body: bytes) -> tuple[tuple[str, str], ...] | None:  # noqa: ARG002 - for those that can
+        """Return what of a posted form may stand on a page again, None for nothing of it."""
+        return None
+
 
 class JsonBody(Body, Generic[M]):
     """A JSON object as a model; nothing at all stands for `{}`."""
@@ -162,12 +168,21 @@ class FormBody(Body, Generic[M]):
 
     async def __call__(self, request: Request) -> M:
         """Return the model; BadInput."""
-        text = (await request.body()).decode("utf-8", "replace")
+        return _checked(self.model, self._read(await request.body()))
+
+    def _read(self, body: bytes) -> dict[str, str]:
         try:
-            fields = parse_qs(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)
+            fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
         except ValueError as error:
             raise BadInput("the form has too many fields", problems=(FieldProblem("form", "length"),)) from error
-        return _checked(self.model, {name: fields[name][0] for name in self.model.model_fields if name in fields})
+        return {name: fields[name][0] for name in self.model.model_fields if name in fields}
+
+    def carried(self, body: bytes) -> tuple[tuple[str, str], ...] | None:
+        """Return the fields, None if one that is not shown (`repr=False`) is among them."""
+        found = self._read(body)
+        if any(found[name] and not self.model.model_fields[name].repr for name in found):
+            return None
+        return tuple(found.items())
 
     def schema(self) -> dict[str, Any]:
         """Return the model's schema."""

@@ -16,8 +16,12 @@ from gateway.core.model import PublicId
 from web.services import Caller
 
 PURPOSES = ("view", "record", "observe")
+ASKED = {"regulation": ("view", "observe"), "consent": PURPOSES}
+"""What families are asked, in the order of the sheet, by what recording is based on; the rest is told them."""
 REMEDIES = ("angle", "mask", "room")
 """The three ways to keep a child out of the picture."""
+TALKED = "talked"
+"""How recording may be settled too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +144,10 @@ class CaseView:
     waits: bool
     opened_ms: int
     due_ms: int
+    closed_ms: int = 0
+    remedy: str = ""
+    agreed: str = ""
+    """How it was settled, in the principal's words; empty while it is open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +240,12 @@ class ConsentDoor(Protocol):
 
     async def cases(self, caller: Caller) -> Sequence[CaseView]:
         """Return the open cases, first due first."""
+
+    async def overdue(self) -> int:
+        """Return how many open cases are past their day; the caller may know."""
+
+    async def settled(self, caller: Caller) -> Sequence[CaseView]:
+        """Return the cases that were settled in the last year, with what was agreed: the principal's to read."""
 
     async def settle(
         self, caller: Caller, child: PublicId, class_id: PublicId, purpose: str, remedy: str, agreed: str

@@ -16,7 +16,7 @@ from gateway.access.roletable import MAY
 from gateway.core.errors import Denied, NotFound
 from gateway.core.model import LEADER_ROLES, STAFF_ROLES, Action, ObjectKind, ObjectRef, PublicId, Role, is_public_id
 from web.problems import MACHINE_PATHS
-from web.services import Caller
+from web.services import Caller, Services
 from web.session import caller_of, player_of, services_of
 
 
@@ -65,9 +65,11 @@ class SignedIn(Guard):
     """A person with one of the roles; to others the route does not exist."""
 
     roles: frozenset[Role] = frozenset(Role)
+    fresh: bool = False
+    """Only for somebody who proved a moment ago who they are; access enforces it, this says so before the body runs."""
 
     async def __call__(self, request: Request) -> Caller:
-        """Return the caller; SignInNeededError or NotFound."""
+        """Return the caller; SignInNeededError, NotFound, or Denied for a login that is not fresh."""
         caller = await caller_of(request)
         if caller is None:
             raise SignInNeededError
@@ -75,13 +77,16 @@ class SignedIn(Guard):
             raise NotFound("not a route of this role")
         if _is_page(request) and services_of(request).accounts.must_set(caller):
             raise PasswordNeededError
+        if self.fresh:
+            _demand_fresh(services_of(request), caller)
         if caller.role in LEADER_ROLES and not request.url.path.startswith(MACHINE_PATHS):
             request.state.waits = await services_of(request).waits.counts(caller)  # shown beside the places of the page
         return caller
 
     def describe(self) -> str:
         """Return the declaration in words."""
-        return "signed in" if self.roles == frozenset(Role) else "signed in: " + ", ".join(sorted(self.roles))
+        who = "" if self.roles == frozenset(Role) else ": " + ", ".join(sorted(self.roles))
+        return f"signed in{who}" + (", with a fresh login" if self.fresh else "")
 
     def who(self) -> tuple[str, ...]:
         """Return the roles."""
@@ -116,8 +121,8 @@ class Right(Guard):
         """Return the caller; SignInNeededError, NotFound or Denied."""
         caller = await self._caller(request)
         services = services_of(request)
-        if self.fresh and services.accounts.stale(caller):
-            raise Denied("this needs a fresh login", reason="login.stale")
+        if self.fresh:
+            _demand_fresh(services, caller)
         name = str(request.path_params[self.parameter]) if self.parameter else services.site.box
         obj = ObjectRef(self.kind, PublicId(name))
         if self.parameter and not (is_public_id(name) and services.rights.knows(caller, obj)):
@@ -146,6 +151,11 @@ class Right(Guard):
     def act(self) -> tuple[str, str]:
         """Return what the policy is asked."""
         return str(self.action), str(self.kind)
+
+
+def _demand_fresh(services: Services, caller: Caller) -> None:
+    if services.accounts.stale(caller):
+        raise Denied("this needs a fresh login", reason="login.stale")
 
 
 def _is_page(request: Request) -> bool:

@@ -10,14 +10,16 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from web.room_services import HoursRow, MarkedDay, PlanRow
 
 NEVER_VISIBLE = frozenset({"nap", "toilet", "changing"})
 KINDS = ("arrival", "lesson", "meal", "nap", "toilet", "changing", "outdoors", "leaving", "other")
 MOST_HOURS, MOST_BLOCKS = 6, 24
+WEEKDAYS = ("0", "1", "2", "3", "4", "5", "6")
 MOST_LABEL = 60
-Form = Mapping[str, Sequence[str]]
+Raw: TypeAlias = Mapping[str, Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ def typed_plan(row: PlanRow) -> TypedRow:
     return TypedRow(time_text(row.start_min), time_text(row.end_min), row.days, row.kind, row.visible)
 
 
-def read_table(form: Form) -> TypedTable:
+def read_table(form: Raw) -> TypedTable:
     """Read the form of a class; its rows are complete if there is no trouble."""
     table = TypedTable()
     for number in range(MOST_HOURS):
@@ -103,13 +105,13 @@ def read_table(form: Form) -> TypedTable:
 
 
 def _row(
-    form: Form, name: str, part: str, number: int, troubles: list[Trouble]
+    form: Raw, name: str, part: str, number: int, troubles: list[Trouble]
 ) -> tuple[TypedRow | None, tuple[int, int] | None]:
     """Return a row as typed and its minutes; no row at all where both times are empty."""
     start, end = (form.get(f"{name}_{key}", ("",))[0].strip()[:20] for key in ("tu", "den"))
     if not start and not end:
         return None, None
-    days = frozenset(int(day) for day in form.get(f"{name}_thu", ()) if day in {"0", "1", "2", "3", "4", "5", "6"})
+    days = frozenset(int(day) for day in form.get(f"{name}_thu", ()) if day in WEEKDAYS)
     kind, visible = form.get(f"{name}_loai", ("lesson",))[0][:20], f"{name}_xem" in form
     first, last = minute_of(start), minute_of(end)
     wrong, what, value = "", "", ""
@@ -127,7 +129,7 @@ def _row(
     return typed, None if what or first is None or last is None else (first, last)
 
 
-def read_day(form: Form) -> MarkedDay | Trouble:
+def read_day(form: Raw) -> MarkedDay | Trouble:
     """Read the form of a marked day."""
     text = form.get("ngay", ("",))[0].strip()[:20]
     label = " ".join(form.get("ten", ("",))[0].split())
@@ -142,6 +144,6 @@ def read_day(form: Form) -> MarkedDay | Trouble:
         return MarkedDay(date, open=False, as_weekday=None, label=label)
     if how == "hoc":
         return MarkedDay(date, open=True, as_weekday=None, label=label)
-    if how in {"0", "1", "2", "3", "4", "5", "6"}:
+    if how in WEEKDAYS:
         return MarkedDay(date, open=True, as_weekday=int(how), label=label)
     return Trouble("how", "day", 0, how[:20])

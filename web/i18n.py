@@ -76,6 +76,10 @@ class Words:
         """Return a day in the same words."""
         return str(self.text("date.long", weekday=self.text(f"weekday.{day.weekday()}"), date=f"{day:%d/%m/%Y}"))
 
+    def date(self, at_ms: int) -> str:
+        """Return the date alone, for the middle of a sentence: 24/09/2026."""
+        return f"{self.local(at_ms):%d/%m/%Y}"
+
     def duration(self, length_ms: int) -> str:
         """Return a length rounded up to minutes: 2 giờ 15 phút."""
         minutes = max(1, -(-length_ms // MINUTE_MS))

@@ -70,6 +70,10 @@ class LedgerLine:
     times: int | None = None
     erased_by: int | None = None
     """Row that blanked this one."""
+    counts: tuple[tuple[str, int], ...] = ()
+    """How many children an import or a roll-over added, moved, ...: `list.count.<name>`."""
+    at_once: bool | None = None
+    """Whether a child left at once, or with its last day."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,9 @@ def note_of(line: LedgerLine, words: Words, *, causes: bool = False) -> str:
         parts.append(length(line.seconds, words))
     if line.reason and line.reason not in PLAIN_ENDS and words.has(f"reason.{line.reason}"):
         parts.append(words.cause(line.reason) if causes else words.reason(line.reason))
+    parts += [str(words.text(f"list.count.{name}", n=count)) for name, count in line.counts]
+    if line.at_once is not None:
+        parts.append(str(words.text("ledger.at_once" if line.at_once else "ledger.last_day")))
     if line.times is not None:
         parts.append(str(words.text("ledger.times", times=line.times)))
     if line.erased_by is not None:
@@ -74,8 +77,8 @@ def note_of(line: LedgerLine, words: Words, *, causes: bool = False) -> str:
 def about_of(line: LedgerLine, cameras: Mapping[PublicId, str]) -> str:
     """Return with what: classes and people by name, else the camera's name."""
     named = list(dict.fromkeys(line.about))
-    if not named and line.camera is not None:
-        named = [cameras.get(line.camera, "")]
+    if line.camera is not None and (not named or line.act.startswith("camera.")):
+        named.insert(0, cameras.get(line.camera, ""))
     return ", ".join(item for item in named if item)
 
 

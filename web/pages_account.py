@@ -42,7 +42,8 @@ class PasswordForm(Wanted):
     repeat: str = Field("", repr=False, max_length=MAX_CHARS)
 
 
-WEAK = {"password_short", "password_long", "password_common", "password_name"}
+WEAK = {"password_short", "password_long", "password_common", "password_name", "password_changed"}
+"""Cases that the page tells in its own words."""
 
 
 @router.get("/tai-khoan")

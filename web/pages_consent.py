@@ -17,7 +17,7 @@ from starlette.responses import RedirectResponse, Response
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import PublicId
 from web.consent_services import PURPOSES, Question
-from web.forms import form_of
+from web.forms import Field, Fields, Form
 from web.guards import GUARDIAN
 from web.problems import words_of
 from web.render import render
@@ -26,6 +26,15 @@ from web.session import services_of
 
 router = APIRouter()
 ACCOUNT = "/p/tai-khoan"
+ANSWER = Form(
+    Field("be", "id"),
+    Field("muc", required=True, choices=PURPOSES),
+    Field("tra-loi", required=True, choices=("co", "khong")),
+    Field("giam-ho", choices=("1",)),
+    Field("van-ban"),
+)
+"""An answer: for which child, to which question, yes or no, the box that says who answers, the text's hash."""
+WITHDRAWAL = Form(Field("be", "id"), Field("muc", required=True, choices=PURPOSES))
 
 
 @router.get("/p/dong-y")
@@ -35,9 +44,10 @@ async def question_page(request: Request, caller: Annotated[Caller, Depends(GUAR
 
 
 @router.post("/p/dong-y")
-async def answer(request: Request, caller: Annotated[Caller, Depends(GUARDIAN)]) -> Response:
+async def answer(
+    request: Request, caller: Annotated[Caller, Depends(GUARDIAN)], fields: Annotated[Fields, Depends(ANSWER)]
+) -> Response:
     """Take one answer and put the next question."""
-    fields = await form(request)
     child, purpose, said = fields.get("be", ""), fields.get("muc", ""), fields.get("tra-loi", "")
     if purpose not in PURPOSES or said not in {"co", "khong"}:
         raise BadInput("an answer is yes or no to one question", key="answer")
@@ -56,9 +66,10 @@ async def answer(request: Request, caller: Annotated[Caller, Depends(GUARDIAN)])
 
 
 @router.post("/p/dong-y/rut")
-async def withdraw(request: Request, caller: Annotated[Caller, Depends(GUARDIAN)]) -> Response:
+async def withdraw(
+    request: Request, caller: Annotated[Caller, Depends(GUARDIAN)], fields: Annotated[Fields, Depends(WITHDRAWAL)]
+) -> Response:
     """Withdraw consent at once."""
-    fields = await form(request)
     if fields.get("muc", "") not in PURPOSES:
         raise BadInput("there is no such question", key="purpose")
     await services_of(request).consents.withdraw(caller, PublicId(fields.get("be", "")), fields["muc"])
@@ -97,12 +108,6 @@ async def _ask(request: Request, caller: Caller, child: str, purpose: str, troub
 def chosen(questions: Sequence[Question], child: str, purpose: str) -> Question | None:
     """Return one question."""
     return next((item for item in questions if item.child == child and item.purpose == purpose), None)
-
-
-async def form(request: Request, most: int = 20) -> dict[str, str]:
-    """Return a posted form's fields, the first value of each; BadInput for more fields than there can be."""
-    fields = await form_of(request, most=most, blank=False)
-    return {name: values[0] for name, values in fields.items()}
 
 
 async def open_questions(request: Request, caller: Caller) -> list[Question]:

@@ -17,9 +17,9 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import STAFF_ROLES, Action, ObjectKind, PublicId, Role
-from web.consent_services import PURPOSES, REMEDIES, PaperLine
+from web.consent_services import ASKED, PURPOSES, REMEDIES, TALKED, PaperLine
+from web.forms import ID, Field, Fields, Form
 from web.guards import STAFF, Right
-from web.pages_consent import form
 from web.problems import words_of
 from web.render import render
 from web.services import Caller
@@ -29,7 +29,31 @@ router = APIRouter()
 CLASS = Right(Action.PEOPLE, ObjectKind.CLASS, "class_id", roles=STAFF_ROLES)
 SETTLER = Right(Action.PEOPLE, ObjectKind.CLASS, "class_id", roles=frozenset({Role.PRINCIPAL}))
 PRINCIPAL = Right(Action.APPROVE, ObjectKind.BOX, roles=frozenset({Role.PRINCIPAL}))
-MAX_FIELDS = 1000
+MOST_CHILDREN = 200
+"""Of one class's sheet."""
+MOST_TEXT = 8_000
+ENTRY = Form(
+    Field("ngay", "day", required=True),
+    Field("so-scan", required=True),
+    *(Field(f"{purpose}-", choices=("co", "khong"), each=ID, many=MOST_CHILDREN) for purpose in PURPOSES),
+    Field("ky-", "id", each=ID, many=MOST_CHILDREN),
+)
+"""A signed sheet: its day and scan, and for each child (by id) the answers and who signed."""
+SHEET_ACT = Form(Field("viec", required=True, choices=("ky", "bo")))
+SETTLING = Form(
+    Field("viec", choices=("dung",)),
+    Field("muc", choices=PURPOSES),
+    Field("cach", choices=(*REMEDIES, TALKED)),
+    Field("thoa-thuan", most=600),
+    Field("tu", choices=("dong-y", "lop")),
+)
+BASIS = Form(Field("co-so", required=True), Field("so-hieu"))
+TEXT = Form(
+    Field("muc", required=True, choices=PURPOSES),
+    Field("rong", required=True, choices=("0", "1")),
+    Field("vi", most=MOST_TEXT),
+    Field("en", most=MOST_TEXT),
+)
 TROUBLES = frozenset(
     {"scan", "sheet_empty", "sheet_day", "sheets_many", "agreed", "remedy", "reference", "text", "same_text"}
 )
@@ -52,7 +76,7 @@ async def consent_class_page(request: Request, class_id: str, caller: Annotated[
 async def blank_sheet(request: Request, class_id: str, caller: Annotated[Caller, Depends(CLASS)]) -> Response:
     """Show the class's sheet for the parents' meeting, to be printed and signed."""
     door = services_of(request).consents
-    tally = await _tally(request, caller, PublicId(class_id))
+    tally, basis = await _tally(request, caller, PublicId(class_id)), await door.basis()
     return render(
         request,
         words_of(request),
@@ -60,7 +84,8 @@ async def blank_sheet(request: Request, class_id: str, caller: Annotated[Caller,
         tally=tally,
         children=await door.children(caller, tally.id),
         texts=await door.texts(),
-        basis=await door.basis(),
+        basis=basis,
+        asked=ASKED[basis.basis],
     )
 
 
@@ -71,10 +96,18 @@ async def entry_page(request: Request, class_id: str, caller: Annotated[Caller, 
 
 
 @router.post("/dong-y/lop/{class_id}/nhap")
-async def enter(request: Request, class_id: str, caller: Annotated[Caller, Depends(CLASS)]) -> Response:
-    """Put in a signed sheet, whole."""
-    fields, door = await form(request, MAX_FIELDS), services_of(request).consents
+async def enter(
+    request: Request,
+    class_id: str,
+    caller: Annotated[Caller, Depends(CLASS)],
+    fields: Annotated[Fields, Depends(ENTRY)],
+) -> Response:
+    """Put in a signed sheet, whole; NotFound if a child on it is not of this class."""
+    door = services_of(request).consents
     children = await door.children(caller, PublicId(class_id))
+    named = {child for name in (*(f"{purpose}-" for purpose in PURPOSES), "ky-") for child in fields.each(name)}
+    if named - {row.child for row in children}:
+        raise NotFound("no such child in this class")
     lines = [line for child in children for line in _lines(fields, child.child)]
     try:
         await door.enter(caller, PublicId(class_id), _day(fields.get("ngay", "")), fields.get("so-scan", ""), lines)
@@ -86,9 +119,15 @@ async def enter(request: Request, class_id: str, caller: Annotated[Caller, Depen
 
 
 @router.post("/dong-y/lop/{class_id}/giay/{sheet}")
-async def sheet_act(request: Request, class_id: str, sheet: str, caller: Annotated[Caller, Depends(CLASS)]) -> Response:
+async def sheet_act(
+    request: Request,
+    class_id: str,
+    sheet: str,
+    caller: Annotated[Caller, Depends(CLASS)],
+    fields: Annotated[Fields, Depends(SHEET_ACT)],
+) -> Response:
     """Countersign a sheet (the principal), or take it back."""
-    fields, door = await form(request), services_of(request).consents
+    door = services_of(request).consents
     if fields.get("viec") == "ky":
         await door.countersign(caller, PublicId(class_id), PublicId(sheet))
     elif fields.get("viec") == "bo":
@@ -99,9 +138,15 @@ async def sheet_act(request: Request, class_id: str, sheet: str, caller: Annotat
 
 
 @router.post("/dong-y/lop/{class_id}/be/{child}")
-async def settle(request: Request, class_id: str, child: str, caller: Annotated[Caller, Depends(SETTLER)]) -> Response:
+async def settle(
+    request: Request,
+    class_id: str,
+    child: str,
+    caller: Annotated[Caller, Depends(SETTLER)],
+    fields: Annotated[Fields, Depends(SETTLING)],
+) -> Response:
     """Settle a case, or close the class until it is settled: the principal's."""
-    fields, door = await form(request), services_of(request).consents
+    door = services_of(request).consents
     back = "/dong-y" if fields.get("tu") == "dong-y" else f"/dong-y/lop/{class_id}"
     if fields.get("viec") == "dung":
         await door.hold_class(caller, PublicId(child), PublicId(class_id))
@@ -128,9 +173,10 @@ async def statement(request: Request, child: str, caller: Annotated[Caller, Depe
 
 
 @router.post("/dong-y/co-so")
-async def basis(request: Request, caller: Annotated[Caller, Depends(PRINCIPAL)]) -> Response:
+async def basis(
+    request: Request, caller: Annotated[Caller, Depends(PRINCIPAL)], fields: Annotated[Fields, Depends(BASIS)]
+) -> Response:
     """State on what recording is based."""
-    fields = await form(request)
     try:
         await services_of(request).consents.set_basis(caller, fields.get("co-so", ""), fields.get("so-hieu", ""))
     except BadInput as error:
@@ -139,9 +185,10 @@ async def basis(request: Request, caller: Annotated[Caller, Depends(PRINCIPAL)])
 
 
 @router.post("/dong-y/van-ban")
-async def publish(request: Request, caller: Annotated[Caller, Depends(PRINCIPAL)]) -> Response:
+async def publish(
+    request: Request, caller: Annotated[Caller, Depends(PRINCIPAL)], fields: Annotated[Fields, Depends(TEXT)]
+) -> Response:
     """Publish a text of the school's own."""
-    fields = await form(request)
     purpose = fields.get("muc", "")
     if purpose not in PURPOSES or fields.get("rong") not in {"0", "1"}:
         raise BadInput("say which text, and whether it asks for more", key="text")
@@ -150,7 +197,8 @@ async def publish(request: Request, caller: Annotated[Caller, Depends(PRINCIPAL)
             caller, purpose, fields.get("vi", ""), fields.get("en", ""), widens=fields["rong"] == "1"
         )
     except BadInput as error:
-        return await _overview(request, caller, _trouble(error))
+        typed = {purpose: (fields.get("vi", ""), fields.get("en", ""))}
+        return await _overview(request, caller, _trouble(error), typed)
     return RedirectResponse("/dong-y#van-ban", 303)
 
 
@@ -187,7 +235,10 @@ async def _tally(request: Request, caller: Caller, class_id: PublicId) -> Any:
     raise NotFound("there is no such class")
 
 
-async def _overview(request: Request, caller: Caller, trouble: str = "") -> Response:
+async def _overview(
+    request: Request, caller: Caller, trouble: str = "", typed: Mapping[str, tuple[str, str]] | None = None
+) -> Response:
+    """Show the overview; `typed` is a text that was refused, which must not be lost."""
     door, principal = services_of(request).consents, caller.role is Role.PRINCIPAL
     return render(
         request,
@@ -199,7 +250,9 @@ async def _overview(request: Request, caller: Caller, trouble: str = "") -> Resp
         cases=await door.cases(caller) if principal else [],
         basis=await door.basis(),
         texts_now=await door.texts(),
-        drafts=await door.drafts() if principal else {},
+        settled=await door.settled(caller) if principal else [],
+        drafts={**(await door.drafts() if principal else {}), **(typed or {})},
+        redo=next(iter(typed or {}), ""),
     )
 
 
@@ -214,13 +267,14 @@ async def _class(request: Request, caller: Caller, class_id: PublicId, trouble: 
         tally=await _tally(request, caller, class_id),
         children=await door.children(caller, class_id),
         sheets=await door.sheets(caller, class_id),
+        asked=ASKED[(await door.basis()).basis],
     )
 
 
 async def _entry(
     request: Request, caller: Caller, class_id: PublicId, trouble: str = "", typed: Mapping[str, str] | None = None
 ) -> Response:
-    words = words_of(request)
+    words, door = words_of(request), services_of(request).consents
     return render(
         request,
         words,
@@ -228,7 +282,8 @@ async def _entry(
         status=400 if trouble else 200,
         **_shell(caller, trouble),
         tally=await _tally(request, caller, class_id),
-        children=await services_of(request).consents.children(caller, class_id),
+        children=await door.children(caller, class_id),
+        asked=ASKED[(await door.basis()).basis],
         typed=typed or {},
         today=words.local(services_of(request).clock.now_ms()).date().isoformat(),
     )
@@ -237,4 +292,4 @@ async def _entry(
 def _shell(caller: Caller, trouble: str) -> dict[str, Any]:
     principal = caller.role is Role.PRINCIPAL
     shell: dict[str, Any] = {"caller": caller, "page": "consent", "texts": {}, "trouble": trouble}
-    return shell | {"principal": principal, "purposes": PURPOSES, "remedies": REMEDIES}
+    return shell | {"principal": principal, "purposes": PURPOSES, "remedies": REMEDIES, "talked": TALKED}

@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput, Denied
 from gateway.core.model import Action, ObjectKind, PublicId, is_public_id
-from web.forms import form_of
+from web.forms import Field, Fields, Form
 from web.guards import Right
 from web.problems import words_of
 from web.render import render
@@ -23,11 +23,16 @@ from web.services import Caller
 from web.session import services_of
 
 router = APIRouter()
-DECIDER = Right(Action.APPROVE, ObjectKind.BOX)
+DECIDER, DECIDES = Right(Action.APPROVE, ObjectKind.BOX), Right(Action.APPROVE, ObjectKind.BOX, fresh=True)
 KINDS = ("person", "child")
 WHY = ("withdrawn", "left", "mistake", "order")
 ASKED = ("guardian", "self", "school", "authority")
-MOST_FORM_BYTES = 4_096
+DECISION = Form(
+    Field("ai", "subject", required=True),
+    Field("ten", required=True),
+    Field("ly-do", choices=WHY),
+    Field("ai-yeu-cau", choices=ASKED),
+)
 
 
 def subject_of(text: str) -> tuple[str, PublicId] | None:
@@ -43,9 +48,10 @@ async def erase_page(request: Request, caller: Annotated[Caller, Depends(DECIDER
 
 
 @router.post("/xoa-du-lieu")
-async def erase(request: Request, caller: Annotated[Caller, Depends(DECIDER)]) -> Response:
+async def erase(
+    request: Request, caller: Annotated[Caller, Depends(DECIDES)], fields: Annotated[Fields, Depends(DECISION)]
+) -> Response:
     """Erase by decision of a principal who typed the name."""
-    fields = {name: values[0] for name, values in (await form_of(request, most=8, blank=False)).items()}
     subject = subject_of(fields.get("ai", ""))
     if subject is None:
         raise BadInput("nobody was named", key="ai")

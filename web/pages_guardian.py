@@ -16,8 +16,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import NotFound
-from gateway.core.model import PublicId, is_public_id
-from web.forms import form_of
+from web.forms import Field, Fields, Form
 from web.guards import GUARDIAN
 from web.i18n import Words
 from web.pages_consent import open_questions
@@ -29,6 +28,7 @@ from web.session import services_of
 from web.views import class_view
 
 router = APIRouter()
+END_DEVICE = Form(Field("may", "id", required=True))
 ENDS = (
     "calendar",
     "camera",
@@ -161,13 +161,11 @@ async def account_page(request: Request, caller: Annotated[Caller, Depends(GUARD
 
 
 @router.post("/p/may/ket-thuc")
-async def end_device(request: Request, caller: Annotated[Caller, Depends(GUARDIAN)]) -> Response:
+async def end_device(
+    request: Request, caller: Annotated[Caller, Depends(GUARDIAN)], fields: Annotated[Fields, Depends(END_DEVICE)]
+) -> Response:
     """End another one of the person's own devices: a lost phone sees nothing any more."""
-    fields = await form_of(request, most=5, blank=False)
-    device = fields.get("may", [""])[0]
-    if not is_public_id(device):
-        raise NotFound("no such device")
-    await services_of(request).slips.end_device(caller, PublicId(device))
+    await services_of(request).slips.end_device(caller, fields.id("may"))
     return RedirectResponse("/p/tai-khoan", 303)
 
 

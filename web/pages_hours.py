@@ -15,12 +15,13 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput
 from gateway.core.model import PublicId, is_public_id
-from web.forms import field, form_of
+from web.forms import Field, Fields, Form
 from web.guards import SignedIn
 from web.hours_form import (
     KINDS,
     MOST_BLOCKS,
     MOST_HOURS,
+    WEEKDAYS,
     Trouble,
     TypedRow,
     TypedTable,
@@ -38,6 +39,16 @@ from web.session import services_of
 
 router = APIRouter()
 Principal = Annotated[Caller, Depends(SignedIn(PRINCIPALS))]
+OLD_DAY = Form(Field("ngay", "day", required=True))
+DAY = Form(Field("ngay", "day", required=True), Field("kieu", required=True), Field("ten"))
+TABLE = Form(
+    Field("viec", choices=("thu", "luu")),
+    *(Field(f"g{row}_{key}") for row in range(MOST_HOURS) for key in ("tu", "den")),
+    *(Field(f"k{row}_{key}") for row in range(MOST_BLOCKS) for key in ("tu", "den", "loai", "xem")),
+    *(Field(f"g{row}_thu", choices=WEEKDAYS, many=7) for row in range(MOST_HOURS)),
+    *(Field(f"k{row}_thu", choices=WEEKDAYS, many=7) for row in range(MOST_BLOCKS)),
+)
+"""Hours (`g`) and blocks of the plan (`k`) by row: from, until, days of the week, what it is, seen or not."""
 SPARE_HOURS, SPARE_BLOCKS = 1, 2
 """Empty rows after those that stand."""
 
@@ -66,22 +77,21 @@ async def _calendar(request: Request, caller: Caller, *, bad: Trouble | None = N
 
 
 @router.post("/lop-hoc/lich")
-async def mark(request: Request, caller: Principal) -> Response:
+async def mark(request: Request, caller: Principal, fields: Annotated[Fields, Depends(DAY)]) -> Response:
     """Mark a day as a holiday, or as open and run like another weekday."""
-    form = await form_of(request)
-    day = read_day(form)
+    day = read_day(fields.raw)
     if isinstance(day, Trouble):
-        typed = {key: field(form, key)[:80] for key in ("ngay", "kieu", "ten")}
+        typed = {key: fields.get(key, "")[:80] for key in ("ngay", "kieu", "ten")}
         return await _calendar(request, caller, bad=day, **typed)
     await services_of(request).rooms.hours.mark(caller, day)
     return RedirectResponse("/lop-hoc/lich", 303)
 
 
 @router.post("/lop-hoc/lich/xoa")
-async def clear(request: Request, caller: Principal) -> Response:
+async def clear(request: Request, caller: Principal, fields: Annotated[Fields, Depends(OLD_DAY)]) -> Response:
     """Let a day run like its weekday again."""
     try:
-        date = dt.date.fromisoformat(field(await form_of(request), "ngay"))
+        date = dt.date.fromisoformat(fields["ngay"])
     except ValueError as error:
         raise BadInput("this is no date", key="ngay") from error
     await services_of(request).rooms.hours.clear(caller, date)
@@ -104,14 +114,16 @@ async def hours_page(request: Request, class_id: str, caller: Setter) -> Respons
 
 
 @router.post("/lop-hoc/{class_id}")
-async def save_hours(request: Request, class_id: str, caller: Setter) -> Response:
+async def save_hours(
+    request: Request, class_id: str, caller: Setter, fields: Annotated[Fields, Depends(TABLE)]
+) -> Response:
     """Try what was typed, or keep it."""
-    form, hours = await form_of(request), services_of(request).rooms.hours
-    typed = read_table(form)
+    hours = services_of(request).rooms.hours
+    typed = read_table(fields.raw)
     if typed.troubles:
         table = await hours.table(caller, PublicId(class_id))
         return await _hours(request, caller, table, typed, status=400)
-    if field(form, "viec") != "luu":
+    if fields.get("viec") != "luu":
         table = await hours.tried(caller, PublicId(class_id), typed.hours_rows, typed.plan_rows)
         return await _hours(request, caller, table, typed, tried=True)
     await hours.save(caller, PublicId(class_id), typed.hours_rows, typed.plan_rows)

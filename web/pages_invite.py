@@ -7,7 +7,6 @@ whoever may not invite is told the same as for a page that is not there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import segno
@@ -19,7 +18,7 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import LEADER_ROLES, STAFF_ROLES, PublicId, is_public_id
-from web.forms import form_of
+from web.forms import Field, Fields, Form
 from web.guards import SignedIn
 from web.i18n import Words
 from web.pages_slip import kind_text
@@ -30,6 +29,8 @@ from web.session import services_of
 
 router = APIRouter()
 STAFF_ONLY = SignedIn(STAFF_ROLES)
+INVITERS = SignedIn(STAFF_ROLES, fresh=True)
+"""Whoever makes slips lets people in, so they prove first who they are."""
 LEADERS_ONLY = SignedIn(LEADER_ROLES)
 """Who approves: the teacher hands slips out, so she does not let in too."""
 SLIPS, WAITING = "/phu-huynh/phieu", "/phu-huynh/cho-duyet"
@@ -37,6 +38,14 @@ MAX_SLIPS = 200
 MAX_WHY_CHARS = 80
 REFUSALS = ("phone", "person", "guardian")
 """Usual words of a refusal, from the catalogue: `wait.why.<word>`."""
+PRINT = Form(
+    Field("ai", "id", many=MAX_SLIPS),
+    Field("co", choices=("a4", "a6")),
+    Field("da-kiem-tra", choices=("1",)),
+    Field("lop", "id"),
+)
+END_DEVICE = Form(Field("may", "id", required=True), Field("lop", "id"))
+DECISION = Form(Field("duyet", "id"), Field("tu-choi", "id"), Field("loai", choices=REFUSALS), Field("ly-do"))
 
 
 @router.get(SLIPS)
@@ -55,27 +64,40 @@ async def slips_page(request: Request, caller: Annotated[Caller, Depends(STAFF_O
 
 
 @router.post(SLIPS)
-async def print_slips(request: Request, caller: Annotated[Caller, Depends(STAFF_ONLY)]) -> Response:
+async def print_slips(
+    request: Request, caller: Annotated[Caller, Depends(INVITERS)], fields: Annotated[Fields, Depends(PRINT)]
+) -> Response:
     """Make slips for the ticked guardians and answer with the sheet for the printer."""
-    fields = await form_of(request, most=MAX_SLIPS + 5, blank=False)
-    persons = [PublicId(text) for text in fields.get("ai", []) if is_public_id(text)]
-    if not 0 < len(persons) <= MAX_SLIPS:
+    ticked = fields.all("ai")
+    if not ticked:
         raise BadInput("tick at least one guardian", case="slips_none", key="ai")
+    if not all(is_public_id(text) for text in ticked):
+        raise NotFound("no such guardian")
+    persons = [PublicId(text) for text in ticked]
     words = words_of(request)
-    made = await services_of(request).invites.slips(caller, persons, checked=fields.get("da-kiem-tra", [""])[0] == "1")
+    made = await services_of(request).invites.slips(caller, persons, checked=fields.get("da-kiem-tra") == "1")
     slips = [(slip, qr(slip.url.reveal()), kind_text(words, slip.kind)) for slip in made]
-    size = "a6" if fields.get("co", [""])[0] == "a6" else "a4"
-    back = f"{SLIPS}?lop={fields['lop'][0]}" if is_public_id(fields.get("lop", [""])[0]) else SLIPS
-    return render(request, words, "slips_print.html", slips=slips, size=size, back=back)
+    return render(
+        request,
+        words,
+        "slips_print.html",
+        slips=slips,
+        size=fields.get("co") or "a4",
+        back=_back(fields.get("lop", "")),
+    )
+
+
+def _back(class_id: str) -> str:
+    return f"{SLIPS}?lop={class_id}" if is_public_id(class_id) else SLIPS
 
 
 @router.post("/phu-huynh/may/ket-thuc")
-async def end_lost_device(request: Request, caller: Annotated[Caller, Depends(STAFF_ONLY)]) -> Response:
+async def end_lost_device(
+    request: Request, caller: Annotated[Caller, Depends(STAFF_ONLY)], fields: Annotated[Fields, Depends(END_DEVICE)]
+) -> Response:
     """End a lost phone: its streams stop at once."""
-    fields = await form_of(request, most=5, blank=False)
-    await services_of(request).slips.end_device(caller, _id(fields, "may"))
-    back = fields.get("lop", [""])[0]
-    return RedirectResponse(f"{SLIPS}?lop={back}" if is_public_id(back) else SLIPS, 303)
+    await services_of(request).slips.end_device(caller, fields.id("may"))
+    return RedirectResponse(_back(fields.get("lop", "")), 303)
 
 
 @router.get(WAITING)
@@ -88,17 +110,18 @@ async def approvals_page(request: Request, caller: Annotated[Caller, Depends(LEA
 
 
 @router.post(WAITING)
-async def decide(request: Request, caller: Annotated[Caller, Depends(LEADERS_ONLY)]) -> Response:
-    """Approve (`duyet`) or turn away (`tu-choi`, with words) one device, or approve all that were shown."""
-    fields = await form_of(request, most=50, blank=False)
+async def decide(
+    request: Request, caller: Annotated[Caller, Depends(LEADERS_ONLY)], fields: Annotated[Fields, Depends(DECISION)]
+) -> Response:
+    """Approve (`duyet`, with a fresh login) or turn away (`tu-choi`, with words) one device."""
     words, invites = words_of(request), services_of(request).invites
-    if "tu-choi" in fields:
-        own = " ".join(fields.get("ly-do", [""])[0].split())[:MAX_WHY_CHARS]
-        usual = fields.get("loai", [""])[0]
-        why = own or (str(words.text(f"wait.why.{usual}")) if usual in REFUSALS else "")
-        await invites.refuse(caller, _id(fields, "tu-choi"), why)
+    if fields.get("tu-choi"):
+        own = " ".join(fields.get("ly-do", "").split())[:MAX_WHY_CHARS]
+        usual = fields.get("loai", "")
+        why = own or (str(words.text(f"wait.why.{usual}")) if usual else "")
+        await invites.refuse(caller, fields.id("tu-choi"), why)
     else:
-        await invites.approve(caller, _id(fields, "duyet"))
+        await invites.approve(caller, fields.id("duyet"))
     return RedirectResponse(WAITING, 303)
 
 
@@ -114,14 +137,6 @@ def qr(url: str) -> Markup:
     """Return it as SVG."""
     code = code_of(url)
     return Markup(code.svg_inline(scale=1, border=4, svgclass="qr", lineclass="", omitsize=True))  # noqa: S704 - ours
-
-
-def _id(fields: Mapping[str, Sequence[str]], key: str) -> PublicId:
-    """Return the public id of a field; NotFound for anything else, as for one that names nothing."""
-    text = fields.get(key, [""])[0]
-    if not is_public_id(text):
-        raise NotFound("no such device")
-    return PublicId(text)
 
 
 async def _staff_page(

@@ -19,7 +19,7 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import NotFound
 from gateway.core.model import STAFF_ROLES, Action, ObjectKind, ObjectRef, PublicId, is_public_id
-from web.forms import form_of
+from web.forms import Field, Fields, Form
 from web.guards import GUARDIAN, Right, SignedIn
 from web.i18n import Words
 from web.ledger_csv import csv_of
@@ -35,7 +35,10 @@ READERS = SignedIn(STAFF_ROLES)
 EVERYTHING = Right(Action.AUDIT, ObjectKind.BOX)
 ALL_DAYS = "tat-ca"
 NO_DAY = frozenset({"", ALL_DAYS})
-MOST_FORM_BYTES = 4_096
+FILTERS = Form(
+    Field("nhom"), Field("ngay"), Field("nguoi", "id"), Field("lop", "id"), Field("camera", "id"), Field("truoc")
+)
+"""The filters of the page, as its address has them."""
 DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
@@ -113,10 +116,11 @@ async def check_again(request: Request, _caller: Annotated[Caller, Depends(EVERY
 
 
 @router.post("/nhat-ky/tep")
-async def ledger_file(request: Request, caller: Annotated[Caller, Depends(EVERYTHING)]) -> Response:
+async def ledger_file(
+    request: Request, caller: Annotated[Caller, Depends(EVERYTHING)], query: Annotated[Fields, Depends(FILTERS)]
+) -> Response:
     """Return what the page's filters show as a file for a spreadsheet."""
     services, words = services_of(request), words_of(request)
-    query = {name: values[0] for name, values in (await form_of(request, most=8, blank=False)).items()}
     wish = wish_of(query, words, services.clock.now_ms())
     page = await services.ledger.export(caller, wish)
     name = f"nhat-ky-{words.local(wish.from_ms or services.clock.now_ms()):%Y-%m-%d}.csv"

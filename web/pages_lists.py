@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput, NotFound
-from web.pages_people import Manager, fields_of, people_page
+from web.forms import ID, Field, Fields, Form
+from web.pages_people import Manager, acts, people_page
 from web.services import Caller
 from web.session import services_of
-from web.upload import file_of
+from web.upload import FileBody, Upload
 
 router = APIRouter()
 FIELDS = (
@@ -26,9 +27,26 @@ FIELDS = (
     "father_phone", "guardian_name", "guardian_phone", "guardian_kind", "contact_phone",
 )  # fmt: skip
 """What a column may hold, in the order of the choice."""
-_COLUMN = re.compile(r"column-(\d{1,2})-(\d{1,3})")
-_ANSWER = re.compile(r"answer-(\d{1,2}:\d{1,5})")
-_CLASS = re.compile(r"class-([a-z2-7]{16})")
+_COLUMN = re.compile(r"(\d{1,2})-(\d{1,3})")
+MOST = 400
+"""Of columns, answers, classes of one form."""
+LIST = FileBody("file")
+UNDO = Form(Field("act", "id"))
+DRAFT = Form(
+    acts("columns", "answers", "apply", "drop"),
+    Field("column-", each=_COLUMN.pattern, many=MOST),
+    Field("answer-", each=r"\d{1,2}:\d{1,5}", many=MOST),
+    Field("shown"),
+    Field("absent"),
+)
+YEAR = Form(
+    acts("look", "apply"),
+    Field("class-", each=ID, many=MOST),
+    Field("day", "day"),
+    Field("keep", choices=("1",)),
+    Field("consents", choices=("keep", "again")),
+    Field("shown"),
+)
 
 
 @router.get("/nhap")
@@ -47,10 +65,13 @@ async def _import(
 
 
 @router.post("/nhap")
-async def import_file(request: Request, caller: Manager) -> Response:
+async def import_file(
+    request: Request, caller: Manager, upload: Annotated[Upload | BadInput, Depends(LIST)]
+) -> Response:
     """Read a file; the page of what it would do follows."""
+    if isinstance(upload, BadInput):
+        return await _import(request, caller, upload)
     try:
-        upload = await file_of(request, "file")
         view = await services_of(request).lists.open(caller, upload.data, upload.name)
     except BadInput as error:
         return await _import(request, caller, error)
@@ -58,9 +79,8 @@ async def import_file(request: Request, caller: Manager) -> Response:
 
 
 @router.post("/nhap/hoan-tac")
-async def import_undo(request: Request, caller: Manager) -> Response:
+async def import_undo(request: Request, caller: Manager, fields: Annotated[Fields, Depends(UNDO)]) -> Response:
     """Undo an import or a roll-over, or say what stands in the way."""
-    fields = await fields_of(request)
     try:
         done = await services_of(request).lists.undo(caller, fields.get("act", ""))
     except NotFound:
@@ -83,31 +103,28 @@ def _draft(request: Request, caller: Caller, view: Mapping[str, Any], error: Bad
 
 
 @router.post("/nhap/{draft}")
-async def draft_act(request: Request, draft: str, caller: Manager) -> Response:
+async def draft_act(
+    request: Request, draft: str, caller: Manager, fields: Annotated[Fields, Depends(DRAFT)]
+) -> Response:
     """Correct columns, answer questions, apply or drop."""
-    fields, lists = await fields_of(request), services_of(request).lists
-    act = fields.get("act", "")
+    lists, act = services_of(request).lists, fields["act"]
     try:
         if act == "columns":
             sheets: dict[int, dict[int, str]] = {}
-            for name, value in fields.items():
+            for name, value in fields.each("column-").items():
                 if (found := _COLUMN.fullmatch(name)) is not None:
                     sheets.setdefault(int(found[1]), {})[int(found[2])] = value
             for sheet, columns in sheets.items():
                 await lists.columns(caller, draft, sheet, columns)
         elif act == "answers":
-            answers = {
-                found[1]: value for name, value in fields.items() if (found := _ANSWER.fullmatch(name)) and value
-            }
-            await lists.answer(caller, draft, answers)
+            answers = fields.each("answer-")
+            await lists.answer(caller, draft, {row: value for row, value in answers.items() if value})
         elif act == "apply":
             await lists.apply(caller, draft, fields.get("shown", ""), fields.get("absent", ""))
             return RedirectResponse("/nhap", 303)
-        elif act == "drop":
+        else:
             await lists.drop(caller, draft)
             return RedirectResponse("/nhap", 303)
-        else:
-            raise BadInput("no such act", key="act")
     except NotFound:
         raise
     except BadInput as error:
@@ -134,16 +151,16 @@ def _year(
 
 
 @router.post("/nam-hoc")
-async def year_act(request: Request, caller: Manager) -> Response:
+async def year_act(request: Request, caller: Manager, fields: Annotated[Fields, Depends(YEAR)]) -> Response:
     """Show what would happen, or do it as it was shown."""
-    fields, lists = await fields_of(request), services_of(request).lists
-    targets = {found[1]: value for name, value in fields.items() if (found := _CLASS.fullmatch(name)) is not None}
-    day, keep = fields.get("day", ""), fields.get("keep") == "1"
+    lists, targets = services_of(request).lists, fields.each("class-")
+    day, keep, said = fields.get("day", ""), fields.get("keep") == "1", fields.get("consents", "")
     try:
         if fields.get("act") == "apply":
-            await lists.turn_year(caller, targets, fields.get("shown", ""), day, keep_teachers=keep)
+            shown = fields.get("shown", "")
+            await lists.turn_year(caller, targets, shown, day, keep_teachers=keep, consents=said)
             return RedirectResponse("/nhap", 303)
-        return _year(request, caller, await lists.year(caller, targets, day, keep_teachers=keep), fields)
+        return _year(request, caller, await lists.year(caller, targets, day, keep_teachers=keep, consents=said), fields)
     except NotFound:
         raise
     except BadInput as error:

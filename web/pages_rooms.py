@@ -19,7 +19,7 @@ from starlette.responses import RedirectResponse, Response
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import LEADER_ROLES, Action, ObjectKind, PublicId, Role
 from web.api_holds import KEEPER, public_id
-from web.forms import field, form_of, whole
+from web.forms import NOTHING, Field, Fields, Form
 from web.guards import Right
 from web.problems import words_of
 from web.render import render
@@ -37,6 +37,11 @@ Setter = Annotated[Caller, Depends(SETTER)]
 TEXTS = ("room.", "dur.", "net.", "box.")
 CHOICES = (15, 60, 0)
 """Minutes the principal may hide a class for; 0 = until shown again."""
+MINUTES = Form(Field("phut", "whole", required=True))
+WISH_ANSWER = Form(
+    Field("xin", "whole", required=True), Field("cho", choices=("0", "1")), Field("ve", choices=("truc-tiep",))
+)
+ON_PAPER = Form(Field("ngay", "day", required=True), Field("so", required=True))
 
 
 @router.get("/lop-hoc")
@@ -67,9 +72,9 @@ def back(class_id: str) -> Response:
 
 
 @router.post("/lop-hoc/{class_id}/an")
-async def hide(request: Request, class_id: str, caller: Hider) -> Response:
+async def hide(request: Request, class_id: str, caller: Hider, fields: Annotated[Fields, Depends(MINUTES)]) -> Response:
     """Hide one class at once, for some minutes or until shown again."""
-    minutes = whole(await form_of(request), "phut")
+    minutes = fields.whole("phut")
     await services_of(request).rooms.rooms.hide(caller, PublicId(class_id), minutes or None)
     return back(class_id)
 
@@ -82,16 +87,19 @@ async def show(request: Request, class_id: str, caller: Hider) -> Response:
 
 
 @router.post("/lop-hoc/{class_id}/tra-loi")
-async def answer(request: Request, class_id: str, caller: Hider) -> Response:
+async def answer(
+    request: Request, class_id: str, caller: Hider, fields: Annotated[Fields, Depends(WISH_ANSWER)]
+) -> Response:
     """Grant a wish for one more pause, which hides the class at once, or refuse it."""
-    form = await form_of(request)
-    granted = field(form, "cho") == "1"
-    await services_of(request).rooms.rooms.answer(caller, PublicId(class_id), whole(form, "xin"), granted=granted)
-    return back(class_id)
+    wish, granted = fields.whole("xin"), fields.get("cho") == "1"
+    await services_of(request).rooms.rooms.answer(caller, PublicId(class_id), wish, granted=granted)
+    return RedirectResponse("/", 303) if fields.get("ve") == "truc-tiep" else back(class_id)
 
 
 @router.post("/lop-hoc/{class_id}/dan-tuong")
-async def sheet(request: Request, class_id: str, caller: Setter) -> Response:
+async def sheet(
+    request: Request, class_id: str, caller: Setter, _fields: Annotated[Fields, Depends(NOTHING)]
+) -> Response:
     """Make a wall sheet, which ends the one before, and show it for printing."""
     name, address = await services_of(request).rooms.wall.sheet(caller, PublicId(class_id))
     words = words_of(request)
@@ -99,7 +107,9 @@ async def sheet(request: Request, class_id: str, caller: Setter) -> Response:
 
 
 @router.post("/lop-hoc/{class_id}/go-dan-tuong")
-async def end_sheet(request: Request, class_id: str, caller: Setter) -> Response:
+async def end_sheet(
+    request: Request, class_id: str, caller: Setter, _fields: Annotated[Fields, Depends(NOTHING)]
+) -> Response:
     """Let the wall sheet of a class open nothing any more."""
     await services_of(request).rooms.wall.end(caller, PublicId(class_id))
     return back(class_id)
@@ -145,12 +155,13 @@ async def _notice(request: Request, caller: Caller, *, status: int = 200, **wron
 
 
 @router.post("/lop-hoc/thong-bao/{person}")
-async def on_paper(request: Request, person: str, caller: Leader) -> Response:
+async def on_paper(
+    request: Request, person: str, caller: Leader, fields: Annotated[Fields, Depends(ON_PAPER)]
+) -> Response:
     """Enter a teacher's signature on paper: its day and the number of the scanned sheet."""
     if all(item.person != person for item in await services_of(request).rooms.notice.all(caller)):
         raise NotFound("no such teacher")
-    form = await form_of(request)
-    date, scan = field(form, "ngay")[:20], field(form, "so")[:120]
+    date, scan = fields.get("ngay", "")[:20], fields.get("so", "")[:120]
     typed = {"bad_person": person, "typed_date": date, "typed_scan": scan}
     try:
         day = dt.date.fromisoformat(date)

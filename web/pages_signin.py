@@ -18,8 +18,10 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from gateway.core.errors import CodeRefused, DaemonUnavailable, LoginBusy, LoginRefused, VuonError
 from gateway.core.model import Role, Secret
 from web.bodies import FormBody, JsonBody, Wanted
+from web.carry import MOST_CHARS as MOST_CARRIED
+from web.carry import again, is_shown
 from web.guards import ANYBODY, SOMEBODY
-from web.problems import RETRY_AFTER_S, status_of, words_of
+from web.problems import RETRY_AFTER_S, sign_in_answer, status_of, words_of
 from web.render import render
 from web.services import Caller
 from web.session import (
@@ -59,6 +61,8 @@ class ConfirmForm(Wanted):
     """Password and digits, and the page to go on to."""
 
     ve: str = Field("", max_length=MAX_CHARS)
+    lai: str = Field("", repr=False, max_length=MOST_CARRIED)
+    """The form that waits here, as text; empty: there is none."""
     password: str = Field("", repr=False, max_length=MAX_CHARS)
     code: str = Field("", repr=False, max_length=MAX_CHARS)
 
@@ -72,7 +76,7 @@ class Proof(Wanted):
 
 def home_of(caller: Caller) -> str:
     """Return the first page of a role."""
-    return {Role.GUARDIAN: "/p/", Role.TEACHER: "/co/"}.get(caller.role, "/")
+    return {Role.GUARDIAN: "/p/", Role.TEACHER: "/co/", Role.OBSERVER: "/khach/"}.get(caller.role, "/")
 
 
 def way_on(path: str, caller: Caller) -> str:
@@ -143,14 +147,18 @@ async def confirm(
     caller: Annotated[Caller, Depends(SOMEBODY)],
     form: Annotated[ConfirmForm, Depends(FormBody(ConfirmForm))],
 ) -> Response:
-    """Take it, and go on to the page where the act is done."""
+    """Take it, and go on to the page where the act is done, with the form that waits if there is one."""
     services = services_of(request)
     on = way_on(form.ve, caller)
+    fields = again(request, on, form.lai) if form.lai else None
     try:
         fresh = await services.accounts.again(caller, Secret(form.password), Secret(form.code), peer_of(request))
     except (LoginRefused, LoginBusy, DaemonUnavailable) as error:
-        return _refused(error, lambda why, status, wait_s: _confirm_form(request, caller, on, why, status, wait_s))
-    response = RedirectResponse(on, 303)
+        waits = form.lai if fields is not None else ""
+        return _refused(error, lambda why, code, wait_s: _confirm_form(request, caller, on, why, code, wait_s, waits))
+    response: Response = RedirectResponse(on if is_shown(request, on) else home_of(caller), 303)
+    if fields is not None:
+        response = render(request, words_of(request), "confirm_on.html", caller=caller, on=on, fields=fields)
     set_session(response, fresh, services)
     return response
 
@@ -203,11 +211,35 @@ def _sign_in_form(request: Request, refused: str = "", status: int = 200, wait_s
     return _waiting(response, wait_s)
 
 
+async def asked_first(request: Request, form: str) -> Response:
+    """Answer a form that came too long after the login: ask who it is, and keep the form on that page."""
+    caller = await caller_of(request)
+    if caller is None:
+        return sign_in_answer(request)
+    return _confirm_form(request, caller, way_on(request.url.path, caller), status=403, waits=form)
+
+
 def _confirm_form(
-    request: Request, caller: Caller, on: str, refused: str = "", status: int = 200, wait_s: int = 0
+    request: Request,
+    caller: Caller,
+    on: str,
+    refused: str = "",
+    status: int = 200,
+    wait_s: int = 0,
+    waits: str = "",
 ) -> Response:
+    """Return the question; `waits` is a form that goes on afterwards."""
     response = render(
-        request, words_of(request), "confirm.html", status=status, caller=caller, on=on, refused=refused, wait_s=wait_s
+        request,
+        words_of(request),
+        "confirm.html",
+        status=status,
+        caller=caller,
+        on=on,
+        back=on if is_shown(request, on) else home_of(caller),
+        refused=refused,
+        wait_s=wait_s,
+        waits=waits,
     )
     return _waiting(response, wait_s)
 

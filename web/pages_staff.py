@@ -16,6 +16,7 @@ from gateway.core.model import STAFF_ROLES, Action, ObjectKind, ObjectRef, Publi
 from web.api_cameras import camera_facts, grid_state
 from web.guards import SOMEBODY, Right
 from web.i18n import Words
+from web.needs_view import needs_of
 from web.pages_review import REVIEWERS
 from web.problems import words_of
 from web.render import render
@@ -24,7 +25,24 @@ from web.session import services_of
 from web.views import groups
 
 router = APIRouter()
-GRID_TEXTS = ("live.", "turn.", "cam.", "fix.", "box.", "grid.", "dur.", "reason.", "share.", "end.", "err.", "net.")
+GRID_TEXTS = (
+    "live.",
+    "turn.",
+    "cam.",
+    "fix.",
+    "box.",
+    "grid.",
+    "dur.",
+    "reason.",
+    "share.",
+    "end.",
+    "err.",
+    "net.",
+    "need.",
+    "rooms.wish",
+    "rooms.grant",
+    "rooms.refuse",
+)
 
 
 def _shell(caller: Caller, words: Words, page: str) -> dict[str, Any]:
@@ -33,17 +51,19 @@ def _shell(caller: Caller, words: Words, page: str) -> dict[str, Any]:
 
 @router.get("/")
 async def live_grid(request: Request, caller: Annotated[Caller, Depends(SOMEBODY)]) -> Response:
-    """Show all cameras the person may know of; guardians go to their class, the rest have no grid."""
-    if caller.role is Role.GUARDIAN:
-        return RedirectResponse("/p/", 303)
+    """Show all cameras the person may know of; guardians and guests go to their class, the rest have no grid."""
+    if caller.role in {Role.GUARDIAN, Role.OBSERVER}:
+        return RedirectResponse("/p/" if caller.role is Role.GUARDIAN else "/khach/", 303)
     words, services = words_of(request), services_of(request)
     known = services.rights.cameras(caller) if caller.role in STAFF_ROLES else ()
     box = ObjectRef(ObjectKind.BOX, services.site.box)
+    state = await grid_state(request, caller) if known else None
     return render(
         request,
         words,
         "grid.html",
-        state=await grid_state(request, caller) if known else None,
+        state=state,
+        needs=state["needs"] if state else await needs_of(request, caller),
         known=known,
         groups=groups(known),
         may_stop=services.rights.decide(caller, Action.STOP_ALL, box).allowed,

@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import Denied
 from gateway.core.model import Action, ObjectKind, PublicId, Role
-from web.forms import field, form_of, whole
+from web.forms import Field, Fields, Form
 from web.guards import Right, SignedIn
 from web.problems import words_of
 from web.render import render
@@ -31,6 +31,9 @@ OF_CLASS = Right(Action.PAUSE, ObjectKind.CLASS, "class_id", by_grant=True, role
 Teacher = Annotated[Caller, Depends(OF_CLASS)]
 CHOICES = (5, 10, 15)
 USUAL = 15
+PAUSE = Form(Field("phut", "whole"))
+WHY = Form(Field("lan", "whole"), Field("nhanh"), Field("ly_do"))
+SIGNED = Form(Field("ban", required=True))
 TEXTS = ("room.left", "room.since", "dur.")
 
 
@@ -78,10 +81,9 @@ SLIP_PAGES = ("/phu-huynh/phieu",)
 
 
 @router.post("/co/{class_id}/an")
-async def hide(request: Request, class_id: str, caller: Teacher) -> Response:
+async def hide(request: Request, class_id: str, caller: Teacher, fields: Annotated[Fields, Depends(PAUSE)]) -> Response:
     """Hide the class at once for 5, 10 or 15 minutes."""
-    form = await form_of(request)
-    minutes = whole(form, "phut") if "phut" in form else USUAL
+    minutes = fields.whole("phut") if "phut" in fields else USUAL
     try:
         await services_of(request).rooms.rooms.hide(caller, PublicId(class_id), minutes)
     except Denied as refusal:
@@ -98,12 +100,13 @@ async def show(request: Request, class_id: str, caller: Teacher) -> Response:
 
 
 @router.post("/co/{class_id}/ly-do")
-async def explain(request: Request, class_id: str, caller: Teacher) -> Response:
+async def explain(
+    request: Request, class_id: str, caller: Teacher, fields: Annotated[Fields, Depends(WHY)]
+) -> Response:
     """Keep why the class was hidden; nothing said is nothing kept."""
-    form = await form_of(request)
-    reason = field(form, "nhanh") or field(form, "ly_do")
+    reason = fields.get("nhanh") or fields.get("ly_do")
     if reason:
-        await services_of(request).rooms.rooms.explain(caller, PublicId(class_id), whole(form, "lan"), reason)
+        await services_of(request).rooms.rooms.explain(caller, PublicId(class_id), fields.whole("lan"), reason)
     return back(class_id)
 
 
@@ -125,9 +128,11 @@ async def notice_page(request: Request, caller: Annotated[Caller, Depends(TEACHE
 
 
 @router.post("/co/thong-bao")
-async def sign(request: Request, caller: Annotated[Caller, Depends(TEACHER)]) -> Response:
+async def sign(
+    request: Request, caller: Annotated[Caller, Depends(TEACHER)], fields: Annotated[Fields, Depends(SIGNED)]
+) -> Response:
     """Sign the notice for oneself: the version that was shown."""
     notice = services_of(request).rooms.notice
-    if field(await form_of(request), "ban") == notice.version:
+    if fields.get("ban") == notice.version:
         await notice.sign(caller)
     return RedirectResponse("/co/thong-bao", 303)

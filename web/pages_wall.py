@@ -15,8 +15,8 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import Denied
 from gateway.core.model import Secret
-from web.forms import form_of, whole
-from web.pages_teacher import CHOICES, USUAL
+from web.forms import Fields
+from web.pages_teacher import CHOICES, PAUSE, USUAL
 from web.problems import words_of
 from web.render import render
 from web.session import services_of
@@ -49,10 +49,9 @@ async def _done(secret: str, act: Awaitable[None]) -> Response:
 
 
 @router.post("/tuong/{secret}/an")
-async def hide(request: Request, secret: str, sheet: Sheet) -> Response:
+async def hide(request: Request, secret: str, sheet: Sheet, fields: Annotated[Fields, Depends(PAUSE)]) -> Response:
     """Hide the class at once."""
-    form = await form_of(request)
-    minutes = whole(form, "phut") if "phut" in form else USUAL
+    minutes = fields.whole("phut") if "phut" in fields else USUAL
     return await _done(secret, services_of(request).rooms.wall.hide(sheet, minutes))
 
 

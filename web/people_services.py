@@ -63,11 +63,18 @@ class ListDoor(Protocol):
         """Undo an act; `blockers` say what stands in the way."""
 
     async def year(
-        self, caller: Caller, targets: Mapping[str, str] | None, day: str, *, keep_teachers: bool
+        self, caller: Caller, targets: Mapping[str, str] | None, day: str, *, keep_teachers: bool, consents: str = ""
     ) -> Mapping[str, Any]:
         """Return what the step into a new school year would do."""
 
     async def turn_year(
-        self, caller: Caller, targets: Mapping[str, str], shown: str, day: str, *, keep_teachers: bool
+        self,
+        caller: Caller,
+        targets: Mapping[str, str],
+        shown: str,
+        day: str,
+        *,
+        keep_teachers: bool,
+        consents: str = "",
     ) -> Mapping[str, Any]:
-        """Do it."""
+        """Do it; `consents` is keep or again, asked for while a family's yes stands."""

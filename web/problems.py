@@ -127,13 +127,18 @@ def problem_of(code: str, words: Words) -> dict[str, str]:
 def answer(request: Request, error: VuonError) -> Response:
     """Return the answer to an error for whoever asked: a script or a person."""
     words, status = words_of(request), status_of(error)
-    if error.fields.get("reason") == "login.stale" and not request.url.path.startswith(MACHINE_PATHS):
+    if is_stale(request, error):
         return RedirectResponse("/xac-nhan?" + urlencode({"ve": request.url.path}), 303)
     status = 429 if isinstance(error, errors.LoginRefused) and error.fields.get("reason") == "rate" else status
     problem = body_of(error, words)["error"]
     if isinstance(error, errors.OfferRefused) and not from_a_page(request):
         problem |= problem_of("offer", words) | {"code": error.code}
     return _told(request, words, status, problem, retry_after(status, error))
+
+
+def is_stale(request: Request, error: VuonError) -> bool:
+    """Say whether a person at a page has to prove who they are before it goes on."""
+    return error.fields.get("reason") == "login.stale" and not request.url.path.startswith(MACHINE_PATHS)
 
 
 def refusal(request: Request, status: int, code: str = "", headers: Mapping[str, str] | None = None) -> Response:

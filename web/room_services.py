@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.core.model import PublicId, Secret
+from web.observe_services import Visit
 from web.services import Caller
 
 
@@ -78,6 +79,8 @@ class Room:
     """Teachers who have not signed the notice."""
     sheet: bool
     """A wall sheet is out."""
+    visits: tuple[Visit, ...] = ()
+    """Guests of the class that are here now or to come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,17 @@ class PastPause:
     since_ms: int
     until_ms: int | None
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingWish:
+    """A wish that waits for the school's leaders, with its class."""
+
+    class_id: PublicId
+    name: str
+    wish: Wish
+    most: int
+    """Pauses that a day has without asking."""
 
 
 class RoomDoor(Protocol):
@@ -115,6 +129,9 @@ class RoomDoor(Protocol):
 
     async def answer(self, caller: Caller, class_id: PublicId, wish: int, *, granted: bool) -> None:
         """Grant a wish, which hides the class at once, or refuse it."""
+
+    async def wishes(self, caller: Caller) -> Sequence[WaitingWish]:
+        """Return the wishes that wait, oldest first; none for whoever may not answer them."""
 
     async def today(self, caller: Caller) -> Sequence[PastPause]:
         """Return the pauses of today, newest first."""

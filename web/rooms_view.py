@@ -52,6 +52,7 @@ def room_view(words: Words, room: Room) -> dict[str, Any]:
         "used": room.used,
         "wish": None if room.wish is None else room.wish.id,
         "unsigned": len(room.unsigned),
+        "visits": [[visit.id, visit.phase, visit.said, visit.missing] for visit in room.visits],
         "lookers": [[looker_text(words, item), words.clock(item.since_ms)] for item in room.lookers],
     }
 

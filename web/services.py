@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # they name `Caller`, which is here
     from web.consent_services import ConsentDoor
     from web.copy_services import CopyDoor, HoldDoor
     from web.ledger_services import LedgerDoor
+    from web.observe_services import ObserveDoor
     from web.people_services import ListDoor, PeopleDoor
     from web.room_services import Rooms
     from web.signin_services import AccountDoor
@@ -251,6 +252,7 @@ class Services:
     slips: SlipDoor
     invites: InviteDoor
     why: WhyDoor
+    observe: ObserveDoor
     waits: WaitDoor
     clock: Clock
     site: SiteFacts

@@ -38,6 +38,7 @@ PLACES = (
     Place("live", "/", "monitor", "nav.live", STAFF_ROLES, tab=True),
     Place("mine", "/co/", "users", "nav.mine", frozenset({Role.TEACHER}), tab=True),
     Place("rooms", "/lop-hoc", "home", "nav.rooms", LEADER_ROLES, tab=True),
+    Place("observe", "/du-gio", "calendar", "nav.observe", LEADER_ROLES),
     Place("review", "/xem-lai", "clock", "nav.review", LEADER_ROLES, tab=True),
     Place("exports", "/trich-xuat", "bookmark", "nav.exports", LEADER_ROLES),
     Place("people", "/phu-huynh", "users", "nav.people", LEADER_ROLES, tab=True),

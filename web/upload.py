@@ -7,11 +7,12 @@ framework's own reader puts what is over a megabyte into a temporary file, and t
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from starlette.requests import Request
 
 from gateway.core.errors import BadInput
+from web.bodies import Body
 
 _BOUNDARY = re.compile(r'boundary="?([0-9A-Za-z\'()+_,./:=? -]{1,70}?)"?(?:;|$)')
 _NAME = re.compile(r'\bname="([^"]{1,40})"')
@@ -23,6 +24,27 @@ class Upload(NamedTuple):
 
     name: str
     data: bytes
+
+
+class FileBody(Body):
+    """A form with one file in it: the instance is a route's FastAPI dependency, named after its guard."""
+
+    media = "multipart/form-data"
+
+    def __init__(self, field: str) -> None:
+        self.field = field
+
+    async def __call__(self, request: Request) -> Upload | BadInput:
+        """Return the file, or what is wrong: the page that the form is on says it."""
+        try:
+            return await file_of(request, self.field)
+        except BadInput as error:
+            return error
+
+    def schema(self) -> dict[str, Any]:
+        """Return an object with that file."""
+        file = {"type": "string", "format": "binary"}
+        return {"type": "object", "required": [self.field], "properties": {self.field: file}}
 
 
 async def file_of(request: Request, field: str) -> Upload:

@@ -41,6 +41,8 @@ class Account:
     password_ms: int | None = None
     totp: Secret | None = None
     totp_step: int = 0
+    resets: int = 0
+    """How often its password was forgotten by the school: tells an account without one from the same one later."""
 
     def __repr__(self) -> str:
         return f"Account({self.person})"
@@ -49,7 +51,12 @@ class Account:
 class Accounts:
     """All accounts in memory; changed in the database first."""
 
-    def __init__(self, store: FactStore, *, random_bytes: Callable[[int], bytes] = os.urandom) -> None:
+    def __init__(
+        self,
+        store: FactStore,
+        *,
+        random_bytes: Callable[[int], bytes] = os.urandom,
+    ) -> None:
         self._store, self._random = store, random_bytes
         self._by_person: dict[PublicId, Account] = {}
         self._seen_version = -1
@@ -76,6 +83,7 @@ class Accounts:
             row["password_ms"],
             Secret(store.unseal(_TOTP, person, sealed)) if sealed is not None else None,
             row["totp_step"],
+            row["resets"],
         )
 
     # asking
@@ -152,11 +160,20 @@ class Accounts:
 
     # passwords
 
-    async def set_password(self, actor: Actor, person: PublicId, password_hash: str) -> None:
-        """Keep a person's own new password; the caller has proved who it is."""
+    async def set_password(
+        self, actor: Actor, was: Account, password_hash: str, *, lives: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Keep a person's own new password; the caller has proved who it is, by the account as it `was`.
+
+        BadInput (`password_changed`) if it is another one by now, or the login does not live any more: of two changes
+        at once one counts, and a reset is not undone by a change that began before it.
+        """
+        person = was.person
 
         def run(conn: sqlite3.Connection, now_ms: int) -> int:
             self._demand(conn, person)
+            if not lives() or not stands(conn, was):
+                raise BadInput("the password was changed or reset meanwhile", key="new", case="password_changed")
             sql = "UPDATE account SET password_hash = ?, password_ms = ? WHERE id = ?"
             if conn.execute(sql, (password_hash, now_ms, person)).rowcount == 0:
                 raise NotFound("there is no such account")
@@ -165,12 +182,18 @@ class Accounts:
         at_ms = await self._store.change(actor, "password.set", _self(person), run)
         self._put(replace(self._by_person[person], password_hash=password_hash, password_ms=at_ms))
 
-    async def rehash(self, person: PublicId, old_hash: str, new_hash: str) -> None:
-        """Keep the same password at today's cost, unless it was changed meanwhile; no audit row: nothing is new."""
+    async def rehash(self, person: PublicId, old_hash: str, new_hash: str) -> bool:
+        """Keep the same password at today's cost, unless it was changed meanwhile; no audit row: nothing is new.
+
+        Says whether it was written.
+        """
         sql = "UPDATE account SET password_hash = ? WHERE id = ? AND password_hash = ?"
-        await self._store.db.write(lambda conn: conn.execute(sql, (new_hash, person, old_hash)))
+        written = await self._store.db.write(lambda conn: conn.execute(sql, (new_hash, person, old_hash)).rowcount)
+        if not written:
+            return False
         if (mine := self.of(person)) is not None and mine.password_hash == old_hash:
             self._put(replace(mine, password_hash=new_hash))
+        return True
 
     async def reset(self, actor: Actor, person: PublicId) -> None:
         """Forget a person's password and known browsers; needs the right to manage people and a fresh login.
@@ -181,12 +204,13 @@ class Accounts:
 
         def run(conn: sqlite3.Connection, _now_ms: int) -> None:
             self._demand(conn, person)
-            conn.execute("UPDATE account SET password_hash = NULL, password_ms = NULL WHERE id = ?", (person,))
+            sql = "UPDATE account SET password_hash = NULL, password_ms = NULL, resets = resets + 1 WHERE id = ?"
+            conn.execute(sql, (person,))
             conn.execute("DELETE FROM browser_mark WHERE person = ?", (person,))
 
         await self._store.change(actor, "password.reset", self._managing(person), run, detail={"who": person})
         if (mine := self.of(person)) is not None:
-            self._put(replace(mine, password_hash=None, password_ms=None))
+            self._put(replace(mine, password_hash=None, password_ms=None, resets=mine.resets + 1))
 
     # the second factor
 
@@ -248,6 +272,12 @@ class Accounts:
 
     def _put(self, account: Account) -> None:
         self._by_person[account.person] = account
+
+
+def stands(conn: sqlite3.Connection, was: Account) -> bool:
+    """Say whether an account's password is still that one and was not reset, inside the caller's transaction."""
+    row = conn.execute("SELECT password_hash, resets FROM account WHERE id = ?", (was.person,)).fetchone()
+    return row is not None and (row["password_hash"], row["resets"]) == (was.password_hash, was.resets)
 
 
 def _of(person: PublicId) -> ObjectRef:

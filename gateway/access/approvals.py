@@ -82,7 +82,7 @@ class Approvals:
         return Waiting(PublicId(row["id"]), person, row["label"], row["created_ms"], ties, others, bound.get(person, 0))
 
     async def approve(self, actor: Actor, device: PublicId) -> None:
-        """Let a device in; NotFound unless it waits, Denied, BadInput if its guardian has two others."""
+        """Let a device in, with a fresh login; NotFound unless it waits, Denied, BadInput if there are two others."""
 
         def run(conn: sqlite3.Connection, now_ms: int) -> PublicId | None:
             row = _row(conn, device)
@@ -102,7 +102,9 @@ class Approvals:
             return named
 
         person = await self._person(device)
-        replaced = await self._store.change(actor, "device.approve", _need(person), run, detail={"bound": device})
+        replaced = await self._store.change(
+            actor, "device.approve", _need(person)._replace(fresh=True), run, detail={"bound": device}
+        )
         if replaced is not None:
             await self._logins.end_device(actor, replaced)
 

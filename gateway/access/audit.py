@@ -44,6 +44,10 @@ class Actor:
 
 CONSOLE = Actor(None, "console")
 """Whoever holds the box's control socket: installation and the command line; written down as such."""
+BY_BOX = Actor(None, "box")
+"""What the box does by itself, after somebody's decision or because its time has come."""
+NEEDS_NO_RIGHT = frozenset({CONSOLE, BY_BOX})
+"""Actors that may everything; any other without a person may only what names it (`store.Need.by_wall`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,8 @@ class Children:
         def run(conn: sqlite3.Connection, now_ms: int) -> None:
             require(conn, "child", child)
             require(conn, "class", class_id)
-            enrolment.move(conn, Journal(conn), child, class_id, enrolment.begins(zone, day, now_ms))
+            at_ms = enrolment.begins(zone, day, now_ms)
+            enrolment.move(conn, Journal(conn), child, class_id, at_ms, now_ms=now_ms)
 
         await self._store.change(actor, "child.enrol", MANAGE, run, detail={"child": child, "class": class_id})
 

@@ -95,8 +95,8 @@ def in_care(facts: Facts, class_id: PublicId, at_ms: int) -> Reason | None:
     return None
 
 
-HIDDEN_BY: tuple[Rule, ...] = (*(paused, unanswered, out_of_hours, off_plan), unsigned)
-"""Every rule, in the order in which a guardian is told."""
+HIDDEN_BY: tuple[Rule, ...] = (paused, unanswered, unsigned, out_of_hours, off_plan)
+"""Every rule, in the order in which a guardian is told: first what no hour of the day changes."""
 
 
 def why_hidden(facts: Facts, classes: Collection[PublicId], at_ms: int) -> Reason | None:

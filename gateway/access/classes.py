@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from gateway.access.audit import Actor
 from gateway.access.facts import MINUTES_PER_DAY, NEVER_VISIBLE, SCHOOL_WEEK, BlockKind
 from gateway.access.policy import BOX
+from gateway.access.roster.cells import class_key
 from gateway.access.rows import pack_days
 from gateway.access.store import FactStore, Need, clean_name, require
 from gateway.core.errors import BadInput
@@ -90,10 +91,11 @@ class Classes:
         self._store = store
 
     async def add(self, actor: Actor, name: str) -> PublicId:
-        """Add a class; BadInput for a name that is none."""
+        """Add a class; BadInput for a name that is none, or that another class has."""
         class_id, text = new_public_id(), clean_name(name)
 
         def run(conn: sqlite3.Connection, now_ms: int) -> PublicId:
+            _alone(conn, text)
             conn.execute("INSERT INTO class (id, name, created_ms) VALUES (?, ?, ?)", (class_id, text, now_ms))
             return class_id
 
@@ -105,6 +107,7 @@ class Classes:
 
         def run(conn: sqlite3.Connection, _now_ms: int) -> None:
             require(conn, "class", class_id)
+            _alone(conn, text, class_id)
             conn.execute("UPDATE class SET name = ? WHERE id = ?", (text, class_id))
 
         await self._store.change(actor, "class.rename", CONFIGURE, run, detail={"class": class_id})
@@ -154,6 +157,8 @@ class Classes:
                 require(conn, "class", class_id)
             if not shared:
                 _end_links(conn, camera, now_ms)
+            elif class_id is not None:
+                _end_link(conn, camera, class_id, now_ms)
             if class_id is not None:
                 conn.execute(
                     "INSERT INTO class_camera (class, camera, since_ms) VALUES (?, ?, ?)", (class_id, camera, now_ms)
@@ -161,6 +166,17 @@ class Classes:
 
         detail: dict[str, str | int | bool] = {"camera": camera, "class": class_id or "", "shared": shared}
         await self._store.change(actor, "camera.assign", CONFIGURE, run, detail=detail)
+
+    async def release(self, actor: Actor, camera: PublicId, class_id: PublicId) -> None:
+        """Say that a camera does not show a class any more, other classes of it stay. Idempotent; NotFound."""
+
+        def run(conn: sqlite3.Connection, now_ms: int) -> None:
+            require(conn, "access_camera", camera)
+            require(conn, "class", class_id)
+            _end_link(conn, camera, class_id, now_ms)
+
+        detail: dict[str, str | int | bool] = {"camera": camera, "class": class_id}
+        await self._store.change(actor, "camera.release", CONFIGURE, run, detail=detail)
 
     async def set_windows(self, actor: Actor, class_id: PublicId, windows: Iterable[Hours]) -> None:
         """Replace the viewing windows of a class; none closes it to guardians."""
@@ -230,6 +246,18 @@ class Classes:
         """Return the viewing windows of a class, as set."""
         rows = self._store.current.index.windows_of_class.get(class_id, ())
         return tuple(Hours(row.start_min, row.end_min, row.days) for row in rows)
+
+
+def _alone(conn: sqlite3.Connection, name: str, class_id: PublicId | None = None) -> None:
+    """Raise BadInput if another class is called so: lists, slips and the console know classes by their names."""
+    for row in conn.execute("SELECT id, name FROM class WHERE ended_ms IS NULL"):
+        if row["id"] != class_id and class_key(row["name"]) == class_key(name):
+            raise BadInput("another class is called so", case="class_there", key="name", name=row["name"])
+
+
+def _end_link(conn: sqlite3.Connection, camera: PublicId, class_id: PublicId, now_ms: int) -> None:
+    sql = "UPDATE class_camera SET until_ms = ? WHERE camera = ? AND class = ? AND until_ms IS NULL"
+    conn.execute(sql, (now_ms, camera, class_id))
 
 
 def _end_links(conn: sqlite3.Connection, camera: PublicId, now_ms: int) -> None:

@@ -213,6 +213,14 @@ class Cases:
 
         await self._store.change(actor, "consent.hold", BINDS, run, detail={"child": child, "class": class_id})
 
+    async def overdue(self) -> int:
+        """Return how many open cases of children who are in a class are past their day."""
+        facts, now_ms = self._store.current, self._store.clock.now_ms()
+        sql = "SELECT child FROM consent_case WHERE closed_ms IS NULL AND due_ms <= ?"
+        late = await self._store.db.read(lambda conn: conn.execute(sql, (now_ms,)).fetchall())
+        here = facts.index.enrolments_of_child
+        return sum(any(link.holds(now_ms) for link in here.get(PublicId(row["child"]), ())) for row in late)
+
     async def rows(self, *, closed_since_ms: int | None = None) -> tuple[CaseRow, ...]:
         """Return the open cases, first due first, and those closed since an instant; the caller has decided."""
         sql = (

@@ -16,6 +16,12 @@ from gateway.access.facts import Consent, Purpose
 from gateway.core.model import PublicId
 
 _OPEN = "(until_ms IS NULL OR until_ms > :now)"
+TOOK_BACK = (
+    "(c.given = 0 AND EXISTS (SELECT 1 FROM consent y WHERE y.child = c.child AND y.purpose = c.purpose"
+    " AND y.given = 1 AND y.until_ms = c.since_ms AND (y.person IS c.person OR y.person IS NULL)))"
+)
+"""Whether an answer (row `c`) took back a yes of the same guardian or the family's paper. The column `withdrawal` says
+something else: that the *family* agreed before, whoever of it now says no."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +96,8 @@ def standing_all(conn: sqlite3.Connection, child: PublicId, now_ms: int) -> dict
 
 def _standing(conn: sqlite3.Connection, child: PublicId, now_ms: int) -> Iterator[tuple[Purpose, Standing]]:
     sql = (
-        "SELECT c.*, s.day_ms AS day_ms FROM consent c LEFT JOIN consent_sheet s ON s.id = c.sheet"
+        f"SELECT c.*, {TOOK_BACK} AS took_back, s.day_ms AS day_ms"  # noqa: S608 - our own words
+        " FROM consent c LEFT JOIN consent_sheet s ON s.id = c.sheet"
         " WHERE c.child = :child AND (until_ms IS NULL OR until_ms > :now) ORDER BY c.since_ms, c.id"
     )
     ends = _ends_of_ties(conn)
@@ -109,6 +116,7 @@ def _standing(conn: sqlite3.Connection, child: PublicId, now_ms: int) -> Iterato
                 row["text_version"],
                 row["via"],
                 bool(row["withdrawal"]),
+                bool(row["took_back"] or (row["withdrawal"] and row["person"] is None)),
             ),
         )
 

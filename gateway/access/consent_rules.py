@@ -61,6 +61,9 @@ class Standing:
     version: str = "1"
     via: str = "school"
     withdrawal: bool = False
+    """A no that ended the family's consent, whoever gave that."""
+    took_back: bool = False
+    """A no of somebody who had said yes: to them it is a withdrawal."""
 
 
 class Consequence(NamedTuple):

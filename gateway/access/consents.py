@@ -226,7 +226,7 @@ class Consents:
     async def history(self, child: PublicId, *, own: PublicId | None = None) -> tuple[AnswerRow, ...]:
         """Return a child's answers, oldest first; with `own`, that guardian's and the family's paper only."""
         sql = (
-            "SELECT c.*, s.day, s.scan, s.signed_by, s.signed_ms FROM consent c"
+            f"SELECT c.*, {consent_rows.TOOK_BACK} AS took_back, s.day, s.scan, s.signed_by, s.signed_ms FROM consent c"  # noqa: S608
             " LEFT JOIN consent_sheet s ON s.id = c.sheet WHERE c.child = :child"
             " AND (:own IS NULL OR c.person IS NULL OR c.person = :own) ORDER BY c.since_ms, c.id"
         )
@@ -275,7 +275,7 @@ def _mine(person: PublicId, child: PublicId, text: Text, found: Sequence[Standin
         return Mine(child, text.purpose, text, None, due=not notice, notice=notice)
     last = own[-1]
     due = not notice and last.scope < text.scope
-    return Mine(child, text.purpose, text, last.given, last.answered_ms, last.via, last.withdrawal, due, notice)
+    return Mine(child, text.purpose, text, last.given, last.answered_ms, last.via, last.took_back, due, notice)
 
 
 def _state(conn: sqlite3.Connection, child: PublicId, class_id: PublicId, now_ms: int) -> ChildState:
@@ -286,7 +286,7 @@ def _state(conn: sqlite3.Connection, child: PublicId, class_id: PublicId, now_ms
         child,
         class_id,
         {purpose: agreed(items) if items else None for purpose, items in found.items()},
-        withdrawn=any(item.withdrawal for item in found[Purpose.VIEW]),
+        withdrawn=any(item.withdrawal or item.took_back for item in found[Purpose.VIEW]),
         resolved=bool(rows),
         standing=any(row["how"] == "standing" for row in rows),
     )
@@ -296,7 +296,7 @@ def _answer_row(row: sqlite3.Row) -> AnswerRow:
     return AnswerRow(
         Purpose(row["purpose"]),
         bool(row["given"]),
-        bool(row["withdrawal"]),
+        bool(row["took_back"] or (row["withdrawal"] and row["person"] is None)),
         PublicId(row["person"]) if row["person"] else None,
         *(row["via"], row["entered_by"], row["text_version"], row["text_sha256"], row["asked_ms"]),
         *(row["since_ms"], row["until_ms"], row["day"], row["scan"], row["signed_by"], row["signed_ms"]),

@@ -3,7 +3,8 @@
 Owns how `enrolment` and `guardian` rows end and begin; whoever calls has decided and holds the transaction.
 Invariants: a child is in one class at a time; no row is deleted and no past instant changes its answer; what was to
 begin later than an ending never begins; with a child that leaves, the ties of its guardians to it end at the same
-instant (a guardian of another child here goes on for that one).
+instant (a guardian of another child here goes on for that one), and whoever is put into a class again before then keeps
+them.
 """
 
 from __future__ import annotations
@@ -33,8 +34,14 @@ class Rows(Protocol):
         """Change a row."""
 
 
-def move(conn: sqlite3.Connection, rows: Rows, child: PublicId, class_id: PublicId, at_ms: int) -> None:
-    """Put a child into a class from an instant on."""
+def move(
+    conn: sqlite3.Connection, rows: Rows, child: PublicId, class_id: PublicId, at_ms: int, *, now_ms: int | None = None
+) -> None:
+    """Put a child into a class from an instant on (`now_ms` where that is to come).
+
+    A leaving that was still to come is called off with it: ties that would have ended in that instant go on.
+    """
+    _keep_ties(conn, rows, child, at_ms if now_ms is None else now_ms)
     _end_enrolments(conn, rows, child, at_ms)
     rows.insert("enrolment", {"child": child, "class": class_id, "since_ms": at_ms, "until_ms": None})
 
@@ -44,6 +51,15 @@ def leave(conn: sqlite3.Connection, rows: Rows, child: PublicId, at_ms: int) -> 
     _end_enrolments(conn, rows, child, at_ms)
     for row in _open(conn, "guardian", child, at_ms):
         rows.update("guardian", row["id"], {"until_ms": max(at_ms, row["since_ms"])})
+
+
+def _keep_ties(conn: sqlite3.Connection, rows: Rows, child: PublicId, now_ms: int) -> None:
+    sql = (
+        "SELECT DISTINCT guardian.id FROM guardian JOIN enrolment ON enrolment.child = guardian.child"
+        " AND enrolment.until_ms = guardian.until_ms WHERE guardian.child = ? AND guardian.until_ms > ?"
+    )
+    for row in conn.execute(sql, (child, now_ms)).fetchall():
+        rows.update("guardian", row["id"], {"until_ms": None})
 
 
 def _end_enrolments(conn: sqlite3.Connection, rows: Rows, child: PublicId, at_ms: int) -> None:

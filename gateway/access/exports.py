@@ -12,7 +12,7 @@ import sqlite3
 from dataclasses import dataclass
 
 from gateway.access import audit
-from gateway.access.audit import Actor
+from gateway.access.audit import BY_BOX, Actor
 from gateway.access.holds import DAYS, clean_why, insert_hold
 from gateway.access.policy import BOX, decide
 from gateway.access.reasons import Reason
@@ -24,8 +24,6 @@ MAX_SPAN_MS = 6 * 3_600_000
 """As the recorder takes it; longer spans are several orders."""
 MAX_OPEN = 50
 SHOWN = 100
-BY_BOX = Actor(None, "box")
-"""What the box does by itself after an approval."""
 
 
 @dataclass(frozen=True, slots=True)

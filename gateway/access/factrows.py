@@ -190,6 +190,8 @@ class Observation(Span):
     person: PublicId
     class_id: PublicId
     assented: bool = False
+    id: str = ""
+    """Which login was made for it; decides nothing about pictures."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ from gateway.access.factrows import (
     Window,
 )
 from gateway.access.reasons import Reason
+from gateway.access.tie import Tie
 from gateway.core.model import ObjectKind, PublicId
 
 __all__ = [
@@ -114,6 +115,8 @@ class Index:
     """UTC ms at which a span behind "the class is open" begins or ends, in order."""
     memo: dict[tuple[PublicId, int, int], Reason | None] = field(default_factory=dict)
     """What `classday` worked out of these facts already: a class is asked about by all its families."""
+    ties: dict[tuple[PublicId, ObjectKind, PublicId], Tie] = field(default_factory=dict)
+    """By person and object: what the rules of guardians worked out already."""
 
 
 def ends(spans: Sequence[Span]) -> set[int]:

@@ -50,6 +50,8 @@ FRESH_MS = 60_000
 MAX_PLAYBACK_MS = 26 * 3_600_000
 """A grant for playback covers a local day at most, so that the audit says which one; 26 h are its longest, with an
 hour on each side."""
+ONE_SMALL = frozenset({Role.GUARDIAN, Role.OBSERVER})
+"""Who is shown one class at a time, as the small picture: families (PRODUCT 3), and guests like them."""
 BOX_DEVICE = "box"
 """The box acting by itself on an approved order; ids of logins and devices are longer."""
 CONSOLE_MS = 60_000
@@ -394,5 +396,5 @@ class Grants:
 
 
 def streams_of(role: Role) -> frozenset[StreamRole]:
-    """Return the encodings a role may see: guardians the sub stream only (PRODUCT 3)."""
-    return frozenset({StreamRole.SUB}) if role is Role.GUARDIAN else frozenset(StreamRole)
+    """Return the encodings a role may see: guardians and guests the sub stream only."""
+    return frozenset({StreamRole.SUB}) if role in ONE_SMALL else frozenset(StreamRole)

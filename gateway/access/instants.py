@@ -27,9 +27,8 @@ def by_the_day(ask: Ask) -> bool:
     return (ask.person.role in BY_PLAN and ask.action in PICTURE) or ask.action is Action.PAUSE
 
 
-def timeline(ask: Ask, now_ms: int) -> Iterator[int]:
-    """Yield, in order, every instant after `now_ms` at which the answer can change."""
-    fixed = sorted(_fixed(ask, now_ms))
+def timeline(ask: Ask, now_ms: int, fixed: Sequence[int]) -> Iterator[int]:
+    """Yield, in order, every instant after `now_ms` at which the answer can change; `fixed` are its `span_ends`."""
     if not by_the_day(ask):
         yield from fixed
         return
@@ -45,18 +44,19 @@ def timeline(ask: Ask, now_ms: int) -> Iterator[int]:
         coming: Sequence[int] = day_instants(zone, day, classday.minutes(ask.facts, classes, midnight(zone, day)))
         spent = quota.spent_at(ask, classes, day) if ask.asking.viewed else ()
         if pending or spent:
-            coming = sorted({*coming, *pending, *spent})
+            coming = sorted([*coming, *pending, *spent])
         before = bisect_left(coming, midnight(zone, day + DAY))
         for at_ms in coming[bisect_right(coming, last_ms) : before]:
             if at_ms > end_ms:
                 return
-            last_ms = at_ms
-            yield at_ms
+            if at_ms > last_ms:
+                last_ms = at_ms
+                yield at_ms
         pending = list(coming[before:])
 
 
-def _fixed(ask: Ask, now_ms: int) -> set[int]:
-    """Return where the spans behind the answer begin and end after `now_ms`."""
+def span_ends(ask: Ask, now_ms: int) -> list[int]:
+    """Return, in order, where the spans behind the answer begin and end after `now_ms`."""
     index, obj = ask.facts.index, ask.obj
     found = ends([*index.privacies_of_camera.get(obj.id, ()), *index.classes_of_camera.get(obj.id, ())])
     role, person = ask.person.role, ask.person.id
@@ -70,4 +70,4 @@ def _fixed(ask: Ask, now_ms: int) -> set[int]:
         for class_id in classes_ever(ask):
             steps = index.steps_of_class.get(class_id, ())
             found.update(steps[bisect_right(steps, now_ms) :])
-    return {at_ms for at_ms in found if at_ms > now_ms}
+    return sorted(at_ms for at_ms in found if at_ms > now_ms)

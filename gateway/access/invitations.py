@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from gateway.access import audit
-from gateway.access.audit import Actor
+from gateway.access.audit import BY_BOX, Actor
 from gateway.access.devicekeys import Challenges, Proof, Purpose, proves, read_point
 from gateway.access.invitees import TRIES, classes_of, invite_need, ties_of
 from gateway.access.limits import RateLimit, network_of
@@ -129,9 +129,9 @@ class Invitations:
         `checked`: it is handed over now, after a look at an identity card, so its device needs no further approval;
         only who may approve may say so.
         """
-        store, need = self._store, invite_need(self._store, actor, person)
+        store, need = self._store, invite_need(self._store, actor, person)._replace(fresh=True)
         if checked:
-            await store.demand(actor, Need(Action.APPROVE, ObjectRef(ObjectKind.PERSON, person)))
+            await store.demand(actor, Need(Action.APPROVE, ObjectRef(ObjectKind.PERSON, person), fresh=True))
         await store.demand(actor, need)
         who = store.current.index.persons.get(person)
         if who is None:
@@ -182,7 +182,10 @@ class Invitations:
         bound, adopt, replaced = self._answer(found, address)
         adopt()
         if replaced is not None:
-            await self._logins.end_device(Actor(bound.signed_in.session.person if bound.signed_in else None), replaced)
+            await self._logins.end_device(
+                Actor(bound.signed_in.session.person, bound.signed_in.session.id) if bound.signed_in else BY_BOX,
+                replaced,
+            )
         return bound
 
     # inside

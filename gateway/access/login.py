@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from gateway.access import audit
 from gateway.access.audit import Actor
 from gateway.access.boundkeys import forget_keys
+from gateway.access.facts import Person
 from gateway.access.limits import place_of
 from gateway.access.reasons import Reason
 from gateway.access.store import FactStore, Need
@@ -47,6 +48,8 @@ PROOF_S = 3600
 """How long a session of a bound browser lasts without a new proof of its key: a copied cookie is worth no more."""
 GUARDIAN_AGES = Ages(absolute_s=180 * 86_400, idle_s=45 * 86_400)
 """A guardian's phone is bound by a slip and re-bound each half-year; every look is decided anew."""
+LASTING = frozenset({Role.GUARDIAN, Role.OBSERVER})
+"""Whose logins live so long; a guest's ends with the visit it is for (`Logins.ends`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,8 @@ class Logins:
         """Read by the database's thread too, one key at a time."""
         self.listeners: list[Callable[[], None]] = []
         """Called in the event loop after sessions ended; must not block or raise."""
+        self.ends: Callable[[PublicId, Person], Reason | None] = lambda _session, _person: None
+        """Says what else ends a session: a guest's visit is over; any thread."""
 
     async def load(self) -> None:
         """Read the sessions that had not ended; those whose time ran out meanwhile stay out."""
@@ -146,7 +151,7 @@ class Logins:
         if live.key is not None and now_ns - live.proven_ns >= PROOF_S * 1_000_000_000:
             return Reason.SESSION_UNPROVEN
         who = self._store.current.index.persons.get(person)
-        return Reason.PERSON_DISABLED if who is None or who.disabled else None
+        return Reason.PERSON_DISABLED if who is None or who.disabled else self.ends(live.id, who)
 
     def sessions(self, person: PublicId) -> tuple[Session, ...]:
         """Return a person's living sessions, newest first."""
@@ -214,22 +219,12 @@ class Logins:
             place=place_of(address),
             fresh_ns=clock.mono_ns(),
         )
+        row = (live.id, live.token_hash, person, device, live.label, live.created_ms, live.seen_ms)
         conn.execute(
             "INSERT INTO login_session "
             "(id, token_hash, person, device, label, created_ms, last_seen_ms, key, proven_ms, place) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                live.id,
-                live.token_hash,
-                person,
-                device,
-                live.label,
-                live.created_ms,
-                live.seen_ms,
-                key,
-                live.created_ms if key else None,
-                live.place,
-            ),
+            (*row, key, live.created_ms if key else None, live.place),
         )
         role = self._role(person)
         need = Need(Action.PEOPLE, ObjectRef(ObjectKind.PERSON, person))
@@ -388,7 +383,7 @@ class Logins:
         return self._store.current.index.persons[person].role
 
     def _ages(self, person: PublicId) -> Ages:
-        return GUARDIAN_AGES if self._role(person) is Role.GUARDIAN else STAFF_AGES
+        return GUARDIAN_AGES if self._role(person) in LASTING else STAFF_AGES
 
     def _session(self, live: _Live) -> Session:
         role = self._role(live.person)

@@ -86,3 +86,15 @@ def people_and_lists(db: UtilsDatabase) -> None:
 def class_rooms(db: UtilsDatabase) -> None:
     """Add wishes for one more pause, wall sheets, and the notice that staff sign."""
     apply_schema(db, files("gateway.access") / "classroom.sql")
+
+
+@MIGRATIONS()
+def resets_of_passwords(db: UtilsDatabase) -> None:
+    """Count how often a password was reset."""
+    apply_schema(db, files("gateway.access") / "locks.sql")
+
+
+@MIGRATIONS()
+def guests_visits(db: UtilsDatabase) -> None:
+    """Add why guests come, the teacher's no, and codes and logins that end with a visit."""
+    apply_schema(db, files("gateway.access") / "observation.sql")

@@ -140,7 +140,8 @@ class Pauses:
             sql = "INSERT INTO pause_request (class, by, minutes, at_ms) VALUES (?, ?, ?, ?)"
             return int(conn.execute(sql, (class_id, by, minutes, now_ms)).lastrowid or 0)
 
-        return await store.change(actor, "pause.ask", _myself(actor), run, detail={"class": class_id})
+        need = _pause(class_id) if by == WALL else _myself(actor)
+        return await store.change(actor, "pause.ask", need, run, detail={"class": class_id})
 
     async def answer(self, actor: Actor, class_id: PublicId, wish: int, *, granted: bool) -> None:
         """Hide the class at once as was asked, or refuse; NotFound for a wish that does not wait any more."""
@@ -266,7 +267,7 @@ def _myself(actor: Actor) -> Need:
 
 
 def _pause(class_id: PublicId) -> Need:
-    return Need(Action.PAUSE, ObjectRef(ObjectKind.CLASS, class_id))
+    return Need(Action.PAUSE, ObjectRef(ObjectKind.CLASS, class_id), by_wall=True)
 
 
 def _begin(conn: sqlite3.Connection, class_id: PublicId, by: str, now_ms: int, minutes: int | None) -> int:

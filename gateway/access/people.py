@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from gateway.access.audit import Actor
 from gateway.access.players import end_with_person
 from gateway.access.policy import BOX
+from gateway.access.roster.cells import name_key
 from gateway.access.rules_staff import IN_CARE
 from gateway.access.store import FactStore, Need, clean_name, require
 from gateway.core.errors import BadInput, NotFound
@@ -44,18 +45,20 @@ class People:
     def __init__(self, store: FactStore) -> None:
         self._store = store
 
-    async def add(self, actor: Actor, role: Role, name: str) -> PublicId:
-        """Add a person; BadInput for a name that is none."""
+    async def add(self, actor: Actor, role: Role, name: str, *, alone: bool = False) -> PublicId:
+        """Add a person; BadInput for a name that is none, or (`alone`) that somebody of this role has."""
         store, person, text = self._store, new_public_id(), clean_name(name)
 
         def run(conn: sqlite3.Connection, now_ms: int) -> PublicId:
-            conn.execute(
-                "INSERT INTO person (id, role, name_sealed, created_ms) VALUES (?, ?, ?, ?)",
-                (person, role, store.seal(_NAME, person, text), now_ms),
-            )
+            if alone and any(self._called(row, text) for row in _of_role(conn, role)):
+                raise BadInput("somebody of this role is called so", case="person_there", key="name")
+            add_row(conn, store, person, role, text, now_ms)
             return person
 
         return await store.change(actor, "person.add", _adding(role), run, detail={"role": role, "who": person})
+
+    def _called(self, row: sqlite3.Row, name: str) -> bool:
+        return name_key(self._store.unseal(_NAME, row["id"], row["name_sealed"])) == name_key(name)
 
     async def disable(self, actor: Actor, person: PublicId, *, disabled: bool = True) -> None:
         """Take all rights from a person (or give them back); NotFound. Tokens of players end with it for good."""
@@ -131,6 +134,18 @@ class People:
         if row is None:
             raise NotFound("there is no such person")
         return self._store.unseal(_NAME, person, row["name_sealed"])
+
+
+def add_row(conn: sqlite3.Connection, store: FactStore, person: PublicId, role: Role, name: str, now_ms: int) -> None:
+    """Write a new person inside the caller's change, which has decided; the name is a clean one."""
+    conn.execute(
+        "INSERT INTO person (id, role, name_sealed, created_ms) VALUES (?, ?, ?, ?)",
+        (person, role, store.seal(_NAME, person, name), now_ms),
+    )
+
+
+def _of_role(conn: sqlite3.Connection, role: Role) -> list[sqlite3.Row]:
+    return conn.execute("SELECT id, name_sealed FROM person WHERE role = ?", (role,)).fetchall()
 
 
 def _stop_teaching(conn: sqlite3.Connection, person: PublicId, class_id: PublicId, now_ms: int) -> int:

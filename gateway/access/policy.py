@@ -12,11 +12,11 @@ from collections.abc import Mapping
 
 from gateway.access.ask import ANYHOW, PICTURE, Answer, Ask, Asking, Rule, known, no, private
 from gateway.access.facts import Facts
-from gateway.access.instants import HORIZON_DAYS, by_the_day, timeline
+from gateway.access.instants import HORIZON_DAYS, by_the_day, span_ends, timeline
 from gateway.access.localtime import MS_PER_DAY
 from gateway.access.reasons import Reason
 from gateway.access.roletable import MAY
-from gateway.access.rules_guardian import guardian
+from gateway.access.rules_guardian import guardian, stands
 from gateway.access.rules_guest import authority, installer
 from gateway.access.rules_observer import observer
 from gateway.access.rules_staff import principal, teacher, vice_principal
@@ -82,10 +82,18 @@ def decide_at_console(facts: Facts, camera: PublicId, now_ms: int, *, knowingly:
 
 
 def _search(ask: Ask, answer: Answer, now_ms: int) -> tuple[int | None, int | None]:
-    """Walk forward through the instants at which the answer can change."""
+    """Walk forward through the instants at which the answer can change; what stands waits for the end of a span."""
     until_ms: int | None = None
-    for at_ms in timeline(ask, now_ms):
-        later = _answer(ask, at_ms)
+    steps = span_ends(ask, now_ms)
+    later, standing = answer, stands(ask, answer)
+    for at_ms in timeline(ask, now_ms, steps):
+        if standing and at_ms not in steps:
+            if not steps or at_ms > steps[-1]:
+                break
+            continue
+        was, later = later, _answer(ask, at_ms)
+        if later != was:
+            standing = stands(ask, later)
         if until_ms is None and later != answer:
             until_ms = at_ms
         if answer.allowed:

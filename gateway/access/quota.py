@@ -18,29 +18,30 @@ from gateway.core.model import PublicId
 MS_PER_MINUTE = 60_000
 
 
-def is_spent(ask: Ask, rules: Iterable[ClassRules], at_ms: int) -> bool:
-    """Say whether the day's minutes are used up at this instant."""
+def limit_ms(rules: Iterable[ClassRules]) -> int | None:
+    """Return how long these rules let one guardian watch on a day; None = without a limit."""
     limits = [row.daily_minutes for row in rules if row.daily_minutes is not None]
-    if not limits:
-        return False
+    return min(limits) * MS_PER_MINUTE if limits else None
+
+
+def is_spent(ask: Ask, most_ms: int, at_ms: int) -> bool:
+    """Say whether the day's time is used up at this instant."""
     start_ms = midnight(ask.facts.zone, moment(ask.facts.zone, at_ms).date)
-    return spent_out_ms(ask.asking.viewed, start_ms, at_ms + 1, min(limits) * MS_PER_MINUTE) is not None
+    return spent_out_ms(ask.asking.viewed, start_ms, at_ms + 1, most_ms) is not None
 
 
 def spent_at(ask: Ask, classes: Iterable[PublicId], day: dt.date) -> set[int]:
     """Return the UTC ms of a local day at which the limit of one of these classes is reached."""
     rules = ask.facts.index.rules_of_class
-    limits = {row.daily_minutes for name in classes if (row := rules.get(name)) is not None}
-    if not limits - {None}:
-        return set()
-    zone = ask.facts.zone
-    start_ms, end_ms = midnight(zone, day), midnight(zone, day + DAY)
-    ends = (
-        spent_out_ms(ask.asking.viewed, start_ms, end_ms, limit * MS_PER_MINUTE)
-        for limit in limits
-        if limit is not None
-    )
-    return {end for end in ends if end is not None}
+    limits = {rules[name].daily_minutes for name in classes if name in rules}
+    found: set[int] = set()
+    for limit in limits:
+        if limit is not None:
+            start_ms, end_ms = midnight(ask.facts.zone, day), midnight(ask.facts.zone, day + DAY)
+            end = spent_out_ms(ask.asking.viewed, start_ms, end_ms, limit * MS_PER_MINUTE)
+            if end is not None:
+                found.add(end)
+    return found
 
 
 def spent_out_ms(viewed: Sequence[Span], start_ms: int, end_ms: int, limit_ms: int) -> int | None:

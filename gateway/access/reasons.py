@@ -49,6 +49,7 @@ class Reason(StrEnum):
     OBSERVATION_CLOSED = "observation.closed"
     OBSERVATION_ASSENT = "observation.assent"
     OBSERVATION_CONSENT = "observation.consent"
+    OBSERVATION_OVER = "observation.over"
     # the hour
     CALENDAR_CLOSED = "calendar.closed"
     WINDOW_NONE = "window.none"

@@ -216,6 +216,7 @@ class _Spans:
                 person=PublicId(row["person"]),
                 class_id=PublicId(row["class"]),
                 assented=row["assented_ms"] is not None,
+                id=row["id"],
                 since_ms=row["since_ms"],
                 until_ms=row["until_ms"],
             )

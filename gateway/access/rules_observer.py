@@ -13,7 +13,7 @@ from gateway.access.ask import Answer, Ask, classes_shown, no
 from gateway.access.facts import Facts
 from gateway.access.reasons import Reason
 from gateway.access.rules_guest import oneself
-from gateway.core.model import ObjectKind
+from gateway.core.model import ObjectKind, PublicId
 
 
 def observer(ask: Ask, at_ms: int) -> Answer:
@@ -37,6 +37,17 @@ def observer(ask: Ask, at_ms: int) -> Answer:
     if (hidden := next((item for item in care if item is not None), None)) is not None:
         return no(hidden)
     return Answer(True, Reason.OBSERVER)
+
+
+def unwilling(facts: Facts, class_id: PublicId, at_ms: int) -> int:
+    """Return how many children keep a class closed to observers, for the school's own eyes; 0 where it is open."""
+    count = 0
+    for row in facts.index.enrolments_of_class.get(class_id, ()):
+        if row.holds(at_ms):
+            consents = facts.index.observe_consents_of_child.get(row.child, ())
+            said = [item.given for item in consents if item.holds(at_ms)]
+            count += not (said and all(said))
+    return count
 
 
 def _box(facts: Facts) -> Reason | None:

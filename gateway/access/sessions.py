@@ -3,8 +3,8 @@
 Owns which grants media is flowing for. Invariants: a stream runs only while its grant is held here and
 its lease is renewed; each of three tasks can end it alone: facts changed (at once), time (at `until_ms`,
 also when the clock loses trust or is stepped), the reaper (each second decides everything again and
-renews). What cannot be decided ends guardians' streams and renews staff's. A guardian has one stream,
-the newest. Media is told first, the books are kept after; a media daemon that does not answer gets no
+renews). What cannot be decided ends guardians' streams and renews staff's. A guardian (and a guest)
+has one stream, the newest. Media is told first, the books are kept after; a media daemon that does not answer gets no
 renewal, so its lease ends the stream.
 """
 
@@ -20,14 +20,14 @@ from anyio.abc import TaskGroup
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.access.facts import Facts
-from gateway.access.grants import Grants
+from gateway.access.grants import ONE_SMALL, Grants
 from gateway.access.limits import RateLimit
 from gateway.access.reasons import Reason
 from gateway.access.store import FactStore, refusal
 from gateway.core import ticket
 from gateway.core.errors import Denied, LiveFull
 from gateway.core.finish import to_the_end
-from gateway.core.model import STAFF_ROLES, Action, Decision, Grant, PublicId, Role, StreamRole, WallPlace
+from gateway.core.model import STAFF_ROLES, Action, Decision, Grant, PublicId, StreamRole, WallPlace
 from gateway.core.supervise import FaultSink, contained, supervise
 
 TICK_S = 1.0
@@ -185,7 +185,7 @@ class OpenGrants:
         held = _Held(grant, ticket.sign(grant, self._key))
         older = [item for item in self._held.values() if item.grant.person == person]
         self._held[grant.id] = held  # before the first await: a cutter must find it
-        if grant.role is Role.GUARDIAN:
+        if grant.role in ONE_SMALL:
             await self._replace(older, device)
         opened: Opened | None = None
         try:
@@ -353,7 +353,7 @@ class OpenGrants:
         """Take over a stream that outlived the gateway, if it would be granted now."""
         answer = await self._redecide(stray)
         newer = any(item.grant.person == stray.person for item in self._held.values())
-        if answer is None or not answer.allowed or (newer and stray.role is Role.GUARDIAN):
+        if answer is None or not answer.allowed or (newer and stray.role in ONE_SMALL):
             reason = Reason.POLICY_ERROR if answer is None else Reason.DEVICE_OTHER if answer.allowed else answer.reason
             await self._tell([stray.id], reason)
             await self._grants.closed([stray], reason)

@@ -35,7 +35,7 @@ class Sharing:
         await self._store.change(actor, "box.accept", Need(Action.APPROVE, BOX), run)
 
     async def stop_all(self, actor: Actor, *, stopped: bool = True) -> None:
-        """Stop (or open again) all sharing with guardians."""
+        """Stop all sharing with guardians at once, or open it again with a fresh login."""
 
         def run(conn: sqlite3.Connection, _now_ms: int) -> None:
             conn.execute("UPDATE access_state SET sharing_stopped = ?", (stopped,))
@@ -43,7 +43,12 @@ class Sharing:
         state = "on" if stopped else "off"
         event: tuple[str, dict[str, str | int | bool]] = ("sharing.stopped", {"state": state})
         await self._store.change(
-            actor, "sharing.stop", Need(Action.STOP_ALL, BOX), run, detail={"state": state}, event=event
+            actor,
+            "sharing.stop",
+            Need(Action.STOP_ALL, BOX, fresh=not stopped),
+            run,
+            detail={"state": state},
+            event=event,
         )
 
     async def pause(self, actor: Actor, class_id: PublicId, *, minutes: int | None = PAUSE_MINUTES) -> int:

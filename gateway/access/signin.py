@@ -15,10 +15,10 @@ import os
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.access import audit, secondfactor
-from gateway.access.accounts import Account, Accounts
+from gateway.access.accounts import Account, Accounts, stands
 from gateway.access.audit import Actor
 from gateway.access.codes import Codes, Halfway
 from gateway.access.hashing.client import Hashing
@@ -68,6 +68,8 @@ class _Half:
     person: PublicId
     ends_ns: int
     tries: int = 0
+    proved: Account | None = None
+    """The account whose password was the first factor; None after a code."""
 
 
 class SignIns:
@@ -103,12 +105,12 @@ class SignIns:
         account = self._accounts.named(typed)
         lane = await self._marks.lane(browser.mark, account.person if account else None)
         done = _let_through(self._pace.begin(typed, browser.address, mark=lane))
-        fits = await self._fits(account, password, done)
-        if account is None or not fits or not self._may_enter(account.person):
+        proved = await self._fits(account, password, done)
+        if proved is None or not self._may_enter(proved.person):
             await self._tell_refused(Reason.LOGIN_UNKNOWN)
             raise LoginRefused("name and password do not fit", reason=str(Reason.LOGIN_UNKNOWN))
         self._pace.right(done)
-        return await self._on(account.person, browser)
+        return await self._on(proved.person, browser, proved)
 
     async def by_code(self, text: str, browser: Browser) -> Entered | SecondWanted:
         """Sign in with a one-use code; CodeRefused."""
@@ -141,7 +143,7 @@ class SignIns:
         self._second_pace.right(done)
         if self._halves.pop(key, None) is None:  # the same page sent twice
             raise LoginRefused("the first factor is spent", reason=str(Reason.SESSION_EXPIRED))
-        return await self._enter(begun.person, browser)
+        return await self._enter(begun.person, browser, begun.proved)
 
     async def again(self, actor: Actor, password: str, typed: str, address: str) -> SignedIn:
         """Make a session fresh; LoginRefused (`login.unset`, `login.unknown`, `login.second`, `rate`), NotFound."""
@@ -160,17 +162,19 @@ class SignIns:
         """Set or change one's own password: the other logins end and this one is fresh.
 
         LoginRefused if `current` does not fit; Denied (`login.stale`) for a first password long after the code;
-        BadInput says what is wrong with the new one.
+        BadInput says what is wrong with the new one, or that it was changed or reset meanwhile.
         """
         person = _person_of(actor)
         account = await self._accounts.ensure(actor, person, await self._people.name(person))
         if account.password_hash is not None:
-            await self._proved(actor, current, address)
+            account = await self._proved(actor, current, address)
         elif (stale := self._logins.stale(actor)) is not None:
             raise Denied("a first password is set right after the code", reason=stale)
         names = (self._site, await self._people.name(person), account.name)
         text = clean_password(new, names=names)
-        await self._accounts.set_password(actor, person, await self._hasher.hash(text))
+        hashed, session = await self._hasher.hash(text), PublicId(actor.device)
+        alive = self._logins.alive
+        await self._accounts.set_password(actor, account, hashed, lives=lambda: alive(session, person) is None)
         await self._logins.end_person(actor, person, but=actor.device)
         return await self._logins.refresh(PublicId(actor.device))
 
@@ -202,18 +206,19 @@ class SignIns:
     # inside
 
     async def _proved(self, actor: Actor, password: str, address: str) -> Account:
-        """Return the account of somebody who is signed in and typed the right password."""
+        """Return the account, with the hash that fits, of somebody who is signed in and typed the right password."""
         account = self._accounts.of(_person_of(actor))
         if account is None or account.password_hash is None:
             raise LoginRefused("there is no password yet", reason=str(Reason.LOGIN_UNSET))
         done = _let_through(self._pace.begin(account.name, address, mark=f"session {actor.device}"))
-        if not await self._fits(account, password, done):
+        proved = await self._fits(account, password, done)
+        if proved is None:
             raise LoginRefused("the password does not fit", reason=str(Reason.LOGIN_UNKNOWN))
         self._pace.right(done)
-        return account
+        return proved
 
-    async def _fits(self, account: Account | None, password: str, done: Try) -> bool:
-        """Compute one hash and say whether it fits; a right one of a former cost is kept anew afterwards."""
+    async def _fits(self, account: Account | None, password: str, done: Try) -> Account | None:
+        """Compute one hash; returns the account as it fits (a right one of a former cost is kept anew), or None."""
         text = typed_password(password)
         kept = account.password_hash if account and len(text) <= MOST else None
         text = text[:MOST]
@@ -223,32 +228,46 @@ class SignIns:
             self._pace.unmade(done)
             raise
         if not verdict.fits or account is None or kept is None:
-            return False
-        if not verdict.current:
-            await self._accounts.rehash(account.person, kept, await self._hasher.hash(text))
-        return True
+            return None
+        if verdict.current:
+            return account
+        now = await self._hasher.hash(text)
+        if await self._accounts.rehash(account.person, kept, now):
+            return replace(account, password_hash=now)
+        newest = self._accounts.of(account.person)  # a login beside this one was faster, or it was changed
+        if newest is None or newest.password_hash is None:
+            return None
+        return newest if (await self._hasher.verify(newest.password_hash, text, lane=done.stranger)).fits else None
 
     def _may_enter(self, person: PublicId) -> bool:
         who = self._store.current.index.persons.get(person)
         return who is not None and not who.disabled and self._accounts.may_have(person)
 
-    async def _on(self, person: PublicId, browser: Browser) -> Entered | SecondWanted:
-        """Go on after the first factor."""
+    async def _on(self, person: PublicId, browser: Browser, proved: Account | None = None) -> Entered | SecondWanted:
+        """Go on after the first factor: the password as it was proved, or a code."""
         if not self._accounts.has_second(person):
-            return await self._enter(person, browser)
+            return await self._enter(person, browser, proved)
         half = Secret(base64.urlsafe_b64encode(self._random(32)).decode("ascii").rstrip("="))
         ends_ns = self._store.clock.mono_ns() + HALF_S * 1_000_000_000
-        self._halves[hashlib.sha256(half.reveal().encode()).digest()] = _Half(person, ends_ns)
+        self._halves[hashlib.sha256(half.reveal().encode()).digest()] = _Half(person, ends_ns, proved=proved)
         while len(self._halves) > HALVES:
             self._halves.popitem(last=False)
         return SecondWanted(half)
 
-    async def _enter(self, person: PublicId, browser: Browser) -> Entered:
-        def run(conn: sqlite3.Connection) -> tuple[SignedIn, Callable[[], None], Secret]:
+    async def _enter(self, person: PublicId, browser: Browser, proved: Account | None = None) -> Entered:
+        """Begin a session, unless the password was changed or reset since it was proved."""
+
+        def run(conn: sqlite3.Connection) -> tuple[SignedIn, Callable[[], None], Secret] | None:
+            if proved is not None and not stands(conn, proved):
+                return None
             mark = self._marks.keep(conn, browser.mark, person)
             return (*self._logins.start(conn, person, label=browser.label, address=browser.address), mark)
 
-        signed_in, adopt, mark = await self._store.db.write(run)
+        begun = await self._store.db.write(run)
+        if begun is None:
+            await self._tell_refused(Reason.LOGIN_UNKNOWN)
+            raise LoginRefused("the password was changed meanwhile", reason=str(Reason.LOGIN_UNKNOWN))
+        signed_in, adopt, mark = begun
         adopt()
         return Entered(signed_in, mark)
 

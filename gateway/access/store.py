@@ -16,11 +16,12 @@ from typing import Any, NamedTuple, TypeAlias, TypeVar
 from zoneinfo import ZoneInfo
 
 from gateway.access import audit
-from gateway.access.audit import Actor, Emit
+from gateway.access.audit import NEEDS_NO_RIGHT, Actor, Emit
 from gateway.access.circumstances import Circumstances
 from gateway.access.denials import Denials, Repeats
 from gateway.access.facts import Facts
 from gateway.access.freshness import needs_fresh
+from gateway.access.pauserules import wall_device
 from gateway.access.policy import decide
 from gateway.access.reasons import Reason
 from gateway.access.rows import facts_version, load_facts
@@ -29,7 +30,7 @@ from gateway.core.db import Database
 from gateway.core.errors import BadInput, Denied, NotFound
 from gateway.core.events import Event, make_event
 from gateway.core.finish import to_the_end
-from gateway.core.model import Action, Decision, ObjectRef, Role
+from gateway.core.model import Action, Decision, ObjectKind, ObjectRef, Role
 from gateway.core.secrets import SealKey
 
 T = TypeVar("T")
@@ -38,12 +39,14 @@ MAX_NAME = 80
 
 
 class Need(NamedTuple):
-    """The right a change needs; the console needs none."""
+    """The right a change needs; the console, and what the box does by itself, need none."""
 
     action: Action
     obj: ObjectRef
     fresh: bool = False
     """Also a fresh login, beside those acts that always need one (`freshness`)."""
+    by_wall: bool = False
+    """Also the sheet on the wall of the class that `obj` is."""
 
 
 Fresh: TypeAlias = Callable[[Actor], str | None]
@@ -163,11 +166,15 @@ class FactStore:
             self._announce(facts)
         return decision, result
 
-    async def demand(self, actor: Actor, need: Need) -> None:
-        """Raise the refusal unless the actor has the right now; it is written, its repeats are counted."""
+    async def demand(self, actor: Actor, need: Need, *, reading: bool = False) -> None:
+        """Raise the refusal unless the actor has the right now; it is written, its repeats are counted.
+
+        With `reading` nothing is changed, only looked at by who may change it: that needs no fresh login.
+        """
         decision = self.answer(self.current, actor, need, self.clock.now_ms())
         if decision.allowed:
-            self.demand_fresh(actor, need)
+            if not reading:
+                self.demand_fresh(actor, need)
             return
         if not self.refused_before(actor, need, decision):
             await self.db.write(
@@ -202,9 +209,14 @@ class FactStore:
     # refusals
 
     def answer(self, facts: Facts, actor: Actor, need: Need, now_ms: int) -> Decision:
-        """Decide for an actor; the console may do everything and is written down as such."""
+        """Decide for an actor; the console and the box itself may do everything and are written down as such.
+
+        Whoever else has no person may only what names them: a wall that forgot to say so is refused.
+        """
         if actor.person is None:
-            return Decision(True, Reason.CONSOLE)
+            wall = need.by_wall and need.obj.kind is ObjectKind.CLASS and actor == Actor(None, wall_device(need.obj.id))
+            allowed = wall or actor in NEEDS_NO_RIGHT
+            return Decision(allowed, Reason.CONSOLE if allowed else Reason.PERSON_UNKNOWN)
         asking = self.circumstances.of(actor.person, actor.device)
         return decide(facts, actor.person, need.action, need.obj, now_ms, asking)
 
@@ -238,7 +250,7 @@ class FactStore:
     def write_denied(self, conn: sqlite3.Connection, actor: Actor, need: Need, decision: Decision, now_ms: int) -> int:
         """Write a refusal and its event inside the caller's transaction; returns the row's number."""
         person = self.current.index.persons.get(actor.person) if actor.person is not None else None
-        role = person.role if person else ("unknown" if actor.person else actor.device)
+        role = person.role if person else actor.device if actor in NEEDS_NO_RIGHT else "unknown"
         self.emit(conn, self.event("access.denied", role=role, action=need.action, reason=decision.reason))
         return audit.append(conn, self.body(actor, "denied", now_ms, need, reason=decision.reason))
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from gateway.access import classday, newcomers, quota
 from gateway.access.ask import ANYHOW, Ask, Asking, classes_shown, known, private
 from gateway.access.facts import ClassRules, Facts
+from gateway.access.noticerules import unsigned
 from gateway.access.policy import decide
 from gateway.access.reasons import Reason
 from gateway.core.model import LEADER_ROLES, Action, Decision, ObjectKind, ObjectRef, PublicId, Role
@@ -102,12 +103,13 @@ def _class(ask: Ask, class_id: PublicId, agreed: set[PublicId], at_ms: int) -> I
     if rules.on_site_only:
         yield Link("on_site", ask.asking.on_site, class_id)
     yield Link("shown", classday.paused(facts, class_id, at_ms) is None, class_id)
+    yield Link("notice", unsigned(facts, class_id, at_ms) is None, class_id)
     yield Link("answered", classday.unanswered(facts, class_id, at_ms) is None, class_id)
     hours, plan = classday.out_of_hours(facts, class_id, at_ms), classday.off_plan(facts, class_id, at_ms)
     yield Link("holiday" if hours is Reason.CALENDAR_CLOSED else "hours", hours is None, class_id)
     yield Link("nap" if plan is Reason.PLAN_NAP else "plan", plan is None, class_id)
     if rules.daily_minutes is not None:
-        yield Link("minutes", not quota.is_spent(ask, [rules], at_ms), class_id)
+        yield Link("minutes", not quota.is_spent(ask, rules.daily_minutes * quota.MS_PER_MINUTE, at_ms), class_id)
 
 
 def _observer(ask: Ask, at_ms: int) -> Iterator[Link]:

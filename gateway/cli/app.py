@@ -28,6 +28,7 @@ from gateway.cli import (
     handover,
     holds,
     hub,
+    importing,
     observing,
     people,
     players,
@@ -116,7 +117,7 @@ COMMANDS: tuple[tuple[str, str | None, Callable[..., Any]], ...] = (
     ("thu-hoi", "revoke", people.revoke),
     ("chia-se", "sharing", people.sharing),
     ("tai-khoan", "people", people.people),
-    ("nhap", "import", roster.import_list),
+    ("nhap", "import", importing.import_list),
     ("lop", "classes", roster.classes),
     ("tre", "children", roster.children),
     ("nam-hoc", "school-year", roster.school_year),
@@ -156,6 +157,8 @@ OBSERVE_COMMANDS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("tao", "new", observing.new),
     ("danh-sach", "list", observing.list_all),
     ("dong-y", "assent", observing.assent),
+    ("tu-choi", "decline", observing.decline),
+    ("ma", "code", observing.code),
     ("ket-thuc", "end", observing.end),
 )
 TURN_COMMANDS: tuple[tuple[str, str, Callable[..., Any]], ...] = (

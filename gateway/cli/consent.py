@@ -40,6 +40,9 @@ def consent(
         context.json(found)
         return
     for row in found["classes"]:
+        if not row["children"]:  # nothing is done where nobody is
+            context.line(f"{show.NOTHING} {row['name']}: {context.words.text('cli.consent.empty')}")
+            continue
         mark = show.LOOK if row["waiting"] else show.GOOD
         text = context.words.text(
             "cli.consent.class", agreed=row["agreed"], children=row["children"], silent=row["silent"],
@@ -48,17 +51,20 @@ def consent(
         context.line(f"{mark} {row['name']}: {text}")
     if not found["classes"]:
         context.say("cli.consent.none")
+    told = {"record"} if found.get("basis") == "regulation" else set()
     names = show.widest(row["name"] for row in found["children"])
     for row in found["children"]:
         said = "  ".join(
-            f"{context.words.text(f'cli.consent.{name}')}: {_said(context, row['answers'][name])}" for name in PURPOSES
+            f"{context.words.text(f'cli.consent.{name}')}: {_said(context, row['answers'][name], told=name in told)}"
+            for name in PURPOSES
         )
         mark = show.LOOK if row["waits"] else show.GOOD
         context.line(f"  {mark} {show.pad(row['name'], names)}  {said}")
 
 
-def _said(context: Context, answer: bool | None) -> str:
-    word = "none" if answer is None else "yes" if answer else "no"
+def _said(context: Context, answer: bool | None, *, told: bool = False) -> str:
+    """Return an answer in words; what families are `told` and not asked is never missing."""
+    word = ("told" if told else "none") if answer is None else "yes" if answer else "no"
     return context.words.text(f"cli.consent.said.{word}")
 
 

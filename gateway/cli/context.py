@@ -124,6 +124,14 @@ def fail(error: VuonError, language: str | None = None) -> NoReturn:
     raise typer.Exit(1) from error
 
 
+def _why(error: OSError) -> str:
+    """Return what is wrong with a file, in the person's language where the system's word is a usual one."""
+    words = catalogue(os.environ.get(LANGUAGE_ENV) or DEFAULT_LANGUAGE)
+    usual = {FileNotFoundError: "missing", PermissionError: "denied", IsADirectoryError: "folder"}
+    key = next((name for kind, name in usual.items() if isinstance(error, kind)), "")
+    return words.text(f"cli.os.{key}") if key else error.strerror or "?"
+
+
 def guarded(command: Callable[P, T]) -> Callable[P, T]:
     """Wrap a command: what a person can put right is explained, also a file that cannot be used."""
 
@@ -136,7 +144,7 @@ def guarded(command: Callable[P, T]) -> Callable[P, T]:
         except OSError as error:
             if error.filename is None:
                 raise
-            why = error.strerror or "?"
+            why = _why(error)
             fail(BadInput(f"{error.filename}: {why}", case="path", path=str(error.filename), why=why))
 
     return inner

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
+import re
 from collections.abc import AsyncGenerator, Mapping
 from enum import StrEnum
 from itertools import groupby
@@ -38,15 +39,23 @@ class StreamName(StrEnum):
     SUB = "sub"
 
 
-def parse_time(text: str, zone: str) -> int:
-    """Return UTC ms of `YYYY-MM-DDTHH:MM[:SS]` in the site's zone (an explicit offset wins); BadInput."""
+def parse_time(text: str, zone: str, today: dt.date | None = None) -> int:
+    """Return UTC ms of `YYYY-MM-DDTHH:MM[:SS]` in the site's zone (an explicit offset wins); BadInput.
+
+    A time without a date is `today`'s, where the command says which day that is.
+    """
     try:
-        when = dt.datetime.fromisoformat(text.strip())
+        said = text.strip()
+        alone = today is not None and _TIME_ALONE.fullmatch(said)
+        when = dt.datetime.fromisoformat(f"{today}T{said:0>5}" if alone else said)
         return round((when if when.tzinfo else when.replace(tzinfo=ZoneInfo(zone))).timestamp() * 1000)
     except (ValueError, OverflowError) as error:
         raise BadInput(
             f"{text!r} is no time; write 2026-11-21T10:15:00", case="time", key="time", value=text
         ) from error
+
+
+_TIME_ALONE = re.compile(r"[0-9]{1,2}:[0-9]{2}")
 
 
 async def _segments(context: Context, camera: str | None) -> tuple[list[dict[str, Any]], dict[str, str]]:

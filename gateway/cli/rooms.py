@@ -39,7 +39,8 @@ def hours(
         context.json(result)
         return
     for row in result["hours"]:
-        context.say("cli.hours.set", name=class_name, start=row["start"], end=row["end"], days=row["days"])
+        days = row["days"].replace("8", context.words.text("cli.hours.sunday")).replace(",", ", ")
+        context.say("cli.hours.set", name=class_name, start=row["start"], end=row["end"], days=days)
     if not result["hours"]:
         context.say("cli.hours.none", name=class_name)
 

@@ -1,127 +1,20 @@
-"""`vuon nhap`, `lop`, `tre`, `nam-hoc`, `phu-trach`: lists, classes, children and the school year at the box.
+"""`vuon lop`, `tre`, `nam-hoc`, `phu-trach`: classes, children and the school year at the box.
 
-Owns these commands; the gateway reads the file, decides and writes the audit row. Invariants: a file is looked at
-before anything is written, and written only with `--ap-dung`; bad rows are all named; nothing is guessed.
+Owns these commands; the gateway decides and writes the audit row. Invariant: the year is looked at before it is
+turned, and turned only with `--ap-dung`.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from gateway.cli import show
 from gateway.cli.context import ConfigOption, Context, DataOption, JsonOption
-from gateway.core.errors import BadInput
+from gateway.cli.importing import WORK_S, pair
 
-WORK_S = 180.0
-"""Seconds for a call that reads a file: it may wait for another one."""
-ABSENT = {"thoi-hoc": "leave", "leave": "leave", "giu": "keep", "keep": "keep", "": ""}
-
-
-def import_list(  # noqa: PLR0913, PLR0917 - each is an option of the command
-    file: Annotated[Path | None, typer.Argument(help="Tệp XLSX, CSV · XLSX or CSV", show_default=False)] = None,
-    apply: Annotated[bool, typer.Option("--ap-dung", "--apply", help="Nhập thật · write it")] = False,
-    absent: Annotated[
-        str, typer.Option("--vang-mat", "--absent", help="Bé không có trong tệp: thoi-hoc | giu · leave | keep")
-    ] = "",
-    column: Annotated[
-        list[str] | None,
-        typer.Option("--cot", "--column", help="Cột là gì, F=mother_phone · what a column holds"),
-    ] = None,
-    answer: Annotated[
-        list[str] | None, typer.Option("--tra-loi", "--answer", help="Dòng là bé nào, 0:12=new hoặc mã · which child")
-    ] = None,
-    undo: Annotated[str | None, typer.Option("--hoan-tac", "--undo", help="Hoàn tác · undo an act")] = None,
-    config: ConfigOption = None,
-    data: DataOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Nhập danh sách trẻ từ tệp: xem trước, áp dụng, hoàn tác · import a list of children (import)."""
-    context = Context(config, data)
-    if undo is not None:
-        _undo(context, undo, as_json=as_json)
-        return
-    if file is None:
-        acts = context.run(context.ask("gateway", "roster.acts", {}))
-        context.json(acts)
-        return
-    if absent not in ABSENT:
-        raise BadInput(f"{absent!r} is neither thoi-hoc nor giu", case="import_absent", key="absent")
-    view = context.run(_look(context, file, column or [], answer or []))
-    if not apply or not view["ready"]:
-        context.json(view) if as_json else _tell(context, view)
-        if not view["ready"]:
-            raise typer.Exit(1)
-        return
-    params = {"draft": view["draft"], "shown": view["plan"]["shown"], "absent": ABSENT[absent]}
-    done = context.run(context.ask("gateway", "roster.apply", params, timeout_s=WORK_S))
-    if as_json:
-        context.json(done)
-    else:
-        context.say("cli.import.counts", **done["counts"])
-        context.say("cli.import.done", act=done["act"])
-
-
-async def _look(context: Context, file: Path, columns: list[str], answers: list[str]) -> dict[str, Any]:
-    data = file.read_bytes()
-    async with context.client("gateway") as client:
-        view = (await client.call("roster.open", {"name": file.name}, data, timeout_s=WORK_S)).result
-        if columns:
-            named = dict(_pair(item) for item in columns)
-            places = {row["letter"]: str(row["column"]) for row in view["sheets"][0]["columns"]}
-            fields = {places.get(letter.upper(), letter): name for letter, name in named.items()}
-            params = {"draft": view["draft"], "sheet": 0, "fields": fields}
-            view = (await client.call("roster.columns", params, timeout_s=WORK_S)).result
-        if answers:
-            params = {"draft": view["draft"], "answers": dict(_pair(item) for item in answers)}
-            view = (await client.call("roster.answer", params, timeout_s=WORK_S)).result
-    return view
-
-
-def _pair(text: str) -> tuple[str, str]:
-    key, sign, value = text.partition("=")
-    if not sign:
-        raise BadInput(f"{text!r} has no =", case="import_field", key="column", value=text)
-    return key.strip(), value.strip()
-
-
-def _tell(context: Context, view: dict[str, Any]) -> None:
-    texts = context.words.texts
-    context.say("cli.import.look", name=view["name"], rows=view["rows"])
-    if view["problems"]:
-        context.say("cli.import.bad", n=view["problem_count"])
-        for row in view["problems"]:
-            what = texts[f"list.bad.{row['what']}"].format(other=row["other"])
-            hint = texts[f"list.bad.{row['what']}.hint"]
-            place = {"sheet": row["sheet"], "row": row["row"], "column": row["column"], "value": row["value"]}
-            context.say("cli.import.row", what=what, hint=hint, **place)
-        return
-    plan = view["plan"]
-    context.say("cli.import.counts", **plan["counts"])
-    for row in plan["questions"]:
-        choices = ", ".join(f"{item['id']} ({item['place']})" for item in row["choices"])
-        told = {key: row[key] for key in ("row", "name", "place")}
-        context.say("cli.import.ask", choices=choices, ask=row["key"], **told)
-    if plan["absent"]:
-        context.say("cli.import.absent", n=len(plan["absent"]))
-    if view["ready"]:
-        context.say("cli.import.next")
-
-
-def _undo(context: Context, act: str, *, as_json: bool) -> None:
-    done = context.run(context.ask("gateway", "roster.undo", {"act": act}, timeout_s=WORK_S))
-    if as_json:
-        context.json(done)
-    elif done["blockers"]:
-        context.say("cli.import.blocked", n=len(done["blockers"]))
-        for row in done["blockers"]:
-            context.line(f"  {row['name']}: {row['what']}")
-    else:
-        context.say("cli.import.undone")
-    if done["blockers"]:
-        raise typer.Exit(1)
+_CONSENTS = {"giu": "keep", "hoi-lai": "again"}
 
 
 def classes(
@@ -204,6 +97,9 @@ def school_year(
     ] = None,
     day: Annotated[str, typer.Option("--ngay", "--day", help="Từ ngày · from")] = "",
     keep: Annotated[bool, typer.Option("--giu-giao-vien", "--keep-teachers", help="Giữ giáo viên · keep them")] = False,
+    consents: Annotated[
+        str, typer.Option("--dong-y", "--consents", help="Đồng ý của gia đình: giu | hoi-lai · keep | again")
+    ] = "",
     apply: Annotated[bool, typer.Option("--ap-dung", "--apply", help="Làm thật · do it")] = False,
     config: ConfigOption = None,
     data: DataOption = None,
@@ -211,7 +107,8 @@ def school_year(
 ) -> None:
     """Sang năm học mới: xem trước rồi chuyển cả trường · step into a new school year (school-year)."""
     context = Context(config, data)
-    params: dict[str, Any] = {"targets": dict(_pair(item) for item in target or []), "day": day, "keep_teachers": keep}
+    params: dict[str, Any] = {"targets": dict(pair(item) for item in target or []), "day": day, "keep_teachers": keep}
+    params["consents"] = _CONSENTS.get(consents, consents)
     view = context.run(context.ask("gateway", "roster.year", params, timeout_s=WORK_S))
     if apply:
         params["shown"] = view["shown"]
@@ -224,6 +121,8 @@ def school_year(
         for step in view["steps"]:
             context.say("cli.year.step", name=step["name"], children=step["children"], target=step["target"])
         context.say("cli.year.counts", **{key: view["counts"][key] for key in ("moved", "left", "same")})
+        if view["consents"]:
+            context.say("cli.year.consents", n=view["consents"])
 
 
 def responsible(  # noqa: PLR0913, PLR0917 - each is an option of the command

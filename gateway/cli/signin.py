@@ -62,4 +62,4 @@ def second_off(person: Person, config: ConfigOption = None, data: DataOption = N
     """Tắt bước hai của người mất điện thoại · switch off the second step of whoever lost the phone (second-off)."""
     context = Context(config, data)
     done = context.run(context.ask("gateway", "signin.second.off", {"person": person}))
-    context.say("cli.signin.second_off", name=done["name"])
+    context.say("cli.signin.second_off" if done.get("had", True) else "cli.signin.second_none", name=done["name"])

@@ -6,7 +6,9 @@ today's, by the site's zone.
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -17,7 +19,7 @@ from gateway.core.errors import BadInput
 from gateway.core.i18n import Catalogue
 
 PersonOption = Annotated[str | None, typer.Option("--ai", "--who", help="Tên hoặc mã người · name or id")]
-CameraOption = Annotated[str | None, typer.Option("--camera", help="Tên hoặc mã máy quay · camera")]
+CameraOption = Annotated[str | None, typer.Option("--camera", help="Tên hoặc mã camera · camera")]
 
 
 def why(
@@ -31,7 +33,7 @@ def why(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Ai xem được máy quay nào, đến khi nào và vì sao · who sees which camera, until when, and why (why)."""
+    """Ai xem được camera nào, đến khi nào và vì sao · who sees which camera, until when, and why (why)."""
     context = Context(config, data)
     zone = context.config.site.timezone
     if person is None and camera is None:
@@ -39,7 +41,7 @@ def why(
     params: dict[str, Any] = {"on_site": on_site}
     params |= {key: value for key, value in (("person", person), ("camera", camera)) if value is not None}
     if at is not None:
-        params["at_ms"] = parse_time(at, zone)
+        params["at_ms"] = parse_time(at, zone, dt.datetime.now(ZoneInfo(zone)).date())
     told = context.run(context.ask("gateway", "why", params))
     if as_json:
         context.json(told)

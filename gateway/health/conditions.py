@@ -83,6 +83,7 @@ _TYPES = (
     ConditionType("hub.unreachable", Severity.YELLOW, 120),
     ConditionType("clock.untrusted", Severity.RED, 30),
     ConditionType("audit.broken", Severity.RED, 0),
+    ConditionType("consent.overdue", Severity.YELLOW, 10),
 )
 CONDITIONS: Mapping[str, ConditionType] = {kind.code: kind for kind in _TYPES}
 
@@ -110,7 +111,7 @@ def read_status(status: Mapping[str, Any], before: AbstractSet[Raised] = frozens
     """Return the conditions that hold in one status; `before` held at the last look.
 
     The status is `{recorder, live, hub_ok: bool | None, clock_trusted: bool, audit_ok: bool | None (not walked yet),
-    losing: set of camera ids}`;
+    cases_overdue: int | None (the date is not known), losing: set of camera ids}`;
     `recorder` and `live` are what their `status` methods answered, None if they are down.
     """
     found: set[Raised] = set()
@@ -121,6 +122,9 @@ def read_status(status: Mapping[str, Any], before: AbstractSet[Raised] = frozens
     broken = Raised("audit.broken", BOX)
     if status.get("audit_ok") is False or (status.get("audit_ok") is None and broken in before):
         found.add(broken)
+    overdue, late = Raised("consent.overdue", BOX), status.get("cases_overdue", 0)
+    if late or (late is None and overdue in before):
+        found.add(overdue)
     if status.get("live") is None:
         found.add(Raised("live.down", BOX))
     else:

@@ -23,8 +23,8 @@ _PORT = re.compile(r"^(m=\w+) \d+ ")
 def told(answer: str, *, outside: bool) -> str:
     """Return an SDP answer of ours with the candidates the viewer may know.
 
-    `outside`: for a guardian of a box that has ways beyond its own addresses; without such ways its own ones are all
-    there is to tell.
+    `outside`: for a guardian or guest of a box that has ways beyond its own addresses; without such ways its own ones
+    are all there is to tell.
     """
     return "".join(_lines(answer, outside=outside))
 

@@ -17,7 +17,7 @@ import anyio
 from gateway.core.clock import Clock
 from gateway.core.errors import GrantRefused
 from gateway.core.iceservers import IceServer
-from gateway.core.model import PublicId, Role, StreamRole
+from gateway.core.model import STAFF_ROLES, PublicId, StreamRole
 from gateway.live import answers, pagetalk, rtcp
 from gateway.live.carrier import Carrier, Connection, Load
 from gateway.live.ends import End, message, told
@@ -97,7 +97,7 @@ class Session:
         """Answer the offer that opens the connection, and take one of its lines."""
         answer = await self.carrier.accept(offer, servers)
         self.board(slot)
-        outside = bool(servers) and self.lease.grant.role is Role.GUARDIAN
+        outside = bool(servers) and self.lease.grant.role not in STAFF_ROLES
         return answers.told(answers.complete(answer, offer.sound), outside=outside)
 
     def board(self, slot: int) -> None:

@@ -21,9 +21,11 @@ from gateway.access.codes import Codes
 from gateway.access.devices import Devices
 from gateway.access.exports import Exports
 from gateway.access.grants import Grants
+from gateway.access.guestpasses import GuestPasses
 from gateway.access.holds import Holds
 from gateway.access.invitations import Invitations
 from gateway.access.login import Logins
+from gateway.access.observing import Observing
 from gateway.access.people import People
 from gateway.access.players import Players
 from gateway.access.sharing import Sharing
@@ -104,6 +106,8 @@ class Access:
     audit: Auditing
     consents: ConsentPort
     why: WhyDesk
+    observing: Observing
+    passes: GuestPasses
 
 
 async def access(base: Base) -> Access:
@@ -121,8 +125,10 @@ async def access(base: Base) -> Access:
     facts, slips = {"name": site.name, "zone": site.timezone}, Invitations(store, logins, days=settings.slip_days)
     codes = Codes(store, logins, minutes=settings.code_minutes)
     copying = Copying(store, Holds(store), Exports(store), grants, base.recorder, base.key, facts)
-    sharing = Sharing(store)
-    rooms = await class_rooms(store, people, classes, sharing, names, base.config)
+    sharing, observing = Sharing(store), Observing(store)
+    passes = GuestPasses(store, logins, codes, observing)
+    await passes.load()
+    rooms = await class_rooms(store, people, classes, sharing, names, observing, base.config)
     return Access(
         people,
         children,
@@ -142,4 +148,6 @@ async def access(base: Base) -> Access:
         await auditing(store, names, base.key, kept_elsewhere=bool(base.config.upstream.url)),
         consent_port(store, names, base.config),
         WhyDesk(store, names),
+        observing,
+        passes,
     )

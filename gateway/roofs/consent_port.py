@@ -13,7 +13,7 @@ from gateway.access.acts import KEEPS_THE_BOX as BINDS
 from gateway.access.audit import Actor
 from gateway.access.consent_cases import Cases
 from gateway.access.consent_paper import Line, PaperSheets, SheetRow
-from gateway.access.consent_rules import Remedy
+from gateway.access.consent_rules import REPEAT_MS, Remedy
 from gateway.access.consent_texts import SchoolFacts, Text, Texts
 from gateway.access.consents import AnswerRow, Basis, ChildState, Consents, own_children
 from gateway.access.facts import Purpose
@@ -21,8 +21,9 @@ from gateway.access.store import FactStore
 from gateway.core.config import Config
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import PublicId, Role
-from gateway.roofs.names import Names
+from gateway.roofs.names import Names, list_order
 from web.consent_services import (
+    PURPOSES,
     CaseView,
     ChildAnswers,
     ClassTally,
@@ -152,7 +153,7 @@ class ConsentPort:
     async def answers(self, class_id: PublicId) -> Sequence[ChildAnswers]:
         """Return the children of a class by name; the caller has decided."""
         found = [self._answers(state) for state in await self._consents.states(class_id)]
-        return sorted(found, key=lambda item: (item.name.split()[-1:], item.name, item.child))
+        return sorted(found, key=lambda item: (list_order(item.name), item.child))
 
     def _answers(self, state: ChildState) -> ChildAnswers:
         facts, now_ms = self._store.current, self._store.clock.now_ms()
@@ -181,7 +182,7 @@ class ConsentPort:
             )
             for line in row.lines
         ]  # fmt: skip
-        lines.sort(key=lambda line: (line.child_name.split()[-1:], line.child_name))
+        lines.sort(key=lambda line: (list_order(line.child_name), PURPOSES.index(line.purpose)))
         return Sheet(
             row.id, row.day.isoformat(), row.scan, self._staff(row.entered_by), row.entered_ms, state, lines,
             self._staff(row.signed_by), row.signed_ms,
@@ -209,7 +210,7 @@ class ConsentPort:
 
     async def cases(self, caller: Caller) -> Sequence[CaseView]:
         """Return the open cases of children who are in a class."""
-        await self._store.demand(_actor(caller), BINDS)
+        await self._store.demand(_actor(caller), BINDS, reading=True)
         found = []
         for row in await self._cases.rows():
             class_id = self._class_of(row.child)
@@ -223,6 +224,25 @@ class ConsentPort:
                     )
                 )  # fmt: skip
         return found
+
+    async def overdue(self) -> int:
+        """Return how many open cases are past their day; for the box's health, so without a name."""
+        return await self._cases.overdue()
+
+    async def settled(self, caller: Caller) -> Sequence[CaseView]:
+        """Return what was settled in the last year, newest first."""
+        await self._store.demand(_actor(caller), BINDS, reading=True)
+        now_ms = self._store.clock.now_ms()
+        found = [
+            CaseView(
+                row.child, self._child(row.child), row.class_id or PublicId(""),
+                self._class(row.class_id) if row.class_id else "", row.purpose, row.kind, False,
+                row.opened_ms, row.due_ms, row.closed_ms, row.remedy or "", row.agreed,
+            )
+            for row in await self._cases.rows(closed_since_ms=now_ms - REPEAT_MS)
+            if row.closed_ms is not None
+        ]  # fmt: skip
+        return sorted(found, key=lambda item: -item.closed_ms)
 
     async def settle(
         self, caller: Caller, child: PublicId, class_id: PublicId, purpose: str, remedy: str, agreed: str

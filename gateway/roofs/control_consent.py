@@ -27,9 +27,9 @@ class ConsentCalls:
 
     async def _list(self, request: Request) -> Reply:
         classes = [asdict(item) for item in await self._consents.tallies()]
-        name = request.text("class", "")
+        name, basis = request.text("class", ""), (await self._consents.basis()).basis
         if not name:
-            return Reply({"classes": classes, "children": []})
+            return Reply({"classes": classes, "children": [], "basis": basis})
         class_id = only(name, [(row.id, row.name) for row in self._names.classes.values()], "class")
         children = [
             {
@@ -42,7 +42,9 @@ class ConsentCalls:
             }
             for row in await self._consents.answers(class_id)
         ]
-        return Reply({"classes": [row for row in classes if row["id"] == class_id], "children": children})
+        return Reply(
+            {"classes": [row for row in classes if row["id"] == class_id], "children": children, "basis": basis}
+        )
 
     async def _statement(self, request: Request) -> Reply:
         rows = [(row.id, row.name) for row in self._names.children.values()]

@@ -69,6 +69,7 @@ class RosterCalls:
     async def _year(self, request: Request) -> Reply:
         """Show the step into a new year, and do it if `shown` is what it would do."""
         day, keep = day_of(request.text("day", "")), request.params.get("keep_teachers") is True
+        said = request.text("consents", "")
         by_name = _texts(request, "targets")
         known, _ = await self._desk.known(CONSOLE)
         usual = await self._lists.year(CONSOLE, None, day, keep_teachers=keep)
@@ -76,8 +77,9 @@ class RosterCalls:
         targets = {str(step["class"]): str(step["target"]) for step in usual["steps"]}
         targets |= {str(only(name, rows, "class")): target for name, target in by_name.items()}
         if shown := request.text("shown", ""):
-            return Reply(await self._lists.turn_year(CONSOLE, targets, shown, day, keep_teachers=keep))
-        return Reply(await self._lists.year(CONSOLE, targets, day, keep_teachers=keep))
+            done = await self._lists.turn_year(CONSOLE, targets, shown, day, keep_teachers=keep, consents=said)
+            return Reply(done)
+        return Reply(await self._lists.year(CONSOLE, targets, day, keep_teachers=keep, consents=said))
 
     async def _classes(self, _request: Request) -> Reply:
         return Reply(await self._desk.overview(CONSOLE))

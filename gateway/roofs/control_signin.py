@@ -66,8 +66,11 @@ class SignInCalls:
 
     async def _second_off(self, request: Request) -> Reply:
         row = await self._person(request)
-        await self._accounts.drop_second(CONSOLE, row.id)
-        return Reply({"name": row.name})
+        account = self._accounts.of(row.id)
+        had = account is not None and account.totp is not None
+        if had:
+            await self._accounts.drop_second(CONSOLE, row.id)
+        return Reply({"name": row.name, "had": had})
 
     async def _staff(self) -> list[PersonRow]:
         return [row for row in await self._people.rows() if row.role not in WITHOUT]

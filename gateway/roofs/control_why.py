@@ -1,17 +1,15 @@
 """`why` on the control socket: who sees which camera, and on what that rests.
 
-Owns this call and those of observers' sessions and class rules. Whoever may make them acts as the console.
+Owns this call and that of class rules. Whoever may make them acts as the console.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from gateway.access.audit import CONSOLE
 from gateway.access.facts import ClassRules
 from gateway.access.narrowing import Narrowing
-from gateway.access.observing import Observing
 from gateway.core.errors import BadInput
 from gateway.core.model import PublicId, Role
 from gateway.core.wire import ControlClient, Handler, Reply, Request
@@ -23,20 +21,14 @@ from gateway.roofs.why_desk import WhyDesk
 class WhyCalls:
     """The calls."""
 
-    def __init__(
-        self, desk: WhyDesk, names: Names, recorder: ControlClient, observing: Observing, narrowing: Narrowing
-    ) -> None:
+    def __init__(self, desk: WhyDesk, names: Names, recorder: ControlClient, narrowing: Narrowing) -> None:
         self._desk, self._names, self._recorder = desk, names, recorder
-        self._observing, self._narrowing = observing, narrowing
+        self._narrowing = narrowing
 
     def handlers(self) -> Mapping[str, Handler]:
         """Return the methods by name."""
         return {
             "why": self._why,
-            "observation.make": self._make,
-            "observation.list": self._sessions,
-            "observation.assent": self._assent,
-            "observation.end": self._end,
             "class.rules": self._rules,
         }
 
@@ -57,35 +49,6 @@ class WhyCalls:
             raise BadInput("why needs a person, a camera, or both", case="why_nobody", key="person")
         rows = self._desk.what(person, at_ms, on_site=on_site)
         return Reply({"cameras": [row | {"name": names.get(row["camera"]) or row["camera"]} for row in rows]})
-
-    async def _make(self, request: Request) -> Reply:
-        guest, class_id = self._person(request.text("person"), Role.OBSERVER), self._class(request.text("class"))
-        session = await self._observing.make(
-            CONSOLE, guest, class_id, request.number("from_ms"), request.number("to_ms")
-        )
-        return Reply({"session": session})
-
-    async def _sessions(self, _request: Request) -> Reply:
-        rows: list[dict[str, Any]] = [
-            {
-                "id": row.id,
-                "person": self._names.person(row.person),
-                "class": self._names.classes[row.class_id].name if row.class_id in self._names.classes else "",
-                "since_ms": row.since_ms,
-                "until_ms": row.until_ms,
-                "assented": row.assented,
-            }
-            for row in await self._observing.rows()
-        ]
-        return Reply({"sessions": rows})
-
-    async def _assent(self, request: Request) -> Reply:
-        await self._observing.assent(CONSOLE, PublicId(request.text("session")))
-        return Reply({})
-
-    async def _end(self, request: Request) -> Reply:
-        await self._observing.end(CONSOLE, PublicId(request.text("session")))
-        return Reply({})
 
     async def _rules(self, request: Request) -> Reply:
         rules = ClassRules(

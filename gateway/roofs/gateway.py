@@ -18,7 +18,6 @@ import anyio
 from gateway.access.acts import Acts
 from gateway.access.audit import CONSOLE
 from gateway.access.narrowing import Narrowing
-from gateway.access.observing import Observing
 from gateway.access.sessions import OpenGrants
 from gateway.core.clock import Clock
 from gateway.core.config import Config
@@ -34,6 +33,7 @@ from gateway.roofs.access_parts import Access, Base, access, base
 from gateway.roofs.class_cameras import ClassCameras
 from gateway.roofs.control_consent import ConsentCalls
 from gateway.roofs.control_holds import HoldCalls
+from gateway.roofs.control_observing import ObservingCalls
 from gateway.roofs.control_players import PlayerCalls
 from gateway.roofs.control_roster import RosterCalls
 from gateway.roofs.control_slips import SlipCalls
@@ -114,19 +114,19 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
         await stack.enter_async_context(server)
         parts.rooms.web_url = url
         desk = _desk(ground, parts, opened, tracker, facts, signals, url)
-        players = PlayerCalls(parts.players, parts.people, url)
-        whys = WhyCalls(parts.why, parts.names, ground.recorder, Observing(ground.store), Narrowing(ground.store))
+        whys = WhyCalls(parts.why, parts.names, ground.recorder, Narrowing(ground.store))
         calls = {
             **handlers(desk),
             **ConsentCalls(parts.consents, parts.names).handlers(),
             **footage.handlers(),
-            **players.handlers(),
+            **PlayerCalls(parts.players, parts.people, url).handlers(),
             **ground.relays.handlers(),
             **parts.audit.handlers,
             **parts.rooms.handlers(),
             **SlipCalls(ground.store, parts.classes, printer).handlers(),
             **parts.signin.handlers(parts.people),
             **whys.handlers(),
+            **ObservingCalls(parts.observing, parts.passes, parts.names, url).handlers(),
             **RosterCalls(parts.roster).handlers(),
         }
         await stack.enter_async_context(ControlServer(config.paths.socket("gateway"), "gateway", calls, on_fault=sink))
@@ -178,6 +178,12 @@ def _loops(ground: Base, parts: Access, tracker: Tracker, signals: Signals) -> d
             await parts.players.keep()
             await parts.roster.lists.acts.tidy()
 
+    async def own() -> dict[str, Any]:
+        overdue = (
+            await parts.consents.overdue() if ground.clock.trusted() else None
+        )  # else nobody knows which day it is
+        return {"audit_ok": parts.audit.watch.ok, "cases_overdue": overdue}
+
     looks = Looks(
         ground.recorder,
         ground.live.status,
@@ -186,7 +192,7 @@ def _loops(ground: Base, parts: Access, tracker: Tracker, signals: Signals) -> d
         ground.clock,
         hub_ok=lambda: signals.hub_ok,
         woke=signals.wake,
-        audit_ok=lambda: parts.audit.watch.ok,
+        own=own,
     )
     told = ClassCameras(ground.recorder, parts.classes.rows, ground.clock)
     ground.store.listeners.append(lambda _facts: told.changed())

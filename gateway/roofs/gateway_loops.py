@@ -109,10 +109,11 @@ class Looks:
         *,
         hub_ok: Callable[[], bool | None],
         woke: Callable[[], None],
-        audit_ok: Callable[[], bool | None] = lambda: None,
+        own: Callable[[], Awaitable[Mapping[str, Any]]] | None = None,
     ) -> None:
+        """`own`: what the gateway knows of itself (`audit_ok`, `cases_overdue` of `conditions.read_status`)."""
         self._recorder, self._live, self._db, self._tracker, self._clock = recorder, live, db, tracker, clock
-        self._hub_ok, self._woke, self._audit_ok = hub_ok, woke, audit_ok
+        self._hub_ok, self._woke, self._own = hub_ok, woke, own
         self._count = 0
 
     async def run(self) -> None:
@@ -123,13 +124,14 @@ class Looks:
 
     async def step(self) -> None:
         """Take one look."""
-        status = {
+        status: dict[str, Any] = {
             "recorder": await _or_none(self._status()),
             "live": await _or_none(self._live()),
             "hub_ok": self._hub_ok(),
             "clock_trusted": self._clock.trusted(),
-            "audit_ok": self._audit_ok(),
         }
+        if self._own is not None:
+            status |= await self._own()
         edges = self._tracker.look(status)
         events = [*edges.events]
         if self._count % SUMMARY_EVERY_LOOKS == 0:

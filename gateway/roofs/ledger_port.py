@@ -27,6 +27,8 @@ from web.services import Caller
 
 IN_FILE = 20_000
 """Lines of an exported file at most: a month of a large school."""
+COUNTED, COUNTS = frozenset({"roster.import", "roster.rollover"}), ("new", "moved", "back", "changed", "left")
+"""Acts upon many children, and what they count."""
 ALL = Need(Action.AUDIT, BOX)
 
 
@@ -78,14 +80,18 @@ class LedgerPort:
         return store.answer(store.current, Actor(caller.person, caller.device), need, store.clock.now_ms()).allowed
 
     def people(self) -> Sequence[Named]:
-        """Return everybody who has a name."""
+        """Return everybody who has a name, guardians with their children's."""
         rows = [row for row in self._names.persons.values() if row.name != ERASED_NAME]
-        return sorted((Named(row.id, row.name, row.role) for row in rows), key=lambda row: (row.role, row.name, row.id))
+        named = (Named(row.id, self._names.told_apart(row.id, self._store.current), row.role) for row in rows)
+        return sorted(named, key=lambda row: (row.role, row.name, row.id))
 
     def children(self) -> Sequence[Named]:
-        """Return all children."""
+        """Return all children who have a name, with the class each is in."""
         rows = [row for row in self._names.children.values() if row.name != ERASED_NAME]
-        return sorted((Named(row.id, row.name) for row in rows), key=lambda row: (row.name, row.id))
+        classes = {row.id: row.name for row in self._names.classes.values()}
+        places = {row.id: classes.get(row.class_id or PublicId(""), "") for row in rows}
+        named = (Named(row.id, " · ".join(filter(None, (row.name, places[row.id])))) for row in rows)
+        return sorted(named, key=lambda row: (row.name, row.id))
 
     # pages
 
@@ -184,6 +190,8 @@ class LedgerPort:
             reason=line.ended or (line.text("reason") if group_of(line) is Group.DENIED or "seconds" in body else ""),
             times=_number(times),
             erased_by=_number(erased),
+            counts=_counts(line) if line.what in COUNTED else (),
+            at_once=bool(body.get("at_once")) if line.what == "child.leave" else None,
         )
 
     def _named(self, line: Line) -> tuple[str, str]:
@@ -230,6 +238,11 @@ def _wanted(wish: LedgerWish) -> Wanted:
     group = Group(wish.group) if wish.group in set(Group) else None
     before = END if wish.before is None else wish.before
     return Wanted(group, wish.person, wish.class_id, wish.camera, wish.from_ms, wish.to_ms, before)
+
+
+def _counts(line: Line) -> tuple[tuple[str, int], ...]:
+    found = ((name, _number(line.body.get(name))) for name in COUNTS)
+    return tuple((name, count) for name, count in found if count)
 
 
 def _number(value: object) -> int | None:

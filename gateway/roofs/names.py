@@ -67,6 +67,12 @@ class Names:
         row = self.children.get(child)
         return row.name if row else ""
 
+    def told_apart(self, person: PublicId, facts: Facts) -> str:
+        """Return a person's name in a list to choose from: a guardian's with the children's, for many share one."""
+        ties = facts.index.guardians_of_person.get(person, ())
+        children = sorted({name for row in ties if (name := self.child(row.child))})
+        return " · ".join((self.person(person), *([", ".join(children)] if children else [])))
+
     def mark(self, person: PublicId) -> str:
         """Return what is drawn over a guardian's picture: the name and the end of the phone number, if one is kept."""
         number = self.phones.get(person)
@@ -75,3 +81,8 @@ class Names:
     def class_of_camera(self, camera: PublicId) -> ClassRow | None:
         """Return the class a camera shows."""
         return next((row for row in self.classes.values() if camera in row.cameras), None)
+
+
+def list_order(name: str) -> tuple[list[str], str]:
+    """Return the key by which a class list is ordered: the given name, which comes last, then the whole name."""
+    return name.split()[-1:], name

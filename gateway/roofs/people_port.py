@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypedDict
 
 from gateway.access.audit import Actor
+from gateway.access.families import new_kin
 from gateway.access.kin import kind_of
 from gateway.core.errors import BadInput
 from gateway.core.model import PublicId, Role
@@ -45,6 +46,10 @@ class PeoplePort:
             "class.add": lambda actor, f: desk.add_class(actor, f.get("name", "")),
             "class.rename": lambda actor, f: desk.classes.rename(actor, _id(f, "class"), f.get("name", "")),
             "class.end": lambda actor, f: desk.classes.end(actor, _id(f, "class")),
+            "camera.give": lambda actor, f: desk.classes.assign(
+                actor, _id(f, "camera"), _id(f, "class"), shared=f.get("shared") == "1"
+            ),
+            "camera.take": lambda actor, f: desk.classes.release(actor, _id(f, "camera"), _id(f, "class")),
             "teach": lambda actor, f: desk.people.teach(actor, _id(f, "person"), _id(f, "class")),
             "unteach": lambda actor, f: desk.people.stop_teaching(actor, _id(f, "person"), _id(f, "class")),
             "responsible.add": self._name_responsible,
@@ -82,16 +87,17 @@ class PeoplePort:
         await self._acts[act](actor, fields)
 
     async def _add_child(self, actor: Actor, fields: Fields) -> None:
-        child = await self._desk.children.add(actor, fields.get("name", ""), _id(fields, "class"))
-        if fields.get("guardian", "").strip():
-            kind = kind_of(fields.get("kind", ""))
-            await self._desk.add_guardian(actor, child, fields["guardian"], kind, fields.get("phone", ""))
+        name, phone = fields.get("guardian", "").strip(), fields.get("phone", "").strip()
+        if phone and not name:
+            raise BadInput("a number of nobody", case="phone_alone", key="guardian")
+        kin = new_kin(name, kind_of(fields.get("kind", "")), phone) if name else None
+        await self._desk.families.add_child(actor, fields.get("name", ""), _id(fields, "class"), kin)
 
     async def _add_person(self, actor: Actor, fields: Fields) -> None:
         role = fields.get("role", "")
         if role not in set(Role) or role == Role.GUARDIAN:
             raise BadInput("no such role", key="role")
-        await self._desk.people.add(actor, Role(role), fields.get("name", ""))
+        await self._desk.people.add(actor, Role(role), fields.get("name", ""), alone=True)
 
     async def _name_responsible(self, actor: Actor, fields: Fields) -> None:
         decided, since = _day(fields, "decision_day"), _day(fields, "since")
@@ -146,15 +152,21 @@ class ListPort:
         """Undo an act."""
         return await self._lists.undo(_actor(caller), act)
 
-    async def year(self, caller: Caller, targets: Fields | None, day: str, *, keep_teachers: bool) -> Mapping[str, Any]:
+    async def year(
+        self, caller: Caller, targets: Fields | None, day: str, *, keep_teachers: bool, consents: str = ""
+    ) -> Mapping[str, Any]:
         """Return what the step into a new school year would do."""
-        return await self._lists.year(_actor(caller), targets, day_of(day), keep_teachers=keep_teachers)
+        return await self._lists.year(
+            _actor(caller), targets, day_of(day), keep_teachers=keep_teachers, consents=consents
+        )
 
     async def turn_year(
-        self, caller: Caller, targets: Fields, shown: str, day: str, *, keep_teachers: bool
+        self, caller: Caller, targets: Fields, shown: str, day: str, *, keep_teachers: bool, consents: str = ""
     ) -> Mapping[str, Any]:
         """Do it."""
-        return await self._lists.turn_year(_actor(caller), targets, shown, day_of(day), keep_teachers=keep_teachers)
+        return await self._lists.turn_year(
+            _actor(caller), targets, shown, day_of(day), keep_teachers=keep_teachers, consents=consents
+        )
 
 
 class Ports(TypedDict):

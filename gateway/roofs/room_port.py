@@ -12,14 +12,16 @@ from gateway.access import classday, localtime, noticerules, pauserules
 from gateway.access.audit import Actor
 from gateway.access.facts import Facts
 from gateway.access.pauses import PauseRow, Pauses
+from gateway.access.policy import BOX
 from gateway.access.reasons import Reason
 from gateway.access.store import FactStore, Need
 from gateway.access.walls import Walls
 from gateway.core.errors import NotFound
 from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Role
 from gateway.roofs.names import Names
+from gateway.roofs.observe_port import VisitList
 from gateway.roofs.web_lists import PAUSED
-from web.room_services import Hidden, Looker, PastPause, Room, Wish
+from web.room_services import Hidden, Looker, PastPause, Room, WaitingWish, Wish
 from web.services import Caller, OpenView
 
 
@@ -44,15 +46,22 @@ class RoomPort:
     """`web.room_services.RoomDoor`."""
 
     def __init__(
-        self, store: FactStore, pauses: Pauses, walls: Walls, names: Names, watching: Callable[[], Sequence[OpenView]]
+        self,
+        store: FactStore,
+        pauses: Pauses,
+        walls: Walls,
+        names: Names,
+        watching: Callable[[], Sequence[OpenView]],
+        visits: VisitList,
     ) -> None:
         self._store, self._pauses, self._walls, self._names = store, pauses, walls, names
-        self._watching = watching
+        self._watching, self._visits = watching, visits
 
     async def rooms(self, caller: Caller) -> Sequence[Room]:
         """Return the classes the person may hide, by name."""
         facts, now_ms = self._store.current, self._store.clock.now_ms()
         past, wishes = await self._pauses.since(self.midnight(now_ms)), await self._pauses.wishes()
+        visits = await self._visits.to_come()
         mine = [class_id for class_id in facts.classes if self._may_know(caller, class_id)]
         rooms = []
         for class_id in mine:
@@ -83,6 +92,7 @@ class RoomPort:
                     len(noticerules.teachers_of(facts, class_id, now_ms)),
                     tuple(missing),
                     self._walls.has_sheet(class_id),
+                    tuple(visit for visit in visits if visit.class_id == class_id),
                 )
             )
         return sorted(rooms, key=lambda room: (room.name, room.id))
@@ -165,6 +175,22 @@ class RoomPort:
     def _know(self, caller: Caller, class_id: PublicId) -> None:
         if not self._may_know(caller, class_id):
             raise NotFound("there is no such class for this person")
+
+    async def wishes(self, caller: Caller) -> Sequence[WaitingWish]:
+        """Return the wishes that wait, for whoever may stop all sharing."""
+        store, need = self._store, Need(Action.STOP_ALL, BOX)
+        if not store.answer(store.current, actor_of(caller), need, store.clock.now_ms()).allowed:
+            return ()
+        classes = self._names.classes
+        return [
+            WaitingWish(
+                row.class_id,
+                classes[row.class_id].name if row.class_id in classes else "",
+                Wish(row.id, self.name_of(row.by), row.minutes, row.at_ms),
+                pauserules.A_DAY,
+            )
+            for row in await self._pauses.wishes()
+        ]
 
     async def today(self, caller: Caller) -> Sequence[PastPause]:
         """Return the pauses of today."""

@@ -16,6 +16,7 @@ from gateway.access.audit import Actor
 from gateway.access.children import Children
 from gateway.access.classes import Classes, usual_plan
 from gateway.access.facts import Facts
+from gateway.access.families import Families, new_kin
 from gateway.access.people import MANAGE, People
 from gateway.access.phones import Phones, masked
 from gateway.access.responsible import ResponsiblePersons
@@ -37,6 +38,7 @@ class RosterDesk:
     def __init__(self, store: FactStore, people: People, children: Children, classes: Classes) -> None:
         self._store, self.people, self.children, self.classes = store, people, children, classes
         self.phones, self.responsible = Phones(store), ResponsiblePersons(store)
+        self.families = Families(store)
         self.lists = RosterLists(store)
 
     async def known(self, actor: Actor) -> tuple[Known, Mapping[PublicId, str]]:
@@ -126,12 +128,8 @@ class RosterDesk:
         return class_id
 
     async def add_guardian(self, actor: Actor, child: PublicId, name: str, kind: GuardianKind, phone: str) -> PublicId:
-        """Add a person who stands for a child."""
-        person = await self.people.add(actor, Role.GUARDIAN, name)
-        await self.children.add_guardian(actor, person, child, kind=kind)
-        if phone.strip():
-            await self.phones.set(actor, person, phone)
-        return person
+        """Let somebody stand for a child: a guardian of ours if name and number are known, else a new person."""
+        return await self.families.add_guardian(actor, child, new_kin(name, kind, phone))
 
     def _child(self, known: Known, states: Mapping[PublicId, str], child: KnownChild) -> dict[str, Any]:
         return {
@@ -178,10 +176,12 @@ def class_cards(
             "bound": 0,
             "waiting": 0,
             "teachers": [],
+            "cameras": [],
         }
         for class_id, name in sorted(known.classes.items(), key=lambda item: class_key(item[1]))
     }
-    cards[None] = {"id": NO_CLASS, "name": "", "children": 0, "guardians": 0, "bound": 0, "waiting": 0, "teachers": []}
+    cards[None] = {"id": NO_CLASS, "name": "", "children": 0, "guardians": 0, "bound": 0, "waiting": 0}
+    cards[None] |= {"teachers": [], "cameras": []}
     for child in known.children.values():
         card = cards.get(child.class_id, cards[None])
         card["children"] += 1
@@ -190,6 +190,9 @@ def class_cards(
             card["guardians"] += 1
             card["bound"] += state == "bound"
             card["waiting"] += state == "waiting"
+    for shown in facts.class_cameras:
+        if shown.holds(now_ms) and shown.class_id in cards:
+            cards[shown.class_id]["cameras"].append(shown.camera)
     for row in facts.teachings:
         if row.holds(now_ms) and row.class_id in cards:
             cards[row.class_id]["teachers"].append({"id": row.person, "name": names.get(row.person, "")})

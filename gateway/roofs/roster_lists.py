@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.access.audit import Actor
+from gateway.access.consent_years import ConsentYears
 from gateway.access.people import MANAGE
 from gateway.access.roster.acts import Act, InTheWayError, RosterActs
 from gateway.access.roster.columns import Field
@@ -24,6 +25,7 @@ from gateway.core.errors import BadInput
 from gateway.core.model import PublicId
 
 MOST_PROBLEMS = 200
+AGAIN: Mapping[str, bool | None] = {"": None, "keep": False, "again": True}
 ABSENT: Mapping[str, bool | None] = {"": None, "leave": True, "keep": False}
 
 
@@ -34,7 +36,7 @@ class RosterLists:
         self._store = store
         self.acts = RosterActs(store)
         self.imports = Imports(store, self.acts)
-        self.rollover = Rollover(store, self.acts)
+        self.rollover = Rollover(store, self.acts, ConsentYears())
 
     async def open(self, actor: Actor, data: bytes, name: str) -> dict[str, Any]:
         """Read a file and return what it would do."""
@@ -91,7 +93,13 @@ class RosterLists:
         return names
 
     async def year(
-        self, actor: Actor, targets: Mapping[str, str] | None, day: dt.date | None, *, keep_teachers: bool
+        self,
+        actor: Actor,
+        targets: Mapping[str, str] | None,
+        day: dt.date | None,
+        *,
+        keep_teachers: bool,
+        consents: str = "",
     ) -> dict[str, Any]:
         """Return what the step into a new school year would do; without targets the usual ones."""
         await self._store.demand(actor, MANAGE)
@@ -100,14 +108,24 @@ class RosterLists:
             known = await self._store.db.read(lambda conn: read_known(self._store, conn, now_ms))
             targets = {str(key): value for key, value in proposal(known.classes).items()}
         wanted = {PublicId(key): value for key, value in targets.items()}
-        return year_view(await self.rollover.look(wanted, day=day, keep_teachers=keep_teachers))
+        again = _again(consents)
+        return year_view(await self.rollover.look(wanted, day=day, keep_teachers=keep_teachers, ask_again=again))
 
     async def turn_year(
-        self, actor: Actor, targets: Mapping[str, str], shown: str, day: dt.date | None, *, keep_teachers: bool
+        self,
+        actor: Actor,
+        targets: Mapping[str, str],
+        shown: str,
+        day: dt.date | None,
+        *,
+        keep_teachers: bool,
+        consents: str = "",
     ) -> dict[str, Any]:
         """Do it."""
-        wanted = {PublicId(key): value for key, value in targets.items()}
-        act, counts = await self.rollover.apply(actor, wanted, shown, day=day, keep_teachers=keep_teachers)
+        wanted, again = {PublicId(key): value for key, value in targets.items()}, _again(consents)
+        act, counts = await self.rollover.apply(
+            actor, wanted, shown, day=day, keep_teachers=keep_teachers, ask_again=again
+        )
         return {"act": act, "counts": dict(counts)}
 
 
@@ -200,11 +218,19 @@ def year_view(plan: RolloverPlan) -> dict[str, Any]:
         "shown": plan.fingerprint(),
         "counts": plan.counts(),
         "new_classes": list(plan.new_classes),
+        "consents": plan.consents,
+        "asked": "" if plan.ask_again is None else "again" if plan.ask_again else "keep",
         "steps": [
             {"class": step.class_id, "name": step.name, "target": step.target, "children": len(step.children)}
             for step in plan.steps
         ],
     }
+
+
+def _again(word: str) -> bool | None:
+    if word not in AGAIN:
+        raise BadInput("consents is keep or again", case="rollover_consents", key="consents")
+    return AGAIN[word]
 
 
 def _field(name: str) -> Field:

@@ -23,7 +23,7 @@ from gateway.access.phones import masked
 from gateway.access.store import FactStore
 from gateway.core.bus import Bus
 from gateway.core.model import PublicId, Secret
-from gateway.roofs.names import Names
+from gateway.roofs.names import Names, list_order
 from gateway.roofs.web_ports import FACTS_TOPIC
 from web.inapp import device_label
 from web.services import Caller, Peer, SignedIn
@@ -167,9 +167,9 @@ class InvitePort:
         return store.answer(store.current, _actor(caller), LOOK, store.clock.now_ms()).allowed
 
     async def rows(self, caller: Caller, class_id: PublicId) -> Sequence[InviteRow]:
-        """Return the guardians of a class."""
+        """Return the guardians of a class, a family together, in the order of a class list."""
         found = await self._invitees.of_class(_actor(caller), class_id)
-        return [
+        rows = [
             InviteRow(
                 row.person,
                 self._names.person(row.person),
@@ -180,8 +180,9 @@ class InvitePort:
                 row.slip_ends_ms,
                 tuple(device_row(item) for item in await self._devices.of(row.person)),
             )
-            for row in found
+            for row in sorted(found, key=lambda row: row.child)
         ]
+        return sorted(rows, key=lambda row: list_order(row.child))
 
     async def slips(self, caller: Caller, persons: Sequence[PublicId], *, checked: bool) -> Sequence[PrintedSlip]:
         """Make slips for the printer."""

@@ -14,6 +14,7 @@ from gateway.roofs.export_port import CopyPort, HoldPort
 from gateway.roofs.footage_desk import FootageDesk
 from gateway.roofs.live_port import MediaDoor
 from gateway.roofs.metrics_port import MetricsPort
+from gateway.roofs.observe_port import ObservePort
 from gateway.roofs.people_port import ports_of
 from gateway.roofs.playback_port import PlaybackPort
 from gateway.roofs.slip_port import InvitePort, SlipPort
@@ -54,6 +55,7 @@ def web_services(
         slips=SlipPort(parts.slips, parts.devices, parts.logins, parts.names, base.bus, logins.signed_in, base.store),
         invites=invites,
         why=parts.why,
+        observe=ObservePort(base.store, parts.observing, parts.passes, parts.names, lambda: parts.rooms.web_url),
         waits=WaitsPort(base.store),
         playback=PlaybackPort(Playbacks(base.store, parts.grants, base.key), base.recorder, base.clock),
         clock=base.clock,

@@ -61,8 +61,9 @@ class WhyDesk:
         return sorted(rows, key=lambda row: (not row["allowed"], row["place"], row["camera"]))
 
     def people(self) -> list[tuple[PublicId, str, str]]:
-        """Return everybody as (id, name, role), by name."""
-        rows = [(row.id, row.name, row.role.value) for row in self._names.persons.values()]
+        """Return everybody as (id, name, role), by name; guardians with their children's."""
+        facts = self._store.current
+        rows = [(row.id, self._names.told_apart(row.id, facts), row.role.value) for row in self._names.persons.values()]
         return sorted(rows, key=lambda row: (row[1], row[0]))
 
     def place(self, camera: PublicId) -> str:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 import uvicorn
@@ -23,9 +23,13 @@ from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, 
 from drivers.simulated.scene import SceneSpec, still
 from gateway.core.errors import DaemonUnavailable
 from tests.fakes.clock import FakeClock
+from tests.fakes.demo_box import DemoBox, demo_box
 from tests.fakes.web_services import CHOI, LA, MAM, YARD, FakeBox
 from web.app import create_app
 from web.services import Caller
+
+if TYPE_CHECKING:
+    from tests.browser.demo_fixtures import Street
 
 T = TypeVar("T")
 CHROMIUM = "/usr/bin/chromium"
@@ -153,6 +157,30 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoBox]:
+    """The demo, running, for one module; modules that want another box have their own."""
+    with demo_box(tmp_path_factory.mktemp("demo")) as running:
+        running.well()
+        yield running
+
+
+@pytest.fixture
+def street(box: DemoBox, chromium: Browser) -> Iterator[Street]:
+    """Where people come from to the box of the module; each must have been well."""
+    from tests.browser.demo_fixtures import Street
+
+    street = Street(box, chromium)
+    yield street
+    street.close()
+
+
+@pytest.fixture
+def save(tmp_path: Path) -> Callable[[str], str]:
+    """Where screenshots go."""
+    return lambda name: str(Path(SHOTS or tmp_path) / name)
 
 
 @pytest.fixture(scope="session")

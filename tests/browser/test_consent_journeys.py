@@ -94,7 +94,8 @@ def test_paper_from_the_meeting_to_the_principal(chromium: Browser, tmp_path: Pa
     with school_site(chromium, tmp_path, pictures, agreed=False) as site:
         teacher = phone(site, "teacher", "/dong-y")
         teacher.locator(".cl").click()
-        expect(teacher.locator(".chip", has_text="Chưa trả lời")).to_have_count(6)
+        expect(teacher.locator(".chip", has_text="Chưa trả lời")).to_have_count(4)
+        expect(teacher.locator(".chip", has_text="Theo quy chế")).to_have_count(2)
         assert not wide(teacher)
         shoot(teacher, "consent-class-phone")
         teacher.get_by_role("link", name="In phiếu họp phụ huynh").click()

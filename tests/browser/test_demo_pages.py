@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Locator, expect
 
 from gateway.core.model import new_public_id
-from tests.browser.conftest import chromium  # noqa: F401 - one browser for this module
 from tests.browser.demo_fixtures import DESK, PHONE, Street, Visit, away, enter_code
 from tests.fakes.box_door import add_guardian, ask
-from tests.fakes.demo_box import DemoBox, demo_box, eventually
+from tests.fakes.demo_box import DemoBox, eventually
 
 pytestmark = [pytest.mark.browser, pytest.mark.system]
 
@@ -40,26 +38,6 @@ FRAMES = """wanted => Promise.all(globalThis.peers.filter(peer => peer.connectio
   return {frames: last.decoded - first.decoded, media_90k: (last.at_90k - first.at_90k) >>> 0, lost: last.lost};
 }))"""
 """Waits for so many decoded frames of each view; returns how far each source's own clock went meanwhile."""
-
-
-@pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoBox]:
-    with demo_box(tmp_path_factory.mktemp("pages")) as running:
-        running.well()
-        yield running
-
-
-@pytest.fixture
-def street(box: DemoBox, chromium: Browser) -> Iterator[Street]:  # noqa: F811 - the fixture imported above
-    street = Street(box, chromium)
-    yield street
-    street.close()
-
-
-@pytest.fixture
-def save(tmp_path: Path) -> Callable[[str], str]:
-    """Where screenshots go."""
-    return lambda name: str(tmp_path / name)
 
 
 def slip(box: DemoBox) -> str:

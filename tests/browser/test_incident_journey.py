@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Locator, expect
 
 from recorder.exportverify import verify
-from tests.browser.conftest import chromium  # noqa: F401 - one browser for this module
 from tests.browser.demo_fixtures import Street, Visit, enter_code
 from tests.fakes.demo_box import DemoBox, demo_box
 
@@ -24,13 +23,6 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoBox]:
     with demo_box(tmp_path_factory.mktemp("incident"), cameras=1) as running:
         running.well()
         yield running
-
-
-@pytest.fixture
-def street(box: DemoBox, chromium: Browser) -> Iterator[Street]:  # noqa: F811 - the fixture imported above
-    street = Street(box, chromium)
-    yield street
-    street.close()
 
 
 class Clicks:

@@ -7,7 +7,9 @@ from playwright.sync_api import expect
 
 from gateway.core.model import Role
 from tests.browser.conftest import Site, shoot
-from tests.fakes.web_services import CHOI, LA, MAM, MOTHER, PRINCIPAL, YARD, pid
+from tests.fakes.web_services import CHOI, CLASS_MAM, LA, MAM, MOTHER, PRINCIPAL, YARD, pid
+from web.consent_services import CaseView
+from web.room_services import Wish
 from web.services import OpenView
 
 pytestmark = pytest.mark.browser
@@ -117,6 +119,34 @@ def test_a_change_reaches_an_open_page_by_itself(site: Site) -> None:
     site.box.clock.tick(2)  # type: ignore[attr-defined]  # the fake's own
     expect(page.locator("#watching")).to_have_text("1 phụ huynh đang xem")
     expect(page.locator(".tile").nth(3).locator(".m")).to_have_text("Xem cách xử lý")
+
+
+def test_a_wish_rises_above_the_pictures_and_is_answered_there_at_one_tap(site: Site) -> None:
+    """It comes while the page is open, on a phone as on a desk; the answer leaves the page and its pictures alone."""
+    for size in ((1440, 900), (390, 844), (320, 640)):
+        page = site.visit("/", PRINCIPAL, size=size)
+        expect(page.locator(".waits")).to_have_count(0)
+        page.evaluate("globalThis.same = document.querySelector('live-view')")
+        site.box.school.rooms.put(CLASS_MAM, used=5, wish=Wish(3, "Cô Hạnh", 15, site.box.clock.now_ms()))
+        site.box.consents.open_cases = [
+            CaseView(pid("an"), "Bé An", CLASS_MAM, "Lớp Mầm 1", "view", "withdrawal", True, 1, 2)
+        ]
+        site.box.clock.tick(2)  # type: ignore[attr-defined]  # the fake's own
+        expect(page.locator(".waits")).to_have_count(2)
+        expect(page.locator(".waits").first).to_contain_text("Lớp Mầm 1 xin ẩn thêm")
+        shoot(page, f"grid-wish-{size[0]}x{size[1]}")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        buttons = page.locator(".waits button, a.waits")
+        assert min(box["height"] for box in [item.bounding_box() for item in buttons.all()] if box) >= (
+            44 if size[0] < 760 else 32
+        )
+        page.get_by_role("button", name="Đồng ý, ẩn 15 phút").click()
+        expect(page.locator("section.waits")).to_have_count(0)
+        assert page.evaluate("globalThis.same === document.querySelector('live-view') && globalThis.same.isConnected")
+        expect(page.locator("a.waits")).to_have_attribute("href", "/dong-y")
+        assert site.box.calls.count(f"answer 3 True by {PRINCIPAL.person}") == 1
+        site.box.calls.clear()
+        site.box.consents.open_cases = []
 
 
 def test_one_camera_asks_for_one_camera(site: Site) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from gateway.access.audit import CONSOLE, Actor
 from gateway.access.classes import Hours, at, usual_plan
 from gateway.access.facts import ClassRules, Purpose
+from gateway.access.observing import Visit
 from gateway.access.pauserules import A_DAY, used_today, wall_device
 from gateway.core.model import PublicId, Role
 from tests.fakes.access_world import World
@@ -17,7 +18,7 @@ from tests.fakes.school import HOUR, NOW
 Act = Callable[[World, Actor], Awaitable[object]]
 
 
-THE_TEACHERS = {"observation.assent", "observation.withdraw"}
+THE_TEACHERS = {"observation.assent", "observation.decline", "observation.withdraw"}
 """Nobody else of the school agrees in her place."""
 
 
@@ -136,6 +137,11 @@ async def hidden(w: World, _actor: Actor) -> None:
     await w.access.sharing.hide_camera(CONSOLE, w.camera)
 
 
+async def camera_shown(w: World, _actor: Actor) -> None:
+    """Prepare: the camera shows the class."""
+    await w.access.classes.assign(CONSOLE, w.camera, w.class_id)
+
+
 async def resolved(w: World, _actor: Actor) -> None:
     """Prepare: a child without consent is settled."""
     await w.access.children.resolve(CONSOLE, w.mate, w.class_id)
@@ -144,11 +150,11 @@ async def resolved(w: World, _actor: Actor) -> None:
 async def _observe(w: World, actor: Actor) -> None:
     thanh = w.rows("SELECT id FROM person WHERE role = 'observer'")[0]["id"]
     now_ms = w.clock.now_ms()
-    await w.access.observing.make(actor, PublicId(thanh), w.class_id, now_ms, now_ms + HOUR)
+    await w.access.observing.make(actor, Visit(w.class_id, now_ms, now_ms + HOUR, PublicId(thanh)))
 
 
 def _session(w: World) -> PublicId:
-    return PublicId(w.rows("SELECT id FROM observation")[0]["id"])
+    return PublicId(w.rows("SELECT id FROM observation ORDER BY until_ms DESC, id")[0]["id"])
 
 
 async def guest(w: World, _actor: Actor) -> None:
@@ -161,6 +167,12 @@ async def observed(w: World, actor: Actor) -> None:
     """Prepare: a guest's session is made."""
     await guest(w, actor)
     await _observe(w, CONSOLE)
+
+
+async def agreed(w: World, actor: Actor) -> None:
+    """Prepare: its teacher agrees."""
+    await observed(w, actor)
+    await w.access.observing.assent(CONSOLE, _session(w))
 
 
 async def _teach(w: World, actor: Actor) -> None:
@@ -229,6 +241,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("class.end", _end_class, empty_class),
     Mutation("cameras.sync", lambda w, a: w.access.classes.sync_cameras(a, [w.camera, PublicId("b" * 16)])),
     Mutation("camera.assign", lambda w, a: w.access.classes.assign(a, w.camera, None)),
+    Mutation("camera.release", lambda w, a: w.access.classes.release(a, w.camera, w.class_id), camera_shown),
     Mutation(
         "class.windows", lambda w, a: w.access.classes.set_windows(a, w.class_id, [Hours(at("08:00"), at("09:00"))])
     ),
@@ -236,7 +249,8 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("class.rules", lambda w, a: w.access.narrowing.set(a, ClassRules(w.class_id, daily_minutes=60))),
     Mutation("observation.make", _observe, guest),
     Mutation("observation.end", lambda w, a: w.access.observing.end(a, _session(w)), observed),
-    Mutation("observation.withdraw", lambda w, a: w.access.observing.assent(a, _session(w), given=False), observed),
+    Mutation("observation.decline", lambda w, a: w.access.observing.assent(a, _session(w), given=False), observed),
+    Mutation("observation.withdraw", lambda w, a: w.access.observing.assent(a, _session(w), given=False), agreed),
     Mutation("observation.assent", lambda w, a: w.access.observing.assent(a, _session(w)), observed),
     Mutation("calendar.set", lambda w, a: w.access.classes.set_day(a, dt.date(2026, 11, 20), is_open=False)),
     Mutation("box.accept", lambda w, a: w.access.sharing.accept_box(a)),

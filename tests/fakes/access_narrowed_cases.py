@@ -70,6 +70,12 @@ def _site_cases() -> list[Case]:
         at("from elsewhere", (False, "on_site.only", None, None), **only),
         at("another class's rule", OK, **rules(CHOI, on_site_only=True)),
         at("a yard with that class", (False, "on_site.only", None, None), **yard, **rules(CHOI, on_site_only=True)),
+        at(
+            "a yard of two classes with rules, one of them at the school only",
+            (False, "on_site.only", None, None),
+            **yard,
+            rules=(ClassRules(MAM, daily_minutes=600), ClassRules(CHOI, on_site_only=True)),
+        ),
         at("being at the school opens nothing else", (False, "plan.nap", local(19, 14), AFTERNOON), local(19, 12), here, **only),
         at("an ended login sees nothing", (False, "session.ended", None, None), asking=Asking(over="session.ended")),
     ]  # fmt: skip
@@ -108,6 +114,11 @@ def _newcomer_cases() -> list[Case]:
         at("long ago", over, **rules(adaptation_days=10)),
         at("another class's weeks", OK, **rules(CHOI, adaptation_days=1)),
         at("a yard with a class in its weeks", over, **yard, **rules(CHOI, adaptation_days=1)),
+        at(
+            "a yard of two classes in their weeks, new in one",
+            over,
+            **{**joined(NOW - HOUR, 1), **yard, "rules": tuple(ClassRules(k, adaptation_days=1) for k in (MAM, CHOI))},
+        ),
         at(
             "a sibling who is new",
             OK,

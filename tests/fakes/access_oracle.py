@@ -28,11 +28,29 @@ from gateway.access.facts import (
     Purpose,
     Resolution,
     Span,
+    StaffNotice,
     Teaching,
     Window,
 )
+from gateway.access.noticerules import NOTICE_VERSION
 from gateway.core.model import PublicId, Role
-from tests.fakes.school import CAM, CAM2, CHILD, CHILD2, CHOI, DAY, HOUR, MAM, MATE, MINUTE, MOTHER, NOW, OTHER, facts
+from tests.fakes.school import (
+    CAM,
+    CAM2,
+    CHILD,
+    CHILD2,
+    CHOI,
+    DAY,
+    HOUR,
+    MAM,
+    MATE,
+    MINUTE,
+    MOTHER,
+    NOW,
+    OTHER,
+    TEACHER,
+    facts,
+)
 
 HANOI = dt.timezone(dt.timedelta(hours=7))
 SEES_ALL = (Role.PRINCIPAL, Role.VICE_PRINCIPAL)
@@ -74,6 +92,17 @@ def sees(f: Facts, who: PublicId, cam: PublicId, t: int, how: Asking) -> bool:
     if role is Role.OBSERVER:
         return all(observed(f, who, k, t) for k in shown)
     return guarded(f, who, shown, t, how)
+
+
+def told(f: Facts, k: PublicId, t: int) -> bool:
+    """Whether every teacher of the class who works here has signed today's text of the notice."""
+    for row in f.teachings:
+        if row.class_id == k and on(row, t):
+            works = any(p.id == row.person and p.role is Role.TEACHER and not p.disabled for p in f.persons)
+            signed = any(n.person == row.person and n.version == NOTICE_VERSION and on(n, t) for n in f.staff_notices)
+            if works and not signed:
+                return False
+    return True
 
 
 def asleep(f: Facts, k: PublicId, t: int) -> bool:
@@ -127,6 +156,8 @@ def guarded(f: Facts, who: PublicId, shown: set[PublicId], t: int, how: Asking) 
 def class_open(f: Facts, k: PublicId, here: list[Enrolment], t: int, how: Asking) -> bool:
     """Whether a class is open to a guardian whose children's places are `here`."""
     if any(p.class_id == k and on(p, t) for p in f.pauses) or not answered(f, k, t, Purpose.VIEW):
+        return False
+    if not told(f, k, t):
         return False
     plan = running(f.blocks, f, k, t)
     if not running(f.windows, f, k, t) or not plan or asleep(f, k, t) or not all(b.guardian_visible for b in plan):
@@ -199,7 +230,11 @@ class Chance:
             accepted=often(0.95),
             sharing_stopped=often(0.05),
             cameras=frozenset(CAMERAS if often(0.95) else (CAM2,)),
-            persons=(Person(MOTHER, role, often(0.03)), Person(OTHER, Role.GUARDIAN)),
+            persons=(
+                Person(MOTHER, role, often(0.03)),
+                Person(OTHER, Role.GUARDIAN),
+                Person(TEACHER, Role.TEACHER, often(0.1)),
+            ),
             guardians=(
                 *((Guardian(person=MOTHER, child=CHILD, **self.span()),) if often(0.9) else ()),
                 *self.some(lambda: Guardian(person=r.choice(PEOPLE), child=r.choice(CHILDREN), **self.span()), 2),
@@ -221,7 +256,14 @@ class Chance:
             resolutions=self.some(
                 lambda: Resolution(child=r.choice(CHILDREN), class_id=r.choice(CLASSES), **self.span()), 2
             ),
-            teachings=self.some(lambda: Teaching(person=MOTHER, class_id=r.choice(CLASSES), **self.span()), 2),
+            teachings=(
+                *self.some(lambda: Teaching(person=MOTHER, class_id=r.choice(CLASSES), **self.span()), 2),
+                *self.some(lambda: Teaching(person=TEACHER, class_id=r.choice(CLASSES), **self.span()), 1),
+            ),
+            staff_notices=(
+                *((StaffNotice(person=MOTHER, version=NOTICE_VERSION),) if often(0.9) else ()),
+                *((self.notice(),) if often(0.9) else ()),
+            ),
             pauses=self.some(lambda: Pause(class_id=r.choice(CLASSES), **self.span()), 1) if often(0.2) else (),
             privacies=self.some(lambda: Privacy(camera=r.choice(CAMERAS), **self.span()), 1) if often(0.2) else (),
             observations=self.some(
@@ -232,6 +274,10 @@ class Chance:
             windows=tuple(Window(k, self.days(), *self.minutes()) for k in CLASSES for _ in range(r.choice((1, 1, 2)))),
             blocks=tuple(self.block(k) for k in CLASSES for _ in range(r.choice((1, 1, 2)))),
         )
+
+    def notice(self) -> StaffNotice:
+        version = NOTICE_VERSION if self.often(0.95) else "0"
+        return StaffNotice(person=TEACHER, version=version, since_ms=self.instant() if self.often(0.3) else 0)
 
     def rule(self, k: PublicId) -> ClassRules:
         r = self.r

@@ -14,13 +14,14 @@ from gateway.access.facts import Facts
 from gateway.core.model import Action, Decision, ObjectRef, PublicId
 from tests.fakes.access_guardian_cases import guardian_cases, shifted_cases
 from tests.fakes.access_narrowed_cases import narrowed_cases
+from tests.fakes.access_notice_cases import notice_cases
 from tests.fakes.access_observer_cases import observer_cases
 from tests.fakes.access_staff_cases import staff_cases
 from tests.fakes.school import short
 
 Decide = Callable[[Facts, PublicId, Action, ObjectRef, int, Asking], Decision]
 
-CASES = [*guardian_cases(), *staff_cases(), *shifted_cases(), *narrowed_cases(), *observer_cases()]
+CASES = [*guardian_cases(), *staff_cases(), *shifted_cases(), *narrowed_cases(), *observer_cases(), *notice_cases()]
 
 
 def check(decide: Decide) -> None:

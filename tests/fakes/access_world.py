@@ -28,6 +28,7 @@ from gateway.access.devices import Devices
 from gateway.access.exports import Exports
 from gateway.access.facts import EVERY_DAY
 from gateway.access.grants import Grants
+from gateway.access.guestpasses import GuestPasses
 from gateway.access.holds import Holds
 from gateway.access.invitations import Invitations
 from gateway.access.login import Logins, SignedIn
@@ -91,6 +92,7 @@ class Access:
         self.people, self.children = People(self.store), Children(self.store)
         self.classes, self.sharing = Classes(self.store), Sharing(self.store)
         self.observing, self.narrowing = Observing(self.store), Narrowing(self.store)
+        self.passes = GuestPasses(self.store, self.logins, self.codes, self.observing)
         self.exports, self.holds = Exports(self.store), Holds(self.store)
         self.notices, self.walls, self.days = StaffNotices(self.store), Walls(self.store), SchoolDays(self.store)
 
@@ -98,6 +100,7 @@ class Access:
         await self.store.load()
         await self.logins.load()
         await self.players.load()
+        await self.passes.load()
         await self.open.__aenter__()
         return self
 

@@ -30,6 +30,16 @@ def picture(camera: str) -> bytes:
     return f"picture-of-{camera}".encode()
 
 
+def counted(asked: Counter[str], handler: Handler) -> Handler:
+    """A handler that counts each call by its method."""
+
+    async def count(request: Request) -> Reply | AsyncIterator[bytes]:
+        asked[request.method] += 1
+        return await handler(request)
+
+    return count
+
+
 class MarkedRecorder:
     """Answers by ticket; counts what it was asked."""
 
@@ -69,14 +79,7 @@ class MarkedRecorder:
             "key.lock": self._key,
             "key.unlock": self._key,
         }
-        return {name: self._counted(handler) for name, handler in own.items()}
-
-    def _counted(self, handler: Handler) -> Handler:
-        async def counted(request: Request) -> Reply | AsyncIterator[bytes]:
-            self.asked[request.method] += 1
-            return await handler(request)
-
-        return counted
+        return {name: counted(self.asked, handler) for name, handler in own.items()}
 
     async def _status(self, _request: Request) -> Reply:
         rows = [
@@ -165,14 +168,7 @@ class MarkedLive:
             "sessions": self._renew,
             "status": self._nothing,
         }
-        return {name: self._counted(handler) for name, handler in own.items()}
-
-    def _counted(self, handler: Handler) -> Handler:
-        async def counted(request: Request) -> Reply | AsyncIterator[bytes]:
-            self.asked[request.method] += 1
-            return await handler(request)
-
-        return counted
+        return {name: counted(self.asked, handler) for name, handler in own.items()}
 
     def _new(self, request: Request) -> dict[str, Any]:
         grant = json.loads(base64.urlsafe_b64decode(request.params["ticket"]["grant"]))

@@ -13,6 +13,8 @@ from typing import Any
 import httpx
 from fastapi.routing import APIRoute
 
+from gateway.access.audit import CONSOLE
+from gateway.access.observing import Visit
 from gateway.core.model import PublicId, new_public_id
 from tests.fakes.route_table import FORM, OFFER, PRINCIPALS, REACH, ROUTES, SDP, SPAN, Row
 from tests.fakes.school_box import Actor, SchoolBox
@@ -184,6 +186,8 @@ class Driver:
                 return await self.of_class(kind, camera)
             case "person":  # of the notice to staff: a teacher's, and not a family's
                 return self.box.actors["teacher"].person, self.box.actors["mother"].person
+            case "visit":
+                return await self.visit(), None  # to all leaders one is as good as the next
             case "draft":
                 return await self.draft(actor), await self.draft(principal)
         raise AssertionError(f"how is a {kind} made? say it in tests/fakes/route_driver.py")
@@ -196,6 +200,12 @@ class Driver:
         if kind == "child":
             return self.box.children[mine], self.box.children[other] if class_id in classes.values() else None
         return await self.sheet(mine), await self.sheet(other)
+
+    async def visit(self) -> str:
+        """Let a guest of their own come to the first class in an hour."""
+        start_ms = self.box.clock.now_ms() + 3_600_000
+        visit = Visit(self.box.classes["mam"], start_ms, start_ms + 3_600_000, name="Khách Thứ Hai")
+        return await self.box.parts.observing.make(CONSOLE, visit)
 
     async def sheet(self, key: str) -> str:
         """Put in a paper sheet for a class, unless one waits."""

@@ -40,6 +40,7 @@ OWN: Mapping[str, str] = {
     "mother": "mam",
     "teacher_choi": "choi",
     "father_choi": "choi",
+    "observer": "mam",
 }
 """Whose class is whose; the gate is nobody's class."""
 
@@ -296,6 +297,17 @@ ROUTES: Mapping[tuple[str, str], Row] = {
     ("GET", "/lop-hoc/lich"): Row(HEAD),
     ("POST", "/lop-hoc/lich"): Row(HEAD, body=b"ngay=2026-12-31&kieu=nghi", headers=FORM, ok=SEE_OTHER),
     ("POST", "/lop-hoc/lich/xoa"): Row(HEAD, body=b"ngay=2027-12-31", headers=FORM, ok=frozenset({404})),
+    # guests: the leaders make a visit, the teacher of the class says her word, the guest has one page
+    ("GET", "/du-gio"): Row(PRINCIPALS),
+    ("POST", "/du-gio"): Row(PRINCIPALS, body=b"ten=x&lop=", headers=FORM, ok=frozenset({400})),
+    ("POST", "/du-gio/{visit}/ma"): Row(PRINCIPALS, other="visit", body=b"", headers=FORM),
+    ("POST", "/du-gio/{visit}/ket-thuc"): Row(PRINCIPALS, other="visit", body=b"", headers=FORM, ok=SEE_OTHER),
+    ("POST", "/co/{class_id}/du-gio"): Row(
+        TEACHERS, "class", body=b"y=co&buoi=zzzzzzzzzzzzzzzz", headers=FORM, ok=frozenset({404})
+    ),
+    ("GET", "/khach/"): Row(frozenset({Role.OBSERVER})),
+    ("GET", "/khach/het"): Row(public=True, ok=frozenset({200, 303})),
+    ("GET", "/api/observation"): Row(frozenset({Role.OBSERVER})),
     # the sheet on the wall: with its secret, on the school's own network, whoever asks
     ("GET", "/tuong/{secret}"): Row(public=True, ok=frozenset({404})),
     ("POST", "/tuong/{secret}/an"): Row(public=True, body=b"", headers=FORM, ok=frozenset({403, 404})),

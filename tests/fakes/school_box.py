@@ -18,7 +18,8 @@ from gateway.access import audit as access_audit
 from gateway.access.acts import Acts
 from gateway.access.audit import CONSOLE
 from gateway.access.classes import Hours, usual_plan
-from gateway.access.facts import EVERY_DAY
+from gateway.access.facts import EVERY_DAY, Purpose
+from gateway.access.observing import Visit
 from gateway.access.sessions import OpenGrants
 from gateway.core.config import parse_config
 from gateway.core.model import PublicId, Role, new_public_id
@@ -145,13 +146,21 @@ async def found_school(box: SchoolBox) -> None:
     await parts.sharing.accept_box(CONSOLE)
 
 
+async def visit(box: SchoolBox) -> None:
+    """Let the guest watch the class Mầm for an hour, by everybody's leave."""
+    observing, now_ms = box.parts.observing, box.clock.now_ms()
+    await box.parts.children.consent(CONSOLE, box.children["mam"], Purpose.OBSERVE)
+    wanted = Visit(box.classes["mam"], now_ms, now_ms + 3_600_000, box.actors["observer"].person)
+    await observing.assent(CONSOLE, await observing.make(CONSOLE, wanted))
+
+
 async def let_in(box: SchoolBox) -> None:
     """Give everybody what they bring with a request; two of them have lost it again."""
     for label in list(box.actors):
         await box.sign_in(label)
         if box.parts.signin.accounts.must_set(box.actors[label].person):  # else no page is shown to them
-            await box.parts.signin.accounts.ensure(CONSOLE, box.actors[label].person, label)
-            await box.parts.signin.accounts.set_password(CONSOLE, box.actors[label].person, "now:right")
+            was = await box.parts.signin.accounts.ensure(CONSOLE, box.actors[label].person, label)
+            await box.parts.signin.accounts.set_password(CONSOLE, was, "now:right")
     box.parts.signin.signins._hasher = FakeHasher()
     await box.parts.people.disable(CONSOLE, box.actors["disabled"].person)
     await box.parts.logins.sign_out(box.actors["signed_out"].token)
@@ -196,6 +205,7 @@ async def school_box(folder: Path) -> AsyncIterator[SchoolBox]:
         box = SchoolBox(ground, parts, opened, services, create_app(services), recorder, live, clock)
         box.app.state.streams.refresh_s = 0.01
         await found_school(box)
+        await visit(box)
         await let_in(box)
         clock.tick(60)  # pictures from before a right began are nobody's
         recorder.now_ms = clock.now_ms()

@@ -43,6 +43,7 @@ class FakeConsents:
     kids: dict[PublicId, list[ChildAnswers]] = field(default_factory=dict)
     papers: dict[PublicId, list[Sheet]] = field(default_factory=dict)
     open_cases: list[CaseView] = field(default_factory=list)
+    closed_cases: list[CaseView] = field(default_factory=list)
     stated: RecordingBasis = field(default_factory=RecordingBasis)
     error: BadInput | None = None
     """What the next act is refused with."""
@@ -117,6 +118,12 @@ class FakeConsents:
 
     async def cases(self, caller: Caller) -> Sequence[CaseView]:
         return self.open_cases
+
+    async def overdue(self) -> int:
+        return sum(case.due_ms < self.clock.now_ms() for case in self.open_cases)
+
+    async def settled(self, caller: Caller) -> Sequence[CaseView]:
+        return self.closed_cases
 
     async def settle(
         self, caller: Caller, child: PublicId, class_id: PublicId, purpose: str, remedy: str, agreed: str

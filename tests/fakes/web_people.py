@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.core.errors import BadInput, NotFound
+from tests.fakes.school import pid
 from web.services import Caller
 
 CHILD = "c" * 16
@@ -33,8 +34,15 @@ class FakePeople:
 
     async def overview(self, caller: Caller) -> Mapping[str, Any]:
         teachers = [{"id": "t" * 16, "name": "Cô Hạnh"}]
-        card = {"children": len(self.children), "guardians": 2, "bound": 1, "waiting": 1, "teachers": teachers}
-        empty = {"children": 0, "guardians": 0, "bound": 0, "waiting": 0, "teachers": []}
+        card = {
+            "children": len(self.children),
+            "guardians": 2,
+            "bound": 1,
+            "waiting": 1,
+            "teachers": teachers,
+            "cameras": [pid("mam2")],
+        }
+        empty = {"children": 0, "guardians": 0, "bound": 0, "waiting": 0, "teachers": [], "cameras": []}
         return {"classes": [{"id": CLASS, "name": "Mầm 2", **card}, {"id": "k" * 16, "name": "Chồi 1", **empty}]}
 
     async def one_class(self, caller: Caller, class_id: str) -> Mapping[str, Any]:
@@ -98,13 +106,21 @@ class NoLists:
         raise NotFound("no such act")
 
     async def year(
-        self, caller: Caller, targets: Mapping[str, str] | None, day: str, *, keep_teachers: bool
+        self, caller: Caller, targets: Mapping[str, str] | None, day: str, *, keep_teachers: bool, consents: str = ""
     ) -> Mapping[str, Any]:
         steps = [{"class": CLASS, "name": "Mầm 2", "target": (targets or {}).get(CLASS, "Chồi 2"), "children": 27}]
         counts = {"moved": 27, "left": 0, "same": 0, "classes": 1}
-        return {"shown": "f" * 64, "counts": counts, "new_classes": ["Chồi 2"], "steps": steps}
+        told = {"consents": 25, "asked": consents, "new_classes": ["Chồi 2"]}
+        return {"shown": "f" * 64, "counts": counts, "steps": steps, **told}
 
     async def turn_year(
-        self, caller: Caller, targets: Mapping[str, str], shown: str, day: str, *, keep_teachers: bool
+        self,
+        caller: Caller,
+        targets: Mapping[str, str],
+        shown: str,
+        day: str,
+        *,
+        keep_teachers: bool,
+        consents: str = "",
     ) -> Mapping[str, Any]:
         return {"act": "a" * 16, "counts": {}}

@@ -20,6 +20,7 @@ from web.room_services import (
     SeenDay,
     Signature,
     Timetable,
+    WaitingWish,
     WallRoom,
     Wish,
 )
@@ -90,6 +91,9 @@ class FakeRooms:
     async def answer(self, caller: Caller, class_id: PublicId, wish: int, *, granted: bool) -> None:
         self.say(f"answer {wish} {granted} by {caller.person}")
         self.put(class_id, wish=None)
+
+    async def wishes(self, caller: Caller) -> Sequence[WaitingWish]:
+        return [WaitingWish(item.id, item.name, item.wish, item.most) for item in self.all if item.wish is not None]
 
     async def today(self, caller: Caller) -> Sequence[PastPause]:
         return self.past

@@ -38,11 +38,13 @@ from tests.fakes.web_accounts import FakeAccounts
 from tests.fakes.web_consent import FakeConsents
 from tests.fakes.web_copies import FakeCopies, FakeHolds
 from tests.fakes.web_ledger import FakeLedger
+from tests.fakes.web_observe import FakeObserve
 from tests.fakes.web_people import FakePeople, NoLists
 from tests.fakes.web_playback import FakePlayback
 from tests.fakes.web_rooms import FakeSchool, room
 from tests.fakes.web_slips import FakeInvites, FakeSlips
 from tests.fakes.web_why import FakeWhy
+from web.observe_services import Named
 from web.room_services import Signature
 from web.services import (
     Caller,
@@ -78,6 +80,7 @@ TEACHER = Caller(pid("hanh"), Role.TEACHER, "Cô Hạnh", pid("phone"))
 MOTHER = Caller(pid("mai"), Role.GUARDIAN, "Trần Thị Mai", pid("galaxy"), "PH Trần Thị Mai · •••678")
 FATHER = Caller(pid("nam"), Role.GUARDIAN, "Phạm Văn Nam", pid("iphone"), "PH Phạm Văn Nam · •••321")
 OFFICER = Caller(pid("so"), Role.AUTHORITY_IT, "Sở GD", pid("office"))
+GUEST = Caller(pid("khach"), Role.OBSERVER, "Cô Thanh", pid("khachmay"), "Cô Thanh")
 INSTALLER = Caller(pid("tho"), Role.INSTALLER, "Thợ lắp", pid("laptop"))
 EVERYBODY = {caller.role: caller for caller in (PRINCIPAL, TEACHER, MOTHER, OFFICER, INSTALLER)}
 
@@ -88,7 +91,9 @@ KEY_IN_BOX: Mapping[str, Any] = {
 ALLOWED = Decision(True, "role.guardian")
 
 
-BOX_ACTIONS = frozenset({Action.STOP_ALL, Action.APPROVE, Action.AUDIT, Action.PEOPLE, Action.CONFIGURE})
+BOX_ACTIONS = frozenset(
+    {Action.STOP_ALL, Action.APPROVE, Action.AUDIT, Action.PEOPLE, Action.CONFIGURE, Action.OBSERVE}
+)
 """What the fake principal may do to the box."""
 
 
@@ -153,11 +158,13 @@ class FakeBox:
             [room(CLASS_MAM, "Lớp Mầm 1"), room(CLASS_CHOI, "Lớp Chồi 1")],
             [Signature(TEACHER.person, TEACHER.name, ("Lớp Mầm 1",), None, None, "")],
         )
+        classes = (Named(CLASS_MAM, "Lớp Mầm 1"), Named(CLASS_CHOI, "Lớp Chồi 1"))
+        self.observe = FakeObserve(self.clock, self.calls.append, classes)
         self.ledger = FakeLedger(self.clock, self.calls.append)
         for camera, name in ((MAM, "Lớp Mầm 1"), (CHOI, "Lớp Chồi 1"), (LA, "Lớp Lá 1"), (YARD, "Sân chơi")):
             self.status_of[camera] = {"id": camera, "name": name, "state": "up", "recording": True}
             self.stills[camera] = b"\xff\xd8still-of-" + camera.encode()
-        for caller in (PRINCIPAL, DEPUTY, TEACHER, MOTHER, FATHER, OFFICER, INSTALLER):
+        for caller in (PRINCIPAL, DEPUTY, TEACHER, MOTHER, FATHER, OFFICER, INSTALLER, GUEST):
             self.sessions[f"token-{caller.person}"] = caller
 
     def services(self, **changes: Any) -> Services:
@@ -169,7 +176,8 @@ class FakeBox:
             changes=self, recorder=self,
             holds=self.holds, copies=self.copies, keys=FakeKeys(self), playback=self.playback,
             metrics=self, people=self.persons, lists=self.lists, rooms=self.school.services(), ledger=self.ledger, consents=self.consents,
-            slips=self.slips, invites=self.invites, why=FakeWhy(self), waits=self, clock=self.clock,
+            slips=self.slips, invites=self.invites, why=FakeWhy(self), observe=self.observe, waits=self,
+            clock=self.clock,
             **settings,
         )  # fmt: skip
 
@@ -223,6 +231,7 @@ class FakeBox:
             Role.PRINCIPAL: [mam, choi, *rest, *(KnownCamera(camera) for camera in self.extra)],
             Role.TEACHER: [mam],
             Role.GUARDIAN: [mam] if caller == MOTHER else [choi],
+            Role.OBSERVER: [mam],
         }
         return [camera for camera in by_role.get(caller.role, []) if camera.id in self.status_of]
 

@@ -10,6 +10,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,8 @@ from tests.fakes.live_box import LiveBox
 from tests.fakes.memory_disk import in_memory
 from tests.fakes.school import NOW
 from tests.fakes.viewer import Viewer
+from tests.unit.test_access_guests import ACTS as GUEST_ACTS
+from tests.unit.test_access_guests import Lesson, arrange
 from tests.unit.test_access_revoking import ACTS
 
 pytestmark = pytest.mark.system
@@ -53,6 +56,12 @@ SCHOOL = [
     "class seen at the school only",
     "no minutes left",
 ]
+GUESTS = [
+    "the teacher takes her word back",
+    "the principal ends the visit",
+    "its time is up",
+    "a family withdraws",
+]
 TIME = ["window ends", "day-plan block starts", "clock not trusted"]
 BY_TIME = {"window ends", "day-plan block starts", "guardian ended by its date"}
 """Acts that end a grant at an instant it has named itself."""
@@ -65,12 +74,11 @@ class Stage:
     world: World
     box: LiveBox
 
-    async def watch(self, viewer: Viewer) -> PublicId:
-        """Let the mother watch; returns her grant's id."""
+    async def watch(self, viewer: Viewer, guest: Lesson | None = None) -> PublicId:
+        """Let the mother (or a guest) watch; returns the grant's id."""
         w = self.world
-        grant, opened = await w.access.open.open(
-            w.mother, w.phone, w.camera, await viewer.offer(), stream=StreamRole.SUB
-        )
+        person, device = (w.mother, w.phone) if guest is None else (guest.guest, guest.device)
+        grant, opened = await w.access.open.open(person, device, w.camera, await viewer.offer(), stream=StreamRole.SUB)
         await viewer.answered(opened.answer)
         await viewer.seen(3)
         await viewer.can_hear()
@@ -115,27 +123,50 @@ async def act_on_a_stream(
     """Run an act while the mother watches; everything the promise says is looked at."""
     async with stage(folder) as here, Viewer() as viewer:
         grant = await here.watch(viewer)
-        await act(here.world)
-        returned = len(viewer.rtp)
-        async with asyncio.timeout(30):
-            while not viewer.told:  # noqa: ASYNC110 - arrives on the data channel
-                await asyncio.sleep(0.005)
-        await here.world.until(lambda: len(here.ended_rows(grant)) > 0)
-        await viewer.caught_up()
-        count = len(viewer.rtp)
-        assert (media_90k(viewer.rtp[-1]) - media_90k(viewer.rtp[returned - 1])) & 0xFFFFFFFF <= LAST_90K
-        await here.more_pictures(8)
-        await viewer.caught_up()
-        assert len(viewer.rtp) == count
-        said = [(told["end"], told["code"]) for told in map(json.loads, viewer.told)]
-        # At the grant's own end the daemon may be first: it says "ask again", and the answer has the reason.
-        assert said == [(reason, reason)] or (by_time and said == [("", "live.until")])
-        with pytest.raises((Denied, NotFound)) as refused:
-            await here.world.look()
-        assert refused.value.fields.get("reason", Reason.NOT_FOUND) == reason
-        assert [row["reason"] for row in here.ended_rows(grant)] == [reason]
-        assert here.world.access.open.watches() == ()
-        assert len(here.box.sessions) == 0
+        await ends(here, viewer, grant, partial(act, here.world), here.world.look, reason, by_time=by_time)
+
+
+async def act_on_a_guest(folder: Path, act: Callable[[Lesson], Awaitable[object]], reason: Reason) -> None:
+    """Run an act while a guest of the class watches."""
+    async with stage(folder) as here, Viewer() as viewer:
+        guest = await arrange(here.world)
+        grant = await here.watch(viewer, guest)
+        by_time = reason is Reason.OBSERVATION_OVER
+        await ends(here, viewer, grant, partial(act, guest), guest.watch, reason, by_time=by_time)
+
+
+async def ends(
+    here: Stage,
+    viewer: Viewer,
+    grant: PublicId,
+    act: Callable[[], Awaitable[object]],
+    again: Callable[[], Awaitable[object]],
+    reason: Reason,
+    *,
+    by_time: bool,
+) -> None:
+    """Run an act and look at everything the promise says."""
+    await act()
+    returned = len(viewer.rtp)
+    async with asyncio.timeout(30):
+        while not viewer.told:  # noqa: ASYNC110 - arrives on the data channel
+            await asyncio.sleep(0.005)
+    await here.world.until(lambda: len(here.ended_rows(grant)) > 0)
+    await viewer.caught_up()
+    count = len(viewer.rtp)
+    assert (media_90k(viewer.rtp[-1]) - media_90k(viewer.rtp[returned - 1])) & 0xFFFFFFFF <= LAST_90K
+    await here.more_pictures(8)
+    await viewer.caught_up()
+    assert len(viewer.rtp) == count
+    said = [(told["end"], told["code"]) for told in map(json.loads, viewer.told)]
+    # At the grant's own end the daemon may be first: it says "ask again", and the answer has the reason.
+    assert said == [(reason, reason)] or (by_time and said == [("", "live.until")])
+    with pytest.raises((Denied, NotFound)) as refused:
+        await again()
+    assert refused.value.fields.get("reason", Reason.NOT_FOUND) == reason
+    assert [row["reason"] for row in here.ended_rows(grant)] == [reason]
+    assert here.world.access.open.watches() == ()
+    assert len(here.box.sessions) == 0
 
 
 @pytest.mark.parametrize("acts", [FAMILY, DEVICES, SCHOOL, TIME], ids=["family", "devices", "school", "time"])
@@ -154,6 +185,17 @@ def test_a_revoking_act_ends_a_running_stream(acts: list[str], tmp_path: Path) -
         async with asyncio.TaskGroup() as together:
             for place, name in enumerate(acts):
                 together.create_task(one(place, name))
+
+    asyncio.run(body())
+
+
+def test_an_act_ends_a_guests_running_stream(tmp_path: Path) -> None:
+    """The same for an observer: the teacher's word, the principal, the time, a family."""
+
+    async def body() -> None:
+        async with asyncio.TaskGroup() as together:
+            for place, name in enumerate(GUESTS):
+                together.create_task(act_on_a_guest(tmp_path / str(place), *GUEST_ACTS[name]))
 
     asyncio.run(body())
 

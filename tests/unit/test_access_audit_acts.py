@@ -20,6 +20,7 @@ from gateway.access.consent_rules import Remedy
 from gateway.access.consent_texts import SchoolFacts, Texts
 from gateway.access.consents import Basis, Consents
 from gateway.access.facts import ClassRules, Purpose
+from gateway.access.observing import Visit
 from gateway.access.responsible import ResponsiblePersons
 from gateway.core.errors import Denied, NotFound
 from gateway.core.model import Action, PublicId, Role, Secret
@@ -156,7 +157,10 @@ async def observe(w: World) -> None:
     teacher = Actor(await a.people.add(actor, Role.TEACHER, "Cô Diệu"), "t")
     assert teacher.person is not None
     await a.people.teach(actor, teacher.person, w.class_id)
-    session = await a.observing.make(actor, guest, w.class_id, NOW + 60_000, NOW + 3_600_000)
+    visit = Visit(w.class_id, NOW + 60_000, NOW + 3_600_000, guest, reason="Thao Giảng", invited="Phòng Giáo Dục")
+    session = await a.observing.make(actor, visit)
+    await a.passes.create(actor, session)
+    await a.observing.assent(teacher, session, given=False)
     await a.observing.assent(teacher, session)
     await a.observing.assent(teacher, session, given=False)
     await a.observing.end(actor, session)
@@ -193,9 +197,9 @@ async def accounts(w: World, teacher: PublicId) -> None:
     """Sign-in name, password, second step."""
     actor, kept = w.actor, Accounts(w.access.store)
     await kept.load()
-    await kept.ensure(Actor(teacher, "t"), teacher, "Cô Hạnh")
+    was = await kept.ensure(Actor(teacher, "t"), teacher, "Cô Hạnh")
     await kept.rename(actor, teacher, "hanh.nhan")
-    await kept.set_password(Actor(teacher, "t"), teacher, "hash")
+    await kept.set_password(Actor(teacher, "t"), was, "hash")
     await kept.enrol(Actor(teacher, "t"), teacher, Secret("JBSWY3DPEHPK3PXP"), 1)
     await kept.drop_second(CONSOLE, teacher)
     await kept.reset(actor, teacher)

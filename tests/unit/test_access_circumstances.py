@@ -9,6 +9,7 @@ import pytest
 from gateway.access.audit import CONSOLE, Actor
 from gateway.access.circumstances import MOST, Circumstances
 from gateway.access.facts import ClassRules, Purpose
+from gateway.access.observing import Visit
 from gateway.access.policy import decide
 from gateway.access.store import FactStore, Need
 from gateway.core.errors import BadInput, Denied, NotFound
@@ -92,10 +93,10 @@ async def test_an_observer_sees_within_the_session_and_while_the_teacher_agrees(
         assert guest is not None
         for child in (w.child, w.mate):
             await w.access.children.consent(CONSOLE, child, Purpose.OBSERVE)
+        now_ms = w.clock.now_ms()
+        session = await observing.make(staff.vice, Visit(w.class_id, now_ms + 1000, now_ms + HOUR, guest))
         code = await w.access.codes.create(staff.vice, guest)
         desk = await w.access.codes.sign_in(code.text.reveal(), address="192.0.2.9", label="desk")
-        now_ms = w.clock.now_ms()
-        session = await observing.make(staff.vice, guest, w.class_id, now_ms + 1000, now_ms + HOUR)
 
         async def look() -> PublicId:
             grant, _ = await w.access.open.open(guest, desk.session.id, w.camera, "offer")
@@ -122,8 +123,8 @@ async def test_an_observer_sees_within_the_session_and_while_the_teacher_agrees(
         grant = await look()
         await observing.end(w.actor, session)
         await w.until(lambda: grant not in w.media.sessions)
-        assert w.media.why(grant) == "observation.closed"
-        await refused("observation.closed")
+        assert w.media.why(grant) == "observation.over"
+        await refused("observation.over")
 
 
 async def test_sessions_that_make_no_sense_are_refused(tmp_path: Path) -> None:
@@ -139,9 +140,19 @@ async def test_sessions_that_make_no_sense_are_refused(tmp_path: Path) -> None:
             (w.mother, now_ms, now_ms + HOUR),
         ):
             with pytest.raises(BadInput):
-                await make(w.actor, person, w.class_id, since_ms, until_ms)
+                await make(w.actor, Visit(w.class_id, since_ms, until_ms, person))
+        far_ms = now_ms + 93 * 24 * HOUR
+        with pytest.raises(BadInput):
+            await make(w.actor, Visit(w.class_id, far_ms - HOUR, far_ms, guest))
+        with pytest.raises(BadInput):
+            await make(w.actor, Visit(w.class_id, now_ms, now_ms + HOUR, name=" "))
+        with pytest.raises(NotFound):
+            await make(w.actor, Visit(w.camera, now_ms, now_ms + HOUR, guest))
+        await w.access.people.disable(w.actor, guest)
+        with pytest.raises(BadInput):
+            await make(w.actor, Visit(w.class_id, now_ms, now_ms + HOUR, guest))
         with pytest.raises(Denied):
-            await make(staff.teacher, guest, w.class_id, now_ms, now_ms + HOUR)
+            await make(staff.teacher, Visit(w.class_id, now_ms, now_ms + HOUR, guest))
         with pytest.raises(NotFound):
             await w.access.observing.end(w.actor, w.camera)
         assert await w.access.observing.rows() == ()

@@ -13,7 +13,7 @@ from gateway.access.enrolment import tonight
 from gateway.access.policy import decide
 from gateway.access.responsible import ResponsiblePersons
 from gateway.access.roster.acts import RosterActs
-from gateway.access.roster.rollover import LEAVES, STAYS, Rollover, proposal
+from gateway.access.roster.rollover import LEAVES, STAYS, Rollover, Turn, proposal, turn_of
 from gateway.core.errors import BadInput, Denied, NotFound
 from gateway.core.model import Action, Decision, ObjectKind, ObjectRef, PublicId, Role
 from tests.fakes.access_world import World, add_class, add_family, school
@@ -99,7 +99,7 @@ async def test_a_class_is_closed_only_when_nobody_is_in_it(tmp_path: Path) -> No
 
 
 async def test_the_year_turns_in_one_act_and_back(tmp_path: Path) -> None:
-    """Children move or leave, teachers are given anew, the hook is asked; undoing puts all of it back."""
+    """Children move or leave, teachers are given anew; undoing puts all of it back."""
     async with school(tmp_path) as w:
         a = w.access
         leavers = await add_class(a, w.actor, "Lá 1", [])
@@ -107,18 +107,19 @@ async def test_the_year_turns_in_one_act_and_back(tmp_path: Path) -> None:
         teacher = await a.people.add(w.actor, Role.TEACHER, "Cô Hoa")
         await a.people.teach(w.actor, teacher, w.class_id)
         acts = RosterActs(a.store)
-        year, touched = Rollover(a.store, acts), []
-        year.hooks.append(lambda _conn, _journal, children, at_ms: touched.append((children, at_ms)))
+        year = Rollover(a.store, acts)
         tables = ("child", "class", "enrolment", "guardian", "teaching")
         before = [[tuple(row) for row in w.rows(f"SELECT * FROM {name}")] for name in tables]
         targets = {w.class_id: "Chồi 1", leavers: LEAVES}
         w.clock.tick(3600)
         later = NOW + 3_600_000
         plan = await year.look(targets)
-        assert plan.counts() == {"moved": 2, "left": 1, "same": 0, "classes": 1}
+        assert plan.counts() == {"moved": 2, "left": 1, "same": 0, "classes": 1, "asked_again": 0}
+        assert turn_of(plan, later) == Turn(
+            frozenset({w.child, w.mate}), frozenset(), frozenset({big.child}), later, ask_again=False
+        )
         act, counts = await year.apply(w.actor, targets, plan.fingerprint())
         assert counts["moved"] == 2
-        assert touched == [(frozenset({w.child, w.mate, big.child}), later)]
         assert (enrolled(w, big.child, later), enrolled(w, big.child, later - 1)) == ([], [leavers])
         assert enrolled(w, w.child, later - 1) == [w.class_id]  # the past stays true
         (now,) = enrolled(w, w.child, later)
@@ -192,3 +193,29 @@ async def test_two_persons_answer_on_any_day(tmp_path: Path) -> None:
         with pytest.raises(BadInput):
             await persons.end(w.actor, first, dt.date(2026, 8, 1))
         assert b"M\xe1\xbb\x99t A" not in b"".join(row[0] for row in w.rows("SELECT name_sealed FROM responsible"))
+
+
+@pytest.mark.parametrize("ahead", [0, 3])
+async def test_a_leaving_that_is_called_off_leaves_the_family_as_it_was(tmp_path: Path, ahead: int) -> None:
+    """Put into a class again before its last day is over: its guardians keep their ties, not only until tonight."""
+    async with school(tmp_path) as w:
+        later = tonight(ZONE, NOW) + 10 * 3_600_000
+        before = look(w, w.mother, later + 3 * 86_400_000)
+        await w.access.children.leave(w.actor, w.child)
+        day = TODAY + dt.timedelta(days=ahead) if ahead else None
+        await w.access.children.enrol(w.actor, w.child, w.class_id, day)
+        ties = w.access.store.current.index.guardians_of_person[w.mother]
+        assert {row.until_ms for row in ties} == {None}
+        after = look(w, w.mother, later + 3 * 86_400_000)
+        assert (after.allowed, after.reason) == (before.allowed, before.reason) != (False, "not_found")
+        gap = look(w, w.mother, later)
+        assert (gap.reason == "not_found") == bool(ahead), "on days in no class there is nothing to see"
+
+
+async def test_a_family_that_has_left_is_not_taken_back_by_a_move(tmp_path: Path) -> None:
+    """What ended is over: a child that comes back has guardians only when somebody says so again."""
+    async with school(tmp_path) as w:
+        await w.access.children.leave(w.actor, w.child, at_once=True)
+        await w.clock.advance(1.0)
+        await w.access.children.enrol(w.actor, w.child, w.class_id)
+        assert look(w, w.mother, w.clock.now_ms()).reason == "not_found"

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.access.audit import Actor
+from gateway.access.classes import Classes
 from gateway.access.facts import Pause
 from gateway.access.pauserules import (
     A_DAY,
@@ -28,9 +29,12 @@ from gateway.access.pauserules import (
 from gateway.access.policy import decide
 from gateway.access.walls import BURST
 from gateway.core.errors import BadInput, Denied, NotFound
-from gateway.core.model import Action
+from gateway.core.model import Action, PublicId, Role
+from gateway.roofs.names import Names
+from gateway.roofs.room_port import RoomPort
 from tests.fakes.access_world import World, add_teacher, school
 from tests.fakes.school import MAM, MINUTE, NOW, PRINCIPAL, TEACHER, class_, facts
+from web.services import Caller
 
 pytestmark = pytest.mark.anyio
 ZONES = [ZoneInfo(name) for name in ("Asia/Ho_Chi_Minh", "Europe/Berlin", "America/St_Johns", "Pacific/Apia")]
@@ -201,6 +205,14 @@ async def test_the_sixth_is_asked_for_and_granted_at_one_tap(tmp_path: Path) -> 
         await five(w, teacher)
         wish = await pauses.ask(teacher, w.class_id, minutes=10)
         assert await pauses.ask(teacher, w.class_id) == wish
+        names = Names(w.access.store, w.access.people, w.access.children, Classes(w.access.store))
+        await names.load()
+        port = RoomPort(w.access.store, pauses, w.access.walls, names, tuple)
+        told = [await port.wishes(Caller(who.person or w.principal, role, "", PublicId(who.device))) for who, role in
+                ((w.actor, Role.PRINCIPAL), (teacher, Role.TEACHER), (Actor(w.mother), Role.GUARDIAN))]  # fmt: skip
+        assert [[(item.name, item.wish.id, item.wish.minutes, item.most) for item in some] for some in told] == [
+            [("Mầm 1", wish, 10, A_DAY)], [], [],
+        ]  # fmt: skip
         with pytest.raises(Denied):
             await pauses.answer(teacher, w.class_id, wish, granted=True)
         await pauses.answer(w.actor, w.class_id, wish, granted=True)

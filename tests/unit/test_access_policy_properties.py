@@ -10,12 +10,14 @@ from typing import Any, TypeAlias
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from gateway.access.ask import Asking
 from gateway.access.facts import (
     EVERY_DAY,
     Block,
     BlockKind,
     CalendarDay,
     ClassCamera,
+    ClassRules,
     Consent,
     Enrolment,
     Facts,
@@ -26,9 +28,12 @@ from gateway.access.facts import (
     Purpose,
     Resolution,
     Span,
+    StaffNotice,
+    Teaching,
     Window,
 )
 from gateway.access.instants import HORIZON_DAYS
+from gateway.access.noticerules import NOTICE_VERSION
 from gateway.access.policy import decide
 from gateway.core.model import Action, PublicId, Role
 from tests.fakes.school import (
@@ -44,6 +49,7 @@ from tests.fakes.school import (
     MOTHER,
     NOW,
     OTHER,
+    TEACHER,
     ZONE,
     camera,
     facts,
@@ -110,7 +116,8 @@ def good(draw: Draw) -> Facts:
     first, last = draw(st.integers(0, MINUTE_NOW)), draw(st.integers(MINUTE_NOW + 1, 1440))
     settled = draw(st.booleans())
     return facts(
-        persons=(Person(MOTHER, Role.GUARDIAN), Person(OTHER, Role.GUARDIAN)),
+        persons=(Person(MOTHER, Role.GUARDIAN), Person(OTHER, Role.GUARDIAN), Person(TEACHER, Role.TEACHER)),
+        staff_notices=(StaffNotice(person=TEACHER, version=NOTICE_VERSION, since_ms=draw(past)),),
         guardians=(
             Guardian(person=MOTHER, child=CHILD, **over(draw)),
             *draw(
@@ -202,6 +209,29 @@ BREAKS: dict[str, Callable[[Facts], Facts]] = {
     "hidden block": replace_all("blocks", guardian_visible=False),
     "nap": replace_all("blocks", kind=BlockKind.NAP),
     "toilet": replace_all("blocks", kind=BlockKind.TOILET),
+    "changing": replace_all("blocks", kind=BlockKind.CHANGING),
+    "a nap beside what may be seen": lambda f: dataclasses.replace(
+        f, blocks=(*f.blocks, Block(MAM, EVERY_DAY, 0, 1440, BlockKind.NAP, guardian_visible=True))
+    ),
+    "the other guardian said no": lambda f: dataclasses.replace(
+        f, consents=(*f.consents, Consent(child=CHILD, purpose=Purpose.VIEW, given=False))
+    ),
+    "a mate's family said no": lambda f: dataclasses.replace(
+        f, consents=(*f.consents, Consent(child=MATE, purpose=Purpose.VIEW, given=False)), resolutions=()
+    ),
+    "no notice": set_to(staff_notices=()),
+    "notice not yet": replace_all("staff_notices", since_ms=NOW + 1),
+    "another notice": replace_all("staff_notices", version="0"),
+    "a second teacher": lambda f: dataclasses.replace(
+        f,
+        persons=(*f.persons, Person(CHILD2, Role.TEACHER)),
+        teachings=(*f.teachings, Teaching(person=CHILD2, class_id=MAM, since_ms=NOW)),
+    ),
+    "at the school only": set_to(rules=(ClassRules(MAM, on_site_only=True),)),
+    "no minutes": set_to(rules=(ClassRules(MAM, daily_minutes=0),)),
+    "first days over": lambda f: dataclasses.replace(
+        replace_all("enrolments", since_ms=NOW - 9 * DAY)(f), rules=(ClassRules(MAM, adaptation_days=9),)
+    ),
 }
 
 
@@ -215,6 +245,14 @@ def test_one_broken_leg_refuses(f: Facts, leg: str) -> None:
     """What is allowed by construction is refused as soon as any single leg is missing."""
     assert ask(f).allowed
     assert not ask(BREAKS[leg](f)).allowed, leg
+
+
+@RULES
+@given(good())
+def test_an_ended_login_refuses(f: Facts) -> None:
+    """Whatever the facts allow, a login or device that is over gets nothing, without any time."""
+    answer = decide(f, MOTHER, Action.LIVE, camera(), NOW, Asking(over="session.ended"))
+    assert (answer.allowed, answer.reason, answer.until_ms, answer.next_ms) == (False, "session.ended", None, None)
 
 
 @RULES

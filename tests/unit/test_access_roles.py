@@ -28,6 +28,7 @@ THE_PRINCIPALS = {
     "class.end",
     "cameras.sync",
     "camera.assign",
+    "camera.release",
     "class.windows",
     "class.plan",
     "class.rules",

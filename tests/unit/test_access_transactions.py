@@ -74,7 +74,15 @@ def test_the_table_has_every_change() -> None:
                 source,
             )
         )
-    names = {"person.name", "child.name", "pause.reason", "export_order.why", "sharing.stopped"}
+    names = {
+        "person.name",
+        "child.name",
+        "observation.reason",
+        "observation.invited",
+        "pause.reason",
+        "export_order.why",
+        "sharing.stopped",
+    }
     names |= {"export.requested", "export.approved", "export.done", "notice.sign"}
     assert said - names == {mutation.code for mutation in MUTATIONS}
 
@@ -150,7 +158,7 @@ async def test_changes_at_the_same_time_queue_up(tmp_path: Path) -> None:
 
 
 ONCE = {"teacher.add", "pause.explain", "cameras.sync", "hold.renew", "hold.lift"}
-ONCE |= {"observation.make", "observation.end", "observation.assent", "observation.withdraw"}
+ONCE |= {"observation.make", "observation.end", "observation.assent", "observation.withdraw", "observation.decline"}
 ONCE |= {"export.approve", "export.refuse", "export.cancel", "teacher.end", "class.end"}
 ONCE |= {"pause.ask", "pause.answer", "notice.paper", "calendar.clear"}
 REPEATABLE = [mutation for mutation in MUTATIONS if mutation.code not in ONCE]

@@ -16,7 +16,7 @@ from tests.fakes.school import AUTHORITY, CAM, CHILD, MAM, MOTHER, NOW, PRINCIPA
 
 CODES = {
     *("person", "login", "camera", "private", "role", "teaches", "tie", "clock", "sharing", "accepted", "consent"),
-    *("newcomer", "on_site", "shown", "answered", "hours", "holiday", "plan", "nap", "minutes"),
+    *("newcomer", "on_site", "shown", "notice", "answered", "hours", "holiday", "plan", "nap", "minutes"),
     *("session", "assent", "observe", "care"),
 }
 
@@ -36,7 +36,7 @@ def test_the_chain_holds_exactly_if_the_answer_allows() -> None:
         assert all(link.holds for link in found.links) is found.decision.allowed, (seed, found)
         seen |= {link.code for link in found.links}
     assert seen <= CODES
-    assert {"tie", "teaches", "session", "role", "hours", "plan", "minutes", "newcomer", "on_site"} <= seen
+    assert {"tie", "teaches", "session", "role", "hours", "plan", "minutes", "newcomer", "on_site", "notice"} <= seen
 
 
 def test_the_nap_is_named_with_its_class_and_child() -> None:
@@ -63,6 +63,14 @@ def test_what_narrows_a_class_is_in_the_chain_only_where_it_is_set() -> None:
     narrow = {"on_site", "minutes", "newcomer"}
     assert narrow <= set(links(explain(f, MOTHER, CAM, NOW, Asking(on_site=True))))
     assert not narrow & set(links(explain(facts(), MOTHER, CAM, NOW)))
+
+
+def test_a_teacher_who_has_not_signed_is_in_the_chain() -> None:
+    """The mother is refused because of the notice: one link fails, and it says so."""
+    assert links(explain(facts(), MOTHER, CAM, NOW))["notice"]
+    found = explain(facts(staff_notices=()), MOTHER, CAM, NOW)
+    assert not found.decision.allowed
+    assert [(link.code, link.class_id) for link in found.links if not link.holds] == [("notice", MAM)]
 
 
 @pytest.mark.parametrize("lang", ["vi", "en"])

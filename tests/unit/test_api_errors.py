@@ -233,7 +233,8 @@ def test_a_body_is_read_after_the_guard() -> None:
 
 
 OWN_READERS = {
-    "forms.py": "forms whose fields have numbers in their names or come more than once: bounded here, checked there",
+    "forms.py": "forms whose fields have numbers in their names or come more than once: their declaration is there",
+    "carry.py": "the same form once more, for its declaration to say what of it may wait on a page",
     "upload.py": "one file of a form, of which nothing may touch a disk",
     "hub_guards.py": "what a box sends is signed, and checked as bytes",
     "hub_pages.py": "one field, cut before it is used",

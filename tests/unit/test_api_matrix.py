@@ -29,6 +29,10 @@ def may_be_named(box: SchoolBox, actor: Actor) -> set[str]:
     mine = {f"person {actor.label}", f"name of {actor.label}"}
     if (own := OWN.get(actor.label)) is not None:
         mine |= {f"camera {own}", f"class {own}", f"name of class {own}"}
+        if actor.role is Role.OBSERVER:
+            return mine  # a guest reads no name but the class's and their own
+        if not actor.player and own == OWN["observer"]:
+            mine.add("name of observer")  # who looked, who looks, and who asks to
         if actor.role is Role.GUARDIAN:
             mine |= {f"child {own}", f"name of child {own}"}
             looks = {label for label, item in box.actors.items() if item.role in STAFF and OWN.get(label, own) == own}

@@ -24,7 +24,7 @@ _ID = re.compile(r"(?<![a-z2-7])[a-z2-7]{16}(?![a-z2-7])")
 _PLACE = re.compile(r"\{(\w+)\}")
 PLACES = (
     "camera", "session", "wall", "playback", "hold", "order", "person", "class_id", "child", "sheet", "draft", "key",
-    "secret",
+    "secret", "visit",
 )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ ENTRY: dict[str, Any] = {
 
 
 def answers(**more: Answer) -> dict[str, dict[str, Answer]]:
-    listed: Answer = {"classes": CLASSES, "children": CHILDREN}
+    listed: Answer = {"classes": CLASSES, "children": CHILDREN, "basis": "consent"}
     statement: Answer = {"child_name": "Bé An", "class_name": "Mầm 1", "entries": [ENTRY], "texts": []}
     return {"gateway": {"consent.list": listed, "consent.statement": statement, **more}}
 
@@ -42,6 +42,14 @@ def test_the_list_says_who_is_missing(tmp_path: Path) -> None:
         assert '"waiting": 1' in box.vuon("dong-y", "--json").out
 
 
+def test_a_class_without_children_has_no_tick(tmp_path: Path) -> None:
+    """Where nobody is, nothing is done: a dash and words."""
+    none = {"id": "e" * 16, "name": "Mầm 9", "children": 0, "agreed": 0, "refused": 0, "silent": 0, "waiting": 0}
+    listed: Answer = {"classes": [*CLASSES, none], "children": []}
+    with cli_box(tmp_path, answers(**{"consent.list": listed})) as box:
+        assert "– Mầm 9: no children yet" in box.vuon("consent").out
+
+
 def test_a_statement_is_printed(tmp_path: Path) -> None:
     """Each answer with when, how, paper and text; a class and a child at once is refused."""
     with cli_box(tmp_path, answers()) as box:
@@ -55,8 +63,19 @@ def test_a_statement_is_printed(tmp_path: Path) -> None:
 
 def test_nothing_yet_is_said(tmp_path: Path) -> None:
     """A school without classes, a child without answers."""
-    empty: Answer = {"classes": [], "children": []}
+    empty: Answer = {"classes": [], "children": [], "basis": "regulation"}
     blank: Answer = {"child_name": "Bé An", "class_name": "", "entries": [], "texts": []}
     with cli_box(tmp_path, answers(**{"consent.list": empty, "consent.statement": blank})) as box:
         assert "no class yet" in box.vuon("consent").out
         assert "no answer yet" in box.vuon("consent", "--child", "Bé An").out
+
+
+def test_what_is_told_and_not_asked_is_no_missing_answer(tmp_path: Path) -> None:
+    """A school that records by its regulation asks nobody about it; a family that objected is still shown."""
+    children = [CHILDREN[0], CHILDREN[1] | {"answers": {"view": None, "record": False, "observe": None}}]
+    listed: Answer = {"classes": CLASSES, "children": children, "basis": "regulation"}
+    with cli_box(tmp_path, answers(**{"consent.list": listed})) as box:
+        lines = box.vuon("consent", "Mầm 1").out.splitlines()
+    assert "recording: by the regulation" in lines[1]
+    assert "recording: no " in lines[2]
+    assert "observers: no answer" in lines[2]

@@ -139,7 +139,7 @@ def test_a_file_that_cannot_be_used_is_explained(capsys: pytest.CaptureFixture[s
 
     with pytest.raises(typer.Exit):
         ctx.guarded(named)()
-    assert "/box/file: Permission denied" in capsys.readouterr().err
+    assert "/box/file: không được phép" in capsys.readouterr().err
     with pytest.raises(OSError, match="Input/output"):
         ctx.guarded(nameless)()
 

@@ -85,6 +85,16 @@ def test_what_is_no_time_is_named(text: str) -> None:
         assert text.startswith("0001")
 
 
+@pytest.mark.parametrize(("text", "hour", "minute"), [("11:30", 11, 30), (" 7:05 ", 7, 5), ("00:00", 0, 0)])
+def test_a_time_alone_is_today_where_a_day_is_known(text: str, hour: int, minute: int) -> None:
+    """As the help of `quyen` says; without a day it stays no time, and no hour of a day is 25."""
+    at = dt.datetime(2026, 11, 21, hour, minute, tzinfo=ZoneInfo(HANOI))
+    assert parse_time(text, HANOI, dt.date(2026, 11, 21)) == at.timestamp() * 1000
+    for wrong, day in ((text, None), ("25:00", dt.date(2026, 11, 21)), ("11:75", dt.date(2026, 11, 21))):
+        with pytest.raises(BadInput):
+            parse_time(wrong, HANOI, day)
+
+
 def test_dates_and_short_forms_are_times() -> None:
     """A date is its midnight; minutes without seconds and a space for the T are fine."""
     midnight = parse_time("2026-11-21", HANOI)

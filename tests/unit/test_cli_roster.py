@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ PLAN: dict[str, Any] = {
     "shown": "f" * 64,
     "counts": COUNTS,
     "questions": [],
+    "new_classes": ["Lá 4"],
+    "changes": [{"kind": "moved", "name": "Bé Chuyển", "from": "Mầm 1", "to": "Lá 4"}],
     "absent": [{"name": "Bé Vắng", "place": "Mầm 1"}],
 }
 VIEW: dict[str, Any] = {
-    "draft": "d" * 16, "name": "ds.xlsx", "rows": 10, "problems": [], "problem_count": 0, "ready": True,
+    "skipped": ["GIOI_TINH"], "draft": "d" * 16, "name": "ds.xlsx", "rows": 10, "problems": [], "problem_count": 0, "ready": True,
     "sheets": [{"name": "", "columns": COLUMNS}], "plan": PLAN,
 }  # fmt: skip
 BAD = {
@@ -41,7 +44,14 @@ GATEWAY: dict[str, Answer] = {
     "roster.apply": {"act": "a" * 16, "counts": COUNTS},
     "roster.acts": {"acts": []},
     "roster.undo": {"counts": {}, "blockers": []},
-    "roster.year": {"shown": "s" * 64, "act": "a" * 16, "counts": COUNTS, "steps": [STEP], "new_classes": []},
+    "roster.year": {
+        "consents": 25,
+        "shown": "s" * 64,
+        "act": "a" * 16,
+        "counts": COUNTS,
+        "steps": [STEP],
+        "new_classes": [],
+    },
     "roster.classes": {
         "classes": [{"id": "l" * 16, "name": "Mầm 1", "children": 27, "teachers": [{"name": "Cô Hoa"}]}]
     },
@@ -66,6 +76,8 @@ def test_a_file_is_only_looked_at_until_it_is_applied(tmp_path: Path, file: str)
         assert done.code == 0
         assert "2 new, 1 moved" in done.out
         assert "1 children of these classes" in done.out
+        for told in ("Moved: Bé Chuyển (Mầm 1 → Lá 4)", "Not in the file: Bé Vắng (Mầm 1)", "Lá 4", "GIOI_TINH"):
+            assert told in done.out
         done = box.vuon("import", file, "--apply", "--absent", "leave")
         assert box.asked("roster.apply") == [{"draft": "d" * 16, "shown": "f" * 64, "absent": "leave"}]
     assert "vuon import --undo " + "a" * 16 in done.out
@@ -103,7 +115,38 @@ def test_undoing_says_what_stands_in_the_way(tmp_path: Path) -> None:
     blocked = {"counts": {}, "blockers": [{"name": "An Nhiên", "what": "consent"}]}
     with cli_box(tmp_path, {"gateway": {**GATEWAY, "roster.undo": blocked}}) as box:
         done = box.vuon("nhap", "--hoan-tac", "a" * 16)
-    assert (done.code, "An Nhiên: consent" in done.out) == (1, True)
+    assert (done.code, "An Nhiên: has an answer about consent" in done.out) == (1, True)
+
+
+def test_what_was_imported_is_listed_with_how_it_is_undone(tmp_path: Path) -> None:
+    """Open, undone, over: each in words; with --json as the gateway said it; none yet says how to begin."""
+    act = {"id": "a" * 16, "kind": "import", "at_ms": 1_795_000_000_000, "counts": COUNTS, "undone_ms": None}
+    acts = [
+        {**act, "until_ms": 1_795_500_000_000},
+        {**act, "until_ms": None},
+        {**act, "until_ms": None, "undone_ms": 1_795_100_000_000},
+    ]
+    with cli_box(tmp_path, {"gateway": {**GATEWAY, "roster.acts": {"acts": acts}}}) as box:
+        told = box.vuon("import").out
+        assert box.vuon("import", "--json").out.count('"kind": "import"') == 3
+    assert "2 new, 1 moved, 3 changed, 4 unchanged" in told
+    assert told.count("vuon import --undo " + "a" * 16) == 1
+    assert ("can no longer be undone" in told, "    undone" in told) == (True, True)
+    with cli_box(tmp_path, {"gateway": GATEWAY}) as box:
+        assert "vuon import FILE" in box.vuon("import").out
+
+
+def test_a_file_that_is_not_there_or_too_big_is_never_sent(tmp_path: Path) -> None:
+    """Both are said in a sentence with a remedy; nothing goes to the gateway."""
+    film = tmp_path / "film.xlsx"
+    film.write_bytes(b"")
+    os.truncate(film, 50 << 20)
+    with cli_box(tmp_path, {"gateway": GATEWAY}) as box:
+        missing, big = box.vuon("import", str(tmp_path / "none.xlsx")), box.vuon("import", str(film))
+        assert box.calls == []
+    assert (missing.code, big.code) == (1, 1)
+    assert "none.xlsx" in missing.out + missing.err
+    assert "over 5 MB" in big.out + big.err
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ CALLS: dict[str, Answer] = {
     "signin.list": {"staff": [ROW, BARE]},
     "signin.rename": {"name": "Cô Hà", "sign_in": "ha.tran"},
     "signin.reset": {"name": "Cô Hà", "code": "abcd-efgh-jklm-npqr", "minutes": 30},
-    "signin.second.off": {"name": "Cô Hà"},
+    "signin.second.off": {"name": "Cô Hà", "had": True},
 }
 
 
@@ -47,6 +47,8 @@ def test_name_reset_and_second_step(tmp_path: Path) -> None:
         assert box.vuon("signin", "reset", "Cô Hà", "--json").json()["code"] == "abcd-efgh-jklm-npqr"
         assert "Cô Hà" in box.vuon("signin", "second-off", "Cô Hà").out
         assert box.asked("signin.second.off") == [{"person": "Cô Hà"}]
+    with cli_box(tmp_path, {"gateway": {"signin.second.off": {"name": "Cô Lan", "had": False}}}) as box:
+        assert "nothing to switch off" in box.vuon("signin", "second-off", "Cô Lan").out
 
 
 @pytest.mark.anyio
@@ -74,7 +76,8 @@ async def test_the_calls_do_what_they_say(tmp_path: Path) -> None:
                 await client.call("signin.reset", {"person": "Mẹ An"})
             code = (await client.call("signin.reset", {"person": who})).result["code"]
             assert access.logins.who(entered.signed_in.token.reveal()) is None
-            await client.call("signin.second.off", {"person": who})
+            for had in (True, False):
+                assert (await client.call("signin.second.off", {"person": who})).result["had"] is had
             done = await access.codes.sign_in(code, address="192.0.2.4", label="x")
             assert done.session.person == s.teacher
             assert await s.refused("hanh.n", PASSWORD) == "login.unknown"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -31,7 +33,9 @@ SESSION = {
     "class": "Mầm 1",
     "since_ms": NAP,
     "until_ms": NAP + 1,
-    "assented": False,
+    "said": "waits",
+    "ended": False,
+    "came": False,
 }
 GATEWAY: dict[str, Answer] = {
     "why": TOLD,
@@ -39,6 +43,7 @@ GATEWAY: dict[str, Answer] = {
     "observation.list": {"sessions": [SESSION]},
     "observation.assent": {},
     "observation.end": {},
+    "observation.code": {"code": "abcd-efgh", "until_ms": NAP, "url": "https://vuon.test/vao"},
     "class.rules": {"class": "k" * 16},
 }
 
@@ -91,13 +96,33 @@ def test_sessions_and_rules_go_over_as_said(tmp_path: Path) -> None:
     with cli_box(tmp_path, {"gateway": GATEWAY}) as box:
         span = ("--from", "2026-11-19 11:30", "--to", "2026-11-19 12:30")
         made = box.vuon("observe", "new", "Cô Thanh", "Mầm 1", *span)
+        assert box.vuon("du-gio", "tao", "Thầy Vũ", "Mầm 1", *span, "--khach-moi", "--ly-do", "thao giảng").code == 0
         listed = box.vuon("du-gio", "danh-sach")
         assert box.vuon("observe", "assent", "s" * 16).code == 0
+        assert box.vuon("du-gio", "tu-choi", "s" * 16).code == 0
+        coded = box.vuon("observe", "code", "s" * 16)
         assert box.vuon("du-gio", "ket-thuc", "s" * 16).code == 0
+        words = box.asked("observation.assent")
         assert box.vuon("quy-dinh", "Mầm 1", "--phut", "30", "--chi-o-truong").code == 0
         asked = box.asked("observation.make")
         rules = box.asked("class.rules")
-    assert asked == [{"person": "Cô Thanh", "class": "Mầm 1", "from_ms": NAP, "to_ms": NAP + 3_600_000}]
+    times = {"class": "Mầm 1", "from_ms": NAP, "to_ms": NAP + 3_600_000, "invited": ""}
+    assert asked == [
+        {"person": "Cô Thanh", "new": False, "reason": ""} | times,
+        {"person": "Thầy Vũ", "new": True, "reason": "thao giảng"} | times,
+    ]
+    assert words == [{"session": "s" * 16}, {"session": "s" * 16, "given": False}]
+    assert "abcd-efgh" in coded.out
+    assert "https://vuon.test/vao" in coded.out
     assert rules == [{"class": "Mầm 1", "on_site_only": True, "daily_minutes": 30, "adaptation_days": None}]
     assert "s" * 16 in made.out
     assert "Cô Thanh" in listed.out
+
+
+def test_a_time_without_a_date_is_todays(tmp_path: Path) -> None:
+    """`--luc 11:30`, as the help and the README have it: half past eleven at the school."""
+    with cli_box(tmp_path, {"gateway": GATEWAY}) as box:
+        assert box.vuon("quyen", "--ai", "Lan", "--camera", "Lớp Mầm 1", "--luc", "11:30").code == 0
+        (asked,) = box.asked("why")
+        at = dt.datetime.fromtimestamp(asked["at_ms"] / 1000, ZoneInfo("Asia/Ho_Chi_Minh"))
+        assert (at.hour, at.minute, at.second) == (11, 30, 0)

@@ -109,6 +109,29 @@ async def test_two_guardians_who_disagree(tmp_path: Path) -> None:
         assert (c.sees(c.w.mother), c.sees(c.w.father_of_mate)) == (OK, OK)
 
 
+async def test_whoever_takes_back_a_yes_reads_that_they_withdrew(tmp_path: Path) -> None:
+    """Also where another guardian's no stood already; who only said no never reads that, and the class is not paused anew."""
+    async with consent_school(tmp_path, agreed=False) as c:
+        second = await c.second_guardian()
+        await c.say(c.father, c.w.mate, given=True)
+        await c.say(c.mother, c.w.child, given=True)
+        await c.say(second, c.w.child, given=False)
+        await c.cases.settle(c.w.actor, c.w.child, c.w.class_id, Remedy.ANGLE, "Xoay camera", VIEW)
+        await c.consents.withdraw(c.mother, c.w.child, VIEW)
+        assert c.sees(c.w.father_of_mate) == OK
+        for actor, withdrawn in ((c.mother, True), (second, False)):
+            assert actor.person is not None
+            mine = next(item for item in await c.consents.mine(actor.person) if item.purpose is VIEW)
+            assert (mine.given, mine.withdrawn) == (False, withdrawn)
+            rows = await c.consents.history(c.w.child, own=actor.person)
+            assert rows[-1].withdrawal is withdrawn
+        await c.say(c.mother, c.w.child, given=True)
+        await c.say(second, c.w.child, given=True)
+        assert c.sees(c.w.father_of_mate) == OK
+        await c.consents.withdraw(c.mother, c.w.child, VIEW)
+        assert (await kinds(c))[0] == (CaseKind.REPEAT, False), "the first no of this family had closed the class"
+
+
 async def test_refusing_recording_opens_a_case_and_touches_nothing_else(tmp_path: Path) -> None:
     """Recording is not consent's to stop: a case with a way to answer, and live viewing as before."""
     async with consent_school(tmp_path) as c:

@@ -155,6 +155,16 @@ async def test_lists_count_and_name_who_is_missing(tmp_path: Path) -> None:
         with pytest.raises(Denied):
             await c.door.cases(teacher)
         await c.door.settle(principal, c.w.mate, c.w.class_id, "view", "mask", "Che góc phải")
+        (past,) = await c.door.settled(principal)
+        assert (past.child_name, past.class_name, past.remedy, past.agreed) == (
+            "Bé Bình",
+            "Mầm 1",
+            "mask",
+            "Che góc phải",
+        )
+        assert past.closed_ms == c.w.clock.now_ms()
+        with pytest.raises(Denied):
+            await c.door.settled(teacher)
         assert [row.waiting for row in await c.door.classes(principal)] == [0, 0]
         for bad in ("", "agreed", "talked"):
             with pytest.raises(BadInput):
@@ -260,3 +270,33 @@ async def test_texts_and_basis_through_the_adapter(tmp_path: Path) -> None:
         await c.door.countersign(principal, c.w.class_id, sheet)
         (shown,) = await c.door.sheets(principal, c.w.class_id)
         assert (shown.state, shown.signed_by) == ("counts", "Cô Hiệu Trưởng")
+
+
+async def test_looking_at_cases_asks_for_no_password_and_settling_does(tmp_path: Path) -> None:
+    """Whoever signed in a while ago reads what waits; only what changes something asks again who it is."""
+    async with consent_school(tmp_path) as c:
+        await c.consents.withdraw(c.mother, c.w.child, VIEW)
+        principal = await c.caller(c.w.actor)
+        c.w.access.store.stale = lambda _actor: "login.stale"
+        assert [case.kind for case in await c.door.cases(principal)] == ["withdrawal"]
+        assert await c.door.settled(principal) == []
+        with pytest.raises(Denied) as refused:
+            await c.door.settle(principal, c.w.child, c.w.class_id, "view", "room", "Sang lớp khác")
+        assert refused.value.fields["reason"] == "login.stale"
+        with pytest.raises(Denied):
+            await c.door.statement(principal, c.w.child)
+
+
+async def test_a_sheets_lines_come_in_the_order_of_the_paper(tmp_path: Path) -> None:
+    """The principal compares with the paper line by line: child by child, the first question first."""
+    async with consent_school(tmp_path, agreed=False) as c:
+        wanted = [
+            Line(child, purpose, True, None)
+            for purpose in (Purpose.OBSERVE, Purpose.VIEW)
+            for child in (c.w.mate, c.w.child)
+        ]
+        await c.papers.enter(c.teacher, c.w.class_id, TODAY, "PH-9", wanted)
+        (sheet,) = await c.door.sheets(await c.caller(c.w.actor), c.w.class_id)
+        assert [(line.child_name, line.purpose) for line in sheet.lines] == [
+            (child, purpose) for child in ("Bé An", "Bé Bình") for purpose in ("view", "observe")
+        ]

@@ -125,7 +125,18 @@ def test_red_is_what_costs_footage_or_viewing() -> None:
         "camera.clock_off",
         "hub.unreachable",
         "retention.rule_unknown",
+        "consent.overdue",
     }
+
+
+@pytest.mark.parametrize(
+    ("overdue", "before", "raised"),
+    [(0, False, False), (1, False, True), (2, True, True), (0, True, False), (None, False, False), (None, True, True)],
+)
+def test_an_overdue_case_is_a_condition_of_the_box(overdue: int | None, before: bool, raised: bool) -> None:
+    """One for all of them, without a number or a name; while the date is not known it is as it was."""
+    late = Raised("consent.overdue", BOX)
+    assert (late in read_status(status(camera(), cases_overdue=overdue), {late} if before else set())) is raised
 
 
 @pytest.mark.parametrize("code", sorted(CONDITIONS))

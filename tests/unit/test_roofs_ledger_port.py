@@ -12,6 +12,8 @@ import pytest
 from gateway.access.audit import CONSOLE, Actor
 from gateway.access.audit_erase import Erasures
 from gateway.access.policy import BOX
+from gateway.access.roster.acts import RosterActs
+from gateway.access.roster.imports import Imports
 from gateway.core.errors import BadInput, Denied, NotFound
 from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Role, new_public_id
 from gateway.roofs.audit_watch import AuditWatch
@@ -20,7 +22,10 @@ from gateway.roofs.names import Names
 from gateway.roofs.web_ports import RightsPort
 from tests.fakes.access_world import KEY, World, add_class, add_family, school
 from tests.fakes.school import NOW
+from tests.fakes.school_lists import pupils, smas
+from web.i18n import Words
 from web.ledger_services import LedgerLine, LedgerWish
+from web.ledger_words import about_of, note_of
 from web.services import Caller
 
 pytestmark = pytest.mark.anyio
@@ -120,6 +125,26 @@ async def test_who_may_not_read_a_ledger_gets_none_of_it(tmp_path: Path) -> None
         assert (page.lines[0].who, page.older) == ("Cô Hiệu Trưởng", None)
 
 
+async def test_a_leaving_a_list_and_a_camera_say_what_they_did(tmp_path: Path) -> None:
+    """At once or with the last day, how many children, which camera of which class: in words of both languages."""
+    async with desk(tmp_path) as d:
+        access, cameras = d.w.access, {d.w.camera: "Camera sân"}
+        await access.classes.release(d.w.actor, d.w.camera, d.w.class_id)
+        await access.children.leave(d.w.actor, d.w.child)
+        await access.children.leave(d.w.actor, d.w.mate, at_once=True)
+        imports = Imports(access.store, RosterActs(access.store))
+        draft = await imports.open(d.w.actor, smas(pupils(3)), "ds.xlsx")
+        assert draft.plan is not None
+        await imports.apply(d.w.actor, draft.draft.id, draft.plan.fingerprint(), absent_leave=False)
+        acts = {"roster.import", "child.leave", "camera.release"}
+        lines = [line for line in (await d.port.everything(d.principal, TODAY)).lines if line.act in acts]
+        words = [Words(lang, d.w.access.store.current.zone.key) for lang in ("vi", "en")]
+        told = [[(note_of(line, each), about_of(line, cameras)) for line in lines] for each in words]
+        assert [note for note, _ in told[0]] == ["3 mới", "ngay lúc đó", "hết ngày học cuối", ""]
+        assert [note for note, _ in told[1]] == ["3 new", "at once", "at the end of the last day", ""]
+        assert told[0][3][1] == "Camera sân, Mầm 1"
+
+
 async def test_the_principal_reads_every_name_and_device(tmp_path: Path) -> None:
     """Whoever acted, on what, about whom; the console and the box have no name."""
     async with desk(tmp_path) as d:
@@ -171,8 +196,8 @@ async def test_the_chain_and_an_erasure_through_the_door(tmp_path: Path) -> None
             ("", "erased"),
             ("Bố Bình", "guardian"),
         }
-        assert {row.name for row in d.port.people()} == {"Cô Hiệu Trưởng", "Cô Hạnh", "Bố Bình"}
-        assert [row.name for row in d.port.children()] == ["Bé An", "Bé Bình"]
+        assert {row.name for row in d.port.people()} == {"Cô Hiệu Trưởng", "Cô Hạnh", "Bố Bình · Bé Bình"}
+        assert [row.name for row in d.port.children()] == ["Bé An · Mầm 1", "Bé Bình · Mầm 1"]
 
 
 async def test_a_refusal_at_a_page_is_a_row_and_its_repeats_are_counted(tmp_path: Path) -> None:

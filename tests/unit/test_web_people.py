@@ -106,8 +106,8 @@ async def test_a_child_is_added_moved_and_leaves_by_hand(tmp_path: Path) -> None
         page = (await d.web.get(f"/phu-huynh?lop={w.class_id}")).text
         assert ("Bé Chi" in page, "09•• ••• 678" in page, "0912345678" in page) == (True, True, False)
         assert "Bé Chi" in (await d.web.get("/phu-huynh?tim=me+chi")).text
-        bad = await d.web.post("/phu-huynh", data=added | {"phone": "12"})
-        assert bad.status_code == 400
+        bad = await d.web.post("/phu-huynh", data=added | {"name": "Bé Dũng", "phone": "12"})
+        assert (bad.status_code, "Bé Dũng" in (await d.web.get(f"/phu-huynh?lop={w.class_id}")).text) == (400, False)
         where = f"/phu-huynh/tre/{w.child}"
         assert (await d.web.post(where, data={"act": "child.rename", "name": "Bé An Nhiên"})).status_code == 303
         camera = ObjectRef(ObjectKind.CAMERA, w.camera)
@@ -144,8 +144,13 @@ async def test_staff_classes_and_the_year(tmp_path: Path) -> None:
         assert "2 chuyển lớp" in look.text
         shown = re.search(r'name="shown" value="(\w+)"', look.text)
         assert shown is not None
-        done = await d.web.post("/nam-hoc", data={f"class-{w.class_id}": "Chồi 1", "act": "apply", "shown": shown[1]})
-        assert done.status_code == 303
+        assert "2 bé đang có đồng ý của gia đình" in look.text
+        go = {f"class-{w.class_id}": "Chồi 1", "act": "apply", "shown": shown[1]}
+        for word in ("", "maybe"):
+            refused = await d.web.post("/nam-hoc", data=go | {"consents": word})
+            assert (refused.status_code, "Chưa nói đồng ý của các gia đình thì sao" in refused.text) == (400, True)
+        assert (await d.web.post("/nam-hoc", data=go | {"consents": "again"})).status_code == 303
+        assert "2 gia đình được hỏi lại" in (await d.web.get("/nhap")).text
         assert {row.name for row in await w.access.classes.rows()} == {"Mầm 1", "Chồi 1"}
 
 
@@ -170,3 +175,66 @@ async def test_a_file_that_is_none_or_too_big_is_refused(tmp_path: Path) -> None
             assert (answer.status_code, 'role="alert"' in answer.text) == (400, True)
         assert (await d.web.post("/nhap", content=b"x" * (7 << 20))).status_code == 413
         assert (await d.web.post("/lop", content=b"x" * (70 << 10))).status_code == 413
+
+
+async def test_what_was_typed_is_still_there_after_a_mistake(tmp_path: Path) -> None:
+    """A refused form comes back open and filled, and nothing of it was written; other forms of the page are untouched."""
+    async with desk(tmp_path) as d:
+        w, where = d.world, f"/phu-huynh/tre/{d.world.child}"
+        before = (await d.web.get(where)).text
+        typed = {"act": "guardian.add", "name": "Bà <Nội> Hoa", "kind": "grandmother", "phone": "091"}
+        page = await d.web.post(where, data=typed)
+        assert page.status_code == 400
+        assert 'value="Bà &lt;Nội&gt; Hoa"' in page.text
+        assert 'value="091"' in page.text
+        assert '<option value="grandmother" selected>' in page.text
+        assert "Số điện thoại không đúng" in page.text
+        assert (await d.web.get(where)).text == before
+        page = await d.web.post(where, data={"act": "child.move", "class": w.class_id, "day": "1900-01-01"})
+        assert (page.status_code, 'value="1900-01-01"' in page.text) == (400, True)
+        page = await d.web.post(
+            "/phu-huynh", data={"act": "child.add", "class": w.class_id, "name": "Bé An Nhiên", "phone": "0912345678"}
+        )
+        assert ("Bé An Nhiên" in page.text, "thiếu họ tên người giám hộ" in page.text) == (True, True)
+        page = await d.web.post("/nhan-su", data={"act": "person.add", "role": "teacher", "name": "x" * 90})
+        assert (page.status_code, f'value="{"x" * 90}"' in page.text, "1 đến 80 ký tự" in page.text) == (
+            400,
+            True,
+            True,
+        )
+        assert (await d.web.post("/lop", data={"act": "class.add", "name": "Lớp Thỏ"})).status_code == 303
+        page = await d.web.post("/lop", data={"act": "class.add", "name": "lớp  thỏ"})
+        assert (page.status_code, 'value="lớp  thỏ"' in page.text, "Đã có lớp tên Lớp Thỏ" in page.text) == (
+            400,
+            True,
+            True,
+        )
+
+
+async def test_staff_of_one_name_and_role_are_told_apart(tmp_path: Path) -> None:
+    """A form sent twice adds one teacher; another role may have the name."""
+    async with desk(tmp_path) as d:
+        for role, name, status in (("teacher", "Cô Hoa", 303), ("teacher", "cô hoa", 400), ("observer", "Cô Hoa", 303)):
+            sent = await d.web.post("/nhan-su", data={"act": "person.add", "role": role, "name": name})
+            assert sent.status_code == status
+        rows = [row for row in await d.world.access.people.rows() if row.name.casefold() == "cô hoa"]
+        assert sorted(row.role for row in rows) == [Role.OBSERVER, Role.TEACHER]
+
+
+async def test_the_page_of_classes_says_which_cameras_show_them(tmp_path: Path) -> None:
+    """A class without one says so; the principal gives and takes by forms, and the facts follow."""
+    async with desk(tmp_path) as d:
+        w = d.world
+        assert (await d.web.post("/lop", data={"act": "class.add", "name": "Lớp Thỏ"})).status_code == 303
+        assert "Chưa có camera" in (await d.web.get("/lop")).text
+        rabbit = next(row.id for row in await w.access.classes.rows() if row.name == "Lớp Thỏ")
+        form = {"camera": w.camera, "class": rabbit}
+        assert (await d.web.post("/lop", data=form | {"act": "camera.give", "shared": "1"})).status_code == 303
+        shown = {row.name for row in await w.access.classes.rows() if w.camera in row.cameras}
+        assert len(shown) == 2
+        assert "Chưa có camera" not in (await d.web.get("/lop")).text
+        assert (await d.web.post("/lop", data=form | {"act": "camera.take"})).status_code == 303
+        assert (await d.web.post("/lop", data=form | {"act": "camera.take"})).status_code == 303, "a double tap"
+        lost = await d.web.post("/lop", data=form | {"act": "camera.take", "camera": "a" * 16})
+        assert lost.status_code == 404
+        assert {row.name for row in await w.access.classes.rows() if w.camera in row.cameras} == shown - {"Lớp Thỏ"}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from dataclasses import replace
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -23,6 +25,7 @@ from tests.fakes.web_services import (
     FakeBox,
     pid,
 )
+from web.consent_services import CaseView, ClassTally
 from web.hours_form import minute_of, read_day, read_table
 from web.room_services import Looker, MarkedDay, PlanRow, Signature, Wish
 from web.services import Caller
@@ -87,6 +90,36 @@ async def test_the_sixth_is_asked_for_on_the_page() -> None:
         assert "Lớp Mầm 1 xin ẩn thêm" in page
         await post(client, f"/lop-hoc/{CLASS_MAM}/tra-loi", xin=3, cho=1)
     assert f"answer 3 True by {PRINCIPAL.person}" in box.calls
+
+
+async def test_a_wish_and_overdue_cases_stand_on_the_first_page_of_leaders_only() -> None:
+    """One form above the pictures answers the wish and comes back there; cases are counted, and the principal's."""
+    box = new_box()
+    box.school.rooms.put(CLASS_MAM, used=5, wish=Wish(3, "wall", 15, NOW))
+    case = CaseView(pid("an"), "Bé An Nhiên", CLASS_MAM, "Lớp Mầm 1", "view", "withdrawal", True, NOW - 9, NOW - 1)
+    box.consents.open_cases = [case, replace(case, due_ms=NOW + 9)]
+    clock = f"{dt.datetime.fromtimestamp(NOW / 1000, ZoneInfo('Asia/Ho_Chi_Minh')):%H:%M}"
+    async with browser(box, PRINCIPAL) as client:
+        page = (await client.get("/")).text
+        assert "Lớp Mầm 1 xin ẩn thêm" in page
+        assert f"Mã dán tường, lúc {clock}" in page
+        assert "1 việc đồng ý đã quá hạn" in page
+        assert "An Nhiên" not in page
+        needs = (await client.get("/api/cameras")).json()["needs"]
+        assert (needs["overdue"], [item["wish"] for item in needs["wishes"]]) == (1, [3])
+        done = await post(client, f"/lop-hoc/{CLASS_MAM}/tra-loi", xin=3, cho=1, ve="truc-tiep")
+        assert (done.status_code, done.headers["location"]) == (303, "/")
+        assert '<section class="card waits"' not in (await client.get("/")).text
+    assert f"answer 3 True by {PRINCIPAL.person}" in box.calls
+    box.school.rooms.put(CLASS_MAM, wish=Wish(4, "Cô Hạnh", 15, NOW))
+    vice = Caller(pid("hieupho"), Role.VICE_PRINCIPAL, "Cô Phó", pid("deskvice"))
+    box.sessions[f"token-{vice.person}"] = vice
+    async with browser(box, vice) as client:
+        page = (await client.get("/")).text
+        assert ("Lớp Mầm 1 xin ẩn thêm" in page, '<a class="card waits"' in page) == (True, False)
+    async with browser(box, TEACHER) as client:
+        assert 'id="needs"' not in (await client.get("/")).text
+        assert (await client.get("/api/cameras")).json()["needs"] == {"wishes": [], "overdue": 0}
 
 
 async def test_who_watches_is_named_by_child_and_kind() -> None:
@@ -357,3 +390,18 @@ async def test_english_is_complete(path: str) -> None:
     for name in ("Lớp Mầm 1", "Lớp Chồi 1", "Trường Mầm non Hoa Sen", "Cô Hạnh", "Lê Thị Hằng", "Vườn", "Tiếng Việt"):
         text = text.replace(name, "")
     assert re.findall(r"[ạảấầẩẫậắằẳẵặẹẻẽếềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỵỷỹđ]\w*", text) == []
+
+
+async def test_the_teachers_page_leads_to_all_that_is_hers() -> None:
+    """Families' answers and paper, the ledger, slips, the notice: each is a tap from the class, not behind a camera."""
+    box = new_box()
+    box.consents.tallies = [ClassTally(CLASS_MAM, "Lớp Mầm 1", 0, 0, 0, 0, 0, 0)]
+    async with browser(box, TEACHER) as client:
+        page = (await client.get("/co/")).text
+        links = re.findall(r'href="(/(?:dong-y|nhat-ky|phu-huynh|co/thong-bao)[^"]*)"', page)
+        assert f"/dong-y/lop/{CLASS_MAM}" in links
+        assert {(await client.get(link)).status_code for link in links} == {200}
+        assert len(set(links)) >= 4
+    box.school.rooms.all.clear()
+    async with browser(box, TEACHER) as client:
+        assert 'href="/co/thong-bao"' in (await client.get("/co/")).text, "she can read and sign before she has a class"

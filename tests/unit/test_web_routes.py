@@ -87,6 +87,7 @@ def test_public_routes_are_the_few_that_are_meant_to_be() -> None:
         ("GET", "/api/device/{key}/standing"),
         ("GET", "/static/{version}/{path:path}"),
         ("GET", "/manifest.webmanifest"),
+        ("GET", "/khach/het"),
         ("OPTIONS", "/whep/{path:path}"),
         *((method, "/whep/{path:path}") for method in ("GET", "HEAD", "PUT")),
     }

@@ -29,6 +29,10 @@ class Formula:
     text: str
 
 
+_UNSEEN = dict.fromkeys(map(ord, "\u200b\u200c\u200d\u2060\ufeff\u00ad"))
+"""Characters without a width, as web pages leave them between letters: two names would differ and look alike."""
+_TONES = frozenset("\u0300\u0301\u0303\u0309\u0323")
+
 Cell: TypeAlias = str | float | dt.date | Formula | None
 
 
@@ -42,7 +46,7 @@ def text_of(cell: Cell) -> str:
         return f"{cell:%d/%m/%Y}"
     if isinstance(cell, float):
         return str(int(cell)) if cell.is_integer() and abs(cell) < 1e15 else str(cell)
-    return " ".join(unicodedata.normalize("NFC", cell).split())
+    return " ".join(unicodedata.normalize("NFC", cell.translate(_UNSEEN)).split())
 
 
 def plain(text: str) -> str:
@@ -63,10 +67,10 @@ def date_of(cell: Cell) -> dt.date | None:
     """Return a date: a date cell, Excel's serial number, d/m/yyyy (also with - or .), or yyyy-mm-dd."""
     if isinstance(cell, dt.date):
         return cell
-    text = text_of(cell)
+    text = re.sub(r" ?([/.-]) ?", r"\1", text_of(cell).removeprefix("'"))
     if text.isascii() and text.isdigit() and int(text) in SERIALS:
         return EXCEL_DAY_ZERO + dt.timedelta(days=int(text))
-    ours = re.fullmatch(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})", text, re.ASCII)
+    ours = re.fullmatch(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})(?: 0?0:00(?::00)?)?", text, re.ASCII)
     iso = re.fullmatch(r"(\d{4})-(\d{2})-(\d{2})(?:[T ]00:00(?::00)?)?", text, re.ASCII)
     if ours is not None:
         year, month, day = int(ours[4]), int(ours[3]), int(ours[1])
@@ -87,7 +91,7 @@ def is_birth(day: dt.date, today: dt.date) -> bool:
 
 def phone_of(cell: Cell) -> str | None:
     """Return a phone number of Việt Nam as 0 and its digits; what Excel took the 0 from is put right."""
-    text = re.sub(r"[ .()\-\u00a0]", "", text_of(cell))
+    text = re.sub(r"[ .()\-\u00a0]", "", text_of(cell).removeprefix("'"))
     if text.startswith("+"):
         text = text[1:] if text.startswith("+84") else "x"
     if not (text.isascii() and text.isdigit()):
@@ -105,16 +109,31 @@ def phone_of(cell: Cell) -> str | None:
 
 def code_of(cell: Cell) -> str | None:
     """Return a child's number in the sector database: 6 to 20 letters and digits."""
-    text = re.sub(r"[ \-.]", "", text_of(cell)).upper()
+    text = re.sub(r"[ \-.]", "", text_of(cell).removeprefix("'")).upper()
     return text if re.fullmatch(r"[A-Z0-9]{6,20}", text, re.ASCII) else None
 
 
+def _one_spelling(text: str) -> str:
+    """Return words in lower case with the tone of each at its end: a syllable has one, wherever it is written."""
+    words = []
+    for word in unicodedata.normalize("NFD", text.casefold()).split():
+        tones = "".join(item for item in word if item in _TONES)
+        bare = "".join(item for item in word if item not in _TONES)
+        words.append(unicodedata.normalize("NFC", bare) + tones)
+    return " ".join(words)
+
+
+_CLASS_WORD = _one_spelling("lớp") + " "
+
+
 def class_key(name: str) -> str:
-    """Return a class's name as it is compared: "Lớp Mầm 1" and "mầm 1" are one class, "Mâm 1" is another."""
-    tidy = " ".join(unicodedata.normalize("NFC", name).split()).casefold()
-    return tidy.removeprefix("lớp ").strip() or tidy
+    """Return a class's name as it is compared: "Lớp Mầm 1", "mầm 1" and "MẦM-1" are one class, "Mâm 1" is another."""
+    apart = re.sub(r"[-_.]+", " ", unicodedata.normalize("NFC", name))
+    apart = re.sub(r"(?<=[^\W\d])(?=\d)|(?<=\d)(?=[^\W\d])", " ", apart)
+    tidy = _one_spelling(apart)
+    return tidy.removeprefix(_CLASS_WORD).strip() or tidy
 
 
 def name_key(name: str) -> str:
-    """Return a name as it is compared: composed accents, no case."""
-    return " ".join(unicodedata.normalize("NFC", name).split()).casefold()
+    """Return a name as it is compared: no case, and "Hoà" is "Hòa": programs put the tone over either vowel."""
+    return _one_spelling(name)

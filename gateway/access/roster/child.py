@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.access.roster.cells import Cell, Formula
-from gateway.access.roster.tables import MAX_BYTES, Sheet, read, refused
+from gateway.access.roster.refusals import MAX_BYTES, refused
+from gateway.access.roster.tables import Sheet, read
 from gateway.core.errors import BadInput
 
 MEMORY_BYTES = 1 << 30

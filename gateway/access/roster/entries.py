@@ -7,6 +7,7 @@ nothing is guessed (a phone number that does not say whose it is, is asked for);
 from __future__ import annotations
 
 import datetime as dt
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -32,6 +33,7 @@ from gateway.core.model import GuardianKind
 
 MAX_SHOWN = 60
 _FOOTERS = ("tong so", "tong cong", "nguoi lap", "hieu truong", "danh sach nay", "ngay thang")
+_PHONES = (Field.MOTHER_PHONE, Field.FATHER_PHONE, Field.GUARDIAN_PHONE, Field.CONTACT_PHONE)
 _IN = frozenset(
     {"", "dang hoc", "hoc", "moi tuyen", "tuyen moi", "chuyen den", "dang hoc tap", "binh thuong", "active"}
 )
@@ -121,6 +123,46 @@ class _Row:
         )
         self.problems.append(problem)
 
+    def named(self) -> bool:
+        """Say whether a name, or half of one, stands in the row."""
+        return any(self.text(field) for field in (Field.NAME, Field.FAMILY, Field.GIVEN))
+
+    def sure(self) -> bool:
+        """Say whether a row belongs to the list beyond doubt: numbered, or with more of a child than a name."""
+        if self.sums():
+            return False
+        counted = bool(self._cells) and text_of(self._cells[0]).isdigit()
+        said = (
+            any(self.text(field) for field in (Field.CODE, Field.CLASS)) or date_of(self.cell(Field.BIRTH)) is not None
+        )
+        return counted or said or bool(self.banner()) or any(phone_of(self.cell(field)) for field in _PHONES)
+
+    def sums(self) -> bool:
+        """Say whether a row is a sum or a signature, by the words in the column of names, or by its first words."""
+        named = plain(self.text(Field.NAME) or self.text(Field.GIVEN))
+        first = next((plain(text_of(cell)) for cell in self._cells if text_of(cell)), "")
+        return named.startswith(_FOOTERS) or (not named and first.startswith(_FOOTERS))
+
+    def repeats_heading(self) -> bool:
+        """Say whether the heading stands here once more, as at the top of each printed page."""
+        texts = [text_of(cell) for cell in self._cells]
+        return bool(texts) and all(text == label for text, label in zip(texts, self._heading.labels, strict=False))
+
+    def counts_columns(self) -> bool:
+        """Say whether a row only numbers the columns, as 1, 2, 3 or (1), (2), (3)."""
+        texts = [plain(text_of(cell)) for cell in self._cells if text_of(cell)]
+        numbers = len(texts) > 1 and all(item.isdigit() for item in texts)
+        return numbers and texts[0] in ("0", "1") and len(set(texts)) > 1
+
+    def banner(self) -> str:
+        """Return the class whose list begins beneath this row ("Lớp: Mầm 2" alone in it), "" for any other row."""
+        texts = [text_of(cell) for cell in self._cells if text_of(cell)]
+        if self.has(Field.CLASS) or not 1 <= len(texts) <= 2:
+            return ""
+        said = class_of_title((self._cells,))
+        alone = re.fullmatch(r"(?:nhóm[ ,/]*)?lớp\s+(\S.*)", texts[0], re.IGNORECASE) if len(texts) == 1 else None
+        return said or (alone[1] if alone is not None else "")
+
     def formulas(self) -> None:
         """Name every formula in a column that is read."""
         for field in self._columns:
@@ -145,6 +187,9 @@ def entries_of(
     problems: list[Problem] = []
     titled = class_of_title(sheet.rows[: heading.row])
     for row in _rows(sheet, heading):
+        if banner := row.banner():  # lists of several classes, one below the other
+            titled = banner
+            continue
         row.formulas()
         entry = None if row.problems else _entry(number, row, titled, today)
         problems += row.problems
@@ -154,19 +199,15 @@ def entries_of(
 
 
 def _rows(sheet: Sheet, heading: Heading) -> Iterator[_Row]:
-    for index in range(heading.row, len(sheet.rows)):
-        row = _Row(sheet, heading, index)
-        if row.blank() or (index == heading.row and _counts_columns(sheet.rows[index])):
-            continue
-        if plain(row.text(Field.NAME) or row.text(Field.GIVEN)).startswith(_FOOTERS):
-            return
-        yield row
-
-
-def _counts_columns(cells: Sequence[Cell]) -> bool:
-    """Say whether a row only numbers the columns, as 1, 2, 3 or (1), (2), (3)."""
-    texts = [plain(text_of(cell)) for cell in cells if text_of(cell)]
-    return len(texts) > 1 and all(item.isdigit() for item in texts) and texts[0] in ("0", "1") and len(set(texts)) > 1
+    """Return the rows that may be children or the title of a class, without sums, page heads and signatures."""
+    found = [_Row(sheet, heading, index) for index in range(heading.row, len(sheet.rows))]
+    sure = next((at for at in range(len(found), 0, -1) if found[at - 1].sure()), 0)
+    signed = next((at for at in range(sure, len(found)) if found[at].sums()), len(found))
+    named = next((at for at in range(signed, sure, -1) if found[at - 1].named()), sure)
+    for row in found[:named]:  # beneath them: date, place, and the names of who signs
+        idle = row.blank() or row.sums() or row.repeats_heading() or (row is found[0] and row.counts_columns())
+        if row.banner() or not idle:
+            yield row
 
 
 def class_of_title(rows: Sequence[Sequence[Cell]]) -> str:

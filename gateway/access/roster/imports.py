@@ -28,7 +28,8 @@ from gateway.access.roster.journal import Journal
 from gateway.access.roster.known import Known, read_known
 from gateway.access.roster.plan import Plan, plan_of
 from gateway.access.roster.reading import read_file
-from gateway.access.roster.tables import Sheet, refused
+from gateway.access.roster.refusals import refused
+from gateway.access.roster.tables import Sheet
 from gateway.access.store import FactStore
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import PublicId, new_public_id

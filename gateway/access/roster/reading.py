@@ -11,7 +11,8 @@ import json
 import sys
 
 from gateway.access.roster.child import sheets_of
-from gateway.access.roster.tables import MAX_BYTES, Sheet, refused
+from gateway.access.roster.refusals import MAX_BYTES, refused
+from gateway.access.roster.tables import Sheet
 from gateway.core.errors import BadInput
 from gateway.core.reap import reap
 

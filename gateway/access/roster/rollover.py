@@ -2,7 +2,8 @@
 
 Owns that act. Invariants: looked at before it is done, and done as it was shown or not at all; enrolments are dated,
 so no past day changes; whoever leaves goes like any child that leaves; the teachers of all classes end with the old
-year unless they are kept; it can be undone like an import while nothing was built upon it.
+year unless they are kept; what else ends with a year (`YearEnd`: families' answers) ends in the same transaction, by
+the school's word; it can be undone like an import while nothing was built upon it.
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ import datetime as dt
 import hashlib
 import re
 import sqlite3
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Protocol
 
 from gateway.access.audit import Actor
 from gateway.access.classes import CONFIGURE
-from gateway.access.enrolment import begins, leave, move
+from gateway.access.enrolment import Rows, begins, leave, move
 from gateway.access.roster.acts import RosterActs
 from gateway.access.roster.cells import class_key, plain
 from gateway.access.roster.journal import Journal
@@ -30,9 +32,26 @@ LEAVES, STAYS = "-", "="
 _YEARS = ("nha tre", "mam", "choi", "la")
 """The steps of a preschool: 3-36 months, then 3, 4 and 5 years old."""
 
-Hook = Callable[[sqlite3.Connection, Journal, frozenset[PublicId], int], None]
-"""Called in the transaction with the children that moved or left and the instant: what ends with a school year
-(consents, by the rule of their text) ends through the journal."""
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A year that turns at an instant (UTC ms): the children that come to another class, stay in theirs, leave."""
+
+    moved: frozenset[PublicId]
+    stayed: frozenset[PublicId]
+    left: frozenset[PublicId]
+    at_ms: int
+    ask_again: bool
+
+
+class YearEnd(Protocol):
+    """What ends with a school year beside the classes."""
+
+    def agreed(self, conn: sqlite3.Connection, children: Iterable[PublicId], at_ms: int) -> int:
+        """Return for how many children something stands that ends if families are asked again."""
+
+    def end(self, conn: sqlite3.Connection, rows: Rows, turn: Turn) -> None:
+        """End it, through the journal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +73,21 @@ class RolloverPlan:
     new_classes: tuple[str, ...]
     day: dt.date | None
     keep_teachers: bool
+    consents: int = 0
+    """Children of the next year whose families' yes stands: the school says whether it asks them again."""
+    ask_again: bool | None = None
 
     def counts(self) -> dict[str, int]:
         """Return how many move, leave and stay."""
         moved = sum(len(step.children) for step in self.steps if step.target not in (LEAVES, STAYS))
         left = sum(len(step.children) for step in self.steps if step.target == LEAVES)
         stay = sum(len(step.children) for step in self.steps if step.target == STAYS)
-        return {"moved": moved, "left": left, "same": stay, "classes": len(self.new_classes)}
+        again = self.consents if self.ask_again else 0
+        return {"moved": moved, "left": left, "same": stay, "classes": len(self.new_classes), "asked_again": again}
 
     def fingerprint(self) -> str:
-        """Name this plan: the same children and steps give the same one."""
-        return hashlib.sha256(repr(self).encode()).hexdigest()
+        """Name this plan: the same children and steps give the same one, whatever is answered beside it."""
+        return hashlib.sha256(repr(replace(self, ask_again=None)).encode()).hexdigest()
 
 
 def proposal(names: Mapping[PublicId, str]) -> dict[PublicId, str]:
@@ -99,18 +122,35 @@ def _stem(name: str) -> str:
 class Rollover:
     """Looks at and does the step."""
 
-    def __init__(self, store: FactStore, acts: RosterActs) -> None:
-        self._store, self._acts = store, acts
-        self.hooks: list[Hook] = []
+    def __init__(self, store: FactStore, acts: RosterActs, year_end: YearEnd | None = None) -> None:
+        self._store, self._acts, self._year_end = store, acts, year_end
 
     async def look(
-        self, targets: Mapping[PublicId, str], *, day: dt.date | None = None, keep_teachers: bool = False
+        self,
+        targets: Mapping[PublicId, str],
+        *,
+        day: dt.date | None = None,
+        keep_teachers: bool = False,
+        ask_again: bool | None = None,
     ) -> RolloverPlan:
         """Return what would happen; NotFound, BadInput. The caller has decided."""
         now_ms = self._store.clock.now_ms()
         begins(self._store.current.zone, day, now_ms)
-        known = await self._store.db.read(lambda conn: read_known(self._store, conn, now_ms))
-        return plan_of(known, targets, day, keep_teachers=keep_teachers)
+        plan = plan_of(
+            await self._store.db.read(lambda conn: read_known(self._store, conn, now_ms)),
+            targets,
+            day,
+            keep_teachers=keep_teachers,
+        )
+        return await self._store.db.read(lambda conn: self._with_consents(conn, plan, ask_again, now_ms))
+
+    def _with_consents(
+        self, conn: sqlite3.Connection, plan: RolloverPlan, ask_again: bool | None, now_ms: int
+    ) -> RolloverPlan:
+        here = [child for step in plan.steps if step.target != LEAVES for child in step.children]
+        at_ms = begins(self._store.current.zone, plan.day, now_ms)
+        count = self._year_end.agreed(conn, here, at_ms) if self._year_end is not None else 0
+        return replace(plan, consents=count, ask_again=ask_again if count else None)
 
     async def apply(
         self,
@@ -120,20 +160,25 @@ class Rollover:
         *,
         day: dt.date | None = None,
         keep_teachers: bool = False,
+        ask_again: bool | None = None,
     ) -> tuple[PublicId, Mapping[str, int]]:
         """Do what was shown (its fingerprint); returns the act and its counts. Denied, NotFound, BadInput."""
         store, act = self._store, new_public_id()
-        counts = (await self.look(targets, day=day, keep_teachers=keep_teachers)).counts()
+        looked = await self.look(targets, day=day, keep_teachers=keep_teachers, ask_again=ask_again)
+        if looked.consents and ask_again is None:
+            raise BadInput("say whether families are asked again", case="rollover_consents", key="consents")
+        counts = looked.counts()
 
         def run(conn: sqlite3.Connection, now_ms: int) -> None:
             known = read_known(store, conn, now_ms)
             plan = plan_of(known, targets, day, keep_teachers=keep_teachers)
+            plan = self._with_consents(conn, plan, ask_again, now_ms)
             if plan.fingerprint() != shown:
                 raise BadInput("the school has changed since this was shown", case="import_moved", key="shown")
             at_ms, journal = begins(store.current.zone, day, now_ms), Journal(conn)
-            touched = self._write(conn, journal, known, plan, at_ms, now_ms)
-            for hook in self.hooks:
-                hook(conn, journal, touched, at_ms)
+            self._write(conn, journal, known, plan, at_ms, now_ms)
+            if self._year_end is not None:
+                self._year_end.end(conn, journal, turn_of(plan, at_ms))
             self._acts.keep(conn, journal, act, "rollover", actor, counts, now_ms)
 
         await store.change(actor, "roster.rollover", CONFIGURE, run, detail={"act": act, **counts})
@@ -141,15 +186,13 @@ class Rollover:
 
     def _write(
         self, conn: sqlite3.Connection, journal: Journal, known: Known, plan: RolloverPlan, at_ms: int, now_ms: int
-    ) -> frozenset[PublicId]:
+    ) -> None:
         classes = {class_key(name): class_id for class_id, name in known.classes.items()}
         for name in plan.new_classes:
             classes[class_key(name)] = new_public_id()
             journal.insert("class", {"id": classes[class_key(name)], "name": name, "created_ms": now_ms})
-        touched: set[PublicId] = set()
         for step in plan.steps:
             for child in step.children if step.target != STAYS else ():
-                touched.add(child)
                 if step.target == LEAVES:
                     leave(conn, journal, child, at_ms)
                 else:
@@ -160,7 +203,15 @@ class Rollover:
             ).fetchall()
             for row in rows:
                 journal.update("teaching", row["id"], {"until_ms": max(at_ms, row["since_ms"])})
-        return frozenset(touched)
+
+
+def turn_of(plan: RolloverPlan, at_ms: int) -> Turn:
+    """Return who moves, stays and leaves by a plan."""
+    kinds: dict[str, set[PublicId]] = {"": set(), STAYS: set(), LEAVES: set()}
+    for step in plan.steps:
+        kinds[step.target if step.target in (STAYS, LEAVES) else ""].update(step.children)
+    moved, stayed, left = (frozenset(kinds[kind]) for kind in ("", STAYS, LEAVES))
+    return Turn(moved, stayed, left, at_ms, plan.ask_again is True)
 
 
 def plan_of(known: Known, targets: Mapping[PublicId, str], day: dt.date | None, *, keep_teachers: bool) -> RolloverPlan:

@@ -19,16 +19,21 @@ from typing import Any
 from openpyxl import load_workbook
 
 from gateway.access.roster.cells import Cell, Formula
+from gateway.access.roster.refusals import MAX_BYTES, refused
 from gateway.core.errors import BadInput
 
-MAX_BYTES = 5 << 20
 MAX_ROWS = 5_000
-MAX_COLUMNS = 100
+MAX_COLUMNS = 256
 MAX_SHEETS = 60
 MAX_UNPACKED_BYTES = 64 << 20
 MAX_CELL_CHARS = 500
 _OLD_EXCEL, _ZIP = b"\xd0\xcf\x11\xe0", b"PK\x03\x04"
+_OTHER_KINDS = (b"%PDF", b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"Rar!", b"7z\xbc\xaf", b"{\\rtf")
+_EXCEL_ERRORS = frozenset({"#N/A", "#REF!", "#VALUE!", "#NAME?", "#DIV/0!", "#NULL!", "#NUM!"})
+"""What stands in a cell whose formula came to nothing: not a name of a child or a class."""
 _DELIMITERS = ";\t,"
+_ONLY_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")
+"""Byte order marks: a text file with nothing after one is empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +44,14 @@ class Sheet:
     rows: tuple[tuple[Cell, ...], ...]
 
 
-def refused(case: str, **fields: str | int) -> BadInput:
-    """Return the error of a file that is refused whole."""
-    return BadInput(f"the file is refused: {case}", case=f"import_{case}", key="file", **fields)
-
-
 def read(data: bytes) -> tuple[Sheet, ...]:
     """Return the tables of a file; BadInput says why it is refused."""
     if len(data) > MAX_BYTES:
         raise refused("too_big", most=MAX_BYTES >> 20)
-    if not data.strip():
+    if not data.strip() or data in _ONLY_MARKS:
         raise refused("empty")
+    if data.startswith(_OTHER_KINDS):
+        raise refused("kind")
     if data.startswith(_OLD_EXCEL):
         raise refused("old_excel")
     if data.startswith(_ZIP):
@@ -66,7 +68,10 @@ def _workbook(data: bytes) -> tuple[Sheet, ...]:
     _look_into(data)
     try:
         book = load_workbook(io.BytesIO(data), read_only=True, data_only=False, keep_links=False)
-        sheets = [_sheet(book[name]) for name in book.sheetnames[:MAX_SHEETS] if book[name].sheet_state == "visible"]
+        shown = [name for name in book.sheetnames if book[name].sheet_state == "visible"]
+        if len(shown) > MAX_SHEETS:  # none is left out unsaid: its children would seem to have gone
+            raise refused("sheets", most=MAX_SHEETS)
+        sheets = [_sheet(book[name]) for name in shown]
     except BadInput:
         raise
     except (
@@ -96,23 +101,26 @@ def _look_into(data: bytes) -> None:
         raise refused("links")
     if any(name.endswith((".bin", ".vbs", ".ole")) and "printersettings" not in name for name in names):
         raise refused("program")
-    if "xl/workbook.xml" not in names:
-        raise refused("broken")
+    if "xl/workbook.xml" not in names:  # a document of another program, in the same kind of package
+        raise refused("kind" if {"content.xml", "word/document.xml", "ppt/presentation.xml"} & set(names) else "broken")
 
 
 def _sheet(sheet: Any) -> Sheet:
     sheet.reset_dimensions()  # exporters write wrong ones, and then rows would be missing
     rows: list[tuple[Cell, ...]] = []
-    for row in sheet.iter_rows(max_col=MAX_COLUMNS):
-        if len(rows) >= MAX_ROWS:
-            raise refused("too_long", most=MAX_ROWS)
-        at = next((cell.row for cell in row if getattr(cell, "row", None)), len(rows) + 1)
+    gap: object = None
+    for number, row in enumerate(sheet.iter_rows(max_col=MAX_COLUMNS), 1):
+        if row is gap:  # rows that the file leaves out: a million of them before a row far below
+            continue
+        cells = _trimmed(_cell(cell) for cell in row)
+        if not cells:  # also thousands of rows that were only given a border
+            gap = row
+            continue
+        at = next((cell.row for cell in row if getattr(cell, "row", None)), number)
         if at > MAX_ROWS:
             raise refused("too_long", most=MAX_ROWS)
-        rows.extend(() for _ in range(at - 1 - len(rows)))  # rows without a cell are left out of the file
-        rows.append(_trimmed(_cell(cell) for cell in row))
-    while rows and not rows[-1]:
-        rows.pop()
+        rows.extend(() for _ in range(at - 1 - len(rows)))  # so that a row keeps the number that Excel shows
+        rows.append(cells)
     return Sheet(sheet.title[:MAX_CELL_CHARS], tuple(rows))
 
 
@@ -120,8 +128,8 @@ def _cell(cell: Any) -> Cell:
     value = cell.value
     if value is None:
         return None
-    if getattr(cell, "data_type", "") == "f":
-        return Formula(str(value)[:MAX_CELL_CHARS])
+    if getattr(cell, "data_type", "") in ("f", "e"):
+        return Formula(str(getattr(value, "text", value))[:MAX_CELL_CHARS])
     if isinstance(value, dt.datetime):
         return value.date()
     if isinstance(value, dt.date):
@@ -147,7 +155,8 @@ def _text(data: bytes) -> Sheet:
     text = decoded(data)
     if "\0" in text:
         raise refused("kind")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text))
+    # Strict: a quotation mark that is not closed would take the rows after it into one cell, and nobody would see it.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter_of(text), strict=True)
     rows: list[tuple[Cell, ...]] = []
     try:
         for row in reader:
@@ -155,12 +164,13 @@ def _text(data: bytes) -> Sheet:
                 raise refused("too_long", most=MAX_ROWS)
             rows.append(_trimmed(_field(item) for item in row[:MAX_COLUMNS]))
     except csv.Error as error:
-        raise refused("broken") from error
+        raise refused("quotes", row=len(rows) + 1) from error
     return Sheet("", tuple(rows))
 
 
 def _field(text: str) -> Cell:
-    return Formula(text[:MAX_CELL_CHARS]) if text.lstrip().startswith("=") else text[:MAX_CELL_CHARS]
+    bare = text.strip()
+    return Formula(text[:MAX_CELL_CHARS]) if bare.startswith("=") or bare in _EXCEL_ERRORS else text[:MAX_CELL_CHARS]
 
 
 def decoded(data: bytes) -> str:

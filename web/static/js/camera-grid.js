@@ -6,6 +6,7 @@ import { listen, postJson } from './api.js';
 import { icon, make } from './dom.js';
 import { clock, duration, now, pageData, setNow, t } from './i18n.js';
 import './live-view.js';
+import { showNeeds } from './needs.js';
 import { LARGE_PX } from './stream-choice.js';
 import { share } from './wall.js';
 
@@ -128,6 +129,7 @@ class CameraGrid extends HTMLElement {
       const tile = tiles.get(camera.id);
       if (tile) this.#tile(tile, camera);
     }
+    showNeeds(state.needs);
     this.#summary();
     this.#strip();
     this.#sharing();

@@ -1,4 +1,4 @@
-// The guardian's class page. Invariants: the page is drawn by the box, anew whenever another screen is due, and
+// The page of a class for guardians, and for guests ("dự giờ", `kind` observation). Invariants: the page is drawn by the box, anew whenever another screen is due, and
 // only after the box has said so (a phone without network never loses its page); every picture carries the
 // viewer's name, and is taken away if that name is removed.
 
@@ -13,14 +13,19 @@ const METER_EVERY_MS = 5000;
 const LONGEST_MS = 2 ** 31 - 1;
 const query = location.search;
 const first = pageData('view');
+const kind = first.kind || 'class';
 let timer = 0;
 let [before, video] = [0, 0];
 
 /** @param {any} view */
+const same = (view) => view.screen === first.screen && view.camera === first.camera && view.said === first.said;
+
+/** @param {any} view */
 function consider(view) {
+  if (!view) return redraw(); // a guest's visit is over
   setNow(view.now_ms);
-  if (view.screen !== first.screen || view.camera !== first.camera || view.next_ms !== first.next_ms) {
-    redraw(view.screen === first.screen && view.camera === first.camera);
+  if (!same(view) || view.next_ms !== first.next_ms) {
+    redraw(same(view));
     return;
   }
   const due = [view.until_ms, view.next_ms].filter((at) => at > view.now_ms);
@@ -29,17 +34,21 @@ function consider(view) {
 }
 
 /** Loads the page anew; the picture goes first unless it stays: a slow answer must not leave it standing. */
-function redraw(stays = false) {
+function redraw(stays = false, to = '') {
   clearTimeout(timer);
   if (!stays) document.querySelector('live-view')?.remove();
-  location.reload();
+  if (to) location.replace(to);
+  else location.reload();
 }
+
+/** The login is over: a guest's visit has a page that says so. */
+const leave = () => redraw(false, first.after);
 
 async function ask() {
   try {
-    consider(await getJson(`/api/class${query}`));
+    consider(await getJson(`/api/${kind}${query}`));
   } catch (error) {
-    if (error instanceof ApiError && error.status === 401) redraw();
+    if (error instanceof ApiError && error.status === 401) leave();
     else timer = setTimeout(ask, 5000 + Math.random() * 5000);
   }
 }
@@ -98,7 +107,7 @@ function saver(/** @type {any} */ view) {
 /** Counts the visits that showed a moving picture; from the second on the icon is offered. */
 let [good, prompt] = [false, /** @type {any} */ (null)];
 async function wellSeen() {
-  if (good) return;
+  if (good || kind !== 'class') return;
   good = true;
   const views = Number(localStorage.getItem('views') || 0) + 1;
   localStorage.setItem('views', String(views));
@@ -124,8 +133,8 @@ if (view) {
   });
   view.querySelector('.fs')?.addEventListener('click', () => view.requestFullscreen());
 }
-document.addEventListener('live-signed-out', () => redraw(), { once: true });
+document.addEventListener('live-signed-out', leave, { once: true });
 left();
 setInterval(left, 10000);
 // A token that was renewed looks to the stream as if the session were over: ask with the new one first.
-listen(`/api/events${query}`, { class: consider, signed_out: ask });
+listen(`/api/events${query}`, { [kind]: consider, signed_out: ask });

@@ -67,11 +67,21 @@ function dialog() {
   });
 }
 
+/** @param {string} name @param {string} value what the pressed button says, as a field */
+function said(name, value) {
+  const field = document.createElement('input');
+  Object.assign(field, { type: 'hidden', name, value });
+  return field;
+}
+
 document.addEventListener('submit', async (event) => {
   const form = /** @type {HTMLFormElement} */ (event.target);
   if (!form.hasAttribute('data-fresh')) return;
   event.preventDefault();
+  const pressed = /** @type {HTMLButtonElement|null} */ (event.submitter);
   const answer = await ask('GET').catch(() => null);
   const known = answer?.ok ? (await answer.json()).fresh : true; // what went wrong is said by the page that follows
-  if (known || (await prove())) form.submit();
+  if (!known && !(await prove())) return;
+  if (pressed?.name) form.append(said(pressed.name, pressed.value)); // `submit()` leaves the button out
+  form.submit();
 });

@@ -10,7 +10,7 @@ const first = pageData('view');
 const query = new URLSearchParams({ trang: 'lop' });
 
 /** @param {any} room what must be so for the page to stay as it is */
-const shape = (room) => JSON.stringify([room.sharing, room.hidden, room.used, room.wish, room.unsigned]);
+const shape = (room) => JSON.stringify([room.sharing, room.hidden, room.used, room.wish, room.unsigned, room.visits]);
 
 function left() {
   const element = document.getElementById('left');
