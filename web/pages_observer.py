@@ -19,7 +19,7 @@ from starlette.responses import RedirectResponse, Response
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import LEADER_ROLES, Action, ObjectKind, PublicId, is_public_id
 from web.api_holds import public_id
-from web.forms import field, form_of
+from web.forms import NOTHING, Field, Fields, Form
 from web.guards import Right
 from web.observe_services import Visit, Wanted
 from web.pages_people import refused
@@ -37,7 +37,13 @@ OF_CLASS = Right(Action.OBSERVE, ObjectKind.CLASS, "class_id", roles=TEACHERS)
 Leader = Annotated[Caller, Depends(LEADER)]
 Maker = Annotated[Caller, Depends(MAKER)]
 FIELDS = ("khach", "ten", "lop", "ngay", "tu", "den", "ly_do", "moi")
-MAX_CHARS = 200
+MOST_TIME = 8
+VISIT = Form(
+    Field("khach", "id"), Field("ten"), Field("lop", "id"), Field("ngay", "day"), Field("tu", most=MOST_TIME),
+    Field("den", most=MOST_TIME), Field("ly_do"), Field("moi"),
+)  # fmt: skip
+"""What is missing or wrong the page says in its own words."""
+ANSWER = Form(Field("buoi", "id", required=True), Field("y", required=True, choices=("co", "khong")))
 PHASES = ("running", "coming", "past")
 """In the order in which the page has them; what was ended stands among the past."""
 
@@ -82,10 +88,9 @@ def _day(request: Request, at_ms: int) -> str:
 
 
 @router.post("/du-gio")
-async def make(request: Request, caller: Maker) -> Response:
+async def make(request: Request, caller: Maker, fields: Annotated[Fields, Depends(VISIT)]) -> Response:
     """Make a visit."""
-    form = await form_of(request)
-    typed = {name: field(form, name)[:MAX_CHARS] for name in FIELDS}
+    typed = {name: fields.get(name, "") for name in FIELDS}
     try:
         visit = await services_of(request).observe.make(caller, wanted(typed, services_of(request).site.zone))
     except NotFound:
@@ -123,7 +128,7 @@ def _instant(day: dt.date, at: dt.time, zone: str) -> int:
 
 
 @router.post("/du-gio/{visit}/ma")
-async def way_in(request: Request, visit: str, caller: Maker) -> Response:
+async def way_in(request: Request, visit: str, caller: Maker, _fields: Annotated[Fields, Depends(NOTHING)]) -> Response:
     """Make the guest's code, which ends the one before, and show it for printing."""
     try:
         way = await services_of(request).observe.way_in(caller, public_id(visit))
@@ -142,12 +147,15 @@ async def end(request: Request, visit: str, caller: Leader) -> Response:
 
 
 @router.post("/co/{class_id}/du-gio")
-async def answer(request: Request, class_id: str, caller: Annotated[Caller, Depends(OF_CLASS)]) -> Response:
+async def answer(
+    request: Request,
+    class_id: str,
+    caller: Annotated[Caller, Depends(OF_CLASS)],
+    fields: Annotated[Fields, Depends(ANSWER)],
+) -> Response:
     """Agree to a guest, say no, or take the agreement back: the picture ends at once."""
-    form = await form_of(request)
-    said = field(form, "y")
-    if said not in {"co", "khong"}:
+    if not (said := fields["y"]):
         raise BadInput("yes or no", key="y")
-    visit = public_id(field(form, "buoi"))
-    await services_of(request).observe.answer(caller, PublicId(class_id), visit, given=said == "co")
+    door = services_of(request).observe
+    await door.answer(caller, PublicId(class_id), fields.id("buoi"), given=said == "co")
     return back(class_id)

@@ -168,6 +168,8 @@ CLASS_FORM = Form(
     acts("class.add", "class.rename", "class.end", "camera.give", "camera.take", "teach", "unteach"),
     Field("class", "id"),
     Field("person", "id"),
+    Field("camera", "id"),
+    Field("shared", choices=("1",)),
     Field("name"),
     Field("camera", "id"),
     Field("shared", choices=("1",)),

@@ -127,8 +127,8 @@ def fail(error: VuonError, language: str | None = None) -> NoReturn:
 def _why(error: OSError) -> str:
     """Return what is wrong with a file, in the person's language where the system's word is a usual one."""
     words = catalogue(os.environ.get(LANGUAGE_ENV) or DEFAULT_LANGUAGE)
-    usual = {FileNotFoundError: "missing", PermissionError: "denied", IsADirectoryError: "folder"}
-    key = next((name for kind, name in usual.items() if isinstance(error, kind)), "")
+    usual = ((FileNotFoundError, "missing"), (PermissionError, "denied"), (IsADirectoryError, "folder"))
+    key = next((name for kind, name in usual if isinstance(error, kind)), "")
     return words.text(f"cli.os.{key}") if key else error.strerror or "?"
 
 

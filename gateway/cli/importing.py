@@ -129,6 +129,7 @@ def _undo(context: Context, act: str, *, as_json: bool) -> None:
         context.json(done)
     elif done["blockers"]:
         context.say("cli.import.blocked", n=len(done["blockers"]))
+        context.say("list.blocked.more")
         for row in done["blockers"]:
             key = f"list.table.{row['what']}"
             known = key if key in context.words.texts else "list.table.other"

@@ -17,6 +17,7 @@ from gateway.access.roster.acts import Act, InTheWayError, RosterActs
 from gateway.access.roster.columns import Field
 from gateway.access.roster.entries import letter
 from gateway.access.roster.imports import Imports, Preview
+from gateway.access.roster.journal import Blocker
 from gateway.access.roster.known import read_known
 from gateway.access.roster.plan import Change, Kind
 from gateway.access.roster.rollover import Rollover, RolloverPlan, proposal
@@ -78,7 +79,7 @@ class RosterLists:
         except InTheWayError as error:
             names = await self._names()
             blockers = [
-                {"what": item.table, "name": names.get(item.about[1], "") if item.about else ""}
+                {"what": _what(item), "name": names.get(item.about[1], "") if item.about else ""}
                 for item in error.blockers
             ]
             return {"counts": {}, "blockers": blockers[:MOST_PROBLEMS]}
@@ -225,6 +226,12 @@ def year_view(plan: RolloverPlan) -> dict[str, Any]:
             for step in plan.steps
         ],
     }
+
+
+def _what(blocker: Blocker) -> str:
+    """Return what was built upon an act, as a word of the catalogue: `list.table.<what>`."""
+    into_class = blocker.table == "enrolment" and blocker.about is not None and blocker.about[0] == "class"
+    return "class_enrolment" if into_class else blocker.table
 
 
 def _again(word: str) -> bool | None:

@@ -10,6 +10,7 @@ import pytest
 
 from gateway.access.audit import BY_BOX, CONSOLE, NEEDS_NO_RIGHT, Actor
 from gateway.access.login import FRESH_S
+from gateway.access.observing import Visit
 from gateway.access.pauserules import wall_device
 from gateway.access.people import MANAGE
 from gateway.access.policy import BOX
@@ -60,7 +61,7 @@ async def test_what_lets_somebody_in_asks_again_who_one_is(tmp_path: Path) -> No
             lambda: access.invitations.create(w.actor, father, checked=True),
             lambda: access.approvals.approve(w.actor, device),
             lambda: access.sharing.stop_all(w.actor, stopped=False),
-            lambda: access.observing.make(w.actor, guest, w.class_id, NOW + HOUR_MS, NOW + 2 * HOUR_MS),
+            lambda: access.observing.make(w.actor, Visit(w.class_id, NOW + HOUR_MS, NOW + 2 * HOUR_MS, guest)),
         ]
         assert [await reason_of(act()) for act in acts] == ["login.stale"] * len(acts)
         assert (len(w.rows("SELECT * FROM audit")), access.store.current.version) == (rows, version)
@@ -75,7 +76,7 @@ async def test_what_takes_something_away_never_asks(tmp_path: Path) -> None:
         device, phone = await waiting(w, w.father_of_mate), access.logins.sessions(w.mother)[0].device
         assert phone is not None
         guest = await access.people.add(CONSOLE, Role.OBSERVER, "Cô Khách")
-        session = await access.observing.make(CONSOLE, guest, w.class_id, NOW + HOUR_MS, NOW + 2 * HOUR_MS)
+        session = await access.observing.make(CONSOLE, Visit(w.class_id, NOW + HOUR_MS, NOW + 2 * HOUR_MS, guest))
         await grown_old(w)
         await access.sharing.stop_all(w.actor)
         await access.approvals.refuse(w.actor, device)

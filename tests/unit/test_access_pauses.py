@@ -31,6 +31,7 @@ from gateway.access.walls import BURST
 from gateway.core.errors import BadInput, Denied, NotFound
 from gateway.core.model import Action, PublicId, Role
 from gateway.roofs.names import Names
+from gateway.roofs.observe_port import VisitList
 from gateway.roofs.room_port import RoomPort
 from tests.fakes.access_world import World, add_teacher, school
 from tests.fakes.school import MAM, MINUTE, NOW, PRINCIPAL, TEACHER, class_, facts
@@ -207,7 +208,8 @@ async def test_the_sixth_is_asked_for_and_granted_at_one_tap(tmp_path: Path) -> 
         assert await pauses.ask(teacher, w.class_id) == wish
         names = Names(w.access.store, w.access.people, w.access.children, Classes(w.access.store))
         await names.load()
-        port = RoomPort(w.access.store, pauses, w.access.walls, names, tuple)
+        visits = VisitList(w.access.store, w.access.observing, names)
+        port = RoomPort(w.access.store, pauses, w.access.walls, names, tuple, visits)
         told = [await port.wishes(Caller(who.person or w.principal, role, "", PublicId(who.device))) for who, role in
                 ((w.actor, Role.PRINCIPAL), (teacher, Role.TEACHER), (Actor(w.mother), Role.GUARDIAN))]  # fmt: skip
         assert [[(item.name, item.wish.id, item.wish.minutes, item.most) for item in some] for some in told] == [

@@ -60,6 +60,7 @@ class Preview:
 
     draft: Draft
     entries: int
+    """Rows of the list, good and bad."""
     problems: tuple[Problem, ...]
     plan: Plan | None
     """None while a row is bad."""
@@ -186,7 +187,8 @@ class Imports:
         def work() -> Preview:
             entries, problems = read_entries(draft, store, now_ms)
             if problems:
-                return Preview(draft, len(entries), problems, None)
+                rows = {(row.sheet, row.row) for row in entries} | {(row.sheet, row.row) for row in problems}
+                return Preview(draft, len(rows), problems, None)
             known: Known = store.db.read_sync(lambda conn: read_known(store, conn, now_ms))
             return Preview(draft, len(entries), (), plan_of(entries, known, draft.answers))
 
