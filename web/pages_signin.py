@@ -239,7 +239,7 @@ def _confirm_form(
         back=on if is_shown(request, on) else home_of(caller),
         refused=refused,
         wait_s=wait_s,
-        waits=waits,
+        kept=waits,
     )
     return _waiting(response, wait_s)
 
