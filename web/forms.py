@@ -128,6 +128,8 @@ class Form(Body):
     def __init__(self, *fields: Field) -> None:
         self.fields = fields
         self._plain = {item.name: item for item in fields if not item.each}
+        if len({(item.name, item.each) for item in fields}) < len(fields):
+            raise ValueError("a field is declared once")
         self._each = [(re.compile(item.name + item.each), item) for item in fields if item.each]
         self._most = sum(item.many for item in fields) + SPARE_FIELDS
 

@@ -171,8 +171,6 @@ CLASS_FORM = Form(
     Field("camera", "id"),
     Field("shared", choices=("1",)),
     Field("name"),
-    Field("camera", "id"),
-    Field("shared", choices=("1",)),
 )
 
 

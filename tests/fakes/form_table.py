@@ -34,6 +34,8 @@ FORMS: Mapping[str, tuple[Mapping[str, str], ...]] = {
         {"act": "class.end", "class": "{class}"},
         {"act": "teach", "class": "{class}", "person": "{teacher}"},
         {"act": "unteach", "class": "{class}", "person": "{teacher}"},
+        {"act": "camera.give", "class": "{class}", "camera": "{camera}"},
+        {"act": "camera.take", "class": "{class}", "camera": "{camera}"},
     ),
     "/nhan-su": (
         {"act": "person.rename", "person": "{teacher}", "name": NEW},
@@ -46,6 +48,11 @@ FORMS: Mapping[str, tuple[Mapping[str, str], ...]] = {
         {"ngay": "2026-11-16", "so-scan": "7", "view-{child}": "co", "ky-{child}": "{guardian}"},
         {"ngay": "2026-11-16", "so-scan": "7", "record-{child}": "khong", "observe-{child}": "co"},
     ),
+    "/du-gio": (
+        {"khach": "{observer}", "lop": "{class}", "ngay": "2026-11-20", "tu": "08:00", "den": "09:00"},
+        {"ten": NEW, "lop": "{class}", "ngay": "2026-11-20", "tu": "08:00", "den": "09:00"},
+    ),
+    "/co/{class_id}/du-gio": ({"buoi": "{visit}", "y": "co"}, {"buoi": "{visit}", "y": "khong"}),
     "/nhat-ky/tep": ({"nguoi": "{teacher}", "lop": "{class}", "camera": "{camera}"},),
     "/xoa-du-lieu": ({"ai": "child:{child}", "ten": "ai đó", "ly-do": "left", "ai-yeu-cau": "school"},),
 }

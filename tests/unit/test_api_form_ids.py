@@ -12,6 +12,8 @@ from urllib.parse import urlencode
 import pytest
 from fastapi.routing import APIRoute
 
+from gateway.access.audit import CONSOLE
+from gateway.access.observing import Observing, Visit
 from gateway.core.model import Role, new_public_id
 from tests.fakes.form_table import FILTERS, FORMS, ONLY_BACK
 from tests.fakes.route_driver import Answer, Driver, filled
@@ -24,7 +26,7 @@ _KIND = re.compile(r"\{(\w+)\}")
 KEPT = (
     "person", "child", "class", "guardian", "enrolment", "teaching", "consent", "resolution", "device", "device_key",
     "slip", "guardian_phone", "account", "consent_sheet", "consent_sheet_line", "consent_case", "login_code", "erasure",
-    "roster_act", "responsible", "access_state",
+    "roster_act", "responsible", "access_state", "observation", "class_camera",
 )  # fmt: skip
 
 
@@ -61,6 +63,10 @@ async def things(box: SchoolBox) -> dict[str, dict[str, str]]:
             conn.execute(sql, (devices[key], people[label]))
 
     await box.ground.db.write(put)
+    visits, since_ms = {}, box.clock.now_ms() + 3_600_000
+    for key in ("mam", "choi"):
+        visit = Visit(box.classes[key], since_ms, since_ms + 3_600_000, box.actors["observer"].person)
+        visits[key] = str(await Observing(box.ground.store).make(CONSOLE, visit))
     sessions = {
         key: str(box.parts.logins.sessions(box.actors[label].person)[0].id)
         for key, label in (("mam", "teacher"), ("choi", "teacher_choi"))
@@ -73,6 +79,8 @@ async def things(box: SchoolBox) -> dict[str, dict[str, str]]:
         "teacher": {"mam": people["teacher"], "choi": people["teacher_choi"]},
         "device": {key: str(item) for key, item in devices.items()},
         "session": sessions,
+        "observer": {"mam": people["observer"], "choi": people["teacher_choi"]},
+        "visit": visits,
         "act": {"mam": new_public_id(), "choi": new_public_id()},
     }  # fmt: skip
 

@@ -20,9 +20,10 @@ NEW, OTHER = "một câu khác hẳn", "thêm một câu nữa"
 
 
 class Gate:
-    """Holds what hashing is asked to do until it is opened, and says when somebody waits."""
+    """Holds what hashing is asked to do until it is opened, and says when so many wait."""
 
-    def __init__(self, staff: Staff) -> None:
+    def __init__(self, staff: Staff, waiters: int = 1) -> None:
+        self._left = waiters
         self._hasher, self._hash, self._verify = staff.hasher, staff.hasher.hash, staff.hasher.verify
         self.waiting, self._open = asyncio.Event(), asyncio.Event()
 
@@ -42,7 +43,9 @@ class Gate:
         self._hasher.verify = verify_later  # type: ignore[method-assign,assignment]  # held
 
     async def _wait(self) -> None:
-        self.waiting.set()
+        self._left -= 1
+        if self._left <= 0:
+            self.waiting.set()
         await self._open.wait()
 
     def open(self) -> None:
@@ -74,7 +77,7 @@ def choose(s: Staff, actor: Actor, new: str, current: str = PASSWORD) -> asyncio
 async def test_of_two_changes_at_once_one_counts(tmp_path: Path) -> None:
     """Both proved the old password; one new one stands, the other is told that it was changed meanwhile."""
     async with known(tmp_path) as (s, name, actor):
-        gate = Gate(s)
+        gate = Gate(s, 2)
         gate.hold_hash()
         both = [choose(s, actor, NEW), choose(s, actor, OTHER)]
         await gate.waiting.wait()
@@ -152,7 +155,7 @@ async def test_two_logins_at_once_both_get_in_though_the_hash_is_made_anew(tmp_p
     """A hash of a former cost is renewed by the first; the second finds the renewed one fitting too."""
     async with known(tmp_path) as (s, name, _actor):
         s.hasher.mark = "later"
-        gate = Gate(s)
+        gate = Gate(s, 2)
         gate.hold_hash()
         both = [asyncio.ensure_future(s.enter(name)) for _ in range(2)]
         await gate.waiting.wait()

@@ -71,6 +71,8 @@ async def test_a_form_reads_what_it_declares_and_nothing_else() -> None:
     with pytest.raises(BadInput):
         fields.whole("chu")
     assert dict(await read(NOTHING, b"la=1")) == {}
+    with pytest.raises(ValueError, match="once"):
+        Form(Field("chu"), Field("chu"))
 
 
 async def test_what_does_not_fit_is_named() -> None:
