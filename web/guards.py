@@ -80,7 +80,8 @@ class SignedIn(Guard):
         if self.fresh:
             _demand_fresh(services_of(request), caller)
         if caller.role in LEADER_ROLES and not request.url.path.startswith(MACHINE_PATHS):
-            request.state.waits = await services_of(request).waits.counts(caller)  # shown beside the places of the page
+            # Numbers beside the places of whatever page answers this.
+            request.state.waiting_at = await services_of(request).waits.counts(caller)
         return caller
 
     def describe(self) -> str:

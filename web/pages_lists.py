@@ -44,7 +44,7 @@ YEAR = Form(
     Field("class-", each=ID, many=MOST),
     Field("day", "day"),
     Field("keep", choices=("1",)),
-    Field("consents", choices=("keep", "again")),
+    Field("consents"),
     Field("shown"),
 )
 

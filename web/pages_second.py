@@ -82,7 +82,8 @@ async def _page(request: Request, caller: Caller, *, refused: bool = False, code
         except LoginRefused:
             return RedirectResponse("/mat-khau", 303)
         typed = " ".join(secret.reveal()[at : at + GROUP] for at in range(0, len(secret.reveal()), GROUP))
-        picture = Markup(segno.make(address, error="m").svg_inline(scale=5, border=4, lineclass=None, svgclass="qr"))  # noqa: S704 - drawn here from digits
+        drawn = segno.make(address, error="m").svg_inline(border=4, lineclass=None, svgclass="qr", omitsize=True)
+        picture = Markup(drawn)  # noqa: S704 - drawn here from digits
     return render(
         request,
         words_of(request),

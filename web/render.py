@@ -82,7 +82,7 @@ def render(request: Request, words: Words, template: str, *, status: int = 200, 
             path=request.url.path,
             site=services.site,
             now_ms=services.clock.now_ms(),
-            waits=getattr(request.state, "waits", {}),
+            waiting_at=getattr(request.state, "waiting_at", {}),
             **values,
         )
     )

@@ -125,6 +125,11 @@ def test_what_waits_stands_in_rail_bar_and_sheet(site: Site) -> None:
     page.set_viewport_size({"width": 1440, "height": 900})
     expect(page.locator(".rail a[href='/phu-huynh/phieu'] .bdg")).to_have_text("2")
     shoot(page, "rail-waits-1440")
+    for size in ((1366, 650), (1440, 900)):
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        assert page.locator(".rail nav").evaluate("nav => nav.scrollHeight <= nav.clientHeight"), size
+        assert page.locator(".rail nav a").evaluate_all("all => all.every((a) => a.scrollWidth <= a.clientWidth)")
+        shoot(page, f"rail-waits-{size[0]}x{size[1]}")
     page.goto(site.url + "/phu-huynh/phieu")
     page.set_viewport_size({"width": 390, "height": 844})
     expect(page.locator("#rest summary")).to_have_attribute("aria-current", "true")
