@@ -58,8 +58,14 @@ class TypedTable:
 
 
 def minute_of(text: str) -> int | None:
-    """Return the minute of the day of "07:30" or "7:30", 24:00 at most; None if it is no time."""
-    hour, colon, minute = text.partition(":")
+    """Return the minute of the day of "07:30", "7:30", "7h30", "7.30" or "0730", 24:00 at most; None if it is no time.
+
+    The number pad of many phones has no colon.
+    """
+    said = text.lower().replace("h", ":").replace(".", ":")
+    if said.isascii() and said.isdigit() and len(said) in (3, 4):
+        said = f"{said[:-2]}:{said[-2:]}"
+    hour, colon, minute = said.partition(":")
     digits = hour.isascii() and minute.isascii() and hour.isdigit() and minute.isdigit()
     if not colon or not digits or len(hour) > 2 or len(minute) != 2 or int(minute) > 59:
         return None

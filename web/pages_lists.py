@@ -44,7 +44,7 @@ YEAR = Form(
     Field("class-", each=ID, many=MOST),
     Field("day", "day"),
     Field("keep", choices=("1",)),
-    Field("consents", choices=("keep", "again")),
+    Field("consents"),
     Field("shown"),
 )
 
@@ -164,5 +164,8 @@ async def year_act(request: Request, caller: Manager, fields: Annotated[Fields, 
     except NotFound:
         raise
     except BadInput as error:
+        if error.fields.get("case") == "rollover_consents":  # all else was right: it stands there with its question
+            view = await lists.year(caller, targets, day, keep_teachers=keep)
+            return _year(request, caller, view, fields, error)
         view = await lists.year(caller, None, "", keep_teachers=False)
         return _year(request, caller, view, error=error)

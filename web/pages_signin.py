@@ -216,7 +216,7 @@ async def asked_first(request: Request, form: str) -> Response:
     caller = await caller_of(request)
     if caller is None:
         return sign_in_answer(request)
-    return _confirm_form(request, caller, way_on(request.url.path, caller), status=403, waits=form)
+    return _confirm_form(request, caller, way_on(request.url.path, caller), status=403, kept=form)
 
 
 def _confirm_form(
@@ -226,9 +226,9 @@ def _confirm_form(
     refused: str = "",
     status: int = 200,
     wait_s: int = 0,
-    waits: str = "",
+    kept: str = "",
 ) -> Response:
-    """Return the question; `waits` is a form that goes on afterwards."""
+    """Return the question; `kept` is a form that goes on afterwards."""
     response = render(
         request,
         words_of(request),
@@ -239,7 +239,7 @@ def _confirm_form(
         back=on if is_shown(request, on) else home_of(caller),
         refused=refused,
         wait_s=wait_s,
-        waits=waits,
+        kept=kept,
     )
     return _waiting(response, wait_s)
 

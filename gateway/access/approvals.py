@@ -82,9 +82,14 @@ class Approvals:
         return Waiting(PublicId(row["id"]), person, row["label"], row["created_ms"], ties, others, bound.get(person, 0))
 
     async def approve(self, actor: Actor, device: PublicId) -> None:
-        """Let a device in, with a fresh login; NotFound unless it waits, Denied, BadInput if there are two others."""
+        """Let a device in, with a fresh login; NotFound unless it waits, Denied, BadInput if there are two others.
+
+        One that is in stays in: a tap that was sent twice, or by two leaders at once, is no error.
+        """
 
         def run(conn: sqlite3.Connection, now_ms: int) -> PublicId | None:
+            if _is_in(conn, device):
+                return None
             row = _row(conn, device)
             others = conn.execute(
                 "SELECT id FROM device WHERE person = ? AND ended_ms IS NULL AND approved_ms IS NOT NULL",
@@ -102,6 +107,9 @@ class Approvals:
             return named
 
         person = await self._person(device)
+        if await self._store.db.read(lambda conn: _is_in(conn, device)):
+            await self._store.demand(actor, _need(person)._replace(fresh=True))
+            return
         replaced = await self._store.change(
             actor, "device.approve", _need(person)._replace(fresh=True), run, detail={"bound": device}
         )
@@ -129,6 +137,11 @@ class Approvals:
             lambda conn: conn.execute("SELECT person FROM device WHERE id = ?", (device,)).fetchone()
         )
         return PublicId(row["person"]) if row is not None else PublicId("")
+
+
+def _is_in(conn: sqlite3.Connection, device: PublicId) -> bool:
+    sql = "SELECT 1 FROM device WHERE id = ? AND approved_ms IS NOT NULL AND ended_ms IS NULL"
+    return conn.execute(sql, (device,)).fetchone() is not None
 
 
 def _row(conn: sqlite3.Connection, device: PublicId) -> sqlite3.Row:

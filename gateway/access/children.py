@@ -19,8 +19,8 @@ from gateway.access.consents import child_need, guardian_in
 from gateway.access.facts import Purpose
 from gateway.access.people import MANAGE
 from gateway.access.roster.journal import Journal
-from gateway.access.store import FactStore, clean_name, require
-from gateway.core.errors import BadInput
+from gateway.access.store import FactStore, clean_name, refuse_erased, require
+from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import GuardianKind, PublicId, Role, new_public_id
 
 _NAME = "child.name"
@@ -65,6 +65,7 @@ class Children:
 
         def run(conn: sqlite3.Connection, _now_ms: int) -> None:
             require(conn, "child", child)
+            refuse_erased(conn, child)
             conn.execute("UPDATE child SET name_sealed = ? WHERE id = ?", (store.seal(_NAME, child, text), child))
 
         await store.change(actor, "child.rename", MANAGE, run, detail={"child": child})
@@ -76,6 +77,7 @@ class Children:
         def run(conn: sqlite3.Connection, now_ms: int) -> None:
             require(conn, "child", child)
             require(conn, "class", class_id)
+            refuse_erased(conn, child)
             at_ms = enrolment.begins(zone, day, now_ms)
             enrolment.move(conn, Journal(conn), child, class_id, at_ms, now_ms=now_ms)
 
@@ -111,6 +113,8 @@ class Children:
         def run(conn: sqlite3.Connection, now_ms: int) -> None:
             require(conn, "child", child)
             require(conn, "person", person)
+            refuse_erased(conn, child)
+            refuse_erased(conn, person)
             if conn.execute("SELECT role FROM person WHERE id = ?", (person,)).fetchone()["role"] != Role.GUARDIAN:
                 raise BadInput("only guardians stand for children", person=person)
             _end_guardian(conn, person, child, now_ms)
@@ -122,16 +126,17 @@ class Children:
         await self._store.change(actor, "guardian.add", MANAGE, run, detail={"who": person, "child": child})
 
     async def revoke_guardian(self, actor: Actor, person: PublicId, child: PublicId | None = None) -> None:
-        """End a guardian's tie to a child, or to all children."""
+        """End a guardian's tie to a child, or to all children; NotFound for a tie that there is not."""
 
         def run(conn: sqlite3.Connection, now_ms: int) -> None:
+            require(conn, "person", person)
             if child is None:
                 conn.execute(
                     "UPDATE guardian SET until_ms = ? WHERE person = ? AND (until_ms IS NULL OR until_ms > ?)",
                     (now_ms, person, now_ms),
                 )
-            else:
-                _end_guardian(conn, person, child, now_ms)
+            elif not _end_guardian(conn, person, child, now_ms):
+                raise NotFound("this person does not stand for that child")
 
         await self._store.change(actor, "guardian.revoke", MANAGE, run, detail={"who": person, "child": child or ""})
 
@@ -223,8 +228,9 @@ def _enrol(conn: sqlite3.Connection, child: PublicId, class_id: PublicId, now_ms
     conn.execute("INSERT INTO enrolment (child, class, since_ms) VALUES (?, ?, ?)", (child, class_id, now_ms))
 
 
-def _end_guardian(conn: sqlite3.Connection, person: PublicId, child: PublicId, now_ms: int) -> None:
-    conn.execute(
+def _end_guardian(conn: sqlite3.Connection, person: PublicId, child: PublicId, now_ms: int) -> int:
+    """End one person's tie to a child; returns how many rows that were."""
+    return conn.execute(
         "UPDATE guardian SET until_ms = ? WHERE person = ? AND child = ? AND (until_ms IS NULL OR until_ms > ?)",
         (now_ms, person, child, now_ms),
-    )
+    ).rowcount

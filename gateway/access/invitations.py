@@ -21,6 +21,7 @@ from typing import TypeVar
 
 from gateway.access import audit
 from gateway.access.audit import BY_BOX, Actor
+from gateway.access.departures import has_left
 from gateway.access.devicekeys import Challenges, Proof, Purpose, proves, read_point
 from gateway.access.invitees import TRIES, classes_of, invite_need, ties_of
 from gateway.access.limits import RateLimit, network_of
@@ -124,7 +125,7 @@ class Invitations:
         self._limit = RateLimit(store.clock.mono_ns, burst=10, every_s=6)
 
     async def create(self, actor: Actor, person: PublicId, *, checked: bool = False) -> Slip:
-        """Make a slip for a guardian and end the older one; Denied, NotFound, BadInput for other roles.
+        """Make a slip for a guardian and end the older one; Denied, NotFound, BadInput for other roles and who left.
 
         `checked`: it is handed over now, after a look at an identity card, so its device needs no further approval;
         only who may approve may say so.
@@ -144,6 +145,8 @@ class Invitations:
 
         def run(conn: sqlite3.Connection) -> int:
             now_ms = store.clock.now_ms()
+            if has_left(conn, person, now_ms):
+                raise BadInput("this guardian stands for no child any more", case="guardian_left", key="person")
             ends_ms = now_ms + self._lifetime_ms
             conn.execute(
                 "UPDATE slip SET ended_ms = ? WHERE person = ? AND used_ms IS NULL AND ended_ms IS NULL",

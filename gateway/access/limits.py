@@ -12,12 +12,20 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gateway.core.onlink import address_of
+
 MAX_BUCKETS = 4_096
-_OWN = tuple(
+_PRIVATE = tuple(
     ipaddress.ip_network(net)
     for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10")
 )
-"""RFC 1918, 3927, 4193, 4291: networks that nobody outside has an address in."""
+"""RFC 1918, 3927, 4193, 4291: networks that nobody outside has an address in.
+
+Not `core.onlink`, which knows the networks that the box stands in now and gives rights by them: here no right hangs on
+the answer. It is how a login is told to people months later ("at the school, outside"), and which strangers share a
+bucket; it must be the same for the same address whatever cable is plugged in, and a school's other subnet, which the
+box does not stand in, is the school for both.
+"""
 
 
 @dataclass(slots=True)
@@ -66,24 +74,16 @@ def is_own_network(address: str) -> bool:
 
 def place_of(address: str) -> str:
     """Return where an address is, for people: box, school or outside; "" for what is no address."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
+    if (ip := address_of(address)) is None:
         return ""
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
     if ip.is_loopback:
         return "box"
-    return "school" if any(ip in net for net in _OWN if net.version == ip.version) else "outside"
+    return "school" if any(ip in net for net in _PRIVATE if net.version == ip.version) else "outside"
 
 
 def network_of(address: str) -> str:
     """Return the network that shares a bucket; anything that is no address shares one."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
+    if (ip := address_of(address)) is None:
         return "other"
-    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
-        ip = ip.ipv4_mapped
     prefix = 24 if ip.version == 4 else 56
     return str(ipaddress.ip_network((ip, prefix), strict=False))

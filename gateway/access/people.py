@@ -15,7 +15,7 @@ from gateway.access.players import end_with_person
 from gateway.access.policy import BOX
 from gateway.access.roster.cells import name_key
 from gateway.access.rules_staff import IN_CARE
-from gateway.access.store import FactStore, Need, clean_name, require
+from gateway.access.store import FactStore, Need, clean_name, refuse_erased, require
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Role, new_public_id
 
@@ -61,12 +61,17 @@ class People:
         return name_key(self._store.unseal(_NAME, row["id"], row["name_sealed"])) == name_key(name)
 
     async def disable(self, actor: Actor, person: PublicId, *, disabled: bool = True) -> None:
-        """Take all rights from a person (or give them back); NotFound. Tokens of players end with it for good."""
+        """Take all rights from a person (or give them back); NotFound. Tokens of players end with it for good.
+
+        BadInput (`person_erased`) for giving them back to somebody whose data was erased: that is a new person.
+        """
         if actor.person == person:
             raise BadInput("nobody disables themselves", person=person)
 
         def run(conn: sqlite3.Connection, now_ms: int) -> None:
             require(conn, "person", person)
+            if not disabled:
+                refuse_erased(conn, person)
             conn.execute("UPDATE person SET disabled = ? WHERE id = ?", (disabled, person))
             if disabled:
                 end_with_person(conn, person, now_ms)
@@ -82,6 +87,7 @@ class People:
 
         def run(conn: sqlite3.Connection, _now_ms: int) -> None:
             require(conn, "person", person)
+            refuse_erased(conn, person)
             conn.execute("UPDATE person SET name_sealed = ? WHERE id = ?", (store.seal(_NAME, person, text), person))
 
         need = Need(Action.PEOPLE, ObjectRef(ObjectKind.PERSON, person))
@@ -93,6 +99,7 @@ class People:
         def run(conn: sqlite3.Connection, now_ms: int) -> None:
             require(conn, "person", person)
             require(conn, "class", class_id)
+            refuse_erased(conn, person)
             if conn.execute("SELECT role FROM person WHERE id = ?", (person,)).fetchone()["role"] != Role.TEACHER:
                 raise BadInput("only teachers teach", person=person)
             _stop_teaching(conn, person, class_id, now_ms)

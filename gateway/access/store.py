@@ -307,6 +307,12 @@ def clean_name(text: str) -> str:
     return name
 
 
+def refuse_erased(conn: sqlite3.Connection, subject: str) -> None:
+    """Raise BadInput for somebody whose data was erased: nothing begins anew under an id without a name."""
+    if conn.execute("SELECT 1 FROM erasure WHERE subject = ?", (subject,)).fetchone() is not None:
+        raise BadInput("this person's data was erased", case="person_erased", key="person")
+
+
 def require(conn: sqlite3.Connection, table: str, row_id: str) -> None:
     """Raise NotFound unless `table` (one of ours) has the row: after the decision, in its transaction."""
     sql = f"SELECT 1 FROM {table} WHERE id = ?"  # noqa: S608 - our own table names

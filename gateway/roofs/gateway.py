@@ -17,6 +17,7 @@ import anyio
 
 from gateway.access.acts import Acts
 from gateway.access.audit import CONSOLE
+from gateway.access.departures import Departures
 from gateway.access.narrowing import Narrowing
 from gateway.access.sessions import OpenGrants
 from gateway.core.clock import Clock
@@ -196,6 +197,8 @@ def _loops(ground: Base, parts: Access, tracker: Tracker, signals: Signals) -> d
     )
     told = ClassCameras(ground.recorder, parts.classes.rows, ground.clock)
     ground.store.listeners.append(lambda _facts: told.changed())
+    departures = Departures(ground.store, parts.logins)
+    ground.store.listeners.append(lambda _facts: departures.changed())
     upstream = ground.config.upstream
     keeper = Keeper(
         ground.db, ground.clock, keep_days=upstream.keep_acked_days, alone=not upstream.url, woke=signals.wake
@@ -210,6 +213,7 @@ def _loops(ground: Base, parts: Access, tracker: Tracker, signals: Signals) -> d
         "names": parts.names.run,
         "copies": parts.copying.run,
         "logins": minutely,
+        "departures": departures.run,
         "pauses": parts.rooms.pauses.keep,
         "hashing": parts.signin.hasher.run,
     }

@@ -20,6 +20,7 @@ ZALO = (
     "Mobile Safari/537.36 Zalo android/12110508 ZaloTheme/light ZaloLanguage/vi"
 )
 SECRET = "ABCDEFGHIJKLMNOPQRSTUVWX23"
+PASSWORD = "cây bàng trước cổng"
 NARROW = "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
 
 
@@ -152,6 +153,36 @@ def test_waiting_for_the_school_moves_on_by_itself(site: Site) -> None:
     page.context.clear_cookies()
     page.goto(site.url + "/p/")
     expect(page.locator("live-view > img")).to_be_visible()
+
+
+def test_a_long_login_is_asked_before_somebody_is_let_in(site: Site) -> None:
+    """With scripts in place, and the pressed button goes along; without, the ticks wait on the question's page."""
+    site.box.slips.slips = {SECRET: FakeSlip(MOTHER, checked=False)}
+    site.box.accounts.add(PRINCIPAL, "hanglt", PASSWORD)
+    phone(site, f"/p/moi#{SECRET}").get_by_role("button", name="Tiếp tục").click()
+    head = site.visit("/phu-huynh/cho-duyet", PRINCIPAL)
+    site.box.accounts.old.add(PRINCIPAL.device)
+    head.get_by_role("button", name="Duyệt").click()
+    head.get_by_role("dialog").get_by_label("Mật khẩu").fill(PASSWORD)
+    head.get_by_role("dialog").get_by_role("button", name="Xác nhận").click()
+    expect(head.get_by_text("Không có ai chờ duyệt.")).to_be_visible()
+
+    site.box.accounts.old.add(PRINCIPAL.device)
+    plain = site.visit("/phu-huynh/phieu", PRINCIPAL, size=PHONE, java_script_enabled=False)
+    plain.get_by_role("checkbox", name=MOTHER.name).check()
+    plain.get_by_role("button", name="In phiếu đã chọn").click()
+    expect(plain.get_by_text("vẫn còn")).to_be_visible()
+    shoot(plain, "confirm-kept")
+    plain.get_by_label("Mật khẩu").fill(PASSWORD)
+    plain.get_by_role("button", name="Xác nhận").click()
+    expect(plain.get_by_role("heading", level=1)).to_have_text("Đã xác nhận")
+    shoot(plain, "confirm-go-on")
+    for width in (PHONE[0], 320):
+        plain.set_viewport_size({"width": width, "height": 640})
+        assert plain.locator("button").bounding_box()["height"] >= 44  # type: ignore[index]  # it is shown
+        assert plain.locator("html").bounding_box()["width"] <= width  # type: ignore[index]  # the same
+    plain.get_by_role("button", name="Làm tiếp").click()
+    expect(plain.locator("svg.qr")).to_have_count(1)
 
 
 def test_a_copied_cookie_is_out_once_the_owner_proves_the_key(site: Site, chromium: Browser) -> None:

@@ -19,6 +19,7 @@ from gateway.access.consent_paper import Line, PaperSheets
 from gateway.access.consent_rules import Remedy
 from gateway.access.consent_texts import SchoolFacts, Texts
 from gateway.access.consents import Basis, Consents
+from gateway.access.departures import Departures
 from gateway.access.facts import ClassRules, Purpose
 from gateway.access.observing import Visit
 from gateway.access.responsible import ResponsiblePersons
@@ -94,7 +95,7 @@ async def everything(w: World) -> None:
     await a.children.unresolve(actor, child, w.class_id)
     await a.children.withdraw(Actor(w.mother, w.phone), w.child)
     await a.children.leave(actor, child, at_once=True)
-    await a.children.revoke_guardian(actor, w.father_of_mate)
+    await leave(w)
     pause = await a.sharing.pause(actor, w.class_id)
     await a.sharing.explain_pause(actor, w.class_id, pause, "bé bị trớ, đang thay đồ")
     await a.sharing.resume(actor, w.class_id)
@@ -124,6 +125,12 @@ async def everything(w: World) -> None:
     await a.logins.end(actor, w.actor.device)  # type: ignore[arg-type]  # the session's id
     desk = Erasures(a.store, KEY)
     await desk.erase(actor, "child", child, typed="Bé Chim Yến", why=Why.LEFT, asked=Asked.SCHOOL)
+
+
+async def leave(w: World) -> None:
+    """A guardian's last tie, and what ends with it."""
+    await w.access.children.revoke_guardian(w.actor, w.father_of_mate)
+    await Departures(w.access.store, w.access.logins).sweep()
 
 
 async def rename_and_end(w: World, teacher: PublicId) -> None:

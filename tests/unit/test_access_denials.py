@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.access.audit import Actor
 from gateway.access.denials import MAX_OPEN, UNSEEN, WINDOW_S, Denials
-from gateway.access.limits import MAX_BUCKETS, RateLimit, network_of
+from gateway.access.limits import MAX_BUCKETS, RateLimit, network_of, place_of
 from gateway.access.reasons import Reason
 from gateway.core.errors import Denied, NotFound
 from gateway.core.model import Action, ObjectKind, ObjectRef, Role, new_public_id
@@ -160,3 +160,20 @@ def test_a_flood_of_networks_forgets_the_longest_unused() -> None:
         limit.take(f"11.{number >> 8 & 255}.{number & 255}.1")
         assert not limit.take("10.0.0.1")
     assert len(limit._buckets) == MAX_BUCKETS
+
+
+@pytest.mark.parametrize(
+    ("address", "place"),
+    [
+        ("::ffff:192.168.1.20", "school"),
+        ("fe80::1%eth0", "school"),
+        ("::ffff:127.0.0.1", "box"),
+        ("::ffff:203.0.113.9", "outside"),
+        ("2001:db8::1", "outside"),
+        ("no address", ""),
+    ],
+)
+def test_where_an_address_is_does_not_hang_on_how_it_is_written(address: str, place: str) -> None:
+    """IPv4 mapped into IPv6 is IPv4, and a zone says nothing: as `core.onlink` has it."""
+    assert place_of(address) == place
+    assert network_of(address) == network_of(address.removeprefix("::ffff:").partition("%")[0])

@@ -10,7 +10,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.access.audit import Actor
@@ -49,6 +49,7 @@ HOUR_MS, DAY_MS = 3_600_000, 86_400_000
     ),
     st.integers(-20 * 60, 20 * 60),
 )
+@settings(deadline=None)
 def test_the_sixth_of_a_local_day_is_refused_and_midnight_gives_five_more(
     zone: ZoneInfo, begun: list[tuple[int, str]], at_min: int
 ) -> None:

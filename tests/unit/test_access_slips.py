@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -197,6 +198,22 @@ async def test_nothing_is_open_before_the_school_says_yes(tmp_path: Path) -> Non
         assert (await w.access.devices.standing(bound.key)).state == "approved"
         assert (await browser.enter(w.access)).session.person == w.father_of_mate
         assert await w.access.approvals.waiting(w.actor) == ()
+
+
+async def test_a_device_approved_twice_is_in_once(tmp_path: Path) -> None:
+    """A second tap, or another leader's at the same time, is no error and no other row; strangers are told nothing."""
+    async with school(tmp_path) as w:
+        bound = await Browser().redeem(w.access, await slip_of(w, w.father_of_mate))
+        for _ in range(2):
+            await asyncio.gather(*(w.access.approvals.approve(w.actor, bound.device) for _ in range(2)))
+        assert (await w.access.devices.standing(bound.key)).state == "approved"
+        version = w.access.store.current.version
+        await w.access.approvals.approve(w.actor, bound.device)
+        assert w.access.store.current.version == version
+        with pytest.raises((Denied, NotFound)):
+            await w.access.approvals.approve(Actor(w.mother, w.phone), bound.device)
+        with pytest.raises(NotFound):
+            await w.access.approvals.refuse(w.actor, bound.device)
 
 
 async def test_a_refusal_has_words_for_its_guardian_alone(tmp_path: Path) -> None:

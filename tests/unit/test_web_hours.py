@@ -35,7 +35,8 @@ async def post(client: httpx.AsyncClient, path: str, **fields: Any) -> httpx.Res
 @pytest.mark.parametrize(
     ("text", "minute"),
     [("07:30", 450), ("7:05", 425), ("24:00", 1440), ("24:01", None), ("7", None), ("07:3", None), ("07:60", None),
-     ("²7:30", None), ("", None), ("-1:00", None)],
+     ("²7:30", None), ("", None), ("-1:00", None), ("7h30", 450), ("7H30", 450), ("16.30", 990), ("0730", 450),
+     ("730", 450), ("2460", None), ("07h", None), ("h30", None), ("07:30:00", None), ("73", None), ("12345", None)],
 )  # fmt: skip
 def test_times_of_the_day(text: str, minute: int | None) -> None:
     """Hours and two digits of minutes, 24:00 at most."""
@@ -45,7 +46,7 @@ def test_times_of_the_day(text: str, minute: int | None) -> None:
 def test_a_form_names_each_wrong_row_and_loses_nothing() -> None:
     """Row, value and what is wrong; the rows come back as typed; nap is hidden whatever was ticked."""
     form = {
-        "g0_tu": ["7h30"], "g0_den": ["11:00"], "g0_thu": ["0"],
+        "g0_tu": ["bảy"], "g0_den": ["11:00"], "g0_thu": ["0"],
         "g1_tu": ["11:00"], "g1_den": ["09:00"], "g1_thu": ["0"],
         "g2_tu": ["08:00"], "g2_den": ["09:00"],
         "k0_tu": ["11:30"], "k0_den": ["14:00"], "k0_thu": ["0", "9", "x"], "k0_loai": ["nap"], "k0_xem": ["on"],
@@ -53,10 +54,10 @@ def test_a_form_names_each_wrong_row_and_loses_nothing() -> None:
     }  # fmt: skip
     table = read_table(form)
     assert [(item.what, item.part, item.row, item.value) for item in table.troubles] == [
-        ("time", "hours", 1, "7h30"), ("order", "hours", 2, "11:00 – 09:00"), ("days", "hours", 3, ""),
+        ("time", "hours", 1, "bảy"), ("order", "hours", 2, "11:00 – 09:00"), ("days", "hours", 3, ""),
         ("kind", "plan", 2, "party"),
     ]  # fmt: skip
-    assert [row.start for row in table.hours] == ["7h30", "11:00", "08:00"]
+    assert [row.start for row in table.hours] == ["bảy", "11:00", "08:00"]
     assert table.plan_rows == [PlanRow(690, 840, frozenset({0}), "nap", visible=False)]
     assert not read_table({"g0_tu": [" "], "g0_den": [""]}).hours
 

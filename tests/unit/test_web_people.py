@@ -146,9 +146,12 @@ async def test_staff_classes_and_the_year(tmp_path: Path) -> None:
         assert shown is not None
         assert "2 bé đang có đồng ý của gia đình" in look.text
         go = {f"class-{w.class_id}": "Chồi 1", "act": "apply", "shown": shown[1]}
-        for word in ("", "maybe"):
-            refused = await d.web.post("/nam-hoc", data=go | {"consents": word})
-            assert (refused.status_code, "Chưa nói đồng ý của các gia đình thì sao" in refused.text) == (400, True)
+        unsaid = await d.web.post("/nam-hoc", data=go)
+        assert (unsaid.status_code, "Chưa nói đồng ý của các gia đình thì sao" in unsaid.text) == (400, True)
+        assert ('value="Chồi 1"' in unsaid.text, f'value="{shown[1]}"' in unsaid.text) == (True, True), (
+            "nothing is lost"
+        )
+        assert (await d.web.post("/nam-hoc", data=go | {"consents": "maybe"})).status_code == 400
         assert (await d.web.post("/nam-hoc", data=go | {"consents": "again"})).status_code == 303
         assert "2 gia đình được hỏi lại" in (await d.web.get("/nhap")).text
         assert {row.name for row in await w.access.classes.rows()} == {"Mầm 1", "Chồi 1"}
