@@ -38,8 +38,8 @@ FILLED = {"key.{}": KEY_ACTS, "export.{}": ("failed", "cancelled", "expired")}
 ASKS_OR_WRITES = {"change", "append", "carry_out", "demand", "_end", "_write_ends", "write", "_issue", "_relay", "end"}
 ASKS_OR_WRITES |= {"_name", "set_password", "enrol", "_write"}  # of accounts and sign-in: each writes its row
 ASKS_OR_WRITES |= {"pause", "resume", "explain"}  # of `Pauses`, which writes
-QUIET = {"signin.py:begin_second"}
-"""Only draws a secret for one's own session, in memory; nothing is switched on before `finish_second`."""
+QUIET = {"signin.py:begin_second", "waiting.py:waits_of"}
+"""Draws a secret for one's own session, in memory; counts what waits for the asker, and says of nobody what."""
 
 
 def codes() -> set[str]:
