@@ -59,7 +59,7 @@ def test_every_page_of_a_visit_fits(site: Site, language: str) -> None:
     """Leaders' list with its form open, the slip, the teacher's cards, each of the guest's screens; both languages."""
     visits(site)
     page = site.visit(f"/du-gio?lang={language}", PRINCIPAL)
-    page.locator("details").evaluate_all("all => all.forEach((one) => one.open = true)")
+    page.locator("main details").evaluate_all("all => all.forEach((one) => one.open = true)")
     fits(page, f"visits-{language}", 32)
     page.locator("form[action$='/ma'] button").first.click()
     expect(page.locator(".code")).to_have_text(CODE)

@@ -142,7 +142,7 @@ def test_waiting_for_the_school_moves_on_by_itself(site: Site) -> None:
     mother_row = head.locator("section.wait", has_text=MOTHER.name)
     mother_row.get_by_role("button", name="Duyệt").click()
     expect(page.locator("live-view > img")).to_be_visible()
-    head.locator("summary").click()
+    head.locator("main summary").click()
     head.get_by_label("Nhà trường cần gặp trực tiếp").check()
     shoot(head, "waiting-refuse")
     head.get_by_role("button", name="Từ chối").click()

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.access.audit import CONSOLE, Actor
+from gateway.access.audit_erase import Asked, Erasures, Why
 from gateway.access.classday import observable
 from gateway.access.codes import Code
 from gateway.access.facts import Consent, Purpose
@@ -22,7 +23,7 @@ from gateway.access.reasons import Reason
 from gateway.access.rules_observer import unwilling
 from gateway.core.errors import BadInput, CodeRefused, Denied, NotFound
 from gateway.core.model import PublicId, Role, StreamRole
-from tests.fakes.access_world import World, add_teacher, school
+from tests.fakes.access_world import KEY, World, add_teacher, school
 from tests.fakes.school import CHILD, CHILD2, HOUR, MAM, MATE, NOW, facts
 
 pytestmark = pytest.mark.anyio
@@ -315,3 +316,19 @@ async def test_what_is_told_of_a_visit_is_sealed_and_goes_with_its_guest(tmp_pat
         assert (ended.ended_ms, ended.until_ms) == (now_ms, now_ms)
         assert await observing.open_rows() == ()
         assert [item.id for item in await observing.rows()] == [visit]
+
+
+async def test_erasing_a_guest_leaves_no_word_of_the_visit_and_no_way_in(tmp_path: Path) -> None:
+    """Name and notes are replaced, the code opens nothing, the login is over; the visit stays under a nameless id."""
+    async with lesson(tmp_path) as g:
+        w, a, now_ms = g.world, g.world.access, g.world.clock.now_ms()
+        noted = Visit(w.class_id, now_ms, now_ms + HOUR, g.guest, reason="thao giảng", invited="Phòng Giáo dục")
+        visit = await a.observing.make(w.actor, noted)
+        code = await a.passes.create(w.actor, visit)
+        desk = Erasures(a.store, KEY)
+        await desk.erase(w.actor, "person", g.guest, typed="Cô Thanh", why=Why.LEFT, asked=Asked.SCHOOL)
+        row = await a.observing.get(visit)
+        assert (row.person, row.reason, row.invited) == (g.guest, "", "")
+        assert a.logins.alive(g.device, g.guest) == Reason.PERSON_DISABLED
+        with pytest.raises(CodeRefused):
+            await enter(w, code)
