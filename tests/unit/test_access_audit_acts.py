@@ -39,12 +39,8 @@ ASKS_OR_WRITES = {"change", "append", "carry_out", "demand", "_end", "_write_end
 ASKS_OR_WRITES |= {"_name", "set_password", "enrol", "_write"}  # of accounts and sign-in: each writes its row
 ASKS_OR_WRITES |= {"pause", "resume", "explain"}  # of `Pauses`, which writes
 QUIET = {"signin.py:begin_second", "waiting.py:waits_of"}
-<<<<<<< HEAD
 """The one only draws a secret for one's own session, in memory: nothing is switched on before `finish_second`. The other
 counts what waits, each kind for whoever the policy would let decide it, on every page: no row for that."""
-=======
-"""Draws a secret for one's own session, in memory; counts what waits for the asker, and says of nobody what."""
->>>>>>> locks
 
 
 def codes() -> set[str]:
