@@ -50,6 +50,9 @@ ALLOWED: Mapping[str, frozenset[str]] = {
     }.items()
 }
 
+AT_SCHOOL = ("consent.",)
+"""Conditions that are between a school and its families: nobody outside learns that there is a case at all."""
+
 _SUBJECT_PREFIXES = ("camera.", "recording.")
 """Only cameras are named upstream: classes and persons stay in the school."""
 
@@ -96,7 +99,7 @@ _LAST_TIME_MS = 253_402_300_799_999
 def document(event: Event) -> dict[str, Any] | None:
     """Return the CloudEvents 1.0 document of an event without its `sequence`, None if its type stays here."""
     fields = ALLOWED.get(event.type)
-    if fields is None:
+    if fields is None or str(event.data.get("condition", "")).startswith(AT_SCHOOL):
         return None
     at_s = min(max(event.at_ms, 0), _LAST_TIME_MS) / 1000
     found: dict[str, Any] = {

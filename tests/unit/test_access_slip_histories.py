@@ -121,6 +121,8 @@ class Play:
             assert approve
             assert list(model.state.values()).count("in") >= 2
             return
+        if approve and model.state[device] == "in":
+            return  # the same tap twice: it stays in, and nothing else changes
         assert waits
         model.state[device] = "in" if approve else "out"
         named = model.replaces.get(device)

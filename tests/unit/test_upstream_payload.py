@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gateway.core.events import EVENT_TYPES, Event, uuid7
 from gateway.core.model import new_public_id
+from gateway.health.conditions import CONDITIONS
 from gateway.upstream.payload import _SHAPES, ALLOWED, document
 from tests.fakes.clock import NOON_MS
 from tests.fakes.events import CAMERA
@@ -39,6 +40,15 @@ def test_listed_fields_are_fields_of_the_type_and_have_a_shape(kind: str) -> Non
     """Nothing is listed that does not exist or that could carry any text."""
     assert ALLOWED[kind] <= set(EVENT_TYPES[kind].fields)
     assert ALLOWED[kind] <= set(_SHAPES)
+
+
+def test_what_is_between_school_and_families_stays_there() -> None:
+    """Every condition about consent stays: that a family has a case at all is nobody's outside; others go on."""
+    for code in CONDITIONS:
+        for kind in ("condition.raised.v1", "condition.cleared.v1"):
+            found = document(event(kind, {"condition": code, "about": "box"}))
+            assert (found is None) is code.startswith("consent."), code
+    assert any(code.startswith("consent.") for code in CONDITIONS)
 
 
 def test_access_tells_no_camera_class_or_person() -> None:
