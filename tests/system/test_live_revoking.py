@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from gateway.access.migrations import MIGRATIONS
-from gateway.access.reasons import Reason
+from gateway.access.reasons import Reason, told
 from gateway.core.bus import Bus
 from gateway.core.db import Database
 from gateway.core.errors import Denied, NotFound
@@ -160,7 +160,7 @@ async def ends(
     assert len(viewer.rtp) == count
     said = [(told["end"], told["code"]) for told in map(json.loads, viewer.told)]
     # At the grant's own end the daemon may be first: it says "ask again", and the answer has the reason.
-    assert said == [(reason, reason)] or (by_time and said == [("", "live.until")])
+    assert said == [(told(reason), told(reason))] or (by_time and said == [("", "live.until")])
     with pytest.raises((Denied, NotFound)) as refused:
         await again()
     assert refused.value.fields.get("reason", Reason.NOT_FOUND) == reason
