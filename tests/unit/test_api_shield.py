@@ -24,7 +24,7 @@ from web.hub_services import cookie_name as hub_cookie_name
 
 pytestmark = pytest.mark.anyio
 PLACES = (
-    "session", "wall", "playback", "hold", "order", "person", "class_id", "child", "sheet", "draft", "key", "secret"
+    "session", "wall", "playback", "hold", "order", "person", "class_id", "child", "sheet", "draft", "key", "secret", "visit"
 )  # fmt: skip
 IDS = {
     **dict.fromkeys(PLACES, "a" * 16),
