@@ -41,11 +41,12 @@ def timeline(ask: Ask, now_ms: int, fixed: Sequence[int]) -> Iterator[int]:
     last_ms = now_ms
     for offset in range(HORIZON_DAYS + 3):
         day = date + timedelta(days=offset)
-        coming: Sequence[int] = day_instants(zone, day, classday.minutes(ask.facts, classes, midnight(zone, day)))
-        spent = quota.spent_at(ask, classes, day) if ask.asking.viewed else ()
+        starts_ms, next_ms = midnight(zone, day), midnight(zone, day + DAY)
+        coming: Sequence[int] = day_instants(zone, day, classday.minutes(ask.facts, classes, starts_ms))
+        spent = quota.spent_at(ask, classes, starts_ms, next_ms) if ask.asking.viewed else ()
         if pending or spent:
             coming = sorted([*coming, *pending, *spent])
-        before = bisect_left(coming, midnight(zone, day + DAY))
+        before = bisect_left(coming, next_ms)
         for at_ms in coming[bisect_right(coming, last_ms) : before]:
             if at_ms > end_ms:
                 return

@@ -51,6 +51,7 @@ def _quota_cases() -> list[Case]:
         at("two at once count twice", (True, "role.guardian", soon, None), asking=viewed((5, None), (5, None)), **half_hour),
         at("yesterday's are another day's", OK, asking=viewed((24 * 60, 30)), **half_hour),
         at("only what is after midnight counts", OK, local(19, 9), viewed((9 * 60 + 20, 40)), **half_hour),
+        at("also while watching", (True, "role.guardian", NOW + 5 * MINUTE, None), asking=viewed((9 * 60 + 20, 40), (5, None)), **half_hour),
         at("and all of that", spent, local(19, 9), viewed((9 * 60 + 10, 40)), **half_hour),
         at("no limit", OK, asking=viewed((500, 400))),
         at("another class's limit", OK, asking=viewed((40, 30)), **rules(CHOI, daily_minutes=30)),
