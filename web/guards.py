@@ -79,8 +79,9 @@ class SignedIn(Guard):
             raise PasswordNeededError
         if self.fresh:
             _demand_fresh(services_of(request), caller)
-        if caller.role in LEADER_ROLES and not request.url.path.startswith(MACHINE_PATHS):
-            # Numbers beside the places of whatever page answers this.
+        reads = request.method == "GET"  # an act waits for no number
+        if reads and caller.role in LEADER_ROLES and not request.url.path.startswith(MACHINE_PATHS):
+            # Numbers beside the places of the page.
             request.state.waiting_at = await services_of(request).waits.counts(caller)
         return caller
 

@@ -2,8 +2,8 @@
 
 Owns these two acts; the rows are those of `child`, `enrolment`, `person`, `guardian` and `guardian_phone`. Invariants:
 all of it is written or nothing; whoever has the same name and phone number as a guardian of ours is that guardian
-(brothers and sisters have one mother, with one device), as with an imported list; the same form sent twice changes
-nothing the second time.
+(brothers and sisters have one mother, with one device), as with an imported list, and never silently one whose rights
+were ended; nothing begins under an id that was erased; the same form sent twice changes nothing the second time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gateway.access.people import MANAGE
 from gateway.access.phones import clean_phone, keep_phone
 from gateway.access.roster.cells import name_key
 from gateway.access.roster.known import CHILD_NAME, PERSON_NAME, Known, KnownKin, read_known
-from gateway.access.store import FactStore, clean_name, require
+from gateway.access.store import FactStore, clean_name, refuse_erased, require
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import GuardianKind, PublicId, Role, new_public_id
 
@@ -69,6 +69,7 @@ class Families:
         """Let somebody stand for a child; returns the person. NotFound."""
 
         def run(conn: sqlite3.Connection, now_ms: int) -> PublicId:
+            refuse_erased(conn, child)
             known = read_known(self._store, conn, now_ms)
             if child not in known.children:
                 raise NotFound("there is no such child")
@@ -87,6 +88,8 @@ class Families:
         else:
             key = (name_key(kin.name), kin.phone or "")
             person = known.people.get(key) or self._person(conn, kin.name, now_ms)
+            if conn.execute("SELECT disabled FROM person WHERE id = ?", (person,)).fetchone()["disabled"]:
+                raise BadInput("the rights of this guardian were ended", case="guardian_disabled", key="name")
             conn.execute(
                 "INSERT INTO guardian (person, child, kind, since_ms) VALUES (?, ?, ?, ?)",
                 (person, child, kin.kind, now_ms),

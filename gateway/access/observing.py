@@ -138,15 +138,17 @@ class Observing:
         await self._store.change(actor, "observation.end", ENDS, run, detail={"session": session, "who": row.person})
 
     async def rows(self) -> tuple[ObservationRow, ...]:
-        """Return the newest visits first; the caller has decided."""
-        sql = f"{_SELECT} ORDER BY since_ms DESC, id LIMIT ?"
-        rows = await self._store.db.read(lambda conn: conn.execute(sql, (SHOWN,)).fetchall())
+        """Return every visit that runs or comes and the latest of the past, newest first; the caller has decided."""
+        past = "SELECT id FROM observation WHERE until_ms <= ?1 ORDER BY since_ms DESC, id LIMIT ?2"
+        sql = f"{_SELECT} WHERE until_ms > ?1 OR id IN ({past}) ORDER BY since_ms DESC, id"
+        asked = (self._store.clock.now_ms(), SHOWN)
+        rows = await self._store.db.read(lambda conn: conn.execute(sql, asked).fetchall())
         return tuple(self._row(row) for row in rows)
 
     async def open_rows(self, class_id: PublicId | None = None) -> tuple[ObservationRow, ...]:
         """Return the visits that run or come (of one class), the next first; the caller has decided."""
-        sql = f"{_SELECT} WHERE until_ms > ? AND (? IS NULL OR class = ?) ORDER BY since_ms, id LIMIT ?"
-        asked = (self._store.clock.now_ms(), class_id, class_id, SHOWN)
+        sql = f"{_SELECT} WHERE until_ms > ? AND (? IS NULL OR class = ?) ORDER BY since_ms, id"
+        asked = (self._store.clock.now_ms(), class_id, class_id)
         rows = await self._store.db.read(lambda conn: conn.execute(sql, asked).fetchall())
         return tuple(self._row(row) for row in rows)
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from gateway.access.audit import Actor
 from gateway.access.people import MANAGE
 from gateway.access.roster import cells
-from gateway.access.store import FactStore, require
+from gateway.access.store import FactStore, refuse_erased, require
 from gateway.core.errors import BadInput
 from gateway.core.model import PublicId, Role
 
@@ -59,6 +59,7 @@ class Phones:
             if number is None:
                 conn.execute("DELETE FROM guardian_phone WHERE id = ?", (person,))
             else:
+                refuse_erased(conn, person)
                 keep_phone(conn, store, person, number, now_ms)
 
         await store.change(actor, "guardian.phone", MANAGE, run, detail={"who": person})

@@ -20,6 +20,9 @@ from tests.fakes.viewer import Viewer
 SDP = "application/sdp"
 PASSWORD = "cây bàng trước cổng trường"
 
+GONE = frozenset({401, 404})
+"""What a guardian without a child is told: the class is not there, and within seconds their login is over too."""
+
 
 class BoxDoor(httpx.AsyncClient):
     """One device: its cookies, and requests as a page of the box makes them."""

@@ -15,7 +15,7 @@ import pytest
 
 from gateway.access.reasons import told
 from gateway.core.model import new_public_id
-from tests.fakes.box_door import BoxDoor, add_guardian, ask, endings, silence, steps, until, watching
+from tests.fakes.box_door import GONE, BoxDoor, add_guardian, ask, endings, silence, steps, until, watching
 from tests.fakes.demo_box import DemoBox, demo_box
 from tests.fakes.viewer import Viewer
 
@@ -79,12 +79,13 @@ async def test_a_revoked_guardians_last_packet_leaves_before_the_reaper(box: Dem
         assert steps(viewer, returned) <= PROMPT_90K
         assert len(viewer.told) == 1
         assert '"end": ""' not in viewer.told[0]
-        refused = await knock(door, camera)
-        nothing = await knock(door, new_public_id())
+        refused, nothing = await knock(door, camera), await knock(door, new_public_id())
+        if refused.status_code != nothing.status_code:  # their login ended between the two
+            refused = await knock(door, camera)
         assert (refused.status_code, refused.content) == (nothing.status_code, nothing.content)
-        assert refused.status_code == 404
+        assert refused.status_code in GONE
         still = await door.get(f"/api/cameras/{camera}/still.jpg")
-        assert still.status_code == 404
+        assert still.status_code in GONE
 
 
 @pytest.mark.parametrize(
@@ -192,7 +193,7 @@ async def test_a_killed_gateway_decides_again_about_every_stream(box: DemoBox) -
         await over(viewer)
         assert steps(viewer, returned) <= PROMPT_90K
         assert (await ask(box, "live", "status"))["sessions"] == 0
-        assert (await knock(door, camera)).status_code == 404
+        assert (await knock(door, camera)).status_code in GONE
         assert await recording(box) == before
 
 

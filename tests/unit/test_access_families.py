@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,12 @@ async def counted(w: World) -> tuple[int, int, int]:
     now_ms = w.clock.now_ms()
     ties = [row for row in w.access.store.current.guardians if row.holds(now_ms)]
     return len(await w.access.children.rows()), len(people), len(ties)
+
+
+def mark_erased(conn: sqlite3.Connection, child: PublicId, person: PublicId) -> None:
+    """Leave what an erasure leaves: that there was one."""
+    sql = "INSERT INTO erasure (subject, kind, why, at_ms, audit_seq) SELECT ?, ?, 'test', 0, max(seq) FROM audit"
+    conn.executemany(sql, [(child, "child"), (person, "person")])
 
 
 def kin(name: str = "Mẹ Chi", phone: str = "0912 345 678") -> NewKin:
@@ -149,3 +156,31 @@ async def test_a_camera_is_given_shared_and_taken_from_one_class(tmp_path: Path)
                 await classes.release(w.actor, camera, class_id)
         await classes.assign(w.actor, w.camera, other)
         assert await shown() == {"Chồi 9": 1}
+
+
+async def test_nobody_is_tied_under_an_erased_id(tmp_path: Path) -> None:
+    """A child whose data was erased gets no guardian, and an erased guardian no number: nothing is written."""
+    async with school(tmp_path) as w:
+        families = Families(w.access.store)
+        await w.access.store.db.write(lambda conn: mark_erased(conn, w.child, w.mother))
+        before = await counted(w)
+        with pytest.raises(BadInput) as refused:
+            await families.add_guardian(w.actor, w.child, kin())
+        assert refused.value.fields["case"] == "person_erased"
+        with pytest.raises(BadInput):
+            await w.access.phones.set(w.actor, w.mother, "0912 345 678")
+        assert await counted(w) == before
+        assert "0912345678" not in (await w.access.phones.all()).values()
+
+
+async def test_whose_rights_were_ended_is_not_tied_in_silence(tmp_path: Path) -> None:
+    """The same name and number as a disabled guardian: refused with what to do, and nobody is added."""
+    async with school(tmp_path) as w:
+        families = Families(w.access.store)
+        person = await families.add_guardian(w.actor, w.child, kin())
+        await w.access.people.disable(w.actor, person)
+        before = await counted(w)
+        with pytest.raises(BadInput) as refused:
+            await families.add_guardian(w.actor, w.mate, kin())
+        assert refused.value.fields["case"] == "guardian_disabled"
+        assert await counted(w) == before

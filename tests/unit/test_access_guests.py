@@ -18,7 +18,7 @@ from gateway.access.codes import Code
 from gateway.access.facts import Consent, Purpose
 from gateway.access.guestpasses import GuestPasses
 from gateway.access.login import FRESH_S, Logins
-from gateway.access.observing import Visit
+from gateway.access.observing import SHOWN, Visit
 from gateway.access.reasons import Reason
 from gateway.access.rules_observer import unwilling
 from gateway.core.errors import BadInput, CodeRefused, Denied, NotFound
@@ -332,3 +332,17 @@ async def test_erasing_a_guest_leaves_no_word_of_the_visit_and_no_way_in(tmp_pat
         assert a.logins.alive(g.device, g.guest) == Reason.PERSON_DISABLED
         with pytest.raises(CodeRefused):
             await enter(w, code)
+
+
+async def test_a_running_visit_is_shown_however_many_come(tmp_path: Path) -> None:
+    """Leaders and the teacher see every visit that runs or comes; only the past is cut."""
+    async with lesson(tmp_path) as g:
+        observing, now_ms = g.world.access.observing, g.world.clock.now_ms()
+        for day in range(1, SHOWN + 10):
+            since_ms = now_ms + day * 86_400_000
+            await observing.make(CONSOLE, Visit(g.world.class_id, since_ms, since_ms + HOUR, g.guest))
+        assert g.visit == (await observing.rows())[-1].id
+        assert len(await observing.open_rows(g.world.class_id)) == SHOWN + 10
+        for row in await observing.rows():
+            await observing.end(CONSOLE, row.id)
+        assert len(await observing.rows()) == SHOWN
