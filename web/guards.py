@@ -75,13 +75,12 @@ class SignedIn(Guard):
             raise SignInNeededError
         if caller.role not in self.roles:
             raise NotFound("not a route of this role")
-        if _is_page(request) and services_of(request).accounts.must_set(caller):
+        page = _is_page(request)
+        if page and services_of(request).accounts.must_set(caller):
             raise PasswordNeededError
         if self.fresh:
             _demand_fresh(services_of(request), caller)
-        reads = request.method == "GET"  # an act waits for no number
-        if reads and caller.role in LEADER_ROLES and not request.url.path.startswith(MACHINE_PATHS):
-            # Numbers beside the places of the page.
+        if page and caller.role in LEADER_ROLES:  # numbers beside its places; an act waits for none
             request.state.waiting_at = await services_of(request).waits.counts(caller)
         return caller
 

@@ -12,10 +12,10 @@ import sqlite3
 from dataclasses import dataclass
 
 from gateway.access.audit import Actor
-from gateway.access.people import MANAGE
+from gateway.access.people import MANAGE, add_row
 from gateway.access.phones import clean_phone, keep_phone
 from gateway.access.roster.cells import name_key
-from gateway.access.roster.known import CHILD_NAME, PERSON_NAME, Known, KnownKin, read_known
+from gateway.access.roster.known import CHILD_NAME, Known, KnownKin, read_known
 from gateway.access.store import FactStore, clean_name, refuse_erased, require
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import GuardianKind, PublicId, Role, new_public_id
@@ -100,10 +100,7 @@ class Families:
 
     def _person(self, conn: sqlite3.Connection, name: str, now_ms: int) -> PublicId:
         person = new_public_id()
-        conn.execute(
-            "INSERT INTO person (id, role, name_sealed, created_ms) VALUES (?, ?, ?, ?)",
-            (person, Role.GUARDIAN, self._store.seal(PERSON_NAME, person, name), now_ms),
-        )
+        add_row(conn, self._store, person, Role.GUARDIAN, name, now_ms)
         return person
 
 
