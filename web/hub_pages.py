@@ -11,7 +11,7 @@ from typing import Any
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from gateway.core.errors import BadInput, CodeRefused
 from gateway.core.model import PublicId
@@ -20,8 +20,8 @@ from gateway.hub.troubles import Trouble, troubles
 from web.forms import Field, Form
 from web.hub_guards import ANYBODY, OFFICER
 from web.hub_services import HubServices, cookie_name, hub_services, token_of
-from web.i18n import LANGUAGE_COOKIE, Words, language_of
-from web.render import YEAR_S, environment
+from web.i18n import Words, language_of
+from web.render import PageFacts, page_of
 from web.services import SiteFacts
 
 router = APIRouter()
@@ -36,28 +36,11 @@ def _words(request: Request) -> Words:
     return Words(language_of(request, services.language), services.zone)
 
 
-def _page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-    services, words = hub_services(request), _words(request)
-    html = (
-        environment()
-        .get_template(template)
-        .render(
-            t=words.text,
-            words=words,
-            lang=words.language,
-            other="en" if words.language == "vi" else "vi",
-            path=request.url.path,
-            site=SiteFacts(services.name, PublicId(""), services.zone, services.language),
-            now_ms=services.clock.now_ms(),
-            **values,
-        )
-    )
-    response = HTMLResponse(html, status)
-    if request.query_params.get("lang") == words.language:
-        response.set_cookie(
-            LANGUAGE_COOKIE, words.language, max_age=YEAR_S, path="/", secure=services.secure, samesite="lax"
-        )
-    return response
+def _page(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
+    services = hub_services(request)
+    site = SiteFacts(services.name, PublicId(""), services.zone, services.language)
+    facts = PageFacts(site, services.clock.now_ms(), services.secure)
+    return page_of(request, _words(request), template, facts, status=status, **values)
 
 
 @router.get("/vao", dependencies=[Depends(ANYBODY)])
