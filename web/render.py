@@ -87,9 +87,12 @@ class PageFacts(NamedTuple):
 
 
 def page_of(
-    request: Request, words: Words, template: str, facts: PageFacts, *, status: int = 200, **values: Any
+    request: Request, words: Words, template: str, facts: PageFacts, /, *, status: int = 200, **values: Any
 ) -> HTMLResponse:
-    """Return a page; `?lang=` is remembered in a cookie that says nothing about the person."""
+    """Return a page; `?lang=` is remembered in a cookie that says nothing about the person.
+
+    A page may call a value of its own `facts` or `template`: ours are told by their place.
+    """
     html = (
         environment()
         .get_template(template)
