@@ -188,7 +188,6 @@ async def ends(
 @pytest.mark.parametrize("acts", [FAMILY, DEVICES, SCHOOL, TIME], ids=["family", "devices", "school", "time"])
 def test_a_revoking_act_ends_a_running_stream(acts: list[str], tmp_path: Path) -> None:
     """Last RTP within a second of media, the page is told the reason first, one audit row, nothing is left open."""
-
     turn = asyncio.Semaphore(AT_ONCE)
 
     async def one(place: int, name: str) -> None:
@@ -210,7 +209,6 @@ def test_a_revoking_act_ends_a_running_stream(acts: list[str], tmp_path: Path) -
 
 def test_an_act_ends_a_guests_running_stream(tmp_path: Path) -> None:
     """The same for an observer: the teacher's word, the principal, the time, a family."""
-
     turn = asyncio.Semaphore(AT_ONCE)
 
     async def one(place: int, name: str) -> None:
