@@ -8,7 +8,7 @@ back with what was wrong and what was typed; no page here shows a picture.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -16,8 +16,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput, NotFound
-from gateway.core.model import STAFF_ROLES, Action, ObjectKind, PublicId, Role
-from web.consent_services import ASKED, PURPOSES, REMEDIES, TALKED, PaperLine
+from gateway.core.model import LEADER_ROLES, STAFF_ROLES, Action, ObjectKind, PublicId, Role
+from web.consent_services import ASKED, PURPOSES, REMEDIES, TALKED, ChildAnswers, PaperLine
 from web.forms import ID, Field, Fields, Form
 from web.guards import STAFF, Right
 from web.problems import words_of
@@ -27,6 +27,7 @@ from web.session import services_of
 
 router = APIRouter()
 CLASS = Right(Action.PEOPLE, ObjectKind.CLASS, "class_id", roles=STAFF_ROLES)
+LEADER = Right(Action.PEOPLE, ObjectKind.CLASS, "class_id", roles=LEADER_ROLES)
 SETTLER = Right(Action.PEOPLE, ObjectKind.CLASS, "class_id", roles=frozenset({Role.PRINCIPAL}))
 PRINCIPAL = Right(Action.APPROVE, ObjectKind.BOX, roles=frozenset({Role.PRINCIPAL}))
 MOST_CHILDREN = 200
@@ -74,17 +75,38 @@ async def consent_class_page(request: Request, class_id: str, caller: Annotated[
 
 @router.get("/dong-y/lop/{class_id}/phieu")
 async def blank_sheet(request: Request, class_id: str, caller: Annotated[Caller, Depends(CLASS)]) -> Response:
-    """Show the class's sheet for the parents' meeting, to be printed and signed."""
-    door = services_of(request).consents
+    """Show a slip for each child of the class, to be printed, cut and signed; `?ai=thieu`: where an answer is missing.
+
+    A slip has its child's place in the whole class, as the form has it into which it is put.
+    """
+    door, only = services_of(request).consents, request.query_params.get("ai") == "thieu"
     tally, basis = await _tally(request, caller, PublicId(class_id)), await door.basis()
+    asked, children = ASKED[basis.basis], await door.children(caller, tally.id)
     return render(
         request,
         words_of(request),
         "consent_sheet.html",
         tally=tally,
-        children=await door.children(caller, tally.id),
+        slips=[row for row in enumerate(children, 1) if not only or _missing(row[1], asked)],
+        only=only,
         texts=await door.texts(),
         basis=basis,
+        asked=asked,
+    )
+
+
+@router.get("/dong-y/lop/{class_id}/tong-hop")
+async def overview_sheet(request: Request, class_id: str, caller: Annotated[Caller, Depends(LEADER)]) -> Response:
+    """Show who answered what, for the leaders' file: what must not lie on the table at a meeting."""
+    door = services_of(request).consents
+    tally, basis = await _tally(request, caller, PublicId(class_id)), await door.basis()
+    return render(
+        request,
+        words_of(request),
+        "consent_overview.html",
+        tally=tally,
+        children=await door.children(caller, tally.id),
+        purposes=PURPOSES,
         asked=ASKED[basis.basis],
     )
 
@@ -202,6 +224,11 @@ async def publish(
     return RedirectResponse("/dong-y#van-ban", 303)
 
 
+def _missing(child: ChildAnswers, asked: Sequence[str]) -> bool:
+    """Say whether a question that is asked has no answer."""
+    return any(child.answers[purpose] is None for purpose in asked)
+
+
 def _lines(fields: Mapping[str, str], child: PublicId) -> list[PaperLine]:
     """Return what was ticked for one child; a question nobody ticked is no answer."""
     signer = fields.get(f"ky-{child}", "")
@@ -258,6 +285,7 @@ async def _overview(
 
 async def _class(request: Request, caller: Caller, class_id: PublicId, trouble: str = "") -> Response:
     door = services_of(request).consents
+    children, asked = await door.children(caller, class_id), ASKED[(await door.basis()).basis]
     return render(
         request,
         words_of(request),
@@ -265,9 +293,11 @@ async def _class(request: Request, caller: Caller, class_id: PublicId, trouble: 
         status=400 if trouble else 200,
         **_shell(caller, trouble),
         tally=await _tally(request, caller, class_id),
-        children=await door.children(caller, class_id),
+        children=children,
+        missing=sum(_missing(child, asked) for child in children),
+        leader=caller.role in LEADER_ROLES,
         sheets=await door.sheets(caller, class_id),
-        asked=ASKED[(await door.basis()).basis],
+        asked=asked,
     )
 
 

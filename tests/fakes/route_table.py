@@ -217,6 +217,7 @@ ROUTES: Mapping[tuple[str, str], Row] = {
     ("GET", "/dong-y"): Row(STAFF),
     ("GET", "/dong-y/lop/{class_id}"): Row(STAFF, "class"),
     ("GET", "/dong-y/lop/{class_id}/phieu"): Row(STAFF, "class"),
+    ("GET", "/dong-y/lop/{class_id}/tong-hop"): Row(PRINCIPALS, "class"),
     ("GET", "/dong-y/lop/{class_id}/nhap"): Row(STAFF, "class"),
     ("POST", "/dong-y/lop/{class_id}/nhap"): Row(STAFF, "class", body=b"", headers=FORM, ok=frozenset({400})),
     ("POST", "/dong-y/lop/{class_id}/giay/{sheet}"): Row(
