@@ -56,8 +56,11 @@ TEXT = Form(
     Field("en", most=MOST_TEXT),
 )
 TROUBLES = frozenset(
-    {"scan", "sheet_empty", "sheet_day", "sheets_many", "agreed", "remedy", "reference", "text", "same_text"}
-)
+    {
+        "scan", "sheet_empty", "sheet_day", "sheets_many", "sheet_signer", "sheet_signed", "sheet_dropped",
+        "agreed", "remedy", "settled", "reference", "text", "same_text",
+    }
+)  # fmt: skip
 """Cases of BadInput that a page tells in its own words."""
 
 
@@ -136,7 +139,8 @@ async def enter(
     except NotFound:
         raise
     except BadInput as error:
-        return await _entry(request, caller, PublicId(class_id), _trouble(error), fields)
+        unsigned = error.fields.get("children", ())
+        return await _entry(request, caller, PublicId(class_id), _trouble(error), fields, unsigned)
     return RedirectResponse(f"/dong-y/lop/{class_id}#giay", 303)
 
 
@@ -148,14 +152,15 @@ async def sheet_act(
     caller: Annotated[Caller, Depends(CLASS)],
     fields: Annotated[Fields, Depends(SHEET_ACT)],
 ) -> Response:
-    """Countersign a sheet (the principal), or take it back."""
+    """Countersign a sheet (the principal), or take it back; a second time says what became of it."""
     door = services_of(request).consents
-    if fields.get("viec") == "ky":
-        await door.countersign(caller, PublicId(class_id), PublicId(sheet))
-    elif fields.get("viec") == "bo":
-        await door.drop(caller, PublicId(class_id), PublicId(sheet))
-    else:
-        raise BadInput("a sheet is countersigned or taken back", key="act")
+    act = door.countersign if fields["viec"] == "ky" else door.drop
+    try:
+        await act(caller, PublicId(class_id), PublicId(sheet))
+    except NotFound:
+        raise
+    except BadInput as error:
+        return await _class(request, caller, PublicId(class_id), _trouble(error))
     return RedirectResponse(f"/dong-y/lop/{class_id}#giay", 303)
 
 
@@ -167,24 +172,33 @@ async def settle(
     caller: Annotated[Caller, Depends(SETTLER)],
     fields: Annotated[Fields, Depends(SETTLING)],
 ) -> Response:
-    """Settle a case, or close the class until it is settled: the principal's."""
-    door = services_of(request).consents
+    """Settle a case, or close the class until it is settled: the principal's; a second time says what was settled."""
+    door, words = services_of(request).consents, fields.get("thoa-thuan", "")
     back = "/dong-y" if fields.get("tu") == "dong-y" else f"/dong-y/lop/{class_id}"
-    if fields.get("viec") == "dung":
-        await door.hold_class(caller, PublicId(child), PublicId(class_id))
-        return RedirectResponse(back, 303)
-    purpose, remedy = fields.get("muc", ""), fields.get("cach", "")
-    if purpose not in PURPOSES:
-        raise BadInput("there is no such question", key="purpose")
+    purpose = "view" if fields.get("viec") == "dung" else fields.get("muc", "")
     try:
-        await door.settle(caller, PublicId(child), PublicId(class_id), purpose, remedy, fields.get("thoa-thuan", ""))
+        if fields.get("viec") == "dung":
+            await door.hold_class(caller, PublicId(child), PublicId(class_id))
+        elif purpose not in PURPOSES:
+            raise BadInput("there is no such question", key="purpose")
+        else:
+            await door.settle(caller, PublicId(child), PublicId(class_id), purpose, fields.get("cach", ""), words)
     except NotFound:
         raise
     except BadInput as error:
+        case = _trouble(error)
+        done = await _done(request, caller, PublicId(child), purpose, words) if case == "settled" else {}
         if back == "/dong-y":
-            return await _overview(request, caller, _trouble(error))
-        return await _class(request, caller, PublicId(class_id), _trouble(error))
+            return await _overview(request, caller, case, **done)
+        return await _class(request, caller, PublicId(class_id), case, **done)
     return RedirectResponse(back, 303)
+
+
+async def _done(request: Request, caller: Caller, child: PublicId, purpose: str, words: str) -> dict[str, Any]:
+    """Return what the page shows of a case that is settled already, and the words that were not kept."""
+    past = await services_of(request).consents.settled(caller)
+    found = next((case for case in past if (case.child, case.purpose) == (child, purpose)), None)
+    return {"done": found, "unkept": "" if found is not None and found.agreed == " ".join(words.split()) else words}
 
 
 @router.get("/dong-y/be/{child}")
@@ -263,7 +277,11 @@ async def _tally(request: Request, caller: Caller, class_id: PublicId) -> Any:
 
 
 async def _overview(
-    request: Request, caller: Caller, trouble: str = "", typed: Mapping[str, tuple[str, str]] | None = None
+    request: Request,
+    caller: Caller,
+    trouble: str = "",
+    typed: Mapping[str, tuple[str, str]] | None = None,
+    **more: Any,
 ) -> Response:
     """Show the overview; `typed` is a text that was refused, which must not be lost."""
     door, principal = services_of(request).consents, caller.role is Role.PRINCIPAL
@@ -280,10 +298,11 @@ async def _overview(
         settled=await door.settled(caller) if principal else [],
         drafts={**(await door.drafts() if principal else {}), **(typed or {})},
         redo=next(iter(typed or {}), ""),
+        **more,
     )
 
 
-async def _class(request: Request, caller: Caller, class_id: PublicId, trouble: str = "") -> Response:
+async def _class(request: Request, caller: Caller, class_id: PublicId, trouble: str = "", **more: Any) -> Response:
     door = services_of(request).consents
     children, asked = await door.children(caller, class_id), ASKED[(await door.basis()).basis]
     return render(
@@ -298,12 +317,19 @@ async def _class(request: Request, caller: Caller, class_id: PublicId, trouble: 
         leader=caller.role in LEADER_ROLES,
         sheets=await door.sheets(caller, class_id),
         asked=asked,
+        **more,
     )
 
 
 async def _entry(
-    request: Request, caller: Caller, class_id: PublicId, trouble: str = "", typed: Mapping[str, str] | None = None
+    request: Request,
+    caller: Caller,
+    class_id: PublicId,
+    trouble: str = "",
+    typed: Mapping[str, str] | None = None,
+    unsigned: Any = (),
 ) -> Response:
+    """Show the form; `unsigned` are the children whose yes lacks a name."""
     words, door = words_of(request), services_of(request).consents
     return render(
         request,
@@ -315,6 +341,7 @@ async def _entry(
         children=await door.children(caller, class_id),
         asked=ASKED[(await door.basis()).basis],
         typed=typed or {},
+        unsigned=unsigned,
         today=words.local(services_of(request).clock.now_ms()).date().isoformat(),
     )
 

@@ -1,19 +1,23 @@
-"""What is printed for a parents' meeting: a slip a child, the texts, the school's own pages."""
+"""Paper from a meeting: a slip a child, the school's own pages, what is put in, and what was done already."""
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from urllib.parse import urlencode
 
 import pytest
 
+from gateway.core.errors import BadInput
 from tests.fakes.clock import FakeClock
 from tests.fakes.web_client import browser
 from tests.fakes.web_services import CLASS_MAM, MOTHER, PRINCIPAL, TEACHER, FakeBox, pid
-from web.consent_services import ChildAnswers, ClassTally, RecordingBasis
+from web.consent_services import CaseView, ChildAnswers, ClassTally, RecordingBasis, Sheet, SheetLine
 
 pytestmark = pytest.mark.anyio
 PAPER = f"/dong-y/lop/{CLASS_MAM}/phieu"
 OVERVIEW = f"/dong-y/lop/{CLASS_MAM}/tong-hop"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 NONE = dict.fromkeys(("view", "record", "observe"))
 SAID = (
     NONE,
@@ -99,3 +103,74 @@ async def test_the_overview_is_the_leaders_and_says_so(box: FakeBox) -> None:
             assert (await client.get(OVERVIEW)).status_code == 404
     async with browser(box, TEACHER) as client:
         assert OVERVIEW not in (await client.get(f"/dong-y/lop/{CLASS_MAM}")).text
+
+
+# putting it in, and what was done already
+
+
+@pytest.mark.parametrize(("language", "says"), [("vi", "Hãy chọn ai ký đồng ý"), ("en", "Choose who signed this yes")])
+async def test_a_yes_without_a_name_comes_back_with_its_child_marked(box: FakeBox, language: str, says: str) -> None:
+    """The form stands as it was typed; the one child whose signer is missing is marked, and can be left blank."""
+    child = KIDS[2].child
+    fields = {"ngay": "2026-09-01", "so-scan": "7", f"view-{child}": "co", f"view-{KIDS[0].child}": "co"}
+    box.consents.error = BadInput("say who", case="sheet_signer", children=(child,))
+    async with browser(box, TEACHER, language=language) as client:
+        page = await client.post(f"/dong-y/lop/{CLASS_MAM}/nhap", content=urlencode(fields), headers=FORM)
+        assert (page.status_code, page.text.count(says), page.text.count(" checked>")) == (400, 1, 2)
+        assert f'name="ky-{child}" aria-invalid="true"' in page.text
+        blank = urlencode(fields | {f"view-{child}": ""})
+        done = await client.post(f"/dong-y/lop/{CLASS_MAM}/nhap", content=blank, headers=FORM)
+    assert (done.status_code, box.calls[-1]) == (303, "enter 2026-09-01 7 1")
+
+
+@pytest.mark.parametrize("home", ["dong-y", "lop"])
+async def test_a_case_that_is_settled_already_is_told_and_what_was_typed_is_not_lost(box: FakeBox, home: str) -> None:
+    """The page says how and when it was settled; other words than those stand there to be kept elsewhere."""
+    now_ms = box.clock.now_ms()
+    case = CaseView(KIDS[0].child, "Bé Số1", CLASS_MAM, "Lớp Mầm 1", "view", "refusal", False, now_ms, now_ms, now_ms)
+    box.consents.closed_cases = [replace(case, remedy="mask", agreed="Che góc phải")]
+    path = f"/dong-y/lop/{CLASS_MAM}/be/{KIDS[0].child}"
+    async with browser(box, PRINCIPAL) as client:
+        for words, kept in (("Che  góc phải", True), ("Xoay <máy>", False)):
+            box.consents.error = BadInput("done", case="settled")
+            fields = {"muc": "view", "cach": "angle", "thoa-thuan": words, "tu": home}
+            page = await client.post(path, content=urlencode(fields), headers=FORM)
+            assert (page.status_code, "xong rồi" in page.text, "chưa được ghi" in page.text) == (400, True, not kept)
+            told = page.text.partition('role="alert"')[2].partition("</div>")[0]
+            assert "Che góc phải" in told
+            assert ("Xoay &lt;máy&gt;" in told) is not kept
+        box.consents.error = BadInput("done", case="settled")
+        held = await client.post(path, content=urlencode({"viec": "dung", "tu": home}), headers=FORM)
+        assert (held.status_code, "xong rồi" in held.text) == (400, True)
+
+
+@pytest.mark.parametrize(
+    ("case", "says"), [("sheet_signed", "đã được hiệu trưởng xác nhận rồi"), ("sheet_dropped", "đã được bỏ rồi")]
+)
+async def test_a_second_tap_on_a_sheet_says_what_became_of_it(box: FakeBox, case: str, says: str) -> None:
+    """Not a page that does not exist: the class's page, with the sheet's fate."""
+    async with browser(box, PRINCIPAL) as client:
+        for act in ("ky", "bo"):
+            box.consents.error = BadInput("done", case=case)
+            page = await client.post(f"/dong-y/lop/{CLASS_MAM}/giay/{'s' * 16}", content=f"viec={act}", headers=FORM)
+            assert (page.status_code, says in page.text, "Bé Số1" in page.text) == (400, True, True)
+
+
+async def test_each_line_of_a_sheet_says_what_stands(box: FakeBox) -> None:
+    """Before the countersignature what would stand, after it what stands now: never a yes where the class waits."""
+    rows = [
+        SheetLine("Bé Số1", "view", True, False, False, "signer"),
+        SheetLine("Bé Số2", "view", True, False, False),
+        SheetLine("Bé Số3", "view", True, None, True, signer="Mẹ Ba"),
+    ]
+    sheet = Sheet(pid("sheet"), "2026-09-01", "7", "Cô Hoa", box.clock.now_ms(), "waits", rows)
+    async with browser(box, PRINCIPAL) as client:
+        for state, says in (
+            ("waits", ["không ghi ai ký đồng ý", "Vẫn là Không", "Chưa trả lời"]),
+            ("counts", ["câu trả lời khác", "Hiện giờ:", "Hiện giờ:"]),
+        ):
+            box.consents.papers[CLASS_MAM] = [replace(sheet, state=state)]
+            page = (await client.get(f"/dong-y/lop/{CLASS_MAM}")).text
+            lines = page.partition('<ul class="diff">')[2].partition("</ul>")[0].split("<li>")[1:]
+            assert [word in line for word, line in zip(says, lines, strict=True)] == [True, True, True]
+            assert ["không ghi rõ ai ký" in line for line in lines] == [True, True, False]
