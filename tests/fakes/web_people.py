@@ -99,6 +99,9 @@ class NoLists:
     async def drop(self, caller: Caller, draft: str) -> None:
         raise NotFound("no such draft")
 
+    async def became(self, caller: Caller, draft: str) -> Mapping[str, Any]:
+        raise NotFound("no such draft")
+
     async def all_acts(self, caller: Caller) -> Sequence[Mapping[str, Any]]:
         return []
 
