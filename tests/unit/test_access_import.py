@@ -308,7 +308,7 @@ async def test_a_draft_that_was_not_applied_says_so_to_its_owner(tmp_path: Path)
             with pytest.raises(NotFound):
                 await imports.became(deputy, draft)
         while len(imports._gone) < MOST_GONE:  # reading as many files would take long
-            imports._gone[new_public_id()] = gone
+            imports._gone[new_public_id()] = Gone("another", "late", 0)
         imports.drop(w.actor, await another())
         with pytest.raises(NotFound):
             await imports.became(w.actor, dropped)
