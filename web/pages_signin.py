@@ -1,9 +1,9 @@
 """Signing in and out, and proving again who one is.
 
-Owns `/vao`, `/vao/ma`, `/xac-nhan`, `/api/session/fresh`, `/ra`. Invariants: a GET spends nothing; what does not fit
-gives one page whatever is wrong with it, and what was typed is not on it; secrets are in the body, never in an address;
-after signing in again the session has another token; where somebody goes on to is a page of ours; a form that came
-when the login was over waits here sealed, and is shown to nobody but whose login it was.
+Owns `/vao`, `/vao/ma`, `/p/gui-tiep`, `/xac-nhan`, `/api/session/fresh`, `/ra`. Invariants: a GET spends nothing;
+what does not fit gives one page whatever is wrong with it, and what was typed is not on it; secrets are in the body,
+never in an address; after signing in again the session has another token; where somebody goes on to is a page of ours;
+a form that came when the login was over waits here sealed, and is shown to nobody but whose login it was.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from gateway.core.model import Role, Secret
 from web.bodies import FormBody, JsonBody, Wanted
 from web.carry import MOST_CHARS as MOST_CARRIED
 from web.carry import MOST_SEALED, again, carried_of, is_shown
-from web.guards import ANYBODY, SOMEBODY
+from web.forms import Field as FormField
+from web.forms import Fields, Form
+from web.guards import ANYBODY, GUARDIAN, SOMEBODY
 from web.problems import MACHINE_PATHS, RETRY_AFTER_S, sign_in_answer, status_of, words_of
 from web.render import render
 from web.services import Caller
@@ -41,6 +43,8 @@ router = APIRouter()
 MAX_CODE_CHARS = 64
 MAX_WAIT_S = 300
 MAX_CHARS = 512
+KEPT = Form(FormField("giu", most=MOST_SEALED, secret=True))
+"""A sealed form that waited."""
 
 
 class SignInForm(Wanted):
@@ -164,6 +168,14 @@ async def confirm(
     return response
 
 
+@router.post("/p/gui-tiep")
+async def send_on(
+    request: Request, caller: Annotated[Caller, Depends(GUARDIAN)], fields: Annotated[Fields, Depends(KEPT)]
+) -> Response:
+    """Show a guardian the form that waited while their browser signed in again."""
+    return _kept_on(request, caller, fields.get("giu", ""))
+
+
 @router.get("/api/session/fresh")
 async def is_fresh(request: Request, caller: Annotated[Caller, Depends(SOMEBODY)]) -> Response:
     """Say whether something sensitive would ask for the password first."""
@@ -230,14 +242,15 @@ async def signed_out(request: Request) -> Response:
     The body is read only once it is known that the cookie was a login of somebody's.
     """
     path = request.url.path
-    if request.method != "POST" or path.startswith((*MACHINE_PATHS, "/p/")) or path == "/ra":
+    if request.method != "POST" or path.startswith(MACHINE_PATHS) or path == "/ra":
         return sign_in_answer(request)
     accounts, token = services_of(request).accounts, token_of(request)
     person = await accounts.past(token) if token is not None else None
     form = await carried_of(request) if person is not None else None
-    if person is None or form is None:
-        return RedirectResponse("/vao?mat=1", 303)
-    return _sign_in_form(request, status=401, kept=accounts.seal_form(person, path, form))
+    kept = accounts.seal_form(person, path, form) if person is not None and form is not None else ""
+    if path.startswith("/p/"):  # a guardian's browser signs in again by its own key, and brings the form along
+        return render(request, words_of(request), "guardian_none.html", status=401, kept=kept, lost=not kept)
+    return _sign_in_form(request, status=401, kept=kept) if kept else RedirectResponse("/vao?mat=1", 303)
 
 
 async def asked_first(request: Request, form: str) -> Response:

@@ -182,6 +182,7 @@ ROUTES: Mapping[tuple[str, str], Row] = {
     ("GET", "/p/app.webmanifest"): Row(GUARDIANS),
     ("GET", "/p/dong-y"): Row(GUARDIANS, ok=frozenset({200, 303})),
     ("POST", "/p/dong-y"): Row(GUARDIANS, body=b"", headers=FORM, ok=frozenset({400})),
+    ("POST", "/p/gui-tiep"): Row(GUARDIANS, body=b"giu=", headers=FORM),
     ("POST", "/p/dong-y/rut"): Row(GUARDIANS, body=b"muc=observe", headers=FORM, ok=frozenset({404})),
     ("GET", "/p/dong-y/phieu"): Row(GUARDIANS),
     ("GET", "/p/nhac.ics"): Row(GUARDIANS, ok=frozenset({404})),  # open now: nothing to be reminded of

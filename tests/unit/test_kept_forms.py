@@ -22,7 +22,7 @@ from tests.fakes.access_world import World, school
 from tests.fakes.clock import FakeClock
 from tests.fakes.web_accounts import DIGITS
 from tests.fakes.web_client import browser
-from tests.fakes.web_services import CLASS_MAM, MOTHER, PRINCIPAL, TEACHER, FakeBox, pid
+from tests.fakes.web_services import CLASS_MAM, FATHER, MOTHER, PRINCIPAL, TEACHER, FakeBox, pid
 from web.carry import MOST_CHARS, MOST_SEALED
 from web.session import cookie_name
 
@@ -210,3 +210,26 @@ def test_the_seal_keeps_text_as_it_is(fields: dict[str, str]) -> None:
     found = forms.open(PRINCIPAL.person, forms.seal(PRINCIPAL.person, PATH, text))
     assert found is not None
     assert parse_qsl(found[1], keep_blank_values=True) == parse_qsl(text, keep_blank_values=True)
+
+
+@pytest.mark.anyio
+async def test_a_guardians_form_waits_while_the_browser_proves_its_key(box: FakeBox) -> None:
+    """The page holds it sealed for the browser's own return; another family's browser opens nothing."""
+    box.accounts.over["old-token"] = MOTHER.person
+    withdrawal = {"be": pid("childan"), "muc": "view"}
+    async with old_browser(box) as client:
+        page = await post(client, "/p/dong-y/rut", withdrawal)
+        assert (page.status_code, "chờ ở trang này" in page.text, pid("childan") in page.text) == (401, True, False)
+        kept = hidden(page)
+    async with browser(box, FATHER) as client:
+        other = await post(client, "/p/gui-tiep", kept)
+        assert ("Không gửi tiếp được" in other.text, pid("childan") in other.text) == (True, False)
+    async with browser(box, MOTHER) as client:
+        back = await post(client, "/p/gui-tiep", kept)
+        assert (hidden(back), 'action="/p/dong-y/rut"' in back.text) == (withdrawal, True)
+    async with browser(box, TEACHER) as client:
+        assert (await post(client, "/p/gui-tiep", kept)).status_code == 404
+    async with browser(box) as client:
+        page = await post(client, "/p/dong-y/rut", withdrawal)
+        assert (page.status_code, "chưa được lưu" in page.text, hidden(page)) == (401, True, {})
+        assert "chưa được lưu" not in (await client.get("/p/")).text
