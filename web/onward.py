@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlencode
 
 MOST_CHARS = 512
 MOST_FIELDS = 32
-NOT_OURS = frozenset("\\#% \"<>")
+NOT_OURS = frozenset('\\#% "<>')
 """What no path of ours has."""
 
 
