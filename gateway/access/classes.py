@@ -219,7 +219,7 @@ class Classes:
     async def set_day(
         self, actor: Actor, date: dt.date, *, is_open: bool, as_weekday: int | None = None, label: str = ""
     ) -> None:
-        """Mark a date as a holiday, or as open and run like another weekday (0 = Monday); BadInput if it is too far off."""
+        """Mark a date as a holiday, or as open and run like another weekday (0 = Monday); BadInput if it is far off."""
 
         def run(conn: sqlite3.Connection, now_ms: int) -> None:
             checked_date(date, moment(self._store.current.zone, now_ms).date)
