@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.access import audit_ledger
-from gateway.access.audit_ledger import Line, Wanted
+from gateway.access.audit_ledger import Line, Page, Wanted
 from gateway.access.audit_looks import GAP_MS, STILL_MS, TOGETHER, key_of, looks
 from gateway.core.model import Action, PublicId
-from tests.fakes.access_world import school
+from tests.fakes.access_world import World, school
 from tests.fakes.school import CAM, CAM2, MOTHER, NOW, PRINCIPAL
 
 pytestmark = pytest.mark.anyio
@@ -83,7 +83,7 @@ def test_every_row_is_in_exactly_one_look(rows: list[tuple[str, int, PublicId, P
     lines, at_ms = [], NOW
     for seq, (kind, step_ms, person, camera, seconds) in enumerate(rows):
         at_ms += step_ms
-        known = {"person": person, "camera": camera}
+        known: dict[str, Any] = {"person": person, "camera": camera}
         if kind == "ended":
             lines.append(row(seq, at_ms, what="ended", grant=f"g{seq // 2}", **known))
         elif kind == "denied":
@@ -101,6 +101,12 @@ def test_every_row_is_in_exactly_one_look(rows: list[tuple[str, int, PublicId, P
         assert len(look.lines) == 1 or all(line.text("grant") in grants for line in look.lines)
 
 
+def read(w: World, before: int, lines: int, most: int) -> Page:
+    """Read a page of the looks at the class."""
+    wanted = Wanted(before=before)
+    return w.db.read_sync(lambda conn: audit_ledger.looks_at(conn, w.class_id, wanted, lines=lines, most=most))
+
+
 async def test_a_page_ends_between_looks_and_the_audit_keeps_every_row(tmp_path: Path) -> None:
     """Still and live of one look are never on two pages; row by row they are all there, as before."""
     async with school(tmp_path) as w:
@@ -109,15 +115,11 @@ async def test_a_page_ends_between_looks_and_the_audit_keeps_every_row(tmp_path:
                 await w.access.grants.issue(w.mother, w.phone, action, w.camera)
                 w.clock.tick(1)
             w.clock.tick(200)
-        before, found = audit_ledger.END, []
+        before: int | None = audit_ledger.END
+        found = []
         while before is not None:
-            page = w.db.read_sync(
-                lambda conn, before=before: audit_ledger.looks_at(
-                    conn, w.class_id, Wanted(before=before), lines=3, most=9
-                )
-            )
+            page = read(w, before, 3, 9)
             found += [[line.what for line in look.lines] for look in looks(page.lines)]
             before = page.older
         assert found == [["granted.live", "granted.snapshot"]] * 9
-        rows = w.db.read_sync(lambda conn: audit_ledger.looks_at(conn, w.class_id, Wanted(), lines=99).lines)
-        assert len(rows) == 18
+        assert len(read(w, audit_ledger.END, 99, 0).lines) == 18
