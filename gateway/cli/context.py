@@ -116,12 +116,17 @@ class Context:
 
 def fail(error: VuonError, language: str | None = None) -> NoReturn:
     """Print an error for a person and exit with status 1."""
+    told(error, language)
+    raise typer.Exit(1) from error
+
+
+def told(error: VuonError, language: str | None = None) -> None:
+    """Print an error for a person: what is wrong, and what to do."""
     if isinstance(error, DaemonUnavailable) and isinstance(error.__cause__, PermissionError):
         error.fields["case"] = "socket"
     console = plain_console(stderr=True)
     text = explain(error, language or os.environ.get(LANGUAGE_ENV) or DEFAULT_LANGUAGE)
     console.print(wrap(text, console.width) if console.is_terminal else text, soft_wrap=True)
-    raise typer.Exit(1) from error
 
 
 def _why(error: OSError) -> str:

@@ -79,6 +79,24 @@ async def test_the_sixth_is_asked_for_on_the_page() -> None:
     assert f"answer 3 True by {PRINCIPAL.person}" in box.calls
 
 
+async def test_what_was_granted_is_counted() -> None:
+    """After a sixth pause six are told, to the teacher, on the wall and to the principal; and so before a seventh."""
+    box = new_box()
+    box.school.rooms.put(CLASS_MAM, used=5, granted=1)
+    says = "Hôm nay đã ẩn 6 lần: 5/5 lần, thêm 1 lần hiệu trưởng đồng ý"
+    async with browser(box, TEACHER) as client:
+        page = (await client.get("/co/")).text
+        assert says in page
+        assert "Hôm nay lớp đã ẩn 6 lần" in page
+    async with browser(box) as client:
+        page = (await client.get(f"/tuong/{SHEET}")).text
+        assert says in page
+        assert "Hôm nay lớp đã ẩn 6 lần" in page
+    async with browser(box, PRINCIPAL) as client:
+        page = (await client.get("/lop-hoc")).text
+        assert (page.count(says), page.count("Hôm nay đã ẩn 0/5 lần")) == (1, 1)
+
+
 async def test_a_wish_and_overdue_cases_stand_on_the_first_page_of_leaders_only() -> None:
     """One form above the pictures answers the wish and comes back there; cases are counted, and the principal's."""
     box = new_box()
