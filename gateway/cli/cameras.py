@@ -61,7 +61,7 @@ def waiting(context: Context, key: str) -> Iterator[None]:
     if not console.is_terminal:
         yield
         return
-    with console.status(context.words.text(key)):
+    with console.status(context.words.text(key)) as context.shown:
         yield
 
 

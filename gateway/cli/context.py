@@ -20,6 +20,7 @@ from typing import Annotated, Any, NoReturn, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
+from rich.status import Status
 
 from gateway.cli.show import wrap
 from gateway.core.config import Config, load_config
@@ -73,6 +74,8 @@ class Context:
     def __init__(self, config: Path | None, data: Path | None) -> None:
         self.config_path = find_config(config, data)
         self.console = plain_console()
+        self.shown: Status | None = None
+        """What says on the terminal that it takes a while."""
 
     @cached_property
     def config(self) -> Config:
@@ -111,6 +114,8 @@ class Context:
         try:
             return asyncio.run(work)
         except VuonError as error:
+            if self.shown is not None:  # else the remedy would stand behind the wheel that turns
+                self.shown.stop()
             fail(error, self.words.language)
 
 

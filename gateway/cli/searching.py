@@ -77,6 +77,7 @@ def _status(context: Context) -> Iterator[Callable[[str], None]]:
         yield lambda text: None  # noqa: ARG005 - nobody reads it
         return
     with console.status(context.words.text("cli.discover.running")) as status:
+        context.shown = status
         yield status.update
 
 

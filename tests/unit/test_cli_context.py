@@ -164,6 +164,42 @@ def test_a_case_is_told_in_the_readers_language(language: str) -> None:
     assert "english" in explain(BadInput("english", case="of another version"), language)
 
 
+def test_what_names_nothing_is_told_without_a_word_of_english() -> None:
+    """A NotFound has one English message, which says no more than the title: a Vietnamese reader gets the title."""
+    nothing = NotFound("there is no such visit")
+    assert explain(nothing, "vi").splitlines()[0] == "✘ Không tìm thấy"
+    assert explain(nothing, "en").splitlines()[0].endswith(": there is no such visit")
+    named = CameraUnsupported("nothing here speaks ONVIF", case="no_onvif", address="10.0.0.7")
+    assert "máy ở 10.0.0.7 có trả lời nhưng không nói ONVIF" in explain(named, "vi")
+
+
+@pytest.mark.parametrize("wait", [cameras.waiting, searching_waits])
+def test_a_remedy_does_not_stand_behind_the_wheel(
+    wait: Callable[[ctx.Context, str], AbstractContextManager[object]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """On a terminal the line that says "asking" is taken away before an error is told."""
+    told = io.StringIO()
+
+    def terminal(*, stderr: bool = False) -> Console:  # noqa: ARG001 - both are this one
+        return Console(file=told, force_terminal=True, highlight=False, markup=False, width=80)
+
+    for module in (ctx, cameras, searching):
+        monkeypatch.setattr(module, "plain_console", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv(ctx.LANGUAGE_ENV, "vi")
+    context = ctx.Context(tmp_path / "none.toml", None)
+
+    async def refused() -> None:
+        raise NotFound("nothing")
+
+    with pytest.raises(typer.Exit), wait(context, "cli.adopt.running"):
+        context.run(refused())
+    before = told.getvalue().partition("✘")[0]
+    assert before.endswith(str(Control.move(0, -1)) + "\x1b[2K") or before.endswith("\r\x1b[1A\x1b[2K")
+
+
 def test_names_with_brackets_are_not_markup(tmp_path: Path) -> None:
     """`Lớp [bold]` and `:smile:` are shown as they are, in lines and in tables."""
     name = "Lớp [bold] A :smile: [/]"

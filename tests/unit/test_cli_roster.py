@@ -22,6 +22,7 @@ PLAN: dict[str, Any] = {
     "new_classes": ["Lá 4"],
     "changes": [{"kind": "moved", "name": "Bé Chuyển", "from": "Mầm 1", "to": "Lá 4"}],
     "absent": [{"name": "Bé Vắng", "place": "Mầm 1"}],
+    "closes": [{"name": "Lớp Mầm 1", "n": 2}],
 }
 VIEW: dict[str, Any] = {
     "skipped": ["GIOI_TINH"], "draft": "d" * 16, "name": "ds.xlsx", "rows": 10, "problems": [], "problem_count": 0, "ready": True,
@@ -76,11 +77,14 @@ def test_a_file_is_only_looked_at_until_it_is_applied(tmp_path: Path, file: str)
         assert done.code == 0
         assert "2 new, 1 moved" in done.out
         assert "1 children of these classes" in done.out
+        shut = "until all have: Lớp Mầm 1 (new: 2)"
+        assert shut in done.out
         for told in ("Moved: Bé Chuyển (Mầm 1 → Lá 4)", "Not in the file: Bé Vắng (Mầm 1)", "Lá 4", "GIOI_TINH"):
             assert told in done.out
         done = box.vuon("import", file, "--apply", "--absent", "leave")
         assert box.asked("roster.apply") == [{"draft": "d" * 16, "shown": "f" * 64, "absent": "leave"}]
     assert "vuon import --undo " + "a" * 16 in done.out
+    assert shut in done.out
 
 
 def test_bad_rows_and_questions_are_told_and_end_with_one(tmp_path: Path, file: str) -> None:

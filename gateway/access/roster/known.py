@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from gateway.access.localtime import moment
 from gateway.access.phones import PHONE
-from gateway.access.roster.cells import name_key
+from gateway.access.roster.cells import class_key, name_key
 from gateway.access.store import FactStore
 from gateway.core.model import PublicId
 
@@ -54,6 +54,11 @@ class Known:
     people: Mapping[tuple[str, str], PublicId]
     """Guardians by (name, phone): brothers and sisters have one mother."""
     today: dt.date
+
+    def class_called(self, name: str) -> str:
+        """Return our own name of the class a list calls so ("Mầm 1" is our "Lớp Mầm 1"), else the list's."""
+        key = class_key(name)
+        return next((ours for ours in self.classes.values() if class_key(ours) == key), name)
 
     def place(self, child: KnownChild) -> str:
         """Return the name of a child's class, "" for one that is in none."""
