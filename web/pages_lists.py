@@ -55,9 +55,7 @@ async def import_page(request: Request, caller: Manager) -> Response:
     return await _import(request, caller)
 
 
-async def _import(
-    request: Request, caller: Caller, error: BadInput | None = None, blockers: Any = ()
-) -> Response:
+async def _import(request: Request, caller: Caller, error: BadInput | None = None, blockers: Any = ()) -> Response:
     acts = await services_of(request).lists.all_acts(caller)
     done = next((act for act in acts if act["id"] == request.query_params.get("xong")), None)
     return people_page(

@@ -51,7 +51,7 @@ GATEWAY: dict[str, Answer] = {
         "act": "a" * 16,
         "counts": COUNTS,
         "steps": [STEP],
-        "new_classes": [],
+        "new_classes": ["Lá 1"],
     },
     "roster.classes": {
         "classes": [{"id": "l" * 16, "name": "Mầm 1", "children": 27, "teachers": [{"name": "Cô Hoa"}]}]
@@ -179,5 +179,6 @@ def test_lists_are_printed(tmp_path: Path) -> None:
         assert "Mai (mother, 09•• ••• 563, bound)" in box.vuon("tre", "--lop", "Mầm 1").out
         assert "12/QĐ 2026-08-20" in box.vuon("phu-trach").out
         assert "Mầm 1 (27 children) → Chồi 1" in box.vuon("school-year").out
+        assert "New classes: Lá 1. They have no camera" in box.vuon("school-year").out
         assert box.vuon("nam-hoc", "--ap-dung", "--lop", "Mầm 1=-").code == 0
-        assert [call.get("shown") for call in box.asked("roster.year")] == [None, None, "s" * 64]
+        assert [call.get("shown") for call in box.asked("roster.year")] == [None, None, None, "s" * 64]

@@ -111,9 +111,7 @@ async def test_a_preview_says_which_classes_guardians_will_not_see(tmp_path: Pat
             ).allowed
 
         assert sees()
-        done = await d.web.post(
-            sent.headers["location"], data={"act": "apply", "shown": shown[1], "absent": "keep"}
-        )
+        done = await d.web.post(sent.headers["location"], data={"act": "apply", "shown": shown[1], "absent": "keep"})
         assert not sees()
         await d.web.post("/nhap/hoan-tac", data={"act": done.headers["location"].partition("=")[2]})
         assert sees()
