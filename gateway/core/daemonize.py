@@ -139,10 +139,8 @@ def explain(error: VuonError, language: str = "vi") -> str:
     if case in words.texts:
         with contextlib.suppress(KeyError):  # a field is missing: another version raised it
             message, remedy = words.texts[case].format_map(fields), words.texts[f"{case}.hint"].format_map(fields)
-    elif (
-        error.code == NotFound.code and words.language != "en"
-    ):  # its message is English, and says no more than the title
-        message = ""
+    elif error.code == NotFound.code and words.language != "en":
+        message = ""  # it is in English, and says no more than the title
     return f"✘ {title}{f': {message}' if message else ''}\n  → {remedy}"
 
 
