@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.isolation import enter_own_network
-from tests.mixing import mixed
+from tests.lanes import Lanes
 
 MAY_SKIP: dict[str, str] = {
     "tests/system/test_discovery_netns.py": "a sandbox without the right to make network namespaces",
@@ -39,11 +39,9 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Spread the files that wait over those that compute."""
-    files = [item.nodeid.partition("::")[0] for item in items]
-    place = {file: number for number, file in enumerate(mixed(list(dict.fromkeys(files))))}
-    items.sort(key=lambda item: place[item.nodeid.partition("::")[0]])
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Lanes:
+    """Give the files of tests to the processes by lanes."""
+    return Lanes(config, log)
 
 
 @pytest.hookimpl(hookwrapper=True)

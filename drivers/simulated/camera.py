@@ -77,6 +77,7 @@ class SimulatedCamera:
                 self.faults,
                 phase=phase,
                 mtu_bytes=options.mtu_bytes,
+                stall_s=world.stall_s,
             )
             for profile in self.profiles[:2]  # shared by the channels of a recorder
         }

@@ -22,7 +22,7 @@ from drivers.simulated.art import VARIANTS
 from drivers.simulated.camera import SimulatedCamera
 from drivers.simulated.discovery import Responder
 from drivers.simulated.faults import Faults, Quirks
-from drivers.simulated.live import Pacer
+from drivers.simulated.live import STALL_S, Pacer
 from drivers.simulated.options import LOOP_S, MTU_BYTES, CameraOptions, CameraWorld
 from drivers.simulated.pacing import Pace, PacedSender
 from drivers.simulated.rtspd import WriterSink
@@ -97,6 +97,8 @@ class FarmWorld:
     store: SceneStore = SHARED
     adjust: Callable[[CameraOptions], CameraOptions] = lambda options: options
     """May change each camera's options before it is built."""
+    stall_s: float = STALL_S
+    """See `CameraWorld`."""
 
 
 class Farm:
@@ -125,7 +127,9 @@ class Farm:
         self._vendors = VendorResponder(options.interface) if options.discovery and not options.rtsp_only else None
         self._sender = PacedSender(options.pace) if options.pace else None
         make_sink = self._sender.sink if self._sender else WriterSink
-        shared = CameraWorld(world.store, self._pacer, world.clock, self._responder, make_sink, self._vendors)
+        shared = CameraWorld(
+            world.store, self._pacer, world.clock, self._responder, make_sink, self._vendors, world.stall_s
+        )
         first = _loopback(base, count)
         self.cameras: list[SimulatedCamera] = []
         for index in range(count):

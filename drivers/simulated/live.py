@@ -26,7 +26,7 @@ from gateway.core.media import TICKS_PER_S
 TICK_S = 0.005
 """The pacer wakes at most this often: 64 streams then share one wake-up."""
 STALL_S = 1.0
-"""Later than this, frames are skipped instead of caught up with."""
+"""Later than this, frames are skipped instead of caught up with, unless a farm's world says otherwise."""
 IDLE_S = 0.25
 """The pacer looks at its streams at least this often while any has viewers."""
 
@@ -63,10 +63,11 @@ class LiveStream:
         *,
         phase: int = 0,
         mtu_bytes: int = 1400,
+        stall_s: float = STALL_S,
     ) -> None:
         """`wish` says which scene is wanted now; only its look may change while somebody watches."""
         self._store, self._wish, self._clock, self._faults = store, wish, clock, faults
-        self._phase, self._mtu = phase, mtu_bytes
+        self._phase, self._mtu, self._stall_s = phase, mtu_bytes, stall_s
         self.spec = wish()
         self._loop: Loop | None = None
         self._wanted: Loop | None = None
@@ -137,7 +138,7 @@ class LiveStream:
         if not self.viewers or self._wanted is None:
             return outdated
         newest = self.now()
-        if newest - self._next > STALL_S * self.spec.fps:
+        if newest - self._next > self._stall_s * self.spec.fps:
             self._next = newest
         while self._next <= newest:
             number, self._next = self._next, self._next + 1

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from drivers.simulated.discovery import Responder
 from drivers.simulated.faults import Faults, Quirks
-from drivers.simulated.live import Pacer
+from drivers.simulated.live import STALL_S, Pacer
 from drivers.simulated.outlet import ByteSink
 from drivers.simulated.rtspd import WriterSink
 from drivers.simulated.scene import SceneStore
@@ -63,3 +63,5 @@ class CameraWorld:
     responder: Responder | None
     make_sink: Callable[[asyncio.StreamWriter], ByteSink] = WriterSink
     vendors: VendorResponder | None = None
+    stall_s: float = STALL_S
+    """A process that stood still for longer skips the frames that were due meanwhile."""

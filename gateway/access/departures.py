@@ -82,7 +82,14 @@ class Departures:
                 "UPDATE slip SET ended_ms = ? WHERE person = ? AND used_ms IS NULL AND ended_ms IS NULL",
                 (now_ms, person),
             ).rowcount
-            conn.execute("UPDATE login_code SET closed_ms = ? WHERE person = ? AND closed_ms IS NULL", (now_ms, person))
+            codes = conn.execute(
+                "UPDATE login_code SET closed_ms = ? WHERE person = ? AND closed_ms IS NULL", (now_ms, person)
+            ).rowcount
+            logins = conn.execute(
+                "UPDATE login_session SET ended_ms = ? WHERE person = ? AND ended_ms IS NULL", (now_ms, person)
+            ).rowcount
+            if not (devices or slips or codes or logins):  # somebody else ended it all meanwhile
+                return False
             need = Need(Action.PEOPLE, ObjectRef(ObjectKind.PERSON, person))
             detail = {"who": person, "devices": devices, "slips": slips}
             audit.append(conn, self._store.body(BY_BOX, "guardian.left", now_ms, need, **detail))

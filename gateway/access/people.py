@@ -46,11 +46,11 @@ class People:
         self._store = store
 
     async def add(self, actor: Actor, role: Role, name: str, *, alone: bool = False) -> PublicId:
-        """Add a person; BadInput for a name that is none, or (`alone`) that somebody of this role has."""
+        """Add a person; BadInput for a name that is none, or (`alone`) that somebody at work has in this role."""
         store, person, text = self._store, new_public_id(), clean_name(name)
 
         def run(conn: sqlite3.Connection, now_ms: int) -> PublicId:
-            if alone and any(self._called(row, text) for row in _of_role(conn, role)):
+            if alone and any(self._called(row, text) for row in _at_work(conn, role)):
                 raise BadInput("somebody of this role is called so", case="person_there", key="name")
             add_row(conn, store, person, role, text, now_ms)
             return person
@@ -151,8 +151,8 @@ def add_row(conn: sqlite3.Connection, store: FactStore, person: PublicId, role: 
     )
 
 
-def _of_role(conn: sqlite3.Connection, role: Role) -> list[sqlite3.Row]:
-    return conn.execute("SELECT id, name_sealed FROM person WHERE role = ?", (role,)).fetchall()
+def _at_work(conn: sqlite3.Connection, role: Role) -> list[sqlite3.Row]:
+    return conn.execute("SELECT id, name_sealed FROM person WHERE role = ? AND NOT disabled", (role,)).fetchall()
 
 
 def _stop_teaching(conn: sqlite3.Connection, person: PublicId, class_id: PublicId, now_ms: int) -> int:

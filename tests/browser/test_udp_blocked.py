@@ -74,8 +74,9 @@ def page_of(wall: Wall, url: str, path: str, caller: Caller) -> Iterator[Page]:
 
 def until(page: Page, holds: str) -> None:
     """Wait until an expression holds (the page's content policy forbids Playwright's own way)."""
-    end = time.monotonic() + 2 * HANG_MS / 1000
-    while not page.evaluate(holds):
+    end = time.monotonic() + HANG_MS / 1000
+    look = f"Promise.race([{holds}, new Promise(done => setTimeout(() => done(false), 5000))])"
+    while not page.evaluate(look):
         assert time.monotonic() < end, f"{holds} did not come true: {seen(page)}"
         page.wait_for_timeout(100)
 

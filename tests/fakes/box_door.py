@@ -66,7 +66,7 @@ async def watching(door: BoxDoor, camera: str, stream: str = "sub") -> AsyncIter
         yield viewer
 
 
-async def until(check: Any, *, seconds: float = 30.0, what: str = "") -> Any:
+async def until(check: Any, *, seconds: float = 60.0, what: str = "") -> Any:
     """Wait until an (async) look gives something true."""
     async with asyncio.timeout(seconds):
         while True:

@@ -117,7 +117,7 @@ class LiveBox:
         """Return the grant's ticket, signed by this box's gateway."""
         return ticket.sign(grant, self.key)
 
-    async def until(self, what: str, seconds: float = 20.0) -> None:
+    async def until(self, what: str, seconds: float = 60.0) -> None:
         """Wait until every session is in a state (`live`), or none is left (`gone`)."""
         async with asyncio.timeout(seconds):
             while True:

@@ -131,20 +131,20 @@ class Viewer(RTCPeerConnection):
         self.session = opened.session
         await self.answered(link.lead(opened.answer) if link else opened.answer)
 
-    async def seen(self, count: int, seconds: float = 30.0) -> None:
+    async def seen(self, count: int, seconds: float = 60.0) -> None:
         """Wait until so many pictures were decoded."""
         async with asyncio.timeout(seconds):
             while len(self.pictures) < count:  # noqa: ASYNC110 - filled by aiortc's own tasks
                 await asyncio.sleep(0.01)
 
-    async def caught_up(self, seconds: float = 30.0) -> None:
+    async def caught_up(self, seconds: float = 60.0) -> None:
         """Wait until all that was sent to this viewer before is in `rtp`."""
         async with asyncio.timeout(seconds):
             while self.link.is_behind:  # noqa: ASYNC110 - the kernel has no event of ours
                 await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)  # the last one is on its way from the queue to the tap
 
-    async def can_hear(self, seconds: float = 30.0) -> None:
+    async def can_hear(self, seconds: float = 60.0) -> None:
         """Wait until the data channel is open: what is said before reaches nobody."""
         async with asyncio.timeout(seconds):
             while self.channel.readyState != "open":  # noqa: ASYNC110 - opened by aiortc's own tasks

@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -103,6 +104,18 @@ class Wall:
     def relay(self) -> None:
         """Start a TURN server on the box's machine, for TCP only, with passwords from the shared secret."""
         self._start(*coturn.command(self.folder, BOX, TURN_PORT, "--no-udp"))
+        end = time.monotonic() + HANG_S
+        while not self._listens(TURN_PORT):
+            assert time.monotonic() < end, "the relay does not listen"
+            time.sleep(0.05)
+
+    def _listens(self, port: int) -> bool:
+        """Say whether something on the box's machine takes TCP connections at a port."""
+        found = subprocess.run(
+            ["ip", "netns", "exec", self.box, "ss", "-Hltn", f"sport = :{port}"],
+            check=True, capture_output=True, text=True, timeout=HANG_S,
+        )  # fmt: skip
+        return bool(found.stdout.strip())
 
     def serve(self, *servers: str) -> dict[str, Any]:
         """Start a box that names these servers to its viewers; returns where its pages are."""

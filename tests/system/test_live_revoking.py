@@ -1,6 +1,7 @@
 """Every act that takes a right away ends a running stream: the real policy, audit and daemon, over real DTLS and SRTP.
 
-Time is the media's own: how far its clock went on in what still arrived after the act had returned.
+Time is the media's own: how far its clock went on, in all that ever arrived, after what the daemon had sent when the
+act returned. (What a viewer had read by then says nothing: on a busy machine it reads seconds late.)
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from gateway.core.bus import Bus
 from gateway.core.db import Database
 from gateway.core.errors import Denied, NotFound
 from gateway.core.model import PublicId, StreamRole
+from gateway.live.sender import Viewer as SendingTo
 from gateway.roofs.live_port import MediaDoor
 from tests.fakes.access_world import KEY, World, access_on, set_up
 from tests.fakes.box_door import media_90k
@@ -40,6 +42,8 @@ pytestmark = pytest.mark.system
 LAST_90K = 90_000
 """One second of the media clock."""
 CLIP = clip()
+AT_ONCE = 2
+"""Schools with their daemon and their viewer, all in this one process: more would wait for each other's decoders."""
 FAMILY = [
     "guardian removed", "guardian ended by its date", "enrolment moved", "child left", "own consent withdrawn",
     "another family withdraws", "a child joins without an answer", "person disabled",
@@ -83,6 +87,12 @@ class Stage:
         await viewer.seen(3)
         await viewer.can_hear()
         return grant.id
+
+    def sender(self, grant: PublicId) -> SendingTo:
+        """Return the daemon's own account of what it sends under a grant."""
+        (session,) = [item for item in self.box.sessions._by_id.values() if item.lease.grant.id == grant]
+        assert session.viewer is not None
+        return session.viewer
 
     def ended_rows(self, grant: PublicId) -> list[dict[str, Any]]:
         """Return the rows of the audit that say that this stream ended."""
@@ -135,6 +145,11 @@ async def act_on_a_guest(folder: Path, act: Callable[[Lesson], Awaitable[object]
         await ends(here, viewer, grant, partial(act, guest), guest.watch, reason, by_time=by_time)
 
 
+def later_90k(one: int, other: int) -> int:
+    """Return by how much one RTP time is later than another; both wrap (RFC 3550 5.1)."""
+    return (one - other + (1 << 31)) % (1 << 32) - (1 << 31)
+
+
 async def ends(
     here: Stage,
     viewer: Viewer,
@@ -146,15 +161,16 @@ async def ends(
     by_time: bool,
 ) -> None:
     """Run an act and look at everything the promise says."""
+    sender = here.sender(grant)
     await act()
-    returned = len(viewer.rtp)
+    returned_90k = sender.last_rtp_90k
     async with asyncio.timeout(30):
         while not viewer.told:  # noqa: ASYNC110 - arrives on the data channel
             await asyncio.sleep(0.005)
     await here.world.until(lambda: len(here.ended_rows(grant)) > 0)
     await viewer.caught_up()
     count = len(viewer.rtp)
-    assert (media_90k(viewer.rtp[-1]) - media_90k(viewer.rtp[returned - 1])) & 0xFFFFFFFF <= LAST_90K
+    assert later_90k(media_90k(viewer.rtp[-1]), returned_90k) <= LAST_90K
     await here.more_pictures(8)
     await viewer.caught_up()
     assert len(viewer.rtp) == count
@@ -172,11 +188,13 @@ async def ends(
 @pytest.mark.parametrize("acts", [FAMILY, DEVICES, SCHOOL, TIME], ids=["family", "devices", "school", "time"])
 def test_a_revoking_act_ends_a_running_stream(acts: list[str], tmp_path: Path) -> None:
     """Last RTP within a second of media, the page is told the reason first, one audit row, nothing is left open."""
+    turn = asyncio.Semaphore(AT_ONCE)
 
     async def one(place: int, name: str) -> None:
         act, reason = ACTS[name]
         try:
-            await act_on_a_stream(tmp_path / str(place), act, reason, by_time=name in BY_TIME)
+            async with turn:
+                await act_on_a_stream(tmp_path / str(place), act, reason, by_time=name in BY_TIME)
         except BaseException as error:
             error.add_note(f"while: {name}")
             raise
@@ -191,11 +209,16 @@ def test_a_revoking_act_ends_a_running_stream(acts: list[str], tmp_path: Path) -
 
 def test_an_act_ends_a_guests_running_stream(tmp_path: Path) -> None:
     """The same for an observer: the teacher's word, the principal, the time, a family."""
+    turn = asyncio.Semaphore(AT_ONCE)
+
+    async def one(place: int, name: str) -> None:
+        async with turn:
+            await act_on_a_guest(tmp_path / str(place), *GUEST_ACTS[name])
 
     async def body() -> None:
         async with asyncio.TaskGroup() as together:
             for place, name in enumerate(GUESTS):
-                together.create_task(act_on_a_guest(tmp_path / str(place), *GUEST_ACTS[name]))
+                together.create_task(one(place, name))
 
     asyncio.run(body())
 

@@ -14,6 +14,7 @@ from gateway.access.audit_erase import Asked, Erasures, Why
 from gateway.access.departures import AGAIN_S, Departures
 from gateway.access.enrolment import tonight
 from gateway.access.facts import Purpose
+from gateway.access.login import Logins
 from gateway.core.errors import BadInput, CodeRefused, NotFound
 from gateway.core.model import Action, PublicId, Role
 from tests.fakes.access_world import KEY, World, school
@@ -72,6 +73,19 @@ async def test_with_the_last_tie_all_ends_at_once_and_one_row_says_so(tmp_path: 
         (left,) = [body for body in bodies if body["what"] == "guardian.left"]
         assert (left["who"], left["device"], left["devices"], left["slips"]) == (w.mother, "box", 2, 1)
         assert not w.access.store.current.index.persons[w.mother].disabled
+
+
+async def test_the_logins_end_with_the_row_that_says_so(tmp_path: Path) -> None:
+    """A gateway killed right after it wrote the departure finds no login of theirs when it starts again."""
+    async with school(tmp_path) as w:
+        await invited(w)
+        killed = Logins(w.access.store)  # what the running gateway knows is lost with it
+        await w.access.children.revoke_guardian(w.actor, w.mother)
+        assert await Departures(w.access.store, killed).sweep() == 1
+        assert open_things(w, w.mother) == NOTHING
+        again = Logins(w.access.store)
+        await again.load()
+        assert again.sessions(w.mother) == ()
 
 
 async def test_a_child_that_leaves_today_takes_its_family_out_the_same_night(tmp_path: Path) -> None:

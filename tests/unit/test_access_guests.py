@@ -214,6 +214,21 @@ async def test_a_login_ends_with_its_own_visit_and_not_with_another(tmp_path: Pa
         assert a.passes.visit_of(await enter(w, code)) == later
 
 
+async def test_a_clock_that_is_not_trusted_ends_no_login_for_good(tmp_path: Path) -> None:
+    """Set wrong past the visit and not trusted: nothing is shown, but the login is there again with the time."""
+    async with lesson(tmp_path) as g:
+        w, logins = g.world, g.world.access.logins
+        w.clock.distrust()
+        w.clock.step_wall(30 * 24 * HOUR)
+        await logins.keep()
+        with pytest.raises(Denied):
+            await g.watch()
+        w.clock.step_wall(-30 * 24 * HOUR)
+        w.clock.trust()
+        assert logins.alive(g.device, g.guest) is None
+        assert [item.id for item in logins.sessions(g.guest)] == [g.device]
+
+
 async def test_which_visit_a_login_is_for_survives_a_restart(tmp_path: Path) -> None:
     """A gateway that starts again ends it with the same visit."""
     async with lesson(tmp_path) as g:

@@ -17,10 +17,11 @@ from gateway.access.roster.columns import Field
 from gateway.access.roster.entries import Problem
 from gateway.access.roster.imports import DRAFT_NS, MOST_DRAFTS, Imports, Preview
 from gateway.access.roster.plan import NEW_CHILD, Kind
+from gateway.access.roster.rollover import STAYS, Rollover
 from gateway.core.errors import BadInput, Denied, NotFound
 from gateway.core.model import Role
 from tests.fakes.access_mutations import dump
-from tests.fakes.access_world import KEY, World, school
+from tests.fakes.access_world import KEY, World, add_class, school
 from tests.fakes.school_lists import EXPORTERS, Pupil, pupils, smas
 
 pytestmark = pytest.mark.anyio
@@ -220,6 +221,31 @@ async def test_what_is_applied_is_what_was_shown(tmp_path: Path) -> None:
         with pytest.raises(BadInput) as caught:
             await apply(w, imports, preview)
         assert caught.value.fields["case"] == "import_moved"
+
+
+async def test_two_classes_of_one_name_take_no_list_and_no_new_year(tmp_path: Path) -> None:
+    """As old databases may have them: both are named, nothing is written; renamed, the list goes through."""
+    async with school(tmp_path) as w:
+        (name,) = (row["name"] for row in w.rows("SELECT name FROM class WHERE id = ?", w.class_id))
+        twin = await add_class(w.access, w.actor, "Lớp Tạm", [])
+        alike = name.upper().replace(" ", "-")
+        await w.access.store.db.write(
+            lambda conn: conn.execute("UPDATE class SET name = ? WHERE id = ?", (alike, twin))
+        )
+        before = dump(w)
+        targets = {w.class_id: STAYS, twin: STAYS}
+        rollover = Rollover(w.access.store, RosterActs(w.access.store))
+        for act in (
+            desk(w).open(w.actor, smas(pupils()), "danh sach.xlsx"),
+            rollover.look(targets, keep_teachers=True),
+        ):
+            with pytest.raises(BadInput) as caught:
+                await act
+            assert caught.value.fields["case"] == "class_twins"
+            assert {caught.value.fields["name"], caught.value.fields["other"]} == {name, alike}
+        assert dump(w) == before
+        await w.access.classes.rename(w.actor, twin, "Lớp Khác")
+        assert (await desk(w).open(w.actor, smas(pupils()), "danh sach.xlsx")).plan is not None
 
 
 async def test_columns_are_corrected_by_hand_and_remembered(tmp_path: Path) -> None:

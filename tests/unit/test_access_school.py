@@ -234,6 +234,20 @@ async def test_roles_fit_their_ties(tmp_path: Path) -> None:
             await w.access.exports.approve(CONSOLE, pid("x"))
 
 
+async def test_two_of_one_name_stop_each_other_only_while_both_are_there(tmp_path: Path) -> None:
+    """Added a second time by a double tap: refused. After the first has left, another of that name may come."""
+    async with school(tmp_path) as w:
+        people = w.access.people
+        first = await people.add(w.actor, Role.TEACHER, "Cô Hoa", alone=True)
+        with pytest.raises(BadInput) as caught:
+            await people.add(w.actor, Role.TEACHER, "CÔ  HOA", alone=True)
+        assert caught.value.fields["case"] == "person_there"
+        await people.disable(w.actor, first)
+        second = await people.add(w.actor, Role.TEACHER, "Cô Hoa", alone=True)
+        persons = w.access.store.current.index.persons
+        assert (persons[first].disabled, persons[second].disabled) == (True, False)
+
+
 async def test_the_whole_chain_of_a_school_verifies(tmp_path: Path) -> None:
     """Everything above is in one unbroken, signed audit."""
     async with school(tmp_path) as w:

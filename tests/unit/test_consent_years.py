@@ -101,6 +101,31 @@ async def test_the_answers_of_a_child_that_leaves_end_with_its_last_day(tmp_path
         }
 
 
+async def test_a_leaving_called_off_after_the_year_was_turned_gives_the_answers_back(tmp_path: Path) -> None:
+    """A child that repeats its year after all: what its family answered goes on with its ties."""
+    async with consent_school(tmp_path) as c:
+        leavers = await add_class(c.w.access, c.w.actor, "Lá 1", [])
+        big = await add_family(c.w.access, c.w.actor, leavers, "Bé Lớn", "Mẹ Lớn")
+        before = c.w.rows("SELECT * FROM consent WHERE child = ? ORDER BY id", big.child)
+        await turn(c, "=", "keep", dt.date(2026, 11, 21), **{str(leavers): "-"})
+        await c.w.access.children.enrol(c.w.actor, big.child, leavers, dt.date(2026, 11, 21))
+        assert c.w.rows("SELECT * FROM consent WHERE child = ? ORDER BY id", big.child) == before
+        ties = c.w.rows("SELECT until_ms FROM guardian WHERE child = ?", big.child)
+        assert {row["until_ms"] for row in ties} == {None}
+
+
+async def test_another_class_in_the_new_year_makes_no_yes_out_of_a_question(tmp_path: Path) -> None:
+    """What is asked again stays asked again when a child's new class is corrected before the year begins."""
+    async with consent_school(tmp_path) as c:
+        other = await add_class(c.w.access, c.w.actor, "Lá 1", [])
+        await turn(c, "Chồi 1", "again", dt.date(2026, 11, 21), **{str(other): "="})
+        yes = "SELECT id, until_ms FROM consent WHERE child = ? AND given = 1 AND purpose = 'view'"
+        before = c.w.rows(yes, c.w.child)
+        assert all(row["until_ms"] is not None for row in before)
+        await c.w.access.children.enrol(c.w.actor, c.w.child, other, dt.date(2026, 11, 21))
+        assert c.w.rows(yes, c.w.child) == before
+
+
 async def test_the_school_has_to_say_it_while_there_is_a_yes(tmp_path: Path) -> None:
     """Unsaid, nothing happens; where nobody said yes nothing is asked; a word that is neither is refused."""
     async with consent_school(tmp_path) as c:

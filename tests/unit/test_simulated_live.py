@@ -9,7 +9,7 @@ import pytest
 
 from drivers.simulated.counters import Counters
 from drivers.simulated.faults import Faults, Look, Quirks
-from drivers.simulated.live import Due, LiveStream, Pacer
+from drivers.simulated.live import STALL_S, Due, LiveStream, Pacer
 from drivers.simulated.rtp import NTP_EPOCH_OFFSET_S
 from drivers.simulated.rtspsession import RtspSession, SessionPorts
 from drivers.simulated.scene import SceneSpec, SceneStore
@@ -67,10 +67,10 @@ class Outlet:
 class Stage:
     """A stream, its faults and a clock."""
 
-    def __init__(self, *, phase: int = 0, seed: int = 1) -> None:
+    def __init__(self, *, phase: int = 0, seed: int = 1, stall_s: float = STALL_S) -> None:
         self.clock, self.faults, self.quirks, self.counters = FakeClock(), Faults(), Quirks(), Counters()
         self.spec = SPEC
-        self.stream = LiveStream(STORE, lambda: self.spec, self.clock, self.faults, phase=phase)
+        self.stream = LiveStream(STORE, lambda: self.spec, self.clock, self.faults, phase=phase, stall_s=stall_s)
         self.dice = random.Random(seed)
 
     def session(self, outlet: Outlet) -> RtspSession:
@@ -148,6 +148,19 @@ async def test_a_stall_is_not_caught_up_with() -> None:
     s.stream.pump()
     assert len(watcher.got) == before + 1
     assert watcher.got[-1].number == s.stream.now()
+
+
+async def test_a_farm_may_catch_up_with_every_stall() -> None:
+    """Where nothing may be skipped, ten seconds without a turn are followed by every frame that was due meanwhile."""
+    s = Stage(stall_s=60)
+    await s.stream.ready()
+    watcher = Watcher()
+    s.stream.add(watcher)
+    s.run(0.5)
+    s.clock.tick(10)
+    s.stream.pump()
+    assert watcher.numbers == list(range(watcher.numbers[0], s.stream.now() + 1))
+    assert len(watcher.got) == 105
 
 
 async def test_no_viewer_no_work() -> None:

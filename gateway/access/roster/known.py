@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import datetime as dt
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from gateway.access.localtime import moment
 from gateway.access.phones import PHONE
 from gateway.access.roster.cells import class_key, name_key
 from gateway.access.store import FactStore
+from gateway.core.errors import BadInput
 from gateway.core.model import PublicId
 
 CHILD_NAME, CHILD_BIRTH, CHILD_CODE = "child.name", "child.birth", "child.code"
@@ -63,6 +64,18 @@ class Known:
     def place(self, child: KnownChild) -> str:
         """Return the name of a child's class, "" for one that is in none."""
         return "" if child.class_id is None else self.classes.get(child.class_id, "")
+
+
+def require_apart(classes: Iterable[str]) -> None:
+    """Raise BadInput where two open classes cannot be told apart by name, as old databases may have them.
+
+    A list or a new year names classes: children would be put into one of the two, by chance.
+    """
+    seen: dict[str, str] = {}
+    for name in sorted(classes):
+        if (key := class_key(name)) in seen:
+            raise BadInput("two classes are called alike", case="class_twins", key="class", name=seen[key], other=name)
+        seen[key] = name
 
 
 def read_known(store: FactStore, conn: sqlite3.Connection, now_ms: int) -> Known:

@@ -16,7 +16,7 @@ from enum import StrEnum
 
 from gateway.access.roster.cells import class_key, name_key
 from gateway.access.roster.entries import Entry, Kin
-from gateway.access.roster.known import Known, KnownChild, KnownKin
+from gateway.access.roster.known import Known, KnownChild, KnownKin, require_apart
 from gateway.core.model import GuardianKind, PublicId
 
 ONE_EACH = frozenset({GuardianKind.MOTHER, GuardianKind.FATHER})
@@ -131,6 +131,7 @@ class Plan:
 
 def plan_of(entries: Sequence[Entry], known: Known, answers: Mapping[str, str]) -> Plan:
     """Compare a list with the school; `answers` say for a row which child it is, or `new`."""
+    require_apart(known.classes.values())
     planner = _Planner(known, answers)
     taken = planner.certain(entries)
     for entry in entries:

@@ -22,7 +22,7 @@ from gateway.access.enrolment import Rows, begins, leave, move
 from gateway.access.roster.acts import RosterActs
 from gateway.access.roster.cells import class_key, plain
 from gateway.access.roster.journal import Journal
-from gateway.access.roster.known import Known, read_known
+from gateway.access.roster.known import Known, read_known, require_apart
 from gateway.access.store import FactStore, clean_name
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import PublicId, new_public_id
@@ -221,6 +221,7 @@ def plan_of(known: Known, targets: Mapping[PublicId, str], day: dt.date | None, 
         raise NotFound("there is no such class")
     if missing := [name for class_id, name in known.classes.items() if class_id not in targets]:
         raise BadInput(f"say what becomes of {missing[0]}", case="rollover_missing", key="class", name=missing[0])
+    require_apart(known.classes.values())
     ours = {class_key(name): name for name in known.classes.values()}
     steps: list[Step] = []
     new: dict[str, str] = {}
