@@ -50,6 +50,7 @@ def code(
         context.json(result)
     else:
         context.say("cli.code.new", code=result["code"], minutes=result["minutes"])
+        context.say("cli.code.where", url=result["url"])
 
 
 def slip(
