@@ -98,8 +98,20 @@ async def import_undo(request: Request, caller: Manager, fields: Annotated[Field
 
 @router.get("/nhap/{draft}")
 async def draft_page(request: Request, draft: str, caller: Manager) -> Response:
-    """Show what a file would do, or what is wrong with it."""
-    return _draft(request, caller, await services_of(request).lists.look(caller, draft))
+    """Show what a file would do, or what is wrong with it; of one that is no more, what became of it."""
+    try:
+        view = await services_of(request).lists.look(caller, draft)
+    except NotFound:
+        return await _gone(request, caller, draft)
+    return _draft(request, caller, view)
+
+
+async def _gone(request: Request, caller: Caller, draft: str) -> Response:
+    """Say what became of a draft that is no more; NotFound for one that never was."""
+    became = await services_of(request).lists.became(caller, draft)
+    page = people_page(request, caller, "list_gone.html", "import", became=became)
+    page.status_code = 410
+    return page
 
 
 def _draft(request: Request, caller: Caller, view: Mapping[str, Any], error: BadInput | None = None) -> Response:
@@ -130,9 +142,13 @@ async def draft_act(
             await lists.drop(caller, draft)
             return RedirectResponse("/nhap", 303)
     except NotFound:
-        raise
+        return await _gone(request, caller, draft)
     except BadInput as error:
-        return _draft(request, caller, await lists.look(caller, draft), error)
+        try:
+            view = await lists.look(caller, draft)
+        except NotFound:  # applied in another tab, a moment ago
+            return await _gone(request, caller, draft)
+        return _draft(request, caller, view, error)
     return RedirectResponse(f"/nhap/{draft}", 303)
 
 

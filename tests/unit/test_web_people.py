@@ -43,7 +43,7 @@ async def desk(folder: Path) -> AsyncIterator[Desk]:
         rooms = RosterDesk(access.store, access.people, access.children, access.classes)
         lists = rooms.lists
         box.persons = PeoplePort(rooms)  # type: ignore[assignment]  # the real one
-        box.lists = ListPort(lists)  # type: ignore[assignment]  # the real one
+        box.lists = ListPort(lists, access.people)  # type: ignore[assignment]  # the real one
         caller = Caller(w.principal, Role.PRINCIPAL, "Cô Hiệu Trưởng", w.actor.device)
         box.sessions[f"token-{w.principal}"] = caller
         async with browser(box, caller) as web:
@@ -122,6 +122,29 @@ async def test_no_other_act_is_said_to_be_done(tmp_path: Path) -> None:
     async with desk(tmp_path) as d:
         page = await d.web.get("/nhap?xong=aaaaaaaaaaaaaaaa")
         assert (page.status_code, 'class="card said"' in page.text) == (200, False)
+
+
+async def test_a_draft_applied_in_another_tab_says_so_and_leads_on(tmp_path: Path) -> None:
+    """Looked at again or pressed again: who imported it and when, with the way on; what never was is not there."""
+    async with desk(tmp_path) as d:
+        sent = await d.web.post("/nhap", files={"file": ("ds.xlsx", smas(pupils(2)))})
+        address = sent.headers["location"]
+        page = (await d.web.get(address)).text
+        shown = re.search(r'name="shown" value="(\w+)"', page)
+        assert shown is not None
+        form = {"act": "apply", "shown": shown[1], "absent": "keep"}
+        assert (await d.web.post(address, data=form)).status_code == 303
+        name = next(row.name for row in await d.world.access.people.rows() if row.id == d.world.principal)
+        for act in ("", "apply", "answers", "drop"):
+            told = await (d.web.post(address, data=form | {"act": act}) if act else d.web.get(address))
+            assert (told.status_code, f"{name} đã nhập lúc" in told.text) == (410, True), act
+            assert 'href="/phu-huynh">Xem các lớp' in told.text
+        assert len(d.world.rows("SELECT 1 FROM roster_act")) == 1
+        sent = await d.web.post("/nhap", files={"file": ("ds.xlsx", smas(pupils(3)))})
+        assert (await d.web.post(sent.headers["location"], data={"act": "drop"})).status_code == 303
+        told = await d.web.get(sent.headers["location"], headers={"Accept-Language": "en"})
+        assert (told.status_code, 'href="/nhap">' in told.text) == (410, True)
+        assert (await d.web.get(f"/nhap/{'z' * 16}")).status_code == 404
 
 
 async def test_what_stands_in_the_way_is_named(tmp_path: Path) -> None:
