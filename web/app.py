@@ -56,7 +56,7 @@ from web.bodies import problems_in
 from web.carry import carried_of
 from web.guards import PasswordNeededError, SignInNeededError
 from web.headers import Shield, add_headers
-from web.problems import BY_HTTP_STATUS, answer, is_stale, refusal, sign_in_answer
+from web.problems import BY_HTTP_STATUS, answer, is_stale, refusal
 from web.services import Services
 
 ROUTERS = (
@@ -129,7 +129,7 @@ async def _vuon_error(request: Request, error: Exception) -> Response:
 
 
 async def _sign_in_needed(request: Request, _error: Exception) -> Response:
-    return sign_in_answer(request)
+    return await pages_signin.signed_out(request)
 
 
 async def _password_needed(_request: Request, _error: Exception) -> Response:

@@ -2,7 +2,8 @@
 
 Owns how it gets there and back. Invariants: it is kept in that page alone, not on the box; only declared fields are
 carried, and nothing of a form with a secret in it; where it goes on to is an address of ours that takes such a form,
-and it goes when its sender presses the button there, under the fresh login.
+and it goes when its sender presses the button there, under the fresh login. Where the login itself is over, whoever
+sits there may be somebody else: the page holds it sealed, and it opens for the person whose login it was.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from web.bodies import FORM_TYPE, Body, bodies_of, media_type
 from web.onward import page_of
 
 MOST_CHARS = 16_384
+MOST_SEALED = 2 * MOST_CHARS
+"""Characters of a sealed form: its text and address, a third longer by their letters."""
 EMPTY = "-"
 """What stands for a form of nothing but its button."""
 

@@ -158,7 +158,10 @@ class SheetLine:
     purpose: str
     given: bool
     now: bool | None
-    counts: bool
+    then: bool | None
+    """What stands once the sheet counts; of one that does not wait, what stands now."""
+    fate: str = "counts"
+    """counts, or why it does not: newer, signer."""
     signer: str = ""
 
 
@@ -230,13 +233,13 @@ class ConsentDoor(Protocol):
     async def enter(
         self, caller: Caller, class_id: PublicId, day: dt.date, scan: str, lines: Sequence[PaperLine]
     ) -> None:
-        """Put in a paper sheet; BadInput, and nothing is kept then."""
+        """Put in a paper sheet; BadInput, and nothing is kept then (case sheet_signer: `children` lack who signed)."""
 
     async def drop(self, caller: Caller, class_id: PublicId, sheet: PublicId) -> None:
-        """Take back a sheet that does not count yet."""
+        """Take back a sheet that does not count yet; BadInput (case sheet_signed, sheet_dropped) for a second time."""
 
     async def countersign(self, caller: Caller, class_id: PublicId, sheet: PublicId) -> None:
-        """Let a sheet count."""
+        """Let a sheet count; BadInput as above."""
 
     async def cases(self, caller: Caller) -> Sequence[CaseView]:
         """Return the open cases, first due first."""
@@ -250,10 +253,10 @@ class ConsentDoor(Protocol):
     async def settle(
         self, caller: Caller, child: PublicId, class_id: PublicId, purpose: str, remedy: str, agreed: str
     ) -> None:
-        """Write down how a family's wish is met; BadInput."""
+        """Write down how a family's wish is met; BadInput (case settled: it is done already, nothing is written)."""
 
     async def hold_class(self, caller: Caller, child: PublicId, class_id: PublicId) -> None:
-        """Close the class to guardians until the case is settled."""
+        """Close the class to guardians until the case is settled; BadInput (case settled)."""
 
     async def basis(self) -> RecordingBasis:
         """Return on what recording is based."""

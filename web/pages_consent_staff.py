@@ -8,7 +8,7 @@ back with what was wrong and what was typed; no page here shows a picture.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends
@@ -16,8 +16,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput, NotFound
-from gateway.core.model import STAFF_ROLES, Action, ObjectKind, PublicId, Role
-from web.consent_services import ASKED, PURPOSES, REMEDIES, TALKED, PaperLine
+from gateway.core.model import LEADER_ROLES, STAFF_ROLES, Action, ObjectKind, PublicId, Role
+from web.consent_services import ASKED, PURPOSES, REMEDIES, TALKED, ChildAnswers, PaperLine
 from web.forms import ID, Field, Fields, Form
 from web.guards import STAFF, Right
 from web.problems import words_of
@@ -27,6 +27,7 @@ from web.session import services_of
 
 router = APIRouter()
 CLASS = Right(Action.PEOPLE, ObjectKind.CLASS, "class_id", roles=STAFF_ROLES)
+LEADER = Right(Action.PEOPLE, ObjectKind.CLASS, "class_id", roles=LEADER_ROLES)
 SETTLER = Right(Action.PEOPLE, ObjectKind.CLASS, "class_id", roles=frozenset({Role.PRINCIPAL}))
 PRINCIPAL = Right(Action.APPROVE, ObjectKind.BOX, roles=frozenset({Role.PRINCIPAL}))
 MOST_CHILDREN = 200
@@ -55,8 +56,11 @@ TEXT = Form(
     Field("en", most=MOST_TEXT),
 )
 TROUBLES = frozenset(
-    {"scan", "sheet_empty", "sheet_day", "sheets_many", "agreed", "remedy", "reference", "text", "same_text"}
-)
+    {
+        "scan", "sheet_empty", "sheet_day", "sheets_many", "sheet_signer", "sheet_signed", "sheet_dropped",
+        "agreed", "remedy", "settled", "reference", "text", "same_text",
+    }
+)  # fmt: skip
 """Cases of BadInput that a page tells in its own words."""
 
 
@@ -74,17 +78,38 @@ async def consent_class_page(request: Request, class_id: str, caller: Annotated[
 
 @router.get("/dong-y/lop/{class_id}/phieu")
 async def blank_sheet(request: Request, class_id: str, caller: Annotated[Caller, Depends(CLASS)]) -> Response:
-    """Show the class's sheet for the parents' meeting, to be printed and signed."""
-    door = services_of(request).consents
+    """Show a slip for each child of the class, to be printed, cut and signed; `?ai=thieu`: where an answer is missing.
+
+    A slip has its child's place in the whole class, as the form has it into which it is put.
+    """
+    door, only = services_of(request).consents, request.query_params.get("ai") == "thieu"
     tally, basis = await _tally(request, caller, PublicId(class_id)), await door.basis()
+    asked, children = ASKED[basis.basis], await door.children(caller, tally.id)
     return render(
         request,
         words_of(request),
         "consent_sheet.html",
         tally=tally,
-        children=await door.children(caller, tally.id),
+        slips=[row for row in enumerate(children, 1) if not only or _missing(row[1], asked)],
+        only=only,
         texts=await door.texts(),
         basis=basis,
+        asked=asked,
+    )
+
+
+@router.get("/dong-y/lop/{class_id}/tong-hop")
+async def overview_sheet(request: Request, class_id: str, caller: Annotated[Caller, Depends(LEADER)]) -> Response:
+    """Show who answered what, for the leaders' file: what must not lie on the table at a meeting."""
+    door = services_of(request).consents
+    tally, basis = await _tally(request, caller, PublicId(class_id)), await door.basis()
+    return render(
+        request,
+        words_of(request),
+        "consent_overview.html",
+        tally=tally,
+        children=await door.children(caller, tally.id),
+        purposes=PURPOSES,
         asked=ASKED[basis.basis],
     )
 
@@ -114,7 +139,8 @@ async def enter(
     except NotFound:
         raise
     except BadInput as error:
-        return await _entry(request, caller, PublicId(class_id), _trouble(error), fields)
+        unsigned = error.fields.get("children", ())
+        return await _entry(request, caller, PublicId(class_id), _trouble(error), fields, unsigned)
     return RedirectResponse(f"/dong-y/lop/{class_id}#giay", 303)
 
 
@@ -126,14 +152,15 @@ async def sheet_act(
     caller: Annotated[Caller, Depends(CLASS)],
     fields: Annotated[Fields, Depends(SHEET_ACT)],
 ) -> Response:
-    """Countersign a sheet (the principal), or take it back."""
+    """Countersign a sheet (the principal), or take it back; a second time says what became of it."""
     door = services_of(request).consents
-    if fields.get("viec") == "ky":
-        await door.countersign(caller, PublicId(class_id), PublicId(sheet))
-    elif fields.get("viec") == "bo":
-        await door.drop(caller, PublicId(class_id), PublicId(sheet))
-    else:
-        raise BadInput("a sheet is countersigned or taken back", key="act")
+    act = door.countersign if fields["viec"] == "ky" else door.drop
+    try:
+        await act(caller, PublicId(class_id), PublicId(sheet))
+    except NotFound:
+        raise
+    except BadInput as error:
+        return await _class(request, caller, PublicId(class_id), _trouble(error))
     return RedirectResponse(f"/dong-y/lop/{class_id}#giay", 303)
 
 
@@ -145,24 +172,33 @@ async def settle(
     caller: Annotated[Caller, Depends(SETTLER)],
     fields: Annotated[Fields, Depends(SETTLING)],
 ) -> Response:
-    """Settle a case, or close the class until it is settled: the principal's."""
-    door = services_of(request).consents
+    """Settle a case, or close the class until it is settled: the principal's; a second time says what was settled."""
+    door, words = services_of(request).consents, fields.get("thoa-thuan", "")
     back = "/dong-y" if fields.get("tu") == "dong-y" else f"/dong-y/lop/{class_id}"
-    if fields.get("viec") == "dung":
-        await door.hold_class(caller, PublicId(child), PublicId(class_id))
-        return RedirectResponse(back, 303)
-    purpose, remedy = fields.get("muc", ""), fields.get("cach", "")
-    if purpose not in PURPOSES:
-        raise BadInput("there is no such question", key="purpose")
+    purpose = "view" if fields.get("viec") == "dung" else fields.get("muc", "")
     try:
-        await door.settle(caller, PublicId(child), PublicId(class_id), purpose, remedy, fields.get("thoa-thuan", ""))
+        if fields.get("viec") == "dung":
+            await door.hold_class(caller, PublicId(child), PublicId(class_id))
+        elif purpose not in PURPOSES:
+            raise BadInput("there is no such question", key="purpose")
+        else:
+            await door.settle(caller, PublicId(child), PublicId(class_id), purpose, fields.get("cach", ""), words)
     except NotFound:
         raise
     except BadInput as error:
+        case = _trouble(error)
+        done = await _done(request, caller, PublicId(child), purpose, words) if case == "settled" else {}
         if back == "/dong-y":
-            return await _overview(request, caller, _trouble(error))
-        return await _class(request, caller, PublicId(class_id), _trouble(error))
+            return await _overview(request, caller, case, **done)
+        return await _class(request, caller, PublicId(class_id), case, **done)
     return RedirectResponse(back, 303)
+
+
+async def _done(request: Request, caller: Caller, child: PublicId, purpose: str, words: str) -> dict[str, Any]:
+    """Return what the page shows of a case that is settled already, and the words that were not kept."""
+    past = await services_of(request).consents.settled(caller)
+    found = next((case for case in past if (case.child, case.purpose) == (child, purpose)), None)
+    return {"done": found, "unkept": "" if found is not None and found.agreed == " ".join(words.split()) else words}
 
 
 @router.get("/dong-y/be/{child}")
@@ -202,6 +238,11 @@ async def publish(
     return RedirectResponse("/dong-y#van-ban", 303)
 
 
+def _missing(child: ChildAnswers, asked: Sequence[str]) -> bool:
+    """Say whether a question that is asked has no answer."""
+    return any(child.answers[purpose] is None for purpose in asked)
+
+
 def _lines(fields: Mapping[str, str], child: PublicId) -> list[PaperLine]:
     """Return what was ticked for one child; a question nobody ticked is no answer."""
     signer = fields.get(f"ky-{child}", "")
@@ -236,7 +277,11 @@ async def _tally(request: Request, caller: Caller, class_id: PublicId) -> Any:
 
 
 async def _overview(
-    request: Request, caller: Caller, trouble: str = "", typed: Mapping[str, tuple[str, str]] | None = None
+    request: Request,
+    caller: Caller,
+    trouble: str = "",
+    typed: Mapping[str, tuple[str, str]] | None = None,
+    **more: Any,
 ) -> Response:
     """Show the overview; `typed` is a text that was refused, which must not be lost."""
     door, principal = services_of(request).consents, caller.role is Role.PRINCIPAL
@@ -253,11 +298,13 @@ async def _overview(
         settled=await door.settled(caller) if principal else [],
         drafts={**(await door.drafts() if principal else {}), **(typed or {})},
         redo=next(iter(typed or {}), ""),
+        **more,
     )
 
 
-async def _class(request: Request, caller: Caller, class_id: PublicId, trouble: str = "") -> Response:
+async def _class(request: Request, caller: Caller, class_id: PublicId, trouble: str = "", **more: Any) -> Response:
     door = services_of(request).consents
+    children, asked = await door.children(caller, class_id), ASKED[(await door.basis()).basis]
     return render(
         request,
         words_of(request),
@@ -265,15 +312,24 @@ async def _class(request: Request, caller: Caller, class_id: PublicId, trouble: 
         status=400 if trouble else 200,
         **_shell(caller, trouble),
         tally=await _tally(request, caller, class_id),
-        children=await door.children(caller, class_id),
+        children=children,
+        missing=sum(_missing(child, asked) for child in children),
+        leader=caller.role in LEADER_ROLES,
         sheets=await door.sheets(caller, class_id),
-        asked=ASKED[(await door.basis()).basis],
+        asked=asked,
+        **more,
     )
 
 
 async def _entry(
-    request: Request, caller: Caller, class_id: PublicId, trouble: str = "", typed: Mapping[str, str] | None = None
+    request: Request,
+    caller: Caller,
+    class_id: PublicId,
+    trouble: str = "",
+    typed: Mapping[str, str] | None = None,
+    unsigned: Any = (),
 ) -> Response:
+    """Show the form; `unsigned` are the children whose yes lacks a name."""
     words, door = words_of(request), services_of(request).consents
     return render(
         request,
@@ -285,6 +341,7 @@ async def _entry(
         children=await door.children(caller, class_id),
         asked=ASKED[(await door.basis()).basis],
         typed=typed or {},
+        unsigned=unsigned,
         today=words.local(services_of(request).clock.now_ms()).date().isoformat(),
     )
 

@@ -1,8 +1,9 @@
 """Signing in and out, and proving again who one is.
 
-Owns `/vao`, `/vao/ma`, `/xac-nhan`, `/api/session/fresh`, `/ra`. Invariants: a GET spends nothing; what does not fit
-gives one page whatever is wrong with it, and what was typed is not on it; secrets are in the body, never in an address;
-after signing in again the session has another token; where somebody goes on to is a page of ours.
+Owns `/vao`, `/vao/ma`, `/p/gui-tiep`, `/xac-nhan`, `/api/session/fresh`, `/ra`. Invariants: a GET spends nothing;
+what does not fit gives one page whatever is wrong with it, and what was typed is not on it; secrets are in the body,
+never in an address; after signing in again the session has another token; where somebody goes on to is a page of ours;
+a form that came when the login was over waits here sealed, and is shown to nobody but whose login it was.
 """
 
 from __future__ import annotations
@@ -19,11 +20,13 @@ from gateway.core.errors import CodeRefused, DaemonUnavailable, LoginBusy, Login
 from gateway.core.model import Role, Secret
 from web.bodies import FormBody, JsonBody, Wanted
 from web.carry import MOST_CHARS as MOST_CARRIED
-from web.carry import again, is_shown
-from web.guards import ANYBODY, SOMEBODY
+from web.carry import MOST_SEALED, again, carried_of, is_shown
+from web.forms import Field as FormField
+from web.forms import Fields, Form
+from web.guards import ANYBODY, GUARDIAN, SOMEBODY
 from web.onward import MOST_CHARS as MOST_WAY
 from web.onward import onward
-from web.problems import RETRY_AFTER_S, here, sign_in_answer, status_of, words_of
+from web.problems import MACHINE_PATHS, RETRY_AFTER_S, here, sign_in_answer, status_of, words_of
 from web.render import render
 from web.services import Caller
 from web.session import (
@@ -42,6 +45,8 @@ router = APIRouter()
 MAX_CODE_CHARS = 64
 MAX_WAIT_S = 300
 MAX_CHARS = 512
+KEPT = Form(FormField("giu", most=MOST_SEALED, secret=True))
+"""A sealed form that waited."""
 
 
 class SignInForm(Wanted):
@@ -50,6 +55,8 @@ class SignInForm(Wanted):
     name: str = Field("", repr=False, max_length=MAX_CHARS)
     password: str = Field("", repr=False, max_length=MAX_CHARS)
     code: str = Field("", repr=False)
+    giu: str = Field("", repr=False, max_length=MOST_SEALED)
+    """A sealed form that waits for its sender; empty: there is none."""
 
 
 class SecondForm(Wanted):
@@ -57,6 +64,7 @@ class SecondForm(Wanted):
 
     half: str = Field("", repr=False, max_length=MAX_CHARS)
     code: str = Field("", repr=False, max_length=MAX_CHARS)
+    giu: str = Field("", repr=False, max_length=MOST_SEALED)
 
 
 class ConfirmForm(Wanted):
@@ -92,7 +100,7 @@ async def sign_in_page(request: Request) -> Response:
     caller = await caller_of(request)
     if caller is not None:
         return RedirectResponse(home_of(caller), 303)
-    return _sign_in_form(request)
+    return _sign_in_form(request, lost=request.query_params.get("mat") == "1")
 
 
 @router.post("/vao", dependencies=[Depends(ANYBODY)])
@@ -105,35 +113,32 @@ async def sign_in(request: Request, form: Annotated[SignInForm, Depends(FormBody
         else:
             code = "".join(form.code.split())
             if not 0 < len(code) <= MAX_CODE_CHARS:
-                return _sign_in_form(request, refused="code", status=403)
+                return _sign_in_form(request, refused="code", status=403, kept=form.giu)
             done = await accounts.by_code(Secret(code), peer, mark)
     except CodeRefused:
-        return _sign_in_form(request, refused="code", status=403)
+        return _sign_in_form(request, refused="code", status=403, kept=form.giu)
     except (LoginRefused, LoginBusy, DaemonUnavailable) as error:
-        return _refused(error, lambda why, status, wait_s: _sign_in_form(request, why, status, wait_s))
+        return _refused(error, lambda why, status, wait_s: _sign_in_form(request, why, status, wait_s, form.giu))
     if isinstance(done, Halfway):
-        return render(request, words_of(request), "signin_second.html", half=done.half.reveal(), refused="", wait_s=0)
-    return _entered(request, done)
+        return _second_form(request, done.half, kept=form.giu)
+    return _entered(request, done, form.giu)
 
 
 @router.post("/vao/ma", dependencies=[Depends(ANYBODY)])
 async def second_factor(request: Request, form: Annotated[SecondForm, Depends(FormBody(SecondForm))]) -> Response:
     """Bring the second factor after the first."""
-    words = words_of(request)
     half = Secret(form.half)
 
     def again(why: str, status: int, wait_s: int) -> Response:
         if why == "over":
-            return _sign_in_form(request, why, status)
-        return render(
-            request, words, "signin_second.html", status=status, half=half.reveal(), refused=why, wait_s=wait_s
-        )
+            return _sign_in_form(request, why, status, kept=form.giu)
+        return _second_form(request, half, why, status, wait_s, form.giu)
 
     try:
         done = await services_of(request).accounts.second(half, Secret(form.code), peer_of(request), mark_of(request))
     except (LoginRefused, LoginBusy, DaemonUnavailable) as error:
         return _refused(error, again)
-    return _entered(request, done)
+    return _entered(request, done, form.giu)
 
 
 @router.get("/xac-nhan")
@@ -162,6 +167,14 @@ async def confirm(
         response = render(request, words_of(request), "confirm_on.html", caller=caller, on=on, fields=fields)
     set_session(response, fresh, services)
     return response
+
+
+@router.post("/p/gui-tiep")
+async def send_on(
+    request: Request, caller: Annotated[Caller, Depends(GUARDIAN)], fields: Annotated[Fields, Depends(KEPT)]
+) -> Response:
+    """Show a guardian the form that waited while their browser signed in again."""
+    return _kept_on(request, caller, fields.get("giu", ""))
 
 
 @router.get("/api/session/fresh")
@@ -198,7 +211,10 @@ async def sign_out(request: Request, _caller: Annotated[Caller, Depends(SOMEBODY
 # inside
 
 
-def _sign_in_form(request: Request, refused: str = "", status: int = 200, wait_s: int = 0) -> Response:
+def _sign_in_form(
+    request: Request, refused: str = "", status: int = 200, wait_s: int = 0, kept: str = "", *, lost: bool = False
+) -> Response:
+    """Return the form; `kept` is a sealed form that waits, `lost`: one was sent and could not be kept."""
     by_password = services_of(request).accounts.any_password()
     response = render(
         request,
@@ -208,8 +224,34 @@ def _sign_in_form(request: Request, refused: str = "", status: int = 200, wait_s
         refused=refused,
         wait_s=wait_s,
         by_password=by_password,
+        kept=kept,
+        lost=lost,
     )
     return _waiting(response, wait_s)
+
+
+def _second_form(
+    request: Request, half: Secret, refused: str = "", status: int = 200, wait_s: int = 0, kept: str = ""
+) -> Response:
+    words, name = words_of(request), "signin_second.html"
+    return render(request, words, name, status=status, half=half.reveal(), refused=refused, wait_s=wait_s, kept=kept)
+
+
+async def signed_out(request: Request) -> Response:
+    """Answer whoever needs to sign in; a form sent when the login had grown old waits, sealed, on the page that asks.
+
+    The body is read only once it is known that the cookie was a login of somebody's.
+    """
+    path = request.url.path
+    if request.method != "POST" or path.startswith(MACHINE_PATHS) or path == "/ra":
+        return sign_in_answer(request)
+    accounts, token = services_of(request).accounts, token_of(request)
+    person = await accounts.past(token) if token is not None else None
+    form = await carried_of(request) if person is not None else None
+    kept = accounts.seal_form(person, path, form) if person is not None and form is not None else ""
+    if path.startswith("/p/"):  # a guardian's browser signs in again by its own key, and brings the form along
+        return render(request, words_of(request), "guardian_none.html", status=401, kept=kept, lost=not kept)
+    return _sign_in_form(request, status=401, kept=kept) if kept else RedirectResponse("/vao?mat=1", 303)
 
 
 async def asked_first(request: Request, form: str) -> Response:
@@ -245,6 +287,15 @@ def _confirm_form(
     return _waiting(response, wait_s)
 
 
+def _kept_on(request: Request, caller: Caller, kept: str) -> Response:
+    """Show the form that waited to whoever sent it, with the button that sends it; to anybody else that it is gone."""
+    found = services_of(request).accounts.open_form(caller, kept)
+    fields = again(request, found[0], found[1]) if found is not None else None
+    on = found[0] if found is not None and fields is not None else ""
+    home, template = home_of(caller), "signin_kept.html"
+    return render(request, words_of(request), template, caller=caller, on=on, fields=fields or [], home=home)
+
+
 def _waiting(response: Response, wait_s: int) -> Response:
     if wait_s:
         response.headers["Retry-After"] = str(wait_s)
@@ -263,10 +314,12 @@ def _refused(error: VuonError, page: Callable[[str, int, int], Response]) -> Res
     return page(known.get(reason, "wrong"), 403, 0)
 
 
-def _entered(request: Request, done: Entered) -> Response:
+def _entered(request: Request, done: Entered, kept: str = "") -> Response:
     services, caller = services_of(request), done.signed_in.caller
-    on = "/mat-khau" if services.accounts.must_set(caller) else home_of(caller)
-    response = RedirectResponse(on, 303)
+    must = services.accounts.must_set(caller)
+    response: Response = RedirectResponse("/mat-khau" if must else home_of(caller), 303)
+    if kept and not must:
+        response = _kept_on(request, caller, kept)
     set_session(response, done.signed_in, services)
     if done.mark is not None:
         set_mark(response, done.mark, services)

@@ -56,6 +56,13 @@ class ListDoor(Protocol):
     async def drop(self, caller: Caller, draft: str) -> None:
         """Forget a draft."""
 
+    async def became(self, caller: Caller, draft: str) -> Mapping[str, Any]:
+        """Return what became of a draft that is no more; NotFound.
+
+        `ending` is applied, dropped, late or crowded, `at_ms` when; of an applied one `act` (as lists show it) and
+        `by`, the name of who did it, empty for the console.
+        """
+
     async def all_acts(self, caller: Caller) -> Sequence[Mapping[str, Any]]:
         """Return the newest acts."""
 

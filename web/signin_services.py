@@ -108,6 +108,15 @@ class AccountDoor(Protocol):
     async def again(self, caller: Caller, password: Secret, typed: Secret, peer: Peer) -> SignedIn:
         """Prove who one is and get a fresh session; LoginRefused."""
 
+    async def past(self, token: Secret) -> PublicId | None:
+        """Return whose login a token was, if that grew old; None for one that lives, was ended, or never was."""
+
+    def seal_form(self, person: PublicId, path: str, text: str) -> str:
+        """Return a form of somebody whose login is over, as it may stand on the page that asks for it."""
+
+    def open_form(self, caller: Caller, sealed: str) -> tuple[str, str] | None:
+        """Return page and fields to the person they were sealed for; None to anybody else."""
+
     async def facts(self, caller: Caller) -> AccountFacts:
         """Return the caller's own account; its sign-in name is chosen on first use."""
 

@@ -129,6 +129,22 @@ def _resolved(conn: sqlite3.Connection, child: PublicId, class_id: PublicId, now
     return conn.execute(sql, {"child": child, "class": class_id, "now": now_ms}).fetchone() is not None
 
 
+def _settled(conn: sqlite3.Connection, child: PublicId, class_id: PublicId, now_ms: int) -> bool:
+    """Say whether the principal's own word lets the class go on without this child's consent."""
+    sql = f"SELECT 1 FROM resolution WHERE child = :child AND class = :class AND how IS NULL AND {_OPEN}"  # noqa: S608 - our own words
+    return conn.execute(sql, {"child": child, "class": class_id, "now": now_ms}).fetchone() is not None
+
+
+def _nothing_open(conn: sqlite3.Connection, child: PublicId, purpose: Purpose) -> BadInput:
+    """Return why there is no open case: it was settled, or there never was one."""
+    sql = "SELECT 1 FROM consent_case WHERE child = ? AND purpose = ? AND closed_ms IS NOT NULL"
+    return _done() if conn.execute(sql, (child, purpose)).fetchone() else NotFound("there is nothing to settle")
+
+
+def _done() -> BadInput:
+    return BadInput("there is nothing to settle any more", case="settled", key="case")
+
+
 def _end_resolutions(conn: sqlite3.Connection, child: PublicId, class_id: PublicId | None, now_ms: int) -> None:
     conn.execute(
         f"UPDATE resolution SET until_ms = :now WHERE child = :child AND {_OPEN}"  # noqa: S608 - our own words
@@ -157,6 +173,7 @@ class Cases:
         """Write down how a family's wish is met; with a remedy that hides the child, the class goes on. NotFound.
 
         Also for a child whose family has not answered: the principal says why the class may go on all the same.
+        BadInput (case settled), and nothing is written, if there is nothing to settle any more.
         """
         if remedy is Remedy.AGREED or (purpose is Purpose.VIEW and remedy not in HIDES_CHILD):
             raise BadInput(f"{remedy} does not settle this", case="remedy", key="remedy")
@@ -167,9 +184,9 @@ class Cases:
             require(conn, "class", class_id)
             if consent_rows.class_of(conn, child, now_ms) != class_id:
                 raise NotFound("there is no such child in this class")
+            case = self._open_or_new(conn, child, class_id, purpose, now_ms)
             if purpose is Purpose.VIEW:
                 resolve(conn, child, class_id, now_ms)
-            case = self._open_or_new(conn, child, class_id, purpose, now_ms)
             conn.execute(
                 "UPDATE consent_case SET closed_ms = ?, closed_by = ?, remedy = ?, agreed_sealed = ? WHERE id = ?",
                 (now_ms, actor.person or "console", remedy, store.seal(_AGREED, case, text), case),
@@ -188,7 +205,9 @@ class Cases:
         if row is not None:
             return PublicId(row["id"])
         if purpose is not Purpose.VIEW:
-            raise NotFound("there is nothing to settle")
+            raise _nothing_open(conn, child, purpose)
+        if agreed(consent_rows.standing(conn, child, purpose, now_ms)) or _settled(conn, child, class_id, now_ms):
+            raise _done()
         case = new_public_id()
         conn.execute(
             "INSERT INTO consent_case (id, child, class, purpose, kind, waits, opened_ms, due_ms)"
@@ -203,7 +222,7 @@ class Cases:
         def run(conn: sqlite3.Connection, now_ms: int) -> None:
             sql = "SELECT 1 FROM consent_case WHERE child = ? AND class = ? AND purpose = 'view' AND closed_ms IS NULL"
             if conn.execute(sql, (child, class_id)).fetchone() is None:
-                raise NotFound("there is no such case")
+                raise _nothing_open(conn, child, Purpose.VIEW)
             unresolve(conn, child, class_id, now_ms)
             conn.execute(
                 "UPDATE consent_case SET waits = 1 WHERE child = ? AND class = ? AND closed_ms IS NULL"

@@ -17,7 +17,7 @@ from gateway.access import consent_cases, consent_rows, consent_texts
 from gateway.access.acts import KEEPS_THE_BOX as BINDS
 from gateway.access.audit import Actor
 from gateway.access.consent_rows import NewAnswer
-from gateway.access.consent_rules import agreed, paper_counts
+from gateway.access.consent_rules import Fate, Standing, agreed, on_paper, paper_fate
 from gateway.access.consents import Consents
 from gateway.access.facts import Facts, Purpose
 from gateway.access.localtime import DAY, midnight, moment
@@ -48,8 +48,15 @@ class LineView(Line):
 
     now: bool | None = None
     """What stands: True consent, False somebody said no, None no answer."""
-    counts: bool = True
-    """False: a later answer of the family stands instead."""
+    then: bool | None = None
+    """What stands once the sheet counts; of one that does not wait, what stands now."""
+    fate: Fate = Fate.COUNTS
+    """Of a sheet that was countersigned, NEWER is all that is kept of why a line did not count."""
+
+    @property
+    def counts(self) -> bool:
+        """It is (or will be) the family's answer."""
+        return self.fate is Fate.COUNTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +108,7 @@ class PaperSheets:
             here = {row.child for row in facts.index.enrolments_of_class.get(class_id, ()) if row.holds(now_ms)}
             for line in lines:
                 self._check(facts, line, here, now_ms)
+            self._check_signers(conn, facts, day, lines, now_ms)
             conn.execute(
                 "INSERT INTO consent_sheet (id, class, day, day_ms, scan, entered_by, entered_ms)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -136,8 +144,23 @@ class PaperSheets:
         ):
             raise NotFound("there is no such guardian of this child")
 
+    @staticmethod
+    def _check_signers(
+        conn: sqlite3.Connection, facts: Facts, day: dt.date, lines: Sequence[Line], now_ms: int
+    ) -> None:
+        """Refuse a yes without a name where a guardian's no stands: countersigned, it would change nothing."""
+        span = _span(facts, midnight(facts.zone, day), day)
+        unsigned = [
+            line.child
+            for line in lines
+            if _fate(line, span, consent_rows.standing(conn, line.child, line.purpose, now_ms)) is Fate.SIGNER
+        ]
+        if unsigned:
+            children = tuple(dict.fromkeys(unsigned))
+            raise BadInput("say who signed this yes", case="sheet_signer", key="signer", children=children)
+
     async def drop(self, actor: Actor, class_id: PublicId, sheet: PublicId) -> None:
-        """Take a sheet back that is not countersigned: the teacher of the class or the principal; NotFound."""
+        """Take a sheet back that is not countersigned: a teacher of the class or the principal; NotFound, BadInput."""
 
         def run(conn: sqlite3.Connection, now_ms: int) -> None:
             done = conn.execute(
@@ -146,15 +169,18 @@ class PaperSheets:
                 (actor.person or "console", now_ms, sheet, class_id),
             )
             if done.rowcount == 0:
-                raise NotFound("there is no such sheet that waits")
+                raise _done(conn, sheet, class_id)
 
         await self._store.change(actor, "consent.sheet_drop", class_need(class_id), run, detail={"sheet": sheet})
 
-    async def countersign(self, actor: Actor, sheet: PublicId) -> int:
-        """Let a sheet count from now on; returns how many of its lines do. NotFound if it does not wait."""
+    async def countersign(self, actor: Actor, class_id: PublicId, sheet: PublicId) -> int:
+        """Let a class's sheet count from now on; returns how many of its lines do.
+
+        NotFound, or BadInput (case sheet_signed, sheet_dropped) for one that does not wait any more.
+        """
 
         def run(conn: sqlite3.Connection, now_ms: int) -> int:
-            row = _waiting(conn, sheet)
+            row = _waiting(conn, sheet, class_id)
             facts = self._store.snapshot(conn)
             counted = 0
             for line in _lines(conn, facts, row, now_ms):
@@ -205,26 +231,48 @@ def class_need(class_id: PublicId) -> Need:
     return Need(Action.PEOPLE, ObjectRef(ObjectKind.CLASS, class_id))
 
 
-def _waiting(conn: sqlite3.Connection, sheet: PublicId) -> sqlite3.Row:
-    sql = "SELECT * FROM consent_sheet WHERE id = ? AND signed_ms IS NULL AND dropped_ms IS NULL"
-    row: sqlite3.Row | None = conn.execute(sql, (sheet,)).fetchone()
+def _waiting(conn: sqlite3.Connection, sheet: PublicId, class_id: PublicId) -> sqlite3.Row:
+    sql = "SELECT * FROM consent_sheet WHERE id = ? AND class = ? AND signed_ms IS NULL AND dropped_ms IS NULL"
+    row: sqlite3.Row | None = conn.execute(sql, (sheet, class_id)).fetchone()
     if row is None:
-        raise NotFound("there is no such sheet that waits")
+        raise _done(conn, sheet, class_id)
     return row
 
 
+def _done(conn: sqlite3.Connection, sheet: PublicId, class_id: PublicId) -> BadInput:
+    """Return why a sheet does not wait: somebody was faster, or the class has none such."""
+    sql = "SELECT dropped_ms FROM consent_sheet WHERE id = ? AND class = ?"
+    row = conn.execute(sql, (sheet, class_id)).fetchone()
+    if row is None:
+        return NotFound("there is no such sheet")
+    case = "sheet_signed" if row["dropped_ms"] is None else "sheet_dropped"
+    return BadInput("the sheet does not wait any more", case=case, key="sheet")
+
+
+def _span(facts: Facts, day_ms: int, day: dt.date) -> tuple[int, int]:
+    return day_ms, midnight(facts.zone, day + DAY)
+
+
+def _fate(line: Line, span: tuple[int, int], found: Sequence[Standing]) -> Fate:
+    return paper_fate(line.given, line.signer, span, found)
+
+
 def _lines(conn: sqlite3.Connection, facts: Facts, sheet: sqlite3.Row, now_ms: int) -> tuple[LineView, ...]:
-    day = (sheet["day_ms"], midnight(facts.zone, dt.date.fromisoformat(sheet["day"]) + DAY))
+    span = _span(facts, sheet["day_ms"], dt.date.fromisoformat(sheet["day"]))
+    waits = sheet["signed_ms"] is None and sheet["dropped_ms"] is None
     sql = "SELECT * FROM consent_sheet_line WHERE sheet = ? ORDER BY child, purpose"
-    return tuple(_line(conn, row, day, now_ms) for row in conn.execute(sql, (sheet["id"],)).fetchall())
+    rows = conn.execute(sql, (sheet["id"],)).fetchall()
+    return tuple(_line(conn, row, span, now_ms, waits=waits) for row in rows)
 
 
-def _line(conn: sqlite3.Connection, row: sqlite3.Row, day: tuple[int, int], now_ms: int) -> LineView:
-    child, purpose = PublicId(row["child"]), Purpose(row["purpose"])
-    signer, given = PublicId(row["person"]) if row["person"] else None, bool(row["given"])
-    found = consent_rows.standing(conn, child, purpose, now_ms)
-    counts = paper_counts(given, signer, day, found) if row["became"] is None else row["became"] == "counted"
-    return LineView(child, purpose, given, signer, agreed(found) if found else None, counts)
+def _line(conn: sqlite3.Connection, row: sqlite3.Row, span: tuple[int, int], now_ms: int, *, waits: bool) -> LineView:
+    signer = PublicId(row["person"]) if row["person"] else None
+    line = Line(PublicId(row["child"]), Purpose(row["purpose"]), bool(row["given"]), signer)
+    found = consent_rows.standing(conn, line.child, line.purpose, now_ms)
+    fate = Fate.COUNTS if row["became"] == "counted" else Fate.NEWER if row["became"] else _fate(line, span, found)
+    now = agreed(found) if found else None
+    then = on_paper(line.given, signer, found) if waits and fate is Fate.COUNTS else now
+    return LineView(line.child, line.purpose, line.given, signer, now, then, fate)
 
 
 def _sheet(row: sqlite3.Row, lines: tuple[LineView, ...]) -> SheetRow:

@@ -1,6 +1,6 @@
 """What an answer to a question of consent brings with it: pure rules beside the rows that keep them.
 
-Owns which answers agree, when a withdrawal closes the class, when a case is due, and which paper counts. Pure.
+Owns which answers agree, when a withdrawal closes the class, when a case is due, and what becomes of paper. Pure.
 Invariants: no answer is never consent; of several guardians the strictest counts; nothing here depends on which
 family it is; what closes a class is opened by the principal's settlement or a new yes only.
 """
@@ -123,16 +123,33 @@ def due_ms(facts: Facts, opened_ms: int, school_days: int = DUE_SCHOOL_DAYS) -> 
     return midnight(facts.zone, date + DAY)
 
 
-def paper_counts(given: bool, signer: PublicId | None, day: tuple[int, int], standing: Iterable[Standing]) -> bool:
-    """Say whether a line of a paper sheet still says something new, or was overtaken by a later answer.
+class Fate(StrEnum):
+    """What becomes of a line of a paper sheet."""
+
+    COUNTS = "counts"
+    NEWER = "newer"
+    """The family answered later."""
+    SIGNER = "signer"
+    """A yes of which nobody knows who gave it, beside a guardian's no: it takes back no no of somebody's."""
+
+
+def paper_fate(given: bool, signer: PublicId | None, day: tuple[int, int], standing: Iterable[Standing]) -> Fate:
+    """Say whether a line of a paper sheet still says something new, was overtaken, or lacks the one who signed.
 
     `day` is the sheet's local day as UTC ms. What was answered after that day stays; of the same day, the no.
     An unknown signer is compared with everybody's answers, a known one with their own and the family's.
     """
-    start_ms, end_ms = day
-    for item in standing:
+    (start_ms, end_ms), found = day, list(standing)
+    for item in found:
         if signer is not None and item.person not in {signer, None}:
             continue
         if item.answered_ms >= end_ms or (item.answered_ms > start_ms and given and not item.given):
-            return False
-    return True
+            return Fate.NEWER
+    if given and signer is None and any(item.person is not None and not item.given for item in found):
+        return Fate.SIGNER
+    return Fate.COUNTS
+
+
+def on_paper(given: bool, signer: PublicId | None, standing: Iterable[Standing]) -> bool:
+    """Say whether the family agrees once a line that counts is written: it ends the signer's and the family's only."""
+    return given and all(item.given for item in standing if item.person not in {signer, None})

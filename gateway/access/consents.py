@@ -270,7 +270,9 @@ def read_basis(conn: sqlite3.Connection) -> RecordBasis:
 
 
 def _mine(person: PublicId, child: PublicId, text: Text, found: Sequence[Standing], basis: Basis) -> Mine:
-    own = [item for item in found if item.person == person] or [item for item in found if item.person is None]
+    own = [item for item in found if item.person == person]
+    if not own and (agreed(found) or not any(item.given for item in found)):
+        own = [item for item in found if item.person is None]  # a family's yes beside somebody's no is nobody's
     notice = text.purpose is Purpose.RECORD and basis is Basis.REGULATION
     if not own:
         return Mine(child, text.purpose, text, None, due=not notice, notice=notice)

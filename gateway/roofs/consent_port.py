@@ -177,7 +177,7 @@ class ConsentPort:
         state = "waits" if row.waits else "dropped" if row.dropped_ms is not None else "counts"
         lines = [
             SheetLine(
-                self._child(line.child), line.purpose, line.given, line.now, line.counts,
+                self._child(line.child), line.purpose, line.given, line.now, line.then, line.fate,
                 self._names.person(line.signer) if line.signer else "",
             )
             for line in row.lines
@@ -201,10 +201,7 @@ class ConsentPort:
 
     async def countersign(self, caller: Caller, class_id: PublicId, sheet: PublicId) -> None:
         """Let a sheet count; NotFound if it is of another class."""
-        await self._store.demand(_actor(caller), BINDS)
-        if all(row.id != sheet for row in await self._papers.rows(class_id, waiting=True)):
-            raise NotFound("there is no such sheet that waits")
-        await self._papers.countersign(_actor(caller), sheet)
+        await self._papers.countersign(_actor(caller), class_id, sheet)
 
     # cases
 

@@ -12,6 +12,7 @@ from typing import Any, TypedDict
 from gateway.access.audit import Actor
 from gateway.access.families import new_kin
 from gateway.access.kin import kind_of
+from gateway.access.people import People
 from gateway.core.errors import BadInput
 from gateway.core.model import PublicId, Role
 from gateway.roofs.roster_desk import RosterDesk, day_of
@@ -117,8 +118,8 @@ class PeoplePort:
 class ListPort:
     """`web.people_services.ListDoor` over the lists."""
 
-    def __init__(self, lists: RosterLists) -> None:
-        self._lists = lists
+    def __init__(self, lists: RosterLists, people: People) -> None:
+        self._lists, self._people = lists, people
 
     async def open(self, caller: Caller, data: bytes, name: str) -> Mapping[str, Any]:
         """Read a file."""
@@ -143,6 +144,12 @@ class ListPort:
     async def drop(self, caller: Caller, draft: str) -> None:
         """Forget a draft."""
         await self._lists.drop(_actor(caller), draft)
+
+    async def became(self, caller: Caller, draft: str) -> Mapping[str, Any]:
+        """Return what became of a draft that is no more, with the name of who applied it."""
+        view = await self._lists.became(_actor(caller), draft)
+        names = {str(row.id): row.name for row in await self._people.rows()} if view["by"] else {}
+        return {**view, "by": names.get(view["by"], "")}
 
     async def all_acts(self, caller: Caller) -> Sequence[Mapping[str, Any]]:
         """Return the newest acts."""
@@ -178,7 +185,7 @@ class Ports(TypedDict):
 
 def ports_of(desk: RosterDesk) -> Ports:
     """Return both doors."""
-    return Ports(people=PeoplePort(desk), lists=ListPort(desk.lists))
+    return Ports(people=PeoplePort(desk), lists=ListPort(desk.lists, desk.people))
 
 
 def _actor(caller: Caller) -> Actor:

@@ -16,7 +16,7 @@ from gateway.access.people import MANAGE
 from gateway.access.roster.acts import Act, InTheWayError, RosterActs
 from gateway.access.roster.columns import Field
 from gateway.access.roster.entries import letter
-from gateway.access.roster.imports import Imports, Preview
+from gateway.access.roster.imports import Gone, Imports, Preview
 from gateway.access.roster.journal import Blocker
 from gateway.access.roster.known import read_known
 from gateway.access.roster.plan import Change, Kind
@@ -66,6 +66,13 @@ class RosterLists:
     async def drop(self, actor: Actor, draft: str) -> None:
         """Forget a draft."""
         self.imports.drop(actor, PublicId(draft))
+
+    async def became(self, actor: Actor, draft: str) -> dict[str, Any]:
+        """Return what became of a draft that is no more."""
+        found = await self.imports.became(actor, PublicId(draft))
+        if isinstance(found, Gone):
+            return {"ending": found.ending, "at_ms": found.at_ms, "act": None, "by": ""}
+        return {"ending": "applied", "at_ms": found.at_ms, "act": act_view(found), "by": found.by}
 
     async def all_acts(self, actor: Actor) -> list[dict[str, Any]]:
         """Return the newest acts."""
@@ -173,6 +180,7 @@ def preview_view(preview: Preview) -> dict[str, Any]:
             "absent": [{"name": item.name, "place": item.class_from} for item in plan.absent],
             "new_classes": list(plan.new_classes),
             "untouched": list(plan.untouched),
+            "closes": [{"name": name, "n": count} for name, count in plan.closes().items()],
             "classes": [{"name": name, **counts} for name, counts in plan.by_class().items()],
             "questions": [
                 {

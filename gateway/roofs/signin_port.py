@@ -13,6 +13,7 @@ from gateway.access import signin as access_signin
 from gateway.access.accounts import WITHOUT, Accounts
 from gateway.access.audit import Actor
 from gateway.access.codes import Codes
+from gateway.access.keptforms import KeptForms
 from gateway.access.login import Logins
 from gateway.access.policy import BOX
 from gateway.access.signin import Browser, SignIns
@@ -42,6 +43,7 @@ class AccountPort:
         self._store, self._logins, self._codes = store, logins, codes
         self._accounts, self._signins, self._names = accounts, signins, names
         self._code_minutes = code_minutes
+        self._forms = KeptForms(store)
 
     def any_password(self) -> bool:
         """Say whether anybody signs in by password yet."""
@@ -91,6 +93,20 @@ class AccountPort:
             raise LoginRefused("this person may not sign in", reason="person.unknown")
         mark = name if session.role not in STAFF_ROLES else ""
         return SignedIn(fresh.token, Caller(session.person, session.role, name, session.id, mark))
+
+    # a form that came when the login was over
+
+    async def past(self, token: Secret) -> PublicId | None:
+        """Return whose login a token was."""
+        return await self._forms.whose(token.reveal())
+
+    def seal_form(self, person: PublicId, path: str, text: str) -> str:
+        """Return a form as it may stand on a page."""
+        return self._forms.seal(person, path, text)
+
+    def open_form(self, caller: Caller, sealed: str) -> tuple[str, str] | None:
+        """Return page and fields to whom they belong."""
+        return self._forms.open(caller.person, sealed)
 
     # one's own account
 

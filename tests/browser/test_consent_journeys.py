@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Site, shoot
-from tests.browser.consent_fixtures import DESK, people, phone, school_site, small_targets, wide
+from tests.browser.consent_fixtures import DESK, PHONE, people, phone, school_site, small_targets, wide
 
 pytestmark = pytest.mark.browser
 PAUSED = "Lớp đang tạm dừng chia sẻ hình"
@@ -99,7 +100,8 @@ def test_paper_from_the_meeting_to_the_principal(chromium: Browser, tmp_path: Pa
         assert not wide(teacher)
         shoot(teacher, "consent-class-phone")
         teacher.get_by_role("link", name="In phiếu họp phụ huynh").click()
-        expect(teacher.locator(".ticks tbody tr")).to_have_count(2)
+        expect(teacher.locator(".slip")).to_have_count(2)
+        assert not wide(teacher)
         shoot(teacher, "consent-sheet-phone")
         teacher.go_back()
         teacher.get_by_role("link", name="Nhập phiếu giấy").click()
@@ -127,8 +129,12 @@ def test_paper_from_the_meeting_to_the_principal(chromium: Browser, tmp_path: Pa
         desk.get_by_role("button", name="Xác nhận phiếu").click()
         expect(desk.locator("p.card.good")).to_contain_text("Đủ câu trả lời")
         desk.goto(desk.url.split("#")[0] + "/phieu?lang=en")
-        expect(desk.get_by_role("heading", level=1)).to_contain_text("consent sheet")
+        expect(desk.get_by_role("heading", level=1)).to_contain_text("Consent slips")
         shoot(desk, "consent-sheet-desk")
+        assert len(re.findall(rb"/Type\s*/Page\b", desk.pdf(prefer_css_page_size=True))) == 3, "slips, texts, cover"
+        desk.goto(f"{desk.url.split('/phieu')[0]}/tong-hop")
+        expect(desk.locator(".keep")).to_contain_text("leaders only")
+        shoot(desk, "consent-overview-desk")
         mother = phone(site, "mother", "/p/", (320, 700))
         expect(mother.locator("live-view > img")).to_be_visible()
         mother.goto(f"{site.url}/p/tai-khoan")
@@ -137,3 +143,71 @@ def test_paper_from_the_meeting_to_the_principal(chromium: Browser, tmp_path: Pa
         for path in ("/dong-y", teacher.url.split("#")[0].removeprefix(site.url)):
             narrow = phone(site, "teacher", path, (320, 700))
             assert not wide(narrow), path
+
+
+def test_a_wrong_no_is_corrected_and_every_page_says_the_same(
+    chromium: Browser, tmp_path: Path, pictures: dict[str, bytes]
+) -> None:
+    """An unsigned yes is refused at its child; with a name it is yes on the sheet, in the class and on the phone."""
+    with school_site(chromium, tmp_path, pictures, agreed=True) as site:
+        desk = site.visit("/dong-y", people(site)["principal"], size=DESK)
+        desk.locator(".cl").click()
+
+        def put_in(answer: str, signer: str, scan: str) -> None:
+            desk.get_by_role("link", name="Nhập phiếu giấy").click()
+            desk.get_by_label("Ngày họp").fill("2026-11-19")
+            desk.get_by_label("Số bản quét").fill(scan)
+            entry = desk.locator(".entry").first
+            entry.get_by_role("radio", name=answer, exact=True).first.check()
+            entry.get_by_label("Người ký").select_option(label=signer)
+            desk.get_by_role("button", name="Gửi hiệu trưởng xác nhận").click()
+
+        put_in("Không", "Mẹ An", "PH-1")
+        desk.get_by_role("button", name="Xác nhận phiếu").click()
+        expect(desk.locator(".kids .wait")).to_have_count(1)
+        put_in("Đồng ý", "Không ghi rõ", "PH-2")
+        expect(desk.locator(".entry .err")).to_have_count(1)
+        expect(desk.get_by_role("alert")).to_contain_text("Chưa có gì được lưu")
+        shoot(desk, "consent-entry-unsigned")
+        desk.set_viewport_size({"width": 320, "height": 700})
+        assert not wide(desk)
+        assert small_targets(desk, 32) == []
+        desk.set_viewport_size({"width": 390, "height": 844})
+        desk.locator(".entry .err").scroll_into_view_if_needed()
+        shoot(desk, "consent-entry-unsigned-phone")
+        desk.set_viewport_size({"width": DESK[0], "height": DESK[1]})
+        desk.locator(".entry").first.get_by_label("Người ký").select_option(label="Mẹ An")
+        desk.get_by_role("button", name="Gửi hiệu trưởng xác nhận").click()
+        other = site.visit(desk.url.removeprefix(site.url), people(site)["principal"], size=DESK)
+        desk.get_by_role("button", name="Xác nhận phiếu").click()
+        expect(desk.locator("p.card.good")).to_be_visible()
+        other.get_by_role("button", name="Xác nhận phiếu").click()
+        expect(other.get_by_role("alert")).to_contain_text("đã được hiệu trưởng xác nhận rồi")
+        other.locator("details", has_text="1 câu trả lời").first.locator("summary").click()
+        other.locator("details", has_text="1 câu trả lời").last.locator("summary").click()
+        expect(other.get_by_text("Hiện giờ:")).to_have_count(1)
+        shoot(other, "consent-class-corrected")
+        mother = phone(site, "mother", "/p/")
+        expect(mother.locator("live-view > img")).to_be_visible()
+
+
+def test_a_second_tab_is_told_that_a_case_is_settled(
+    chromium: Browser, tmp_path: Path, pictures: dict[str, bytes]
+) -> None:
+    """What was settled stands there, and so does what the second tab typed."""
+    with school_site(chromium, tmp_path, pictures, agreed=True) as site:
+        mother = phone(site, "mother", "/p/tai-khoan")
+        mother.locator(".own summary", has_text="Rút đồng ý").first.click()
+        mother.get_by_role("button", name="Rút ngay").click()
+        expect(mother.locator(".own .st").first).to_contain_text("đã rút")
+        tabs = [site.visit("/dong-y", people(site)["principal"], size=size) for size in (DESK, PHONE)]
+        for tab, words in zip(tabs, ("Xoay camera", "Che góc phải"), strict=True):
+            tab.locator(".case summary").click()
+            tab.get_by_label("Đổi góc máy").check()
+            tab.get_by_label("Điều đã thống nhất với gia đình").fill(words)
+        for tab in tabs:
+            tab.get_by_role("button", name="Ghi cách xử lý").click()
+        expect(tabs[1].get_by_role("alert")).to_contain_text("Xoay camera")
+        expect(tabs[1].get_by_role("alert")).to_contain_text("Che góc phải")
+        assert not wide(tabs[1])
+        shoot(tabs[1], "consent-settled-twice")

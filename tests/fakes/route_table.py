@@ -182,6 +182,7 @@ ROUTES: Mapping[tuple[str, str], Row] = {
     ("GET", "/p/app.webmanifest"): Row(GUARDIANS),
     ("GET", "/p/dong-y"): Row(GUARDIANS, ok=frozenset({200, 303})),
     ("POST", "/p/dong-y"): Row(GUARDIANS, body=b"", headers=FORM, ok=frozenset({400})),
+    ("POST", "/p/gui-tiep"): Row(GUARDIANS, body=b"giu=", headers=FORM),
     ("POST", "/p/dong-y/rut"): Row(GUARDIANS, body=b"muc=observe", headers=FORM, ok=frozenset({404})),
     ("GET", "/p/dong-y/phieu"): Row(GUARDIANS),
     ("GET", "/p/nhac.ics"): Row(GUARDIANS, ok=frozenset({404})),  # open now: nothing to be reminded of
@@ -217,6 +218,7 @@ ROUTES: Mapping[tuple[str, str], Row] = {
     ("GET", "/dong-y"): Row(STAFF),
     ("GET", "/dong-y/lop/{class_id}"): Row(STAFF, "class"),
     ("GET", "/dong-y/lop/{class_id}/phieu"): Row(STAFF, "class"),
+    ("GET", "/dong-y/lop/{class_id}/tong-hop"): Row(PRINCIPALS, "class"),
     ("GET", "/dong-y/lop/{class_id}/nhap"): Row(STAFF, "class"),
     ("POST", "/dong-y/lop/{class_id}/nhap"): Row(STAFF, "class", body=b"", headers=FORM, ok=frozenset({400})),
     ("POST", "/dong-y/lop/{class_id}/giay/{sheet}"): Row(
@@ -228,7 +230,7 @@ ROUTES: Mapping[tuple[str, str], Row] = {
         other="child",
         body=b"muc=view&cach=angle&thoa-thuan=xong",
         headers=FORM,
-        ok=frozenset({303}),
+        ok=frozenset({303, 400}),  # 400: there is nothing to settle (any more)
     ),
     ("GET", "/dong-y/be/{child}"): Row(HEAD, "child"),
     ("POST", "/dong-y/co-so"): Row(HEAD, body=b"co-so=regulation&so-hieu=12", headers=FORM, ok=frozenset({303})),

@@ -42,6 +42,9 @@ class FakeAccounts:
     """Devices whose login is not fresh."""
     error: Exception | None = None
     marks: list[str] = field(default_factory=list)
+    over: dict[str, PublicId] = field(default_factory=dict)
+    """Tokens of logins that grew old, and whose they were."""
+    sealed: list[tuple[PublicId, str, str]] = field(default_factory=list)
 
     def add(self, caller: Caller, name: str, password: str = "", *, second: bool = False) -> FakeAccount:
         self.by_name[name] = FakeAccount(caller, name, password, second)
@@ -100,6 +103,20 @@ class FakeAccounts:
             raise LoginRefused("no", reason="login.second")
         self.old.discard(caller.device)
         return self._signed_in(caller)
+
+    async def past(self, token: Secret) -> PublicId | None:
+        return self.over.get(token.reveal())
+
+    def seal_form(self, person: PublicId, path: str, text: str) -> str:
+        self.sealed.append((person, path, text))
+        return f"sealed-{len(self.sealed) - 1}"
+
+    def open_form(self, caller: Caller, sealed: str) -> tuple[str, str] | None:
+        number = sealed.removeprefix("sealed-")
+        if not number.isdigit() or int(number) >= len(self.sealed):
+            return None
+        person, path, text = self.sealed[int(number)]
+        return (path, text) if person == caller.person else None
 
     def _signed_in(self, caller: Caller) -> SignedIn:
         token = f"fresh-{caller.person}"

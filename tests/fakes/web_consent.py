@@ -101,7 +101,7 @@ class FakeConsents:
     ) -> None:
         self._act(f"enter {day} {scan} {len(lines)}")
         names = {row.child: row.name for row in self.kids.get(class_id, [])}
-        rows = [SheetLine(names[line.child], line.purpose, line.given, None, True) for line in lines]
+        rows = [SheetLine(names[line.child], line.purpose, line.given, None, line.given) for line in lines]
         sheet = Sheet(PublicId("s" * 16), str(day), scan, caller.name, self.clock.now_ms(), "waits", rows)
         self.papers.setdefault(class_id, []).insert(0, sheet)
 

@@ -79,7 +79,10 @@ class FakePeople:
 
 
 class NoLists:
-    """Implements `ListDoor` without a list."""
+    """Implements `ListDoor` without a list; `gone` says what became of drafts."""
+
+    def __init__(self) -> None:
+        self.gone: dict[str, Mapping[str, Any]] = {}
 
     async def open(self, caller: Caller, data: bytes, name: str) -> Mapping[str, Any]:
         raise BadInput("no list", case="import_heading")
@@ -98,6 +101,11 @@ class NoLists:
 
     async def drop(self, caller: Caller, draft: str) -> None:
         raise NotFound("no such draft")
+
+    async def became(self, caller: Caller, draft: str) -> Mapping[str, Any]:
+        if draft not in self.gone:
+            raise NotFound("no such draft")
+        return self.gone[draft]
 
     async def all_acts(self, caller: Caller) -> Sequence[Mapping[str, Any]]:
         return []

@@ -190,7 +190,7 @@ async def consent(w: World) -> None:
     await consents.set_basis(actor, Basis.REGULATION, "Nghị quyết 5, 2/11/2026")
     lines = [Line(w.child, Purpose.VIEW, given=True, signer=w.mother)]
     await papers.drop(actor, w.class_id, await papers.enter(actor, w.class_id, day, "PG-101", lines))
-    await papers.countersign(actor, await papers.enter(actor, w.class_id, day, "PG-102", lines))
+    await papers.countersign(actor, w.class_id, await papers.enter(actor, w.class_id, day, "PG-102", lines))
 
 
 async def walls(w: World, teacher: PublicId) -> None:

@@ -60,7 +60,7 @@ async def test_each_thing_that_waits_counts_until_it_is_decided(tmp_path: Path) 
             assert await waits_of(store, actor) == Waits()
 
         await w.access.approvals.approve(w.actor, bound.device)
-        await c.papers.countersign(w.actor, sheet)
+        await c.papers.countersign(w.actor, w.class_id, sheet)
         await c.cases.settle(w.actor, w.child, w.class_id, Remedy.ANGLE, "bàn phía cửa sổ", VIEW)
         await w.access.exports.refuse(deputy, order, "không cần nữa")
         w.clock.tick(15 * 60)  # the wish lapses by itself

@@ -37,6 +37,13 @@ MUTANTS = [
     Mutant(RULE, "given and not item.given", "given"),
     Mutant(RULE, "item.answered_ms > start_ms and", "item.answered_ms >= start_ms and"),
     Mutant(RULE, "if signer is not None and item.person not in {signer, None}:", "if False:"),
+    Mutant(RULE, "if given and signer is None and any(", "if False and any("),
+    Mutant(RULE, "if given and signer is None and any(", "if signer is None and any("),
+    Mutant(RULE, "if given and signer is None and any(", "if given and any("),
+    Mutant(RULE, "item.person is not None and not item.given for", "not item.given for"),
+    Mutant(RULE, "return given and all(", "return all("),
+    Mutant(RULE, "for item in standing if item.person not in {signer, None})", "for item in standing)"),
+    Mutant(RULE, "for item in standing if item.person not in {signer, None})", "for item in standing if item.person)"),
 ]  # fmt: skip
 
 
@@ -84,11 +91,23 @@ def check_rules(rule: Any) -> None:
     closed = (rule.dt.date(2026, 11, 20),)
     assert rule.due_ms(facts(days=tuple(CalendarDay(day, False) for day in closed)), local(19, 9)) == local(25, 0)
     day = (local(18, 0), local(19, 0))
-    assert not rule.paper_counts(False, None, day, [rule.Standing(MOTHER, True, local(19, 0))])
-    assert rule.paper_counts(True, None, day, [rule.Standing(MOTHER, True, local(18, 9))])
-    assert not rule.paper_counts(True, None, day, [rule.Standing(MOTHER, False, local(18, 9))])
-    assert rule.paper_counts(True, None, day, [rule.Standing(None, False, local(18, 0))])
-    assert rule.paper_counts(True, OTHER, day, [rule.Standing(MOTHER, True, local(19, 9))])
+
+    def counts(given: bool, signer: Any, day: tuple[int, int], found: Any) -> bool:
+        return str(rule.paper_fate(given, signer, day, found)) == "counts"
+
+    assert not counts(False, None, day, [rule.Standing(MOTHER, True, local(19, 0))])
+    assert counts(True, None, day, [rule.Standing(MOTHER, True, local(18, 9))])
+    assert not counts(True, None, day, [rule.Standing(MOTHER, False, local(18, 9))])
+    assert counts(True, None, day, [rule.Standing(None, False, local(18, 0))])
+    assert counts(True, OTHER, day, [rule.Standing(MOTHER, True, local(19, 9))])
+    before = [rule.Standing(MOTHER, False, local(17, 9))]
+    assert str(rule.paper_fate(True, None, day, before)) == "signer"
+    assert counts(False, None, day, before)
+    assert counts(True, MOTHER, day, before)
+    assert rule.on_paper(True, MOTHER, before)
+    assert not rule.on_paper(False, MOTHER, before)
+    assert not rule.on_paper(True, OTHER, before)
+    assert rule.on_paper(True, OTHER, [rule.Standing(None, False, local(17, 9))])
 
 
 CHECKS: dict[Any, Callable[[Any], None]] = {classday: check_facts, RULE: check_rules}

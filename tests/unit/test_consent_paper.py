@@ -39,8 +39,8 @@ async def test_a_sheet_goes_from_the_teacher_to_the_principal_and_back_to_the_fa
         assert (row.scan, row.entered_by, row.waits, len(row.lines)) == ("PH-2026/11", c.teacher.person, True, 3)
         assert all(line.now is None and line.counts for line in row.lines)
         with pytest.raises(Denied):
-            await c.papers.countersign(c.teacher, sheet)
-        assert await c.papers.countersign(c.w.actor, sheet) == 3
+            await c.papers.countersign(c.teacher, c.w.class_id, sheet)
+        assert await c.papers.countersign(c.w.actor, c.w.class_id, sheet) == 3
         assert (c.sees(c.w.mother), c.sees(c.w.father_of_mate)) == ("role.guardian", "role.guardian")
         (answer,) = [item for item in await c.consents.history(c.w.child) if item.purpose is VIEW]
         assert (answer.via, answer.person, answer.day, answer.scan) == ("paper", c.w.mother, str(TODAY), "PH-2026/11")
@@ -48,9 +48,13 @@ async def test_a_sheet_goes_from_the_teacher_to_the_principal_and_back_to_the_fa
         assert answer.sha256 == (await c.consents.texts.all())[VIEW].sha256
         mine = {item.purpose: item for item in await c.consents.mine(c.w.mother)}
         assert (mine[VIEW].given, mine[VIEW].due, mine[Purpose.OBSERVE].given) == (True, False, False)
-        for act in (c.papers.countersign(c.w.actor, sheet), c.papers.drop(c.w.actor, c.w.class_id, sheet)):
-            with pytest.raises(NotFound):
+        for act in (
+            c.papers.countersign(c.w.actor, c.w.class_id, sheet),
+            c.papers.drop(c.w.actor, c.w.class_id, sheet),
+        ):
+            with pytest.raises(BadInput) as done:
                 await act
+            assert done.value.fields["case"] == "sheet_signed"
 
 
 async def test_a_sheet_is_taken_back_before_it_counts(tmp_path: Path) -> None:
@@ -58,8 +62,8 @@ async def test_a_sheet_is_taken_back_before_it_counts(tmp_path: Path) -> None:
     async with consent_school(tmp_path, agreed=False) as c:
         sheet = await c.papers.enter(c.teacher, c.w.class_id, TODAY, "1", lines(c))
         await c.papers.drop(c.teacher, c.w.class_id, sheet)
-        with pytest.raises(NotFound):
-            await c.papers.countersign(c.w.actor, sheet)
+        with pytest.raises(BadInput, match="does not wait"):
+            await c.papers.countersign(c.w.actor, c.w.class_id, sheet)
         (row,) = await c.papers.rows(c.w.class_id)
         assert (row.waits, row.dropped_ms is not None) == (False, True)
         assert await c.consents.history(c.w.child) == ()
@@ -72,7 +76,7 @@ async def test_a_no_on_paper_closes_the_class_like_any_other(tmp_path: Path) -> 
         (row,) = await c.papers.rows(waiting=True)
         shown = [(line.now, line.given) for line in row.lines if line.child == c.w.child and line.purpose is VIEW]
         assert shown == [(True, False)], "the principal sees what would change"
-        await c.papers.countersign(c.w.actor, sheet)
+        await c.papers.countersign(c.w.actor, c.w.class_id, sheet)
         assert (c.sees(c.w.mother), c.sees(c.w.father_of_mate)) == ("consent.missing", "class.not_open")
         assert [row.kind for row in await c.cases.rows()] == [CaseKind.WITHDRAWAL]
 
@@ -85,7 +89,9 @@ async def test_a_later_withdrawal_is_not_undone_by_an_older_paper(tmp_path: Path
         sheet = await c.papers.enter(c.teacher, c.w.class_id, day, "3", lines(c))
         (row,) = await c.papers.rows(waiting=True)
         assert [line.counts for line in row.lines if line.child == c.w.child and line.purpose is VIEW] == [False]
-        assert await c.papers.countersign(c.w.actor, sheet) == 1, "the observers' no; the mate's yes was newer too"
+        assert await c.papers.countersign(c.w.actor, c.w.class_id, sheet) == 1, (
+            "the observers' no; the mate's yes was newer too"
+        )
         assert c.sees(c.w.mother) == "consent.missing"
         (row,) = await c.papers.rows(c.w.class_id)
         assert [line.counts for line in row.lines if line.child == c.w.child and line.purpose is VIEW] == [False]

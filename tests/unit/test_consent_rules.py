@@ -19,7 +19,7 @@ from gateway.access.consent_rules import (
     agreed,
     consequence,
     due_ms,
-    paper_counts,
+    paper_fate,
     school_day,
 )
 from gateway.access.facts import CalendarDay, Consent, Facts, Purpose, Resolution
@@ -143,24 +143,24 @@ SHEET = (local(18, 0), local(19, 0))
 @pytest.mark.parametrize(
     ("given", "signer", "standing", "counts"),
     [
-        (True, None, [], True),
-        (True, None, [Standing(MOTHER, False, local(17, 9))], True),
-        (True, None, [Standing(MOTHER, False, local(18, 9))], False),
-        (False, None, [Standing(MOTHER, True, local(18, 9))], True),
-        (False, None, [Standing(MOTHER, True, local(19, 0))], False),
-        (True, OTHER, [Standing(MOTHER, True, local(19, 9))], True),
-        (False, MOTHER, [Standing(MOTHER, True, local(19, 9))], False),
-        (False, MOTHER, [Standing(None, True, local(20, 0))], False),
-        (True, None, [Standing(None, False, local(18, 0))], True),
+        (True, None, [], "counts"),
+        (True, None, [Standing(MOTHER, False, local(17, 9))], "signer"),
+        (True, None, [Standing(MOTHER, False, local(18, 9))], "newer"),
+        (False, None, [Standing(MOTHER, True, local(18, 9))], "counts"),
+        (False, None, [Standing(MOTHER, True, local(19, 0))], "newer"),
+        (True, OTHER, [Standing(MOTHER, True, local(19, 9))], "counts"),
+        (False, MOTHER, [Standing(MOTHER, True, local(19, 9))], "newer"),
+        (False, MOTHER, [Standing(None, True, local(20, 0))], "newer"),
+        (True, None, [Standing(None, False, local(18, 0))], "counts"),
     ],
     ids=["first", "older no", "no of that day", "yes of that day", "later yes", "others' answer", "own later",
          "family later", "another sheet of that day"],
 )  # fmt: skip
-def test_a_paper_counts_unless_the_family_answered_later(
-    given: bool, signer: None, standing: list[Standing], counts: bool
+def test_a_paper_counts_unless_the_family_answered_later_or_nobody_signed_over_a_no(
+    given: bool, signer: None, standing: list[Standing], counts: str
 ) -> None:
     """What was answered after the sheet's day stays; of the same day the stricter."""
-    assert paper_counts(given, signer, SHEET, standing) is counts
+    assert paper_fate(given, signer, SHEET, standing) == counts
 
 
 # the policy's legs

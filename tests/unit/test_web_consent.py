@@ -226,8 +226,13 @@ async def test_a_sheet_is_put_in_as_it_was_printed(box: FakeBox) -> None:
             page = (await client.get(path)).text
         radios = re.findall(rf'type="radio" name="(\w+)-{CHILD}" value="co"', form)
         assert radios == asked
-        legends = re.findall(r"<legend>(\d)\. ([^<]+)</legend>", form)[: len(asked)]
-        assert all(f">{number}. {words}</th>" in sheet for number, words in legends)
+        legends = re.findall(r"<legend>(\d)\. [^<]+</legend>", form)[: len(asked)]
+        titles = {text.purpose: text.title("vi") for text in TEXTS}
+        slip = sheet.partition('<article class="slip">')[2].partition("</article>")[0]
+        assert re.findall(r"<span>(\d)\. ([^<]+?) <", slip) == [
+            (number, titles[purpose]) for number, purpose in zip(legends, asked, strict=True)
+        ]
+        assert ("không đồng ý ghi hình" in slip) is (basis == "regulation")
         assert (objects in form) is (basis == "regulation")
         assert ("Theo quy chế" in page) is (basis == "regulation")
     box.consents.stated = RecordingBasis()

@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
 
-import httpx
 import pytest
 
-from tests.fakes.clock import FakeClock
-from tests.fakes.web_client import browser
+from tests.fakes.web_client import browser, new_box, post
 from tests.fakes.web_services import (
     CLASS_CHOI,
     CLASS_MAM,
     PRINCIPAL,
-    FakeBox,
     pid,
 )
 from web.hours_form import minute_of, read_day, read_table
 from web.room_services import MarkedDay, PlanRow
 
 pytestmark = pytest.mark.anyio
-NOW = 1_795_237_200_000
-
-
-def new_box() -> FakeBox:
-    return FakeBox(FakeClock())
-
-
-async def post(client: httpx.AsyncClient, path: str, **fields: Any) -> httpx.Response:
-    return await client.post(path, data=fields)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +95,3 @@ async def test_the_calendar_takes_holidays_and_make_up_days() -> None:
             assert 'min="2026-09-21" max="2028-09-23"' in bad.text
     assert [day.date for day in box.school.hours.marked] == [dt.date(2026, 12, 26)]
     assert isinstance(read_day({"ngay": ["2026-12-26"], "kieu": ["hoc"]}), MarkedDay)
-
-
-# the notice

@@ -5,15 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import re
 from dataclasses import replace
-from typing import Any
 from zoneinfo import ZoneInfo
 
-import httpx
 import pytest
 
 from gateway.core.model import Role
-from tests.fakes.clock import FakeClock
-from tests.fakes.web_client import browser
+from tests.fakes.web_client import browser, new_box, post
 from tests.fakes.web_rooms import SHEET
 from tests.fakes.web_services import (
     CLASS_CHOI,
@@ -22,7 +19,6 @@ from tests.fakes.web_services import (
     MOTHER,
     PRINCIPAL,
     TEACHER,
-    FakeBox,
     pid,
 )
 from web.consent_services import CaseView, ClassTally
@@ -31,14 +27,6 @@ from web.services import Caller
 
 pytestmark = pytest.mark.anyio
 NOW = 1_795_237_200_000
-
-
-def new_box() -> FakeBox:
-    return FakeBox(FakeClock())
-
-
-async def post(client: httpx.AsyncClient, path: str, **fields: Any) -> httpx.Response:
-    return await client.post(path, data=fields)
 
 
 async def test_one_tap_hides_and_the_reason_is_asked_afterwards() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from gateway.core.errors import DaemonUnavailable, LoginBusy, LoginRefused
 from tests.fakes.clock import FakeClock
 from tests.fakes.web_accounts import DIGITS, RECOVERY, SECRET
-from tests.fakes.web_client import browser
+from tests.fakes.web_client import browser, post
 from tests.fakes.web_services import DEPUTY, INSTALLER, MAM, MOTHER, PRINCIPAL, TEACHER, FakeBox, pid
 from web.agents import agent_name
 from web.onward import onward
@@ -39,10 +39,6 @@ def box() -> FakeBox:
         PRINCIPAL.person: [SessionRow(HERS, "Edge · Windows", "box", now, now, here=True)],
     }
     return box
-
-
-async def post(client: httpx.AsyncClient, path: str, **fields: str) -> httpx.Response:
-    return await client.post(path, data=fields)
 
 
 def shape(answer: httpx.Response) -> tuple[int, int, list[tuple[str, str]]]:

@@ -23,6 +23,7 @@ from gateway.core.model import PublicId
 UNDO_MS = 7 * 86_400_000
 MAX_SHOWN = 20
 _INVERSE = "roster_act.inverse"
+_ROWS = "SELECT id, kind, by, at_ms, counts, undone_ms, inverse_sealed IS NOT NULL AS kept FROM roster_act"
 
 
 class InTheWayError(Exception):
@@ -95,32 +96,38 @@ class RosterActs:
 
         return await store.change(actor, "roster.undo", CONFIGURE if turned else MANAGE, run, detail={"act": act})
 
+    @staticmethod
+    def has(conn: sqlite3.Connection, act: PublicId) -> bool:
+        """Say whether there is such an act, inside the caller's transaction."""
+        return conn.execute("SELECT 1 FROM roster_act WHERE id = ?", (act,)).fetchone() is not None
+
+    async def one(self, act: PublicId) -> Act | None:
+        """Return an act, if there is such; the caller has decided."""
+        rows = await self._store.db.read(lambda conn: conn.execute(f"{_ROWS} WHERE id = ?", (act,)).fetchall())
+        return next((_act(row, self._store.clock.now_ms()) for row in rows), None)
+
     async def all(self) -> tuple[Act, ...]:
         """Return the newest acts first; the caller has decided."""
-        now_ms = self._store.clock.now_ms()
-        rows = await self._store.db.read(
-            lambda conn: conn.execute(
-                "SELECT id, kind, by, at_ms, counts, undone_ms, inverse_sealed IS NOT NULL AS kept FROM roster_act"
-                " ORDER BY at_ms DESC, id LIMIT ?",
-                (MAX_SHOWN,),
-            ).fetchall()
-        )
-        return tuple(
-            Act(
-                PublicId(row["id"]),
-                row["kind"],
-                row["by"],
-                row["at_ms"],
-                json.loads(row["counts"]),
-                row["at_ms"] + UNDO_MS if row["kept"] and now_ms < row["at_ms"] + UNDO_MS else None,
-                row["undone_ms"],
-            )
-            for row in rows
-        )
+        now_ms, sql = self._store.clock.now_ms(), f"{_ROWS} ORDER BY at_ms DESC, id LIMIT ?"
+        rows = await self._store.db.read(lambda conn: conn.execute(sql, (MAX_SHOWN,)).fetchall())
+        return tuple(_act(row, now_ms) for row in rows)
 
     async def tidy(self) -> None:
         """Empty the journals whose week is over; call now and then."""
         await self._store.db.write(lambda conn: forget_old(conn, self._store.clock.now_ms()))
+
+
+def _act(row: sqlite3.Row, now_ms: int) -> Act:
+    kept = row["kept"] and now_ms < row["at_ms"] + UNDO_MS
+    return Act(
+        PublicId(row["id"]),
+        row["kind"],
+        row["by"],
+        row["at_ms"],
+        json.loads(row["counts"]),
+        row["at_ms"] + UNDO_MS if kept else None,
+        row["undone_ms"],
+    )
 
 
 def forget_old(conn: sqlite3.Connection, now_ms: int) -> None:

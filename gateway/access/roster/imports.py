@@ -2,8 +2,8 @@
 
 Owns drafts. Invariants: a draft is in memory only (never on a disk), its owner's alone, of the last half hour, and
 one of few; looking at it changes nothing; a list with one bad row, an open question or an unsaid word about those it
-does not name is not applied; what is applied is what was shown, or nothing (`fingerprint`), in one transaction with
-one audit row of counts.
+does not name is not applied; what is applied is what was shown, or nothing (`fingerprint`), once, in one transaction
+with one audit row of counts; an act has its draft's id, so that an old address tells what became of it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import json
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias
 
 import anyio
 
@@ -20,7 +21,7 @@ from gateway.access.classes import CONFIGURE
 from gateway.access.enrolment import tonight
 from gateway.access.localtime import moment
 from gateway.access.people import MANAGE
-from gateway.access.roster.acts import RosterActs
+from gateway.access.roster.acts import Act, RosterActs
 from gateway.access.roster.apply import Applying
 from gateway.access.roster.columns import Field, Heading, corrected, heading_of
 from gateway.access.roster.entries import Entry, Problem, doubles, entries_of
@@ -38,6 +39,10 @@ DRAFT_NS = 30 * 60 * 1_000_000_000
 MOST_DRAFTS = 4
 """Of all persons together; the oldest makes room."""
 MOST_SHAPES = 40
+MOST_GONE = 64
+"""Drafts that were not applied of which it is remembered what became; the oldest is forgotten."""
+Ending: TypeAlias = Literal["dropped", "late", "crowded"]
+"""Its owner dropped it, its half hour was over, or newer ones needed its room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +76,22 @@ class Preview:
         return self.plan is not None and not self.plan.questions
 
 
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A draft that ended without being applied."""
+
+    owner: str
+    ending: Ending
+    at_ms: int
+
+
 class Imports:
     """Drafts of all who may manage people."""
 
     def __init__(self, store: FactStore, acts: RosterActs) -> None:
         self._store, self._acts = store, acts
         self._drafts: dict[PublicId, Draft] = {}
+        self._gone: dict[PublicId, Gone] = {}
         self._reading = anyio.CapacityLimiter(1)
 
     async def open(self, actor: Actor, data: bytes, name: str) -> Preview:
@@ -99,7 +114,7 @@ class Imports:
         )
         self._expire()
         while len(self._drafts) >= MOST_DRAFTS:
-            del self._drafts[min(self._drafts, key=lambda key: self._drafts[key].since_ns)]
+            self._end(min(self._drafts, key=lambda key: self._drafts[key].since_ns), "crowded")
         self._drafts[draft.id] = draft
         return await self._preview(draft)
 
@@ -128,7 +143,22 @@ class Imports:
 
     def drop(self, actor: Actor, draft_id: PublicId) -> None:
         """Forget a draft; NotFound."""
-        del self._drafts[self._own(actor, draft_id).id]
+        self._end(self._own(actor, draft_id).id, "dropped")
+
+    async def became(self, actor: Actor, draft_id: PublicId) -> Act | Gone:
+        """Return what became of a draft that is no more: the act it was, for all who may see acts, or how it ended.
+
+        NotFound for one that never was, is still there, or was another's and not applied.
+        """
+        await self._store.demand(actor, MANAGE)
+        act = await self._acts.one(draft_id)
+        if act is not None and act.kind == "import":
+            return act
+        self._expire()
+        gone = self._gone.get(draft_id)
+        if gone is None or gone.owner != _owner(actor):
+            raise NotFound("there is no such draft")
+        return gone
 
     async def apply(
         self, actor: Actor, draft_id: PublicId, shown: str, *, absent_leave: bool | None
@@ -145,11 +175,13 @@ class Imports:
         if preview.plan.new_classes:
             await self._store.demand(actor, CONFIGURE)
         leaving = bool(absent_leave)
-        act, counts = new_public_id(), preview.plan.counts(absent_leave=leaving)
+        act, counts = draft.id, preview.plan.counts(absent_leave=leaving)
         entries, _ = read_entries(draft, self._store, self._store.clock.now_ms())
         store = self._store
 
         def run(conn: sqlite3.Connection, now_ms: int) -> None:
+            if self._acts.has(conn, act):
+                raise NotFound("the draft was applied meanwhile")
             known = read_known(store, conn, now_ms)
             plan = plan_of(entries, known, draft.answers)
             if plan.fingerprint() != shown:
@@ -179,7 +211,13 @@ class Imports:
     def _expire(self) -> None:
         now_ns = self._store.clock.mono_ns()
         for key in [key for key, draft in self._drafts.items() if now_ns - draft.since_ns >= DRAFT_NS]:
-            del self._drafts[key]
+            self._end(key, "late")
+
+    def _end(self, draft_id: PublicId, ending: Ending) -> None:
+        draft = self._drafts.pop(draft_id)
+        while len(self._gone) >= MOST_GONE:
+            del self._gone[next(iter(self._gone))]
+        self._gone[draft_id] = Gone(draft.owner, ending, self._store.clock.now_ms())
 
     async def _preview(self, draft: Draft) -> Preview:
         store, now_ms = self._store, self._store.clock.now_ms()

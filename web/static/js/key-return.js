@@ -4,18 +4,25 @@
 import { ApiError, getJson } from './api.js';
 import { enter, load } from './device-key.js';
 
-const again = `${location.pathname}?lai=1`;
+const waits = document.querySelector('form[data-kept]');
+const lost = document.querySelector('[data-lost]');
+
+/** Goes on where the browser was: with the form that it sent without a session, if one waits, else to its page. */
+function goOn() {
+  if (waits instanceof HTMLFormElement) waits.submit();
+  else location.replace(lost ? '/p/' : `${location.pathname}?lai=1`);
+}
 
 async function begin() {
   if (await getJson('/api/me').catch(() => null)) {
-    location.replace(again);
+    goOn();
     return;
   }
   const kept = await load();
   if (!kept?.id) return;
   try {
     await enter(kept);
-    location.replace(again);
+    goOn();
   } catch (error) {
     const decided = ['device.waiting', 'device.refused'];
     if (error instanceof ApiError && decided.includes(error.reason)) location.replace('/p/cho');
