@@ -70,13 +70,13 @@ class Look:
 
 def looks(lines: Sequence[Line]) -> tuple[Look, ...]:
     """Return the rows of a page as looks, those that began last first."""
-    ends = {line.text("grant"): line for line in lines if line.what == "ended.live"}
-    begun = {line.text("grant") for line in lines if line.what == "granted.live"}
+    ends: dict[str, list[Line]] = {line.text("grant"): [] for line in lines if line.what == "granted.live"}
     found: list[list[Line]] = []
     running: dict[Key, list[Line]] = {}
     for line in lines:
-        if line.what == "ended.live" and line.text("grant") in begun:
-            continue  # told with its beginning
+        if line.what == "ended.live" and line.text("grant") in ends:
+            ends[line.text("grant")].append(line)  # told with its beginning, which is older
+            continue
         key = key_of(line)
         if key is None:
             found.append([line])
@@ -86,8 +86,9 @@ def looks(lines: Sequence[Line]) -> tuple[Look, ...]:
             here = running[key] = []
             found.append(here)
         here.append(line)
-        if line.what == "granted.live" and (end := ends.get(line.text("grant"))) is not None:
-            here.append(end)
+    for rows in found:
+        begun = [row.text("grant") for row in rows if row.what == "granted.live"]
+        rows += [end for grant in begun for end in ends.pop(grant, ())]
     made = (Look(tuple(sorted(rows, key=lambda row: -row.seq))) for rows in found)
     return tuple(sorted(made, key=lambda look: -look.lines[-1].seq))
 
