@@ -1,0 +1,97 @@
+"""A draft of a list that is no more: applied, once, or ended otherwise; what becomes of its address."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+import pytest
+
+from gateway.access.audit import Actor
+from gateway.access.roster.acts import Act, RosterActs
+from gateway.access.roster.imports import DRAFT_NS, MOST_DRAFTS, MOST_GONE, Gone, Imports, Preview
+from gateway.core.errors import Denied, NotFound
+from gateway.core.model import PublicId, Role, new_public_id
+from tests.fakes.access_world import World, school
+from tests.fakes.school_lists import pupils, smas
+
+pytestmark = pytest.mark.anyio
+
+
+def desk(w: World) -> Imports:
+    return Imports(w.access.store, RosterActs(w.access.store))
+
+
+def shown(preview: Preview) -> str:
+    assert preview.plan is not None
+    return preview.plan.fingerprint()
+
+
+async def test_a_draft_that_is_no_more_says_what_became_of_it(tmp_path: Path) -> None:
+    """Applied: by whom, when and with what counts, to all who may see acts, also after a restart; else to its owner."""
+    async with school(tmp_path) as w:
+        imports = desk(w)
+        deputy = Actor(await w.access.people.add(w.actor, Role.PRINCIPAL, "Cô Phó"), "other")
+        first = await imports.open(w.actor, smas(pupils(2)), "a")
+        with pytest.raises(NotFound):
+            await imports.became(w.actor, first.draft.id)
+        act, counts = await imports.apply(w.actor, first.draft.id, shown(first), absent_leave=False)
+        for who, desks in ((w.actor, imports), (deputy, desk(w))):
+            became = await desks.became(who, first.draft.id)
+            assert isinstance(became, Act)
+            said = (became.id, became.by, dict(became.counts), became.at_ms)
+            assert said == (act, w.principal, dict(counts), w.clock.now_ms())
+            with pytest.raises(NotFound):
+                await desks.became(who, new_public_id())
+        with pytest.raises(Denied):
+            await imports.became(Actor(w.mother, w.phone), first.draft.id)
+
+
+async def test_a_draft_that_was_not_applied_says_so_to_its_owner(tmp_path: Path) -> None:
+    """Dropped on another page, too old, or pushed out by newer ones; remembered of few, and to nobody else."""
+    async with school(tmp_path) as w:
+        imports = desk(w)
+        deputy = Actor(await w.access.people.add(w.actor, Role.PRINCIPAL, "Cô Phó"), "other")
+
+        async def another() -> PublicId:
+            return (await imports.open(w.actor, smas(pupils(2)), "a")).draft.id
+
+        dropped, late = await another(), await another()
+        imports.drop(w.actor, dropped)
+        w.clock.tick(DRAFT_NS / 1e9)
+        crowded = await another()
+        for _ in range(MOST_DRAFTS):
+            w.clock.tick(1)
+            await another()
+        for draft, ending in ((dropped, "dropped"), (late, "late"), (crowded, "crowded")):
+            gone = await imports.became(w.actor, draft)
+            assert isinstance(gone, Gone)
+            assert gone.ending == ending
+            with pytest.raises(NotFound):
+                await imports.became(deputy, draft)
+        while len(imports._gone) < MOST_GONE:  # reading as many files would take long
+            imports._gone[new_public_id()] = Gone("another", "late", 0)
+        imports.drop(w.actor, await another())
+        with pytest.raises(NotFound):
+            await imports.became(w.actor, dropped)
+
+
+async def test_a_draft_is_applied_once(tmp_path: Path) -> None:
+    """Two tabs press at the same moment: one act, one audit row; the other finds that it is done."""
+    async with school(tmp_path) as w:
+        imports = desk(w)
+        preview = await imports.open(w.actor, smas(pupils(2)), "a")
+        done: list[str] = []
+
+        async def press() -> None:
+            try:
+                await imports.apply(w.actor, preview.draft.id, shown(preview), absent_leave=False)
+                done.append("applied")
+            except NotFound:
+                done.append("done already")
+
+        async with anyio.create_task_group() as both:
+            both.start_soon(press)
+            both.start_soon(press)
+        assert sorted(done) == ["applied", "done already"]
+        assert len(w.rows("SELECT 1 FROM roster_act")) == 1
