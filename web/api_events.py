@@ -1,10 +1,10 @@
 """Server-sent events: what changes while a page is open.
 
-Owns `/api/events`. Messages: `cameras` or `rooms` (staff), `class` (guardian) and `observation` (guest) whenever the
-view differs from the last one sent (who has none is sent none), `beat` while nothing changes, `ended` with the reason
-one of the person's live sessions ended, `signed_out` when the session is over. Invariants: a stream never outlives its
-session; the number of streams a person and the box hold is bounded; a lost hint costs at most `REFRESH_S`,
-because the view is compared again at that pace.
+Owns `/api/events`. Messages: `cameras`, `rooms` or `visits` (staff), `class` (guardian) and `observation` (guest)
+whenever the view differs from the last one sent (who has none is sent none), `beat` while nothing changes, `ended` with
+the reason one of the person's live sessions ended, `signed_out` when the session is over. Invariants: a stream never
+outlives its session; the number of streams a person and the box hold is bounded; a lost hint costs at most
+`REFRESH_S`, because the view is compared again at that pace.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from web.pages_guest import guest_state
 from web.rooms_view import rooms_state
 from web.services import Caller, Change
 from web.session import caller_of, services_of
+from web.visits_view import visits_state
 
 router = APIRouter()
 REFRESH_S = 2.0
@@ -92,6 +93,8 @@ async def view_of(request: Request, caller: Caller) -> tuple[str, dict[str, Any]
         return "nothing", {}
     if (rooms := await rooms_state(request, caller)) is not None:
         return "rooms", rooms
+    if (visits := await visits_state(request, caller)) is not None:
+        return "visits", visits
     view = await grid_state(request, caller)
     view.pop("now_ms")
     return "cameras", view

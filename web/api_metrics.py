@@ -15,6 +15,7 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.core.addresses import unmapped
 from gateway.core.errors import NotFound
 from gateway.core.model import LEADER_ROLES, Role, Secret
 from gateway.health.exposition import CONTENT_TYPE
@@ -59,11 +60,9 @@ def is_from_the_box(request: Request) -> bool:
 
 def _is_loopback(host: str) -> bool:
     try:
-        address = ipaddress.ip_address(host)
+        return unmapped(ipaddress.ip_address(host)).is_loopback
     except ValueError:
         return False
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return (mapped or address).is_loopback
 
 
 def _bearer(request: Request) -> Secret | None:

@@ -15,6 +15,7 @@ from starlette.routing import Match
 
 from gateway.core.errors import VuonError
 from web.bodies import FORM_TYPE, Body, bodies_of, media_type
+from web.onward import page_of
 
 MOST_CHARS = 16_384
 MOST_SEALED = 2 * MOST_CHARS
@@ -41,9 +42,9 @@ async def carried_of(request: Request) -> str | None:
     return text if text is not None and len(text) <= MOST_CHARS else None
 
 
-def again(request: Request, path: str, text: str) -> list[tuple[str, str]] | None:
-    """Return the fields to be sent again to a page of ours; None if it takes no such form."""
-    body = _body_at(request, path)
+def again(request: Request, address: str, text: str) -> list[tuple[str, str]] | None:
+    """Return the fields to be sent again to an address of ours; None if it takes no such form."""
+    body = _body_at(request, page_of(address))
     if body is None or len(text) > MOST_CHARS:
         return None
     try:
@@ -53,9 +54,9 @@ def again(request: Request, path: str, text: str) -> list[tuple[str, str]] | Non
     return None if pairs is None else [*pairs]
 
 
-def is_shown(request: Request, path: str) -> bool:
-    """Say whether there is a page to look at under a path."""
-    return _route_at(request, path, "GET") is not None
+def is_shown(request: Request, address: str) -> bool:
+    """Say whether there is a page to look at under an address."""
+    return _route_at(request, page_of(address), "GET") is not None
 
 
 def _body_at(request: Request, path: str) -> Body | None:

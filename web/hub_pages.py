@@ -8,24 +8,25 @@ to the sign-in page.
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from gateway.core.errors import CodeRefused
+from gateway.core.errors import BadInput, CodeRefused
 from gateway.core.model import PublicId
 from gateway.hub.fleet import Kind, SiteBoard
 from gateway.hub.troubles import Trouble, troubles
+from web.forms import Field, Form
 from web.hub_guards import ANYBODY, OFFICER
 from web.hub_services import HubServices, cookie_name, hub_services, token_of
-from web.i18n import LANGUAGE_COOKIE, Words, language_of
-from web.render import YEAR_S, environment
+from web.i18n import Words, language_of
+from web.render import PageFacts, page_of
 from web.services import SiteFacts
 
 router = APIRouter()
-MAX_CODE_CHARS = 64
+CODE = Form(Field("code", most=64, secret=True))
+"""Read in the route: whatever is wrong with it, the answer is the form again."""
 MAX_NUMBERS = 8
 """Cameras listed by number in one line; more are told by their count."""
 
@@ -35,28 +36,11 @@ def _words(request: Request) -> Words:
     return Words(language_of(request, services.language), services.zone)
 
 
-def _page(request: Request, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-    services, words = hub_services(request), _words(request)
-    html = (
-        environment()
-        .get_template(template)
-        .render(
-            t=words.text,
-            words=words,
-            lang=words.language,
-            other="en" if words.language == "vi" else "vi",
-            path=request.url.path,
-            site=SiteFacts(services.name, PublicId(""), services.zone, services.language),
-            now_ms=services.clock.now_ms(),
-            **values,
-        )
-    )
-    response = HTMLResponse(html, status)
-    if request.query_params.get("lang") == words.language:
-        response.set_cookie(
-            LANGUAGE_COOKIE, words.language, max_age=YEAR_S, path="/", secure=services.secure, samesite="lax"
-        )
-    return response
+def _page(request: Request, template: str, *, status: int = 200, **values: Any) -> Response:
+    services = hub_services(request)
+    site = SiteFacts(services.name, PublicId(""), services.zone, services.language)
+    facts = PageFacts(site, services.clock.now_ms(), services.secure)
+    return page_of(request, _words(request), template, facts, status=status, **values)
 
 
 @router.get("/vao", dependencies=[Depends(ANYBODY)])
@@ -70,11 +54,10 @@ async def sign_in_page(request: Request) -> Response:
 @router.post("/vao", dependencies=[Depends(ANYBODY)])
 async def sign_in(request: Request) -> Response:
     """Spend a one-use code and open a session."""
-    text = (await request.body()).decode("utf-8", "replace")
     try:
-        fields = parse_qs(text, max_num_fields=5)
-        token = await hub_services(request).store.staff.redeem(fields.get("code", [""])[0][:MAX_CODE_CHARS])
-    except (CodeRefused, ValueError):
+        fields = await CODE(request)
+        token = await hub_services(request).store.staff.redeem(fields.get("code", ""))
+    except (BadInput, CodeRefused):
         return _page(request, "hub_signin.html", status=403, refused=True)
     response = RedirectResponse("/", 303)
     _set_cookie(response, hub_services(request), token)

@@ -74,6 +74,8 @@ class LedgerLine:
     """How many children an import or a roll-over added, moved, ...: `list.count.<name>`."""
     at_once: bool | None = None
     """Whether a child left at once, or with its last day."""
+    parts: tuple[LedgerLine, ...] = ()
+    """The rows that are one look, in their order; none where one row is all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,7 @@ def view_of(
         "about": about_of(line, cameras),
         "note": note_of(line, words, causes=causes),
         "device": line.device,
+        "parts": [view_of(part, words, cameras, dated=False, causes=causes) for part in line.parts],
     }
 
 

@@ -71,6 +71,7 @@ async def _calendar(request: Request, caller: Caller, *, bad: Trouble | None = N
         texts=words.pick(TEXTS),
         days=await services.rooms.hours.days(caller),
         bad=bad,
+        span=services.rooms.hours.markable(),
         typed={"ngay": "", "kieu": "nghi", "ten": ""} | typed,
         today=f"{words.local(services.clock.now_ms()):%Y-%m-%d}",
     )
@@ -83,7 +84,13 @@ async def mark(request: Request, caller: Principal, fields: Annotated[Fields, De
     if isinstance(day, Trouble):
         typed = {key: fields.get(key, "")[:80] for key in ("ngay", "kieu", "ten")}
         return await _calendar(request, caller, bad=day, **typed)
-    await services_of(request).rooms.hours.mark(caller, day)
+    try:
+        await services_of(request).rooms.hours.mark(caller, day)
+    except BadInput as error:
+        if error.fields.get("case") != "calendar_day":
+            raise
+        far = Trouble("far", "day", 0, f"{day.date:%d/%m/%Y}")
+        return await _calendar(request, caller, bad=far, ngay=fields["ngay"], kieu=fields["kieu"], ten=day.label)
     return RedirectResponse("/lop-hoc/lich", 303)
 
 

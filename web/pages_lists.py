@@ -55,13 +55,17 @@ async def import_page(request: Request, caller: Manager) -> Response:
     return await _import(request, caller)
 
 
-async def _import(
-    request: Request, caller: Caller, error: BadInput | None = None, blockers: Any = (), undone: str = ""
-) -> Response:
+async def _import(request: Request, caller: Caller, error: BadInput | None = None, blockers: Any = ()) -> Response:
     acts = await services_of(request).lists.all_acts(caller)
+    done = next((act for act in acts if act["id"] == request.query_params.get("xong")), None)
     return people_page(
-        request, caller, "list_import.html", "import", acts=acts, error=error, blockers=blockers, undone=undone
+        request, caller, "list_import.html", "import", acts=acts, error=error, blockers=blockers, done=done
     )
+
+
+def _done(act: str) -> Response:
+    """Go to the page of imports, which says what that act did and what comes next."""
+    return RedirectResponse(f"/nhap?xong={act}", 303)
 
 
 @router.post("/nhap")
@@ -89,7 +93,7 @@ async def import_undo(request: Request, caller: Manager, fields: Annotated[Field
         return await _import(request, caller, error)
     if done["blockers"]:
         return await _import(request, caller, blockers=done["blockers"])
-    return RedirectResponse("/nhap", 303)
+    return _done(fields.get("act", ""))
 
 
 @router.get("/nhap/{draft}")
@@ -132,8 +136,8 @@ async def draft_act(
             answers = fields.each("answer-")
             await lists.answer(caller, draft, {row: value for row, value in answers.items() if value})
         elif act == "apply":
-            await lists.apply(caller, draft, fields.get("shown", ""), fields.get("absent", ""))
-            return RedirectResponse("/nhap", 303)
+            done = await lists.apply(caller, draft, fields.get("shown", ""), fields.get("absent", ""))
+            return _done(str(done["act"]))
         else:
             await lists.drop(caller, draft)
             return RedirectResponse("/nhap", 303)
@@ -174,8 +178,8 @@ async def year_act(request: Request, caller: Manager, fields: Annotated[Fields, 
     try:
         if fields.get("act") == "apply":
             shown = fields.get("shown", "")
-            await lists.turn_year(caller, targets, shown, day, keep_teachers=keep, consents=said)
-            return RedirectResponse("/nhap", 303)
+            done = await lists.turn_year(caller, targets, shown, day, keep_teachers=keep, consents=said)
+            return _done(str(done["act"]))
         return _year(request, caller, await lists.year(caller, targets, day, keep_teachers=keep, consents=said), fields)
     except NotFound:
         raise

@@ -29,6 +29,7 @@ from web.problems import words_of
 from web.render import render
 from web.services import Caller
 from web.session import services_of
+from web.visits_view import visits_view
 
 router = APIRouter()
 LEADER = Right(Action.OBSERVE, ObjectKind.BOX, roles=LEADER_ROLES)
@@ -73,6 +74,7 @@ async def _page(request: Request, caller: Caller, typed: Mapping[str, str], erro
         guests=door.guests(caller),
         phases=[(phase, sorted_by_phase(visits, phase)) for phase in PHASES],
         made=request.query_params.get("moi", ""),
+        state={"visits": visits_view(visits), "answered": error is not None},
     )
 
 

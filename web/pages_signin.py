@@ -24,7 +24,9 @@ from web.carry import MOST_SEALED, again, carried_of, is_shown
 from web.forms import Field as FormField
 from web.forms import Fields, Form
 from web.guards import ANYBODY, GUARDIAN, SOMEBODY
-from web.problems import MACHINE_PATHS, RETRY_AFTER_S, sign_in_answer, status_of, words_of
+from web.onward import MOST_CHARS as MOST_WAY
+from web.onward import onward
+from web.problems import MACHINE_PATHS, RETRY_AFTER_S, here, sign_in_answer, status_of, words_of
 from web.render import render
 from web.services import Caller
 from web.session import (
@@ -68,7 +70,7 @@ class SecondForm(Wanted):
 class ConfirmForm(Wanted):
     """Password and digits, and the page to go on to."""
 
-    ve: str = Field("", max_length=MAX_CHARS)
+    ve: str = Field("", max_length=MOST_WAY)
     lai: str = Field("", repr=False, max_length=MOST_CARRIED)
     """The form that waits here, as text; empty: there is none."""
     password: str = Field("", repr=False, max_length=MAX_CHARS)
@@ -87,10 +89,9 @@ def home_of(caller: Caller) -> str:
     return {Role.GUARDIAN: "/p/", Role.TEACHER: "/co/", Role.OBSERVER: "/khach/"}.get(caller.role, "/")
 
 
-def way_on(path: str, caller: Caller) -> str:
-    """Return a page of ours to go on to: what is no plain path leads home."""
-    plain = path.startswith("/") and path.isascii() and path.isprintable() and not set(path) & set("\\?#%")
-    return path if plain and not path.startswith("//") else home_of(caller)
+def way_on(address: str, caller: Caller) -> str:
+    """Return a page of ours to go on to: what is none leads home."""
+    return onward(address) or home_of(caller)
 
 
 @router.get("/vao", dependencies=[Depends(ANYBODY)])
@@ -258,7 +259,7 @@ async def asked_first(request: Request, form: str) -> Response:
     caller = await caller_of(request)
     if caller is None:
         return sign_in_answer(request)
-    return _confirm_form(request, caller, way_on(request.url.path, caller), status=403, kept=form)
+    return _confirm_form(request, caller, way_on(here(request), caller), status=403, kept=form)
 
 
 def _confirm_form(

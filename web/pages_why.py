@@ -35,7 +35,7 @@ def times(words: Words, row: Mapping[str, Any], now_ms: int) -> list[str]:
 
     said = []
     if row["allowed"] and row["until_ms"] is not None:
-        said.append(str(words.text("rights.until", at=when(row["until_ms"]))))
+        said.append(str(words.text("rights.at_least" if row["at_least"] else "rights.until", at=when(row["until_ms"]))))
     if not row["allowed"] and row["next_ms"] is not None:
         said.append(str(words.text("rights.next", at=when(row["next_ms"]))))
     return said

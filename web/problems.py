@@ -23,6 +23,7 @@ from gateway.core.errors import VuonError
 from gateway.core.i18n import DEFAULT_LANGUAGE
 from web.bodies import FieldProblem
 from web.i18n import Words, language_of
+from web.onward import address_of
 from web.render import render
 from web.session import services_of
 
@@ -128,12 +129,17 @@ def answer(request: Request, error: VuonError) -> Response:
     """Return the answer to an error for whoever asked: a script or a person."""
     words, status = words_of(request), status_of(error)
     if is_stale(request, error):
-        return RedirectResponse("/xac-nhan?" + urlencode({"ve": request.url.path}), 303)
+        return RedirectResponse("/xac-nhan?" + urlencode({"ve": here(request)}), 303)
     status = 429 if isinstance(error, errors.LoginRefused) and error.fields.get("reason") == "rate" else status
     problem = body_of(error, words)["error"]
     if isinstance(error, errors.OfferRefused) and not from_a_page(request):
         problem |= problem_of("offer", words) | {"code": error.code}
     return _told(request, words, status, problem, retry_after(status, error))
+
+
+def here(request: Request) -> str:
+    """Return the address of a request, to come back to."""
+    return address_of(request.url.path, request.url.query)
 
 
 def is_stale(request: Request, error: VuonError) -> bool:

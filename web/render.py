@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -18,6 +18,7 @@ from starlette.responses import HTMLResponse
 
 from web.assets import load_assets
 from web.i18n import LANGUAGE_COOKIE, Words
+from web.services import SiteFacts
 from web.session import services_of
 from web.staff_places import bar_of, places_of
 
@@ -69,8 +70,29 @@ def environment() -> Environment:
 
 
 def render(request: Request, words: Words, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
-    """Return a page; `?lang=` is remembered in a cookie that says nothing about the person."""
+    """Return a page of the school's."""
     services = services_of(request)
+    facts = PageFacts(services.site, services.clock.now_ms(), services.secure)
+    waiting_at = getattr(request.state, "waiting_at", {})
+    return page_of(request, words, template, facts, status=status, waiting_at=waiting_at, **values)
+
+
+class PageFacts(NamedTuple):
+    """What a page has to be told beside its own values, whichever application it is of."""
+
+    site: SiteFacts
+    now_ms: int
+    secure: bool
+    """TLS is on: cookies are `Secure`."""
+
+
+def page_of(
+    request: Request, words: Words, template: str, facts: PageFacts, /, *, status: int = 200, **values: Any
+) -> HTMLResponse:
+    """Return a page; `?lang=` is remembered in a cookie that says nothing about the person.
+
+    A page may call a value of its own `facts` or `template`: ours are told by their place.
+    """
     html = (
         environment()
         .get_template(template)
@@ -80,15 +102,14 @@ def render(request: Request, words: Words, template: str, *, status: int = 200, 
             lang=words.language,
             other="en" if words.language == "vi" else "vi",
             path=request.url.path,
-            site=services.site,
-            now_ms=services.clock.now_ms(),
-            waiting_at=getattr(request.state, "waiting_at", {}),
+            site=facts.site,
+            now_ms=facts.now_ms,
             **values,
         )
     )
     response = HTMLResponse(html, status)
     if request.query_params.get("lang") == words.language:
         response.set_cookie(
-            LANGUAGE_COOKIE, words.language, max_age=YEAR_S, path="/", secure=services.secure, samesite="lax"
+            LANGUAGE_COOKIE, words.language, max_age=YEAR_S, path="/", secure=facts.secure, samesite="lax"
         )
     return response

@@ -81,6 +81,8 @@ class Room:
     """A wall sheet is out."""
     visits: tuple[Visit, ...] = ()
     """Guests of the class that are here now or to come."""
+    granted: int = 0
+    """Pauses of today beyond `most`, each at somebody's wish."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,7 @@ class WallRoom:
     used: int
     most: int
     asked: bool
+    granted: int = 0
 
 
 class WallDoor(Protocol):
@@ -246,8 +249,11 @@ class HoursDoor(Protocol):
     async def days(self, caller: Caller) -> Sequence[MarkedDay]:
         """Return the marked days from this week on."""
 
+    def markable(self) -> tuple[dt.date, dt.date]:
+        """Return the first and the last day that can be marked."""
+
     async def mark(self, caller: Caller, day: MarkedDay) -> None:
-        """Mark a day."""
+        """Mark a day; BadInput with the case `calendar_day` for one that cannot be."""
 
     async def clear(self, caller: Caller, date: dt.date) -> None:
         """Take a mark back; NotFound."""

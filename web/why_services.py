@@ -1,7 +1,8 @@
 """What the page "who sees what" needs, as a narrow protocol.
 
 Owns `WhyDoor`. Invariants: asking changes nothing and decides nothing; whoever calls may read everybody's rights.
-Answers are plain values: `allowed`, `reason`, `until_ms`, `next_ms` (UTC ms), with ids and names.
+Answers are plain values: `allowed`, `reason`, `until_ms`, `next_ms` (UTC ms), with ids and names; `at_least`: nothing
+was looked for after `until_ms`, and the answer may hold for longer.
 """
 
 from __future__ import annotations

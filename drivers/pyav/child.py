@@ -24,7 +24,6 @@ from drivers.pyav import pipe
 from drivers.pyav.pipe import Ended, Order
 from gateway.core import cage
 
-EXIT_REFUSED = 3
 NEEDED = frozenset({"getsockopt", "recvfrom", "sendto", "shutdown"})
 """System calls of one connected socket, besides those of the cage; no `socket`, no `connect`."""
 TICKS_PER_S = 90_000
@@ -58,7 +57,7 @@ def lock_up(
     replies.write(pipe.frame(pipe.REFUSED if why else pipe.CAGED, why.encode()[: pipe.MOST_ORDER_BYTES]))
     replies.flush()
     if why:
-        leave(EXIT_REFUSED)
+        leave(cage.EXIT_REFUSED)
 
 
 def options(order: Order) -> dict[str, str]:

@@ -1,70 +1,53 @@
 """The recorder's side of one child of the second engine.
 
-Owns `Child`: the process and its two pipes. Invariants: the child gets neither our environment nor an open
-file of ours, nothing but `Order`; it is dead when the owner is left; every end that it does not explain
-is a `CameraClosed`.
+Owns `Child`: what is said to the process and what comes back. Invariants: the child is told nothing but `Order`; every
+end that it does not explain is a `CameraClosed`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
+import contextlib
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import anyio
 
-import drivers
 from drivers.pyav import pipe
 from drivers.pyav.pipe import Ended, Order
-from gateway.core.errors import CameraBadReply, CameraClosed, CameraError, CameraSilent, ConfigError
-from gateway.core.reap import reap
+from gateway.core import cagedchild
+from gateway.core.cagedchild import CagedChild, uncaged
+from gateway.core.errors import CameraBadReply, CameraClosed, CameraError, CameraSilent, WireError
 
 REAP_S = 1.0
 """How long the exit status may take once the pipe is closed."""
-COMMAND = (sys.executable, "-m", "drivers.pyav.child")
-
-
-def environment() -> dict[str, str]:
-    """Return the whole environment of a child: where our code lies, and programs."""
-    root = str(Path(next(iter(drivers.__path__))).parent)
-    return {"PYTHONPATH": root, "PATH": os.environ.get("PATH", "/usr/bin:/bin"), "OMP_NUM_THREADS": "1"}
+COMMAND = cagedchild.command("drivers.pyav.child")
+NAME = "the second engine's child"
 
 
 class Child:
     """One running child; an async context manager, used from one task at a time."""
 
     def __init__(self, order: Order, address: str, command: Sequence[str] = COMMAND) -> None:
-        self._order, self._address, self._command = order, address, tuple(command)
-        self._process: asyncio.subprocess.Process
+        self._order, self._address, self._child = order, address, CagedChild(NAME, command)
 
     async def __aenter__(self) -> Self:
-        self._process = await asyncio.create_subprocess_exec(
-            *self._command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env=environment(),
-        )
-        try:
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(self._child)
             await self._tell(pipe.encode_order(self._order))
-        except BaseException:  # nobody has entered us, so that nobody leaves us
-            await reap(self._process)
-            raise
+            stack.pop_all()  # whoever entered us leaves us, and that ends it
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await reap(self._process)
+        await self._child.__aexit__(kind, error, trace)
 
     @property
     def pid(self) -> int:
         """Its process id."""
-        return self._process.pid
+        return self._child.pid
 
     async def lock(self) -> None:
         """Have it locked up, and wait for the proof.
@@ -74,12 +57,7 @@ class Child:
         await self._tell(pipe.frame(pipe.LOCK))
         kind, body = await self._next(pipe.MOST_ORDER_BYTES)
         if kind == pipe.REFUSED:
-            raise ConfigError(
-                f"the second engine's child cannot be caged: {body.decode(errors='replace')}",
-                key="vision.sandbox",
-                value="true",
-                remedy="install libseccomp2, or set vision.sandbox = false",
-            )
+            raise uncaged(NAME, body)
         if kind != pipe.CAGED:
             raise CameraBadReply(f"the second engine answered kind {kind}", address=self._address)
 
@@ -100,25 +78,22 @@ class Child:
         return CameraClosed("the stream ended", address=self._address)
 
     async def _tell(self, message: bytes) -> None:
-        assert self._process.stdin is not None
         try:
-            self._process.stdin.write(message)
-            await self._process.stdin.drain()
+            self._child.requests.write(message)
+            await self._child.requests.drain()
         except ConnectionError as error:
             raise await self._died() from error
 
     async def _next(self, most_bytes: int) -> tuple[int, bytes]:
-        assert self._process.stdout is not None
         try:
-            kind, length = pipe.HEAD.unpack(await self._process.stdout.readexactly(pipe.HEAD.size))
-            if length > most_bytes:
-                raise CameraBadReply("the second engine sent too much", bytes=length, limit_bytes=most_bytes)
-            return kind, await self._process.stdout.readexactly(length)
+            return await self._child.next(most_bytes)
+        except WireError as error:
+            raise CameraBadReply("the second engine sent too much", address=self._address) from error
         except (asyncio.IncompleteReadError, ConnectionError) as error:
             raise await self._died() from error
 
     async def _died(self) -> CameraClosed:
         with anyio.move_on_after(REAP_S):
-            await self._process.wait()
-        status = self._process.returncode
+            await self._child.ended()
+        status = self._child.status
         return CameraClosed("the second engine's process ended", address=self._address, engine="pyav", status=status)

@@ -16,7 +16,10 @@ from typing import Any, TypeAlias
 
 from gateway.core.model import Action, PublicId
 
-LINES = 50
+LINES, MOST_LINES = 80, 200
+"""Rows of a page at least, and at most if it is to end between looks (in an hour when everybody looks it does not)."""
+PAUSE_MS = 90_000
+"""Between rows that belong to one look there is never more."""
 LOOKED_AT = 20_000
 """Rows of one page at most, about 0.2 s; the page then goes on by itself from where it stopped."""
 END = 1 << 62
@@ -129,27 +132,29 @@ def group_of(line: Line) -> Group:
     return Group.PEOPLE if what.startswith(_PEOPLE) else Group.CONFIG
 
 
-def page(conn: sqlite3.Connection, wanted: Wanted, *, lines: int = LINES) -> Page:
-    """Return one page of everything."""
-    return _page(conn, wanted, _fits(wanted), lines)
+def page(conn: sqlite3.Connection, wanted: Wanted, *, lines: int = LINES, most: int = 0) -> Page:
+    """Return one page of everything; with `most` up to that many rows, so that it ends between looks."""
+    return _page(conn, wanted, _fits(wanted), lines, most)
 
 
-def looks_at(conn: sqlite3.Connection, class_id: PublicId, wanted: Wanted, *, lines: int = LINES) -> Page:
+def looks_at(
+    conn: sqlite3.Connection, class_id: PublicId, wanted: Wanted, *, lines: int = LINES, most: int = 0
+) -> Page:
     """Return who looked at a class: live, stills, recorded time, copies; by whomever, the console too."""
 
     def fits(line: Line) -> bool:
         return line.text("what") == "granted" and class_id in line.classes
 
-    return _page(conn, wanted, fits, lines)
+    return _page(conn, wanted, fits, lines, most)
 
 
-def of_person(conn: sqlite3.Connection, person: PublicId, wanted: Wanted, *, lines: int = LINES) -> Page:
+def of_person(conn: sqlite3.Connection, person: PublicId, wanted: Wanted, *, lines: int = LINES, most: int = 0) -> Page:
     """Return what a person did, and what others did about that person; ends of looks are told with the looks."""
 
     def fits(line: Line) -> bool:
         return line.text("what") != "ended" and (line.text("person") == person or person in line.people)
 
-    return _page(conn, replace(wanted, person=person), fits, lines)
+    return _page(conn, replace(wanted, person=person), fits, lines, most)
 
 
 def _fits(wanted: Wanted) -> _Test:
@@ -166,17 +171,24 @@ def _fits(wanted: Wanted) -> _Test:
     return test
 
 
-def _page(conn: sqlite3.Connection, wanted: Wanted, fits: _Test, most: int) -> Page:
+def _page(conn: sqlite3.Connection, wanted: Wanted, fits: _Test, least: int, most: int) -> Page:
     found: list[Line] = []
-    looked, last = 0, wanted.before
+    looked, last, most = 0, wanted.before, max(least, most)
     for row in _rows(conn, wanted):
-        if len(found) == most or looked == LOOKED_AT:
+        if len(found) >= most or looked == LOOKED_AT:
             return Page(_with_ends(conn, found), last)
         line = Line(row["seq"], json.loads(row["body"]))
+        if len(found) >= least and fits(line) and _apart(line, found[-1]):
+            return Page(_with_ends(conn, found), last)
         looked, last = looked + 1, row["seq"]
         if fits(line):
             found.append(line)
     return Page(_with_ends(conn, found), None)
+
+
+def _apart(line: Line, after: Line) -> bool:
+    """Say whether a page may end between two rows: no look is on both sides."""
+    return line.at_ms is None or after.at_ms is None or after.at_ms - line.at_ms > PAUSE_MS
 
 
 def _rows(conn: sqlite3.Connection, wanted: Wanted) -> Iterator[sqlite3.Row]:

@@ -13,7 +13,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from gateway.access.audit import Actor
+from gateway.access.daterange import checked_date
 from gateway.access.facts import MINUTES_PER_DAY, NEVER_VISIBLE, SCHOOL_WEEK, BlockKind
+from gateway.access.localtime import moment
 from gateway.access.policy import BOX
 from gateway.access.roster.cells import class_key
 from gateway.access.rows import pack_days
@@ -217,9 +219,10 @@ class Classes:
     async def set_day(
         self, actor: Actor, date: dt.date, *, is_open: bool, as_weekday: int | None = None, label: str = ""
     ) -> None:
-        """Mark a date as a holiday, or as open and run like another weekday (0 = Monday)."""
+        """Mark a date as a holiday, or as open and run like another weekday (0 = Monday); BadInput if it is far off."""
 
-        def run(conn: sqlite3.Connection, _now_ms: int) -> None:
+        def run(conn: sqlite3.Connection, now_ms: int) -> None:
+            checked_date(date, moment(self._store.current.zone, now_ms).date)
             conn.execute(
                 "INSERT OR REPLACE INTO calendar_day (date, open, as_weekday, label) VALUES (?, ?, ?, ?)",
                 (date.isoformat(), is_open, as_weekday, label),

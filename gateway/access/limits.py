@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gateway.core.onlink import address_of
+from gateway.core.addresses import address_of
 
 MAX_BUCKETS = 4_096
 _PRIVATE = tuple(

@@ -9,10 +9,12 @@ one; a pause lasts as long as was promised, over a restart and over a clock that
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gateway.access import pauserules
 from gateway.access.audit import CONSOLE, Actor
+from gateway.access.localtime import midnight, moment
 from gateway.access.pauserules import PAUSE_MINUTES, REQUEST_MS, TWICE_MS, WALL, Standing
 from gateway.access.policy import BOX
 from gateway.access.reasons import Reason
@@ -202,6 +204,19 @@ class Pauses:
         return tuple(
             WishRow(row["id"], PublicId(row["class"]), row["by"], row["minutes"], row["at_ms"]) for row in rows
         )
+
+    async def granted_today(self) -> Mapping[PublicId, int]:
+        """Return how many pauses of this local day were granted beyond the day's five, by class."""
+        zone = self._store.current.zone
+        today_ms = midnight(zone, moment(zone, self._store.clock.now_ms()).date)
+        rows = await self._store.db.read(
+            lambda conn: conn.execute(
+                "SELECT pause.class, count(*) AS n FROM pause_request JOIN pause ON pause.id = pause_request.pause "
+                "WHERE pause.since_ms >= ? GROUP BY pause.class",
+                (today_ms,),
+            ).fetchall()
+        )
+        return {PublicId(row["class"]): row["n"] for row in rows}
 
     # the clock
 

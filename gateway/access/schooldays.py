@@ -1,7 +1,7 @@
 """The school's calendar beside what `classes` sets: the days that are marked, with their names, and taking one back.
 
-Owns nothing of its own: `calendar_day` is shared with `classes.set_day`. Invariant: a day that is taken back runs like
-its weekday again, at once.
+Owns nothing of its own: `calendar_day` is shared with `classes.set_day`. Invariants: a day that is taken back runs like
+its weekday again, at once, also one that could not be marked today.
 """
 
 from __future__ import annotations

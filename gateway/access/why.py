@@ -13,6 +13,8 @@ from typing import NamedTuple
 from gateway.access import classday, newcomers, quota
 from gateway.access.ask import ANYHOW, Ask, Asking, classes_shown, known, private
 from gateway.access.facts import ClassRules, Facts
+from gateway.access.instants import HORIZON_DAYS
+from gateway.access.localtime import MS_PER_DAY
 from gateway.access.noticerules import unsigned
 from gateway.access.policy import decide
 from gateway.access.reasons import Reason
@@ -40,6 +42,12 @@ def explain(facts: Facts, person: PublicId, camera: PublicId, at_ms: int, asking
     obj = ObjectRef(ObjectKind.CAMERA, camera)
     decision = decide(facts, person, Action.LIVE, obj, at_ms, asking)
     return Explained(decision, tuple(_links(facts, person, obj, at_ms, asking)))
+
+
+def ends_with_the_search(decision: Decision, at_ms: int) -> bool:
+    """Say whether `until_ms` of an answer given at `at_ms` is only how far was searched; it may hold for longer."""
+    until_ms = decision.until_ms
+    return decision.allowed and until_ms is not None and until_ms >= at_ms + HORIZON_DAYS * MS_PER_DAY
 
 
 def _links(facts: Facts, person: PublicId, obj: ObjectRef, at_ms: int, asking: Asking) -> Iterator[Link]:

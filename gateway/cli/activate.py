@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli.asking import agrees
-from gateway.cli.cameras import UserOption, parse_address, read_password, show_adopted, show_next, waiting
+from gateway.cli.cameras import UserOption, parse_address, read_password, show_adopted, show_next
 from gateway.cli.context import ConfigOption, Context, DataOption, JsonOption, fail
 from gateway.cli.searching import is_a_terminal
 from gateway.core.errors import BadInput, by_code
@@ -66,7 +66,7 @@ def activate(  # noqa: PLR0913, PLR0917 - one argument for each option
     """
     context = Context(config, data)
     params: dict[str, Any] = {"address": parse_address(address)} | ({} if port is None else {"port": port})
-    with waiting(context, "cli.adopt.running"):
+    with context.waiting("cli.adopt.running"):
         told = context.run(context.ask("recorder", "camera.activate", params, timeout_s=TIMEOUT_S))
     if not as_json:
         explain(context, told)
@@ -91,7 +91,7 @@ def _nothing_to_do(context: Context, told: dict[str, Any], *, as_json: bool) -> 
 
 
 def _carry_out(context: Context, params: dict[str, Any], login: dict[str, Any], *, adopt: bool, as_json: bool) -> None:
-    with waiting(context, "cli.activate.running"):
+    with context.waiting("cli.activate.running"):
         order = params | login | {"go": True}
         told = context.run(context.ask("recorder", "camera.activate", order, timeout_s=TIMEOUT_S))
     if not as_json:
@@ -102,7 +102,7 @@ def _carry_out(context: Context, params: dict[str, Any], login: dict[str, Any], 
         fail(by_code(str(trouble["code"]))(str(trouble["message"])), context.words.language)
     if adopt:
         order = {"address": told["address"], "port": told["port"]} | login
-        with waiting(context, "cli.adopt.running"):
+        with context.waiting("cli.adopt.running"):
             told["camera"] = context.run(context.ask("recorder", "adopt", order, timeout_s=60))["camera"]
     if as_json:
         context.json(told)

@@ -45,6 +45,7 @@ from gateway.cli import (
 )
 from gateway.cli.context import ConfigOption, Context, DataOption, guarded
 from gateway.cli.status import DAEMONS
+from gateway.cli.usage import Verb, Verbs
 from gateway.core import log as logs
 from gateway.core.clock import SystemClock
 from gateway.core.daemonize import serve
@@ -54,19 +55,22 @@ from gateway.core.wire import claim_socket
 from gateway.roofs.run import Children, box_children
 
 app = typer.Typer(
+    cls=Verbs,
     help="Vườn: hộp camera của trường mầm non · the camera gateway of a kindergarten",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-key_app = typer.Typer(help="Khóa hình đã ghi · the key of the recordings", no_args_is_help=True)
-player_app = typer.Typer(help="Mã cho trình phát WHEP · tokens of WHEP players", no_args_is_help=True)
-signin_app = typer.Typer(help="Cách nhân viên đăng nhập · how staff sign in", no_args_is_help=True)
+key_app = typer.Typer(cls=Verbs, help="Khóa hình đã ghi · the key of the recordings", no_args_is_help=True)
+player_app = typer.Typer(cls=Verbs, help="Mã cho trình phát WHEP · tokens of WHEP players", no_args_is_help=True)
+signin_app = typer.Typer(cls=Verbs, help="Cách nhân viên đăng nhập · how staff sign in", no_args_is_help=True)
 observe_app = typer.Typer(
-    no_args_is_help=True, help="Dự giờ: khách xem một lớp trong một buổi · guests of a class (observe)"
+    cls=Verbs, no_args_is_help=True, help="Dự giờ: khách xem một lớp trong một buổi · guests of a class (observe)"
 )
-turn_app = typer.Typer(help="Máy chủ STUN, TURN cho người xem ở ngoài · servers on the way", no_args_is_help=True)
-audit_app = typer.Typer(help="Nhật ký truy cập · the audit", no_args_is_help=True)
+turn_app = typer.Typer(
+    cls=Verbs, help="Máy chủ STUN, TURN cho người xem ở ngoài · servers on the way", no_args_is_help=True
+)
+audit_app = typer.Typer(cls=Verbs, help="Nhật ký truy cập · the audit", no_args_is_help=True)
 
 
 def run(config: ConfigOption = None, data: DataOption = None) -> None:
@@ -129,9 +133,9 @@ COMMANDS: tuple[tuple[str, str | None, Callable[..., Any]], ...] = (
 )
 
 for name, alias, function in COMMANDS:
-    app.command(name)(guarded(function))
+    app.command(name, cls=Verb)(guarded(function))
     if alias is not None:
-        app.command(alias, hidden=True)(guarded(function))
+        app.command(alias, cls=Verb, hidden=True)(guarded(function))
 
 KEY_COMMANDS: tuple[tuple[str, str, Callable[..., Any]], ...] = (
     ("tinh-trang", "status", footage_key.status),
@@ -182,8 +186,8 @@ GROUPS = (
 )
 for group, commands in GROUPS:
     for name, alias, function in commands:
-        group.command(name)(guarded(function))
-        group.command(alias, hidden=True)(guarded(function))
+        group.command(name, cls=Verb)(guarded(function))
+        group.command(alias, cls=Verb, hidden=True)(guarded(function))
 app.add_typer(key_app, name="khoa")
 app.add_typer(key_app, name="key", hidden=True)
 app.add_typer(player_app, name="trinh-phat")

@@ -7,20 +7,18 @@ one by accident (each try counts against the camera's lock).
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
 from gateway.cli import show
-from gateway.cli.context import ConfigOption, Context, DataOption, JsonOption, plain_console
+from gateway.cli.context import ConfigOption, Context, DataOption, JsonOption
 from gateway.cli.searching import WEB_PORT, agreed_ranges, next_command, search, show_steps
 from gateway.core.errors import BadInput
 from gateway.roofs.lookup import only
@@ -52,17 +50,6 @@ async def camera_id(context: Context, name: str) -> str:
     """Return the public id of a camera given by id or name; BadInput lists what there is."""
     cameras = (await context.ask("recorder", "camera.list", {}))["cameras"]
     return only(name, [(row["id"], row["name"]) for row in cameras], "camera")
-
-
-@contextlib.contextmanager
-def waiting(context: Context, key: str) -> Iterator[None]:
-    """Say that it takes a while, on a terminal only and never into the output."""
-    console = plain_console(stderr=True)
-    if not console.is_terminal:
-        yield
-        return
-    with console.status(context.words.text(key)):
-        yield
 
 
 def state_of(item: dict[str, Any]) -> str:
@@ -240,7 +227,7 @@ def adopt(  # noqa: PLR0913, PLR0917 - one argument for each option
     params |= {key: value for key, value in given if value is not None}
     if clear:
         params["clear_text"] = True
-    with waiting(context, "cli.adopt.running"):
+    with context.waiting("cli.adopt.running"):
         answer = context.run(_adopt(context, params, instead_of))
     if as_json:
         context.json(answer["cameras"][0] if len(answer["cameras"]) == 1 else answer["cameras"])

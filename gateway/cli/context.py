@@ -9,17 +9,19 @@ without wrapping; the CLI opens no database and no footage of a box, it asks the
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
+from rich.status import Status
 
 from gateway.cli.show import wrap
 from gateway.core.config import Config, load_config
@@ -73,6 +75,8 @@ class Context:
     def __init__(self, config: Path | None, data: Path | None) -> None:
         self.config_path = find_config(config, data)
         self.console = plain_console()
+        self._shown: Status | None = None
+        """What says on the terminal that it takes a while."""
 
     @cached_property
     def config(self) -> Config:
@@ -106,22 +110,39 @@ class Context:
         """Print JSON for a program."""
         typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
 
+    @contextlib.contextmanager
+    def waiting(self, key: str) -> Iterator[Callable[[str], None]]:
+        """Say that it takes a while, on a terminal only and never into the output; gives what changes the words."""
+        console = plain_console(stderr=True)
+        if not console.is_terminal:
+            yield lambda text: None  # noqa: ARG005 - nobody reads it
+            return
+        with console.status(self.words.text(key)) as self._shown:
+            yield self._shown.update
+
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a command's coroutine; a typed error ends the program with its remedy."""
         try:
             return asyncio.run(work)
         except VuonError as error:
+            if self._shown is not None:  # else the remedy would stand behind the wheel that turns
+                self._shown.stop()
             fail(error, self.words.language)
 
 
 def fail(error: VuonError, language: str | None = None) -> NoReturn:
     """Print an error for a person and exit with status 1."""
+    told(error, language)
+    raise typer.Exit(1) from error
+
+
+def told(error: VuonError, language: str | None = None) -> None:
+    """Print an error for a person: what is wrong, and what to do."""
     if isinstance(error, DaemonUnavailable) and isinstance(error.__cause__, PermissionError):
         error.fields["case"] = "socket"
     console = plain_console(stderr=True)
     text = explain(error, language or os.environ.get(LANGUAGE_ENV) or DEFAULT_LANGUAGE)
     console.print(wrap(text, console.width) if console.is_terminal else text, soft_wrap=True)
-    raise typer.Exit(1) from error
 
 
 def _why(error: OSError) -> str:

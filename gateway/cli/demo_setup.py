@@ -24,8 +24,8 @@ GUARDIAN, CHILD, GUARDIAN_CLASS = "Nguyễn Thị Lan", "Bé Minh An", "Lớp M�
 TEACHER = "Cô Phạm Thị Hạnh"
 PRINCIPAL, DEPUTY = "Cô Trần Thu Hà", "Cô Lê Thị Mai"
 """Two people, so that an export can be tried: one asks, the other approves."""
-START_S, RECORD_S = 40.0, 90.0
-"""Hang limits: a slow two-core machine starts 32 cameras in about 20 s."""
+START_S, RECORD_S = 180.0, 180.0
+"""Hang limits: two idle cores start 32 cameras in about 20 s, two busy ones need minutes; who ends is told at once."""
 
 
 def camera_names(count: int) -> list[str]:

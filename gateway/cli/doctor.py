@@ -17,7 +17,7 @@ import typer
 
 from gateway.cli import show
 from gateway.cli.camera_settings import can_go_back
-from gateway.cli.cameras import camera_id, waiting
+from gateway.cli.cameras import camera_id
 from gateway.cli.context import ConfigOption, Context, DataOption, JsonOption
 from gateway.core.errors import BadInput, VuonError
 from gateway.core.typed import quoted
@@ -235,7 +235,7 @@ def doctor(
             context.run(_note(context, camera, given))
             context.say("cli.doctor.noted", name=camera or "")
             return
-        with waiting(context, "cli.doctor.running"):
+        with context.waiting("cli.doctor.running"):
             found = context.run(_everything(context, camera, fix=fix))
     rows = [row for row in (found["box"], found["live"], *found["cameras"]) if row is not None]
     faults, failed = any(row["faults"] for row in rows), any("error" in row for row in rows)

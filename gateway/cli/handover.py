@@ -14,7 +14,6 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from gateway.cli.cameras import waiting
 from gateway.cli.context import ConfigOption, Context, DataOption
 from gateway.cli.footage import check_place
 from gateway.cli.preview import Room, gather
@@ -120,7 +119,7 @@ def handover(
         check_place(target, over=over)
     if pdf and out == printed:
         raise BadInput(f"{out} is the name of the PDF", case="place", path=str(out))
-    with waiting(context, "cli.handover.running"):
+    with context.waiting("cli.handover.running"):
         made = context.run(collect(context, after_acceptance=after_acceptance))
     html = Sheet(made, catalogue(language) if language else context.words).html()
     write_whole(out, html.encode(), PRIVATE)

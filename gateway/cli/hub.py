@@ -7,11 +7,12 @@ from typing import Annotated
 import typer
 
 from gateway.cli.context import ConfigOption, Context, DataOption, JsonOption, guarded
+from gateway.cli.usage import Verb, Verbs
 
 CODE_MINUTES = 30
 """The hub's codes live this long (gateway.hub.staff)."""
 
-app = typer.Typer(help="Máy chủ của đơn vị quản lý · the authority's hub", no_args_is_help=True)
+app = typer.Typer(cls=Verbs, help="Máy chủ của đơn vị quản lý · the authority's hub", no_args_is_help=True)
 
 
 def claim(
@@ -40,5 +41,5 @@ def code(config: ConfigOption = None, data: DataOption = None, as_json: JsonOpti
 
 
 for name, alias, command in (("ghi-danh", "claim", claim), ("ma", "code", code)):
-    app.command(name)(guarded(command))
-    app.command(alias, hidden=True)(guarded(command))
+    app.command(name, cls=Verb)(guarded(command))
+    app.command(alias, cls=Verb, hidden=True)(guarded(command))

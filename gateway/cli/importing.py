@@ -66,6 +66,7 @@ def import_list(  # noqa: PLR0913, PLR0917 - each is an option of the command
         context.json(done)
     else:
         context.say("cli.import.counts", **done["counts"])
+        _closes(context, view["plan"])
         context.say("cli.import.done", act=done["act"])
 
 
@@ -112,6 +113,7 @@ def _tell(context: Context, view: dict[str, Any]) -> None:
         context.say("cli.import.skipped", names=", ".join(view["skipped"]))
     if plan["new_classes"]:
         context.say("cli.import.new_classes", names=", ".join(plan["new_classes"]))
+    _closes(context, plan)
     _changes(context, plan)
     for row in plan["questions"]:
         choices = ", ".join(f"{item['id']} ({item['place']})" for item in row["choices"])
@@ -138,6 +140,13 @@ def _undo(context: Context, act: str, *, as_json: bool) -> None:
         context.say("cli.import.undone")
     if done["blockers"]:
         raise typer.Exit(1)
+
+
+def _closes(context: Context, plan: Mapping[str, Any]) -> None:
+    """Say which classes guardians will not see for lack of answers: nobody should learn it from the families."""
+    if plan["closes"]:
+        names = [context.words.text("list.closes.one", name=row["name"], n=row["n"]) for row in plan["closes"]]
+        context.say("list.closes", names=", ".join(names))
 
 
 def _changes(context: Context, plan: Mapping[str, Any]) -> None:

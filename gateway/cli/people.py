@@ -25,6 +25,14 @@ ROLES = {
     "phong-gd": "authority_it", "authority": "authority_it",
 }  # fmt: skip
 """Guardians come with a child; an installer is the console itself."""
+CheckedOption = Annotated[
+    bool,
+    typer.Option(
+        "--da-kiem-tra",
+        "--checked",
+        help="Trao tận tay, đã xem giấy tờ: không cần duyệt lại · identity card seen: no further approval",
+    ),
+]
 
 
 def code(
@@ -42,6 +50,7 @@ def code(
         context.json(result)
     else:
         context.say("cli.code.new", code=result["code"], minutes=result["minutes"])
+        context.say("cli.code.where", url=result["url"])
 
 
 def slip(
@@ -49,14 +58,7 @@ def slip(
     phone: Annotated[
         str, typer.Option("--dien-thoai", "--phone", help="Số điện thoại nhà trường giữ · phone number the school has")
     ] = "",
-    checked: Annotated[
-        bool,
-        typer.Option(
-            "--da-kiem-tra",
-            "--checked",
-            help="Trao tận tay, đã xem giấy tờ: không cần duyệt lại · identity card seen: no further approval",
-        ),
-    ] = False,
+    checked: CheckedOption = False,
     config: ConfigOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,

@@ -120,6 +120,8 @@ def school_year(
     else:
         for step in view["steps"]:
             context.say("cli.year.step", name=step["name"], children=step["children"], target=step["target"])
+        if view["new_classes"]:
+            context.say("cli.year.new", names=", ".join(view["new_classes"]))
         context.say("cli.year.counts", **{key: view["counts"][key] for key in ("moved", "left", "same")})
         if view["consents"]:
             context.say("cli.year.consents", n=view["consents"])

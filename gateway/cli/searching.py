@@ -7,11 +7,10 @@ only addresses, ports and interfaces, never a text a device sent.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shlex
 import sys
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from ipaddress import IPv4Address
 from typing import Any, cast
@@ -20,7 +19,7 @@ import typer
 
 from gateway.cli import show
 from gateway.cli.asking import agrees
-from gateway.cli.context import Context, plain_console
+from gateway.cli.context import Context
 from gateway.core.errors import BadInput
 from gateway.core.i18n import Catalogue
 
@@ -56,7 +55,7 @@ def is_a_terminal() -> bool:
 async def search(context: Context, order: Mapping[str, Any]) -> dict[str, Any]:
     """Search and return the recorder's result; on a terminal the step is shown while it lasts."""
     result: dict[str, Any] = {"found": []}
-    with _status(context) as shown:
+    with context.waiting("cli.discover.running") as shown:
         async with context.client("recorder") as client:
             stream = cast("AsyncGenerator[bytes, None]", client.stream("discover.run", order))
             async with aclosing(stream) as chunks:
@@ -67,17 +66,6 @@ async def search(context: Context, order: Mapping[str, Any]) -> dict[str, Any]:
                     else:
                         result = item
     return result
-
-
-@contextlib.contextmanager
-def _status(context: Context) -> Iterator[Callable[[str], None]]:
-    """Show what is going on, on a terminal only and never into the output."""
-    console = plain_console(stderr=True)
-    if not console.is_terminal:
-        yield lambda text: None  # noqa: ARG005 - nobody reads it
-        return
-    with console.status(context.words.text("cli.discover.running")) as status:
-        yield status.update
 
 
 def step_name(words: Catalogue, step: str) -> str:

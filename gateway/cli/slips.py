@@ -19,6 +19,7 @@ from segno import consts
 from gateway.cli.context import ConfigOption, Context, DataOption
 from gateway.cli.demo import write_private
 from gateway.cli.footage import check_place
+from gateway.cli.people import CheckedOption
 from gateway.cli.sheet import template
 
 
@@ -54,14 +55,7 @@ def print_slips(
     class_name: Annotated[str, typer.Argument(help="Tên lớp · class")],
     out: Annotated[Path, typer.Option("--ra", "-o", "--out", help="Tệp HTML · file to write")] = Path("phieu-moi.html"),
     over: Annotated[bool, typer.Option("--ghi-de", "--force", help="Ghi đè tệp đã có · overwrite")] = False,
-    checked: Annotated[
-        bool,
-        typer.Option(
-            "--da-kiem-tra",
-            "--checked",
-            help="Trao tận tay, đã xem giấy tờ: không cần duyệt lại · identity card seen: no further approval",
-        ),
-    ] = False,
+    checked: CheckedOption = False,
     config: ConfigOption = None,
     data: DataOption = None,
 ) -> None:

@@ -70,7 +70,8 @@ def explained(told: dict[str, Any], words: Catalogue, zone: str) -> list[str]:
 
 
 def _times(told: dict[str, Any]) -> list[tuple[str, int]]:
-    found = [("until" if told["allowed"] else "changes", told["until_ms"]), ("next", told["next_ms"])]
+    until = "at_least" if told["at_least"] else "until"
+    found = [(until if told["allowed"] else "changes", told["until_ms"]), ("next", told["next_ms"])]
     return [(key, at) for key, at in found if at is not None and (key != "changes" or at != told["next_ms"])]
 
 

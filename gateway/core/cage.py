@@ -1,6 +1,6 @@
 """The cage of a child that handles untrusted video: no files, no network, no exec, no new code.
 
-Owns the seccomp filter and its self-test. Invariants: the filter is an allow-list, everything else
+Owns the seccomp filter, its self-test and the way in. Invariants: the filter is an allow-list, everything else
 fails with EPERM; memory cannot be made executable; the self-test tries what must be impossible and the
 child does not take a byte of a camera unless each try was refused.
 """
@@ -11,8 +11,15 @@ import os
 import resource
 import socket
 import tempfile
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, BinaryIO
+
+from gateway.core import feedwire
+
+EXIT_REFUSED = 3
+"""The exit status of a child that cannot be caged."""
+MOST_WHY_BYTES = 1_000
+"""Of the reason why there is no cage."""
 
 ALLOWED = frozenset(
     {
@@ -129,3 +136,15 @@ def enter(lock: Callable[[], None] = lock, escapes: Callable[[], list[str]] = es
         return f"{type(error).__name__}: {error}"
     possible = escapes()
     return f"still possible: {', '.join(possible)}" if possible else ""
+
+
+def prove(arguments: Sequence[str], replies: BinaryIO, *, ready: int, refused: int) -> bool:
+    """Limit what this child may use, lock it up and say so in its first message; False: there is no cage, so end.
+
+    `--no-sandbox` among the arguments: the configuration said `sandbox = false`.
+    """
+    limit_resources()
+    why = "" if "--no-sandbox" in arguments else enter()
+    replies.write(feedwire.frame(refused if why else ready, why.encode()[:MOST_WHY_BYTES]))
+    replies.flush()
+    return not why

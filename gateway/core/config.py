@@ -356,7 +356,7 @@ def load_config(path: Path) -> Config:
     except OSError as error:
         raise ConfigError(
             f"{path} cannot be read: {error.strerror}",
-            case="no_config",
+            case="new_box" if isinstance(error, FileNotFoundError) else "no_config",
             key=str(path),
             value="",
             why=str(error.strerror),

@@ -25,7 +25,7 @@ import psutil
 from gateway.core import log as logs
 from gateway.core.clock import Clock, SystemClock
 from gateway.core.clocktrust import TrustFile
-from gateway.core.errors import VuonError
+from gateway.core.errors import NotFound, VuonError
 from gateway.core.i18n import catalogue
 from gateway.core.notify import Notifier
 from gateway.core.version import __version__
@@ -139,7 +139,9 @@ def explain(error: VuonError, language: str = "vi") -> str:
     if case in words.texts:
         with contextlib.suppress(KeyError):  # a field is missing: another version raised it
             message, remedy = words.texts[case].format_map(fields), words.texts[f"{case}.hint"].format_map(fields)
-    return f"✘ {title}: {message}\n  → {remedy}"
+    elif error.code == NotFound.code and words.language != "en":
+        message = ""  # it is in English, and says no more than the title
+    return f"✘ {title}{f': {message}' if message else ''}\n  → {remedy}"
 
 
 def _leaves(group: BaseExceptionGroup[VuonError]) -> list[VuonError]:

@@ -15,12 +15,10 @@ import re
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TypeAlias
 
 import ifaddr
 
-Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
-Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
+from gateway.core.addresses import Address, Network, address_of
 
 REFRESH_S = 10.0
 MAX_REMEMBERED = 1_024
@@ -29,15 +27,6 @@ UP_GATEWAY = 0x3
 """RTF_UP and RTF_GATEWAY of linux/route.h."""
 _APART = re.compile(r"^(docker|veth|br-|virbr|lxc|lxd|cni|flannel|cali|podman|tun|tap|wg|tailscale|zt|ppp|dummy|ifb)")
 """Names of tunnels, container bridges and point-to-point links; `br0` of an installer stays the school's."""
-
-
-def address_of(text: str) -> Address | None:
-    """Return an address without its zone, IPv4 also where it comes mapped into IPv6; None for what is none."""
-    try:
-        ip = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    return ip.ipv4_mapped or ip if isinstance(ip, ipaddress.IPv6Address) else ip
 
 
 def networks_of(adapters: Iterable[ifaddr.Adapter], *, loopback: bool = False) -> tuple[Network, ...]:

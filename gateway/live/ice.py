@@ -25,6 +25,7 @@ import ifaddr
 from aioice.candidate import Candidate, candidate_foundation, candidate_priority
 from aiortc.rtcicetransport import RTCIceGatherer
 
+from gateway.core.addresses import Network, unmapped
 from gateway.core.iceservers import IceServer
 from gateway.live import consent, relays
 from gateway.live.bucket import Bucket
@@ -42,15 +43,13 @@ DATA_BURST, DATA_PER_S = 256, 100
 """Datagrams of one viewer for DTLS and SCTP: a handshake has ten, afterwards a few a minute."""
 CONSENT_S, CONSENT_FAILURES = 5.0, 6
 
-IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
-
 
 @dataclass(frozen=True, slots=True)
 class AddressRules:
     """Which remote addresses a session may use."""
 
     allow_loopback: bool = False
-    refused: tuple[IPNetwork, ...] = ()
+    refused: tuple[Network, ...] = ()
     """Networks nobody may make us send to: the camera network."""
 
     def allows(self, address: str) -> bool:
@@ -59,7 +58,7 @@ class AddressRules:
             ip = ipaddress.ip_address(address)
         except ValueError:
             return False
-        if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        if unmapped(ip) != ip:
             return False
         if ip.is_loopback:
             return self.allow_loopback

@@ -17,10 +17,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 from uvicorn.protocols.http import h11_impl
 
+from gateway.core.addresses import Network, unmapped
 from gateway.core.log import get_logger
 
 REFUSALS_AT_ONCE = 16
@@ -31,7 +32,6 @@ IPV6_CLIENT_BITS = 64
 CROWDED, SLOW = "crowded", "slow"
 """Why one was dropped: its address has too many, or it asked nothing."""
 
-Network: TypeAlias = "ipaddress.IPv4Network | ipaddress.IPv6Network"
 LOOPBACK: tuple[Network, ...] = (ipaddress.IPv4Network("127.0.0.0/8"), ipaddress.IPv6Network("::1/128"))
 """Where a proxy is that speaks for all its clients: the only one that can be configured is on this machine."""
 
@@ -79,9 +79,7 @@ class Drops:
 
 def client_of(host: str, exempt: Sequence[Network] = ()) -> str:
     """Return what counts as one client: an IPv4 address, or the network of an IPv6 one; "" for one of `exempt`."""
-    address = ipaddress.ip_address(host.partition("%")[0])
-    if isinstance(address, ipaddress.IPv6Address):
-        address = address.ipv4_mapped or address
+    address = unmapped(ipaddress.ip_address(host.partition("%")[0]))
     if any(address in network for network in exempt):
         return ""
     if isinstance(address, ipaddress.IPv6Address):

@@ -195,7 +195,8 @@ class _People:
         name = request.params.get("person")
         person = await self._person(str(name), None) if name else await self._first(Role.PRINCIPAL)
         code = await self._desk.codes.create(CONSOLE, person)
-        return Reply({"code": code.text.reveal(), "minutes": self._desk.code_minutes})
+        where = f"{self._desk.web_url}/vao"
+        return Reply({"code": code.text.reveal(), "minutes": self._desk.code_minutes, "url": where})
 
     async def new_slip(self, request: Request) -> Reply:
         person = await self._person(request.text("guardian"), Role.GUARDIAN)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
-from gateway.access import dayhours, localtime, noticerules
+from gateway.access import daterange, dayhours, localtime, noticerules
 from gateway.access.classes import Classes, Hours, PlanItem
 from gateway.access.facts import BlockKind, Facts
 from gateway.access.schooldays import SchoolDays
@@ -61,8 +61,11 @@ class HoursPort:
         )
 
     def _monday(self) -> dt.date:
-        today = localtime.moment(self._store.current.zone, self._store.clock.now_ms()).date
+        today = self._today()
         return today - dt.timedelta(days=today.weekday())
+
+    def _today(self) -> dt.date:
+        return localtime.moment(self._store.current.zone, self._store.clock.now_ms()).date
 
     async def save(
         self, caller: Caller, class_id: PublicId, hours: Sequence[HoursRow], plan: Sequence[PlanRow]
@@ -82,8 +85,12 @@ class HoursPort:
     async def days(self, caller: Caller) -> Sequence[MarkedDay]:
         """Return the marked days from this week on."""
         del caller
-        rows = await self._days.rows(self._monday())
+        rows = await self._days.rows(self.markable()[0])
         return [MarkedDay(row.date, row.open, row.as_weekday, row.label) for row in rows]
+
+    def markable(self) -> tuple[dt.date, dt.date]:
+        """Return the first and the last day that can be marked."""
+        return daterange.markable(self._today())
 
     async def mark(self, caller: Caller, day: MarkedDay) -> None:
         """Mark a day."""

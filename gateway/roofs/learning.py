@@ -70,7 +70,7 @@ class Drivers:
             settled = await settle(order.engine, by, gate, {Engine.NATIVE.value: self.network, **self.pinned})
         except CameraUnreachable as error:
             if path is None and await is_up(order.address):
-                raise CameraUnsupported("nothing here speaks ONVIF", address=order.address) from error
+                raise CameraUnsupported("nothing here speaks ONVIF", case="no_onvif", address=order.address) from error
             raise
         learned = settled.learned
         if not learned.about.endpoint:  # adopted by address: the mark by which it is known without a login

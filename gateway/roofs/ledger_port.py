@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from gateway.access import audit_ledger
 from gateway.access.acts import ERASED_NAME, Acts
 from gateway.access.audit import Actor
 from gateway.access.audit_erase import Asked, Erasures, Why, erased_subjects
-from gateway.access.audit_ledger import END, Group, Line, Page, Wanted, group_of
+from gateway.access.audit_ledger import END, LINES, MOST_LINES, Group, Line, Page, Wanted, group_of, looks_at, of_person
+from gateway.access.audit_looks import looks
 from gateway.access.policy import BOX
 from gateway.access.store import FactStore, Need
 from gateway.core.errors import BadInput
@@ -30,6 +32,8 @@ IN_FILE = 20_000
 COUNTED, COUNTS = frozenset({"roster.import", "roster.rollover"}), ("new", "moved", "back", "changed", "left")
 """Acts upon many children, and what they count."""
 ALL = Need(Action.AUDIT, BOX)
+_Told: TypeAlias = Callable[[Line], LedgerLine]
+"""How a row reads to somebody."""
 
 
 class LedgerPort:
@@ -98,39 +102,41 @@ class LedgerPort:
     async def everything(self, caller: Caller, wish: LedgerWish) -> LedgerPage:
         """Read everything, with every name."""
         await self._store.demand(Actor(caller.person, caller.device), ALL)
-        return await self._everything(wish, audit_ledger.LINES)
+        page, whole = await self._everything(wish, most=MOST_LINES)
+        return LedgerPage(_looks(page, whole), page.older)
 
     async def class_looks(self, caller: Caller, class_id: PublicId, wish: LedgerWish) -> LedgerPage:
         """Read the looks at one class."""
         need = Need(Action.AUDIT, ObjectRef(ObjectKind.CLASS, class_id))
         await self._store.demand(Actor(caller.person, caller.device), need)
-        page = await self._store.db.read(lambda conn: audit_ledger.looks_at(conn, class_id, _wanted(wish)))
-        return LedgerPage(tuple(self._of_class(line, caller, class_id) for line in page.lines), page.older)
+        page = await self._store.db.read(lambda conn: looks_at(conn, class_id, _wanted(wish), most=MOST_LINES))
+        return LedgerPage(_looks(page, lambda line: self._of_class(line, caller, class_id)), page.older)
 
     async def own(self, caller: Caller, wish: LedgerWish) -> LedgerPage:
         """Read one's own rows."""
         own = Need(Action.PEOPLE, ObjectRef(ObjectKind.PERSON, caller.person))
         await self._store.demand(Actor(caller.person, caller.device), own)
-        page = await self._store.db.read(lambda conn: audit_ledger.of_person(conn, caller.person, _wanted(wish)))
+        page = await self._store.db.read(lambda conn: of_person(conn, caller.person, _wanted(wish), most=MOST_LINES))
         labels = await self._labels(page)
-        return LedgerPage(tuple(self._own(line, caller, labels) for line in page.lines), page.older)
+        return LedgerPage(_looks(page, lambda line: self._own(line, caller, labels)), page.older)
 
     async def export(self, caller: Caller, wish: LedgerWish) -> LedgerPage:
-        """Read for a file; the row is written first."""
+        """Read for a file, row by row; the row is written first."""
 
         async def work() -> LedgerPage:
-            return await self._everything(wish, IN_FILE)
+            page, whole = await self._everything(wish, lines=IN_FILE)
+            return LedgerPage(tuple(whole(line) for line in page.lines), page.older)
 
         acts, actor = Acts(self._store), Actor(caller.person, caller.device)
         group, span = wish.group or "all", {"from_ms": wish.from_ms or 0, "to_ms": wish.to_ms or 0}
         return await acts.carry_out(actor, "audit.export", work, ALL, group=group, **span)
 
-    async def _everything(self, wish: LedgerWish, lines: int) -> LedgerPage:
+    async def _everything(self, wish: LedgerWish, *, lines: int = LINES, most: int = 0) -> tuple[Page, _Told]:
         wanted = _wanted(wish)
-        page = await self._store.db.read(lambda conn: audit_ledger.page(conn, wanted, lines=lines))
+        page = await self._store.db.read(lambda conn: audit_ledger.page(conn, wanted, lines=lines, most=most))
         erased = await self._store.db.read(erased_subjects)
         labels = await self._labels(page)
-        return LedgerPage(tuple(self._whole(line, labels, erased) for line in page.lines), page.older)
+        return page, lambda line: self._whole(line, labels, erased)
 
     async def _labels(self, page: Page) -> Mapping[str, str]:
         devices = {line.text("device") for line in page.lines}
@@ -232,6 +238,18 @@ class LedgerPort:
             raise BadInput("say why, and who asked", case="erase_why", key="why") from error
         actor = Actor(caller.person, caller.device)
         return await self._erasures.erase(actor, kind, subject, typed=typed, why=reason, asked=asker)
+
+
+def _looks(page: Page, told: _Told) -> tuple[LedgerLine, ...]:
+    """Return a page's lines as their reader may know them, with the rows of one look in one line."""
+    found = []
+    for look in looks(page.lines):
+        line = told(look.head)
+        if len(look.lines) > 1:
+            parts = tuple(told(row) for row in reversed(look.lines))
+            line = replace(line, at_ms=look.at_ms, seconds=look.seconds, parts=parts)
+        found.append(line)
+    return tuple(found)
 
 
 def _wanted(wish: LedgerWish) -> Wanted:

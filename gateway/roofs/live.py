@@ -18,6 +18,7 @@ import ifaddr
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from gateway.core import daemonize
+from gateway.core.addresses import Network
 from gateway.core.clock import Clock
 from gateway.core.config import Config
 from gateway.core.log import Log, fault_sink, get_logger
@@ -25,7 +26,7 @@ from gateway.core.onlink import OnLink
 from gateway.core.secrets import load_verify_key
 from gateway.core.wire import ControlServer
 from gateway.live.feedclient import Feeds
-from gateway.live.ice import AddressRules, IPNetwork, own_addresses
+from gateway.live.ice import AddressRules, own_addresses
 from gateway.live.loadmeter import LoadMeter
 from gateway.live.segments import best_sender
 from gateway.live.service import SERVICE, LiveService
@@ -46,7 +47,7 @@ def transport_rules(config: Config, identity: Identity) -> TransportRules:
     return TransportRules(addresses, AddressRules(loopback, camera_networks(config, addresses)), identity.certificate)
 
 
-def camera_networks(config: Config, addresses: Sequence[str]) -> tuple[IPNetwork, ...]:
+def camera_networks(config: Config, addresses: Sequence[str]) -> tuple[Network, ...]:
     """Return the networks of the camera interfaces that are not also viewers' networks.
 
     Only where an installer has named the camera interfaces: in a school with one network, cameras

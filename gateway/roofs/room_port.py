@@ -61,7 +61,7 @@ class RoomPort:
         """Return the classes the person may hide, by name."""
         facts, now_ms = self._store.current, self._store.clock.now_ms()
         past, wishes = await self._pauses.since(self.midnight(now_ms)), await self._pauses.wishes()
-        visits = await self._visits.to_come()
+        visits, granted = await self._visits.to_come(), await self._pauses.granted_today()
         mine = [class_id for class_id in facts.classes if self._may_know(caller, class_id)]
         rooms = []
         for class_id in mine:
@@ -93,6 +93,7 @@ class RoomPort:
                     tuple(missing),
                     self._walls.has_sheet(class_id),
                     tuple(visit for visit in visits if visit.class_id == class_id),
+                    granted.get(class_id, 0),
                 )
             )
         return sorted(rooms, key=lambda room: (room.name, room.id))

@@ -180,6 +180,7 @@ def preview_view(preview: Preview) -> dict[str, Any]:
             "absent": [{"name": item.name, "place": item.class_from} for item in plan.absent],
             "new_classes": list(plan.new_classes),
             "untouched": list(plan.untouched),
+            "closes": [{"name": name, "n": count} for name, count in plan.closes().items()],
             "classes": [{"name": name, **counts} for name, counts in plan.by_class().items()],
             "questions": [
                 {

@@ -59,6 +59,7 @@ class WallPort:
             pauserules.used_today(facts, class_id, now_ms),
             pauserules.A_DAY,
             any(wish.class_id == class_id for wish in wishes),
+            (await self._pauses.granted_today()).get(class_id, 0),
         )
 
     async def hide(self, secret: Secret, minutes: int) -> None:

@@ -15,8 +15,6 @@ from gateway.core import cage
 from recorder.vision import pipe
 from recorder.vision.stills import BadPicture, Looker
 
-EXIT_REFUSED = 3
-
 
 def answer(looker: Looker, requests: BinaryIO, replies: BinaryIO) -> None:
     """Serve requests until the pipe closes."""
@@ -44,12 +42,8 @@ def main(arguments: list[str]) -> int:
     requests, replies = sys.stdin.buffer, sys.stdout.buffer
     looker = Looker()
     looker.warm()
-    cage.limit_resources()
-    why = "" if "--no-sandbox" in arguments else cage.enter()
-    replies.write(pipe.frame(pipe.REFUSED if why else pipe.READY, why.encode()))
-    replies.flush()
-    if why:
-        return EXIT_REFUSED
+    if not cage.prove(arguments, replies, ready=pipe.READY, refused=pipe.REFUSED):
+        return cage.EXIT_REFUSED
     answer(looker, requests, replies)
     return 0
 

@@ -9,26 +9,21 @@ started again by `supervise`; the sub stream is looked at, the main stream only 
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-import recorder.vision
+from gateway.core import cagedchild
+from gateway.core.cagedchild import CagedChild, Proof
 from gateway.core.clock import Clock
-from gateway.core.errors import ConfigError, SegmentCorrupt, WireError
-from gateway.core.finish import to_the_end
+from gateway.core.errors import SegmentCorrupt, WireError
 from gateway.core.media import AccessUnit, CodecConfig
 from gateway.core.model import PublicId, StreamRole
-from gateway.core.reap import reap
 from recorder.feed import Feed
 from recorder.vision import pipe
 from recorder.vision.pipe import Jpeg, Look
 from recorder.vision.shows import Show, Shows, unavailable
 
-START_TIMEOUT_S = 30.0
 ANSWER_TIMEOUT_S = 5.0
 SUB_IS_FRESH_NS = 10_000_000_000
 STILL_EVERY_NS = 10_000_000_000
@@ -140,7 +135,7 @@ class VisionClient:
         answer_timeout_s: float = ANSWER_TIMEOUT_S,
     ) -> None:
         self._clock, self._sandbox, self._answer_timeout_s = clock, sandbox, answer_timeout_s
-        self.command = tuple(command) or _child_command(sandbox=sandbox)
+        self.command = tuple(command) or cagedchild.command("recorder.vision.child", sandbox=sandbox)
         self._lock = threading.Lock()
         self._eyes: dict[PublicId, _Eye] = {}
         self._numbers = 0
@@ -242,52 +237,30 @@ class VisionClient:
     async def run(self) -> None:
         """Start the child and feed it until it fails (raises) or this is cancelled."""
         self._loop = asyncio.get_running_loop()
-        root = str(Path(next(iter(recorder.vision.__path__))).parent.parent)
-        process = await asyncio.create_subprocess_exec(
-            *self.command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            env={"PYTHONPATH": root, "PATH": os.environ.get("PATH", "/usr/bin:/bin"), "OMP_NUM_THREADS": "1"},
-        )
-        assert process.stdin is not None
-        assert process.stdout is not None
-        try:
-            async with asyncio.timeout(START_TIMEOUT_S):
-                kind, body = await _reply(process.stdout)
-            if kind != pipe.READY:
-                raise ConfigError(
-                    f"the vision child cannot be caged: {body.decode(errors='replace')}",
-                    key="vision.sandbox",
-                    value="true",
-                    remedy="install libseccomp2, or set vision.sandbox = false",
-                )
+        async with CagedChild("the vision child", self.command, Proof(pipe.READY, pipe.REFUSED), heard=True) as child:
             self._running = True
-            await self._serve(process.stdin, process.stdout)
-        except (EOFError, ConnectionError, TimeoutError) as error:
-            raise WireError("the vision child does not answer") from error
-        finally:
-            self._running = False
-            self._shows.refuse_all("the vision child ended")
-            await to_the_end(reap(process))
+            try:
+                await self._serve(child)
+            finally:
+                self._running = False
+                self._shows.refuse_all("the vision child ended")
 
-    async def _serve(self, requests: asyncio.StreamWriter, replies: asyncio.StreamReader) -> None:
+    async def _serve(self, child: CagedChild) -> None:
         while True:
             self._work.clear()
             while True:
                 if (job := self._next()) is not None:
-                    await self._one(job, requests, replies)
+                    await self._one(job, child)
                 elif (show := self._shows.take()) is not None:
-                    await self._show(show, requests, replies)
+                    await self._show(show, child)
                 else:
                     break
             await self._work.wait()
 
-    async def _show(self, show: Show, requests: asyncio.StreamWriter, replies: asyncio.StreamReader) -> None:
+    async def _show(self, show: Show, child: CagedChild) -> None:
         try:
-            requests.write(pipe.encode_show(show.config, show.nals, show.width))
-            async with asyncio.timeout(self._answer_timeout_s):
-                await requests.drain()
-                kind, body = await _reply(replies)
+            child.requests.write(pipe.encode_show(show.config, show.nals, show.width))
+            kind, body = await self._answer(child)
             if kind not in {pipe.SHOWN, pipe.BAD}:
                 raise WireError(f"the vision child answered kind {kind}")
             shown = pipe.decode_shown(body) if kind == pipe.SHOWN else None
@@ -325,21 +298,19 @@ class VisionClient:
             watched = eye.asked_ns is not None and now_ns - eye.asked_ns < WATCHED_FOR_NS
             return watched or eye.still_ns is None or now_ns - eye.still_ns >= STILL_EVERY_NS
 
-    async def _one(
-        self,
-        job: tuple[PublicId, StreamRole, _Waiting, int],
-        requests: asyncio.StreamWriter,
-        replies: asyncio.StreamReader,
-    ) -> None:
+    async def _answer(self, child: CagedChild) -> tuple[int, bytes]:
+        async with child.in_time(self._answer_timeout_s):
+            await child.requests.drain()
+            return await child.next(pipe.MAX_REPLY_BYTES)
+
+    async def _one(self, job: tuple[PublicId, StreamRole, _Waiting, int], child: CagedChild) -> None:
         camera, role, item, number = job
         with self._lock:
             gone, self._gone = self._gone, []
         for stream in gone:
-            requests.write(pipe.encode_forget(stream))
-        requests.write(pipe.encode_decode(number, item.unit, want_stills=self._wants_still(camera)))
-        async with asyncio.timeout(self._answer_timeout_s):
-            await requests.drain()
-            kind, body = await _reply(replies)
+            child.requests.write(pipe.encode_forget(stream))
+        child.requests.write(pipe.encode_decode(number, item.unit, want_stills=self._wants_still(camera)))
+        kind, body = await self._answer(child)
         if kind == pipe.BAD:
             self._bad += 1
             return
@@ -374,15 +345,3 @@ def _stands_still(eye: _Eye) -> bool:
     """Say whether the picture is one and the same for too many key frames and too long."""
     lasted = eye.same_keys >= FROZEN_KEYS and eye.look_ns - eye.same_since_ns >= FROZEN_NS
     return lasted and eye.look is not None and eye.look.luma_sd >= BLACK
-
-
-def _child_command(*, sandbox: bool) -> tuple[str, ...]:
-    command = (sys.executable, "-m", "recorder.vision.child")
-    return command if sandbox else (*command, "--no-sandbox")
-
-
-async def _reply(replies: asyncio.StreamReader) -> tuple[int, bytes]:
-    kind, length = pipe.HEAD.unpack(await replies.readexactly(pipe.HEAD.size))
-    if length > pipe.MAX_REPLY_BYTES:
-        raise WireError("a reply of the vision child is too long", bytes=length)
-    return kind, await replies.readexactly(length)

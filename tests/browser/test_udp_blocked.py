@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.browser.conftest import AUTOPLAY, HANG_MS, shoot
-from tests.fakes.netlab import NoNamespaces
+from tests.fakes.spaces import NoNamespaces
 from tests.fakes.wall import BOX, TURN_PORT, Wall
 from tests.fakes.web_services import MAM, MOTHER, PRINCIPAL
 from web.services import Caller

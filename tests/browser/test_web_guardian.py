@@ -9,7 +9,7 @@ from playwright.sync_api import Page, Response, expect
 
 from gateway.core.model import Decision
 from tests.browser.conftest import THURSDAY_MS, Site, shoot
-from tests.fakes.web_services import ALLOWED, FULL, MAM, MOTHER
+from tests.fakes.web_services import ALLOWED, FULL, MAM, MOTHER, TEACHER
 from web.services import DayBlock
 
 pytestmark = pytest.mark.browser
@@ -275,3 +275,21 @@ def test_the_page_is_small(day: Site) -> None:
     assert sum(sizes.values()) <= 60_000
     assert not [url for url in sizes if url.endswith(".woff2")]
     assert all(url.startswith(day.url) for url in sizes)
+
+
+def test_a_page_scrolls_only_for_what_is_on_it(day: Site) -> None:
+    """Where everything fits nothing scrolls, with and without the bar; and the bar hides no end of a page."""
+    for path, caller in (("/p/moi", None), ("/p/", None), ("/nowhere", MOTHER), ("/p/dong-y", MOTHER),
+                         ("/p/?sau=1", MOTHER), ("/p/nhat-ky", MOTHER), ("/p/tai-khoan", MOTHER), ("/co/", TEACHER)):  # fmt: skip
+        page = day.visit(path, caller, size=(390, 2600))
+        assert page.evaluate("document.documentElement.scrollHeight") == 2600, path
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+        if page.locator(".tb").count():
+            end, bar = (page.locator(name).last.bounding_box() for name in ("main > *:visible", ".tb"))
+            assert end is not None
+            assert bar is not None
+            assert end["y"] + end["height"] <= bar["y"], path
+        shoot(page, f"end{path.partition('?')[0].replace('/', '-')}-{caller.role if caller else 'nobody'}-390")
+        page.set_viewport_size({"width": 1440, "height": 900})
+        shoot(page, f"end{path.partition('?')[0].replace('/', '-')}-{caller.role if caller else 'nobody'}-1440")

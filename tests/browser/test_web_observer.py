@@ -118,3 +118,50 @@ def test_the_teachers_page_shows_a_new_guest_by_itself(site: Site) -> None:
     page.get_by_role("button", name="Dừng, không cho xem nữa").click()
     page.wait_for_url("**/co/?lop=*")
     assert f"no to {pid('one')} by {TEACHER.person}" in site.box.calls
+
+
+def tell(site: Site, **changes: object) -> None:
+    """Change the visit that waits, and let open pages know."""
+    site.box.observe.put(pid("two"), **changes)
+    site.box.tell(PRINCIPAL, Change("facts"))
+
+
+def test_the_teachers_word_reaches_the_open_page(site: Site) -> None:
+    """Yes, the guest's coming, no and the end show by themselves; what is being typed stays, and only signs change."""
+    visits(site)
+    page = site.visit("/du-gio", PRINCIPAL, size=(390, 844))
+    row = page.locator(f"#{pid('two')}")
+    expect(row).to_contain_text("Chờ cô giáo")
+    tell(site, said=YES, said_by="Cô Hạnh")
+    expect(row.locator(".said")).to_contain_text("đồng ý")
+    expect(row).to_contain_text("Cô Hạnh")
+    shoot(page, "observe-answered-390")
+    page.locator("summary").filter(has_text="Mời").first.click()
+    page.locator("#ten").fill("Cô Sáu")
+    tell(site, said=NO, came=True)
+    expect(row.locator(".said .chip.bad")).to_be_visible()
+    assert page.locator("#ten").input_value() == "Cô Sáu"
+    expect(row.locator(".chip.out")).to_have_count(0)
+    page.locator("#ten").fill("")
+    page.locator("h1").click()
+    expect(row.locator(".chip.out")).to_be_visible()
+    tell(site, phase="ended")
+    expect(page.locator("section").last.locator(f"#{pid('two')}")).to_be_visible()
+    page.set_viewport_size({"width": 1440, "height": 900})
+    shoot(page, "observe-answered-1440")
+    assert site.errors == []
+
+
+def test_a_refused_form_is_not_sent_again_by_a_change(site: Site) -> None:
+    """The page that answered a form is asked for anew when something changes and nothing is typed into it."""
+    visits(site)
+    page = site.visit("/du-gio", PRINCIPAL)
+    page.locator("summary").filter(has_text="Mời").first.click()
+    page.locator(".fields").evaluate("form => { form.noValidate = true; form.removeAttribute('data-fresh'); }")
+    page.locator(".fields button").click()
+    expect(page.locator(".fault")).to_be_visible()
+    tell(site, said=YES, said_by="Cô Hạnh")
+    expect(page.locator(f"#{pid('two')} .said")).to_contain_text("đồng ý")
+    page.locator("h1").click()
+    expect(page.locator(".fault")).to_have_count(0)
+    assert [request.method for request in site.requests if request.url.endswith("/du-gio")] == ["GET", "POST", "GET"]

@@ -20,7 +20,7 @@ from gateway.live.client import LiveClient
 from tests.fakes.feed import FakeFeed
 from tests.fakes.h264 import Clip
 from tests.fakes.live_box import make_grant
-from tests.fakes.netlab import HANG_S, ROOT
+from tests.fakes.spaces import HANG_S, ROOT
 
 _CONFIG = """
 [paths]

@@ -1,34 +1,16 @@
 """Networks of cameras in namespaces: a box with two cards, a switch behind each, cameras at the switches.
 
-Nothing is joined to the machine's own network. Whatever happens, `Netlab` takes its namespaces and
-processes away; one that cannot be removed does not keep the others.
+Whatever happens, `Netlab` takes its namespaces and processes away.
 """
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 import json
-import os
 import subprocess
-import sys
 from dataclasses import dataclass, field
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
-ROOT = Path(__file__).parents[2]
-HANG_S = 60
-_NUMBERS = itertools.count()
-
-
-def ip(*arguments: str) -> None:
-    """Run `ip`; raises CalledProcessError."""
-    subprocess.run(["ip", *arguments], check=True, capture_output=True, timeout=HANG_S)
-
-
-class NoNamespaces(Exception):
-    """This machine does not let us make them."""
+from tests.fakes.spaces import HANG_S, ROOT, Lab, ip, mark_of, python_in
 
 
 @dataclass
@@ -60,57 +42,34 @@ class LanCamera:
 
 
 @dataclass
-class Netlab:
+class Netlab(Lab):
     """Entered = the box and its two switches exist."""
 
     cards: dict[str, str]
     """Interface of the box -> its address with prefix; the first has the default route."""
     spaces: list[str] = field(default_factory=list)
     cameras: list[LanCamera] = field(default_factory=list)
-    mark: str = field(default_factory=lambda: f"vl{os.getpid()}x{next(_NUMBERS)}")
+    mark: str = field(default_factory=lambda: mark_of("vl"))
 
     @property
     def box(self) -> str:
         return f"{self.mark}box"
 
-    def __enter__(self) -> Self:
-        try:
-            self._space(self.box)
-            for card, address in self.cards.items():
-                switch = self._space(f"{self.mark}{card}")
-                ip("-n", switch, "link", "add", "br0", "type", "bridge", "mcast_snooping", "0")
-                ip("-n", switch, "link", "set", "br0", "up")
-                self._plug(card, self.box, card, address)
-            first = next(iter(self.cards.values())).split("/")[0].rpartition(".")[0]
-            ip("-n", self.box, "route", "add", "default", "via", f"{first}.46")
-        except (OSError, subprocess.CalledProcessError) as error:
-            self._clear()
-            raise NoNamespaces(str(error)) from error
-        except BaseException:
-            self._clear()
-            raise
-        return self
+    def _build(self) -> None:
+        self._space(self.box)
+        for card, address in self.cards.items():
+            switch = self._space(f"{self.mark}{card}")
+            ip("-n", switch, "link", "add", "br0", "type", "bridge", "mcast_snooping", "0")
+            ip("-n", switch, "link", "set", "br0", "up")
+            self._plug(card, self.box, card, address)
+        first = next(iter(self.cards.values())).split("/")[0].rpartition(".")[0]
+        ip("-n", self.box, "route", "add", "default", "via", f"{first}.46")
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._clear()
-
-    def _clear(self) -> None:
+    def _end(self) -> None:
         for camera in self.cameras:
             camera.process.kill()
             camera.process.communicate(timeout=HANG_S)
-        for name in reversed(self.spaces):
-            with contextlib.suppress(OSError, subprocess.SubprocessError):
-                ip("netns", "del", name)
         self.cameras.clear()
-        self.spaces.clear()
-
-    def _space(self, name: str) -> str:
-        ip("netns", "add", name)
-        self.spaces.append(name)
-        ip("-n", name, "link", "set", "lo", "up")
-        return name
 
     def _plug(self, card: str, space: str, device: str, address: str, mac: str = "") -> None:
         """Join a namespace to the switch behind a card of the box."""
@@ -143,7 +102,7 @@ class Netlab:
 
     def _start(self, space: str, index: int, address: str, kind: str) -> LanCamera:
         process = subprocess.Popen(
-            self.inside(space, "-m", "tests.fakes.lan_camera", str(index), address, *([kind] if kind else [])),
+            python_in(space, "-m", "tests.fakes.lan_camera", str(index), address, *([kind] if kind else [])),
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -168,11 +127,6 @@ class Netlab:
         moved = self._start(camera.space, camera.index, address.split("/", maxsplit=1)[0], camera.kind)
         assert moved.read() == "ready\n"
         return moved
-
-    @staticmethod
-    def inside(space: str, *arguments: str) -> list[str]:
-        """Return the command that runs Python inside a namespace."""
-        return ["ip", "netns", "exec", space, sys.executable, *arguments]
 
     def addresses(self, device: str) -> list[str]:
         """Return the IPv4 addresses of a card of the box."""

@@ -1,39 +1,35 @@
 """A box and a viewer in networks of their own, and a wall between them that lets no UDP through.
 
-Nothing is joined to the machine's own network. Whatever happens, `Wall` takes its namespaces and processes away.
+Whatever happens, `Wall` takes its namespaces and processes away.
 """
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 import json
-import os
 import re
 import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tests.fakes import coturn
-from tests.fakes.netlab import HANG_S, ROOT, NoNamespaces, ip
+from tests.fakes.spaces import HANG_S, ROOT, Lab, ip, mark_of
 
 BOX, VIEWER = "10.71.0.1", "10.71.0.2"
 TURN_PORT = 3478
 CHROMIUM = "/usr/bin/chromium"
-_NUMBERS = itertools.count()
 _DROPPED = re.compile(r"counter packets (\d+)")
 
 
 @dataclass
-class Wall:
+class Wall(Lab):
     """Entered = both networks exist and no UDP passes."""
 
     folder: Path
-    mark: str = field(default_factory=lambda: f"vw{os.getpid()}x{next(_NUMBERS)}")
+    mark: str = field(default_factory=lambda: mark_of("vw"))
+    spaces: list[str] = field(default_factory=list)
     processes: list[subprocess.Popen[str]] = field(default_factory=list)
 
     @property
@@ -44,33 +40,19 @@ class Wall:
     def viewer(self) -> str:
         return f"{self.mark}v"
 
-    def __enter__(self) -> Self:
-        try:
-            for space in (self.box, self.viewer):
-                ip("netns", "add", space)
-                ip("-n", space, "link", "set", "lo", "up")
-            ip("-n", self.box, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", self.viewer)
-            for space, own, other in ((self.box, BOX, VIEWER), (self.viewer, VIEWER, BOX)):
-                ip("-n", space, "address", "add", f"{own}/24", "dev", "eth0")
-                ip("-n", space, "link", "set", "eth0", "up")
-                ip("-n", space, "route", "add", "default", "via", other)  # WebRTC uses no machine without one
-            for way in ("input", "output"):
-                self._nft(f"add chain inet wall {way} {{ type filter hook {way} priority 0; }}")
-                self._nft(f"add rule inet wall {way} meta l4proto udp iifname != lo oifname != lo counter drop")
-        except (OSError, subprocess.CalledProcessError) as error:
-            self._clear()
-            raise NoNamespaces(str(error)) from error
-        except BaseException:
-            self._clear()
-            raise
-        return self
+    def _build(self) -> None:
+        for space in (self.box, self.viewer):
+            self._space(space)
+        ip("-n", self.box, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", self.viewer)
+        for space, own, other in ((self.box, BOX, VIEWER), (self.viewer, VIEWER, BOX)):
+            ip("-n", space, "address", "add", f"{own}/24", "dev", "eth0")
+            ip("-n", space, "link", "set", "eth0", "up")
+            ip("-n", space, "route", "add", "default", "via", other)  # WebRTC uses no machine without one
+        for way in ("input", "output"):
+            self._nft(f"add chain inet wall {way} {{ type filter hook {way} priority 0; }}")
+            self._nft(f"add rule inet wall {way} meta l4proto udp iifname != lo oifname != lo counter drop")
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._clear()
-
-    def _clear(self) -> None:
+    def _end(self) -> None:
         for process in reversed(self.processes):
             process.terminate()
             try:
@@ -79,9 +61,6 @@ class Wall:
                 process.kill()
                 process.communicate()
         self.processes.clear()
-        for space in (self.viewer, self.box):
-            with contextlib.suppress(OSError, subprocess.SubprocessError):
-                ip("netns", "del", space)
 
     def _nft(self, command: str) -> str:
         done = subprocess.run(

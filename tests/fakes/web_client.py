@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+from tests.fakes.clock import FakeClock
 from tests.fakes.web_services import FakeBox
 from web.app import create_app
 from web.i18n import LANGUAGE_COOKIE
@@ -34,3 +35,13 @@ async def browser(
         if caller is not None:
             client.cookies.set(cookie_name(secure=services.secure), f"token-{caller.person}")
         yield client
+
+
+def new_box() -> FakeBox:
+    """A box in memory, at the fake clock's hour."""
+    return FakeBox(FakeClock())
+
+
+async def post(client: httpx.AsyncClient, path: str, **fields: Any) -> httpx.Response:
+    """Send a page's form."""
+    return await client.post(path, data=fields)

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from gateway.access.daterange import checked_date, markable
 from gateway.core.clock import Clock
 from gateway.core.errors import BadInput, Denied, NotFound
 from gateway.core.model import LEADER_ROLES, PublicId, Role, Secret
@@ -123,7 +124,7 @@ class FakeWall:
 
     async def room(self, secret: Secret) -> WallRoom:
         here = self._room(secret)
-        return WallRoom(here.name, here.hidden, here.used, here.most, here.wish is not None)
+        return WallRoom(here.name, here.hidden, here.used, here.most, here.wish is not None, here.granted)
 
     async def _act(self, secret: Secret, what: str) -> Room:
         here = self._room(secret)
@@ -198,8 +199,12 @@ class FakeHours:
     async def days(self, caller: Caller) -> Sequence[MarkedDay]:
         return self.marked
 
+    def markable(self) -> tuple[dt.date, dt.date]:
+        return markable(MONDAY + dt.timedelta(days=3))
+
     async def mark(self, caller: Caller, day: MarkedDay) -> None:
         self.say(f"mark {day.date} by {caller.person}")
+        checked_date(day.date, MONDAY + dt.timedelta(days=3))
         self.marked.append(day)
 
     async def clear(self, caller: Caller, date: dt.date) -> None:

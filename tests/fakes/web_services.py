@@ -161,6 +161,7 @@ class FakeBox:
         classes = (Named(CLASS_MAM, "Lớp Mầm 1"), Named(CLASS_CHOI, "Lớp Chồi 1"))
         self.observe = FakeObserve(self.clock, self.calls.append, classes)
         self.ledger = FakeLedger(self.clock, self.calls.append)
+        self.why = FakeWhy(self)
         for camera, name in ((MAM, "Lớp Mầm 1"), (CHOI, "Lớp Chồi 1"), (LA, "Lớp Lá 1"), (YARD, "Sân chơi")):
             self.status_of[camera] = {"id": camera, "name": name, "state": "up", "recording": True}
             self.stills[camera] = b"\xff\xd8still-of-" + camera.encode()
@@ -176,7 +177,7 @@ class FakeBox:
             changes=self, recorder=self,
             holds=self.holds, copies=self.copies, keys=FakeKeys(self), playback=self.playback,
             metrics=self, people=self.persons, lists=self.lists, rooms=self.school.services(), ledger=self.ledger, consents=self.consents,
-            slips=self.slips, invites=self.invites, why=FakeWhy(self), observe=self.observe, waits=self,
+            slips=self.slips, invites=self.invites, why=self.why, observe=self.observe, waits=self,
             clock=self.clock,
             **settings,
         )  # fmt: skip

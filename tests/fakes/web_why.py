@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tests.fakes.web_services import FakeBox
 
 Row = dict[str, Any]
-NAP: Row = {"allowed": False, "reason": "plan.nap", "until_ms": None, "next_ms": None}
+NAP: Row = {"allowed": False, "reason": "plan.nap", "until_ms": None, "at_least": False, "next_ms": None}
 LINKS: list[Row] = [
     {"code": "tie", "holds": True, "class": "Lớp Mầm 1", "child": "Bé Minh An"},
     {"code": "nap", "holds": False, "class": "Lớp Mầm 1", "child": ""},
@@ -25,6 +25,8 @@ class FakeWhy:
     def __init__(self, box: FakeBox) -> None:
         self._box = box
         self.asked: list[tuple[str, int | None, bool]] = []
+        self.until_ms: int | None = None
+        """How far the principal's answer was searched."""
 
     def people(self) -> Sequence[tuple[PublicId, str, str]]:
         return [(row.person, row.name, row.role.value) for row in self._box.sessions.values()]
@@ -42,7 +44,8 @@ class FakeWhy:
             raise NotFound("there is no such person")
         named = {"person": person, "name": caller.name, "role": caller.role.value}
         if caller.role.value == "principal":
-            return named | {"allowed": True, "reason": "role.principal", "until_ms": None, "next_ms": None}
+            seen: Row = {"allowed": True, "reason": "role.principal", "until_ms": self.until_ms, "next_ms": None}
+            return named | seen | {"at_least": self.until_ms is not None}
         return named | NAP | {"next_ms": self._box.clock.now_ms() + 3_600_000}
 
     def who(self, camera: PublicId, at_ms: int | None, *, on_site: bool) -> Sequence[Mapping[str, Any]]:

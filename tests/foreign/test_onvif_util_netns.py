@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from gateway.core.wire import ControlClient
+from tests.fakes.spaces import ip
 from tests.foreign.places import HANG_S, ROOT, program
 
 pytestmark = [pytest.mark.system, pytest.mark.netns]
@@ -30,10 +31,6 @@ SESSION = (
     "get imaging", "get imaging options", "get network", "set brightness 60", "set gov_length 15", "get video",
     "sync_time", "quit",
 )  # fmt: skip
-
-
-def ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True, capture_output=True, timeout=20)
 
 
 def within(namespace: str, *command: str) -> list[str]:

@@ -21,7 +21,8 @@ import pytest
 
 from gateway.core.errors import DaemonUnavailable
 from gateway.core.wire import ControlClient
-from tests.fakes.netlab import HANG_S, ROOT, Netlab, NoNamespaces
+from tests.fakes.netlab import Netlab
+from tests.fakes.spaces import HANG_S, ROOT, NoNamespaces, python_in
 
 pytestmark = [pytest.mark.system, pytest.mark.netns]
 
@@ -69,7 +70,7 @@ class Box:
         config.write_text(CONFIG.format(root=self.root, card=card))
         with (self.root / "recorder.log").open("ab") as log:
             process = subprocess.Popen(
-                self.lab.inside(self.lab.box, "-m", "gateway.roofs.recorder", "--config", str(config)),
+                python_in(self.lab.box, "-m", "gateway.roofs.recorder", "--config", str(config)),
                 cwd=ROOT, stderr=log, env={**os.environ, "PYTHONPATH": str(ROOT)},
             )  # fmt: skip
         try:
@@ -178,7 +179,7 @@ def test_cameras_get_addresses_for_ever_and_the_time(box: Box) -> None:
             f"u.settimeout({HANG_S}); u.sendto(b'\\x23' + bytes(47), ('192.168.10.18', 123)); print(len(u.recv(99)))"
         )
         answer = subprocess.run(
-            box.lab.inside(first, "-c", question), capture_output=True, text=True, timeout=HANG_S * 2, check=True
+            python_in(first, "-c", question), capture_output=True, text=True, timeout=HANG_S * 2, check=True
         )
         assert answer.stdout.strip() == "48"
         # A camera with a fixed address inside the range keeps it alone, and the range is full then.

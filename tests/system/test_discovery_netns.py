@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.fakes.spaces import ROOT, ip, python_in
+
 pytestmark = [pytest.mark.system, pytest.mark.netns]
 
 SEARCH = """
@@ -37,14 +36,6 @@ asyncio.run(main())
 """
 
 
-def ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True, capture_output=True, timeout=20)
-
-
-def inside(namespace: str, *arguments: str) -> list[str]:
-    return ["ip", "netns", "exec", namespace, sys.executable, *arguments]
-
-
 @dataclass
 class Lab:
     """A box with eth0 (uplink, default route) and eth1 (cameras), and a camera at each end."""
@@ -55,7 +46,7 @@ class Lab:
 
     def camera(self, interface: str, address: str, endpoint: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            inside(self.ends[interface], "-m", "tests.fakes.wsd_camera", address, endpoint),
+            python_in(self.ends[interface], "-m", "tests.fakes.wsd_camera", address, endpoint),
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -68,7 +59,7 @@ class Lab:
 
     def search(self, *interfaces: str) -> list[list[object]]:
         done = subprocess.run(
-            inside(self.box, "-c", SEARCH, *interfaces),
+            python_in(self.box, "-c", SEARCH, *interfaces),
             cwd=ROOT,
             capture_output=True,
             text=True,
@@ -133,7 +124,7 @@ def test_a_factory_default_camera_is_heard(lab: Lab) -> None:
     """A camera on a foreign subnet, plugged into our card, is caught by its Hello and marked so."""
     ip("-n", lab.ends["eth1"], "addr", "add", "192.168.55.64/24", "dev", "eth0")
     stranger = lab.camera("eth1", "192.168.55.64", "urn:uuid:new")
-    with subprocess.Popen(inside(lab.box, "-c", LISTEN), cwd=ROOT, stdout=subprocess.PIPE, text=True) as listener:
+    with subprocess.Popen(python_in(lab.box, "-c", LISTEN), cwd=ROOT, stdout=subprocess.PIPE, text=True) as listener:
         assert listener.stdout is not None
         assert stranger.stdin is not None
         assert listener.stdout.readline() == "listening\n"

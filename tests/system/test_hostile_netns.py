@@ -20,6 +20,7 @@ from tests.fakes.hostile import CANARY, SECRETS, Hostile, hostile
 from tests.fakes.hostile_rtsp import UNITS, attacks
 from tests.fakes.hostile_soap import lies, lies_told
 from tests.fakes.recorderd import HANG_S, ROOT, Recorderd, recorderd
+from tests.fakes.spaces import ip
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system, pytest.mark.netns]
 
@@ -30,10 +31,6 @@ LURES = (
     "redirect at play", "redirect request", "control elsewhere", "media from elsewhere",
 )  # fmt: skip
 SOAP_LURES = ("a DTD elsewhere", "a schema elsewhere", "HTTP 307", "services elsewhere", "stream elsewhere")
-
-
-def ip(*arguments: str) -> None:
-    subprocess.run(["ip", *arguments], check=True, capture_output=True, timeout=20)
 
 
 def inside(namespace: str) -> list[str]:

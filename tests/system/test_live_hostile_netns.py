@@ -18,7 +18,8 @@ import pytest
 from tests.fakes.h264 import clip
 from tests.fakes.live_attacks import foreign_candidates, long_offers
 from tests.fakes.lived import Lived, lived
-from tests.fakes.netlab import HANG_S, ROOT, Netlab, NoNamespaces
+from tests.fakes.netlab import Netlab
+from tests.fakes.spaces import HANG_S, ROOT, NoNamespaces, python_in
 
 pytestmark = [pytest.mark.system, pytest.mark.netns, pytest.mark.anyio]
 
@@ -80,7 +81,7 @@ class Watch:
 @asynccontextmanager
 async def crowd(lab: Netlab, space: str, run: Path, address: str) -> AsyncIterator[Crowd]:
     """People in a namespace; they leave with the block."""
-    command = lab.inside(space, "-m", "tests.fakes.live_people", str(run), address)
+    command = python_in(space, "-m", "tests.fakes.live_people", str(run), address)
     process = await asyncio.create_subprocess_exec(
         *command, cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=1 << 20
     )

@@ -23,7 +23,8 @@ import pytest
 from gateway.core.errors import DaemonUnavailable
 from gateway.core.wire import ControlClient
 from tests.fakes.lan_camera import PASSWORD, USER
-from tests.fakes.netlab import HANG_S, ROOT, LanCamera, Netlab, NoNamespaces, ip
+from tests.fakes.netlab import LanCamera, Netlab
+from tests.fakes.spaces import HANG_S, ROOT, NoNamespaces, ip, python_in
 
 pytestmark = [pytest.mark.system, pytest.mark.netns]
 
@@ -121,7 +122,7 @@ def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
         build(lab)
         with (root / "recorder.log").open("ab") as log:
             recorder = subprocess.Popen(
-                lab.inside(lab.box, "-m", "gateway.roofs.recorder", "--config", str(root / "config.toml")),
+                python_in(lab.box, "-m", "gateway.roofs.recorder", "--config", str(root / "config.toml")),
                 cwd=ROOT, stderr=log, env={**os.environ, "PYTHONPATH": str(ROOT)},
             )  # fmt: skip
         try:
@@ -191,7 +192,7 @@ def inside(box: Box, work: str) -> str:
     """Run a coroutine of the module `tempaddress` on the box and return what it gives."""
     code = f"import asyncio; from drivers.discovery.tempaddress import *; print(asyncio.run({work}))"
     done = subprocess.run(
-        box.lab.inside(box.lab.box, "-c", code), cwd=ROOT, check=True, capture_output=True, text=True, timeout=HANG_S
+        python_in(box.lab.box, "-c", code), cwd=ROOT, check=True, capture_output=True, text=True, timeout=HANG_S
     )
     return done.stdout.strip()
 

@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 
-from tests.system.test_discovery_netns import ROOT, Lab, inside, ip, lab
+from tests.fakes.spaces import ROOT, ip, python_in
+from tests.system.test_discovery_netns import Lab, lab
 
 pytestmark = [pytest.mark.system, pytest.mark.netns]
 __all__ = ["lab"]
@@ -29,7 +30,7 @@ asyncio.run(main())
 
 def search(lab: Lab, *interfaces: str) -> list[list[object]]:
     done = subprocess.run(
-        inside(lab.box, "-c", SEARCH, *interfaces), cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+        python_in(lab.box, "-c", SEARCH, *interfaces), cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
     )
     rows: list[list[object]] = json.loads(done.stdout)
     return rows
@@ -37,7 +38,7 @@ def search(lab: Lab, *interfaces: str) -> list[list[object]]:
 
 def camera(lab: Lab, interface: str, *arguments: str) -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        inside(lab.ends[interface], "-m", "tests.fakes.sadp_camera", *arguments),
+        python_in(lab.ends[interface], "-m", "tests.fakes.sadp_camera", *arguments),
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

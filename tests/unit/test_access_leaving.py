@@ -176,6 +176,13 @@ def test_the_usual_steps_are_proposed() -> None:
     assert list(proposal(names).values()) == ["Mầm 1", "Lớp Chồi 1", "Lá 2A", LEAVES, STAYS]
 
 
+def test_a_class_that_is_made_is_called_as_the_others_are() -> None:
+    """Where no class of the next year is there to copy, "Lớp Chồi 1" becomes "Lớp Lá 1" and "Chồi 1" becomes "Lá 1"."""
+    assert list(proposal({pid("a"): "Lớp Chồi 1"}).values()) == ["Lớp Lá 1"]
+    assert list(proposal({pid("a"): "Chồi 1"}).values()) == ["Lá 1"]
+    assert list(proposal({pid("a"): "lớp chồi"}).values()) == ["lớp Lá"]
+
+
 async def test_two_persons_answer_on_any_day(tmp_path: Path) -> None:
     """A third on a day of theirs is refused; after one has ended the next may be named; past days keep theirs."""
     async with school(tmp_path) as w:

@@ -30,9 +30,11 @@ from gateway.access.policy import decide
 from gateway.access.walls import BURST
 from gateway.core.errors import BadInput, Denied, NotFound
 from gateway.core.model import Action, PublicId, Role
+from gateway.core.onlink import OnLink
 from gateway.roofs.names import Names
 from gateway.roofs.observe_port import VisitList
 from gateway.roofs.room_port import RoomPort
+from gateway.roofs.wall_port import WallPort
 from tests.fakes.access_world import World, add_teacher, school
 from tests.fakes.school import MAM, MINUTE, NOW, PRINCIPAL, TEACHER, class_, facts
 from web.services import Caller
@@ -211,15 +213,21 @@ async def test_the_sixth_is_asked_for_and_granted_at_one_tap(tmp_path: Path) -> 
         await names.load()
         visits = VisitList(w.access.store, w.access.observing, names)
         port = RoomPort(w.access.store, pauses, w.access.walls, names, tuple, visits)
-        told = [await port.wishes(Caller(who.person or w.principal, role, "", PublicId(who.device))) for who, role in
+        waiting = [await port.wishes(Caller(who.person or w.principal, role, "", PublicId(who.device))) for who, role in
                 ((w.actor, Role.PRINCIPAL), (teacher, Role.TEACHER), (Actor(w.mother), Role.GUARDIAN))]  # fmt: skip
-        assert [[(item.name, item.wish.id, item.wish.minutes, item.most) for item in some] for some in told] == [
+        assert [[(item.name, item.wish.id, item.wish.minutes, item.most) for item in some] for some in waiting] == [
             [("Mầm 1", wish, 10, A_DAY)], [], [],
         ]  # fmt: skip
         with pytest.raises(Denied):
             await pauses.answer(teacher, w.class_id, wish, granted=True)
+        assert await pauses.granted_today() == {}
         await pauses.answer(w.actor, w.class_id, wish, granted=True)
         assert await shown(w) == "class.paused"
+        (room,) = await port.rooms(Caller(w.principal, Role.PRINCIPAL, "", PublicId(w.actor.device)))
+        sheet = await w.access.walls.replace(w.actor, w.class_id)
+        wall = WallPort(w.access.store, pauses, w.access.walls, names, OnLink(w.clock.mono_ns), lambda: "")
+        for told in (room, await wall.room(sheet)):
+            assert (told.used, told.most, told.granted) == (A_DAY, A_DAY, 1)
         (row, *_) = await pauses.since(NOW)
         assert (row.wished_by, row.until_ms) == (teacher.person, w.clock.now_ms() + 10 * MINUTE)
         await pauses.explain(teacher, w.class_id, row.id, "bé sốt")
@@ -228,6 +236,9 @@ async def test_the_sixth_is_asked_for_and_granted_at_one_tap(tmp_path: Path) -> 
         assert await shown(w) == "role.guardian"
         with pytest.raises(NotFound):
             await pauses.answer(w.actor, w.class_id, wish, granted=True)
+        assert await pauses.granted_today() == {w.class_id: 1}
+        w.clock.tick(DAY_MS / 1000)
+        assert await pauses.granted_today() == {}
 
 
 async def test_a_wish_is_refused_or_lapses(tmp_path: Path) -> None:

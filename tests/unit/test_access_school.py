@@ -7,12 +7,16 @@ import itertools
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.access import audit
 from gateway.access.audit import CONSOLE, Actor
 from gateway.access.classes import Hours, PlanItem, at, usual_plan
+from gateway.access.daterange import checked_date, markable
 from gateway.access.facts import EVERY_DAY, BlockKind, Purpose
 from gateway.access.policy import decide
+from gateway.core.daemonize import explain
 from gateway.core.errors import BadInput, Denied, NotFound
 from gateway.core.model import Action, GuardianKind, ObjectKind, ObjectRef, PublicId, Role, new_public_id
 from tests.fakes.access_world import KEY, World, add_class, add_family, add_teacher, school
@@ -126,6 +130,34 @@ async def test_a_plan_for_trials_never_closes(tmp_path: Path) -> None:
         family = await add_family(w.access, CONSOLE, demo, "Bé", "Mẹ")
         w.clock.step_wall(3 * 86_400_000 - 6 * 3_600_000)
         assert may_look(w, family.guardian, camera) == "role.guardian"
+
+
+async def test_only_days_of_a_schools_calendar_are_marked(tmp_path: Path) -> None:
+    """From this week's Monday to two years on, by the school's own date; what is refused names day, first and last."""
+    async with school(tmp_path) as w:
+        for far in (dt.date(1900, 1, 1), dt.date(2026, 11, 15), dt.date(2028, 11, 19), dt.date(2100, 6, 1)):
+            with pytest.raises(BadInput) as refused:
+                await w.access.classes.set_day(w.actor, far, is_open=False)
+            assert f"{far:%d/%m/%Y}" in explain(refused.value, "vi")
+            assert "16/11/2026 đến 18/11/2028" in explain(refused.value, "vi")
+        for near in (dt.date(2026, 11, 16), dt.date(2028, 11, 18)):
+            await w.access.classes.set_day(w.actor, near, is_open=False)
+        assert [row["date"] for row in w.rows("SELECT date FROM calendar_day ORDER BY date")] == [
+            "2026-11-16", "2028-11-18",
+        ]  # fmt: skip
+
+
+@given(st.dates(max_value=dt.date(9990, 1, 1)), st.dates())
+def test_a_day_is_marked_exactly_if_it_is_in_the_range(today: dt.date, date: dt.date) -> None:
+    """Today always can be; the first is a Monday."""
+    span = markable(today)
+    assert checked_date(today, today) == today
+    assert span.first.weekday() == 0
+    if span.first <= date <= span.last:
+        assert checked_date(date, today) == date
+    else:
+        with pytest.raises(BadInput):
+            checked_date(date, today)
 
 
 async def test_the_calendar_closes_days(tmp_path: Path) -> None:

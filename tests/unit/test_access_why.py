@@ -7,12 +7,12 @@ import random
 import pytest
 
 from gateway.access.ask import Asking
-from gateway.access.facts import ClassRules
-from gateway.access.why import Explained, explain
+from gateway.access.facts import Block, BlockKind, ClassRules, Guardian, Window
+from gateway.access.why import Explained, ends_with_the_search, explain
 from gateway.core.i18n import catalogue
 from gateway.core.model import Role
 from tests.fakes.access_oracle import CAMERAS, Chance
-from tests.fakes.school import AUTHORITY, CAM, CHILD, MAM, MOTHER, NOW, PRINCIPAL, TEACHER, facts, local, pid
+from tests.fakes.school import AUTHORITY, CAM, CHILD, DAY, MAM, MOTHER, NOW, PRINCIPAL, TEACHER, facts, local, pid
 
 CODES = {
     *("person", "login", "camera", "private", "role", "teaches", "tie", "clock", "sharing", "accepted", "consent"),
@@ -55,6 +55,30 @@ def test_roles_have_their_own_chains() -> None:
     assert links(explain(facts(), pid("nobody"), CAM, NOW)) == {
         "person": False, "login": True, "camera": True, "private": True,
     }  # fmt: skip
+
+
+DAILY = frozenset(range(7))
+ALWAYS = {
+    "windows": (Window(MAM, DAILY, 0, 24 * 60),),
+    "blocks": (Block(MAM, DAILY, 0, 24 * 60, BlockKind.LESSON, True),),
+}
+
+
+@pytest.mark.parametrize(("days", "at_least"), [(None, True), (13, False), (14, True), (15, True)])
+def test_the_end_of_the_search_is_told_from_an_end(days: int | None, at_least: bool) -> None:
+    """A class shown around the clock: "until" is how far was searched, unless a tie ends before that."""
+    until_ms = None if days is None else NOW + days * DAY
+    world = facts(**ALWAYS, guardians=(Guardian(person=MOTHER, child=CHILD, until_ms=until_ms),))
+    decision = explain(world, MOTHER, CAM, NOW).decision
+    assert decision.allowed
+    assert decision.until_ms == NOW + min(days or 14, 14) * DAY
+    assert ends_with_the_search(decision, NOW) is at_least
+
+
+def test_a_refusal_and_an_answer_without_an_end_have_no_least_time() -> None:
+    """The nap ends at its time; the principal's right has no end at all."""
+    for who, at_ms in ((MOTHER, local(19, 12)), (PRINCIPAL, NOW), (MOTHER, NOW)):
+        assert not ends_with_the_search(explain(facts(), who, CAM, at_ms).decision, at_ms)
 
 
 def test_what_narrows_a_class_is_in_the_chain_only_where_it_is_set() -> None:

@@ -237,7 +237,6 @@ OWN_READERS = {
     "carry.py": "the same form once more, for its declaration to say what of it may wait on a page",
     "upload.py": "one file of a form, of which nothing may touch a disk",
     "hub_guards.py": "what a box sends is signed, and checked as bytes",
-    "hub_pages.py": "one field, cut before it is used",
 }
 """Modules that read a body themselves, and why that may be."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from pathlib import Path
@@ -10,12 +11,21 @@ import pytest
 import typer
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 from typer.core import TyperGroup
 
 from gateway.cli import context as ctx
 from gateway.cli.app import COMMANDS, app
 from gateway.core.daemonize import explain
-from gateway.core.errors import BadInput, CameraLoginRefused, DaemonUnavailable, VuonError, WireError
+from gateway.core.errors import (
+    BadInput,
+    CameraLoginRefused,
+    CameraUnsupported,
+    DaemonUnavailable,
+    NotFound,
+    VuonError,
+    WireError,
+)
 from tests.fakes.cli_box import all_well, camera, cli_box, columns_of, vuon
 
 PATHS = st.one_of(st.none(), st.sampled_from([Path("a.toml"), Path("b/c.toml")]))
@@ -162,6 +172,34 @@ def test_a_case_is_told_in_the_readers_language(language: str) -> None:
     assert "english" not in whole
     assert "english" in explain(BadInput("english", case="weekday"), language)
     assert "english" in explain(BadInput("english", case="of another version"), language)
+
+
+def test_what_names_nothing_is_told_without_a_word_of_english() -> None:
+    """A NotFound has one English message, which says no more than the title: a Vietnamese reader gets the title."""
+    nothing = NotFound("there is no such visit")
+    assert explain(nothing, "vi").splitlines()[0] == "✘ Không tìm thấy"
+    assert explain(nothing, "en").splitlines()[0].endswith(": there is no such visit")
+    named = CameraUnsupported("nothing here speaks ONVIF", case="no_onvif", address="10.0.0.7")
+    assert "máy ở 10.0.0.7 có trả lời nhưng không nói ONVIF" in explain(named, "vi")
+
+
+def test_a_remedy_does_not_stand_behind_the_wheel(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """On a terminal the line that says "asking" is taken away before an error is told."""
+    told = io.StringIO()
+
+    def terminal(*, stderr: bool = False) -> Console:
+        return Console(file=told, force_terminal=True, highlight=False, markup=False, width=80)
+
+    async def refused() -> None:
+        raise NotFound("nothing")
+
+    monkeypatch.setattr(ctx, "plain_console", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv(ctx.LANGUAGE_ENV, "vi")
+    context = ctx.Context(tmp_path / "none.toml", None)
+    with pytest.raises(typer.Exit), context.waiting("cli.adopt.running"):
+        context.run(refused())
+    assert told.getvalue().partition("✘")[0].endswith("\r\x1b[1A\x1b[2K")
 
 
 def test_names_with_brackets_are_not_markup(tmp_path: Path) -> None:

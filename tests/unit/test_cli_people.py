@@ -22,7 +22,7 @@ PEOPLE: dict[str, Any] = {
     "classes": [],
 }
 GATEWAY: dict[str, Answer] = {
-    "code.new": {"code": "aaaa-bbbb", "minutes": 30},
+    "code.new": {"code": "aaaa-bbbb", "minutes": 30, "url": "http://box/vao"},
     "hours.change": {"hours": [{"start": "08:00", "end": "11:00", "days": "2,3"}]},
     "class.hide": {},
     "class.show": {},
@@ -49,7 +49,7 @@ HUB: dict[str, Answer] = {"claim.new": {"claim": "CLAIM-1"}, "code.new": {"code"
     ("arguments", "method", "params", "says"),
     [
         (["code"], "code.new", {}, "aaaa-bbbb"),
-        (["ma", "Cô Mai"], "code.new", {"person": "Cô Mai"}, "aaaa-bbbb"),
+        (["ma", "Cô Mai"], "code.new", {"person": "Cô Mai"}, "Enter it at http://box/vao"),
         (["people", "--add", "Cô Mai"], "person.add", {"name": "Cô Mai", "role": "vice_principal"}, "Cô Mai"),
         (
             ["tai-khoan", "--them", "Cô Hoa", "--vai", "giao-vien"],

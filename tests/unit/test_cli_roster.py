@@ -22,6 +22,7 @@ PLAN: dict[str, Any] = {
     "new_classes": ["Lá 4"],
     "changes": [{"kind": "moved", "name": "Bé Chuyển", "from": "Mầm 1", "to": "Lá 4"}],
     "absent": [{"name": "Bé Vắng", "place": "Mầm 1"}],
+    "closes": [{"name": "Lớp Mầm 1", "n": 2}],
 }
 VIEW: dict[str, Any] = {
     "skipped": ["GIOI_TINH"], "draft": "d" * 16, "name": "ds.xlsx", "rows": 10, "problems": [], "problem_count": 0, "ready": True,
@@ -50,7 +51,7 @@ GATEWAY: dict[str, Answer] = {
         "act": "a" * 16,
         "counts": COUNTS,
         "steps": [STEP],
-        "new_classes": [],
+        "new_classes": ["Lá 1"],
     },
     "roster.classes": {
         "classes": [{"id": "l" * 16, "name": "Mầm 1", "children": 27, "teachers": [{"name": "Cô Hoa"}]}]
@@ -76,11 +77,14 @@ def test_a_file_is_only_looked_at_until_it_is_applied(tmp_path: Path, file: str)
         assert done.code == 0
         assert "2 new, 1 moved" in done.out
         assert "1 children of these classes" in done.out
+        shut = "until all have: Lớp Mầm 1 (new: 2)"
+        assert shut in done.out
         for told in ("Moved: Bé Chuyển (Mầm 1 → Lá 4)", "Not in the file: Bé Vắng (Mầm 1)", "Lá 4", "GIOI_TINH"):
             assert told in done.out
         done = box.vuon("import", file, "--apply", "--absent", "leave")
         assert box.asked("roster.apply") == [{"draft": "d" * 16, "shown": "f" * 64, "absent": "leave"}]
     assert "vuon import --undo " + "a" * 16 in done.out
+    assert shut in done.out
 
 
 def test_bad_rows_and_questions_are_told_and_end_with_one(tmp_path: Path, file: str) -> None:
@@ -175,5 +179,6 @@ def test_lists_are_printed(tmp_path: Path) -> None:
         assert "Mai (mother, 09•• ••• 563, bound)" in box.vuon("tre", "--lop", "Mầm 1").out
         assert "12/QĐ 2026-08-20" in box.vuon("phu-trach").out
         assert "Mầm 1 (27 children) → Chồi 1" in box.vuon("school-year").out
+        assert "New classes: Lá 1. They have no camera" in box.vuon("school-year").out
         assert box.vuon("nam-hoc", "--ap-dung", "--lop", "Mầm 1=-").code == 0
-        assert [call.get("shown") for call in box.asked("roster.year")] == [None, None, "s" * 64]
+        assert [call.get("shown") for call in box.asked("roster.year")] == [None, None, None, "s" * 64]

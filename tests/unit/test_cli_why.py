@@ -15,16 +15,19 @@ NAP = 1_795_062_600_000
 """2026-11-19 11:30 in Việt Nam."""
 TOLD: dict[str, Any] = {
     "person": "g" * 16, "name": "Lan", "role": "guardian", "camera": "c" * 16, "camera_name": "Lớp Mầm 1", "at_ms": NAP,
-    "allowed": False, "reason": "plan.nap", "until_ms": NAP + 9_000_000, "next_ms": NAP + 10_800_000,
+    "allowed": False, "reason": "plan.nap", "until_ms": NAP + 9_000_000, "at_least": False,
+    "next_ms": NAP + 10_800_000,
     "links": [
         {"code": "tie", "holds": True, "class": "Mầm 1", "child": "Bé An"},
         {"code": "nap", "holds": False, "class": "Mầm 1", "child": ""},
     ],
 }  # fmt: skip
+NO_TIMES = {"until_ms": None, "at_least": False, "next_ms": None}
+NAP_TIMES = {"until_ms": NAP, "at_least": False, "next_ms": NAP}
 ROWS: dict[str, Any] = {
     "people": [
-        {"name": "Cô Hà", "role": "principal", "allowed": True, "reason": "role.principal", "until_ms": None, "next_ms": None},
-        {"name": "Lan", "role": "guardian", "allowed": False, "reason": "plan.nap", "until_ms": NAP, "next_ms": NAP},
+        {"name": "Cô Hà", "role": "principal", "allowed": True, "reason": "role.principal"} | NO_TIMES,
+        {"name": "Lan", "role": "guardian", "allowed": False, "reason": "plan.nap"} | NAP_TIMES,
     ]
 }  # fmt: skip
 SESSION = {
@@ -65,6 +68,17 @@ def test_why_says_the_answer_its_times_and_its_chain(tmp_path: Path, arguments: 
     assert says in done.out
     assert "14:30" in done.out
     assert "Bé An" in done.out
+
+
+def test_an_answer_that_was_searched_no_further_says_at_least(tmp_path: Path) -> None:
+    """The 14 days of the search are no end: in one answer and in a list."""
+    open_end = {"allowed": True, "reason": "role.guardian", "until_ms": NAP, "at_least": True, "next_ms": None}
+    with cli_box(tmp_path, {"gateway": GATEWAY | {"why": TOLD | open_end}}) as box:
+        assert "at least until 11:30" in box.vuon("why", "--who", "Lan", "--camera", "Lớp Mầm 1").out
+        assert "ít nhất đến 11:30" in box.vuon("quyen", "--ai", "Lan", "--camera", "Mầm 1", VUON_LANG="vi").out
+    listed = {"people": [{"name": "Lan", "role": "guardian"} | open_end]}
+    with cli_box(tmp_path, {"gateway": GATEWAY | {"why": listed}}) as box:
+        assert "at least until 11:30" in box.vuon("why", "--camera", "Lớp Mầm 1").out
 
 
 def test_why_of_a_camera_lists_everybody(tmp_path: Path) -> None:

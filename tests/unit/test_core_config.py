@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.config import Config, known_keys, load_config, parse_config
+from gateway.core.daemonize import explain
 from gateway.core.errors import ConfigError
 
 
@@ -145,3 +146,16 @@ def test_no_text_raises_anything_but_a_config_error(text: str) -> None:
         parse_config(text)
     except ConfigError as error:
         assert {"key", "value", "remedy"} <= set(error.fields)
+
+
+def test_a_file_that_is_not_there_yet_is_a_new_box(tmp_path: Path) -> None:
+    """Whoever unpacks a box is told which file to copy where; a file that is there and cannot be read is another case."""
+    with pytest.raises(ConfigError) as caught:
+        load_config(tmp_path / "config.toml")
+    assert caught.value.fields["case"] == "new_box"
+    told = explain(caught.value, "vi")
+    assert "chép config.example.toml thành " + str(tmp_path / "config.toml") in told
+    assert "No such file" not in told
+    with pytest.raises(ConfigError) as caught:
+        load_config(tmp_path)
+    assert caught.value.fields["case"] == "no_config"

@@ -7,7 +7,7 @@ import ipaddress
 import ifaddr
 import pytest
 
-from gateway.core.onlink import MAX_REMEMBERED, REFRESH_S, OnLink, address_of, is_on, networks_of, routers
+from gateway.core.onlink import MAX_REMEMBERED, REFRESH_S, OnLink, is_on, networks_of, routers
 from gateway.live.uplink import is_beyond
 from tests.fakes.clock import FakeClock
 
@@ -128,4 +128,3 @@ def test_this_machine_knows_its_own_address() -> None:
     """With the real interfaces, one's own loopback address is near where that is said; no router is our own address."""
     assert OnLink(FakeClock().mono_ns, loopback=True).covers("127.0.0.1")
     assert ipaddress.ip_address("127.0.0.1") not in routers()
-    assert address_of("::ffff:1.2.3.4") == ipaddress.ip_address("1.2.3.4")

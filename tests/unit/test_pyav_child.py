@@ -112,7 +112,7 @@ def test_a_cage_that_cannot_be_locked_ends_it() -> None:
         io.BytesIO(pipe.frame(pipe.LOCK)), replies, sandbox=True, enter=lambda: "no libseccomp", leave=left.append
     )
     assert messages(replies.getvalue()) == [(pipe.REFUSED, b"no libseccomp")]
-    assert left == [child.EXIT_REFUSED]
+    assert left == [cage.EXIT_REFUSED]
 
 
 @pytest.mark.parametrize("requests", [b"", b"\2", pipe.frame(pipe.ORDER), pipe.HEAD.pack(pipe.LOCK, 1 << 30)])

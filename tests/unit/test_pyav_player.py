@@ -14,10 +14,11 @@ import pytest
 from drivers.gate import GateState, LoginGate
 from drivers.pyav import player as player_module
 from drivers.pyav.player import PyavPlayer
-from drivers.pyav.process import COMMAND, environment
+from drivers.pyav.process import COMMAND
 from drivers.rtsp.network import RtspNetwork
 from drivers.rtsp.protocol import Timeouts
 from drivers.rtsp.source import RtspSource
+from gateway.core.cagedchild import environment
 from gateway.core.clock import SystemClock
 from gateway.core.errors import (
     CameraBadReply,

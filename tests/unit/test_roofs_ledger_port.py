@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -102,6 +102,34 @@ async def test_a_family_learns_of_staff_by_name_and_of_no_guardian(tmp_path: Pat
         teachers = (await d.port.class_looks(d.caller(d.teacher, Role.TEACHER), d.w.class_id, TODAY)).lines
         assert [line.who for line in teachers] == ["", "Cô Hiệu Trưởng", "", "", ""]
         assert [line.role for line in teachers][-2:] == ["family", "family"]
+
+
+async def test_one_look_is_one_line_that_opens_and_the_file_has_every_row(tmp_path: Path) -> None:
+    """Still and live of the mother's phone: one line to her, the other family and the principal; never to the file."""
+    async with desk(tmp_path) as d:
+        w = d.w
+        w.clock.tick(300)
+        for action in (Action.SNAPSHOT, Action.LIVE):
+            await w.access.grants.issue(w.mother, w.phone, action, w.camera)
+            w.clock.tick(1)
+        parts = ["granted.snapshot", "granted.live"]
+        for page in (
+            await d.port.class_looks(d.mother, w.class_id, TODAY),
+            await d.port.class_looks(d.father, w.class_id, TODAY),
+            await d.port.own(d.mother, TODAY),
+            await d.port.everything(d.principal, replace(TODAY, group="look")),
+        ):
+            line = page.lines[0]
+            assert (line.act, [part.act for part in line.parts]) == ("granted.live", parts)
+            assert line.at_ms == line.parts[0].at_ms
+            assert {(part.who, part.role, part.device) for part in line.parts} == {(line.who, line.role, line.device)}
+        (named,) = {part.who for part in page.lines[0].parts}
+        assert named == "Mẹ An"
+        everything = (await d.port.everything(d.principal, TODAY)).lines
+        rows = [row.seq for line in everything for row in (line.parts or (line,))]
+        filed = (await d.port.export(d.principal, TODAY)).lines
+        assert sorted(rows) == sorted(line.seq for line in filed if line.act != "audit.export")
+        assert not any(line.parts for line in filed)
 
 
 async def test_who_may_not_read_a_ledger_gets_none_of_it(tmp_path: Path) -> None:

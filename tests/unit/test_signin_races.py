@@ -74,6 +74,15 @@ def choose(s: Staff, actor: Actor, new: str, current: str = PASSWORD) -> asyncio
     return asyncio.ensure_future(s.signins.choose_password(actor, current, new, HOME))
 
 
+async def held(s: Staff, actor: Actor, current: str = PASSWORD) -> tuple[Gate, asyncio.Task[object]]:
+    """A change that has proved the old password and waits for its hash, until the gate is opened."""
+    gate = Gate(s)
+    gate.hold_hash()
+    change = choose(s, actor, NEW, current)
+    await gate.waiting.wait()
+    return gate, change
+
+
 async def test_of_two_changes_at_once_one_counts(tmp_path: Path) -> None:
     """Both proved the old password; one new one stands, the other is told that it was changed meanwhile."""
     async with known(tmp_path) as (s, name, actor):
@@ -91,10 +100,7 @@ async def test_of_two_changes_at_once_one_counts(tmp_path: Path) -> None:
 async def test_a_change_that_began_before_a_reset_does_not_undo_it(tmp_path: Path) -> None:
     """The leader forgot the password while the new one was hashed: it stays forgotten, and the code is the way in."""
     async with known(tmp_path) as (s, name, actor):
-        gate = Gate(s)
-        gate.hold_hash()
-        change = choose(s, actor, NEW)
-        await gate.waiting.wait()
+        gate, change = await held(s, actor)
         await s.accounts.reset(CONSOLE, s.teacher)
         gate.open()
         assert await outcome(change) == "password_changed"
@@ -109,10 +115,7 @@ async def test_a_change_that_began_before_a_reset_does_not_undo_it(tmp_path: Pat
 async def test_a_first_password_does_not_outlive_a_reset_either(tmp_path: Path) -> None:
     """There was none before and there is none after: what was chosen in between under the old login is not kept."""
     async with staff_room(tmp_path) as s:
-        actor, gate = s.actor(await s.by_code(s.teacher)), Gate(s)
-        gate.hold_hash()
-        first = choose(s, actor, NEW, "")
-        await gate.waiting.wait()
+        gate, first = await held(s, s.actor(await s.by_code(s.teacher)), current="")
         await s.accounts.reset(CONSOLE, s.teacher)
         gate.open()
         assert await outcome(first) == "password_changed"
@@ -121,10 +124,7 @@ async def test_a_first_password_does_not_outlive_a_reset_either(tmp_path: Path) 
 async def test_a_login_that_was_ended_meanwhile_chooses_nothing(tmp_path: Path) -> None:
     """Ended by the school while the new one was hashed: nothing is kept."""
     async with known(tmp_path) as (s, name, actor):
-        gate = Gate(s)
-        gate.hold_hash()
-        change = choose(s, actor, NEW)
-        await gate.waiting.wait()
+        gate, change = await held(s, actor)
         await s.world.access.logins.end_person(CONSOLE, s.teacher)
         gate.open()
         assert await outcome(change) == "password_changed"
@@ -166,10 +166,7 @@ async def test_two_logins_at_once_both_get_in_though_the_hash_is_made_anew(tmp_p
 async def test_what_is_wrong_is_told_by_its_case(tmp_path: Path) -> None:
     """The refusal names the field and the case, and holds neither password."""
     async with known(tmp_path) as (s, _name, actor):
-        gate = Gate(s)
-        gate.hold_hash()
-        change = choose(s, actor, NEW)
-        await gate.waiting.wait()
+        gate, change = await held(s, actor)
         await s.accounts.reset(CONSOLE, s.teacher)
         gate.open()
         with pytest.raises(BadInput) as refused:

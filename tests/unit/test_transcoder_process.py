@@ -184,7 +184,7 @@ def test_nonsense_of_a_process_that_was_taken_over_is_an_error_of_ours(kind: int
         stdout = asyncio.StreamReader()
         stdout.feed_data(feedwire.HEAD.pack(kind, len(body)) + body)
         stdout.feed_eof()
-        transcoder._process = type("Process", (), {"stdout": stdout})()
+        transcoder._child._process = type("Process", (), {"stdout": stdout})()
         try:
             made = await transcoder._answer()
         except WireError:

@@ -16,9 +16,10 @@ from starlette.exceptions import HTTPException
 
 from gateway.core.model import Decision, Role
 from tests.fakes.clock import FakeClock
-from tests.fakes.web_services import MAM, MOTHER, OFFICER, PRINCIPAL, FakeBox
+from tests.fakes.web_services import CLASS_MAM, INSTALLER, MAM, MOTHER, OFFICER, PRINCIPAL, TEACHER, FakeBox, pid
 from web.api_events import MAX_PER_PERSON, Streams, message
 from web.app import create_app
+from web.observe_services import WAITS, YES, Visit
 from web.services import Caller, Change, OpenView
 
 pytestmark = pytest.mark.anyio
@@ -58,6 +59,10 @@ class Ears:
         """Wait until so many events came."""
         await self.until(lambda: len(self.events()) >= count)
         return self.events()
+
+    async def has(self, text: str) -> None:
+        """Wait until something was sent."""
+        await self.until(lambda: text in self.text)
 
     async def until(self, true: Callable[[], bool]) -> None:
         """Wait until something holds about what was sent."""
@@ -104,6 +109,29 @@ async def test_a_page_hears_its_state_at_once_and_again_when_it_changes(box: Fak
     assert [kind for kind, _ in second] == ["cameras", "cameras"]
     assert (first[0][1]["watching"], second[1][1]["watching"]) == (0, 1)
     assert ears.text.startswith("retry: 3000\n\n")
+
+
+async def test_the_leaders_page_of_visits_hears_the_teachers_word(box: FakeBox) -> None:
+    """By number and code, without a name; whoever may not open that page hears of no visit, whatever is asked for."""
+    when: dict[str, Any] = {"since_ms": 1, "until_ms": 2, "phase": "coming", "reason": "Thao giảng", "teachers": 1}
+    box.observe.all = [Visit(pid("visit"), "Cô Thanh", CLASS_MAM, "Lớp Mầm 1", said=WAITS, **when)]
+    app = create_app(box.services())
+    async with listening(app, PRINCIPAL, "trang=du-gio") as ears:
+        await ears.heard(1)
+        box.observe.put(pid("visit"), said=YES, said_by=TEACHER.name)
+        box.tell(PRINCIPAL, Change("facts"))
+        heard = await ears.heard(2)
+        assert not any(name in ears.text for name in ("Thanh", TEACHER.name, "Thao"))
+    assert [(kind, view["visits"][0][:3]) for kind, view in heard] == [
+        ("visits", [pid("visit"), "coming", said]) for said in (WAITS, YES)
+    ]
+    for caller in (TEACHER, MOTHER, INSTALLER):
+        async with listening(app, caller, "trang=du-gio") as ears:
+            await ears.has("retry")
+            box.tell(caller, Change("ended", "s1", "class.paused"))
+            await ears.has("ended")
+            assert "visits" not in ears.text
+            assert pid("visit") not in ears.text
 
 
 async def test_a_guardian_hears_the_screen_and_why_a_stream_ended(box: FakeBox) -> None:

@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
 
-import httpx
 import pytest
 
-from tests.fakes.clock import FakeClock
-from tests.fakes.web_client import browser
+from tests.fakes.web_client import browser, new_box, post
 from tests.fakes.web_services import (
     CLASS_CHOI,
     CLASS_MAM,
     PRINCIPAL,
-    FakeBox,
     pid,
 )
 from web.hours_form import minute_of, read_day, read_table
 from web.room_services import MarkedDay, PlanRow
 
 pytestmark = pytest.mark.anyio
-NOW = 1_795_237_200_000
-
-
-def new_box() -> FakeBox:
-    return FakeBox(FakeClock())
-
-
-async def post(client: httpx.AsyncClient, path: str, **fields: Any) -> httpx.Response:
-    return await client.post(path, data=fields)
 
 
 @pytest.mark.parametrize(
@@ -100,8 +87,11 @@ async def test_the_calendar_takes_holidays_and_make_up_days() -> None:
         assert (await post(client, "/lop-hoc/lich/xoa", ngay="2026-12-31")).status_code == 303
         assert (await post(client, "/lop-hoc/lich/xoa", ngay="2026-12-31")).status_code == 404
         assert (await post(client, "/lop-hoc/lich/xoa", ngay="hôm nay")).status_code == 400
+        for day, shown in (("1900-01-01", "01/01/1900"), ("2100-06-01", "01/06/2100"), ("2026-09-20", "20/09/2026")):
+            bad = await post(client, "/lop-hoc/lich", ngay=day, kieu="hoc", ten="Học bù")
+            assert bad.status_code == 400
+            assert f"không đánh dấu được ngày {shown}. Chọn một ngày từ 21/09/2026 đến 23/09/2028" in bad.text
+            assert all(f'value="{kept}"' in bad.text for kept in (day, "Học bù"))
+            assert 'min="2026-09-21" max="2028-09-23"' in bad.text
     assert [day.date for day in box.school.hours.marked] == [dt.date(2026, 12, 26)]
     assert isinstance(read_day({"ngay": ["2026-12-26"], "kieu": ["hoc"]}), MarkedDay)
-
-
-# the notice

@@ -23,6 +23,7 @@ from web.ledger_services import ChainFacts, LedgerLine
 from web.ledger_words import act_of, note_of, view_of, who_of
 from web.pages_erase import subject_of
 from web.pages_ledger import day_of, span_of, wish_of
+from web.services import Caller
 
 pytestmark = pytest.mark.anyio
 VI, EN = Words("vi", "Asia/Ho_Chi_Minh"), Words("en", "Asia/Ho_Chi_Minh")
@@ -48,6 +49,21 @@ async def test_the_principal_reads_the_schools_audit() -> None:
         assert text in page, text
     assert "granted" not in page
     assert "class.plan" not in page
+
+
+@pytest.mark.parametrize(("path", "caller"), [("/nhat-ky", PRINCIPAL), ("/nhat-ky", TEACHER), ("/p/nhat-ky", MOTHER)])
+async def test_a_look_of_several_rows_is_one_that_opens(path: str, caller: Caller) -> None:
+    """One row with its own words; its rows are behind it, without a script."""
+    box = a_box()
+    if caller is not PRINCIPAL:
+        box.ledger.lines = looks()
+    async with browser(box, caller) as client:
+        page = (await client.get(path)).text
+    opened = page[page.index("<details") : page.index("</details>")]
+    assert "2 dòng nhật ký" in opened
+    assert opened.count("<li") == 2
+    assert opened.index("Xem ảnh") < opened.index("Xem trực tiếp · 8 phút 13 giây")
+    assert page.count("Xem ảnh") == 1
 
 
 async def test_a_broken_chain_is_the_first_thing_on_the_page() -> None:

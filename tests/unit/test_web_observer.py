@@ -6,13 +6,11 @@ import datetime as dt
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import httpx
 import pytest
 
 from gateway.core.errors import BadInput
 from gateway.core.model import Decision
-from tests.fakes.clock import FakeClock
-from tests.fakes.web_client import browser
+from tests.fakes.web_client import browser, new_box, post
 from tests.fakes.web_observe import CODE
 from tests.fakes.web_services import CLASS_CHOI, CLASS_MAM, GUEST, MAM, MOTHER, PRINCIPAL, TEACHER, FakeBox, pid
 from web.guest_view import guest_screen
@@ -30,10 +28,6 @@ FORM = {
 LIVE = Decision(True, "role.observer", until_ms=None)
 
 
-def new_box() -> FakeBox:
-    return FakeBox(FakeClock())
-
-
 def visit(box: FakeBox, **changes: Any) -> Visit:
     """A visit of the teacher's class that runs."""
     now_ms = box.clock.now_ms()
@@ -43,10 +37,6 @@ def visit(box: FakeBox, **changes: Any) -> Visit:
         "made_by": "Lê Thị Hằng", "reason": "Thao giảng", "invited": "Phòng Giáo dục",
     }  # fmt: skip
     return Visit(**fields | changes)
-
-
-async def post(client: httpx.AsyncClient, path: str, **fields: Any) -> httpx.Response:
-    return await client.post(path, data=fields)
 
 
 # the leaders

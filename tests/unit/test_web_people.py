@@ -70,14 +70,58 @@ async def test_a_file_is_uploaded_looked_at_applied_and_undone(tmp_path: Path) -
         refused = await d.web.post(sent.headers["location"], data=form)
         assert (refused.status_code, "Chọn thôi học hoặc giữ nguyên" in refused.text) == (400, True)
         done = await d.web.post(sent.headers["location"], data=form | {"absent": "keep"})
-        assert (done.status_code, done.headers["location"]) == (303, "/nhap")
         assert len([row for row in await d.world.access.children.rows() if row.class_id]) == 32
         page = (await d.web.get("/nhap")).text
+        assert 'class="card said"' not in page
         act = re.search(r'name="act" value="([a-z2-7]{16})"', page)
         assert act is not None
-        assert (await d.web.post("/nhap/hoan-tac", data={"act": act[1]})).status_code == 303
+        assert (done.status_code, done.headers["location"]) == (303, f"/nhap?xong={act[1]}")
+        page = (await d.web.get(done.headers["location"])).text
+        assert "Đã nhập danh sách" in page
+        assert 'href="/dong-y"' in page.partition('class="card said"')[2].partition("</div>")[0]
+        undone = await d.web.post("/nhap/hoan-tac", data={"act": act[1]})
+        assert undone.status_code == 303
         assert len(await d.world.access.children.rows()) == 2
-        assert "đã hoàn tác" in (await d.web.get("/nhap")).text
+        page = (await d.web.get(undone.headers["location"])).text
+        assert "Đã hoàn tác, mọi thứ như trước" in page
+
+
+async def test_a_preview_says_which_classes_guardians_will_not_see(tmp_path: Path) -> None:
+    """New children have no answer, so their class shows nobody a picture: said before the button, by the class's own name.
+
+    And it is true: the mother who saw her class sees it no more after the import, and again once it is undone.
+    """
+    async with desk(tmp_path) as d:
+        name = str(d.world.rows("SELECT name FROM class WHERE id = ?", d.world.class_id)[0]["name"])
+        children = pupils(3)
+        for child in children:
+            child.class_name = f"Lớp {name}"
+        sent = await d.web.post("/nhap", files={"file": ("ds.xlsx", smas(children))})
+        page = (await d.web.get(sent.headers["location"])).text
+        assert f"{name} (3 bé mới)" in page
+        assert page.count(f"<b>{name}</b>") == 1, "one class, one line"
+        assert f"<b>Lớp {name}</b>" not in page
+        shown = re.search(r'name="shown" value="(\w+)"', page)
+        assert shown is not None
+        camera = ObjectRef(ObjectKind.CAMERA, d.world.camera)
+
+        def sees() -> bool:
+            return decide(
+                d.world.access.store.current, d.world.mother, Action.LIVE, camera, d.world.clock.now_ms()
+            ).allowed
+
+        assert sees()
+        done = await d.web.post(sent.headers["location"], data={"act": "apply", "shown": shown[1], "absent": "keep"})
+        assert not sees()
+        await d.web.post("/nhap/hoan-tac", data={"act": done.headers["location"].partition("=")[2]})
+        assert sees()
+
+
+async def test_no_other_act_is_said_to_be_done(tmp_path: Path) -> None:
+    """What stands in the address and is no act of this school says nothing."""
+    async with desk(tmp_path) as d:
+        page = await d.web.get("/nhap?xong=aaaaaaaaaaaaaaaa")
+        assert (page.status_code, 'class="card said"' in page.text) == (200, False)
 
 
 async def test_a_draft_applied_in_another_tab_says_so_and_leads_on(tmp_path: Path) -> None:

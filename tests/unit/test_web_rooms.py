@@ -5,15 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import re
 from dataclasses import replace
-from typing import Any
 from zoneinfo import ZoneInfo
 
-import httpx
 import pytest
 
 from gateway.core.model import Role
-from tests.fakes.clock import FakeClock
-from tests.fakes.web_client import browser
+from tests.fakes.web_client import browser, new_box, post
 from tests.fakes.web_rooms import SHEET
 from tests.fakes.web_services import (
     CLASS_CHOI,
@@ -22,7 +19,6 @@ from tests.fakes.web_services import (
     MOTHER,
     PRINCIPAL,
     TEACHER,
-    FakeBox,
     pid,
 )
 from web.consent_services import CaseView, ClassTally
@@ -31,14 +27,6 @@ from web.services import Caller
 
 pytestmark = pytest.mark.anyio
 NOW = 1_795_237_200_000
-
-
-def new_box() -> FakeBox:
-    return FakeBox(FakeClock())
-
-
-async def post(client: httpx.AsyncClient, path: str, **fields: Any) -> httpx.Response:
-    return await client.post(path, data=fields)
 
 
 async def test_one_tap_hides_and_the_reason_is_asked_afterwards() -> None:
@@ -89,6 +77,24 @@ async def test_the_sixth_is_asked_for_on_the_page() -> None:
         assert "Lớp Mầm 1 xin ẩn thêm" in page
         await post(client, f"/lop-hoc/{CLASS_MAM}/tra-loi", xin=3, cho=1)
     assert f"answer 3 True by {PRINCIPAL.person}" in box.calls
+
+
+async def test_what_was_granted_is_counted() -> None:
+    """After a sixth pause six are told, to the teacher, on the wall and to the principal; and so before a seventh."""
+    box = new_box()
+    box.school.rooms.put(CLASS_MAM, used=5, granted=1)
+    says = "Hôm nay đã ẩn 6 lần: 5/5 lần, thêm 1 lần hiệu trưởng đồng ý"
+    async with browser(box, TEACHER) as client:
+        page = (await client.get("/co/")).text
+        assert says in page
+        assert "Hôm nay lớp đã ẩn 6 lần" in page
+    async with browser(box) as client:
+        page = (await client.get(f"/tuong/{SHEET}")).text
+        assert says in page
+        assert "Hôm nay lớp đã ẩn 6 lần" in page
+    async with browser(box, PRINCIPAL) as client:
+        page = (await client.get("/lop-hoc")).text
+        assert (page.count(says), page.count("Hôm nay đã ẩn 0/5 lần")) == (1, 1)
 
 
 async def test_a_wish_and_overdue_cases_stand_on_the_first_page_of_leaders_only() -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from html import escape
+from urllib.parse import parse_qsl, urlencode
+
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.core.errors import DaemonUnavailable, LoginBusy, LoginRefused
 from tests.fakes.clock import FakeClock
 from tests.fakes.web_accounts import DIGITS, RECOVERY, SECRET
-from tests.fakes.web_client import browser
+from tests.fakes.web_client import browser, post
 from tests.fakes.web_services import DEPUTY, INSTALLER, MAM, MOTHER, PRINCIPAL, TEACHER, FakeBox, pid
 from web.agents import agent_name
+from web.onward import onward
 from web.pages_signin import way_on
 from web.signin_services import SessionRow
 
@@ -33,10 +39,6 @@ def box() -> FakeBox:
         PRINCIPAL.person: [SessionRow(HERS, "Edge · Windows", "box", now, now, here=True)],
     }
     return box
-
-
-async def post(client: httpx.AsyncClient, path: str, **fields: str) -> httpx.Response:
-    return await client.post(path, data=fields)
 
 
 def shape(answer: httpx.Response) -> tuple[int, int, list[tuple[str, str]]]:
@@ -256,11 +258,63 @@ async def test_the_principal_resets_and_renames(box: FakeBox) -> None:
         assert (await client.get("/tai-khoan/nhan-vien")).status_code == 403
 
 
+async def test_the_question_leads_back_to_the_page_as_it_was(box: FakeBox) -> None:
+    """What stood behind the `?` is there again: led by a page, over a wrong password, back, and a form sent on."""
+    box.accounts.old.add(PRINCIPAL.device)
+    seen = f"/quyen?camera={MAM}&luc=2026-11-19T11%3A30"
+    address = "/xac-nhan?" + urlencode({"ve": seen})
+    async with browser(box, PRINCIPAL) as client:
+        shown = (await client.get(address)).text
+        assert f'name="ve" value="{escape(seen)}"' in shown
+        assert f'href="{escape(seen)}"' in shown
+        wrong = await post(client, "/xac-nhan", ve=seen, password="sai")
+        assert f'name="ve" value="{escape(seen)}"' in wrong.text
+        led = await post(client, f"/khoa?xem={'1' * 9}", act="unlock", passphrase="không ai được thấy")
+        assert led.headers["location"] == "/xac-nhan?" + urlencode({"ve": f"/khoa?xem={'1' * 9}"})
+        long = await post(client, f"/khoa?xem={'1' * 600}", act="unlock", passphrase="không ai được thấy")
+        assert long.headers["location"] == "/xac-nhan?ve=%2Fkhoa"
+        kept = await post(client, "/phu-huynh/phieu?lop=a2", ai=MOTHER.person, co="a6")
+        assert 'name="ve" value="/phu-huynh/phieu?lop=a2"' in kept.text
+        done = await post(client, "/xac-nhan", ve=seen, password=PASSWORD)
+        assert (done.status_code, done.headers["location"]) == (303, seen)
+
+
+@given(st.one_of(st.text(), st.text("/?#%\\&=;.a1 \r\n"), st.builds("/{}?{}".format, st.text("ab/"), st.text())))
+def test_no_address_leads_elsewhere(text: str) -> None:
+    """Whatever is typed into it: nothing, or a path of ours with a query of plain ASCII, which stays as it is."""
+    way = onward(text)
+    assert onward(way) == way
+    if way:
+        path, _, query = way.partition("?")
+        assert path.startswith("/")
+        assert not path.startswith("//")
+        assert not set(way) & set('\\#\r\n\t <>"')
+        assert way.isascii()
+        assert way.isprintable()
+        assert not query or parse_qsl(query, keep_blank_values=True) == parse_qsl(text.partition("?")[2], True)
+
+
 def test_the_way_on_is_ours() -> None:
-    """Only a plain path of this site is followed."""
-    for bad in ("//evil", "https://evil", "/\\evil", "evil", "", "/x?y", "/x#y", "/%2f", "/a\nb", "/đ"):
+    """Only a page of this site is followed, with the query it was seen under."""
+    for bad in (
+        "//evil",
+        "https://evil",
+        "/\\evil",
+        "evil",
+        "",
+        "/x#y",
+        "/%2f",
+        "//evil?x=1",
+        "/\\evil?x=1",
+        "?x=1",
+        "/đ?x=1",
+        "/a\nb",
+        "/đ",
+    ):
         assert way_on(bad, PRINCIPAL) == "/"
     assert way_on("/khoa", PRINCIPAL) == "/khoa"
+    assert way_on("/quyen?ai=a2&luc=2026-11-19T11:30", PRINCIPAL) == "/quyen?ai=a2&luc=2026-11-19T11%3A30"
+    assert way_on("/x?y#z", PRINCIPAL) == "/x?y%23z="
     assert way_on("", MOTHER) == "/p/"
 
 

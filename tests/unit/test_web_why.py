@@ -52,6 +52,14 @@ async def test_who_sees_a_camera_with_reasons_and_times(box: FakeBox) -> None:
     assert "Lớp Mầm 1: giờ ngủ trưa" in chain
 
 
+async def test_an_answer_that_was_searched_no_further_says_at_least(box: FakeBox) -> None:
+    """The end of the search is not shown as the end of the right: in the list and in the chain."""
+    box.why.until_ms = 1_796_272_200_000
+    async with browser(box, PRINCIPAL) as client:
+        for question in (f"?camera={MAM}", f"?ai={PRINCIPAL.person}", f"?ai={PRINCIPAL.person}&camera={MAM}"):
+            assert "ít nhất đến 11:30, Thứ Năm" in (await client.get("/quyen" + question)).text
+
+
 async def test_a_chosen_time_is_the_schools(box: FakeBox) -> None:
     """11:30 on the page is 11:30 in Việt Nam, and it stays in the links of the answer."""
     async with browser(box, PRINCIPAL) as client:

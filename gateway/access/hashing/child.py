@@ -16,7 +16,6 @@ from argon2.exceptions import Argon2Error, InvalidHashError, VerificationError
 from gateway.access.hashing import pipe
 from gateway.core import cage, feedwire
 
-EXIT_REFUSED = 3
 TIME, MEMORY_KIB, LANES = 2, 19 * 1024, 1
 """OWASP's argon2id; kept with each hash, so that it can grow."""
 MOST_TIME, MOST_KIB = 16, 256 * 1024
@@ -63,12 +62,8 @@ def main(arguments: list[str]) -> int:
     """Run the process; the exit status is 0 when the gateway closed the pipe."""
     requests, replies = sys.stdin.buffer, sys.stdout.buffer
     HASHER.verify(HASHER.hash("warm"), "warm")
-    cage.limit_resources()
-    why = "" if "--no-sandbox" in arguments else cage.enter()
-    replies.write(feedwire.frame(pipe.REFUSED if why else pipe.READY, why.encode()))
-    replies.flush()
-    if why:
-        return EXIT_REFUSED
+    if not cage.prove(arguments, replies, ready=pipe.READY, refused=pipe.REFUSED):
+        return cage.EXIT_REFUSED
     answer(requests, replies)
     return 0
 

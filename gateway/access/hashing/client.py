@@ -10,22 +10,18 @@ hash that the process died over is done once more by the next one, never twice. 
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple, Protocol
 
-import gateway
 from gateway.access.hashing import pipe
-from gateway.core import feedwire
-from gateway.core.errors import ConfigError, DaemonUnavailable, LoginBusy, WireError
-from gateway.core.finish import to_the_end
-from gateway.core.reap import reap
+from gateway.core import cagedchild, feedwire
+from gateway.core.cagedchild import CagedChild, Proof
+from gateway.core.errors import DaemonUnavailable, LoginBusy, WireError
 
 ROOM, STRANGERS = 8, 4
-START_TIMEOUT_S, ANSWER_TIMEOUT_S = 30.0, 10.0
+NAME = "the process that checks passwords"
+ANSWER_TIMEOUT_S = 10.0
 WAIT_S = 15.0
 """How long somebody waits for an answer, a restart of the process included."""
 RETRY_AFTER_S = 2
@@ -127,8 +123,7 @@ class _Recent:
 
 def command(*, sandbox: bool = True) -> tuple[str, ...]:
     """Return how the process is started."""
-    whole = (sys.executable, "-m", "gateway.access.hashing.child")
-    return whole if sandbox else (*whole, "--no-sandbox")
+    return cagedchild.command("gateway.access.hashing.child", sandbox=sandbox)
 
 
 class Hasher:
@@ -176,53 +171,33 @@ class Hasher:
 
     async def run(self) -> None:
         """Start the process and serve until it fails (raises) or this is cancelled."""
-        root = str(Path(next(iter(gateway.__path__))).parent)
-        process = await asyncio.create_subprocess_exec(
-            *self._command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-            env={"PYTHONPATH": root, "PATH": os.environ.get("PATH", "/usr/bin:/bin")},
-        )
-        try:
-            async with asyncio.timeout(START_TIMEOUT_S):
-                kind, body = await _next(process)
-            if kind != pipe.READY:
-                raise ConfigError(
-                    f"the process that checks passwords cannot be caged: {body.decode(errors='replace')[:200]}",
-                    key="vision.sandbox",
-                    value="true",
-                    remedy="install libseccomp2, or set vision.sandbox = false",
-                )
-            self.pid = process.pid
-            await self._serve(process)
-        except (asyncio.IncompleteReadError, ConnectionError, TimeoutError) as error:
-            raise WireError("the process that checks passwords ended or is silent") from error
-        finally:
-            self.pid = None
-            await to_the_end(reap(process))
+        async with CagedChild(NAME, self._command, Proof(pipe.READY, pipe.REFUSED)) as child:
+            self.pid = child.pid
+            try:
+                await self._serve(child)
+            finally:
+                self.pid = None
 
-    async def _serve(self, process: asyncio.subprocess.Process) -> None:
-        end = asyncio.ensure_future(process.wait())
+    async def _serve(self, child: CagedChild) -> None:
+        end = asyncio.ensure_future(child.ended())
         try:
             while not end.done():
                 self._work.clear()
                 while (job := self._queue.take()) is not None:
-                    await self._one(job, process)
+                    await self._one(job, child)
                 wake = asyncio.ensure_future(self._work.wait())
                 await asyncio.wait((wake, end), return_when=asyncio.FIRST_COMPLETED)
                 wake.cancel()
         finally:
             end.cancel()
-        raise WireError("the process that checks passwords ended")
+        raise WireError(f"{NAME} ended")
 
-    async def _one(self, job: _Job, process: asyncio.subprocess.Process) -> None:
-        assert process.stdin is not None
+    async def _one(self, job: _Job, child: CagedChild) -> None:
         try:
-            process.stdin.write(job.request)
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
-                await process.stdin.drain()
-                answer = await _next(process)
+            child.requests.write(job.request)
+            async with child.in_time(ANSWER_TIMEOUT_S):
+                await child.requests.drain()
+                answer = await child.next(pipe.MOST_BYTES)
         except BaseException:
             job.tries += 1
             if job.tries == 1 and not job.answer.done():
@@ -233,11 +208,3 @@ class Hasher:
         self.done += 1
         if not job.answer.done():
             job.answer.set_result(answer)
-
-
-async def _next(process: asyncio.subprocess.Process) -> tuple[int, bytes]:
-    assert process.stdout is not None
-    kind, length = feedwire.HEAD.unpack(await process.stdout.readexactly(feedwire.HEAD.size))
-    if length > pipe.MOST_BYTES:
-        raise WireError("an answer of the process that checks passwords is too long", bytes=length)
-    return kind, await process.stdout.readexactly(length)

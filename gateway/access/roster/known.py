@@ -56,6 +56,11 @@ class Known:
     """Guardians by (name, phone): brothers and sisters have one mother."""
     today: dt.date
 
+    def class_called(self, name: str) -> str:
+        """Return our own name of the class a list calls so ("Mầm 1" is our "Lớp Mầm 1"), else the list's."""
+        key = class_key(name)
+        return next((ours for ours in self.classes.values() if class_key(ours) == key), name)
+
     def place(self, child: KnownChild) -> str:
         """Return the name of a child's class, "" for one that is in none."""
         return "" if child.class_id is None else self.classes.get(child.class_id, "")

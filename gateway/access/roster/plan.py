@@ -116,6 +116,14 @@ class Plan:
                 found.setdefault(change.class_from, Counter())["gone"] += 1
         return dict(sorted(found.items(), key=lambda item: class_key(item[0])))
 
+    def closes(self) -> dict[str, int]:
+        """Return the classes that new children come to, and how many: nobody has asked those families yet.
+
+        A class shows guardians nothing until every child of it has an answer, so this is what an import takes away.
+        """
+        new = Counter(change.class_to for change in self.changes if change.kind is Kind.NEW)
+        return dict(sorted(new.items(), key=lambda item: class_key(item[0])))
+
     def fingerprint(self) -> str:
         """Name this plan: the same differences give the same one."""
         return hashlib.sha256(repr((self.changes, self.questions, self.absent)).encode()).hexdigest()
@@ -222,7 +230,8 @@ def change_of(entry: Entry, child: KnownChild | None, known: Known) -> Change:
         if entry.left:  # and was never here: nothing is entered
             return Change(Kind.SAME, entry.name, entry.key, entry.row, None, "", "", (), (), entry)
         kin = kin_changes(entry.kin, (), known)
-        return Change(Kind.NEW, entry.name, entry.key, entry.row, None, "", entry.class_name, (), kin, entry)
+        target = known.class_called(entry.class_name)
+        return Change(Kind.NEW, entry.name, entry.key, entry.row, None, "", target, (), kin, entry)
     place = known.place(child)
     if entry.left:
         kind = Kind.LEFT if place else Kind.SAME
@@ -243,7 +252,7 @@ def change_of(entry: Entry, child: KnownChild | None, known: Known) -> Change:
         kind = Kind.MOVED
     else:
         kind = Kind.CHANGED if details or kin else Kind.SAME
-    target = place if kind in (Kind.CHANGED, Kind.SAME) else entry.class_name
+    target = place if kind in (Kind.CHANGED, Kind.SAME) else known.class_called(entry.class_name)
     return Change(kind, entry.name, entry.key, entry.row, child.id, place, target, details, kin, entry)
 
 

@@ -105,7 +105,8 @@ def proposal(names: Mapping[PublicId, str]) -> dict[PublicId, str]:
         elif year == len(_YEARS) - 1:
             found[class_id] = LEAVES
         else:
-            stem = stems.get(year + 1, ("Mầm", "Chồi", "Lá")[year])
+            said = f"{name.split()[0]} " if plain(name).startswith("lop ") else ""
+            stem = stems.get(year + 1, said + ("Mầm", "Chồi", "Lá")[year])
             found[class_id] = f"{stem} {number[0]}" if number else stem
     return found
 

@@ -19,8 +19,6 @@ from gateway.core.media import CodecConfig
 from gateway.live.transcoder import pipe
 from gateway.live.transcoder.picture import SmallPictures
 
-EXIT_REFUSED = 3
-
 
 def answer(pictures: SmallPictures, requests: BinaryIO, replies: BinaryIO) -> None:
     """Serve messages until the pipe closes."""
@@ -59,13 +57,9 @@ def main(arguments: list[str]) -> int:
     av.logging.set_level(None)
     pictures = SmallPictures()
     pictures.warm()
-    cage.limit_resources()
     offer_memory()
-    why = "" if "--no-sandbox" in arguments else cage.enter()
-    replies.write(feedwire.frame(pipe.REFUSED if why else pipe.READY, why.encode()))
-    replies.flush()
-    if why:
-        return EXIT_REFUSED
+    if not cage.prove(arguments, replies, ready=pipe.READY, refused=pipe.REFUSED):
+        return cage.EXIT_REFUSED
     answer(pictures, requests, replies)
     return 0
 
