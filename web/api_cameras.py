@@ -15,10 +15,11 @@ from starlette.responses import JSONResponse, Response
 
 from gateway.core.model import LEADER_ROLES, STAFF_ROLES, Action, ObjectKind, PublicId
 from web import views
+from web.caller import Caller
 from web.guards import ANYBODY, GUARDIAN, STAFF, Right
 from web.needs_view import needs_of
 from web.pages_guardian import class_state
-from web.services import Caller, KnownCamera
+from web.services import KnownCamera
 from web.session import caller_of, services_of
 
 router = APIRouter()

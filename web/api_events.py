@@ -23,11 +23,12 @@ from starlette.responses import Response, StreamingResponse
 
 from gateway.core.model import STAFF_ROLES, Role
 from web.api_cameras import grid_state
+from web.caller import Caller
 from web.guards import SOMEBODY
 from web.pages_guardian import class_state
 from web.pages_guest import guest_state
 from web.rooms_view import rooms_state
-from web.services import Caller, Change
+from web.services import Change
 from web.session import caller_of, services_of
 from web.visits_view import visits_state
 

@@ -16,12 +16,12 @@ from starlette.responses import JSONResponse, Response
 from gateway.core.model import LEADER_ROLES, Action, ObjectKind, PublicId
 from web.api_holds import KEEPER, SpanWish, public_id
 from web.bodies import JsonBody, Wanted
+from web.caller import Caller
 from web.copy_services import CopyOrder
 from web.guards import Right
 from web.media_response import Media, begun
 from web.problems import refusal
 from web.ranges import ByteRange, Unsatisfiable, parse_range
-from web.services import Caller
 from web.session import services_of
 
 router = APIRouter()

@@ -15,9 +15,9 @@ from starlette.responses import JSONResponse, Response
 
 from gateway.core.model import LEADER_ROLES, Action, ObjectKind, PublicId, is_public_id
 from web.bodies import JsonBody, Wanted
+from web.caller import Caller
 from web.copy_services import HeldSpan
 from web.guards import Right, SignedIn
-from web.services import Caller
 from web.session import services_of
 
 router = APIRouter()

@@ -21,9 +21,9 @@ from gateway.core.errors import BadInput, OfferRefused
 from gateway.core.iceservers import IceServer
 from gateway.core.model import Action, ObjectKind, PublicId, StreamRole
 from web.bodies import TextBody
+from web.caller import Caller
 from web.guards import ANYBODY, Right
 from web.problems import refusal
-from web.services import Caller
 from web.session import services_of
 
 router = APIRouter()

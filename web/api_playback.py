@@ -18,12 +18,13 @@ from gateway.core.errors import BadInput
 from gateway.core.log import get_logger
 from gateway.core.model import LEADER_ROLES, Action, ObjectKind, PublicId, StreamRole
 from web.bodies import JsonBody, Wanted
+from web.caller import Caller
 from web.guards import Right
 from web.hls import HOUR_MS, playlist
 from web.media_response import Media, begun
 from web.problems import refusal
 from web.ranges import ByteRange, Unsatisfiable, parse_range
-from web.services import Caller, PlaybackDoor, SegmentSize
+from web.services import PlaybackDoor, SegmentSize
 from web.session import services_of
 
 log = get_logger("web.playback")

@@ -15,8 +15,8 @@ from starlette.responses import JSONResponse, Response
 
 from gateway.core.errors import NotFound
 from gateway.core.model import Action, ObjectKind, PublicId, Role, is_public_id
+from web.caller import Caller
 from web.guards import SOMEBODY, Right
-from web.services import Caller
 from web.session import services_of
 from web.signin_services import SessionRow
 

@@ -17,8 +17,9 @@ from gateway.core.errors import OfferRefused, WallGone
 from gateway.core.model import STAFF_ROLES, Action, ObjectKind, PublicId, StreamRole, WallPlace, is_public_id
 from web.api_live import entity_tag, ice_server
 from web.bodies import JsonBody, Wanted
+from web.caller import Caller
 from web.guards import Right
-from web.services import Caller, OpenedLive
+from web.services import OpenedLive
 from web.session import services_of
 
 router = APIRouter()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.core.model import PublicId
-from web.services import Caller
+from web.caller import Caller
 
 PURPOSES = ("view", "record", "observe")
 ASKED = {"regulation": ("view", "observe"), "consent": PURPOSES}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.core.model import PublicId
-from web.services import Caller
+from web.caller import Caller
 
 
 @dataclass(frozen=True, slots=True)

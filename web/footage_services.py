@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from gateway.core.model import Grant, PublicId, Secret, StreamRole
-
-if TYPE_CHECKING:  # that module names what is here
-    from web.services import Caller
+from web.caller import Caller
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,9 @@ from starlette.requests import Request
 from gateway.access.roletable import MAY
 from gateway.core.errors import Denied, NotFound
 from gateway.core.model import LEADER_ROLES, STAFF_ROLES, Action, ObjectKind, ObjectRef, PublicId, Role, is_public_id
+from web.caller import Caller
 from web.problems import MACHINE_PATHS
-from web.services import Caller, Services
+from web.services import Services
 from web.session import caller_of, player_of, services_of
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from gateway.core.model import PublicId
-from web.services import Caller
+from web.caller import Caller
 
 GROUPS = ("look", "copy", "denied", "people", "config")
 

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from gateway.core.iceservers import IceServer
 from gateway.core.model import PublicId, Role, StreamRole, WallPlace
-
-if TYPE_CHECKING:  # that module names what is here
-    from web.services import Caller
+from web.caller import Caller
 
 
 @dataclass(frozen=True, slots=True)

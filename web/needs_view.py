@@ -11,8 +11,8 @@ from typing import Any
 from starlette.requests import Request
 
 from gateway.core.model import LEADER_ROLES, Role
+from web.caller import Caller
 from web.problems import words_of
-from web.services import Caller
 from web.session import services_of
 
 

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from gateway.core.model import Decision, PublicId, Secret
-
-if TYPE_CHECKING:
-    from web.services import Caller
+from web.caller import Caller
 
 WAITS, YES, NO = "waits", "yes", "no"
 """What the teacher of the class said."""

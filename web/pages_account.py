@@ -16,10 +16,10 @@ from starlette.responses import RedirectResponse, Response
 from gateway.core.errors import BadInput, DaemonUnavailable, LoginBusy, LoginRefused, NotFound
 from gateway.core.model import LEADER_ROLES, PublicId, Role, Secret, is_public_id
 from web.bodies import FormBody, Wanted
+from web.caller import Caller
 from web.guards import SignedIn
 from web.problems import words_of
 from web.render import render
-from web.services import Caller
 from web.session import peer_of, services_of, set_session
 
 router = APIRouter()

@@ -16,12 +16,12 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import PublicId
+from web.caller import Caller
 from web.consent_services import PURPOSES, Question
 from web.forms import Field, Fields, Form
 from web.guards import GUARDIAN
 from web.problems import words_of
 from web.render import render
-from web.services import Caller
 from web.session import services_of
 
 router = APIRouter()

@@ -17,12 +17,12 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import LEADER_ROLES, STAFF_ROLES, Action, ObjectKind, PublicId, Role
+from web.caller import Caller
 from web.consent_services import ASKED, PURPOSES, REMEDIES, TALKED, ChildAnswers, PaperLine
 from web.forms import ID, Field, Fields, Form
 from web.guards import STAFF, Right
 from web.problems import words_of
 from web.render import render
-from web.services import Caller
 from web.session import services_of
 
 router = APIRouter()

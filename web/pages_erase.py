@@ -15,11 +15,11 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput, Denied
 from gateway.core.model import Action, ObjectKind, PublicId, is_public_id
+from web.caller import Caller
 from web.forms import Field, Fields, Form
 from web.guards import Right
 from web.problems import words_of
 from web.render import render
-from web.services import Caller
 from web.session import services_of
 
 router = APIRouter()

@@ -14,9 +14,9 @@ from starlette.responses import JSONResponse, Response
 
 from web.api_exports import orders_view
 from web.api_holds import KEEPER, hold_view
+from web.caller import Caller
 from web.problems import words_of
 from web.render import render
-from web.services import Caller
 from web.session import services_of
 
 router = APIRouter()

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import NotFound
+from web.caller import Caller
 from web.forms import Field, Fields, Form
 from web.guards import GUARDIAN
 from web.i18n import Words
@@ -23,7 +24,7 @@ from web.pages_consent import open_questions
 from web.pages_slip import kind_text
 from web.problems import words_of
 from web.render import render
-from web.services import Caller, ClassDay, DayBlock
+from web.services import ClassDay, DayBlock
 from web.session import services_of
 from web.views import class_view
 

@@ -14,12 +14,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from gateway.core.model import Role
+from web.caller import Caller
 from web.guards import ANYBODY, SignedIn
 from web.guest_view import guest_view
 from web.observe_services import MyVisit
 from web.problems import words_of
 from web.render import render
-from web.services import Caller
 from web.session import caller_of, services_of
 
 router = APIRouter()

@@ -15,6 +15,7 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput
 from gateway.core.model import PublicId, is_public_id
+from web.caller import Caller
 from web.forms import Field, Fields, Form
 from web.guards import SignedIn
 from web.hours_form import (
@@ -34,7 +35,6 @@ from web.pages_rooms import PRINCIPALS, TEXTS, Setter
 from web.problems import words_of
 from web.render import render
 from web.room_services import Timetable
-from web.services import Caller
 from web.session import services_of
 
 router = APIRouter()

@@ -18,13 +18,13 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import LEADER_ROLES, STAFF_ROLES, PublicId, is_public_id
+from web.caller import Caller
 from web.forms import Field, Fields, Form
 from web.guards import SignedIn
 from web.i18n import Words
 from web.pages_slip import kind_text
 from web.problems import words_of
 from web.render import render
-from web.services import Caller
 from web.session import services_of
 
 router = APIRouter()

@@ -18,10 +18,10 @@ from starlette.responses import RedirectResponse, Response
 from gateway.core.errors import BadInput, PassphraseRefused
 from gateway.core.model import Action, ObjectKind, Secret
 from web.bodies import FormBody, Wanted
+from web.caller import Caller
 from web.guards import Right
 from web.problems import words_of
 from web.render import render
-from web.services import Caller
 from web.session import services_of
 
 router = APIRouter()

@@ -19,6 +19,7 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import NotFound
 from gateway.core.model import STAFF_ROLES, Action, ObjectKind, ObjectRef, PublicId, is_public_id
+from web.caller import Caller
 from web.forms import Field, Fields, Form
 from web.guards import GUARDIAN, Right, SignedIn
 from web.i18n import Words
@@ -27,7 +28,6 @@ from web.ledger_services import GROUPS, LedgerPage, LedgerWish
 from web.ledger_words import findings_of, number, view_of
 from web.problems import words_of
 from web.render import render
-from web.services import Caller
 from web.session import services_of
 
 router = APIRouter()

@@ -15,9 +15,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput, NotFound
+from web.caller import Caller
 from web.forms import ID, Field, Fields, Form
 from web.pages_people import Manager, acts, people_page
-from web.services import Caller
 from web.session import services_of
 from web.upload import FileBody, Upload
 

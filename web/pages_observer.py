@@ -19,6 +19,7 @@ from starlette.responses import RedirectResponse, Response
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import LEADER_ROLES, Action, ObjectKind, PublicId, is_public_id
 from web.api_holds import public_id
+from web.caller import Caller
 from web.forms import NOTHING, Field, Fields, Form
 from web.guards import Right
 from web.observe_services import Visit, Wanted
@@ -27,7 +28,6 @@ from web.pages_rooms import qr
 from web.pages_teacher import TEACHERS, back
 from web.problems import words_of
 from web.render import render
-from web.services import Caller
 from web.session import services_of
 from web.visits_view import visits_view
 

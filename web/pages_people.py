@@ -17,11 +17,12 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import Action, GuardianKind, ObjectKind, ObjectRef, PublicId, Role
+from web.caller import Caller
 from web.forms import Field, Fields, Form
 from web.guards import Right
 from web.problems import words_of
 from web.render import render
-from web.services import Caller, KnownCamera, Services
+from web.services import KnownCamera, Services
 from web.session import services_of
 from web.typed import Typed
 

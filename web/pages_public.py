@@ -14,9 +14,9 @@ from starlette.responses import JSONResponse, Response
 
 from gateway.core.model import Role
 from web.assets import FOR_EVER, load_assets
+from web.caller import Caller
 from web.guards import ANYBODY, SOMEBODY
 from web.problems import words_of
-from web.services import Caller
 from web.session import services_of
 
 router = APIRouter()

@@ -16,10 +16,10 @@ from starlette.responses import Response
 
 from gateway.core.model import LEADER_ROLES, Action, ObjectKind
 from web.api_cameras import camera_facts
+from web.caller import Caller
 from web.guards import Right, SignedIn
 from web.problems import words_of
 from web.render import render
-from web.services import Caller
 from web.session import services_of
 from web.views import disks_away
 

@@ -19,12 +19,12 @@ from starlette.responses import RedirectResponse, Response
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import LEADER_ROLES, Action, ObjectKind, PublicId, Role
 from web.api_holds import KEEPER, public_id
+from web.caller import Caller
 from web.forms import NOTHING, Field, Fields, Form
 from web.guards import Right
 from web.problems import words_of
 from web.render import render
 from web.rooms_view import by_text, looker_text, room_view
-from web.services import Caller
 from web.session import services_of
 
 router = APIRouter()

@@ -20,10 +20,10 @@ from starlette.responses import RedirectResponse, Response
 from gateway.core.errors import BadInput, Denied, LoginRefused
 from gateway.core.model import Secret
 from web.bodies import FormBody, Wanted
+from web.caller import Caller
 from web.pages_account import HOLDERS
 from web.problems import words_of
 from web.render import render
-from web.services import Caller
 from web.session import services_of
 
 router = APIRouter()

@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from gateway.core.errors import CodeRefused, DaemonUnavailable, LoginBusy, LoginRefused, VuonError
 from gateway.core.model import Role, Secret
 from web.bodies import FormBody, JsonBody, Wanted
+from web.caller import Caller
 from web.carry import MOST_CHARS as MOST_CARRIED
 from web.carry import MOST_SEALED, again, carried_of, is_shown
 from web.forms import Field as FormField
@@ -28,7 +29,6 @@ from web.onward import MOST_CHARS as MOST_WAY
 from web.onward import onward
 from web.problems import MACHINE_PATHS, RETRY_AFTER_S, here, sign_in_answer, status_of, words_of
 from web.render import render
-from web.services import Caller
 from web.session import (
     caller_of,
     clear_session,

@@ -18,13 +18,13 @@ from starlette.responses import JSONResponse, Response
 from gateway.core.errors import CodeRefused
 from gateway.core.model import Secret
 from web.bodies import JsonBody, Wanted
+from web.caller import Caller
 from web.guards import ANYBODY, GUARDIAN
 from web.i18n import Words
 from web.inapp import in_app, system_of
 from web.pages_public import manifest_of
 from web.problems import body_of, status_of, words_of
 from web.render import render
-from web.services import Caller
 from web.session import peer_of, services_of, set_session
 from web.slip_services import Bound, KeyProof
 

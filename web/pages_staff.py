@@ -14,13 +14,13 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.core.model import STAFF_ROLES, Action, ObjectKind, ObjectRef, PublicId, Role
 from web.api_cameras import camera_facts, grid_state
+from web.caller import Caller
 from web.guards import SOMEBODY, Right
 from web.i18n import Words
 from web.needs_view import needs_of
 from web.pages_review import REVIEWERS
 from web.problems import words_of
 from web.render import render
-from web.services import Caller
 from web.session import services_of
 from web.views import groups
 

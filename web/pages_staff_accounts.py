@@ -15,11 +15,11 @@ from starlette.responses import RedirectResponse, Response
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import Action, ObjectKind, PublicId, is_public_id
 from web.bodies import FormBody, Wanted
+from web.caller import Caller
 from web.guards import Right
 from web.pages_people import in_care
 from web.problems import words_of
 from web.render import render
-from web.services import Caller
 from web.session import services_of
 from web.signin_services import FreshCode
 

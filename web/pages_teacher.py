@@ -15,13 +15,13 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import Denied
 from gateway.core.model import Action, ObjectKind, PublicId, Role
+from web.caller import Caller
 from web.forms import Field, Fields, Form
 from web.guards import Right, SignedIn
 from web.problems import words_of
 from web.render import render
 from web.room_services import Room
 from web.rooms_view import by_text, looker_text, room_view
-from web.services import Caller
 from web.session import services_of
 
 router = APIRouter()

@@ -14,12 +14,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.core.model import Action, ObjectKind, PublicId
+from web.caller import Caller
 from web.guards import Right
 from web.i18n import Words
 from web.moment_form import Moment, days_around, moment_in, moment_of
 from web.problems import words_of
 from web.render import render
-from web.services import Caller
 from web.session import services_of
 
 router = APIRouter()

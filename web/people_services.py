@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from web.services import Caller
+from web.caller import Caller
 
 
 class PeopleDoor(Protocol):

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.core.model import PublicId, Secret
+from web.caller import Caller
 from web.observe_services import Visit
-from web.services import Caller
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from typing import Any
 from starlette.requests import Request
 
 from gateway.core.model import STAFF_ROLES
+from web.caller import Caller
 from web.i18n import Words
 from web.problems import words_of
 from web.room_services import Hidden, Looker, Room
-from web.services import Caller
 from web.session import services_of
 
 ASKED = ("trang", "lop")

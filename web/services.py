@@ -11,10 +11,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from gateway.core.clock import Clock
-from gateway.core.model import Action, Decision, Grant, ObjectRef, PublicId, Role, Secret
+from gateway.core.model import Action, Decision, Grant, ObjectRef, PublicId, Secret
+from web.caller import Caller
+from web.consent_services import ConsentDoor
+from web.copy_services import CopyDoor, HoldDoor
 from web.footage_services import (
     HourIndex,
     KeyDoor,
@@ -24,18 +27,14 @@ from web.footage_services import (
     SegmentSize,
     Still,
 )
+from web.ledger_services import LedgerDoor
 from web.live_services import LiveDoor, OpenedLive, OpenView
-
-if TYPE_CHECKING:  # they name `Caller`, which is here
-    from web.consent_services import ConsentDoor
-    from web.copy_services import CopyDoor, HoldDoor
-    from web.ledger_services import LedgerDoor
-    from web.observe_services import ObserveDoor
-    from web.people_services import ListDoor, PeopleDoor
-    from web.room_services import Rooms
-    from web.signin_services import AccountDoor
-    from web.slip_services import InviteDoor, SlipDoor
-    from web.why_services import WhyDoor
+from web.observe_services import ObserveDoor
+from web.people_services import ListDoor, PeopleDoor
+from web.room_services import Rooms
+from web.signin_services import AccountDoor
+from web.slip_services import InviteDoor, SlipDoor
+from web.why_services import WhyDoor
 
 __all__ = [
     "HourIndex",
@@ -50,37 +49,6 @@ __all__ = [
     "Still",
 ]
 """Doors of rooms in modules of their own; beside those that are here, they are found here."""
-
-
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """Where a request comes from, for rate limits and the audit."""
-
-    address: str
-    agent: str
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """The person behind a session."""
-
-    person: PublicId
-    role: Role
-    name: str
-    device: str
-    """Public id of the bound device or login session, as grants and the audit name it."""
-    mark: str = ""
-    """What is drawn over a guardian's picture: who, and the end of the phone number."""
-
-
-@dataclass(frozen=True, slots=True)
-class SignedIn:
-    """A fresh session; `token` goes into the cookie and is stored nowhere else."""
-
-    token: Secret
-    caller: Caller
-    expires_ms: int | None = None
-    """When the session ends at the latest; None = with the browser."""
 
 
 class Logins(Protocol):

@@ -13,7 +13,8 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from gateway.core.model import Secret
-from web.services import Caller, Peer, Services, SignedIn
+from web.caller import Caller, Peer, SignedIn
+from web.services import Services
 
 MAX_TOKEN_CHARS = 128
 MARK_S = 400 * 86_400

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.core.model import PublicId, Role, Secret
-from web.services import Caller, Peer, SignedIn
+from web.caller import Caller, Peer, SignedIn
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gateway.core.model import PublicId, Secret
-from web.services import Caller, Peer, SignedIn
+from web.caller import Caller, Peer, SignedIn
 
 
 @dataclass(frozen=True, slots=True)

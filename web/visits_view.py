@@ -12,8 +12,8 @@ from typing import Any
 from starlette.requests import Request
 
 from gateway.core.model import LEADER_ROLES, Action, ObjectKind, ObjectRef
+from web.caller import Caller
 from web.observe_services import Visit
-from web.services import Caller
 from web.session import services_of
 
 ASKED = ("trang", "du-gio")

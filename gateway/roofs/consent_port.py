@@ -22,6 +22,7 @@ from gateway.core.config import Config
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import PublicId, Role
 from gateway.roofs.names import Names, list_order
+from web.caller import Caller
 from web.consent_services import (
     PURPOSES,
     CaseView,
@@ -36,7 +37,6 @@ from web.consent_services import (
     SheetLine,
     Statement,
 )
-from web.services import Caller
 
 
 def consent_port(store: FactStore, names: Names, config: Config) -> ConsentPort:

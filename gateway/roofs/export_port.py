@@ -31,8 +31,8 @@ from gateway.core.ticket import sign
 from gateway.core.wire import ControlClient
 from gateway.roofs.names import Names
 from recorder.manifest import sign_manifest
+from web.caller import Caller
 from web.copy_services import CopyFile, CopyOrder, HeldSpan
-from web.services import Caller
 
 log = get_logger("gateway.copies")
 SOON_S, LATER_S = 1.0, 20.0

@@ -24,8 +24,8 @@ from gateway.core.errors import BadInput
 from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Role
 from gateway.roofs.audit_watch import AuditWatch
 from gateway.roofs.names import Names
+from web.caller import Caller
 from web.ledger_services import ChainFacts, Erasable, LedgerLine, LedgerPage, LedgerWish, Named
-from web.services import Caller
 
 IN_FILE = 20_000
 """Lines of an exported file at most: a month of a large school."""

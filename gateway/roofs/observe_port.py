@@ -20,8 +20,8 @@ from gateway.access.store import FactStore, Need
 from gateway.core.errors import NotFound
 from gateway.core.model import Action, Decision, ObjectKind, ObjectRef, PublicId, Role
 from gateway.roofs.names import Names
+from web.caller import Caller
 from web.observe_services import NO, WAITS, YES, MyVisit, Named, Visit, Wanted, WayIn
-from web.services import Caller
 
 GUEST_PATH = "/vao"
 

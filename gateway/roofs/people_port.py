@@ -17,7 +17,7 @@ from gateway.core.errors import BadInput
 from gateway.core.model import PublicId, Role
 from gateway.roofs.roster_desk import RosterDesk, day_of
 from gateway.roofs.roster_lists import RosterLists
-from web.services import Caller
+from web.caller import Caller
 
 Fields = Mapping[str, str]
 

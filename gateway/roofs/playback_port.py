@@ -16,7 +16,8 @@ from gateway.core.clock import Clock
 from gateway.core.errors import NotFound
 from gateway.core.model import Grant, PublicId, StreamRole
 from gateway.core.wire import ControlClient
-from web.services import Caller, HourIndex, OpenedPlayback, SegmentSize, Still
+from web.caller import Caller
+from web.services import HourIndex, OpenedPlayback, SegmentSize, Still
 
 HOUR_MS = 3_600_000
 LATE_MS = 300_000

@@ -21,8 +21,9 @@ from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Role
 from gateway.roofs.names import Names
 from gateway.roofs.observe_port import VisitList
 from gateway.roofs.web_lists import PAUSED
+from web.caller import Caller
 from web.room_services import Hidden, Looker, PastPause, Room, WaitingWish, Wish
-from web.services import Caller, OpenView
+from web.services import OpenView
 
 
 def actor_of(caller: Caller) -> Actor:

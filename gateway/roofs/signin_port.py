@@ -22,7 +22,7 @@ from gateway.core.errors import LoginRefused, NotFound
 from gateway.core.model import STAFF_ROLES, Action, PublicId, Secret
 from gateway.roofs.names import Names
 from web.agents import agent_name
-from web.services import Caller, Peer, SignedIn
+from web.caller import Caller, Peer, SignedIn
 from web.signin_services import AccountFacts, Entered, FreshCode, Halfway, SessionRow, StaffRow
 
 

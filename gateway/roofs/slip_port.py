@@ -25,8 +25,8 @@ from gateway.core.bus import Bus
 from gateway.core.model import PublicId, Secret
 from gateway.roofs.names import Names, list_order
 from gateway.roofs.web_ports import FACTS_TOPIC
+from web.caller import Caller, Peer, SignedIn
 from web.inapp import device_label
-from web.services import Caller, Peer, SignedIn
 from web.slip_services import (
     Bound,
     DeviceRow,

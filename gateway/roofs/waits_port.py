@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from gateway.access.audit import Actor
 from gateway.access.store import FactStore
 from gateway.access.waiting import waits_of
-from web.services import Caller
+from web.caller import Caller
 
 
 class WaitsPort:

@@ -20,8 +20,8 @@ from gateway.core.model import PublicId, Secret
 from gateway.core.onlink import OnLink
 from gateway.roofs.names import Names
 from gateway.roofs.room_port import actor_of
+from web.caller import Caller
 from web.room_services import Hidden, WallRoom
-from web.services import Caller
 
 
 class WallPort:

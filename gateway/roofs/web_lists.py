@@ -17,7 +17,8 @@ from gateway.access.store import FactStore
 from gateway.core.model import Action, Decision, ObjectKind, ObjectRef, PublicId, Role
 from gateway.roofs.names import Names
 from gateway.roofs.web_ports import FACELESS, RightsPort
-from web.services import Caller, ClassDay, DayBlock, KnownCamera
+from web.caller import Caller
+from web.services import ClassDay, DayBlock, KnownCamera
 
 PAUSED = frozenset(
     {

@@ -44,7 +44,8 @@ from gateway.core.wire import ControlClient
 from gateway.live.client import LiveClient
 from gateway.roofs.footage_desk import FootageDesk
 from gateway.roofs.names import Names
-from web.services import Caller, Change, OpenedLive, OpenView, Sharing, SignedIn, Still
+from web.caller import Caller, SignedIn
+from web.services import Change, OpenedLive, OpenView, Sharing, Still
 
 FACTS_TOPIC, ENDED_TOPIC = "facts", "ended"
 FACELESS = frozenset({Reason.NOT_FOUND, Reason.ROLE, Reason.PERSON_UNKNOWN, Reason.PERSON_DISABLED})

@@ -26,7 +26,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.demo_box import DemoBox, demo_box
 from tests.fakes.web_services import CHOI, LA, MAM, YARD, FakeBox
 from web.app import create_app
-from web.services import Caller
+from web.caller import Caller
 
 if TYPE_CHECKING:
     from tests.browser.demo_fixtures import Street

@@ -20,7 +20,8 @@ from tests.fakes.consent_world import ConsentWorld, consent_school
 from tests.fakes.school import NOW
 from tests.fakes.web_services import FakeBox
 from web.app import create_app
-from web.services import Caller, ClassDay, KnownCamera, Services
+from web.caller import Caller
+from web.services import ClassDay, KnownCamera, Services
 
 PHONE, DESK = (390, 844), (1440, 900)
 

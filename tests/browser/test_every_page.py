@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Site, shoot
 from tests.fakes.page_audit import audit, cut_when_larger, moving, small_targets, unmarked_focus
 from tests.fakes.web_services import MOTHER, PRINCIPAL, TEACHER
-from web.services import Caller
+from web.caller import Caller
 
 pytestmark = pytest.mark.browser
 ROLES = {"principal": (PRINCIPAL, "/"), "teacher": (TEACHER, "/"), "guardian": (MOTHER, "/p/?sau=1")}

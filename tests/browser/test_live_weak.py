@@ -22,7 +22,8 @@ from tests.fakes.live_box import LiveBox
 from tests.fakes.udp_proxy import UdpProxy, is_media
 from tests.fakes.web_services import MAM, MOTHER, PRINCIPAL, FakeBox
 from web.app import create_app
-from web.services import Caller, OpenedLive
+from web.caller import Caller
+from web.services import OpenedLive
 
 pytestmark = pytest.mark.browser
 HANG_S = 90.0

@@ -16,7 +16,7 @@ from tests.browser.conftest import AUTOPLAY, HANG_MS, shoot
 from tests.fakes.spaces import NoNamespaces
 from tests.fakes.wall import BOX, TURN_PORT, Wall
 from tests.fakes.web_services import MAM, MOTHER, PRINCIPAL
-from web.services import Caller
+from web.caller import Caller
 
 pytestmark = pytest.mark.browser
 log = logging.getLogger("figures")

@@ -20,7 +20,8 @@ from tests.fakes.h264 import clip
 from tests.fakes.live_box import LiveBox, make_grant
 from tests.fakes.web_services import MAM, MOTHER, PRINCIPAL, FakeBox, FakeLive
 from web.app import create_app
-from web.services import Caller, OpenedLive, Services
+from web.caller import Caller
+from web.services import OpenedLive, Services
 
 pytestmark = pytest.mark.browser
 FLIP = """hidden => {

@@ -13,7 +13,8 @@ from gateway.core.model import PublicId, Secret, StreamRole
 from tests.browser.conftest import Site
 from tests.browser.test_web_video import LiveSite, RealDoor, expect_state, live
 from tests.fakes.web_services import MAM, PRINCIPAL
-from web.services import Caller, OpenedLive
+from web.caller import Caller
+from web.services import OpenedLive
 
 __all__ = ["live"]  # a fixture
 

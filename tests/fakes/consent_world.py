@@ -20,7 +20,7 @@ from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Role
 from gateway.roofs.consent_port import ConsentPort
 from gateway.roofs.names import Names
 from tests.fakes.access_world import World, add_family, school
-from web.services import Caller
+from web.caller import Caller
 
 VIEW = Purpose.VIEW
 

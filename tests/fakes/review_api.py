@@ -19,8 +19,8 @@ from starlette.responses import JSONResponse, Response
 from gateway.core.errors import BadInput, Denied, NotFound, SegmentCorrupt, VuonError
 from gateway.core.model import Action, ObjectKind, Role
 from tests.fakes.review_footage import GOP_MS, SEGMENT_MS, Footage
+from web.caller import Caller
 from web.guards import Right
-from web.services import Caller
 
 ZONE = ZoneInfo("Asia/Ho_Chi_Minh")
 OF_CAMERA = Right(Action.PLAYBACK, ObjectKind.CAMERA, "camera", by_grant=True, roles=frozenset({Role.PRINCIPAL}))

@@ -23,7 +23,8 @@ from tests.fakes.h264 import clip
 from tests.fakes.live_box import LiveBox, make_grant
 from tests.fakes.web_services import MAM, FakeBox, FakeLive
 from web.app import create_app
-from web.services import Caller, OpenedLive, Services
+from web.caller import Caller
+from web.services import OpenedLive, Services
 
 THURSDAY_MS = 1_790_219_732_000
 STILL_AGE_MS = 3_500

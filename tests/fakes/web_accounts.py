@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gateway.access.passwords import clean_password
 from gateway.core.errors import BadInput, CodeRefused, Denied, LoginRefused, NotFound
 from gateway.core.model import PublicId, Role, Secret
-from web.services import Caller, Peer, SignedIn
+from web.caller import Caller, Peer, SignedIn
 from web.signin_services import AccountFacts, Entered, FreshCode, Halfway, SessionRow, StaffRow
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from fastapi import FastAPI
 from tests.fakes.clock import FakeClock
 from tests.fakes.web_services import FakeBox
 from web.app import create_app
+from web.caller import Caller
 from web.i18n import LANGUAGE_COOKIE
-from web.services import Caller
 from web.session import cookie_name
 
 ORIGIN = "https://vuon.test"

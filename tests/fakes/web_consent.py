@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from gateway.core.clock import Clock
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import PublicId, Role
+from web.caller import Caller
 from web.consent_services import (
     CaseView,
     ChildAnswers,
@@ -21,7 +22,6 @@ from web.consent_services import (
     SheetLine,
     Statement,
 )
-from web.services import Caller
 
 TEXTS = tuple(
     ConsentText(

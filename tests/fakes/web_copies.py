@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from gateway.core.clock import Clock
 from gateway.core.errors import BadInput, Denied, NotFound
 from gateway.core.model import PublicId, new_public_id
+from web.caller import Caller
 from web.copy_services import CopyFile, CopyOrder, HeldSpan
-from web.services import Caller
 
 DAY_MS = 86_400_000
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from gateway.core.clock import Clock
 from gateway.core.errors import BadInput, Denied, NotFound
 from gateway.core.model import PublicId, Role
+from web.caller import Caller
 from web.ledger_services import ChainFacts, Erasable, LedgerLine, LedgerPage, LedgerWish, Named
-from web.services import Caller
 
 
 @dataclass

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from gateway.core.clock import Clock
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import Decision, PublicId, Secret
+from web.caller import Caller
 from web.observe_services import NO, WAITS, YES, MyVisit, Named, Visit, Wanted, WayIn
-from web.services import Caller
 
 CODE = "abcd-efgh-jklm-npqr"
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.core.errors import BadInput, NotFound
 from tests.fakes.school import pid
-from web.services import Caller
+from web.caller import Caller
 
 CHILD = "c" * 16
 CLASS = "l" * 16

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.core.errors import NotFound
 from gateway.core.model import Action, PublicId, StreamRole
-from web.services import Caller, HourIndex, OpenedPlayback, SegmentSize, Still
+from web.caller import Caller
+from web.services import HourIndex, OpenedPlayback, SegmentSize, Still
 
 if TYPE_CHECKING:
     from tests.fakes.web_services import FakeBox

@@ -10,6 +10,7 @@ from gateway.access.daterange import checked_date, markable
 from gateway.core.clock import Clock
 from gateway.core.errors import BadInput, Denied, NotFound
 from gateway.core.model import LEADER_ROLES, PublicId, Role, Secret
+from web.caller import Caller
 from web.room_services import (
     Hidden,
     HoursRow,
@@ -25,7 +26,6 @@ from web.room_services import (
     WallRoom,
     Wish,
 )
-from web.services import Caller
 
 MINUTE_MS = 60_000
 SHEET = "a" * 26

@@ -44,10 +44,10 @@ from tests.fakes.web_playback import FakePlayback
 from tests.fakes.web_rooms import FakeSchool, room
 from tests.fakes.web_slips import FakeInvites, FakeSlips
 from tests.fakes.web_why import FakeWhy
+from web.caller import Caller, SignedIn
 from web.observe_services import Named
 from web.room_services import Signature
 from web.services import (
-    Caller,
     Change,
     ClassDay,
     DayBlock,
@@ -56,7 +56,6 @@ from web.services import (
     OpenView,
     Services,
     Sharing,
-    SignedIn,
     SiteFacts,
     Still,
 )

@@ -12,8 +12,8 @@ from gateway.core.bus import Bus
 from gateway.core.clock import Clock
 from gateway.core.errors import BadInput, CodeRefused, NotFound
 from gateway.core.model import PublicId, Role, Secret, new_public_id
+from web.caller import Caller, Peer, SignedIn
 from web.inapp import device_label
-from web.services import Caller, Peer, SignedIn
 from web.slip_services import (
     Bound,
     DeviceRow,

@@ -37,7 +37,7 @@ from gateway.roofs.room_port import RoomPort
 from gateway.roofs.wall_port import WallPort
 from tests.fakes.access_world import World, add_teacher, school
 from tests.fakes.school import MAM, MINUTE, NOW, PRINCIPAL, TEACHER, class_, facts
-from web.services import Caller
+from web.caller import Caller
 
 pytestmark = pytest.mark.anyio
 ZONES = [ZoneInfo(name) for name in ("Asia/Ho_Chi_Minh", "Europe/Berlin", "America/St_Johns", "Pacific/Apia")]

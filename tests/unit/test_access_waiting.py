@@ -19,7 +19,7 @@ from tests.fakes.access_world import World
 from tests.fakes.consent_world import VIEW, consent_school
 from tests.fakes.device import Browser
 from tests.fakes.school import HOUR, NOW
-from web.services import Caller
+from web.caller import Caller
 
 pytestmark = pytest.mark.anyio
 

@@ -17,7 +17,8 @@ from gateway.core.ticket import open_ticket
 from gateway.core.wire import ControlClient, ControlServer, Reply, Request
 from gateway.roofs.playback_port import HOUR_MS, LATE_MS, PlaybackPort
 from tests.fakes.access_world import KEY, World, school
-from web.services import Caller, OpenedPlayback
+from web.caller import Caller
+from web.services import OpenedPlayback
 
 pytestmark = pytest.mark.anyio
 

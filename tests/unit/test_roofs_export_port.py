@@ -24,7 +24,7 @@ from gateway.roofs.names import Names
 from recorder.exportverify import verify
 from tests.fakes.access_world import KEY, World, school
 from tests.fakes.recorder_box import RecorderBox, recorded, recorder_box
-from web.services import Caller
+from web.caller import Caller
 
 pytestmark = pytest.mark.anyio
 SITE = {"name": "Trường Hoa Sen", "zone": "Asia/Ho_Chi_Minh"}

@@ -23,10 +23,10 @@ from gateway.roofs.web_ports import RightsPort
 from tests.fakes.access_world import KEY, World, add_class, add_family, school
 from tests.fakes.school import NOW
 from tests.fakes.school_lists import pupils, smas
+from web.caller import Caller
 from web.i18n import Words
 from web.ledger_services import LedgerLine, LedgerWish
 from web.ledger_words import about_of, note_of
-from web.services import Caller
 
 pytestmark = pytest.mark.anyio
 TODAY = LedgerWish(from_ms=NOW - 9 * 3_600_000, to_ms=NOW + 15 * 3_600_000)

@@ -21,7 +21,8 @@ from gateway.roofs.web_lists import ListedRights
 from gateway.roofs.web_ports import ENDED_TOPIC, FACTS_TOPIC, ChangesPort, LivePort, LoginPort, SharingPort, shown_as
 from tests.fakes.access_world import World, add_class, add_family, school
 from tests.fakes.school import local
-from web.services import Caller, Change, KnownCamera, Peer
+from web.caller import Caller, Peer
+from web.services import Change, KnownCamera
 
 pytestmark = pytest.mark.anyio
 PEER = Peer("192.0.2.9", "Firefox")

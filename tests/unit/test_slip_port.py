@@ -11,7 +11,7 @@ from gateway.core.model import PublicId, Role
 from gateway.roofs.names import Names, list_order
 from gateway.roofs.slip_port import InvitePort
 from tests.fakes.access_world import school
-from web.services import Caller
+from web.caller import Caller
 
 pytestmark = pytest.mark.anyio
 

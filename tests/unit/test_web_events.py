@@ -19,8 +19,9 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.web_services import CLASS_MAM, INSTALLER, MAM, MOTHER, OFFICER, PRINCIPAL, TEACHER, FakeBox, pid
 from web.api_events import MAX_PER_PERSON, Streams, message
 from web.app import create_app
+from web.caller import Caller
 from web.observe_services import WAITS, YES, Visit
-from web.services import Caller, Change, OpenView
+from web.services import Change, OpenView
 
 pytestmark = pytest.mark.anyio
 

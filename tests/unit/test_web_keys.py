@@ -10,7 +10,7 @@ from gateway.core.errors import BadInput, PassphraseRefused
 from tests.fakes.clock import FakeClock
 from tests.fakes.web_client import browser
 from tests.fakes.web_services import INSTALLER, MOTHER, OFFICER, PRINCIPAL, TEACHER, FakeBox
-from web.services import Caller
+from web.caller import Caller
 
 pytestmark = pytest.mark.anyio
 LOCKED: dict[str, Any] = {"mode": "passphrase", "place": "passphrase", "passphrase_set": True, "unlocked": False}

@@ -17,13 +17,13 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.ledger_lines import CHILD, T0, a_morning, looks, told
 from tests.fakes.web_client import browser
 from tests.fakes.web_services import CLASS_CHOI, CLASS_MAM, EVERYBODY, FATHER, MAM, MOTHER, PRINCIPAL, TEACHER, FakeBox
+from web.caller import Caller
 from web.i18n import Words
 from web.ledger_csv import csv_of, neutral
 from web.ledger_services import ChainFacts, LedgerLine
 from web.ledger_words import act_of, note_of, view_of, who_of
 from web.pages_erase import subject_of
 from web.pages_ledger import day_of, span_of, wish_of
-from web.services import Caller
 
 pytestmark = pytest.mark.anyio
 VI, EN = Words("vi", "Asia/Ho_Chi_Minh"), Words("en", "Asia/Ho_Chi_Minh")

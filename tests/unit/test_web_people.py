@@ -21,7 +21,7 @@ from tests.fakes.school_lists import pupils, sector, smas
 from tests.fakes.web_client import browser
 from tests.fakes.web_people import CHILD
 from tests.fakes.web_services import MOTHER, PRINCIPAL, TEACHER, FakeBox
-from web.services import Caller
+from web.caller import Caller
 
 pytestmark = pytest.mark.anyio
 PAGES = ("/phu-huynh", "/lop", "/nhan-su", "/nhap", "/nam-hoc")

@@ -21,9 +21,9 @@ from tests.fakes.web_services import (
     TEACHER,
     pid,
 )
+from web.caller import Caller
 from web.consent_services import CaseView, ClassTally
 from web.room_services import Looker, Signature, Wish
-from web.services import Caller
 
 pytestmark = pytest.mark.anyio
 NOW = 1_795_237_200_000
