@@ -77,9 +77,9 @@ def test_the_principal_signs_in_and_sees_every_room(street: Street, save: Callab
         first = next(item for item in mine if item["state"] == "live")
         assert first["picture"] > 0
         assert first["source"] == "blob:"
-        asked = [answer for answer in visit.answers if camera in answer.path]
-        assert asked[0].path.endswith("still.jpg")
-        assert asked[0].kind == "image/jpeg"
+        asked = [url for url in visit.asked if camera in url]
+        assert "still.jpg" in asked[0], "the order of answers is the machine's, that of questions the page's"
+        assert "image/jpeg" in {answer.kind for answer in visit.answers if camera in answer.path}
     rooms = visit.page.evaluate(FRAMES, 3 * SUB_FPS)
     assert len(rooms) == 3
     for found in rooms:
