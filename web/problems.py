@@ -186,4 +186,5 @@ def sign_in_answer(request: Request) -> Response:
         return JSONResponse({"error": body}, 401, {"WWW-Authenticate": 'Bearer realm="vuon"'})
     if request.url.path.startswith("/p/"):
         return render(request, words, "guardian_none.html", status=401)
-    return RedirectResponse("/vao", 303)
+    chosen = request.query_params.get("lang") == words.language  # only ours are taken: never a stranger's text
+    return RedirectResponse(f"/vao?lang={words.language}" if chosen else "/vao", 303)

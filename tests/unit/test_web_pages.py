@@ -63,6 +63,15 @@ async def test_the_language_is_remembered_only_when_asked_for(box: FakeBox) -> N
         assert 'lang="en"' in (await client.get("/")).text
 
 
+async def test_the_language_of_a_link_outlives_the_way_to_the_sign_in(box: FakeBox) -> None:
+    """Nobody signed in, sent on in the language that was asked for; anything else behind it is not taken along."""
+    async with browser(box) as client:
+        asked = {"/?lang=en": "/vao?lang=en", "/?lang=xx": "/vao", "/?lang=en%0d%0aX:%20y": "/vao", "/": "/vao"}
+        for address, location in asked.items():
+            assert (await client.get(address)).headers["location"] == location
+        assert 'lang="en"' in (await client.get("/vao?lang=en")).text
+
+
 async def test_names_from_outside_are_escaped_everywhere(box: FakeBox) -> None:
     """A camera called like markup stays a name, in text, attributes and the page's data."""
     box.status_of[MAM]["name"] = '</template><script>alert(1)</script>"'
