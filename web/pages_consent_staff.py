@@ -154,7 +154,7 @@ async def sheet_act(
 ) -> Response:
     """Countersign a sheet (the principal), or take it back; a second time says what became of it."""
     door = services_of(request).consents
-    act = door.countersign if fields["viec"] == "ky" else door.drop
+    act = {"ky": door.countersign, "bo": door.drop}[fields["viec"]]
     try:
         await act(caller, PublicId(class_id), PublicId(sheet))
     except NotFound:
