@@ -17,7 +17,8 @@ from gateway.access import audit_ledger
 from gateway.access.acts import ERASED_NAME, Acts
 from gateway.access.audit import Actor
 from gateway.access.audit_erase import Asked, Erasures, Why, erased_subjects
-from gateway.access.audit_ledger import END, LINES, MOST_LINES, Group, Line, Page, Wanted, group_of, looks_at, of_person
+from gateway.access.audit_ledger import END, LINES, MOST_LINES, Group, Page, Wanted, group_of, looks_at, of_person
+from gateway.access.audit_lines import Line
 from gateway.access.audit_looks import looks
 from gateway.access.policy import BOX
 from gateway.access.store import FactStore, Need
