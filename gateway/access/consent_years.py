@@ -2,8 +2,9 @@
 
 Owns that rule. Invariants: a no never ends with a year, and nothing here turns into a yes; a yes ends only if the
 school says that its families are asked again (a text may be for one year: a person reads it); a settlement is of one
-class, so it ends when the child moves on; the answers of a child that leaves the school end with it; every row goes
-through the act's journal, so undoing the year gives each answer back.
+class, so it ends when the child moves on; leaving ends no answer (a child in no class is shown to nobody, and one that
+repeats its year after all has the family's own words, a no above all); every row goes through the act's journal, so
+undoing the year gives each answer back.
 """
 
 from __future__ import annotations
@@ -35,10 +36,8 @@ class ConsentYears:
         """End what ends with this year."""
         for child in sorted(turn.moved | turn.left):
             _end(conn, rows, "resolution", "", child, turn.at_ms)
-        for child in sorted(turn.left):
-            _end(conn, rows, "consent", "", child, turn.at_ms)
-        if turn.ask_again:
-            for child in sorted(turn.moved | turn.stayed):
+        if turn.ask_again:  # also of who leaves: called off, that family is asked like every other
+            for child in sorted(turn.moved | turn.stayed | turn.left):
                 _end(conn, rows, "consent", " AND given = 1 AND purpose IN ('view', 'observe')", child, turn.at_ms)
 
 

@@ -91,7 +91,7 @@ class Departures:
             if not (devices or slips or codes or logins):  # somebody else ended it all meanwhile
                 return False
             need = Need(Action.PEOPLE, ObjectRef(ObjectKind.PERSON, person))
-            detail = {"who": person, "devices": devices, "slips": slips}
+            detail = {"who": person, "devices": devices, "slips": slips, "codes": codes, "logins": logins}
             audit.append(conn, self._store.body(BY_BOX, "guardian.left", now_ms, need, **detail))
             return True
 

@@ -4,7 +4,7 @@ Owns how `enrolment` and `guardian` rows end and begin; whoever calls has decide
 Invariants: a child is in one class at a time; no row is deleted and no past instant changes its answer; what was to
 begin later than an ending never begins; with a child that leaves, the ties of its guardians to it end at the same
 instant (a guardian of another child here goes on for that one), and whoever is put into a class again before then keeps
-them, with the answers to consent that would have ended in that instant too.
+them.
 """
 
 from __future__ import annotations
@@ -39,10 +39,9 @@ def move(
 ) -> None:
     """Put a child into a class from an instant on (`now_ms` where that is to come).
 
-    A leaving that was still to come is called off with it: what would have ended in that instant goes on.
+    A leaving that was still to come is called off with it: ties that would have ended in that instant go on.
     """
-    for table in ("consent", "guardian"):
-        _keep(conn, rows, table, child, at_ms if now_ms is None else now_ms)
+    _keep_ties(conn, rows, child, at_ms if now_ms is None else now_ms)
     _end_enrolments(conn, rows, child, at_ms)
     rows.insert("enrolment", {"child": child, "class": class_id, "since_ms": at_ms, "until_ms": None})
 
@@ -54,18 +53,19 @@ def leave(conn: sqlite3.Connection, rows: Rows, child: PublicId, at_ms: int) -> 
         rows.update("guardian", row["id"], {"until_ms": max(at_ms, row["since_ms"])})
 
 
-def _keep(conn: sqlite3.Connection, rows: Rows, table: str, child: PublicId, now_ms: int) -> None:
-    """Let go on what is to end in the very instant at which the child leaves.
+def _keep_ties(conn: sqlite3.Connection, rows: Rows, child: PublicId, now_ms: int) -> None:
+    """Let the ties go on that are to end in the very instant at which the child leaves.
 
-    Not where it only changes its class then: a yes that ends so is one that the school asks for again.
+    Not where it only changes its class then: a tie that ends so was ended by somebody's word.
     """
     sql = (
-        f"SELECT DISTINCT link.id FROM {table} AS link JOIN enrolment ON enrolment.child = link.child"  # noqa: S608 - our own table names
-        " AND enrolment.until_ms = link.until_ms WHERE link.child = ? AND link.until_ms > ? AND NOT EXISTS"
-        " (SELECT 1 FROM enrolment AS next WHERE next.child = link.child AND next.since_ms = link.until_ms)"
+        "SELECT DISTINCT guardian.id FROM guardian JOIN enrolment ON enrolment.child = guardian.child"
+        " AND enrolment.until_ms = guardian.until_ms WHERE guardian.child = ? AND guardian.until_ms > ?"
+        " AND NOT EXISTS (SELECT 1 FROM enrolment AS next WHERE next.child = guardian.child"
+        " AND next.since_ms = guardian.until_ms AND (next.until_ms IS NULL OR next.until_ms > next.since_ms))"
     )
     for row in conn.execute(sql, (child, now_ms)).fetchall():
-        rows.update(table, row["id"], {"until_ms": None})
+        rows.update("guardian", row["id"], {"until_ms": None})
 
 
 def _end_enrolments(conn: sqlite3.Connection, rows: Rows, child: PublicId, at_ms: int) -> None:

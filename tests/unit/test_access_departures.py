@@ -61,6 +61,8 @@ async def test_with_the_last_tie_all_ends_at_once_and_one_row_says_so(tmp_path: 
         other = await w.join(w.father_of_mate)
         assert await desk.sweep() == 0
         before = open_things(w, w.father_of_mate)
+        before_logins = open_things(w, w.mother)["sessions"]
+        assert before_logins > 0
         await w.access.children.revoke_guardian(w.actor, w.mother)
         assert (await desk.sweep(), await desk.sweep()) == (1, 0)
         assert open_things(w, w.mother) == NOTHING
@@ -72,6 +74,7 @@ async def test_with_the_last_tie_all_ends_at_once_and_one_row_says_so(tmp_path: 
         bodies = [json.loads(row["body"]) for row in w.rows("SELECT body FROM audit_body ORDER BY seq")]
         (left,) = [body for body in bodies if body["what"] == "guardian.left"]
         assert (left["who"], left["device"], left["devices"], left["slips"]) == (w.mother, "box", 2, 1)
+        assert (left["codes"], left["logins"]) == (0, before_logins)
         assert not w.access.store.current.index.persons[w.mother].disabled
 
 

@@ -10,16 +10,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.access.audit import Actor
 from gateway.access.consent_rules import Remedy
+from gateway.access.departures import has_left
 from gateway.access.facts import Purpose
 from gateway.access.reasons import Reason
 from gateway.core.errors import BadInput
-from gateway.core.model import PublicId
+from gateway.core.model import PublicId, Role
 from gateway.roofs.roster_lists import RosterLists
-from tests.fakes.access_world import add_class, add_family
+from tests.fakes.access_world import Family, add_class, add_family
 from tests.fakes.consent_world import VIEW, ConsentWorld, consent_school
 
 pytestmark = pytest.mark.anyio
+YEAR = dt.date(2026, 11, 21)
+"""When the year begins that is planned."""
+LATER_S = 4 * 86_400
 TABLES = ("consent", "resolution", "enrolment", "guardian", "teaching", "class")
 
 
@@ -87,42 +92,93 @@ async def test_a_no_is_never_forgotten_and_its_settlement_is_of_one_class(tmp_pa
             assert (state.waits, state.resolved) == (True, False)
 
 
-async def test_the_answers_of_a_child_that_leaves_end_with_its_last_day(tmp_path: Path) -> None:
-    """Turned on a day to come, they hold until that day begins; nobody else's end."""
+async def leaving(c: ConsentWorld, word: str) -> tuple[PublicId, Family]:
+    """Plan a year that begins on the 21st: the eldest class leaves."""
+    leavers = await add_class(c.w.access, c.w.actor, "Lá 1", [])
+    big = await add_family(c.w.access, c.w.actor, leavers, "Bé Lớn", "Mẹ Lớn")
+    await turn(c, "=", word, YEAR, **{str(leavers): "-"})
+    return leavers, big
+
+
+async def how(c: ConsentWorld, class_id: PublicId) -> list[tuple[bool | None, bool]]:
+    """What each child of a class answered about live pictures, and whether the class waits for it."""
+    return [(row.answers[VIEW], row.waits) for row in await c.consents.states(class_id)]
+
+
+async def test_leaving_ends_no_answer(tmp_path: Path) -> None:
+    """With the year's last day the ties end, what the family said does not; called off, all of it goes on."""
     async with consent_school(tmp_path) as c:
-        leavers = await add_class(c.w.access, c.w.actor, "Lá 1", [])
-        big = await add_family(c.w.access, c.w.actor, leavers, "Bé Lớn", "Mẹ Lớn")
-        await turn(c, "=", "keep", dt.date(2026, 11, 21), **{str(leavers): "-"})
-        ends = {row["until_ms"] for row in c.w.rows("SELECT until_ms FROM consent WHERE child = ?", big.child)}
-        assert (len(ends), min(ends) > c.w.clock.now_ms()) == (1, True)
-        assert await c.consents.states(leavers) != ()
-        assert {row["until_ms"] for row in c.w.rows("SELECT until_ms FROM consent WHERE child != ?", big.child)} == {
-            None
+        leavers, big = await leaving(c, "keep")
+        assert {row["until_ms"] for row in c.w.rows("SELECT until_ms FROM consent")} == {None}
+        assert None not in {
+            row["until_ms"] for row in c.w.rows("SELECT until_ms FROM guardian WHERE child = ?", big.child)
         }
+        await c.w.access.children.enrol(c.w.actor, big.child, leavers, YEAR)
+        c.w.clock.tick(LATER_S)
+        assert await how(c, leavers) == [(True, False)]
+        assert c.sees(big.guardian) is not Reason.NOT_FOUND
 
 
-async def test_a_leaving_called_off_after_the_year_was_turned_gives_the_answers_back(tmp_path: Path) -> None:
-    """A child that repeats its year after all: what its family answered goes on with its ties."""
+async def test_who_stays_after_all_is_asked_again_like_everybody(tmp_path: Path) -> None:
+    """The school asks every family again: a leaving that is called off makes no exception."""
+    async with consent_school(tmp_path) as c:
+        leavers, big = await leaving(c, "again")
+        await c.w.access.children.enrol(c.w.actor, big.child, leavers)
+        c.w.clock.tick(LATER_S)
+        assert await how(c, leavers) == [(None, True)]
+
+
+async def test_a_no_outlives_a_leaving_that_is_planned_moved_and_called_off(tmp_path: Path) -> None:
+    """Mother said no; whatever the school does with the child's last day, father's yes opens nothing."""
     async with consent_school(tmp_path) as c:
         leavers = await add_class(c.w.access, c.w.actor, "Lá 1", [])
         big = await add_family(c.w.access, c.w.actor, leavers, "Bé Lớn", "Mẹ Lớn")
-        before = c.w.rows("SELECT * FROM consent WHERE child = ? ORDER BY id", big.child)
-        await turn(c, "=", "keep", dt.date(2026, 11, 21), **{str(leavers): "-"})
-        await c.w.access.children.enrol(c.w.actor, big.child, leavers, dt.date(2026, 11, 21))
-        assert c.w.rows("SELECT * FROM consent WHERE child = ? ORDER BY id", big.child) == before
-        ties = c.w.rows("SELECT until_ms FROM guardian WHERE child = ?", big.child)
-        assert {row["until_ms"] for row in ties} == {None}
+        father = await c.w.access.people.add(c.w.actor, Role.GUARDIAN, "Bố Lớn")
+        await c.w.access.children.add_guardian(c.w.actor, father, big.child)
+        await c.say(Actor(big.guardian, "d"), big.child, given=False)
+        await turn(c, "=", "keep", YEAR, **{str(leavers): "-"})
+        await c.w.access.children.leave(c.w.actor, big.child, last_day=dt.date(2026, 11, 19))
+        await c.w.access.children.enrol(c.w.actor, big.child, leavers)
+        c.w.clock.tick(LATER_S)
+        assert await how(c, leavers) == [(False, True)]
+        await c.say(Actor(father, "e"), big.child, given=True)
+        assert await how(c, leavers) == [(False, True)]
+
+
+async def test_ties_go_on_when_a_leaving_beside_a_planned_year_is_called_off(tmp_path: Path) -> None:
+    """The year moves the child on the 21st, its last day is said to be the 20th, then it stays: nobody has left."""
+    async with consent_school(tmp_path) as c:
+        await turn(c, "Chồi 1", "keep", YEAR)
+        await c.w.access.children.leave(c.w.actor, c.w.child, last_day=dt.date(2026, 11, 20))
+        await c.w.access.children.enrol(c.w.actor, c.w.child, c.w.class_id)
+        c.w.clock.tick(LATER_S)
+        here = c.w.access.store.db.read_sync(lambda conn: has_left(conn, c.w.mother, c.w.clock.now_ms()))
+        assert not here
+        assert c.sees(c.w.mother) is not Reason.NOT_FOUND
+
+
+async def test_a_tie_that_somebody_ended_is_not_prolonged_by_a_class(tmp_path: Path) -> None:
+    """Ended for the very night in which the child changes its class: correcting the class gives no right back."""
+    async with consent_school(tmp_path) as c:
+        other = await add_class(c.w.access, c.w.actor, "Lá 1", [])
+        await turn(c, "Chồi 1", "keep", YEAR, **{str(other): "="})
+        night = c.w.rows("SELECT until_ms FROM enrolment WHERE child = ? AND until_ms IS NOT NULL", c.w.child)[0][0]
+        end = "UPDATE guardian SET until_ms = ? WHERE child = ?"
+        await c.w.access.store.db.write(lambda conn: conn.execute(end, (night, c.w.child)))
+        await c.w.access.children.enrol(c.w.actor, c.w.child, other, YEAR)
+        ends = c.w.rows("SELECT until_ms FROM guardian WHERE child = ?", c.w.child)
+        assert {row["until_ms"] for row in ends} == {night}
 
 
 async def test_another_class_in_the_new_year_makes_no_yes_out_of_a_question(tmp_path: Path) -> None:
     """What is asked again stays asked again when a child's new class is corrected before the year begins."""
     async with consent_school(tmp_path) as c:
         other = await add_class(c.w.access, c.w.actor, "Lá 1", [])
-        await turn(c, "Chồi 1", "again", dt.date(2026, 11, 21), **{str(other): "="})
+        await turn(c, "Chồi 1", "again", YEAR, **{str(other): "="})
         yes = "SELECT id, until_ms FROM consent WHERE child = ? AND given = 1 AND purpose = 'view'"
         before = c.w.rows(yes, c.w.child)
         assert all(row["until_ms"] is not None for row in before)
-        await c.w.access.children.enrol(c.w.actor, c.w.child, other, dt.date(2026, 11, 21))
+        await c.w.access.children.enrol(c.w.actor, c.w.child, other, YEAR)
         assert c.w.rows(yes, c.w.child) == before
 
 
