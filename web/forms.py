@@ -43,6 +43,7 @@ class Field:
     required: bool = False
     """It must be there, though it may be empty: what is wrong with an empty one the page says in its own words."""
     choices: tuple[str, ...] = ()
+    """One of these; nothing chosen comes as an empty value, which a required field does not take."""
     many: int = 1
     """How many values, or (with `each`) how many such fields."""
     each: str = ""
@@ -56,7 +57,7 @@ class Field:
         for value in values:
             if len(value) > self.most:
                 return FieldProblem(name, "length", (("most", self.most),))
-            if value and self.choices and value not in self.choices:
+            if self.choices and value not in self.choices and (value or self.required):
                 return FieldProblem(name, "choice")
             if value and self.kind == "whole" and not (value.isascii() and value.isdigit() and len(value) < 10):
                 return FieldProblem(name, "whole")

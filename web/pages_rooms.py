@@ -39,7 +39,9 @@ CHOICES = (15, 60, 0)
 """Minutes the principal may hide a class for; 0 = until shown again."""
 MINUTES = Form(Field("phut", "whole", required=True))
 WISH_ANSWER = Form(
-    Field("xin", "whole", required=True), Field("cho", choices=("0", "1")), Field("ve", choices=("truc-tiep",))
+    Field("xin", "whole", required=True),
+    Field("cho", required=True, choices=("0", "1")),
+    Field("ve", choices=("truc-tiep",)),
 )
 ON_PAPER = Form(Field("ngay", "day", required=True), Field("so", required=True))
 

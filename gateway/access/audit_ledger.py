@@ -14,12 +14,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, TypeAlias
 
+from gateway.access.audit_lines import Line
+from gateway.access.audit_looks import Seam
 from gateway.core.model import Action, PublicId
 
 LINES, MOST_LINES = 80, 200
 """Rows of a page at least, and at most if it is to end between looks (in an hour when everybody looks it does not)."""
-PAUSE_MS = 90_000
-"""Between rows that belong to one look there is never more."""
 LOOKED_AT = 20_000
 """Rows of one page at most, about 0.2 s; the page then goes on by itself from where it stopped."""
 END = 1 << 62
@@ -54,59 +54,6 @@ class Wanted:
     to_ms: int | None = None
     before: int = END
     """Rows with smaller numbers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One row."""
-
-    seq: int
-    body: Mapping[str, Any]
-    seconds: int | None = None
-    """How long a look lasted, if it ended."""
-    ended: str = ""
-    """Reason code of its end."""
-
-    @property
-    def what(self) -> str:
-        """Code of the act: `granted.live`, `class.pause`, ...; `erased` for a blanked body."""
-        if "erased" in self.body:
-            return "erased"
-        what = str(self.body.get("what", ""))
-        return f"{what}.{self.body.get('action')}" if what in {"granted", "ended"} else what
-
-    @property
-    def at_ms(self) -> int | None:
-        """When it was, UTC ms; None for a blanked body."""
-        found = self.body.get("at_ms")
-        return found if isinstance(found, int) else None
-
-    def text(self, key: str) -> str:
-        """Return a field as text, empty if it is not there."""
-        value = self.body.get(key)
-        return "" if value is None else str(value)
-
-    @property
-    def classes(self) -> tuple[PublicId, ...]:
-        """The classes it concerns."""
-        listed = self.body.get("classes")
-        found = [PublicId(str(item)) for item in listed] if isinstance(listed, list) else []
-        one = self.text("class") or (self.text("object") if self.text("kind") == "class" else "")
-        return tuple(dict.fromkeys([*found, *([PublicId(one)] if one else [])]))
-
-    @property
-    def camera(self) -> PublicId | None:
-        """The camera it concerns."""
-        found = self.text("camera") or (self.text("object") if self.text("kind") == "camera" else "")
-        return PublicId(found) if found else None
-
-    @property
-    def people(self) -> tuple[PublicId, ...]:
-        """The persons and children it is about, beside who acted."""
-        kind = self.text("kind")
-        named = [self.text("object")] if kind in {"person", "child"} else []
-        named += [self.text(key) for key in ("who", "child", "subject")]
-        return tuple(dict.fromkeys(PublicId(item) for item in named if item))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,22 +120,19 @@ def _fits(wanted: Wanted) -> _Test:
 
 def _page(conn: sqlite3.Connection, wanted: Wanted, fits: _Test, least: int, most: int) -> Page:
     found: list[Line] = []
-    looked, last, most = 0, wanted.before, max(least, most)
+    looked, last, most, seam = 0, wanted.before, max(least, most), Seam()
     for row in _rows(conn, wanted):
         if len(found) >= most or looked == LOOKED_AT:
             return Page(_with_ends(conn, found), last)
         line = Line(row["seq"], json.loads(row["body"]))
-        if len(found) >= least and fits(line) and _apart(line, found[-1]):
+        shown = fits(line)
+        if len(found) >= least and shown and seam.before(line):
             return Page(_with_ends(conn, found), last)
         looked, last = looked + 1, row["seq"]
-        if fits(line):
+        seam.take(line, shown=shown)
+        if shown:
             found.append(line)
     return Page(_with_ends(conn, found), None)
-
-
-def _apart(line: Line, after: Line) -> bool:
-    """Say whether a page may end between two rows: no look is on both sides."""
-    return line.at_ms is None or after.at_ms is None or after.at_ms - line.at_ms > PAUSE_MS
 
 
 def _rows(conn: sqlite3.Connection, wanted: Wanted) -> Iterator[sqlite3.Row]:

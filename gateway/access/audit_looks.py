@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from gateway.access.audit_ledger import Line
+from gateway.access.audit_lines import Line
 from gateway.core.model import PublicId
 
 TOGETHER = frozenset({"granted.live", "granted.snapshot"})
@@ -20,6 +20,8 @@ STILL_MS = 60_000
 """One row stands for the stills of a minute (`grants.LOOK_S`)."""
 GAP_MS = 30_000
 """A look that goes on after this is another one."""
+PAUSE_MS = STILL_MS + GAP_MS
+"""Between beginnings that belong to one look there is never more, unless live pictures went on for longer."""
 
 
 class Key(NamedTuple):
@@ -95,3 +97,41 @@ def looks(lines: Sequence[Line]) -> tuple[Look, ...]:
 
 def _start(rows: Iterable[Line]) -> int:
     return min(row.at_ms or 0 for row in rows if row.what in TOGETHER)
+
+
+class Seam:
+    """Where rows, read newest first, may be cut into pages without a look on both sides.
+
+    A look may be longer than any pause between rows; but its end was written after its beginning, so it is read first:
+    a cut waits for the beginning of whatever ended on this side and is a part of a look that stands on it.
+    """
+
+    def __init__(self) -> None:
+        self._at_ms: int | None = None
+        self._starts: dict[Key, int] = {}
+        """Of those who looked, the oldest beginning that was read."""
+        self._shown: set[str] = set()
+        self._ended: dict[str, tuple[Key, int]] = {}
+        """Grants of which only the end was read: whose, and when it was; `_shown` are those whose end has a line."""
+
+    def take(self, line: Line, *, shown: bool) -> None:
+        """Go past a row; `shown`: it stands on the page."""
+        grant, at_ms = line.text("grant"), line.at_ms
+        if line.what == "ended.live" and at_ms is not None and line.camera is not None:
+            self._ended[grant] = Key(line.text("person"), line.text("device"), line.camera), at_ms
+            self._shown |= {grant} if shown else set()
+        elif line.what == "granted.live":
+            self._ended.pop(grant, None)
+            self._shown.discard(grant)
+        if shown:
+            self._at_ms = at_ms
+            if (key := key_of(line)) is not None and at_ms is not None:
+                self._starts[key] = at_ms
+
+    def before(self, line: Line) -> bool:
+        """Say whether a page may end before a row that would stand on it."""
+        if line.at_ms is not None and self._at_ms is not None and self._at_ms - line.at_ms <= PAUSE_MS:
+            return False
+        return not self._shown and not any(
+            key in self._starts and self._starts[key] - end_ms <= GAP_MS for key, end_ms in self._ended.values()
+        )

@@ -3,7 +3,8 @@
 Owns what a reader learns of others. Invariants: a principal reads every name; families and teachers read, of looks at
 their class, staff, observers and technicians by name and role, the console as the console, and another guardian only as
 "a guardian of the class" (also the other parent of one's own child: separated parents are not told of each other); own
-rows name oneself as "you"; no device of anybody else, no id of a person. A page decides before it reads.
+rows name oneself as "you"; no device of anybody else, no id of a person; the rows of a look of a guardian without a
+name are not told one by one (to the second, by device: that tells whose they are). A page decides before it reads.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from gateway.access import audit_ledger
 from gateway.access.acts import ERASED_NAME, Acts
 from gateway.access.audit import Actor
 from gateway.access.audit_erase import Asked, Erasures, Why, erased_subjects
-from gateway.access.audit_ledger import END, LINES, MOST_LINES, Group, Line, Page, Wanted, group_of, looks_at, of_person
+from gateway.access.audit_ledger import END, LINES, MOST_LINES, Group, Page, Wanted, group_of, looks_at, of_person
+from gateway.access.audit_lines import Line
 from gateway.access.audit_looks import looks
 from gateway.access.policy import BOX
 from gateway.access.store import FactStore, Need
@@ -32,6 +34,8 @@ IN_FILE = 20_000
 COUNTED, COUNTS = frozenset({"roster.import", "roster.rollover"}), ("new", "moved", "back", "changed", "left")
 """Acts upon many children, and what they count."""
 ALL = Need(Action.AUDIT, BOX)
+FAMILY = "family"
+"""The role of a guardian who is not named."""
 _Told: TypeAlias = Callable[[Line], LedgerLine]
 """How a row reads to somebody."""
 
@@ -160,7 +164,7 @@ class LedgerPort:
         if line.text("person") == caller.person:
             who, role = "", "self"
         elif role == Role.GUARDIAN:
-            who, role = "", "family"
+            who, role = "", FAMILY
         told = self._told(line, who, role)
         return replace(told, about=tuple(self._class_names([class_id])), reason="", seq=0)
 
@@ -168,7 +172,7 @@ class LedgerPort:
         mine = line.text("person") == caller.person
         who, role = ("", "self") if mine else self._named(line)
         if role == Role.GUARDIAN:  # another guardian never acts on this one; if one did, not by name
-            who, role = "", "family"
+            who, role = "", FAMILY
         told = self._told(line, who, role)
         classes = [item for item in line.classes if self._may_read(caller, item)]
         kin = self._kin(caller.person)
@@ -246,7 +250,7 @@ def _looks(page: Page, told: _Told) -> tuple[LedgerLine, ...]:
     for look in looks(page.lines):
         line = told(look.head)
         if len(look.lines) > 1:
-            parts = tuple(told(row) for row in reversed(look.lines))
+            parts = () if line.role == FAMILY else tuple(told(row) for row in reversed(look.lines))
             line = replace(line, at_ms=look.at_ms, seconds=look.seconds, parts=parts)
         found.append(line)
     return tuple(found)

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gateway.access import audit, audit_ledger
-from gateway.access.audit_ledger import END, Group, Line, Page, Wanted, group_of, labels, looks_at, of_person
+from gateway.access.audit_ledger import END, Group, Page, Wanted, group_of, labels, looks_at, of_person
+from gateway.access.audit_lines import Line
 from gateway.access.migrations import MIGRATIONS
 from gateway.core.db import Database
 from gateway.core.model import PublicId

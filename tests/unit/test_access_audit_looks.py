@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.access import audit_ledger
-from gateway.access.audit_ledger import Line, Page, Wanted
-from gateway.access.audit_looks import GAP_MS, STILL_MS, TOGETHER, key_of, looks
+from gateway.access.audit_ledger import Page, Wanted
+from gateway.access.audit_lines import Line
+from gateway.access.audit_looks import GAP_MS, STILL_MS, TOGETHER, Seam, key_of, looks
 from gateway.core.model import Action, PublicId
 from tests.fakes.access_world import World, school
 from tests.fakes.school import CAM, CAM2, MOTHER, NOW, PRINCIPAL
@@ -123,3 +126,76 @@ async def test_a_page_ends_between_looks_and_the_audit_keeps_every_row(tmp_path:
             before = page.older
         assert found == [["granted.live", "granted.snapshot"]] * 9
         assert len(read(w, audit_ledger.END, 99, 0).lines) == 18
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["everything", "class"])
+async def test_a_long_look_that_is_opened_again_is_counted_once(tmp_path: Path, *, whole: bool) -> None:
+    """Forty minutes, a pause of seconds, and on: however small the pages, and though others looked meanwhile."""
+    async with school(tmp_path) as w:
+
+        async def others() -> None:
+            for _ in range(8):
+                w.clock.tick(300)
+                await w.access.grants.issue_console_look(w.camera, knowingly=True)
+
+        await others()
+        w.clock.tick(300)
+        _, grant = await w.access.grants.issue(w.mother, w.phone, Action.LIVE, w.camera)
+        await others()
+        assert grant is not None
+        await w.access.grants.closed([grant], "viewer.left")
+        w.clock.tick(10)
+        await w.access.grants.issue(w.mother, w.phone, Action.LIVE, w.camera)
+        await others()
+
+        def page(conn: sqlite3.Connection) -> Page:
+            wanted = Wanted(before=before, camera=w.camera)
+            if whole:
+                return audit_ledger.page(conn, wanted, lines=2, most=40)
+            return audit_ledger.looks_at(conn, w.class_id, wanted, lines=2, most=40)
+
+        before, pages = audit_ledger.END, []
+        while before:
+            found = w.db.read_sync(page)
+            pages.append(looks(found.lines))
+            before = found.older or 0
+        mothers = [look for some in pages for look in some if look.head.text("person") == w.mother]
+        assert [[line.what for line in look.lines if line.what in TOGETHER] for look in mothers] == [
+            ["granted.live"] * 2
+        ]
+        assert sum(line.text("what") == "granted" for some in pages for look in some for line in look.lines) == 26
+        assert len(pages) > 7, "between the looks of others there are ends of pages"
+
+
+@given(ROWS, st.integers(1, 10))
+def test_no_look_is_on_both_sides_of_a_seam(
+    rows: list[tuple[str, int, PublicId, PublicId, int | None]], least: int
+) -> None:
+    """Whoever looked, in whatever order streams began and ended: pages have the looks that the whole list has."""
+    lines: list[Line] = []
+    running: dict[tuple[PublicId, PublicId], int] = {}
+    at_ms = NOW
+    for seq, (kind, step_ms, person, camera, _) in enumerate(rows):
+        at_ms += step_ms
+        known: dict[str, Any] = {"person": person, "camera": camera}
+        if kind == "ended":
+            if (grant := running.pop((person, camera), None)) is not None:
+                at = next(n for n, line in enumerate(lines) if line.seq == grant)
+                lines[at] = replace(lines[at], seconds=(at_ms - (lines[at].at_ms or 0)) // 1000)
+                lines.append(row(seq, at_ms, what="ended", grant=f"g{grant}", **known))
+            continue
+        if kind == "live":
+            if (person, camera) in running:
+                continue  # a stream takes the place of the one before, which ends first
+            running[person, camera] = seq
+        lines.append(row(seq, at_ms, kind, **known))
+    pages: list[list[Line]] = [[]]
+    seam = Seam()
+    for line in reversed(lines):
+        if len(pages[-1]) >= least and seam.before(line):
+            pages.append([])
+            seam = Seam()
+        seam.take(line, shown=True)
+        pages[-1].append(line)
+    apart = [look.lines for page in pages for look in looks(page)]
+    assert sorted(apart, key=str) == sorted((look.lines for look in looks(lines[::-1])), key=str)

@@ -10,9 +10,9 @@ import pytest
 from gateway.access.audit import Actor
 from gateway.access.roster.acts import Act
 from gateway.access.roster.imports import DRAFT_NS, MOST_DRAFTS, MOST_GONE, Gone
-from gateway.core.errors import Denied, NotFound
+from gateway.core.errors import BadInput, Denied, NotFound
 from gateway.core.model import PublicId, Role, new_public_id
-from tests.fakes.access_world import school
+from tests.fakes.access_world import add_class, school
 from tests.fakes.school_lists import pupils, smas
 from tests.unit.test_access_import import apply, desk
 
@@ -40,6 +40,28 @@ async def test_drafts_are_their_owners_few_and_short_lived(tmp_path: Path) -> No
         w.clock.tick(DRAFT_NS / 1e9)
         with pytest.raises(NotFound):
             await imports.look(w.actor, last.draft.id)
+
+
+async def test_a_list_that_is_refused_is_not_kept_and_takes_nobodys_place(tmp_path: Path) -> None:
+    """While two classes have one name, and for a list without a row: the drafts of others stay, all of them."""
+    async with school(tmp_path) as w:
+        imports = desk(w)
+        good = [(await imports.open(w.actor, smas(pupils(2)), "a")).draft.id for _ in range(MOST_DRAFTS - 1)]
+        twin = await add_class(w.access, w.actor, "Lớp Tạm", [])
+
+        async def call(name: str) -> None:
+            sql = "UPDATE class SET name = ? WHERE id = ?"
+            await w.access.store.db.write(lambda conn: conn.execute(sql, (name, twin)))
+
+        for name, refused in (("MẦM 1", smas(pupils(2))), ("Lớp Tạm", smas([]))):
+            await call(name)
+            for _ in range(MOST_DRAFTS):
+                w.clock.tick(1)
+                with pytest.raises(BadInput):
+                    await imports.open(w.actor, refused, "b")
+        good.append((await imports.open(w.actor, smas(pupils(2)), "c")).draft.id)
+        for draft in good:
+            assert (await imports.look(w.actor, draft)).ready
 
 
 async def test_a_draft_that_is_no_more_says_what_became_of_it(tmp_path: Path) -> None:

@@ -79,6 +79,7 @@ async def test_what_does_not_fit_is_named() -> None:
     """Missing, not a choice, too long, too many, no number, no form at all: each by its field, and no value repeated."""
     assert await problems(b"") == [("viec", "missing")]
     assert await problems(b"viec=xoa") == [("viec", "choice")]
+    assert await problems(b"viec=+") == [("viec", "choice")]
     assert await problems(b"viec=lam&chu=" + b"a" * 6) == [("chu", "length")]
     assert await problems(b"viec=lam&ai=a&ai=b&ai=c") == [("ai", "length")]
     assert await problems(b"viec=lam&phut=-1") == [("phut", "whole")]

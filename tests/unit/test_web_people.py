@@ -98,7 +98,7 @@ async def test_a_preview_says_which_classes_guardians_will_not_see(tmp_path: Pat
             child.class_name = f"Lớp {name}"
         sent = await d.web.post("/nhap", files={"file": ("ds.xlsx", smas(children))})
         page = (await d.web.get(sent.headers["location"])).text
-        assert f"{name} (3 bé mới)" in page
+        assert f"{name} (3 bé)" in page
         assert page.count(f"<b>{name}</b>") == 1, "one class, one line"
         assert f"<b>Lớp {name}</b>" not in page
         shown = re.search(r'name="shown" value="(\w+)"', page)

@@ -75,6 +75,9 @@ async def test_the_sixth_is_asked_for_on_the_page() -> None:
     async with browser(box, PRINCIPAL) as client:
         page = (await client.get("/lop-hoc")).text
         assert "Lớp Mầm 1 xin ẩn thêm" in page
+        for unsaid in ({}, {"cho": ""}):
+            assert (await post(client, f"/lop-hoc/{CLASS_MAM}/tra-loi", xin=3, **unsaid)).status_code == 400
+        assert not [call for call in box.calls if call.startswith("answer")]
         await post(client, f"/lop-hoc/{CLASS_MAM}/tra-loi", xin=3, cho=1)
     assert f"answer 3 True by {PRINCIPAL.person}" in box.calls
 

@@ -112,11 +112,12 @@ class Imports:
         draft = Draft(
             new_public_id(), _owner(actor), name[:120], tuple(found), tuple(skipped), self._store.clock.mono_ns()
         )
+        preview = await self._preview(draft)  # a list that is refused is not kept and takes no other's place
         self._expire()
         while len(self._drafts) >= MOST_DRAFTS:
             self._end(min(self._drafts, key=lambda key: self._drafts[key].since_ns), "crowded")
         self._drafts[draft.id] = draft
-        return await self._preview(draft)
+        return preview
 
     async def look(self, actor: Actor, draft: PublicId) -> Preview:
         """Compare a draft with the school as it is now; NotFound."""

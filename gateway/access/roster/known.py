@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import sqlite3
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from gateway.access.localtime import moment
@@ -44,6 +45,16 @@ class KnownChild:
     class_id: PublicId | None
     """The class of now (or the next one, for a child that starts later); None: not enrolled."""
     kin: tuple[KnownKin, ...] = ()
+    agreed: bool = False
+    """A yes to viewing stands."""
+    refusers: frozenset[PublicId | None] = frozenset()
+    """Whose no to viewing stands; a guardian's counts while they stand for the child, None is the family's on paper."""
+    settled: frozenset[PublicId] = frozenset()
+    """Classes that go on without this child's consent: the principal settled how."""
+
+    def waits(self, guardians: AbstractSet[PublicId], class_id: PublicId | None) -> bool:
+        """Say whether a class would show guardians nothing because of this child, with these who stand for it."""
+        return class_id not in self.settled and not (self.agreed and self.refusers.isdisjoint({None, *guardians}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +71,11 @@ class Known:
         """Return our own name of the class a list calls so ("Mầm 1" is our "Lớp Mầm 1"), else the list's."""
         key = class_key(name)
         return next((ours for ours in self.classes.values() if class_key(ours) == key), name)
+
+    def id_called(self, name: str) -> PublicId | None:
+        """Return our class that a list calls so, if there is one."""
+        key = class_key(name)
+        return next((class_id for class_id, ours in self.classes.items() if class_key(ours) == key), None)
 
     def place(self, child: KnownChild) -> str:
         """Return the name of a child's class, "" for one that is in none."""
@@ -105,6 +121,7 @@ def read_known(store: FactStore, conn: sqlite3.Connection, now_ms: int) -> Known
         (now_ms,),
     ):
         places.setdefault(row["child"], PublicId(row["class"]))
+    answers, settled = _answers(conn, now_ms), _settled(conn, now_ms)
     children = {
         PublicId(row["id"]): KnownChild(
             PublicId(row["id"]),
@@ -113,6 +130,9 @@ def read_known(store: FactStore, conn: sqlite3.Connection, now_ms: int) -> Known
             opened(store, CHILD_CODE, row["id"], row["code_sealed"]),
             places.get(row["id"]),
             tuple(kin.get(row["id"], ())),
+            (row["id"], True) in answers,
+            frozenset(answers.get((row["id"], False), ())),
+            frozenset(settled.get(row["id"], ())),
         )
         for row in conn.execute("SELECT id, name_sealed, birth_sealed, code_sealed FROM child ORDER BY created_ms, id")
     }
@@ -120,6 +140,30 @@ def read_known(store: FactStore, conn: sqlite3.Connection, now_ms: int) -> Known
         PublicId(row["id"]): row["name"] for row in conn.execute("SELECT id, name FROM class WHERE ended_ms IS NULL")
     }
     return Known(classes, children, people, moment(store.current.zone, now_ms).date)
+
+
+def _answers(conn: sqlite3.Connection, now_ms: int) -> dict[tuple[str, bool], set[PublicId | None]]:
+    """Return who answered about viewing, by child and answer; None is the family on paper."""
+    found: dict[tuple[str, bool], set[PublicId | None]] = {}
+    for row in conn.execute(
+        "SELECT child, given, person FROM consent WHERE purpose = 'view' AND since_ms <= :now"
+        " AND (until_ms IS NULL OR until_ms > :now)",
+        {"now": now_ms},
+    ):
+        person = PublicId(row["person"]) if row["person"] else None
+        found.setdefault((row["child"], bool(row["given"])), set()).add(person)
+    return found
+
+
+def _settled(conn: sqlite3.Connection, now_ms: int) -> dict[str, set[PublicId]]:
+    """Return the classes that go on without a child's consent, by child."""
+    found: dict[str, set[PublicId]] = {}
+    for row in conn.execute(
+        "SELECT child, class FROM resolution WHERE since_ms <= :now AND (until_ms IS NULL OR until_ms > :now)",
+        {"now": now_ms},
+    ):
+        found.setdefault(row["child"], set()).add(PublicId(row["class"]))
+    return found
 
 
 def opened(store: FactStore, context: str, row_id: str, sealed: bytes | None) -> str | None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from gateway.access.roster.cells import class_key, name_key
@@ -64,6 +64,8 @@ class Change:
     """What of the child itself is different: name, birth, code."""
     kin: tuple[KinChange, ...] = ()
     entry: Entry | None = None
+    waits: bool = field(default=False, repr=False)
+    """It comes into a class, which then waits for its family. No part of the fingerprint: families answer meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +119,13 @@ class Plan:
         return dict(sorted(found.items(), key=lambda item: class_key(item[0])))
 
     def closes(self) -> dict[str, int]:
-        """Return the classes that new children come to, and how many: nobody has asked those families yet.
+        """Return the classes that children without a standing yes come to, and how many: new, back or moved.
 
-        A class shows guardians nothing until every child of it has an answer, so this is what an import takes away.
+        A class shows guardians nothing until every child of it has a yes or the principal settled how it goes on (for
+        that one class), so this is what an import takes away.
         """
-        new = Counter(change.class_to for change in self.changes if change.kind is Kind.NEW)
-        return dict(sorted(new.items(), key=lambda item: class_key(item[0])))
+        waiting = Counter(change.class_to for change in self.changes if change.waits)
+        return dict(sorted(waiting.items(), key=lambda item: class_key(item[0])))
 
     def fingerprint(self) -> str:
         """Name this plan: the same differences give the same one."""
@@ -231,7 +234,7 @@ def change_of(entry: Entry, child: KnownChild | None, known: Known) -> Change:
             return Change(Kind.SAME, entry.name, entry.key, entry.row, None, "", "", (), (), entry)
         kin = kin_changes(entry.kin, (), known)
         target = known.class_called(entry.class_name)
-        return Change(Kind.NEW, entry.name, entry.key, entry.row, None, "", target, (), kin, entry)
+        return Change(Kind.NEW, entry.name, entry.key, entry.row, None, "", target, (), kin, entry, waits=True)
     place = known.place(child)
     if entry.left:
         kind = Kind.LEFT if place else Kind.SAME
@@ -252,8 +255,17 @@ def change_of(entry: Entry, child: KnownChild | None, known: Known) -> Change:
         kind = Kind.MOVED
     else:
         kind = Kind.CHANGED if details or kin else Kind.SAME
-    target = place if kind in (Kind.CHANGED, Kind.SAME) else known.class_called(entry.class_name)
-    return Change(kind, entry.name, entry.key, entry.row, child.id, place, target, details, kin, entry)
+    if kind in (Kind.CHANGED, Kind.SAME):
+        return Change(kind, entry.name, entry.key, entry.row, child.id, place, place, details, kin, entry)
+    target, waits = known.class_called(entry.class_name), _waits(child, kin, known.id_called(entry.class_name))
+    return Change(kind, entry.name, entry.key, entry.row, child.id, place, target, details, kin, entry, waits)
+
+
+def _waits(child: KnownChild, kin: Sequence[KinChange], class_id: PublicId | None) -> bool:
+    """Say whether a class waits for this child's family once its guardians are those of the list."""
+    ended = {item.person for item in kin if item.what == "ended"}
+    joined = {item.person for item in kin if item.what == "joined" and item.person is not None}
+    return child.waits(({tie.person for tie in child.kin} - ended) | joined, class_id)
 
 
 def kin_changes(wanted: Sequence[Kin], ours: Sequence[KnownKin], known: Known) -> tuple[KinChange, ...]:
