@@ -131,6 +131,7 @@ async def _password_form(
         account=account,
         refused=refused,
         wait_s=wait_s,
+        lost=request.query_params.get("mat") == "1",
     )
     if status in {429, 503}:
         response.headers["Retry-After"] = str(wait_s or 2)

@@ -107,6 +107,8 @@ async def sign_in_page(request: Request) -> Response:
 async def sign_in(request: Request, form: Annotated[SignInForm, Depends(FormBody(SignInForm))]) -> Response:
     """Sign in with name and password, or spend a one-use code; works without scripts."""
     accounts, peer, mark = services_of(request).accounts, peer_of(request), mark_of(request)
+    if form.giu and not (form.name or form.password or form.code):  # another language, or back from the second factor
+        return _sign_in_form(request, kept=form.giu)
     try:
         if form.password or form.name:
             done = await accounts.by_password(form.name, Secret(form.password), peer, mark)
@@ -246,9 +248,10 @@ async def signed_out(request: Request) -> Response:
     if request.method != "POST" or path.startswith(MACHINE_PATHS) or path == "/ra":
         return sign_in_answer(request)
     accounts, token = services_of(request).accounts, token_of(request)
-    person = await accounts.past(token) if token is not None else None
+    person = accounts.past(token) if token is not None else None
     form = await carried_of(request) if person is not None else None
-    kept = accounts.seal_form(person, path, form) if person is not None and form is not None else ""
+    on = onward(here(request)) or path
+    kept = accounts.seal_form(person, on, form) if person is not None and form is not None else ""
     if path.startswith("/p/"):  # a guardian's browser signs in again by its own key, and brings the form along
         return render(request, words_of(request), "guardian_none.html", status=401, kept=kept, lost=not kept)
     return _sign_in_form(request, status=401, kept=kept) if kept else RedirectResponse("/vao?mat=1", 303)
@@ -258,7 +261,7 @@ async def asked_first(request: Request, form: str) -> Response:
     """Answer a form that came too long after the login: ask who it is, and keep the form on that page."""
     caller = await caller_of(request)
     if caller is None:
-        return sign_in_answer(request)
+        return await signed_out(request)
     return _confirm_form(request, caller, way_on(here(request), caller), status=403, kept=form)
 
 
@@ -317,7 +320,8 @@ def _refused(error: VuonError, page: Callable[[str, int, int], Response]) -> Res
 def _entered(request: Request, done: Entered, kept: str = "") -> Response:
     services, caller = services_of(request), done.signed_in.caller
     must = services.accounts.must_set(caller)
-    response: Response = RedirectResponse("/mat-khau" if must else home_of(caller), 303)
+    first = "/mat-khau?mat=1" if kept else "/mat-khau"  # the form that waited is not kept over that page
+    response: Response = RedirectResponse(first if must else home_of(caller), 303)
     if kept and not must:
         response = _kept_on(request, caller, kept)
     set_session(response, done.signed_in, services)

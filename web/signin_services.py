@@ -108,7 +108,7 @@ class AccountDoor(Protocol):
     async def again(self, caller: Caller, password: Secret, typed: Secret, peer: Peer) -> SignedIn:
         """Prove who one is and get a fresh session; LoginRefused."""
 
-    async def past(self, token: Secret) -> PublicId | None:
+    def past(self, token: Secret) -> PublicId | None:
         """Return whose login a token was, if that grew old; None for one that lives, was ended, or never was."""
 
     def seal_form(self, person: PublicId, path: str, text: str) -> str:

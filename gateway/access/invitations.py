@@ -24,8 +24,9 @@ from gateway.access.audit import BY_BOX, Actor
 from gateway.access.departures import has_left
 from gateway.access.devicekeys import Challenges, Proof, Purpose, proves, read_point
 from gateway.access.invitees import TRIES, classes_of, invite_need, ties_of
+from gateway.access.labels import clean_label
 from gateway.access.limits import RateLimit, network_of
-from gateway.access.login import Logins, SignedIn, clean_label
+from gateway.access.login import Logins, SignedIn
 from gateway.access.phones import Phones, fits, phone_of
 from gateway.access.reasons import Reason
 from gateway.access.store import FactStore, Need

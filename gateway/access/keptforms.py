@@ -13,36 +13,27 @@ import json
 import os
 from collections.abc import Callable
 
-from gateway.access.login import GUARDIAN_AGES, LASTING, STAFF_AGES, token_hash
+from gateway.access.login import Logins
 from gateway.access.store import FactStore
 from gateway.core.errors import KeyLocked
 from gateway.core.model import PublicId
 from gateway.core.secrets import KEY_BYTES, SealKey
 
 KEPT_S = 12 * 3600
-"""How long a sealed form can be opened; also how long after its end a login is known by its token."""
+"""How long a sealed form can be opened."""
 
 
 class KeptForms:
     """Seals forms for the person whose login they came with."""
 
-    def __init__(self, store: FactStore, *, random_bytes: Callable[[int], bytes] = os.urandom) -> None:
-        self._store, self._key = store, SealKey(random_bytes(KEY_BYTES))
+    def __init__(self, store: FactStore, logins: Logins, *, random_bytes: Callable[[int], bytes] = os.urandom) -> None:
+        self._store, self._logins, self._key = store, logins, SealKey(random_bytes(KEY_BYTES))
 
-    async def whose(self, token: str) -> PublicId | None:
+    def whose(self, token: str) -> PublicId | None:
         """Return whose login a token was, if that grew old and nobody ended it; None for anything else."""
-        sql = "SELECT person, created_ms, last_seen_ms, ended_ms FROM login_session WHERE token_hash = ?"
-        hashed = token_hash(token)
-        row = await self._store.db.read(lambda conn: conn.execute(sql, (hashed,)).fetchone())
-        who = self._store.current.index.persons.get(PublicId(row["person"])) if row is not None else None
-        if row is None or who is None or who.disabled:
-            return None
-        if row["ended_ms"] is not None:
-            ages = GUARDIAN_AGES if who.role in LASTING else STAFF_AGES
-            old_ms = min(row["last_seen_ms"] + ages.idle_s * 1000, row["created_ms"] + ages.absolute_s * 1000)
-            if row["ended_ms"] < old_ms or self._store.clock.now_ms() - row["ended_ms"] > KEPT_S * 1000:
-                return None
-        return who.id
+        person = self._logins.grew_old(token)
+        who = self._store.current.index.persons.get(person) if person is not None else None
+        return None if who is None or who.disabled else who.id
 
     def seal(self, person: PublicId, path: str, text: str) -> str:
         """Return a form (the page it goes to, its fields as text) as it may stand on a page that anybody reads."""

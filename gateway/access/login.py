@@ -18,9 +18,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.access import audit
+from gateway.access.agedlogins import GROWN_OLD, AgedLogins
 from gateway.access.audit import Actor
 from gateway.access.boundkeys import forget_keys
 from gateway.access.facts import Person
+from gateway.access.labels import clean_label
 from gateway.access.limits import place_of
 from gateway.access.reasons import Reason
 from gateway.access.store import FactStore, Need
@@ -30,7 +32,6 @@ from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Role, Se
 TOKEN_BYTES = 32
 SEEN_EVERY_S = 60
 """How often the last request of a session is written down."""
-MAX_LABEL = 80
 FRESH_S = 600
 """How long after typing a password (or a one-use code) a person may do what is sensitive."""
 
@@ -114,6 +115,7 @@ class Logins:
         self._by_id: dict[PublicId, _Live] = {}
         self._by_key: dict[PublicId, _Live] = {}
         """Read by the database's thread too, one key at a time."""
+        self._aged = AgedLogins(store.clock.mono_ns)
         self.listeners: list[Callable[[], None]] = []
         """Called in the event loop after sessions ended; must not block or raise."""
         self.ends: Callable[[PublicId, Person], Reason | None] = lambda _session, _person: None
@@ -121,10 +123,8 @@ class Logins:
 
     async def load(self) -> None:
         """Read the sessions that had not ended; those whose time ran out meanwhile stay out."""
-        rows = await self._store.db.read(
-            lambda conn: conn.execute("SELECT * FROM login_session WHERE ended_ms IS NULL").fetchall()
-        )
-        for row in rows:
+        sql = "SELECT * FROM login_session WHERE ended_ms IS NULL"
+        for row in await self._store.db.read(lambda conn: conn.execute(sql).fetchall()):
             self._adopt(self._from_row(row))
 
     # asking
@@ -137,6 +137,13 @@ class Logins:
         if active:
             live.seen_ns, live.seen_ms = self._store.clock.mono_ns(), self._store.clock.now_ms()
         return self._session(live)
+
+    def grew_old(self, token: str) -> PublicId | None:
+        """Return whose login a token was, if that grew old and nobody ended it; None for anything else."""
+        hashed = token_hash(token)
+        if (live := self._by_hash.get(hashed)) is None:
+            return self._aged.whose(hashed)
+        return live.person if self.alive(live.id, live.person) in GROWN_OLD else None
 
     def alive(self, session_id: str, person: PublicId) -> str | None:
         """Say why a session is over, None while it lives (any thread)."""
@@ -303,6 +310,8 @@ class Logins:
         await self._store.db.write(run)
         for live in seen:
             live.written_ns = live.seen_ns
+        for live in over:
+            self._aged.note(live.token_hash, live.person, self.alive(live.id, live.person))
         self._drop(over)
         if over:
             self._tell()
@@ -388,8 +397,3 @@ class Logins:
     def _session(self, live: _Live) -> Session:
         role = self._role(live.person)
         return Session(live.id, live.person, role, live.device, live.label, live.created_ms, live.seen_ms, live.place)
-
-
-def clean_label(text: str) -> str:
-    """Return a device's name for lists: one printable line, cut to 80 characters."""
-    return "".join(c for c in " ".join(text.split()) if c.isprintable())[:MAX_LABEL]

@@ -43,7 +43,7 @@ class AccountPort:
         self._store, self._logins, self._codes = store, logins, codes
         self._accounts, self._signins, self._names = accounts, signins, names
         self._code_minutes = code_minutes
-        self._forms = KeptForms(store)
+        self._forms = KeptForms(store, logins)
 
     def any_password(self) -> bool:
         """Say whether anybody signs in by password yet."""
@@ -96,9 +96,9 @@ class AccountPort:
 
     # a form that came when the login was over
 
-    async def past(self, token: Secret) -> PublicId | None:
+    def past(self, token: Secret) -> PublicId | None:
         """Return whose login a token was."""
-        return await self._forms.whose(token.reveal())
+        return self._forms.whose(token.reveal())
 
     def seal_form(self, person: PublicId, path: str, text: str) -> str:
         """Return a form as it may stand on a page."""

@@ -57,6 +57,12 @@ def sign_in(page: Page, name: str) -> None:
 def test_a_typed_sheet_is_sent_after_signing_in_again(site: Site) -> None:
     """The same person signs in, reads what is to be done, and one button does it."""
     page = type_a_sheet(site)
+    page.get_by_role("button", name="English").click()
+    expect(page.get_by_role("status")).to_contain_text("What you typed is still here")
+    fits(page)
+    shoot(page, "kept-signin-phone-en")
+    page.get_by_role("button", name="Tiếng Việt").click()
+    expect(page.get_by_role("status")).to_contain_text("Những gì vừa gõ vẫn còn")
     fits(page)
     shoot(page, "kept-signin-phone")
     sign_in(page, "hoa")

@@ -216,6 +216,42 @@ def test_a_copied_cookie_is_out_once_the_owner_proves_the_key(site: Site, chromi
     expect(thief.get_by_role("heading", level=1)).to_have_text("Hãy quét mã trên phiếu mời")
 
 
+SENDS = """() => {
+  const form = Object.assign(document.createElement('form'), { method: 'post', action: '/p/dong-y/rut' });
+  document.body.append(form);
+  form.submit();
+}"""
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_what_was_lost_is_said_until_its_sender_goes_on(site: Site, late: bool) -> None:
+    """A withdrawal comes without a login: the bound browser signs itself in, and the page stays and shows the way on."""
+    site.box.slips.slips = {SECRET: FakeSlip(MOTHER)}
+    page = phone(site, f"/p/moi#{SECRET}")
+    page.get_by_role("button", name="Tiếp tục").click()
+    expect(page.locator("live-view > img")).to_be_visible()
+    page.goto("about:blank")  # no proof of that page's is under way any more
+    page.context.clear_cookies()
+    page.goto(site.url + "/vao")
+    if late:  # the cookie was only late: the page finds itself signed in
+        page.route("**/api/me", lambda route: route.fulfill(json={"name": MOTHER.name}))
+    shown: list[str] = []
+    page.on("framenavigated", lambda frame: shown.append(frame.url))
+    page.evaluate(SENDS)
+    expect(page.get_by_role("heading", level=1)).to_have_text("Chưa được lưu")
+    on = page.get_by_role("link", name="Vào lại")
+    expect(on).to_be_visible()
+    expect(page.get_by_role("status")).to_contain_text("chưa được lưu")
+    expect(page.get_by_text("quét mã QR")).to_be_hidden()
+    assert bool([item for item in page.context.cookies() if "box" in item["name"]]) is not late
+    fits(page)
+    shoot(page, "kept-lost-guardian")
+    assert shown == [f"{site.url}/p/dong-y/rut"], "nothing led on by itself"
+    if not late:
+        on.click()
+        expect(page.locator("live-view > img")).to_be_visible()
+
+
 def test_two_devices_a_third_and_a_lost_one(site: Site) -> None:
     """The third asks which one goes; the account page ends the other one, and its browser is asked for a slip."""
     site.box.slips.slips = {name: FakeSlip(MOTHER) for name in ("one", "two", "three")}

@@ -104,7 +104,7 @@ class FakeAccounts:
         self.old.discard(caller.device)
         return self._signed_in(caller)
 
-    async def past(self, token: Secret) -> PublicId | None:
+    def past(self, token: Secret) -> PublicId | None:
         return self.over.get(token.reveal())
 
     def seal_form(self, person: PublicId, path: str, text: str) -> str:

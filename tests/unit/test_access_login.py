@@ -9,8 +9,9 @@ import pytest
 
 from gateway.access.audit import CONSOLE, Actor
 from gateway.access.codes import normalise
+from gateway.access.labels import clean_label
 from gateway.access.limits import MAX_BUCKETS, RateLimit, network_of
-from gateway.access.login import STAFF_AGES, Logins, SignedIn, clean_label, token_hash
+from gateway.access.login import STAFF_AGES, Logins, SignedIn, token_hash
 from gateway.access.reasons import Reason
 from gateway.core.errors import BadInput, CodeRefused, Denied, NotFound
 from gateway.core.model import PublicId, Role

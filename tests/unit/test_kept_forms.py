@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from html import unescape
@@ -14,15 +15,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.access.agedlogins import KNOWN_S, MOST_KNOWN, AgedLogins
 from gateway.access.audit import CONSOLE, Actor
 from gateway.access.keptforms import KEPT_S, KeptForms
-from gateway.access.login import STAFF_AGES
+from gateway.access.login import PROOF_S, STAFF_AGES
+from gateway.access.reasons import Reason
 from gateway.core.model import PublicId, Role
-from tests.fakes.access_world import World, school
+from tests.fakes.access_world import World, full_disk, school
 from tests.fakes.clock import FakeClock
+from tests.fakes.device import Browser
 from tests.fakes.web_accounts import DIGITS
 from tests.fakes.web_client import browser
 from tests.fakes.web_services import CLASS_MAM, FATHER, MOTHER, PRINCIPAL, TEACHER, FakeBox, pid
+from tests.unit.test_access_slips import slip_of
+from web.caller import Caller
 from web.carry import MOST_CHARS, MOST_SEALED
 from web.session import cookie_name
 
@@ -48,24 +54,24 @@ async def signed_in(w: World, person: PublicId) -> tuple[str, PublicId]:
 async def test_a_login_that_grew_old_is_known_by_its_token(tmp_path: Path, swept: bool, after_s: int) -> None:
     """Idle too long or too old, swept out or not: it is known whose it was, and it opens nothing."""
     async with school(tmp_path) as w:
-        forms = KeptForms(w.access.store)
+        forms = KeptForms(w.access.store, w.access.logins)
         token, _ = await signed_in(w, w.principal)
         w.clock.tick(after_s)
         if swept:
             await w.access.logins.keep()
         assert w.access.logins.who(token) is None
-        assert await forms.whose(token) == w.principal
-        assert await forms.whose(token[:-1]) is None
+        assert forms.whose(token) == w.principal
+        assert forms.whose(token[:-1]) is None
         if swept:
-            w.clock.tick(KEPT_S + 1)
-            assert await forms.whose(token) is None, "not for ever"
+            w.clock.tick(KNOWN_S)
+            assert forms.whose(token) is None, "not for ever"
 
 
 @pytest.mark.anyio
 async def test_a_login_that_somebody_ended_keeps_nothing(tmp_path: Path) -> None:
     """Signed out, ended from another place, or its person disabled: the token says nothing of anybody."""
     async with school(tmp_path) as w:
-        forms, logins = KeptForms(w.access.store), w.access.logins
+        forms, logins = KeptForms(w.access.store, w.access.logins), w.access.logins
         out, _ = await signed_in(w, w.principal)
         await logins.sign_out(out)
         ended, session = await signed_in(w, w.principal)
@@ -74,19 +80,80 @@ async def test_a_login_that_somebody_ended_keeps_nothing(tmp_path: Path) -> None
         hers, _ = await signed_in(w, teacher)
         await w.access.people.disable(w.actor, teacher)
         w.clock.tick(STAFF_AGES.idle_s)
-        assert [await forms.whose(token) for token in (out, ended, hers)] == [None, None, None]
+        assert [forms.whose(token) for token in (out, ended, hers)] == [None, None, None]
+
+
+@pytest.mark.anyio
+async def test_a_sign_out_that_is_not_written_yet_keeps_nothing(tmp_path: Path) -> None:
+    """The disk is full or slow: from the moment of the sign-out on the token says nothing, however old it becomes."""
+    async with school(tmp_path) as w:
+        forms = KeptForms(w.access.store, w.access.logins)
+        token, _ = await signed_in(w, w.principal)
+        assert forms.whose(token) is None, "it lives"
+        with full_disk(w), pytest.raises(sqlite3.OperationalError):
+            await w.access.logins.sign_out(token)
+        assert forms.whose(token) is None
+        w.clock.tick(STAFF_AGES.absolute_s)
+        assert forms.whose(token) is None
+        await w.access.logins.keep()
+        assert forms.whose(token) is None, "written by the sweep, and still an end that somebody made"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("step_s", [-STAFF_AGES.absolute_s, STAFF_AGES.idle_s, STAFF_AGES.absolute_s])
+async def test_a_stepped_clock_makes_no_sign_out_look_like_age(tmp_path: Path, step_s: int) -> None:
+    """The wall clock is set before the sign-out, or before a login is swept out: what ended it is what counts."""
+    async with school(tmp_path) as w:
+        forms = KeptForms(w.access.store, w.access.logins)
+        out, _ = await signed_in(w, w.principal)
+        old, _ = await signed_in(w, w.principal)
+        w.clock.step_wall(step_s * 1000)
+        await w.access.logins.sign_out(out)
+        assert (forms.whose(out), forms.whose(old)) == (None, None)
+        w.clock.tick(STAFF_AGES.idle_s)
+        await w.access.logins.keep()
+        assert (forms.whose(out), forms.whose(old)) == (None, w.principal)
+
+
+@pytest.mark.anyio
+async def test_a_guardians_login_that_waits_for_a_proof_is_known(tmp_path: Path) -> None:
+    """Its cookie is still the browser's; once the key is proven the login lives, and the older cookie says nothing."""
+    async with school(tmp_path) as w:
+        forms, phone = KeptForms(w.access.store, w.access.logins), Browser()
+        bound = await phone.redeem(w.access, await slip_of(w, w.mother, checked=True))
+        assert bound.signed_in is not None
+        token = bound.signed_in.token.reveal()
+        w.clock.tick(PROOF_S)
+        await w.access.logins.keep()
+        assert forms.whose(token) == w.mother
+        await phone.enter(w.access)
+        assert forms.whose(token) is None
+
+
+def test_what_is_known_of_old_logins_is_bounded() -> None:
+    """The oldest is forgotten first when there are too many, each after its time, and what did not grow old never known."""
+    clock = FakeClock()
+    aged, hashes = AgedLogins(clock.mono_ns), [number.to_bytes(4) for number in range(MOST_KNOWN + 1)]
+    for one in hashes:
+        aged.note(one, PRINCIPAL.person, Reason.SESSION_IDLE)
+    assert [aged.whose(one) for one in hashes[:2]] == [None, PRINCIPAL.person]
+    for reason in (None, Reason.SESSION_ENDED, Reason.PERSON_DISABLED):
+        aged.note(b"other", TEACHER.person, reason)
+        assert aged.whose(b"other") is None
+    clock.tick(KNOWN_S)
+    assert aged.whose(hashes[-1]) is None
 
 
 @pytest.mark.anyio
 async def test_what_was_sealed_opens_for_that_person_in_time_and_in_this_run(tmp_path: Path) -> None:
     """Another person, a later day, another run of the box, a changed letter: none of them opens it."""
     async with school(tmp_path) as w:
-        forms = KeptForms(w.access.store)
+        forms = KeptForms(w.access.store, w.access.logins)
         sealed = forms.seal(w.principal, PATH, "a=Bé+An")
         assert "An" not in sealed
         assert forms.open(w.principal, sealed) == (PATH, "a=Bé+An")
         assert forms.open(w.mother, sealed) is None
-        assert KeptForms(w.access.store).open(w.principal, sealed) is None
+        assert KeptForms(w.access.store, w.access.logins).open(w.principal, sealed) is None
         for odd in ("", "x", "é", sealed[:-8], ("B" if sealed[0] == "A" else "A") + sealed[1:]):
             assert forms.open(w.principal, odd) is None
         assert len(forms.seal(w.principal, "/" + "x" * 200, "a" * MOST_CHARS)) < MOST_SEALED
@@ -195,7 +262,78 @@ async def test_a_sealed_form_leads_to_forms_of_ours_only(box: FakeBox) -> None:
         assert (await post(client, "/vao", {"giu": "x" * (MOST_SEALED + 1), "code": "x"})).status_code == 400
         box.accounts.must.add(PRINCIPAL.person)
         led = await post(client, "/vao", {"name": "hanglt", "password": PASSWORD, "giu": "sealed-0"})
-        assert (led.status_code, led.headers["location"]) == (303, "/mat-khau")
+        assert (led.status_code, led.headers["location"]) == (303, "/mat-khau?mat=1")
+        plain = await post(client, "/vao", {"name": "hanglt", "password": PASSWORD})
+        assert plain.headers["location"] == "/mat-khau"
+
+
+@pytest.mark.anyio
+async def test_whoever_must_choose_a_password_first_is_told_that_the_form_is_lost(box: FakeBox) -> None:
+    """Also after a password that is refused and in the other language; without a form nothing is said of one."""
+    async with browser(box, PRINCIPAL) as client:
+        page = await client.get("/mat-khau?mat=1")
+        assert ("trước khi đăng nhập lại chưa được lưu" in page.text, page.text.count("mat=1")) == (True, 2)
+        assert 'href="?mat=1&amp;lang=en"' in page.text
+        again = await post(client, "/mat-khau?mat=1", {"new": "ngắn", "repeat": "ngắn", "current": PASSWORD})
+        assert (again.status_code, "trước khi đăng nhập lại chưa được lưu" in again.text) == (400, True)
+        assert "chưa được lưu" not in (await client.get("/mat-khau")).text
+
+
+@pytest.mark.anyio
+async def test_another_language_does_not_drop_what_waits(box: FakeBox) -> None:
+    """The page that holds a form has no link that leaves it: its language comes by a form that brings it along."""
+    box.accounts.by_name["hanglt"].second = True
+    async with old_browser(box) as client:
+        page = await post(client, PATH, TYPED)
+        assert 'href="?lang' not in page.text
+        kept = hidden(page)
+        english = await post(client, "/vao?lang=en", kept)
+        assert (english.status_code, "still here" in english.text, hidden(english)) == (200, True, kept)
+        assert 'action="/vao?lang=vi"' in english.text
+        second = await post(client, "/vao", kept | {"name": "hanglt", "password": PASSWORD})
+        assert 'href="/vao"' not in second.text, "the way back brings it along too"
+        assert 'href="?mat=1&amp;lang=en"' in (await client.get("/vao?mat=1&lang=vi")).text
+    box.accounts.over["old-token"] = MOTHER.person
+    async with old_browser(box) as client:
+        for path in ("/p/dong-y/rut", "/p/dong-y"):
+            page = await post(client, path, {"be": pid("childan"), "muc": "view"})
+            assert (page.status_code, "?lang=" in page.text) == (401, False)
+    async with browser(box) as client:
+        assert "?lang=" not in (await post(client, "/p/dong-y/rut", {"be": "x"})).text
+        assert "?lang=en" in (await client.get("/p/")).text
+
+
+@pytest.mark.anyio
+async def test_what_stood_behind_the_address_waits_too(box: FakeBox) -> None:
+    """A form that was sent to a page with a query goes on to that page, its query written anew."""
+    async with old_browser(box) as client:
+        kept = hidden(await post(client, f"{PATH}?ngay=2026-09-01&q=B%C3%A9 An", TYPED))
+        back = await post(client, "/vao", kept | {"name": "hanglt", "password": PASSWORD})
+        assert f'action="{PATH}?ngay=2026-09-01&amp;q=B%C3%A9+An"' in back.text
+        assert hidden(back) == TYPED
+
+
+@pytest.mark.anyio
+async def test_a_login_that_ends_while_a_form_is_judged_loses_nothing_in_silence(
+    box: FakeBox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It grows old between the guard and the question who it is: the form waits; it was ended: it is said to be lost."""
+    token = f"token-{PRINCIPAL.person}"
+    stale = box.accounts.stale
+
+    def ends(caller: Caller) -> bool:
+        box.sessions.pop(token, None)
+        return stale(caller)
+
+    monkeypatch.setattr(box.accounts, "stale", ends)
+    box.accounts.old.add(PRINCIPAL.device)
+    sheet = {"ai": MOTHER.person, "co": "a6"}
+    async with browser(box, PRINCIPAL) as client:
+        assert (await post(client, "/phu-huynh/phieu", sheet)).headers["location"] == "/vao?mat=1"
+    box.accounts.over[token] = PRINCIPAL.person
+    async with browser(box, PRINCIPAL) as client:
+        page = await post(client, "/phu-huynh/phieu", sheet)
+        assert (page.status_code, "Những gì vừa gõ vẫn còn" in page.text) == (401, True)
 
 
 @given(st.dictionaries(st.sampled_from(["muc", "thoa-thuan", "tu", "la"]), st.text(max_size=40), max_size=4))
@@ -205,7 +343,7 @@ def test_the_seal_keeps_text_as_it_is(fields: dict[str, str]) -> None:
     class Bare:
         clock = FakeClock()
 
-    forms = KeptForms(Bare())  # type: ignore[arg-type]  # sealing asks for the clock alone
+    forms = KeptForms(Bare(), Bare())  # type: ignore[arg-type]  # sealing asks for the clock alone
     text = urlencode(fields, errors="replace")
     found = forms.open(PRINCIPAL.person, forms.seal(PRINCIPAL.person, PATH, text))
     assert found is not None
