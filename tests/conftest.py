@@ -9,6 +9,7 @@ import os
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.isolation import enter_own_network
 from tests.lanes import Lanes
@@ -23,6 +24,10 @@ MAY_SKIP: dict[str, str] = {
     "tests/foreign/test_onvif_util_netns.py": "the same",
 }
 """Test file: why its tests may be skipped where CI runs."""
+
+settings.register_profile("any machine", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
+"""How long an example takes is the machine's affair: no test judges speed."""
 
 _skipped: list[str] = []
 
