@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.browser.conftest import Site, shoot
 from tests.fakes.page_audit import audit
@@ -278,6 +278,28 @@ def test_two_devices_a_third_and_a_lost_one(site: Site) -> None:
     for lost in pages:  # replaced, and taken off the list
         lost.goto(site.url + "/p/cho")
         expect(lost.locator("#gone")).to_be_visible()
+
+
+def test_a_picture_asked_for_with_the_token_of_before_costs_no_page(site: Site) -> None:
+    """The key is proven while stills are on their way: refused, they come again with the new token, on the same page."""
+    site.box.slips.slips = {SECRET: FakeSlip(MOTHER)}
+    page = phone(site, f"/p/moi#{SECRET}")
+    late: list[str] = []
+
+    def refuse(route: Route) -> None:
+        late.append(route.request.url)
+        if len(late) > 2:
+            route.continue_()
+        else:
+            route.fulfill(status=401, content_type="application/json", body='{"error": {"code": "sign_in"}}')
+
+    page.route("**/still.jpg*", refuse)
+    page.get_by_role("button", name="Tiếp tục").click()
+    page.wait_for_url("**/p/")
+    began = page.evaluate("performance.timeOrigin")
+    expect(page.locator("live-view > img")).to_be_visible()
+    assert len(late) > 2
+    assert page.evaluate("performance.timeOrigin") == began
 
 
 def test_the_app_on_the_home_screen_binds_itself_once(site: Site) -> None:

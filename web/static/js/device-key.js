@@ -75,9 +75,21 @@ export async function bind(kept, url, more) {
   return next;
 }
 
-/** Signs this browser in by its key. @param {Kept} kept @returns {Promise<string>} the next page */
-export async function enter(kept) {
+/** @param {Kept} kept */
+async function entered(kept) {
   const { next } = await postJson('/api/device/session', { id: kept.id, ...(await prove(kept, 'enter')) });
   localStorage.setItem('proven', String(Date.now()));
   return next;
+}
+
+/** Proofs this page has begun, each of which ends the cookie's old token, and the end of the last one. */
+let [begun, over] = [0, Promise.resolve()];
+export const proofs = () => ({ begun, over });
+
+/** Signs this browser in by its key. @param {Kept} kept @returns {Promise<string>} the next page */
+export function enter(kept) {
+  const going = entered(kept);
+  begun += 1;
+  over = going.then(() => {}, () => {});
+  return going;
 }

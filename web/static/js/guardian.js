@@ -3,6 +3,7 @@
 // viewer's name, and is taken away if that name is removed.
 
 import { ApiError, getJson, listen } from './api.js';
+import { proofs } from './device-key.js';
 import { make } from './dom.js';
 import { clock, duration, now, pageData, setNow, t } from './i18n.js';
 import './live-view.js';
@@ -10,12 +11,13 @@ import { showTurns } from './turns.js';
 
 const MARK_EVERY_MS = 20000;
 const METER_EVERY_MS = 5000;
+const DOUBT_EVERY_MS = 1000;
 const LONGEST_MS = 2 ** 31 - 1;
 const query = location.search;
 const first = pageData('view');
 const kind = first.kind || 'class';
 let timer = 0;
-let [before, video] = [0, 0];
+let [before, video, doubted] = [0, 0, -DOUBT_EVERY_MS];
 
 /** @param {any} view */
 const same = (view) => view.screen === first.screen && view.camera === first.camera && view.said === first.said;
@@ -45,12 +47,25 @@ function redraw(stays = false, to = '') {
 const leave = () => redraw(false, first.after);
 
 async function ask() {
+  const { begun, over } = proofs();
+  await over;
   try {
     consider(await getJson(`/api/${kind}${query}`));
   } catch (error) {
-    if (error instanceof ApiError && error.status === 401) leave();
-    else timer = setTimeout(ask, 5000 + Math.random() * 5000);
+    if (!(error instanceof ApiError && error.status === 401)) timer = setTimeout(ask, 5000 + Math.random() * 5000);
+    else if (proofs().begun === begun) leave();
+    else ask(); // asked with the token of before
   }
+}
+
+/**
+ * A picture was asked for with a token that is none any more. It may have been renewed just then: the new one is asked
+ * before the page is left, at most once a second.
+ */
+function doubt() {
+  if (performance.now() - doubted < DOUBT_EVERY_MS) return;
+  doubted = performance.now();
+  ask();
 }
 
 function left() {
@@ -133,7 +148,7 @@ if (view) {
   });
   view.querySelector('.fs')?.addEventListener('click', () => view.requestFullscreen());
 }
-document.addEventListener('live-signed-out', leave, { once: true });
+document.addEventListener('live-signed-out', doubt);
 left();
 setInterval(left, 10000);
 // A token that was renewed looks to the stream as if the session were over: ask with the new one first.
