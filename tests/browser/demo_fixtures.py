@@ -107,6 +107,12 @@ class Visit:
         """Take a screenshot into the test's own folder."""
         self.page.screenshot(path=save(f"{name}.png"))
 
+    def let_go(self) -> None:
+        """When the last page went away, no connection of it was open: each it had made (video may be tried anew)."""
+        states = self.page.evaluate("JSON.parse(sessionStorage.getItem('peers'))")
+        assert states
+        assert set(states) == {"closed"}
+
     def well(self) -> None:
         """Nothing left the origin, and neither scripts nor the content policy complained."""
         assert {urlsplit(url).netloc for url in self.asked if not url.startswith(("blob:", "data:"))} == {
