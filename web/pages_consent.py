@@ -56,8 +56,6 @@ async def answer(
         await door.answer(
             caller, PublicId(child), purpose, given=fields["tra-loi"] == "co", sha256=fields.get("van-ban", "")
         )
-    except NotFound:
-        raise
     except BadInput as error:
         if error.fields.get("case") != "text_changed":
             raise

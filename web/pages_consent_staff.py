@@ -136,8 +136,6 @@ async def enter(
     lines = [line for child in children for line in _lines(fields, child.child)]
     try:
         await door.enter(caller, PublicId(class_id), _day(fields.get("ngay", "")), fields.get("so-scan", ""), lines)
-    except NotFound:
-        raise
     except BadInput as error:
         unsigned = error.fields.get("children", ())
         return await _entry(request, caller, PublicId(class_id), _trouble(error), fields, unsigned)
@@ -157,8 +155,6 @@ async def sheet_act(
     act = {"ky": door.countersign, "bo": door.drop}[fields["viec"]]
     try:
         await act(caller, PublicId(class_id), PublicId(sheet))
-    except NotFound:
-        raise
     except BadInput as error:
         return await _class(request, caller, PublicId(class_id), _trouble(error))
     return RedirectResponse(f"/dong-y/lop/{class_id}#giay", 303)
@@ -183,8 +179,6 @@ async def settle(
             raise BadInput("there is no such question", key="purpose")
         else:
             await door.settle(caller, PublicId(child), PublicId(class_id), purpose, fields.get("cach", ""), words)
-    except NotFound:
-        raise
     except BadInput as error:
         case = _trouble(error)
         done = await _done(request, caller, PublicId(child), purpose, words) if case == "settled" else {}

@@ -69,8 +69,8 @@ class Known:
 
     def class_called(self, name: str) -> str:
         """Return our own name of the class a list calls so ("Mầm 1" is our "Lớp Mầm 1"), else the list's."""
-        key = class_key(name)
-        return next((ours for ours in self.classes.values() if class_key(ours) == key), name)
+        ours = self.id_called(name)
+        return name if ours is None else self.classes[ours]
 
     def id_called(self, name: str) -> PublicId | None:
         """Return our class that a list calls so, if there is one."""
