@@ -11,6 +11,7 @@ import socket
 import struct
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ from tests.fakes.wire import read_packet
 pytestmark = pytest.mark.system
 
 BIG = clip(640, 360, noise=24)
+LEASE_MS = 3_000
 
 
 def play(folder: Path, scenario: Callable[[LiveBox], Awaitable[None]], *, max_viewers: int = 10) -> None:
@@ -120,16 +122,17 @@ def test_media_ends_with_its_lease(tmp_path: Path) -> None:
 
     async def scenario(box: LiveBox) -> None:
         async with Viewer() as guardian, Viewer() as teacher:
-            short = make_grant(box.clock, role=Role.GUARDIAN, streams=frozenset({StreamRole.SUB}), lease_ms=1500)
+            opened = make_grant(box.clock, role=Role.GUARDIAN, streams=frozenset({StreamRole.SUB}))
             long = make_grant(box.clock, lease_ms=60_000)
-            await guardian.watch(box.client, box.ticket(short))
+            await guardian.watch(box.client, box.ticket(opened))
             await teacher.watch(box.client, box.ticket(long))
             await guardian.seen(5)
-            for _ in range(4):
+            short, begun_ms = replace(opened, lease_ms=LEASE_MS), box.clock.now_ms()
+            while box.clock.now_ms() < begun_ms + 2 * LEASE_MS:
                 await box.client.renew([box.ticket(short)])
-                await asyncio.sleep(0.5)
-            count = len(guardian.pictures)
-            assert count > 20
+                await asyncio.sleep(0.25)
+            assert guardian.told == []
+            await guardian.seen(len(guardian.pictures) + 5)
             async with asyncio.timeout(20):
                 while not guardian.told:  # noqa: ASYNC110 - arrives on the data channel
                     await asyncio.sleep(0.02)

@@ -35,6 +35,8 @@ from tests.fakes.gateway_desk import Desk, fact, gateway_desk
 
 pytestmark = pytest.mark.anyio
 
+HANG_S = 60
+
 
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
@@ -227,11 +229,10 @@ class TestLooks:
     async def test_the_loop_looks_every_few_seconds(self, desk: Desk) -> None:
         """Until it is cancelled."""
         task = asyncio.create_task(desk.looks().run())
-        for _ in range(200):
-            await asyncio.sleep(0.005)
-            await desk.clock.advance(LOOK_S)
-            if len(await desk.types()) >= 2:
-                break
+        async with asyncio.timeout(HANG_S):
+            while len(await desk.types()) < 2:
+                await desk.clock.advance(LOOK_S)
+                await asyncio.sleep(0.005)
         task.cancel()
         await asyncio.wait([task])
         assert (await desk.types())[:2] == ["box.summary.v1"] * 2
@@ -260,11 +261,10 @@ class TestCheckpoints:
         """While there is something new."""
         task = asyncio.create_task(Checkpoints(desk.db, Ed25519PrivateKey.generate(), desk.clock, desk.woke).run())
         await desk.db.write(lambda conn: audit.append(conn, {"what": "test"}))
-        for _ in range(200):
-            await desk.clock.advance(CHECKPOINT_S)
-            await asyncio.sleep(0.005)
-            if desk.woken:
-                break
+        async with asyncio.timeout(HANG_S):
+            while not desk.woken:
+                await desk.clock.advance(CHECKPOINT_S)
+                await asyncio.sleep(0.005)
         task.cancel()
         await asyncio.wait([task])
         assert desk.woken == 1
@@ -325,11 +325,10 @@ class TestKeeper:
         """Beginning at the start."""
         task = asyncio.create_task(self.keeper(desk, alone=True).run())
         await self.fill(desk, 1, age_days=60)
-        for _ in range(200):
-            await asyncio.sleep(0.005)
-            await desk.clock.advance(KEEP_EVERY_S)
-            if not await self.kept(desk):
-                break
+        async with asyncio.timeout(HANG_S):
+            while await self.kept(desk):
+                await asyncio.sleep(0.005)
+                await desk.clock.advance(KEEP_EVERY_S)
         task.cancel()
         await asyncio.wait([task])
         assert await self.kept(desk) == 0

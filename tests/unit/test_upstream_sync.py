@@ -21,6 +21,8 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.events import numbered
 from tests.fakes.hub_link import GATEWAY, FakeHub
 
+HANG_S = 60
+
 pytestmark = pytest.mark.anyio
 
 
@@ -57,12 +59,11 @@ class Bench:
     async def run(self, seconds: float = 1.0) -> BaseException | None:
         """Run until everything is sent or it fails; returns how it ended."""
         task = asyncio.create_task(self.uplink.run())
-        for _ in range(400):
-            await asyncio.sleep(0.005)
-            if task.done():
-                return task.exception()
-            if self.agreed and not await self.waiting():
-                break
+        async with asyncio.timeout(HANG_S):
+            while not (self.agreed and not await self.waiting()):
+                await asyncio.sleep(0.005)
+                if task.done():
+                    return task.exception()
         task.cancel()
         await asyncio.wait([task])
         return None
@@ -72,6 +73,13 @@ class Bench:
 
     async def arrived_whole(self) -> bool:
         return {lane: self.hub.ids(lane.value) for lane in Lane} == self.ids
+
+    async def arrived(self, step_s: float = 0.0) -> None:
+        """Wait until the hub has everything, moving the clock by steps if asked."""
+        async with asyncio.timeout(HANG_S):
+            while not await self.arrived_whole():
+                await self.clock.advance(step_s)
+                await asyncio.sleep(0.005)
 
 
 async def until(ready: Callable[[], bool]) -> None:
@@ -169,13 +177,9 @@ async def test_a_hub_restored_while_we_talk_is_noticed_at_the_next_batch(bench: 
     bench.hub.restore(backup)
     await bench.put(Lane.ALARM, 5)
     bench.uplink.wake()
-    for _ in range(200):
-        await asyncio.sleep(0.005)
-        if await bench.arrived_whole():
-            break
+    await bench.arrived()
     task.cancel()
     await asyncio.wait([task])
-    assert await bench.arrived_whole()
 
 
 @pytest.mark.parametrize("lost", ["lose_requests", "lose_answers"])
@@ -233,11 +237,7 @@ async def test_what_is_put_later_goes_when_woken_or_after_the_flush(bench: Bench
     bench.uplink.wake()
     await until(lambda: bench.hub.sends == 1)
     await bench.put(Lane.ROUTINE, 1)
-    for _ in range(100):
-        await bench.clock.advance(2.0)
-        await asyncio.sleep(0.005)
-        if await bench.arrived_whole():
-            break
+    await bench.arrived(step_s=2.0)
     task.cancel()
     await asyncio.wait([task])
     assert await bench.arrived_whole()
@@ -266,10 +266,7 @@ async def test_the_time_a_busy_hub_asks_for_is_respected(bench: Bench) -> None:
     assert bench.hub.sends == 1
     bench.hub.busy_s = None
     await bench.clock.advance(11)
-    for _ in range(200):
-        await asyncio.sleep(0.005)
-        if await bench.arrived_whole():
-            break
+    await bench.arrived()
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
