@@ -28,6 +28,13 @@ class Lease:
         require(grant, Action.LIVE, mine.camera, stream)
         self.grant, self._renewed_ns = grant, mono_ns
 
+    def ends_ns(self, *, mono_ns: int, now_ms: int) -> int:
+        """Return the monotonic time at which it is over unless it is renewed, as the wall clock stands now."""
+        lease_ns = self._renewed_ns + self.grant.lease_ms * 1_000_000
+        if self.grant.until_ms is None:
+            return lease_ns
+        return min(lease_ns, mono_ns + (self.grant.until_ms - now_ms) * 1_000_000)
+
     def over(self, *, mono_ns: int, now_ms: int) -> End | None:
         """Return why it is over; None while it lasts."""
         if self.grant.until_ms is not None and now_ms >= self.grant.until_ms:

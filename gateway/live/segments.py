@@ -79,10 +79,11 @@ class SegmentSender:
         stamp = ntp_time(now_ms) >> 14 & 0xFFFFFF
         end = len(frame.payloads) if end is None else end
         laid_out: dict[tuple[int, int], tuple[Run, ...]] = {}
-        at = frame.first_index + first
+        at, received_ns = frame.first_index + first, frame.received_mono_ns
         for viewer in viewers:
-            # Most viewers stand where the last frame ended; `begins` is for the others.
-            if (viewer.waits_for_key or viewer.next_seq - viewer.shift != at) and not begins(viewer, frame, first):
+            # Most viewers stand where the last frame ended and have a right to this one; `begins` is for the others.
+            stands = viewer.next_seq - viewer.shift == at and received_ns < viewer.not_after_ns
+            if (viewer.waits_for_key or not stands) and not begins(viewer, frame, first):
                 continue
             outlet, key = viewer.path(), viewer.key
             if outlet is None:

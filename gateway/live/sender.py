@@ -5,7 +5,8 @@ the plain way to make it, packet by packet; `segments.py` is the fast one, and n
 Invariants: nothing blocks: a full socket costs that viewer the frames up to the next key frame, counted; after
 frames were left out the sequence numbers continue at the next key frame without a hole, but never is a number
 used twice that may have left the machine (RFC 7714 §10: it would give the key away); a frame goes to a viewer
-only where its last one ended, and begins with none that was received before its right; after `stop()` no packet of
+only where its last one ended, begins with none that was received before its right, and none that was received
+after it is sent, however late the end is noticed; after `stop()` no packet of
 that viewer leaves.
 """
 
@@ -26,6 +27,8 @@ from gateway.live.srtp import Key
 
 _HEADER = struct.Struct("!BBHII")
 _HEADER_TIMED = struct.Struct("!BBHIIII")
+FOREVER_NS = 1 << 63
+"""Later than any monotonic time: no end is set."""
 ONE_BYTE_EXTENSION = 0xBEDE0001
 """RFC 8285 §4.2: one word of extension elements follows."""
 
@@ -79,6 +82,8 @@ class Viewer:
         self.stopped = False
         self.not_before_ns = 0
         """Monotonic: pictures received earlier are not this viewer's to see."""
+        self.not_after_ns = FOREVER_NS
+        """Monotonic: nor are those received from here on, unless the right is renewed."""
         self.waits_for_key = True
         self.next_seq = numbers.first_seq
         """Extended (never wrapped) sequence number of the next packet."""
@@ -205,8 +210,13 @@ def begins(viewer: Viewer, frame: Frame, first: int) -> bool:
     """Say whether a viewer gets a frame from packet `first` on: where its sequence stands, or at a key frame.
 
     Every way to a viewer's first picture passes here, also for frames that were queued: so this is where what was
-    received before its right is refused. What follows a frame was received after it.
+    received before its right is refused. What follows a frame was received after it. What was received after the right
+    is refused for every frame: a stalled loop may send before it comes to look whose time is up.
     """
+    if frame.received_mono_ns >= viewer.not_after_ns:
+        viewer.skipped_frames += first == 0
+        viewer.waits_for_key = True
+        return False
     at = viewer.next_seq - viewer.shift
     if viewer.waits_for_key or (frame.is_key and not first and at < frame.first_index):
         if not frame.is_key or first or frame.received_mono_ns < viewer.not_before_ns:

@@ -17,7 +17,7 @@ import anyio
 from gateway.core.clock import Clock
 from gateway.core.errors import GrantRefused
 from gateway.core.iceservers import IceServer
-from gateway.core.model import STAFF_ROLES, PublicId, StreamRole
+from gateway.core.model import STAFF_ROLES, Grant, PublicId, StreamRole
 from gateway.live import answers, pagetalk, rtcp
 from gateway.live.carrier import Carrier, Connection, Load
 from gateway.live.ends import End, message, told
@@ -110,6 +110,7 @@ class Session:
         if since_ms is not None:
             ago_ns = max(0, self._clock.now_ms() - since_ms) * 1_000_000
             viewer.not_before_ns = self._clock.mono_ns() - ago_ns
+        self._bound()
         self.reception = Reception(
             viewer,
             repair,
@@ -120,6 +121,18 @@ class Session:
         )
         if self.carrier.connected:
             self.changed("connected")
+
+    def renew(self, grant: Grant) -> None:
+        """Take a newly issued ticket of the same grant; GrantRefused if it is for something else."""
+        self.lease.renew(grant, self.stream.role, mono_ns=self._clock.mono_ns())
+        self._bound()
+        self.follow()  # what it names no longer must not be on its way
+
+    def _bound(self) -> None:
+        """Have no picture sent that is received after the right, also where the sweep that ends it comes late."""
+        if self.viewer is not None:
+            mono_ns, now_ms = self._clock.mono_ns(), self._clock.now_ms()
+            self.viewer.not_after_ns = self.lease.ends_ns(mono_ns=mono_ns, now_ms=now_ms)
 
     def over(self, *, mono_ns: int, now_ms: int) -> End | None:
         """Return why this session must end at this moment; None while it may go on."""

@@ -210,8 +210,7 @@ class Sessions:
         session = self._of_grant(grant.id)
         if session is None:
             return False
-        session.lease.renew(grant, session.stream.role, mono_ns=self._clock.mono_ns())
-        session.follow()  # what it names no longer must not be on its way
+        session.renew(grant)
         return True
 
     async def close(self, session_id: PublicId, reason: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from gateway.core.media import AccessUnit, Codec, CodecConfig
-from gateway.core.model import PublicId
+from gateway.core.model import Grant, PublicId
 from gateway.live.feedclient import Feeds
 from gateway.live.sessions import Sessions
 from gateway.live.stream import LiveStream
@@ -48,7 +48,10 @@ class Scene:
 
     async def watching(self, **grant: object) -> tuple[FakeConnection, LiveStream, PublicId]:
         """Open a session that is live and has got one key frame."""
-        issued = make_grant(self.clock, **grant)  # type: ignore[arg-type]  # handed through
+        return await self.watching_by(make_grant(self.clock, **grant))  # type: ignore[arg-type]  # handed through
+
+    async def watching_by(self, issued: Grant) -> tuple[FakeConnection, LiveStream, PublicId]:
+        """Do the same with a grant of the caller's."""
         session, _ = await self.sessions.open(issued, None, OFFER)
         connection = self.connections.made[-1]
         connection.connect()
