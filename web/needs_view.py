@@ -1,7 +1,7 @@
-"""What waits for the school's leaders, as their first page shows it: wishes for one more pause, overdue cases.
+"""What waits for the school's leaders, as their first page shows it: wishes for one more pause, overdue cases, phones.
 
-Owns the JSON shape of what waits. Invariants: nothing of it reaches anybody but leaders; cases are counted, never
-named; a wish is answered by one form, which works without scripts.
+Owns the JSON shape of what waits. Invariants: nothing of it reaches anybody but leaders; cases and phones are counted,
+never named; a wish is answered by one form, which works without scripts.
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ from web.session import services_of
 
 
 async def needs_of(request: Request, caller: Caller) -> dict[str, Any]:
-    """Return what waits for this person: `{wishes, overdue}`, empty for whoever answers neither."""
+    """Return what waits for this person: `{wishes, overdue, phones}`, empty for whoever answers none.
+
+    `phones` are those of guardians whom nobody has let in yet: from here each is let in by the second tap.
+    """
     if caller.role not in LEADER_ROLES:
-        return {"wishes": [], "overdue": 0}
+        return {"wishes": [], "overdue": 0, "phones": 0}
     words, services = words_of(request), services_of(request)
     wishes = [
         {
@@ -34,4 +37,4 @@ async def needs_of(request: Request, caller: Caller) -> dict[str, Any]:
         for wish in await services.rooms.rooms.wishes(caller)
     ]
     overdue = await services.consents.overdue() if caller.role is Role.PRINCIPAL else 0  # only she settles them
-    return {"wishes": wishes, "overdue": overdue}
+    return {"wishes": wishes, "overdue": overdue, "phones": (await services.waits.counts(caller)).get("people", 0)}

@@ -106,7 +106,7 @@ async def approvals_page(request: Request, caller: Annotated[Caller, Depends(LEA
     if not services_of(request).invites.may_approve(caller):
         raise NotFound("not a page of this person")
     rows = await services_of(request).invites.waiting(caller)
-    return await _staff_page(request, caller, words_of(request), "waiting.html", page="parents", rows=rows)
+    return await _staff_page(request, caller, words_of(request), "waiting.html", page="people", rows=rows)
 
 
 @router.post(WAITING)

@@ -16,8 +16,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from gateway.core.errors import BadInput, NotFound
-from gateway.core.model import Action, GuardianKind, ObjectKind, ObjectRef, PublicId, Role
+from gateway.core.model import LEADER_ROLES, Action, GuardianKind, ObjectKind, ObjectRef, PublicId, Role
 from web.caller import Caller
+from web.consent_services import ChildAnswers
 from web.forms import Field, Fields, Form
 from web.guards import Right
 from web.problems import words_of
@@ -99,7 +100,17 @@ async def _parents(
     return people_page(
         request, caller, "people.html", "parents",
         classes=classes, chosen=chosen, found=found, text=text, error=error, said=said, kinds=list(GuardianKind),
+        card=next((item for item in classes if chosen and item["id"] == chosen["id"]), None),
+        consent=await _answers(request, caller, chosen),
     )  # fmt: skip
+
+
+async def _answers(request: Request, caller: Caller, chosen: Mapping[str, Any] | None) -> Mapping[str, ChildAnswers]:
+    """Return how the children of a class stand with their families' consent, by id; none for those in no class."""
+    if chosen is None or not chosen["name"] or caller.role not in LEADER_ROLES:
+        return {}
+    found = await services_of(request).consents.children(caller, PublicId(chosen["id"]))
+    return {row.child: row for row in found}
 
 
 NEW_CHILD = Form(

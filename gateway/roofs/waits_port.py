@@ -23,6 +23,6 @@ class WaitsPort:
         """Return the numbers by the name of their place; a place where nothing waits is not there."""
         waits = await waits_of(self._store, Actor(caller.person, caller.device))
         by_place = {
-            "parents": waits.devices, "rooms": waits.wishes, "consent": waits.consent, "exports": waits.orders,
+            "people": waits.devices, "rooms": waits.wishes, "consent": waits.consent, "exports": waits.orders,
         }  # fmt: skip
         return {place: count for place, count in by_place.items() if count}

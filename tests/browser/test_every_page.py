@@ -77,7 +77,7 @@ def test_every_page_passes_every_rule(site: Site, role: str, language: str) -> N
 @pytest.mark.parametrize("caller", [PRINCIPAL, TEACHER])
 def test_a_phones_bar_fits_the_narrowest_phone(site: Site, caller: Caller) -> None:
     """At 320 px no tab is narrower than 64 px and nothing scrolls sideways; the sheet holds every other place."""
-    site.box.waiting = {"parents": 2, "consent": 1, "rooms": 3}
+    site.box.waiting = {"people": 2, "consent": 1, "rooms": 3}
     page = site.visit("/", caller, size=(320, 640))
     tabs = page.locator(".tabs > a, .tabs summary")
     assert 3 <= tabs.count() <= 5
@@ -112,18 +112,19 @@ def test_a_phones_bar_fits_the_narrowest_phone(site: Site, caller: Caller) -> No
 
 def test_what_waits_stands_in_rail_bar_and_sheet(site: Site) -> None:
     """A number beside its place, their sum on the tab that hides them, and words for whoever cannot see it."""
-    site.box.waiting = {"parents": 2, "consent": 1, "rooms": 3}
+    site.box.waiting = {"people": 2, "consent": 1, "rooms": 3, "exports": 3}
     page = site.visit("/", PRINCIPAL, size=(390, 844))
     expect(page.locator(".tabs > a[href='/lop-hoc'] .bdg")).to_have_text("3")
+    expect(page.locator(".tabs > a[href='/phu-huynh'] .bdg")).to_have_text("2")
     more = page.locator("#rest summary")
-    expect(more.locator(".bdg")).to_have_text("3")
-    expect(more).to_contain_text("3 việc đang chờ")
+    expect(more.locator(".bdg")).to_have_text("4")
+    expect(more).to_contain_text("4 việc đang chờ")
     more.click()
-    expect(page.locator("#rest").get_by_role("link", name="Phiếu mời 2 việc đang chờ")).to_be_visible()
+    expect(page.locator("#rest").get_by_role("link", name="Trích xuất 3 việc đang chờ")).to_be_visible()
     expect(page.locator("#rest").get_by_role("link", name="Đồng ý 1 việc đang chờ")).to_be_visible()
     shoot(page, "bar-waits-390")
     page.set_viewport_size({"width": 1440, "height": 900})
-    expect(page.locator(".rail a[href='/phu-huynh/phieu'] .bdg")).to_have_text("2")
+    expect(page.locator(".rail a[href='/phu-huynh'] .bdg")).to_have_text("2")
     shoot(page, "rail-waits-1440")
     for size in ((1366, 650), (1440, 900)):
         page.set_viewport_size({"width": size[0], "height": size[1]})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -22,6 +22,7 @@ from tests.fakes.web_client import browser
 from tests.fakes.web_people import CHILD
 from tests.fakes.web_services import MOTHER, PRINCIPAL, TEACHER, FakeBox
 from web.caller import Caller
+from web.consent_services import ChildAnswers
 
 pytestmark = pytest.mark.anyio
 PAGES = ("/phu-huynh", "/lop", "/nhan-su", "/nhap", "/nam-hoc")
@@ -34,6 +35,7 @@ class Desk:
     world: World
     web: httpx.AsyncClient
     lists: RosterLists
+    box: FakeBox
 
 
 @asynccontextmanager
@@ -47,7 +49,7 @@ async def desk(folder: Path) -> AsyncIterator[Desk]:
         caller = Caller(w.principal, Role.PRINCIPAL, "Cô Hiệu Trưởng", w.actor.device)
         box.sessions[f"token-{w.principal}"] = caller
         async with browser(box, caller) as web:
-            yield Desk(w, web, lists)
+            yield Desk(w, web, lists, box)
 
 
 async def test_a_file_is_uploaded_looked_at_applied_and_undone(tmp_path: Path) -> None:
@@ -279,6 +281,28 @@ async def test_what_was_typed_is_still_there_after_a_mistake(tmp_path: Path) -> 
             True,
             True,
         )
+
+
+async def test_the_class_shows_consent_and_the_next_step_of_each_family(tmp_path: Path) -> None:
+    """Beside each child what its family said, above the class its slips and hours, and who waits is one tap away."""
+    async with desk(tmp_path) as d:
+        child, answers = d.world.child, {"view": None, "record": None, "observe": None}
+        said = ChildAnswers(child, "An Nhiên", answers, [], waits=True)
+        d.box.consents.kids[d.world.class_id] = [said]
+        d.box.waiting = {"people": 3}
+        page = (await d.web.get(f"/phu-huynh?lop={d.world.class_id}")).text
+        row = page[page.index(f"/phu-huynh/tre/{child}") - 1500 : page.index(f"/phu-huynh/tre/{child}")]
+        assert "Chưa trả lời" in row
+        assert "Lớp chờ bé này" in row
+        for link in ("/lop-hoc/", "/dong-y/lop/", "/phu-huynh/phieu?lop="):
+            assert f'href="{link}{d.world.class_id}"' in page
+        assert '<a class="card waits" href="/phu-huynh/cho-duyet">' in page
+        assert "3 phụ huynh chờ duyệt" in page
+        d.box.consents.kids[d.world.class_id] = [replace(said, answers=answers | {"view": False}, withdrawn=True)]
+        d.box.waiting = {}
+        page = (await d.web.get(f"/phu-huynh?lop={d.world.class_id}")).text
+        assert "Đã rút" in page
+        assert "card waits" not in page
 
 
 async def test_staff_of_one_name_and_role_are_told_apart(tmp_path: Path) -> None:

@@ -101,11 +101,12 @@ async def test_what_was_granted_is_counted() -> None:
 
 
 async def test_a_wish_and_overdue_cases_stand_on_the_first_page_of_leaders_only() -> None:
-    """One form above the pictures answers the wish and comes back there; cases are counted, and the principal's."""
+    """One form above the pictures answers the wish and comes back there; cases and phones are counted, cases the principal's."""
     box = new_box()
     box.school.rooms.put(CLASS_MAM, used=5, wish=Wish(3, "wall", 15, NOW))
     case = CaseView(pid("an"), "Bé An Nhiên", CLASS_MAM, "Lớp Mầm 1", "view", "withdrawal", True, NOW - 9, NOW - 1)
     box.consents.open_cases = [case, replace(case, due_ms=NOW + 9)]
+    box.waiting = {"people": 2}
     clock = f"{dt.datetime.fromtimestamp(NOW / 1000, ZoneInfo('Asia/Ho_Chi_Minh')):%H:%M}"
     async with browser(box, PRINCIPAL) as client:
         page = (await client.get("/")).text
@@ -114,7 +115,7 @@ async def test_a_wish_and_overdue_cases_stand_on_the_first_page_of_leaders_only(
         assert "1 việc đồng ý đã quá hạn" in page
         assert "An Nhiên" not in page
         needs = (await client.get("/api/cameras")).json()["needs"]
-        assert (needs["overdue"], [item["wish"] for item in needs["wishes"]]) == (1, [3])
+        assert (needs["overdue"], [item["wish"] for item in needs["wishes"]], needs["phones"]) == (1, [3], 2)
         done = await post(client, f"/lop-hoc/{CLASS_MAM}/tra-loi", xin=3, cho=1, ve="truc-tiep")
         assert (done.status_code, done.headers["location"]) == (303, "/")
         assert '<section class="card waits"' not in (await client.get("/")).text
@@ -127,7 +128,7 @@ async def test_a_wish_and_overdue_cases_stand_on_the_first_page_of_leaders_only(
         assert ("Lớp Mầm 1 xin ẩn thêm" in page, '<a class="card waits"' in page) == (True, False)
     async with browser(box, TEACHER) as client:
         assert 'id="needs"' not in (await client.get("/")).text
-        assert (await client.get("/api/cameras")).json()["needs"] == {"wishes": [], "overdue": 0}
+        assert (await client.get("/api/cameras")).json()["needs"] == {"wishes": [], "overdue": 0, "phones": 0}
 
 
 async def test_who_watches_is_named_by_child_and_kind() -> None:

@@ -163,7 +163,7 @@ class CameraGrid extends HTMLElement {
 
   #strip() {
     const strip = /** @type {HTMLElement} */ (document.getElementById('strip'));
-    const said = JSON.stringify([this.#state.troubles, this.#state.recorder, this.#state.disks_away, this.#lostAt, this.#state.cameras.length]) + Math.floor(now() / 60000);
+    const said = JSON.stringify([this.#state.troubles, this.#state.recorder, this.#state.disks_away, this.#lostAt, this.#state.cameras.length, this.#state.needs?.phones]) + Math.floor(now() / 60000);
     if (strip.dataset.said === said) return;
     strip.dataset.said = said;
     for (const old of strip.querySelectorAll('.cell')) old.remove();
@@ -184,6 +184,12 @@ class CameraGrid extends HTMLElement {
       const when = age ? t('cam.since', age) : t('cam.since_unknown');
       const link = cell('a', colour, name, t(`cam.trouble.${trouble.trouble}`, { name: trouble.name }), when);
       link.setAttribute('href', `/camera/${trouble.id}`);
+      strip.append(link);
+    }
+    const phones = this.#state.needs?.phones;
+    if (phones) {
+      const link = cell('a', 'ask', 'hourglass', t('need.phones', { n: phones }), t('need.phones.go'));
+      link.setAttribute('href', '/phu-huynh/cho-duyet');
       strip.append(link);
     }
     this.#fit();

@@ -6,7 +6,7 @@ import { icon, make } from './dom.js';
 import { t } from './i18n.js';
 
 /** @typedef {{class: string, name: string, wish: number, minutes: number, by: string, time: string, most: number}} Wish */
-/** @typedef {{wishes: Wish[], overdue: number}} Needs */
+/** @typedef {{wishes: Wish[], overdue: number, phones: number}} Needs */
 
 let shown = '';
 
