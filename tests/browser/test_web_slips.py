@@ -120,7 +120,7 @@ def test_a_browser_that_cannot_keep_a_key_or_play_spends_nothing(site: Site) -> 
 
 
 def test_waiting_for_the_school_moves_on_by_itself(site: Site) -> None:
-    """Nothing is seen before the yes; the principal approves with two taps; the guardian's page opens the class."""
+    """Nothing is seen before the yes; the principal approves with two taps from the first page; the guardian's page opens the class."""
     site.box.slips.slips = {SECRET: FakeSlip(MOTHER, checked=False), "second": FakeSlip(FATHER, checked=False)}
     page = phone(site, f"/p/moi#{SECRET}")
     page.get_by_role("button", name="Tiếp tục").click()
@@ -136,7 +136,10 @@ def test_waiting_for_the_school_moves_on_by_itself(site: Site) -> None:
     head = site.visit("/phu-huynh/phieu", PRINCIPAL)
     shoot(head, "invites")
     fits(head)
-    head.get_by_role("link", name="Chờ duyệt: 2").click()
+    expect(head.get_by_role("link", name="Chờ duyệt: 2")).to_be_visible()
+    site.box.waiting = {"people": 2}
+    head.goto(site.url + "/")
+    head.get_by_role("link", name="2 phụ huynh chờ duyệt").click()
     shoot(head, "waiting")
     fits(head)
     mother_row = head.locator("section.wait", has_text=MOTHER.name)

@@ -50,13 +50,15 @@ def test_the_grid_shows_a_still_in_every_tile(site: Site) -> None:
 
 
 def test_trouble_rises_in_the_strip_and_tiles_do_not_move(site: Site) -> None:
-    """An offline camera says since when, keeps its place and its last picture, small and dated."""
+    """An offline camera says since when, keeps its place and its last picture, small and dated; who waits comes after."""
+    site.box.waiting = {"people": 2}
     down = {"state": "down", "recording": False, "since_ms": TROUBLED_SINCE_MS}
     site.box.status_of[CHOI] |= down
     site.box.status_of[LA] |= {"recording": False}
     site.box.still_age_ms = 1_980_000
     page = site.visit("/", PRINCIPAL)
-    expect(page.locator("#strip a")).to_have_count(2)
+    expect(page.locator("#strip a")).to_have_count(3)
+    expect(page.locator("#strip a").nth(2)).to_have_attribute("href", "/phu-huynh/cho-duyet")
     expect(page.locator("#strip a").nth(0)).to_contain_text("Lớp Lá 1 không ghi hình")
     expect(page.locator("#strip a").nth(1)).to_contain_text("từ 09:42, đã 33 phút")
     plate = page.locator(".tile").nth(1).locator(".nopic")

@@ -10,6 +10,7 @@ const BUSY_MS = 1500;
 const QUIET_MS = 8000;
 const UNDER_WAY = ['queued', 'working', 'signing'];
 const KINDS = /** @type {Record<string, string>} */ ({ asked: 'warn', working: 'hold', queued: 'hold', signing: 'hold', ready: 'ok' });
+const SIGNS = /** @type {Record<string, string>} */ ({ asked: 'hourglass', queued: 'hourglass', working: 'refresh', signing: 'key', ready: 'check-circle' });
 const $ = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const mb = (/** @type {number} */ bytes) => Math.ceil(bytes / 1e6);
 let state = pageData('state');
@@ -124,7 +125,7 @@ function notes(order) {
 function orderCard(order) {
   const p = order.total_bytes ? Math.floor((100 * order.done_bytes) / order.total_bytes) : 0;
   const hold = state.holds.find((/** @type {any} */ item) => item.hold === order.hold);
-  const chips = [make('span', `chip ${KINDS[order.state] || ''}`.trim(), [t(`exp.state.${order.state}`, { p })])];
+  const chips = [make('span', `chip ${KINDS[order.state] || ''}`.trim(), [icon(SIGNS[order.state] || 'x-circle'), t(`exp.state.${order.state}`, { p })])];
   if (hold) chips.unshift(make('span', 'chip hold', [icon('lock'), t('hold.until', { date: day(hold.until_ms) })]));
   const card = make('article', 'card copy', [
     make('div', 'w', chips),
@@ -144,7 +145,7 @@ function orderCard(order) {
 function holdCard(hold) {
   const at = `${clock(hold.placed_ms)} ${day(hold.placed_ms)}`;
   const chips = [make('span', 'chip hold', [icon('lock'), t('hold.until', { date: day(hold.until_ms) })])];
-  if (!hold.confirmed) chips.push(make('span', 'chip warn', [t('hold.unconfirmed')]));
+  if (!hold.confirmed) chips.push(make('span', 'chip warn', [icon('hourglass'), t('hold.unconfirmed')]));
   const lift = button('', 'x-circle', t('hold.lift'), () =>
     askWhy({
       title: t('hold.lift'), symbol: 'x-circle', legend: t('hold.lift.why'), reasons: [], confirm: t('hold.lift'),
