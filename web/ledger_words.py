@@ -13,7 +13,7 @@ from gateway.core.model import PublicId
 from web.i18n import Words
 from web.ledger_services import ChainFacts, LedgerLine
 
-ICONS = {"look": "video", "copy": "download", "denied": "x-circle", "people": "users", "config": "gauge"}
+ICONS = {"look": "video", "copy": "download", "denied": "x-circle", "people": "users", "config": "sliders"}
 PLAIN_ENDS = frozenset({"viewer.left", "viewer.gone", "stream.replaced"})
 """How a look ends by itself: no reason worth a word."""
 
@@ -33,7 +33,7 @@ def icon_of(line: LedgerLine) -> str:
     """Return the sign of an act."""
     if line.act == "granted.playback":
         return "clock-back"
-    return ICONS.get(line.group, "gauge")
+    return ICONS.get(line.group, "sliders")
 
 
 def who_of(line: LedgerLine, words: Words) -> tuple[str, str]:

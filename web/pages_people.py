@@ -96,7 +96,8 @@ async def _parents(
     if text:
         found = await people.search(caller, text)
     elif asked or classes:
-        chosen = await people.one_class(caller, asked or classes[0]["id"])
+        first = next((item for item in classes if item["children"]), classes[0]) if classes else {"id": asked}
+        chosen = await people.one_class(caller, asked or first["id"])
     return people_page(
         request, caller, "people.html", "parents",
         classes=classes, chosen=chosen, found=found, text=text, error=error, said=said, kinds=list(GuardianKind),
