@@ -98,12 +98,31 @@ async def _parents(
     elif asked or classes:
         first = next((item for item in classes if item["children"]), classes[0]) if classes else {"id": asked}
         chosen = await people.one_class(caller, asked or first["id"])
+    consent = await _answers(request, caller, chosen)
     return people_page(
         request, caller, "people.html", "parents",
         classes=classes, chosen=chosen, found=found, text=text, error=error, said=said, kinds=list(GuardianKind),
         card=next((item for item in classes if chosen and item["id"] == chosen["id"]), None),
-        consent=await _answers(request, caller, chosen),
+        consent=consent, sifts=sifted(chosen["children"], consent) if chosen else {},
+        sift=request.query_params.get("loc", ""),
     )  # fmt: skip
+
+
+def sifted(
+    children: Sequence[Mapping[str, Any]], consent: Mapping[str, ChildAnswers]
+) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+    """Return the children of a class by what has to be done for them; where nothing has to be, no name."""
+
+    def said(child: Mapping[str, Any]) -> tuple[bool, bool | None]:
+        answers = consent.get(child["id"])
+        return answers is not None, answers.answers.get("view") if answers else None
+
+    found = {
+        "waiting": [row for row in children if any(kin["state"] == "waiting" for kin in row["guardians"])],
+        "silent": [row for row in children if said(row) == (True, None)],
+        "refused": [row for row in children if said(row) == (True, False)],
+    }
+    return {name: rows for name, rows in found.items() if rows}
 
 
 async def _answers(request: Request, caller: Caller, chosen: Mapping[str, Any] | None) -> Mapping[str, ChildAnswers]:

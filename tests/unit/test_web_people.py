@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -19,10 +20,11 @@ from gateway.roofs.roster_lists import RosterLists
 from tests.fakes.access_world import World, school
 from tests.fakes.school_lists import pupils, sector, smas
 from tests.fakes.web_client import browser
-from tests.fakes.web_people import CHILD
+from tests.fakes.web_people import CHILD, a_child
 from tests.fakes.web_services import MOTHER, PRINCIPAL, TEACHER, FakeBox
 from web.caller import Caller
 from web.consent_services import ChildAnswers
+from web.pages_people import sifted
 
 pytestmark = pytest.mark.anyio
 PAGES = ("/phu-huynh", "/lop", "/nhan-su", "/nhap", "/nam-hoc")
@@ -303,6 +305,30 @@ async def test_the_class_shows_consent_and_the_next_step_of_each_family(tmp_path
         page = (await d.web.get(f"/phu-huynh?lop={d.world.class_id}")).text
         assert "Đã rút" in page
         assert "card waits" not in page
+        link = f"/phu-huynh?lop={d.world.class_id}&loc=refused"
+        assert link.replace("&", "&amp;") in page
+        assert f"/phu-huynh/tre/{d.world.mate}" in page
+        assert f"/phu-huynh/tre/{d.world.mate}" not in (await d.web.get(link)).text
+        assert f"/phu-huynh/tre/{d.world.mate}" in (await d.web.get(link.replace("refused", "nothing"))).text
+
+
+def test_children_are_sifted_by_what_has_to_be_done_for_them() -> None:
+    """Who waits, who is silent, who said no; a child whose answers nobody knows is in neither, an empty sift is none."""
+    waits = a_child("An", id="a" * 16)
+    rows = [
+        waits,
+        *(a_child(name, id=letter * 16, guardians=[]) for name, letter in (("Bi", "b"), ("Cúc", "c"), ("Du", "d"))),
+    ]
+
+    def answer(row: Mapping[str, Any], view: bool | None) -> ChildAnswers:
+        return ChildAnswers(row["id"], row["name"], {"view": view}, [])
+
+    known = {row["id"]: answer(row, said) for row, said in zip(rows, (True, None, False), strict=False)}
+    found = sifted(rows, known)
+    assert {name: [row["name"] for row in these] for name, these in found.items()} == {
+        "waiting": ["An"], "silent": ["Bi"], "refused": ["Cúc"],
+    }  # fmt: skip
+    assert sifted(rows[3:], known) == {}
 
 
 async def test_staff_of_one_name_and_role_are_told_apart(tmp_path: Path) -> None:
