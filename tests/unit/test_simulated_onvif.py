@@ -12,7 +12,7 @@ import pytest
 from drivers.simulated.camera import SimulatedCamera
 from drivers.simulated.farm import QUICK, Farm, FarmWorld
 from drivers.simulated.faults import Faults, Quirks
-from drivers.simulated.media_service import SNAPSHOT_PATH
+from drivers.simulated.media_parts import SNAPSHOT_PATH
 from drivers.simulated.options import CameraOptions
 from drivers.simulated.soap import SERVICE_PATHS
 from tests.fakes.simulated import (
