@@ -37,7 +37,8 @@ from gateway.core.media import Codec
 from gateway.core.model import Login, Secret, StreamRole
 from gateway.core.unixdoor import Peer
 from gateway.core.wire import ControlClient, Reply, Request
-from tests.fakes.simulated import PASSWORD, RtspClient, call, until
+from tests.fakes.simulated import PASSWORD, RtspClient, call
+from tests.fakes.waiting import until
 
 pytestmark = pytest.mark.anyio
 
