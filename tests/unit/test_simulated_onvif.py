@@ -22,10 +22,10 @@ from tests.fakes.simulated import (
     get,
     post,
     soap_document,
-    until,
     username_token,
 )
 from tests.fakes.simulated import call as blocking_call
+from tests.fakes.waiting import until
 
 pytestmark = pytest.mark.anyio
 
