@@ -18,10 +18,10 @@ from gateway.access.audit import Actor
 from gateway.access.devices import Devices
 from gateway.access.grants import Grants
 from gateway.access.login import Logins
+from gateway.access.opengrants import OpenGrants
 from gateway.access.players import Players
 from gateway.access.reasons import Reason
 from gateway.access.roletable import MAY
-from gateway.access.sessions import OpenGrants
 from gateway.access.sharing import Sharing as SharingActs
 from gateway.access.store import FactStore, Need, refusal
 from gateway.core.bus import Bus
