@@ -50,8 +50,8 @@ from gateway.core import log as logs
 from gateway.core.clock import SystemClock
 from gateway.core.daemonize import serve
 from gateway.core.secrets import load_signing_key
+from gateway.core.unixdoor import claim_socket
 from gateway.core.version import __version__
-from gateway.core.wire import claim_socket
 from gateway.roofs.run import Children, box_children
 
 app = typer.Typer(

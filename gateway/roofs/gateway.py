@@ -19,7 +19,7 @@ from gateway.access.acts import Acts
 from gateway.access.audit import CONSOLE
 from gateway.access.departures import Departures
 from gateway.access.narrowing import Narrowing
-from gateway.access.sessions import OpenGrants
+from gateway.access.opengrants import OpenGrants
 from gateway.core.clock import Clock
 from gateway.core.config import Config
 from gateway.core.daemonize import DaemonFacts, Health

@@ -15,7 +15,6 @@ from typing import TypeAlias
 
 from gateway.access import audit_ledger
 from gateway.access.acts import ERASED_NAME, Acts
-from gateway.access.audit import Actor
 from gateway.access.audit_erase import Asked, Erasures, Why, erased_subjects
 from gateway.access.audit_ledger import END, LINES, MOST_LINES, Group, Page, Wanted, group_of, looks_at, of_person
 from gateway.access.audit_lines import Line
@@ -24,6 +23,7 @@ from gateway.access.policy import BOX
 from gateway.access.store import FactStore, Need
 from gateway.core.errors import BadInput
 from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Role
+from gateway.roofs.actors import actor_of
 from gateway.roofs.audit_watch import AuditWatch
 from gateway.roofs.names import Names
 from web.caller import Caller
@@ -85,7 +85,7 @@ class LedgerPort:
 
     def _may_read(self, caller: Caller, class_id: PublicId) -> bool:
         store, need = self._store, Need(Action.AUDIT, ObjectRef(ObjectKind.CLASS, class_id))
-        return store.answer(store.current, Actor(caller.person, caller.device), need, store.clock.now_ms()).allowed
+        return store.answer(store.current, actor_of(caller), need, store.clock.now_ms()).allowed
 
     def people(self) -> Sequence[Named]:
         """Return everybody who has a name, guardians with their children's."""
@@ -105,21 +105,21 @@ class LedgerPort:
 
     async def everything(self, caller: Caller, wish: LedgerWish) -> LedgerPage:
         """Read everything, with every name."""
-        await self._store.demand(Actor(caller.person, caller.device), ALL)
+        await self._store.demand(actor_of(caller), ALL)
         page, whole = await self._everything(wish, most=MOST_LINES)
         return LedgerPage(_looks(page, whole), page.older)
 
     async def class_looks(self, caller: Caller, class_id: PublicId, wish: LedgerWish) -> LedgerPage:
         """Read the looks at one class."""
         need = Need(Action.AUDIT, ObjectRef(ObjectKind.CLASS, class_id))
-        await self._store.demand(Actor(caller.person, caller.device), need)
+        await self._store.demand(actor_of(caller), need)
         page = await self._store.db.read(lambda conn: looks_at(conn, class_id, _wanted(wish), most=MOST_LINES))
         return LedgerPage(_looks(page, lambda line: self._of_class(line, caller, class_id)), page.older)
 
     async def own(self, caller: Caller, wish: LedgerWish) -> LedgerPage:
         """Read one's own rows."""
         own = Need(Action.PEOPLE, ObjectRef(ObjectKind.PERSON, caller.person))
-        await self._store.demand(Actor(caller.person, caller.device), own)
+        await self._store.demand(actor_of(caller), own)
         page = await self._store.db.read(lambda conn: of_person(conn, caller.person, _wanted(wish), most=MOST_LINES))
         labels = await self._labels(page)
         return LedgerPage(_looks(page, lambda line: self._own(line, caller, labels)), page.older)
@@ -131,7 +131,7 @@ class LedgerPort:
             page, whole = await self._everything(wish, lines=IN_FILE)
             return LedgerPage(tuple(whole(line) for line in page.lines), page.older)
 
-        acts, actor = Acts(self._store), Actor(caller.person, caller.device)
+        acts, actor = Acts(self._store), actor_of(caller)
         group, span = wish.group or "all", {"from_ms": wish.from_ms or 0, "to_ms": wish.to_ms or 0}
         return await acts.carry_out(actor, "audit.export", work, ALL, group=group, **span)
 
@@ -229,7 +229,7 @@ class LedgerPort:
 
     async def erasable(self, caller: Caller, kind: str, subject: PublicId) -> Erasable:
         """Say what erasing would do."""
-        plan = await self._erasures.plan(Actor(caller.person, caller.device), kind, subject)
+        plan = await self._erasures.plan(actor_of(caller), kind, subject)
         return Erasable(subject, kind, plan.name, plan.blanked, plan.stays, plan.erased_ms)
 
     async def erase(
@@ -240,7 +240,7 @@ class LedgerPort:
             reason, asker = Why(why), Asked(asked)
         except ValueError as error:
             raise BadInput("say why, and who asked", case="erase_why", key="why") from error
-        actor = Actor(caller.person, caller.device)
+        actor = actor_of(caller)
         return await self._erasures.erase(actor, kind, subject, typed=typed, why=reason, asked=asker)
 
 

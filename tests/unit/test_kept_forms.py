@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from gateway.access.agedlogins import KNOWN_S, MOST_KNOWN, AgedLogins
 from gateway.access.audit import CONSOLE, Actor
-from gateway.access.keptforms import KEPT_S, KeptForms
+from gateway.access.keptforms import KeptForms
 from gateway.access.login import PROOF_S, STAFF_AGES
 from gateway.access.reasons import Reason
 from gateway.core.model import PublicId, Role
@@ -157,7 +157,7 @@ async def test_what_was_sealed_opens_for_that_person_in_time_and_in_this_run(tmp
         for odd in ("", "x", "é", sealed[:-8], ("B" if sealed[0] == "A" else "A") + sealed[1:]):
             assert forms.open(w.principal, odd) is None
         assert len(forms.seal(w.principal, "/" + "x" * 200, "a" * MOST_CHARS)) < MOST_SEALED
-        w.clock.tick(KEPT_S)
+        w.clock.tick(KNOWN_S)
         assert forms.open(w.principal, sealed) is None
 
 
