@@ -300,18 +300,6 @@ def test_the_channels_of_a_recorder_are_told_one_by_one(tmp_path: Path) -> None:
     assert as_json.json() == cameras
 
 
-@pytest.mark.parametrize(
-    ("numbered", "name", "said"),
-    [(True, "Lá 1 (2)", "the new one is called “Lá 1 (2)”"), (False, "Lá 1", "Two cameras are called “Lá 1” now")],
-)
-def test_a_name_that_another_camera_has_is_told(tmp_path: Path, numbered: bool, name: str, said: str) -> None:
-    """Nobody finds out later by a command that asks which of the two is meant."""
-    camera = {"id": "c" * 16, "name": name, "streams": []}
-    answer = {"cameras": [camera], "taken": ["Lá 1"], "numbered": numbered}
-    with cli_box(tmp_path, {"recorder": {"adopt": answer}}) as box:
-        assert said in box.vuon("adopt", "10.0.0.9", typed="pw\n").out
-
-
 def test_a_camera_takes_the_place_of_another(tmp_path: Path) -> None:
     """By name, with or without a new address; channels left over are told."""
     answer = {"cameras": [{"id": "c" * 16, "name": "Sân", "streams": []}], "left": ["d" * 16]}

@@ -114,19 +114,6 @@ async def test_every_channel_becomes_a_camera(tmp_path: Path) -> None:
         assert {len(camera["streams"]) for camera in answer["cameras"]} == {2}
 
 
-async def test_a_second_device_of_one_name_is_told_apart(tmp_path: Path) -> None:
-    """By a number, and whoever adopts it is told; a name that was wished for is kept, and told too."""
-    async with recorder(tmp_path) as box:
-        one, other, third = (Device((replace(new_camera(n), name="Lớp Lá 1"),)) for n in (1, 2, 3))
-        first = await adopt(box, one)
-        assert (first["camera"]["name"], first["taken"], first["numbered"]) == ("Lớp Lá 1", [], False)
-        second = await adopt(box, other)
-        assert (second["camera"]["name"], second["taken"]) == ("Lớp Lá 1 (2)", ["Lớp Lá 1"])
-        assert second["numbered"]
-        wished = await adopt(box, third, name="lớp lá 1")
-        assert (wished["camera"]["name"], wished["taken"], wished["numbered"]) == ("lớp lá 1", ["lớp lá 1"], False)
-
-
 async def test_channels_that_are_ours_are_not_adopted_again(tmp_path: Path) -> None:
     """The others are; when none is left the answer names one of ours, and nothing is stored."""
     async with recorder(tmp_path) as box:
