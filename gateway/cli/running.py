@@ -89,8 +89,8 @@ class Told:
         context, options = self._context, self._options
         name = shlex.quote(context.words.text("cli.run.name"))
         context.say("cli.run.new")
-        for command in (f"tai-khoan --them {name} --vai hieu-truong", "ma"):
-            context.line(f"  vuon {command}{options}")
+        for command in (context.words.text("cli.run.first", name=name), context.words.text("cli.run.second")):
+            context.line(f"  {command}{options}")
         minutes = context.config.access.code_minutes
         context.say("cli.run.new_then", url=self._url, minutes=minutes, options=options)
 
