@@ -217,6 +217,9 @@ async def test_staff_classes_and_the_year(tmp_path: Path) -> None:
         planned = (await d.web.post("/nam-hoc", data=later)).text
         assert ("NGAY BÂY GIỜ" in planned, "0 giờ ngày 01/12/2026" in planned) == (False, True)
         assert ">Chuyển năm học từ ngày 01/12/2026</button>" in planned
+        past = await d.web.post("/nam-hoc", data=later | {"day": "2026-01-01"})
+        assert (past.status_code, 'value="Chồi 1"' in past.text, 'value="2026-01-01"' in past.text) == (400, True, True)
+        assert "ngay bây giờ</button>" not in past.text
         assert "ngay bây giờ</button>" not in (await d.web.get("/nam-hoc")).text, (
             "nothing to press before it was looked at"
         )
