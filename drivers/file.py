@@ -6,7 +6,6 @@ the sub stream; no login, no network; what the film is comes from reading its fi
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -14,7 +13,6 @@ import anyio.to_thread
 
 from drivers.base import (
     Capability,
-    Found,
     Health,
     LoginMode,
     Probe,
@@ -39,13 +37,6 @@ class FileDriver(StreamOnly):
     def __init__(self, film: str, folder: Path | None, clock: Clock) -> None:
         self._film, self._folder, self._clock = film, folder, clock
         film_source(film)  # a name that cannot be stored is refused now
-
-    @classmethod
-    async def discover(cls, interfaces: Sequence[str], seconds: float) -> AsyncIterator[Found]:
-        """Find nothing: films do not announce themselves."""
-        del interfaces, seconds
-        for found in tuple[Found, ...]():
-            yield found
 
     async def probe(self) -> Probe:
         """Read the film's beginning."""

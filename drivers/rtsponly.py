@@ -8,14 +8,12 @@ such a camera is stays unknown: its identity is its address and MAC.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
 from typing import ClassVar, Protocol
 
 import anyio
 
 from drivers.base import (
     Capability,
-    Found,
     Health,
     LoginMode,
     Probe,
@@ -112,13 +110,6 @@ class RtspOnlyDriver(StreamOnly):
         self._sources = {StreamRole.MAIN: main} | ({StreamRole.SUB: sub} if sub else {})
         self._main, self._gate, self._player, self._clock = main, gate, player, clock
         self._configs: dict[StreamRole, CodecConfig] = {}
-
-    @classmethod
-    async def discover(cls, interfaces: Sequence[str], seconds: float) -> AsyncIterator[Found]:
-        """Find nothing: such cameras do not announce themselves."""
-        del interfaces, seconds
-        for found in tuple[Found, ...]():
-            yield found
 
     async def probe(self) -> Probe:
         """Open the main stream once: proves address, path, login and codec together."""

@@ -1,6 +1,6 @@
 """What a driver answers whose source gives pictures and nothing else.
 
-Owns `StreamOnly`, a base of drivers without settings and events. Invariant: what cannot be done raises
+Owns `StreamOnly`, a base of drivers without discovery, settings and events. Invariant: what cannot be done raises
 `CameraUnsupported`, in the same words for every such driver.
 """
 
@@ -8,12 +8,19 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 
-from drivers.base import CameraEvent, CameraSettings, Change, Outcome
+from drivers.base import CameraEvent, CameraSettings, Change, Found, Outcome
 from gateway.core.errors import CameraUnsupported
 
 
 class StreamOnly:
-    """Refuses settings and events; holds nothing open between calls."""
+    """Finds nothing, refuses settings and events; holds nothing open between calls."""
+
+    @classmethod
+    async def discover(cls, interfaces: Sequence[str], seconds: float) -> AsyncIterator[Found]:
+        """Find nothing: such sources do not announce themselves."""
+        del interfaces, seconds
+        for found in tuple[Found, ...]():
+            yield found
 
     async def plan(self, want: CameraSettings) -> tuple[Change, ...]:
         """Refuse: there are no settings."""

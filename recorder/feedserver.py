@@ -10,18 +10,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeAlias
 
 from gateway.core import feedwire
-from gateway.core.callers import Callers
 from gateway.core.errors import WireError
 from gateway.core.feedwire import Subscription
 from gateway.core.supervise import FaultSink, contained
-from gateway.core.wire import claim_socket, peer_of, uids_for
+from gateway.core.unixdoor import Peer, UnixDoor
 from recorder.feed import Feed, QueueReader, StreamEnded
 
 FindFeed: TypeAlias = Callable[[Subscription], Feed | None]
@@ -55,35 +53,24 @@ class FeedServer:
         wants_key: Callable[[Subscription], None] = _no_camera_to_ask,
         on_fault: FaultSink,
     ) -> None:
-        self._path, self._find, self._on_fault = path, find, on_fault
+        self._find, self._on_fault = find, on_fault
         self._watched, self._watching, self._wants_key = watched, 0, wants_key
-        self._uids = allowed_uids if allowed_uids is not None else uids_for("feed")
-        self._server: asyncio.Server | None = None
-        self._callers = Callers(self._serve, most=MAX_SUBSCRIPTIONS)
+        self._door = UnixDoor(
+            path, "feed", self._serve, allowed_uids=allowed_uids, hangups=_HANGUPS, most=MAX_SUBSCRIPTIONS
+        )
 
     async def __aenter__(self) -> Self:
-        claim_socket(self._path)
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-        self._server = await asyncio.start_unix_server(self._callers, os.fspath(self._path))
-        self._path.chmod(0o660)
+        await self._door.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._server is not None:
-            self._server.close()
-        await self._callers.close()
-        self._path.unlink(missing_ok=True)
+        await self._door.__aexit__(kind, error, trace)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            peer = peer_of(writer.get_extra_info("socket"))
-            if peer.uid in self._uids:
-                async with contained("feed", self._on_fault, passing=_HANGUPS):
-                    await self._subscription(reader, writer)
-        except _HANGUPS:
-            return  # the peer is gone or speaks something else: nothing to answer
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: Peer) -> None:
+        async with contained("feed", self._on_fault, passing=_HANGUPS):
+            await self._subscription(reader, writer)
 
     async def _subscription(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         async with asyncio.timeout(SUBSCRIBE_TIMEOUT_S):

@@ -164,7 +164,7 @@ def decode_header(data: bytes) -> FileHeader:
 
 
 class Sealer:
-    """Makes and opens the records of one file; `aead` and `mac_key` are None for clear files."""
+    """Makes and opens the records of one file; those of a clear file are neither enciphered nor authenticated."""
 
     def __init__(self, header: FileHeader, head: bytes, key: bytes | None) -> None:
         if (header.enc in _CIPHERS) is (key is None):

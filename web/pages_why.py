@@ -21,6 +21,7 @@ from web.moment_form import Moment, days_around, moment_in, moment_of
 from web.problems import words_of
 from web.render import render
 from web.session import services_of
+from web.why_services import WhyDoor
 
 router = APIRouter()
 READS_RIGHTS = Right(Action.PEOPLE, ObjectKind.BOX)
@@ -49,6 +50,25 @@ def asked_moment(request: Request) -> Moment:
     return moment_in(asked.get("luc", ""), zone)
 
 
+def answers(
+    door: WhyDoor,
+    names: Mapping[PublicId, str],
+    person: PublicId | None,
+    camera: PublicId | None,
+    at_ms: int | None,
+    *,
+    on_site: bool,
+) -> list[dict[str, Any]]:
+    """Return whom a camera is shown to, or what a person sees where no camera is named; each row with its question."""
+    if camera is not None:
+        found = door.who(camera, at_ms, on_site=on_site)
+        return [dict(row) | {"link": f"ai={row['person']}&camera={camera}"} for row in found]
+    if person is None:
+        return []
+    seen = door.what(person, at_ms, on_site=on_site)
+    return [dict(row) | {"name": names[row["camera"]], "link": f"ai={person}&camera={row['camera']}"} for row in seen]
+
+
 @router.get("/quyen")
 async def rights_page(
     request: Request,
@@ -66,22 +86,10 @@ async def rights_page(
     shown = next((item for item in names if item == camera), None)
     moment, on_site = asked_moment(request), truong == "1"
     at_ms, asked = moment.at_ms, not moment.wrong and (person is not None or shown is not None)
-    rows: list[dict[str, Any]] = []
     told: Mapping[str, Any] | None = None
-    if not asked:
-        pass
-    elif person is not None and shown is not None:
+    if asked and person is not None and shown is not None:
         told = door.why(person, shown, at_ms, on_site=on_site)
-    elif shown is not None:
-        rows = [
-            dict(row) | {"link": f"ai={row['person']}&camera={shown}"}
-            for row in door.who(shown, at_ms, on_site=on_site)
-        ]
-    elif person is not None:
-        found = door.what(person, at_ms, on_site=on_site)
-        rows = [
-            dict(row) | {"name": names[row["camera"]], "link": f"ai={person}&camera={row['camera']}"} for row in found
-        ]
+    rows = answers(door, names, person, shown, at_ms, on_site=on_site) if asked and told is None else []
     now_ms = services.clock.now_ms() if at_ms is None else at_ms
     today = words.local(services.clock.now_ms()).date()
     return render(

@@ -120,24 +120,9 @@ def from_media1_answer(answer: etree._Element) -> tuple[Profile, ...]:
     read = []
     for entry in [item for item in answer if xml.local(item) in {"Profiles", "Profile"}][:MOST_PROFILES]:
         encoder = xml.first(entry, "VideoEncoderConfiguration")
-        encoding = xml.text_of(encoder, "Encoding", 32).upper()
-        if encoder is None or encoding in {"JPEG", "MPEG4"}:
-            continue
-        read.append(
-            Profile(
-                token=entry.get("token", "")[:128],
-                name=printable(xml.text_of(entry, "Name"), 64),
-                source=xml.text_of(xml.first(entry, "VideoSourceConfiguration"), "SourceToken", 128),
-                encoder=encoder.get("token", "")[:128],
-                codec=_CODECS.get(encoding),
-                width=number(xml.text_of(encoder, "Width", 16), MOST_PIXELS_A_SIDE),
-                height=number(xml.text_of(encoder, "Height", 16), MOST_PIXELS_A_SIDE),
-                fps=float(number(xml.text_of(encoder, "FrameRateLimit", 16), 240)),
-                bitrate_bps=number(xml.text_of(encoder, "BitrateLimit", 16), 10**6) * 1000,
-                gop=number(xml.text_of(encoder, "GovLength", 16), 10**5),
-                configuration=_token(xml.first(entry, "VideoSourceConfiguration")),
-            )
-        )
+        if encoder is not None and _encoding(encoder) not in {"JPEG", "MPEG4"}:
+            source = xml.first(entry, "VideoSourceConfiguration")
+            read.append(_profile(entry, encoder, source, gop=xml.text_of(encoder, "GovLength", 16)))
     return tuple(profile for profile in read if profile.token)
 
 
@@ -146,26 +131,34 @@ def from_media2(answer: etree._Element) -> tuple[Profile, ...]:
     read = []
     for entry in list(xml.all_named(answer, "Profiles"))[:MOST_PROFILES]:
         encoder = xml.first(entry, "VideoEncoder")
-        encoding = xml.text_of(encoder, "Encoding", 32).upper()
-        if encoder is None or encoding not in _CODECS:
-            continue
-        read.append(
-            Profile(
-                token=entry.get("token", "")[:128],
-                name=printable(xml.text_of(entry, "Name"), 64),
-                source=xml.text_of(xml.first(entry, "VideoSource"), "SourceToken", 128),
-                encoder=encoder.get("token", "")[:128],
-                codec=_CODECS[encoding],
-                width=number(xml.text_of(encoder, "Width", 16), MOST_PIXELS_A_SIDE),
-                height=number(xml.text_of(encoder, "Height", 16), MOST_PIXELS_A_SIDE),
-                fps=float(number(xml.text_of(encoder, "FrameRateLimit", 16), 240)),
-                bitrate_bps=number(xml.text_of(encoder, "BitrateLimit", 16), 10**6) * 1000,
-                gop=number(encoder.get("GovLength", ""), 10**5),
-                media2=True,
-                configuration=_token(xml.first(entry, "VideoSource")),
-            )
-        )
+        if encoder is not None and _encoding(encoder) in _CODECS:
+            source = xml.first(entry, "VideoSource")
+            read.append(_profile(entry, encoder, source, gop=encoder.get("GovLength", ""), media2=True))
     return tuple(profile for profile in read if profile.token)
+
+
+def _encoding(encoder: etree._Element) -> str:
+    return xml.text_of(encoder, "Encoding", 32).upper()
+
+
+def _profile(
+    entry: etree._Element, encoder: etree._Element, source: etree._Element | None, *, gop: str, media2: bool = False
+) -> Profile:
+    """Read what both services write alike of a profile; what they call its parts, and where the GOP stands, differs."""
+    return Profile(
+        token=entry.get("token", "")[:128],
+        name=printable(xml.text_of(entry, "Name"), 64),
+        source=xml.text_of(source, "SourceToken", 128),
+        encoder=encoder.get("token", "")[:128],
+        codec=_CODECS.get(_encoding(encoder)),
+        width=number(xml.text_of(encoder, "Width", 16), MOST_PIXELS_A_SIDE),
+        height=number(xml.text_of(encoder, "Height", 16), MOST_PIXELS_A_SIDE),
+        fps=float(number(xml.text_of(encoder, "FrameRateLimit", 16), 240)),
+        bitrate_bps=number(xml.text_of(encoder, "BitrateLimit", 16), 10**6) * 1000,
+        gop=number(gop, 10**5),
+        media2=media2,
+        configuration=_token(source),
+    )
 
 
 def _token(element: etree._Element | None) -> str:

@@ -19,8 +19,7 @@ from drivers.onvif import drawings, encoders
 from drivers.onvif import mediatypes as types
 from drivers.onvif import profiles as rules
 from drivers.onvif.client import OnvifClient
-from drivers.onvif.media1 import Media1
-from drivers.onvif.media2 import Media2
+from drivers.onvif.mediaservice import MediaService
 from drivers.onvif.pace import Line
 from drivers.onvif.replies import clock_of
 from drivers.onvif.smartcodec import Dahua, Fetch, Hikvision
@@ -280,6 +279,6 @@ class SettingsReader:
             return None
 
 
-def service_of(client: OnvifClient, *, media2: bool) -> Media1 | Media2:
+def service_of(client: OnvifClient, *, media2: bool) -> MediaService:
     """Return one of the media services."""
     return client.media2() if media2 else client.media1()

@@ -14,15 +14,19 @@ from drivers.simulated.media_parts import (
     OsdBook,
     codecs,
     encoder2,
+    mute,
     profile_of,
     resolution,
     set_encoder,
+    snapshot_uri,
     sound,
+    sounds,
     source_configuration,
     source_configurations,
+    stream_uri,
+    synchronise,
     unmute,
 )
-from drivers.simulated.media_service import SNAPSHOT_PATH
 from drivers.simulated.soap import Operations, SoapRequest, invalid
 from drivers.simulated.state import LEAST_KBPS, MOST_FPS, MOST_GOP, MOST_KBPS, PROFILES, SIZES, CameraState, Profile
 from gateway.core.media import Codec
@@ -41,16 +45,16 @@ class Media2Service:
         return {
             "GetServiceCapabilities": self._capabilities,
             "GetProfiles": self._profiles,
-            "GetStreamUri": self._stream_uri,
-            "GetSnapshotUri": self._snapshot_uri,
+            "GetStreamUri": lambda r: tag("tr2:Uri", stream_uri(self._state, r)),
+            "GetSnapshotUri": lambda r: tag("tr2:Uri", snapshot_uri(self._state, r)),
             "GetVideoSourceConfigurations": lambda _: source_configurations(self._state, "tr2:Configurations"),
             "GetVideoEncoderConfigurations": self._encoders,
             "GetVideoEncoderConfigurationOptions": self._options,
             "GetVideoEncoderInstances": self._instances,
             "SetVideoEncoderConfiguration": lambda r: set_encoder(self._state, r),
-            "SetSynchronizationPoint": self._synchronise,
+            "SetSynchronizationPoint": lambda r: synchronise(self._state, r),
             "GetAudioSourceConfigurations": nothing,
-            "GetAudioEncoderConfigurations": self._sounds,
+            "GetAudioEncoderConfigurations": lambda _: sounds(self._state, "tr2:Configurations"),
             "RemoveConfiguration": self._remove,
             "AddConfiguration": self._add,
             "GetMetadataConfigurations": nothing,
@@ -66,10 +70,6 @@ class Media2Service:
             "SetOSD": self._osds.set,
             "DeleteOSD": self._osds.delete,
         }
-
-    def _synchronise(self, request: SoapRequest) -> Xml:
-        self._state.on_synchronise(profile_of(self._state, request))
-        return Xml("")
 
     def _capabilities(self, _: SoapRequest) -> Xml:
         most = tag("tr2:ProfileCapabilities", MaximumNumberOfProfiles=len(self._state.profiles))
@@ -91,14 +91,6 @@ class Media2Service:
             *sound(self._state, profile, "tr2:AudioEncoder"),
         )
         return tag("tr2:Profiles", tag("tr2:Name", profile.role), configurations, token=profile.token, fixed=True)
-
-    def _stream_uri(self, request: SoapRequest) -> Xml:
-        profile = profile_of(self._state, request)
-        return tag("tr2:Uri", f"rtsp://{self._state.host}:{self._state.rtsp_port}{profile.path}")
-
-    def _snapshot_uri(self, request: SoapRequest) -> Xml:
-        profile_of(self._state, request)
-        return tag("tr2:Uri", self._state.url(SNAPSHOT_PATH))
 
     def _encoders(self, request: SoapRequest) -> Xml:
         wanted = request.value("ConfigurationToken")
@@ -129,15 +121,11 @@ class Media2Service:
             ]
         )
 
-    def _sounds(self, _: SoapRequest) -> Xml:
-        shown = self._state.shown_profiles()
-        return join([part for p in shown for part in sound(self._state, p, "tr2:Configurations")])
-
     def _remove(self, request: SoapRequest) -> Xml:
-        profile = profile_of(self._state, request)
+        profile_of(self._state, request)  # first: a profile that is none is the worse mistake
         if request.value("Type") != "AudioEncoder":
             raise invalid("ConfigModify", "only sound can be taken out here")
-        self._state.muted.add(profile.token)
+        mute(self._state, request)
         return Xml("")
 
     def _add(self, request: SoapRequest) -> Xml:

@@ -28,6 +28,7 @@ from drivers.simulated.state import (
 from gateway.core.media import Codec
 from gateway.core.model import StreamRole
 
+SNAPSHOT_PATH = "/onvif/snapshot.jpg"
 SESSION_TIMEOUT = "PT60S"
 MOST_OSDS = MOST_MASKS = 8
 _SERVICES = {"trt": "media1", "tr2": "media2"}
@@ -53,6 +54,23 @@ def by_encoder_token(state: CameraState, token: str) -> Profile:
     if found is None:
         raise invalid("NoConfig", "no such encoder configuration")
     return found
+
+
+def stream_uri(state: CameraState, request: SoapRequest) -> str:
+    """Return the stream's address of the profile a request names."""
+    return f"rtsp://{state.host}:{state.rtsp_port}{profile_of(state, request).path}"
+
+
+def snapshot_uri(state: CameraState, request: SoapRequest) -> str:
+    """Return the still's address, the same for every profile; one must be named all the same."""
+    profile_of(state, request)
+    return state.url(SNAPSHOT_PATH)
+
+
+def synchronise(state: CameraState, request: SoapRequest) -> Xml:
+    """Let the next picture of the profile a request names be a key frame."""
+    state.on_synchronise(profile_of(state, request))
+    return Xml("")
 
 
 def source_size(state: CameraState) -> tuple[int, int]:
@@ -218,6 +236,16 @@ def sound(state: CameraState, profile: Profile, name: str) -> list[Xml]:
         ]
     rate = [tag("tt:Encoding", "G711"), tag("tt:Bitrate", 64), tag("tt:SampleRate", 8)]
     return [tag(name, *named, *rate, _multicast(), tag("tt:SessionTimeout", SESSION_TIMEOUT), token=token)]
+
+
+def sounds(state: CameraState, name: str) -> Xml:
+    """Return every profile's audio encoder configuration, each called `name`."""
+    return join([part for profile in state.shown_profiles() for part in sound(state, profile, name)])
+
+
+def mute(state: CameraState, request: SoapRequest) -> None:
+    """Take the sound out of the profile a request names."""
+    state.muted.add(profile_of(state, request).token)
 
 
 def unmute(state: CameraState, request: SoapRequest, token: str) -> None:

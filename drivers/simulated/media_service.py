@@ -11,14 +11,19 @@ from drivers.simulated.media_parts import (
     OsdBook,
     by_encoder_token,
     encoder1,
+    mute,
     profile_of,
     resolution,
     set_encoder,
+    snapshot_uri,
     sound,
+    sounds,
     source_configuration,
     source_configurations,
     source_size,
     span,
+    stream_uri,
+    synchronise,
     unmute,
 )
 from drivers.simulated.soap import Operations, SoapRequest, invalid
@@ -31,8 +36,6 @@ from drivers.simulated.state import (
     Profile,
 )
 from gateway.core.media import Codec
-
-SNAPSHOT_PATH = "/onvif/snapshot.jpg"
 
 
 class MediaService:
@@ -49,8 +52,8 @@ class MediaService:
             "GetServiceCapabilities": self._capabilities,
             "GetProfiles": lambda _: join([self._profile(p, "trt:Profiles") for p in self._state.shown_profiles()]),
             "GetProfile": lambda r: self._profile(profile_of(self._state, r), "trt:Profile"),
-            "GetStreamUri": lambda r: self._uri(self._stream_uri(profile_of(self._state, r))),
-            "GetSnapshotUri": self._snapshot,
+            "GetStreamUri": lambda r: self._uri(stream_uri(self._state, r)),
+            "GetSnapshotUri": lambda r: self._uri(snapshot_uri(self._state, r)),
             "GetVideoSources": self._sources,
             "GetVideoSourceConfigurations": lambda _: source_configurations(self._state, "trt:Configurations"),
             "GetVideoSourceConfiguration": self._source_configuration,
@@ -63,10 +66,10 @@ class MediaService:
             "GetVideoEncoderConfigurationOptions": self._options,
             "GetGuaranteedNumberOfVideoEncoderInstances": self._instances,
             "SetVideoEncoderConfiguration": lambda r: set_encoder(self._state, r),
-            "SetSynchronizationPoint": self._synchronise,
+            "SetSynchronizationPoint": lambda r: synchronise(self._state, r),
             "GetAudioSources": nothing,
             "GetAudioSourceConfigurations": nothing,
-            "GetAudioEncoderConfigurations": self._sounds,
+            "GetAudioEncoderConfigurations": lambda _: sounds(self._state, "trt:Configurations"),
             "RemoveAudioEncoderConfiguration": self._mute,
             "AddAudioEncoderConfiguration": self._unmute,
             "GetAudioOutputs": nothing,
@@ -80,10 +83,6 @@ class MediaService:
             "SetOSD": self._osds.set,
             "DeleteOSD": self._osds.delete,
         }
-
-    def _synchronise(self, request: SoapRequest) -> Xml:
-        self._state.on_synchronise(profile_of(self._state, request))
-        return Xml("")
 
     def _capabilities(self, _: SoapRequest) -> Xml:
         most = tag("trt:ProfileCapabilities", MaximumNumberOfProfiles=len(self._state.profiles))
@@ -100,9 +99,6 @@ class MediaService:
         parts += sound(self._state, profile, "tt:AudioEncoderConfiguration")
         return tag(name, *parts, token=profile.token, fixed=True)
 
-    def _stream_uri(self, profile: Profile) -> str:
-        return f"rtsp://{self._state.host}:{self._state.rtsp_port}{profile.path}"
-
     @staticmethod
     def _uri(uri: str) -> Xml:
         return tag(
@@ -112,10 +108,6 @@ class MediaService:
             tag("tt:InvalidAfterReboot", False),
             tag("tt:Timeout", "PT0S"),
         )
-
-    def _snapshot(self, request: SoapRequest) -> Xml:
-        profile_of(self._state, request)
-        return self._uri(self._state.url(SNAPSHOT_PATH))
 
     def _sources(self, _: SoapRequest) -> Xml:
         size = resolution(*source_size(self._state))
@@ -157,12 +149,8 @@ class MediaService:
         )
         return tag("trt:Options", span("tt:QualityRange", 1, 5), h264)
 
-    def _sounds(self, _: SoapRequest) -> Xml:
-        shown = self._state.shown_profiles()
-        return join([part for p in shown for part in sound(self._state, p, "trt:Configurations")])
-
     def _mute(self, request: SoapRequest) -> Xml:
-        self._state.muted.add(profile_of(self._state, request).token)
+        mute(self._state, request)
         return Xml("")
 
     def _unmute(self, request: SoapRequest) -> Xml:

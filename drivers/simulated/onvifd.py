@@ -19,7 +19,7 @@ from drivers.simulated.faults import Faults
 from drivers.simulated.listener import Listener, body_length
 from drivers.simulated.logins import DigestGate, Verdict
 from drivers.simulated.markup import Xml, parse
-from drivers.simulated.media_service import SNAPSHOT_PATH
+from drivers.simulated.media_parts import SNAPSHOT_PATH
 from drivers.simulated.soap import CONTENT_TYPE, Operations, SoapFault, SoapRequest, fault, read_request, reply
 from drivers.simulated.state import CameraState
 from drivers.simulated.web import HttpReply, HttpRequest

@@ -13,6 +13,7 @@ from gateway.access.reasons import Reason
 from gateway.core.model import PublicId
 
 KNOWN_S = 12 * 3600
+"""How long it is known whose login that was, and so how long a form that came with one can be opened (`keptforms`)."""
 MOST_KNOWN = 2048
 GROWN_OLD: frozenset[str] = frozenset({Reason.SESSION_EXPIRED, Reason.SESSION_IDLE, Reason.SESSION_UNPROVEN})
 """Why a login may be over without anybody having ended it."""

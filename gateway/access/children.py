@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from gateway.access import classday, consent_cases, enrolment
 from gateway.access.audit import Actor
 from gateway.access.consent_rows import NewAnswer
+from gateway.access.consent_rules import agreed
 from gateway.access.consents import child_need, guardian_in
 from gateway.access.facts import Purpose
 from gateway.access.people import MANAGE
@@ -203,12 +204,10 @@ class Children:
     def _row(self, row: sqlite3.Row, now_ms: int) -> ChildRow:
         facts, child = self._store.current, PublicId(row["id"])
         classes = [item.class_id for item in facts.index.enrolments_of_child.get(child, ()) if item.holds(now_ms)]
-        given: dict[Purpose, bool] = {}
-        for item in facts.consents:
-            if item.child == child and item.holds(now_ms):
-                given[item.purpose] = item.given and given.get(item.purpose, True)
+        said = [item for item in facts.consents if item.child == child and item.holds(now_ms)]
+        agreed_to = {kind for kind in Purpose if agreed(item for item in said if item.purpose is kind)}
         name = self._store.unseal(_NAME, child, row["name_sealed"])
-        return ChildRow(child, name, classes[0] if classes else None, frozenset(kind for kind in given if given[kind]))
+        return ChildRow(child, name, classes[0] if classes else None, frozenset(agreed_to))
 
     def unanswered(self, class_id: PublicId) -> tuple[PublicId, ...]:
         """Return the children because of whom a class is not open; for the principal only."""

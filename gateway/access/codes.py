@@ -25,16 +25,13 @@ from gateway.access.login import Logins, Session, SignedIn
 from gateway.access.policy import BOX
 from gateway.access.reasons import Reason
 from gateway.access.store import FactStore, Need
+from gateway.access.typedcodes import grouped, meant
 from gateway.core.errors import CodeRefused, NotFound
 from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Role, Secret, new_public_id
 
 CODE_BYTES = 10
 PREFIX_CHARS = 4
-GROUP = 4
 TRIES = 5
-_ALPHABET = frozenset("abcdefghijklmnopqrstuvwxyz234567")
-_TYPOS = str.maketrans({"0": "o", "1": "l", "8": "b"})
-"""Base32 has no 0, 1 and 8: whoever types one meant the letter that looks like it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +70,7 @@ class _Open:
 
 def normalise(text: str) -> str:
     """Return the 16 characters of a typed code: case, spaces and dashes do not matter."""
-    typed = text.lower().translate(_TYPOS)
-    return "".join(c for c in typed if c in _ALPHABET)
+    return meant(text, str.lower)
 
 
 def code_hash(code: str) -> bytes:
@@ -125,7 +121,7 @@ class Codes:
         row, text = new_public_id(self._random), base64.b32encode(self._random(CODE_BYTES)).decode("ascii").lower()
         sql = "INSERT INTO login_code (id, prefix, code_hash, person, created_ms, expires_ms) VALUES (?, ?, ?, ?, ?, ?)"
         conn.execute(sql, (row, text[:PREFIX_CHARS], code_hash(text), person, now_ms, expires_ms))
-        shown = "-".join(text[at : at + GROUP] for at in range(0, len(text), GROUP))
+        shown = grouped(text)
         return row, Code(Secret(shown), person, expires_ms)
 
     async def sign_in(self, text: str, *, address: str, label: str) -> SignedIn:

@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gateway.access.consent_rules import REPEAT_MS, Standing
+from gateway.access.consent_rules import REPEAT_MS, Said, Standing
 from gateway.access.facts import Consent, Purpose
 from gateway.core.model import PublicId
 
@@ -119,6 +119,16 @@ def _standing(conn: sqlite3.Connection, child: PublicId, now_ms: int) -> Iterato
                 bool(row["took_back"] or (row["withdrawal"] and row["person"] is None)),
             ),
         )
+
+
+def said(conn: sqlite3.Connection, purpose: Purpose, now_ms: int) -> dict[PublicId, frozenset[Said]]:
+    """Return what stands for a purpose, by child, also of whoever stands for it no more: see `counting`."""
+    found: dict[PublicId, set[Said]] = {}
+    sql = f"SELECT child, person, given FROM consent WHERE purpose = :purpose AND since_ms <= :now AND {_OPEN}"  # noqa: S608 - our own words
+    for row in conn.execute(sql, {"purpose": purpose, "now": now_ms}):
+        person = PublicId(row["person"]) if row["person"] else None
+        found.setdefault(PublicId(row["child"]), set()).add(Said(person, bool(row["given"])))
+    return {child: frozenset(answers) for child, answers in found.items()}
 
 
 def write(conn: sqlite3.Connection, answer: NewAnswer, *, withdrawal: bool, now_ms: int) -> None:

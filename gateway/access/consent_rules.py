@@ -8,10 +8,10 @@ family it is; what closes a class is opened by the principal's settlement or a n
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias
 
 from gateway.access.facts import SCHOOL_WEEK, Facts, Purpose
 from gateway.access.localtime import DAY, MS_PER_DAY, midnight, moment
@@ -77,10 +77,30 @@ class Consequence(NamedTuple):
 NOTHING = Consequence(None)
 
 
-def agreed(answers: Iterable[Standing]) -> bool:
+class Said(NamedTuple):
+    """An answer as far as it counts: whose (None = the family's), and yes or no."""
+
+    person: PublicId | None
+    given: bool
+
+
+class Answer(Protocol):
+    """Any of the forms in which an answer is read."""
+
+    @property
+    def given(self) -> bool:
+        """Yes or no."""
+
+
+def agreed(answers: Iterable[Answer]) -> bool:
     """Say whether answers of one child and purpose are consent: there is one, and none is a no."""
     given = [item.given for item in answers]
     return bool(given) and all(given)
+
+
+def counting(answers: Iterable[Said], guardians: Container[PublicId]) -> list[Said]:
+    """Return the answers that count while these people stand for the child: of somebody else a yes stays, a no not."""
+    return [item for item in answers if item.given or item.person is None or item.person in guardians]
 
 
 def consequence(
@@ -131,6 +151,8 @@ class Fate(StrEnum):
     """The family answered later."""
     SIGNER = "signer"
     """A yes of which nobody knows who gave it, beside a guardian's no: it takes back no no of somebody's."""
+    OTHER = "other"
+    """Of a sheet from before causes were kept: another answer of the family stood."""
 
 
 def paper_fate(given: bool, signer: PublicId | None, day: tuple[int, int], standing: Iterable[Standing]) -> Fate:

@@ -30,6 +30,7 @@ from gateway.access.login import Logins, SignedIn
 from gateway.access.phones import Phones, fits, phone_of
 from gateway.access.reasons import Reason
 from gateway.access.store import FactStore, Need
+from gateway.access.typedcodes import grouped, meant
 from gateway.core.errors import BadInput, CodeRefused, NotFound
 from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Role, Secret, new_public_id
 
@@ -38,12 +39,8 @@ T = TypeVar("T")
 SECRET_BYTES = 16
 SECRET_CHARS = 26
 CODE_CHARS = 12
-GROUP = 4
 DEVICES = 2
 _DAY_MS = 86_400_000
-_ALPHABET = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")
-_TYPOS = str.maketrans({"0": "O", "1": "L", "8": "B"})
-"""Base32 has no 0, 1 and 8: whoever types one meant the letter that looks like it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +100,7 @@ def slip_hash(text: str, kind: str) -> bytes:
 
 def normalise(text: str) -> str:
     """Return a scanned secret or a typed code: case, spaces and dashes do not matter."""
-    return "".join(c for c in text.upper().translate(_TYPOS) if c in _ALPHABET)
+    return meant(text, str.upper)
 
 
 class Invitations:
@@ -163,7 +160,7 @@ class Invitations:
             )
             return ends_ms
 
-        shown = "-".join(code[at : at + GROUP] for at in range(0, CODE_CHARS, GROUP))
+        shown = grouped(code)
         return Slip(slip_id, Secret(secret), Secret(shown), person, await store.db.write(run))
 
     async def look(self, text: str, *, address: str) -> Look:

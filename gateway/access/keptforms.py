@@ -2,7 +2,7 @@
 
 Owns the seal. Invariants: nothing is kept here: the sealed text waits on the page that asks who is there; it opens for
 the person whose login it was and for nobody else, whoever sits at that browser; the key is in memory only, so it opens
-in this run of the box and within `KEPT_S`; a login that somebody ended (a sign-out, a lost phone, a disabled person)
+in this run of the box and within `KNOWN_S`; a login that somebody ended (a sign-out, a lost phone, a disabled person)
 keeps nothing, only one that grew old; the token that names it opens nothing.
 """
 
@@ -13,14 +13,12 @@ import json
 import os
 from collections.abc import Callable
 
+from gateway.access.agedlogins import KNOWN_S
 from gateway.access.login import Logins
 from gateway.access.store import FactStore
 from gateway.core.errors import KeyLocked
 from gateway.core.model import PublicId
 from gateway.core.secrets import KEY_BYTES, SealKey
-
-KEPT_S = 12 * 3600
-"""How long a sealed form can be opened."""
 
 
 class KeptForms:
@@ -37,7 +35,7 @@ class KeptForms:
 
     def seal(self, person: PublicId, path: str, text: str) -> str:
         """Return a form (the page it goes to, its fields as text) as it may stand on a page that anybody reads."""
-        until_ns = self._store.clock.mono_ns() + KEPT_S * 1_000_000_000
+        until_ns = self._store.clock.mono_ns() + KNOWN_S * 1_000_000_000
         sealed = self._key.seal(json.dumps([path, text, until_ns]).encode(), _context(person))
         return base64.urlsafe_b64encode(sealed).decode("ascii")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.access.audit import Actor
@@ -40,6 +41,16 @@ class Responsible:
         return self.since <= day and (self.until is None or day <= self.until)
 
 
+def full_day(spans: Sequence[tuple[str, str | None]], since: str) -> str | None:
+    """Return the first day from `since` on which `MOST` answer already, None if there is none; all days in ISO form.
+
+    `spans` are first and last days, None = without end. The number grows only where one begins: those days, and `since`
+    itself, are all to be tried.
+    """
+    days = sorted({since, *(first for first, _ in spans if first >= since)})
+    return next((day for day in days if sum(first <= day <= (last or day) for first, last in spans) >= MOST), None)
+
+
 class ResponsiblePersons:
     """Names them and lists them."""
 
@@ -68,14 +79,8 @@ class ResponsiblePersons:
                 " WHERE since_day <= ? AND (until_day IS NULL OR until_day >= ?)",
                 (until.isoformat() if until else "9999-12-31", since.isoformat()),
             ).fetchall()
-            # The number grows only where one begins: those days, and the first of the new one, are all to be tried.
-            for day in {
-                since.isoformat(),
-                *(row["since_day"] for row in rows if row["since_day"] >= since.isoformat()),
-            }:
-                there = sum(row["since_day"] <= day <= (row["until_day"] or day) for row in rows)
-                if there >= MOST:
-                    raise BadInput(f"there are {MOST} on {day}", case="responsible_full", key="since", value=day)
+            if (day := full_day([(row["since_day"], row["until_day"]) for row in rows], since.isoformat())) is not None:
+                raise BadInput(f"there are {MOST} on {day}", case="responsible_full", key="since", value=day)
             conn.execute(
                 "INSERT INTO responsible"
                 " (id, name_sealed, title, decision, decision_day, since_day, until_day, created_ms)"

@@ -16,9 +16,11 @@ from collections.abc import Callable
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
+from gateway.access.typedcodes import grouped
+
 DIGITS, STEP_S, SECRET_BYTES = 6, 30, 20
 """What every authenticator app takes (RFC 4226 4 asks for 160 bits)."""
-RECOVERY_CODES, RECOVERY_BYTES, GROUP = 10, 10, 4
+RECOVERY_CODES, RECOVERY_BYTES = 10, 10
 
 
 def new_secret(random_bytes: Callable[[int], bytes]) -> str:
@@ -55,7 +57,7 @@ def _same(made: bytes, typed: str) -> bool:
 def new_recovery_codes(random_bytes: Callable[[int], bytes]) -> list[str]:
     """Return ten codes to be shown once."""
     raw = [base64.b32encode(random_bytes(RECOVERY_BYTES)).decode("ascii").lower() for _ in range(RECOVERY_CODES)]
-    return ["-".join(code[at : at + GROUP] for at in range(0, len(code), GROUP)) for code in raw]
+    return [grouped(code) for code in raw]
 
 
 def recovery_hash(normal: str) -> bytes:

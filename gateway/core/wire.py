@@ -1,13 +1,13 @@
-"""Control sockets between the daemons: framed, versioned, with the peer's identity checked.
+"""Control sockets between the daemons: framed, versioned calls.
 
 Owns the framing and the call protocol of `<run>/<daemon>.sock`. A frame is
 `kind:u8 length:u32be body`; kinds are below. Each side opens with a HELLO frame
 `{"protocol": 1, "service": name}` and hangs up on any other version or service. One call at a time
 per connection; a client that wants parallel calls opens more connections (`ControlClient` pools).
 
-Invariants: a server answers only peers whose uid (`SO_PEERCRED`, socket(7)) is allowed; bodies are
-capped; a `VuonError` crosses by code, message and fields; any other exception ends that connection only
-and is reported through `on_fault`.
+Invariants: a server answers only peers whom its door lets in (`core/unixdoor.py`); bodies are capped; a
+`VuonError` crosses by code, message and fields; any other exception ends that connection only and is
+reported through `on_fault`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ import asyncio
 import contextlib
 import json
 import os
-import pwd
-import socket
 import struct
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -25,9 +23,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeAlias
 
-from gateway.core.callers import Callers
-from gateway.core.errors import AddressTaken, BadInput, DaemonUnavailable, VuonError, WireError, by_code
+from gateway.core.errors import BadInput, DaemonUnavailable, VuonError, WireError, by_code
 from gateway.core.supervise import FaultSink, contained
+from gateway.core.unixdoor import Peer, UnixDoor
 
 PROTOCOL = 1
 """Raised whenever a frame's meaning changes; both ends ship together, so no older one is spoken."""
@@ -35,16 +33,8 @@ MAX_HEAD_BYTES = 1 << 20
 """JSON heads: a journal page of 1,000 events is about 300 kB."""
 MAX_BLOB_BYTES = 32 << 20
 """Binary bodies: the largest is a GOP of a 4K camera."""
-CONNECT_TIMEOUT_S = 2.0
-DAEMON_USERS = ("vuon-gateway", "vuon-recorder", "vuon-live", "vuon-hub")
-"""Users of systemd/vuon.sysusers."""
-CALLERS: Mapping[str, tuple[str, ...]] = {
-    "recorder": ("vuon-gateway",),
-    "live": ("vuon-gateway",),
-    "feed": ("vuon-live",),
-}
-"""Whose users may speak on which socket, beside root and the daemon's own. The gateway's and the hub's are for people
-at the console alone: who holds them may erase a box, and `vuon-live`, which strangers' packets reach, must not."""
+CONNECT_TIMEOUT_S = 5.0
+"""A starved daemon greets late: that is not one that is away."""
 CALL_TIMEOUT_S = 15.0
 MOST_IDLE = 8
 """Connections a client keeps for later; a burst of calls must not hold descriptors for ever."""
@@ -52,14 +42,6 @@ MOST_IDLE = 8
 _FRAME = struct.Struct(">BI")
 _HANGUPS = (EOFError, ConnectionError, WireError, json.JSONDecodeError)
 _HELLO, _CALL, _RESULT, _ERROR, _BLOB, _CHUNK, _END = range(1, 8)
-
-
-class Peer(NamedTuple):
-    """Who is at the other end (SO_PEERCRED)."""
-
-    pid: int
-    uid: int
-    gid: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,39 +111,6 @@ def _request(head: Mapping[str, Any], blob: bytes, peer: Peer) -> Request:
     return Request(str(head.get("method")), params, blob, peer)
 
 
-def peer_of(sock: socket.socket) -> Peer:
-    """Return pid, uid and gid of the process at the other end of a unix socket."""
-    raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    return Peer(*struct.unpack("3i", raw))
-
-
-def uids_for(service: str) -> frozenset[int]:
-    """Return who may speak on a daemon's socket: root, ourselves, and the users of `CALLERS` where they exist."""
-    found = {0, os.getuid()}
-    for name in CALLERS.get(service, ()):
-        with contextlib.suppress(KeyError):
-            found.add(pwd.getpwnam(name).pw_uid)
-    return frozenset(found)
-
-
-def claim_socket(path: Path) -> None:
-    """Make `path` free for binding: remove a dead socket, refuse one that answers.
-
-    Raises AddressTaken when another process listens there.
-    """
-    if not path.exists():
-        return
-    probe = socket.socket(socket.AF_UNIX)
-    try:
-        probe.connect(os.fspath(path))
-    except OSError:
-        path.unlink(missing_ok=True)
-    else:
-        raise AddressTaken(f"{path} is in use by another process", path=str(path))
-    finally:
-        probe.close()
-
-
 class ControlServer:
     """Serves calls on one unix socket (mode 0660) while entered."""
 
@@ -174,42 +123,28 @@ class ControlServer:
         allowed_uids: frozenset[int] | None = None,
         on_fault: FaultSink,
     ) -> None:
-        self._path, self._service, self._handlers = path, service, handlers
-        self._uids = allowed_uids if allowed_uids is not None else uids_for(service)
-        self._on_fault = on_fault
-        self._server: asyncio.Server | None = None
-        self._callers = Callers(self._serve)
+        self._service, self._handlers, self._on_fault = service, handlers, on_fault
+        self._door = UnixDoor(path, service, self._serve, allowed_uids=allowed_uids, hangups=_HANGUPS)
 
     async def __aenter__(self) -> Self:
-        claim_socket(self._path)
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-        self._server = await asyncio.start_unix_server(self._callers, os.fspath(self._path))
-        self._path.chmod(0o660)
+        await self._door.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._server is not None:
-            self._server.close()
-        await self._callers.close()
-        self._path.unlink(missing_ok=True)
+        await self._door.__aexit__(kind, error, trace)
 
     @property
     def connections(self) -> int:
         """Return how many peers are connected."""
-        return len(self._callers)
+        return len(self._door)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            peer = peer_of(writer.get_extra_info("socket"))
-            if peer.uid in self._uids:
-                await _greet(reader, writer, self._service)
-                async with contained(self._service, self._on_fault, passing=_HANGUPS):
-                    while True:
-                        await self._call(reader, writer, peer)
-        except _HANGUPS:
-            return  # the peer is gone or speaks something else: nothing to answer
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: Peer) -> None:
+        await _greet(reader, writer, self._service)
+        async with contained(self._service, self._on_fault, passing=_HANGUPS):
+            while True:
+                await self._call(reader, writer, peer)
 
     async def _call(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: Peer) -> None:
         kind, body = await _read(reader)

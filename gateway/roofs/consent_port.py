@@ -10,7 +10,6 @@ import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 
 from gateway.access.acts import KEEPS_THE_BOX as BINDS
-from gateway.access.audit import Actor
 from gateway.access.consent_cases import Cases
 from gateway.access.consent_paper import Line, PaperSheets, SheetRow
 from gateway.access.consent_rules import REPEAT_MS, Remedy
@@ -21,6 +20,7 @@ from gateway.access.store import FactStore
 from gateway.core.config import Config
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import PublicId, Role
+from gateway.roofs.actors import actor_of
 from gateway.roofs.names import Names, list_order
 from web.caller import Caller
 from web.consent_services import (
@@ -73,11 +73,11 @@ class ConsentPort:
 
     async def answer(self, caller: Caller, child: PublicId, purpose: str, *, given: bool, sha256: str) -> None:
         """Answer one question."""
-        await self._consents.answer(_actor(caller), child, Purpose(purpose), given=given, sha256=sha256)
+        await self._consents.answer(actor_of(caller), child, Purpose(purpose), given=given, sha256=sha256)
 
     async def withdraw(self, caller: Caller, child: PublicId, purpose: str) -> None:
         """Withdraw, at once."""
-        await self._consents.withdraw(_actor(caller), child, Purpose(purpose))
+        await self._consents.withdraw(actor_of(caller), child, Purpose(purpose))
 
     async def statements(self, caller: Caller) -> Sequence[Statement]:
         """Return a guardian's own statements."""
@@ -86,7 +86,7 @@ class ConsentPort:
 
     async def statement(self, caller: Caller, child: PublicId) -> Statement:
         """Return a child's whole statement."""
-        await self._store.demand(_actor(caller), BINDS)
+        await self._store.demand(actor_of(caller), BINDS)
         if child not in self._store.current.children:
             raise NotFound("there is no such child")
         return await self.record(child)
@@ -193,21 +193,21 @@ class ConsentPort:
     ) -> None:
         """Put in a paper sheet."""
         wanted = [Line(line.child, Purpose(line.purpose), line.given, line.signer) for line in lines]
-        await self._papers.enter(_actor(caller), class_id, day, scan, wanted)
+        await self._papers.enter(actor_of(caller), class_id, day, scan, wanted)
 
     async def drop(self, caller: Caller, class_id: PublicId, sheet: PublicId) -> None:
         """Take back a sheet that does not count yet."""
-        await self._papers.drop(_actor(caller), class_id, sheet)
+        await self._papers.drop(actor_of(caller), class_id, sheet)
 
     async def countersign(self, caller: Caller, class_id: PublicId, sheet: PublicId) -> None:
         """Let a sheet count; NotFound if it is of another class."""
-        await self._papers.countersign(_actor(caller), class_id, sheet)
+        await self._papers.countersign(actor_of(caller), class_id, sheet)
 
     # cases
 
     async def cases(self, caller: Caller) -> Sequence[CaseView]:
         """Return the open cases of children who are in a class."""
-        await self._store.demand(_actor(caller), BINDS, reading=True)
+        await self._store.demand(actor_of(caller), BINDS, reading=True)
         found = []
         for row in await self._cases.rows():
             class_id = self._class_of(row.child)
@@ -228,7 +228,7 @@ class ConsentPort:
 
     async def settled(self, caller: Caller) -> Sequence[CaseView]:
         """Return what was settled in the last year, newest first."""
-        await self._store.demand(_actor(caller), BINDS, reading=True)
+        await self._store.demand(actor_of(caller), BINDS, reading=True)
         now_ms = self._store.clock.now_ms()
         found = [
             CaseView(
@@ -247,11 +247,11 @@ class ConsentPort:
         """Write down how a family's wish is met."""
         if remedy not in set(Remedy):
             raise BadInput("choose how it is met", case="remedy", key="remedy")
-        await self._cases.settle(_actor(caller), child, class_id, Remedy(remedy), agreed, Purpose(purpose))
+        await self._cases.settle(actor_of(caller), child, class_id, Remedy(remedy), agreed, Purpose(purpose))
 
     async def hold_class(self, caller: Caller, child: PublicId, class_id: PublicId) -> None:
         """Close the class until the case is settled."""
-        await self._cases.hold_class(_actor(caller), child, class_id)
+        await self._cases.hold_class(actor_of(caller), child, class_id)
 
     # the school's texts
 
@@ -264,7 +264,7 @@ class ConsentPort:
         """State it."""
         if basis not in set(Basis):
             raise BadInput("recording is based on a regulation or on consent", case="reference", key="basis", most=120)
-        await self._consents.set_basis(_actor(caller), Basis(basis), reference)
+        await self._consents.set_basis(actor_of(caller), Basis(basis), reference)
 
     async def texts(self) -> Sequence[ConsentText]:
         """Return the texts in force, as they are shown."""
@@ -276,7 +276,7 @@ class ConsentPort:
 
     async def publish(self, caller: Caller, purpose: str, vi: str, en: str, *, widens: bool) -> None:
         """Publish the school's own text."""
-        await self._consents.texts.publish(_actor(caller), Purpose(purpose), vi, en, widens=widens)
+        await self._consents.texts.publish(actor_of(caller), Purpose(purpose), vi, en, widens=widens)
 
     # names
 
@@ -297,7 +297,3 @@ class ConsentPort:
 def text_view(text: Text) -> ConsentText:
     """Return a text for the pages."""
     return ConsentText(text.purpose, text.version, text.sha256, text.lines("vi"), text.lines("en"))
-
-
-def _actor(caller: Caller) -> Actor:
-    return Actor(caller.person, caller.device)

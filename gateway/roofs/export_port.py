@@ -18,7 +18,6 @@ from typing import Any, cast
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from gateway.access.audit import Actor
 from gateway.access.exports import Exports, OrderRow
 from gateway.access.grants import BOX_DEVICE, Grants
 from gateway.access.holds import DAYS, HoldRow, Holds
@@ -29,6 +28,7 @@ from gateway.core.log import get_logger
 from gateway.core.model import PublicId, is_public_id
 from gateway.core.ticket import sign
 from gateway.core.wire import ControlClient
+from gateway.roofs.actors import actor_of
 from gateway.roofs.names import Names
 from recorder.manifest import sign_manifest
 from web.caller import Caller
@@ -187,11 +187,6 @@ class Copying:
         manifest = (await self._recorder.call("export.manifest", {"order": order.id})).blob
         await self._recorder.call("export.sign", {"order": order.id}, sign_manifest(manifest, self._key))
         await self.exports.done(order.id, hashlib.sha256(manifest).hexdigest())
-
-
-def actor_of(caller: Caller) -> Actor:
-    """Return whoever is behind a request, as access knows them."""
-    return Actor(caller.person, caller.device)
 
 
 class HoldPort:

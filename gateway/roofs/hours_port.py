@@ -17,8 +17,8 @@ from gateway.access.staffnotices import StaffNotices
 from gateway.access.store import FactStore
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import PublicId, Role
+from gateway.roofs.actors import actor_of
 from gateway.roofs.names import Names
-from gateway.roofs.room_port import actor_of
 from web.caller import Caller
 from web.room_services import HoursRow, MarkedDay, PlanRow, SeenDay, Signature, Timetable
 

@@ -3,8 +3,9 @@
 Owns what a reader learns of others. Invariants: a principal reads every name; families and teachers read, of looks at
 their class, staff, observers and technicians by name and role, the console as the console, and another guardian only as
 "a guardian of the class" (also the other parent of one's own child: separated parents are not told of each other); own
-rows name oneself as "you"; no device of anybody else, no id of a person; the rows of a look of a guardian without a
-name are not told one by one (to the second, by device: that tells whose they are). A page decides before it reads.
+rows name oneself as "you"; how long a look at a class lasted is told in minutes; no device of anybody else, no id of a
+person; the rows of a look of a guardian without a name are not told one by one (to the second, by device: that tells
+whose they are). A page decides before it reads.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from typing import TypeAlias
 
 from gateway.access import audit_ledger
 from gateway.access.acts import ERASED_NAME, Acts
-from gateway.access.audit import Actor
 from gateway.access.audit_erase import Asked, Erasures, Why, erased_subjects
 from gateway.access.audit_ledger import END, LINES, MOST_LINES, Group, Page, Wanted, group_of, looks_at, of_person
 from gateway.access.audit_lines import Line
@@ -24,6 +24,7 @@ from gateway.access.policy import BOX
 from gateway.access.store import FactStore, Need
 from gateway.core.errors import BadInput
 from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Role
+from gateway.roofs.actors import actor_of
 from gateway.roofs.audit_watch import AuditWatch
 from gateway.roofs.names import Names
 from web.caller import Caller
@@ -34,6 +35,7 @@ IN_FILE = 20_000
 COUNTED, COUNTS = frozenset({"roster.import", "roster.rollover"}), ("new", "moved", "back", "changed", "left")
 """Acts upon many children, and what they count."""
 ALL = Need(Action.AUDIT, BOX)
+MINUTE_S = 60
 FAMILY = "family"
 """The role of a guardian who is not named."""
 _Told: TypeAlias = Callable[[Line], LedgerLine]
@@ -85,7 +87,7 @@ class LedgerPort:
 
     def _may_read(self, caller: Caller, class_id: PublicId) -> bool:
         store, need = self._store, Need(Action.AUDIT, ObjectRef(ObjectKind.CLASS, class_id))
-        return store.answer(store.current, Actor(caller.person, caller.device), need, store.clock.now_ms()).allowed
+        return store.answer(store.current, actor_of(caller), need, store.clock.now_ms()).allowed
 
     def people(self) -> Sequence[Named]:
         """Return everybody who has a name, guardians with their children's."""
@@ -105,21 +107,22 @@ class LedgerPort:
 
     async def everything(self, caller: Caller, wish: LedgerWish) -> LedgerPage:
         """Read everything, with every name."""
-        await self._store.demand(Actor(caller.person, caller.device), ALL)
+        await self._store.demand(actor_of(caller), ALL)
         page, whole = await self._everything(wish, most=MOST_LINES)
         return LedgerPage(_looks(page, whole), page.older)
 
     async def class_looks(self, caller: Caller, class_id: PublicId, wish: LedgerWish) -> LedgerPage:
         """Read the looks at one class."""
         need = Need(Action.AUDIT, ObjectRef(ObjectKind.CLASS, class_id))
-        await self._store.demand(Actor(caller.person, caller.device), need)
+        await self._store.demand(actor_of(caller), need)
         page = await self._store.db.read(lambda conn: looks_at(conn, class_id, _wanted(wish), most=MOST_LINES))
-        return LedgerPage(_looks(page, lambda line: self._of_class(line, caller, class_id)), page.older)
+        lines = _looks(page, lambda line: self._of_class(line, caller, class_id))
+        return LedgerPage(tuple(in_minutes(line) for line in lines), page.older)
 
     async def own(self, caller: Caller, wish: LedgerWish) -> LedgerPage:
         """Read one's own rows."""
         own = Need(Action.PEOPLE, ObjectRef(ObjectKind.PERSON, caller.person))
-        await self._store.demand(Actor(caller.person, caller.device), own)
+        await self._store.demand(actor_of(caller), own)
         page = await self._store.db.read(lambda conn: of_person(conn, caller.person, _wanted(wish), most=MOST_LINES))
         labels = await self._labels(page)
         return LedgerPage(_looks(page, lambda line: self._own(line, caller, labels)), page.older)
@@ -131,7 +134,7 @@ class LedgerPort:
             page, whole = await self._everything(wish, lines=IN_FILE)
             return LedgerPage(tuple(whole(line) for line in page.lines), page.older)
 
-        acts, actor = Acts(self._store), Actor(caller.person, caller.device)
+        acts, actor = Acts(self._store), actor_of(caller)
         group, span = wish.group or "all", {"from_ms": wish.from_ms or 0, "to_ms": wish.to_ms or 0}
         return await acts.carry_out(actor, "audit.export", work, ALL, group=group, **span)
 
@@ -229,7 +232,7 @@ class LedgerPort:
 
     async def erasable(self, caller: Caller, kind: str, subject: PublicId) -> Erasable:
         """Say what erasing would do."""
-        plan = await self._erasures.plan(Actor(caller.person, caller.device), kind, subject)
+        plan = await self._erasures.plan(actor_of(caller), kind, subject)
         return Erasable(subject, kind, plan.name, plan.blanked, plan.stays, plan.erased_ms)
 
     async def erase(
@@ -240,7 +243,7 @@ class LedgerPort:
             reason, asker = Why(why), Asked(asked)
         except ValueError as error:
             raise BadInput("say why, and who asked", case="erase_why", key="why") from error
-        actor = Actor(caller.person, caller.device)
+        actor = actor_of(caller)
         return await self._erasures.erase(actor, kind, subject, typed=typed, why=reason, asked=asker)
 
 
@@ -254,6 +257,12 @@ def _looks(page: Page, told: _Told) -> tuple[LedgerLine, ...]:
             line = replace(line, at_ms=look.at_ms, seconds=look.seconds, parts=parts)
         found.append(line)
     return tuple(found)
+
+
+def in_minutes(line: LedgerLine) -> LedgerLine:
+    """Return a line, and the rows of its look, with lengths in whole minutes; the seconds do not leave this door."""
+    minutes = None if line.seconds is None else 0 if line.seconds < MINUTE_S else (line.seconds + 30) // MINUTE_S
+    return replace(line, seconds=None, minutes=minutes, parts=tuple(in_minutes(part) for part in line.parts))
 
 
 def _wanted(wish: LedgerWish) -> Wanted:

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from gateway.access.opengrants import Opened
 from gateway.access.reasons import told
-from gateway.access.sessions import Opened
 from gateway.core.bus import Bus
 from gateway.core.iceservers import IceServer
 from gateway.core.model import PublicId, StreamRole, WallPlace

@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 
 from gateway.access import noticerules
 from gateway.access.acts import ERASED_NAME
-from gateway.access.audit import Actor
 from gateway.access.guestpasses import GuestPasses
 from gateway.access.observing import ObservationRow, Observing
 from gateway.access.observing import Visit as NewVisit
@@ -19,6 +18,7 @@ from gateway.access.rules_observer import unwilling
 from gateway.access.store import FactStore, Need
 from gateway.core.errors import NotFound
 from gateway.core.model import Action, Decision, ObjectKind, ObjectRef, PublicId, Role
+from gateway.roofs.actors import actor_of
 from gateway.roofs.names import Names
 from web.caller import Caller
 from web.observe_services import NO, WAITS, YES, MyVisit, Named, Visit, Wanted, WayIn
@@ -126,18 +126,18 @@ class ObservePort:
             wanted.reason,
             wanted.invited,
         )
-        return await self._observing.make(_actor(caller), visit)
+        return await self._observing.make(actor_of(caller), visit)
 
     async def way_in(self, caller: Caller, visit: PublicId) -> WayIn:
         """Make a visit's code."""
-        code = await self._passes.create(_actor(caller), visit)
+        code = await self._passes.create(actor_of(caller), visit)
         if code.person not in self._names.persons:
             await self._names.load()  # a guest who was added a moment ago
         return WayIn(self._list.told(await self._observing.get(visit)), code.text, self._url() + GUEST_PATH)
 
     async def end(self, caller: Caller, visit: PublicId) -> None:
         """End a visit."""
-        await self._observing.end(_actor(caller), visit)
+        await self._observing.end(actor_of(caller), visit)
 
     # the teacher
 
@@ -145,7 +145,7 @@ class ObservePort:
         """Say the teacher's word."""
         if (await self._observing.get(visit)).class_id != class_id:
             raise NotFound("there is no such visit of this class")
-        await self._observing.assent(_actor(caller), visit, given=given)
+        await self._observing.assent(actor_of(caller), visit, given=given)
 
     # the guest
 
@@ -174,8 +174,4 @@ class ObservePort:
     def _decide(self, caller: Caller, camera: PublicId) -> Decision:
         store = self._store
         need = Need(Action.LIVE, ObjectRef(ObjectKind.CAMERA, camera))
-        return store.answer(store.current, _actor(caller), need, store.clock.now_ms())
-
-
-def _actor(caller: Caller) -> Actor:
-    return Actor(caller.person, caller.device)
+        return store.answer(store.current, actor_of(caller), need, store.clock.now_ms())

@@ -15,6 +15,7 @@ from gateway.access.kin import kind_of
 from gateway.access.people import People
 from gateway.core.errors import BadInput
 from gateway.core.model import PublicId, Role
+from gateway.roofs.actors import actor_of
 from gateway.roofs.roster_desk import RosterDesk, day_of
 from gateway.roofs.roster_lists import RosterLists
 from web.caller import Caller
@@ -59,27 +60,27 @@ class PeoplePort:
 
     async def overview(self, caller: Caller) -> Mapping[str, Any]:
         """Return all classes with counts and teachers."""
-        return await self._desk.overview(_actor(caller))
+        return await self._desk.overview(actor_of(caller))
 
     async def one_class(self, caller: Caller, class_id: str) -> Mapping[str, Any]:
         """Return the children of a class."""
-        return await self._desk.one_class(_actor(caller), class_id)
+        return await self._desk.one_class(actor_of(caller), class_id)
 
     async def search(self, caller: Caller, text: str) -> Sequence[Mapping[str, Any]]:
         """Return children by words of a name."""
-        return await self._desk.search(_actor(caller), text)
+        return await self._desk.search(actor_of(caller), text)
 
     async def child(self, caller: Caller, child: str) -> Mapping[str, Any]:
         """Return one child."""
-        return await self._desk.child(_actor(caller), child)
+        return await self._desk.child(actor_of(caller), child)
 
     async def staff(self, caller: Caller) -> Mapping[str, Any]:
         """Return staff and responsible persons."""
-        return await self._desk.staff(_actor(caller))
+        return await self._desk.staff(actor_of(caller))
 
     async def act(self, caller: Caller, act: str, fields: Fields) -> None:
         """Do one act."""
-        await self.do(_actor(caller), act, fields)
+        await self.do(actor_of(caller), act, fields)
 
     async def do(self, actor: Actor, act: str, fields: Fields) -> None:
         """Do one act for an actor (the console too)."""
@@ -123,48 +124,48 @@ class ListPort:
 
     async def open(self, caller: Caller, data: bytes, name: str) -> Mapping[str, Any]:
         """Read a file."""
-        return await self._lists.open(_actor(caller), data, name)
+        return await self._lists.open(actor_of(caller), data, name)
 
     async def look(self, caller: Caller, draft: str) -> Mapping[str, Any]:
         """Return what a draft would do."""
-        return await self._lists.look(_actor(caller), draft)
+        return await self._lists.look(actor_of(caller), draft)
 
     async def columns(self, caller: Caller, draft: str, sheet: int, fields: Mapping[int, str]) -> Mapping[str, Any]:
         """Say what columns hold."""
-        return await self._lists.columns(_actor(caller), draft, sheet, fields)
+        return await self._lists.columns(actor_of(caller), draft, sheet, fields)
 
     async def answer(self, caller: Caller, draft: str, answers: Fields) -> Mapping[str, Any]:
         """Say which child a row is."""
-        return await self._lists.answer(_actor(caller), draft, answers)
+        return await self._lists.answer(actor_of(caller), draft, answers)
 
     async def apply(self, caller: Caller, draft: str, shown: str, absent: str) -> Mapping[str, Any]:
         """Write what was shown."""
-        return await self._lists.apply(_actor(caller), draft, shown, absent)
+        return await self._lists.apply(actor_of(caller), draft, shown, absent)
 
     async def drop(self, caller: Caller, draft: str) -> None:
         """Forget a draft."""
-        await self._lists.drop(_actor(caller), draft)
+        await self._lists.drop(actor_of(caller), draft)
 
     async def became(self, caller: Caller, draft: str) -> Mapping[str, Any]:
         """Return what became of a draft that is no more, with the name of who applied it."""
-        view = await self._lists.became(_actor(caller), draft)
+        view = await self._lists.became(actor_of(caller), draft)
         names = {str(row.id): row.name for row in await self._people.rows()} if view["by"] else {}
         return {**view, "by": names.get(view["by"], "")}
 
     async def all_acts(self, caller: Caller) -> Sequence[Mapping[str, Any]]:
         """Return the newest acts."""
-        return await self._lists.all_acts(_actor(caller))
+        return await self._lists.all_acts(actor_of(caller))
 
     async def undo(self, caller: Caller, act: str) -> Mapping[str, Any]:
         """Undo an act."""
-        return await self._lists.undo(_actor(caller), act)
+        return await self._lists.undo(actor_of(caller), act)
 
     async def year(
         self, caller: Caller, targets: Fields | None, day: str, *, keep_teachers: bool, consents: str = ""
     ) -> Mapping[str, Any]:
         """Return what the step into a new school year would do."""
         return await self._lists.year(
-            _actor(caller), targets, day_of(day), keep_teachers=keep_teachers, consents=consents
+            actor_of(caller), targets, day_of(day), keep_teachers=keep_teachers, consents=consents
         )
 
     async def turn_year(
@@ -172,7 +173,7 @@ class ListPort:
     ) -> Mapping[str, Any]:
         """Do it."""
         return await self._lists.turn_year(
-            _actor(caller), targets, shown, day_of(day), keep_teachers=keep_teachers, consents=consents
+            actor_of(caller), targets, shown, day_of(day), keep_teachers=keep_teachers, consents=consents
         )
 
 
@@ -186,10 +187,6 @@ class Ports(TypedDict):
 def ports_of(desk: RosterDesk) -> Ports:
     """Return both doors."""
     return Ports(people=PeoplePort(desk), lists=ListPort(desk.lists, desk.people))
-
-
-def _actor(caller: Caller) -> Actor:
-    return Actor(caller.person, caller.device)
 
 
 def _id(fields: Fields, key: str) -> PublicId:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from gateway.access import classday, localtime, noticerules, pauserules
-from gateway.access.audit import Actor
 from gateway.access.facts import Facts
 from gateway.access.pauses import PauseRow, Pauses
 from gateway.access.policy import BOX
@@ -18,17 +17,13 @@ from gateway.access.store import FactStore, Need
 from gateway.access.walls import Walls
 from gateway.core.errors import NotFound
 from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Role
+from gateway.roofs.actors import actor_of
 from gateway.roofs.names import Names
 from gateway.roofs.observe_port import VisitList
 from gateway.roofs.web_lists import PAUSED
 from web.caller import Caller
 from web.room_services import Hidden, Looker, PastPause, Room, WaitingWish, Wish
 from web.services import OpenView
-
-
-def actor_of(caller: Caller) -> Actor:
-    """Return whoever is behind a request, as access knows them."""
-    return Actor(caller.person, caller.device)
 
 
 def class_hidden_by(facts: Facts, class_id: PublicId, at_ms: int) -> Reason | None:

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from gateway.access import login as access_login
 from gateway.access import signin as access_signin
 from gateway.access.accounts import WITHOUT, Accounts
-from gateway.access.audit import Actor
 from gateway.access.codes import Codes
 from gateway.access.keptforms import KeptForms
 from gateway.access.login import Logins
@@ -20,6 +19,7 @@ from gateway.access.signin import Browser, SignIns
 from gateway.access.store import FactStore, Need
 from gateway.core.errors import LoginRefused, NotFound
 from gateway.core.model import STAFF_ROLES, Action, PublicId, Secret
+from gateway.roofs.actors import actor_of
 from gateway.roofs.names import Names
 from web.agents import agent_name
 from web.caller import Caller, Peer, SignedIn
@@ -59,7 +59,7 @@ class AccountPort:
 
     def stale(self, caller: Caller) -> bool:
         """Say whether the caller's login is too old for a sensitive act."""
-        return self._store.stale(_actor(caller)) is not None
+        return self._store.stale(actor_of(caller)) is not None
 
     # signing in
 
@@ -77,7 +77,7 @@ class AccountPort:
 
     async def again(self, caller: Caller, password: Secret, typed: Secret, peer: Peer) -> SignedIn:
         """Make the caller's session fresh."""
-        actor = _actor(caller)
+        actor = actor_of(caller)
         return self._signed_in(await self._signins.again(actor, password.reveal(), typed.reveal(), peer.address))
 
     def _done(self, done: access_signin.Entered | access_signin.SecondWanted) -> Entered | Halfway:
@@ -115,27 +115,27 @@ class AccountPort:
         if not self.may_have(caller):
             raise NotFound("this person signs in without a password")
         await self._accounts.fresh()
-        account = await self._accounts.ensure(_actor(caller), caller.person, caller.name)
+        account = await self._accounts.ensure(actor_of(caller), caller.person, caller.name)
         left = (await self._accounts.recovery_left([caller.person]))[caller.person]
         must = self._accounts.must_have(caller.person)
         return AccountFacts(account.name, account.password_ms, account.totp is not None, left, must)
 
     async def choose_password(self, caller: Caller, current: Secret, new: Secret, peer: Peer) -> SignedIn:
         """Set or change one's own password."""
-        actor = _actor(caller)
+        actor = actor_of(caller)
         return self._signed_in(await self._signins.choose_password(actor, current.reveal(), new.reveal(), peer.address))
 
     async def begin_second(self, caller: Caller) -> tuple[Secret, str]:
         """Return a secret for an authenticator app and its address."""
-        return await self._signins.begin_second(_actor(caller))
+        return await self._signins.begin_second(actor_of(caller))
 
     async def finish_second(self, caller: Caller, typed: Secret) -> Sequence[str]:
         """Switch the second factor on."""
-        return await self._signins.finish_second(_actor(caller), typed.reveal())
+        return await self._signins.finish_second(actor_of(caller), typed.reveal())
 
     async def drop_second(self, caller: Caller) -> None:
         """Switch one's own second factor off."""
-        await self._accounts.drop_second(_actor(caller), caller.person)
+        await self._accounts.drop_second(actor_of(caller), caller.person)
 
     # sessions
 
@@ -151,11 +151,11 @@ class AccountPort:
         mine = any(row.id == session for row in self._logins.sessions(caller.person))
         if not mine and not self._manages(caller):
             raise NotFound("there is no such session")
-        await self._logins.end(_actor(caller), session)
+        await self._logins.end(actor_of(caller), session)
 
     async def end_others(self, caller: Caller) -> int:
         """End all of one's logins but this one."""
-        return await self._logins.end_person(_actor(caller), caller.person, but=caller.device)
+        return await self._logins.end_person(actor_of(caller), caller.person, but=caller.device)
 
     # the others of the school
 
@@ -185,24 +185,20 @@ class AccountPort:
 
     async def rename(self, caller: Caller, person: PublicId, name: str) -> None:
         """Give a person another sign-in name."""
-        await self._accounts.rename(_actor(caller), person, name)
+        await self._accounts.rename(actor_of(caller), person, name)
 
     async def reset(self, caller: Caller, person: PublicId) -> FreshCode:
         """Forget a person's password and return a one-use code."""
         if person == caller.person:
             raise NotFound("one's own password is changed, not reset")
-        actor = _actor(caller)
+        actor = actor_of(caller)
         await self._accounts.reset(actor, person)
         await self._logins.end_person(actor, person)
         return FreshCode((await self._codes.create(actor, person)).text, self._code_minutes)
 
     def _manages(self, caller: Caller) -> bool:
         need = Need(Action.PEOPLE, BOX)
-        return self._store.answer(self._store.current, _actor(caller), need, self._store.clock.now_ms()).allowed
-
-
-def _actor(caller: Caller) -> Actor:
-    return Actor(caller.person, caller.device)
+        return self._store.answer(self._store.current, actor_of(caller), need, self._store.clock.now_ms()).allowed
 
 
 def _browser(peer: Peer, mark: Secret | None) -> Browser:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gateway.access.audit import Actor
 from gateway.access.store import FactStore
 from gateway.access.waiting import waits_of
+from gateway.roofs.actors import actor_of
 from web.caller import Caller
 
 
@@ -21,7 +21,7 @@ class WaitsPort:
 
     async def counts(self, caller: Caller) -> Mapping[str, int]:
         """Return the numbers by the name of their place; a place where nothing waits is not there."""
-        waits = await waits_of(self._store, Actor(caller.person, caller.device))
+        waits = await waits_of(self._store, actor_of(caller))
         by_place = {
             "people": waits.devices, "rooms": waits.wishes, "consent": waits.consent, "exports": waits.orders,
         }  # fmt: skip

@@ -18,8 +18,8 @@ from gateway.access.walls import Walls
 from gateway.core.errors import Denied, NotFound
 from gateway.core.model import PublicId, Secret
 from gateway.core.onlink import OnLink
+from gateway.roofs.actors import actor_of
 from gateway.roofs.names import Names
-from gateway.roofs.room_port import actor_of
 from web.caller import Caller
 from web.room_services import Hidden, WallRoom
 

@@ -5,8 +5,8 @@ Owns the one `Services` of the gateway. Invariants: pages get narrow ports and n
 
 from __future__ import annotations
 
+from gateway.access.opengrants import OpenGrants
 from gateway.access.playbacks import Playbacks
-from gateway.access.sessions import OpenGrants
 from gateway.core.model import PublicId
 from gateway.roofs import web_ports
 from gateway.roofs.access_parts import Access, Base

@@ -18,10 +18,10 @@ from gateway.access.audit import Actor
 from gateway.access.devices import Devices
 from gateway.access.grants import Grants
 from gateway.access.login import Logins
+from gateway.access.opengrants import OpenGrants
 from gateway.access.players import Players
 from gateway.access.reasons import Reason
 from gateway.access.roletable import MAY
-from gateway.access.sessions import OpenGrants
 from gateway.access.sharing import Sharing as SharingActs
 from gateway.access.store import FactStore, Need, refusal
 from gateway.core.bus import Bus
@@ -42,6 +42,7 @@ from gateway.core.model import (
 from gateway.core.ticket import sign
 from gateway.core.wire import ControlClient
 from gateway.live.client import LiveClient
+from gateway.roofs.actors import actor_of
 from gateway.roofs.footage_desk import FootageDesk
 from gateway.roofs.names import Names
 from web.caller import Caller, SignedIn
@@ -106,13 +107,13 @@ class RightsPort:
 
     def decide(self, caller: Caller, action: Action, obj: ObjectRef) -> Decision:
         """Return the decision of now, unaudited."""
-        actor = Actor(caller.person, caller.device)
+        actor = actor_of(caller)
         return self._store.answer(self._store.current, actor, Need(action, obj), self._store.clock.now_ms())
 
     async def refused(self, caller: Caller, action: Action, obj: ObjectRef) -> None:
         """Write the refusal as `demand` does; what is allowed meanwhile leaves nothing."""
         with suppress(Denied, NotFound):
-            await self._store.demand(Actor(caller.person, caller.device), Need(action, obj))
+            await self._store.demand(actor_of(caller), Need(action, obj))
 
     def came_from(self, caller: Caller, address: str) -> None:
         """Note where a session asks from."""
@@ -210,11 +211,11 @@ class SharingPort:
 
     async def stop(self, caller: Caller) -> None:
         """Stop sharing with all guardians."""
-        await self._acts.stop_all(Actor(caller.person, caller.device), stopped=True)
+        await self._acts.stop_all(actor_of(caller), stopped=True)
 
     async def resume(self, caller: Caller) -> None:
         """Share again."""
-        await self._acts.stop_all(Actor(caller.person, caller.device), stopped=False)
+        await self._acts.stop_all(actor_of(caller), stopped=False)
 
 
 class ChangesPort:
@@ -250,7 +251,7 @@ class KeyPort:
 
     async def act(self, caller: Caller, act: str, secrets: Mapping[str, Secret]) -> Mapping[str, Any]:
         """Do one act with an audit row."""
-        return await self._desk.act(Actor(caller.person, caller.device), act, secrets)
+        return await self._desk.act(actor_of(caller), act, secrets)
 
 
 class RecorderDoor:

@@ -32,7 +32,7 @@ from recorder.registry import Camera
 from tests.fakes.camera_settings import Hurry
 from tests.fakes.clock import FakeClock, HastyClock
 from tests.fakes.recording import Books, books
-from tests.fakes.simulated import until
+from tests.fakes.waiting import until
 
 pytestmark = pytest.mark.anyio
 HANG_S = 60

@@ -28,7 +28,7 @@ from gateway.roofs.listening import Ears
 from gateway.roofs.onvifvisits import OnvifVisits
 from tests.fakes.clock import HastyClock
 from tests.fakes.recording import books, new_camera
-from tests.fakes.simulated import until
+from tests.fakes.waiting import until
 
 pytestmark = pytest.mark.anyio
 HANG_S = 60

@@ -37,7 +37,7 @@ from recorder.settings import SettingsWish
 from tests.fakes.camera_settings import Hurry
 from tests.fakes.clock import HastyClock
 from tests.fakes.recording import Books, books
-from tests.fakes.simulated import until
+from tests.fakes.waiting import until
 
 pytestmark = pytest.mark.anyio
 HANG_S = 60

@@ -31,7 +31,7 @@ from gateway.core.errors import (
     CameraUnsupported,
 )
 from gateway.core.model import Login, Secret, StreamRole
-from tests.fakes.simulated import until
+from tests.fakes.waiting import until
 
 pytestmark = pytest.mark.anyio
 USER, PASSWORD = "admin", "Mầm-non-2026"

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from gateway.core.wire import CALLERS, DAEMON_USERS, uids_for
+from gateway.core.unixdoor import CALLERS, DAEMON_USERS, uids_for
 
 ROOT = Path(__file__).parents[2]
 UNITS = sorted((ROOT / "systemd").glob("vuon-*.service"))
@@ -97,7 +97,7 @@ def test_each_socket_hears_only_the_daemons_that_need_it(
 ) -> None:
     """Root and oneself, and who is named: not the daemon that strangers reach, where a box can be erased."""
     known = {name: 900 + number for number, name in enumerate(DAEMON_USERS)}
-    monkeypatch.setattr("gateway.core.wire.pwd.getpwnam", lambda name: SimpleNamespace(pw_uid=known[name]))
+    monkeypatch.setattr("gateway.core.unixdoor.pwd.getpwnam", lambda name: SimpleNamespace(pw_uid=known[name]))
     assert uids_for(service) == {0, os.getuid()} | {known[name] for name in callers}
 
 
@@ -107,6 +107,6 @@ def test_without_the_daemons_users_only_root_and_oneself_may_speak(monkeypatch: 
     def unknown(name: str) -> None:
         raise KeyError(name)
 
-    monkeypatch.setattr("gateway.core.wire.pwd.getpwnam", unknown)
+    monkeypatch.setattr("gateway.core.unixdoor.pwd.getpwnam", unknown)
     for service in CALLERS:
         assert uids_for(service) == {0, os.getuid()}

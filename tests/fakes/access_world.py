@@ -35,11 +35,11 @@ from gateway.access.login import Logins, SignedIn
 from gateway.access.migrations import MIGRATIONS
 from gateway.access.narrowing import Narrowing
 from gateway.access.observing import Observing
+from gateway.access.opengrants import Opened, OpenGrants
 from gateway.access.people import People
 from gateway.access.phones import Phones
 from gateway.access.players import Players
 from gateway.access.schooldays import SchoolDays
-from gateway.access.sessions import Opened, OpenGrants
 from gateway.access.sharing import Sharing
 from gateway.access.staffnotices import StaffNotices
 from gateway.access.store import FactStore, refusal

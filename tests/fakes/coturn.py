@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,10 +12,11 @@ import pytest
 
 from gateway.core.iceservers import IceServer, short_lived
 from gateway.core.model import Secret
+from tests.fakes.listening import until_listens
+from tests.fakes.spaces import HANG_S
 
 TURNSERVER = "/usr/bin/turnserver"
 SECRET = Secret("a secret shared with the relay")
-HANG_S = 60
 
 
 def command(folder: Path, address: str, port: int, *extra: str) -> list[str]:
@@ -37,18 +37,13 @@ def coturn(folder: Path) -> Iterator[int]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
-    with (folder / "turn.log").open("w") as log:
+    written = folder / "turn.log"
+    with written.open("w") as log:
         process = subprocess.Popen(
             command(folder, "127.0.0.1", port, "--allow-loopback-peers"), stdout=log, stderr=log, cwd=folder
         )
     try:
-        end = time.monotonic() + HANG_S
-        while True:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            assert process.poll() is None, (folder / "turn.log").read_text()
-            assert time.monotonic() < end, "coturn does not listen"
-            time.sleep(0.05)
+        until_listens(process, "127.0.0.1", port, written)
         yield port
     finally:
         process.terminate()

@@ -14,11 +14,11 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from gateway.core.callers import Callers
 from gateway.core.media import Codec, CodecConfig
 from tests.fakes.encoded import encode, sets_of
 from tests.fakes.rtp import Packetizer, framed, rtp
 from tests.fakes.rtsp_server import FakeCamera, Request, clip_bursts, reply, sdp
+from tests.fakes.talking import talking
 
 FPS = 10
 UNITS = encode(Codec.H264, pictures=20, gop=10)
@@ -180,14 +180,8 @@ class HostileRtsp:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        callers = Callers(self._talk)
-        server = await asyncio.start_server(callers, self.address, self.port)
-        self.port = server.sockets[0].getsockname()[1]
-        try:
+        async with talking(self._talk, self.address, self.port) as self.port:
             yield
-        finally:
-            server.close()
-            await callers.close()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         mode = self.mode

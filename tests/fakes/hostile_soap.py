@@ -13,8 +13,8 @@ import itertools
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from gateway.core.callers import Callers
 from tests.fakes.onvif_http import Answer, envelope
+from tests.fakes.talking import talking
 
 XML = (("Content-Type", "application/soap+xml"),)
 ASKED = ("GetDeviceInformation", "GetServices", "GetProfiles")
@@ -107,14 +107,8 @@ class RawServer:
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        callers = Callers(self._talk)
-        server = await asyncio.start_server(callers, self.address, self.port)
-        self.port = server.sockets[0].getsockname()[1]
-        try:
+        async with talking(self._talk, self.address, self.port) as self.port:
             yield
-        finally:
-            server.close()
-            await callers.close()
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):

@@ -2,7 +2,7 @@
 
 `python -m tests.fakes.live_people RUN_DIR ADDRESS`: prints "ready", then answers each line of JSON with one.
 watch {tickets}: so many viewers see their pictures -> {targets, sources, sessions, packets}; count {}: what they got -> a list
-of {pictures, packets, holes, lost, told}; attack {name, ...}: see `Mischief` -> {sent}.
+of {pictures, packets, holes, lost, told}; attack {name, ...}: what `People._attack_<name>` does -> {sent}.
 """
 
 from __future__ import annotations

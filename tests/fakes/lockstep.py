@@ -23,7 +23,7 @@ from recorder.school import SchoolKey
 from recorder.slot import Slot, SlotOptions
 from recorder.writer import WriterOptions
 from tests.fakes.footage import START_MS, encoded
-from tests.fakes.writers import until
+from tests.fakes.waiting import wait_until
 
 BOX = PublicId("b" * 16)
 GRAIN_MS = 250
@@ -105,7 +105,7 @@ class Lockstep:
 
     def until_recorded(self, seconds: int) -> None:
         """Wait until there are so many seconds of footage."""
-        until(lambda: self.clock.passed_ms >= seconds * 1000)
+        wait_until(lambda: self.clock.passed_ms >= seconds * 1000)
 
     def _feed(self) -> None:
         grain = 0

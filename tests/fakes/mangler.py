@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from gateway.core.callers import Callers
+from tests.fakes.talking import talking
 
 Spoil = Callable[[bytes], Iterator[bytes | float]]
 """What becomes of the next bytes: pieces to send on, and seconds to wait."""
@@ -118,11 +118,5 @@ async def _carry(source: asyncio.StreamReader, target: asyncio.StreamWriter, spo
 async def mangler(host: str, port: int, make: Callable[[], Spoil]) -> AsyncIterator[Mangler]:
     """Run a proxy on the camera's own address, on a port of its own."""
     proxy = Mangler(host, port, make)
-    callers = Callers(proxy._talk)
-    server = await asyncio.start_server(callers, host, 0)
-    proxy.port = server.sockets[0].getsockname()[1]
-    try:
+    async with talking(proxy._talk, host) as proxy.port:
         yield proxy
-    finally:
-        server.close()
-        await callers.close()

@@ -15,9 +15,10 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from socketserver import TCPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Self
+
+from tests.fakes.webthread import Quiet, WebThread
 
 SOAP = "http://www.w3.org/2003/05/soap-envelope"
 NAMESPACES = {
@@ -109,7 +110,7 @@ class FakeOnvif:
     def __enter__(self) -> Self:
         camera = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Quiet, BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             wbufsize = 65_536  # header and body in one write: two cost 40 ms a call (delayed ACK)
 
@@ -126,19 +127,12 @@ class FakeOnvif:
                 if keyword != "Date" or camera.date_header:
                     super().send_header(keyword, value)
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
-                pass
-
-        self._server = QuietServer((self.address, self.port), Handler)
-        self.port = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
+        self._web = WebThread(Handler, self.address, self.port).__enter__()
+        self.port = self._web.port
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._web.__exit__()
 
     # what the camera decides
 
@@ -303,21 +297,6 @@ def media2_profile(token: str, size: tuple[int, int], encoding: str) -> str:
         "<tt:RateControl><tt:FrameRateLimit>25</tt:FrameRateLimit><tt:BitrateLimit>4096</tt:BitrateLimit></tt:RateControl>"
         "</tr2:VideoEncoder></tr2:Configurations></tr2:Profiles>"
     )
-
-
-class QuietServer(ThreadingHTTPServer):
-    """Complains of nobody and asks no name server."""
-
-    daemon_threads = True
-    block_on_close = False
-
-    def server_bind(self) -> None:
-        """Bind without asking a name server who we are: inside a namespace nobody answers it."""
-        TCPServer.server_bind(self)
-        self.server_name, self.server_port = "camera", int(self.server_address[1])
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up is no news."""
 
 
 @contextlib.contextmanager

@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
-from gateway.core.callers import Callers
 from gateway.core.media import Codec, CodecConfig
 from tests.fakes.rtp import Packetizer
+from tests.fakes.talking import talking
 
 HASHES = {"MD5": hashlib.md5, "SHA-256": hashlib.sha256}
 
@@ -204,14 +204,8 @@ async def serve(camera: FakeCamera, media: Callable[[int], bytes] | None = None)
             if not served.open_now:
                 served.idle.set()
 
-    callers = Callers(talk)
-    server = await asyncio.start_server(callers, "127.0.0.1", 0)
-    served.port = server.sockets[0].getsockname()[1]
-    try:
+    async with talking(talk) as served.port:
         yield served
-    finally:
-        server.close()
-        await callers.close()
 
 
 def clip_bursts(

@@ -20,7 +20,7 @@ from gateway.access.audit import CONSOLE
 from gateway.access.classes import Hours, usual_plan
 from gateway.access.facts import EVERY_DAY, Purpose
 from gateway.access.observing import Visit
-from gateway.access.sessions import OpenGrants
+from gateway.access.opengrants import OpenGrants
 from gateway.core.config import parse_config
 from gateway.core.model import PublicId, Role, new_public_id
 from gateway.health.tracker import Tracker

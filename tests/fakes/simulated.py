@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hashlib
 import os
@@ -12,7 +11,6 @@ import struct
 import urllib.error
 import urllib.request
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
@@ -50,12 +48,6 @@ def answer_challenge(challenge: str, method: str, uri: str, password: str = PASS
         response = reply_digest(algorithm, ha1, fields["nonce"], "00000001", cnonce, "auth", ha2)
         return head + f', qop=auth, nc=00000001, cnonce="{cnonce}", response="{response}"'
     return head + f', response="{reply_digest(algorithm, ha1, fields["nonce"], ha2)}"'
-
-
-async def until(so: Callable[[], bool]) -> None:
-    """Wait until something is so; the test's own time-out is the limit."""
-    while not so():  # noqa: ASYNC110 - what is waited for happens in sockets, which set no event of ours
-        await asyncio.sleep(0.01)
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Self, TypeAlias
+
+from drivers.gate import LoginGate
+from drivers.vendors.http import VendorHttp
+from gateway.core.clock import SystemClock
+from gateway.core.model import Login
+from tests.fakes.webthread import Quiet, WebThread
 
 NONCE = "n0nce"
 
@@ -45,14 +50,6 @@ def verdict(code: int, why: str = "ok", status: int = 200) -> Answer:
     )
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that hangs up is no news."""
-
-
 @dataclass
 class VendorWeb:
     """Listens on 127.0.0.1 while entered; what is not scripted is 404."""
@@ -69,7 +66,7 @@ class VendorWeb:
     def __enter__(self) -> Self:
         web = self
 
-        class Handler(BaseHTTPRequestHandler):
+        class Handler(Quiet, BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             wbufsize = 65_536
 
@@ -78,19 +75,12 @@ class VendorWeb:
 
             do_POST = do_PUT = do_GET  # noqa: N815 - the base's names
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
-                pass
-
-        self._server = _Server(("127.0.0.1", 0), Handler)
-        self.port = self._server.server_address[1]
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-        self._thread.start()
+        self._web = WebThread(Handler).__enter__()
+        self.port = self._web.port
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._web.__exit__()
 
     def _serve(self, handler: BaseHTTPRequestHandler) -> None:
         body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
@@ -120,3 +110,16 @@ class VendorWeb:
     def logins(self) -> int:
         """How many requests carried one."""
         return sum(bool(asked.authorization) for asked in self.asked)
+
+
+@contextlib.contextmanager
+def vendor_camera(
+    login: Login, answers: dict[str, Script], *, wants_login: bool = False, refuses: bool = False
+) -> Iterator[tuple[VendorWeb, VendorHttp, LoginGate]]:
+    """A camera with these answers, a client of it, and the login that client may use."""
+    gate = LoginGate(login)
+    with (
+        VendorWeb(answers, wants_login, refuses) as web,
+        VendorHttp("127.0.0.1", web.port, gate, SystemClock()) as http,
+    ):
+        yield web, http, gate

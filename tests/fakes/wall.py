@@ -9,12 +9,12 @@ import json
 import re
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.fakes import coturn
+from tests.fakes.listening import until_listens
 from tests.fakes.spaces import HANG_S, ROOT, Lab, ip, mark_of
 
 BOX, VIEWER = "10.71.0.1", "10.71.0.2"
@@ -82,19 +82,8 @@ class Wall(Lab):
 
     def relay(self) -> None:
         """Start a TURN server on the box's machine, for TCP only, with passwords from the shared secret."""
-        self._start(*coturn.command(self.folder, BOX, TURN_PORT, "--no-udp"))
-        end = time.monotonic() + HANG_S
-        while not self._listens(TURN_PORT):
-            assert time.monotonic() < end, "the relay does not listen"
-            time.sleep(0.05)
-
-    def _listens(self, port: int) -> bool:
-        """Say whether something on the box's machine takes TCP connections at a port."""
-        found = subprocess.run(
-            ["ip", "netns", "exec", self.box, "ss", "-Hltn", f"sport = :{port}"],
-            check=True, capture_output=True, text=True, timeout=HANG_S,
-        )  # fmt: skip
-        return bool(found.stdout.strip())
+        process = self._start(*coturn.command(self.folder, BOX, TURN_PORT, "--no-udp"))
+        until_listens(process, BOX, TURN_PORT, self._log(coturn.TURNSERVER))
 
     def serve(self, *servers: str) -> dict[str, Any]:
         """Start a box that names these servers to its viewers; returns where its pages are."""
@@ -104,8 +93,11 @@ class Wall(Lab):
         assert line, "the box did not start"
         return dict(json.loads(line))
 
+    def _log(self, program: str) -> Path:
+        return self.folder / f"{Path(program).name}.log"
+
     def _start(self, *command: str) -> subprocess.Popen[str]:
-        with (self.folder / f"{Path(command[0]).name}.log").open("a") as log:
+        with self._log(command[0]).open("a") as log:
             process = subprocess.Popen(
                 ["ip", "netns", "exec", self.box, *command],
                 cwd=ROOT, stdout=subprocess.PIPE if "walled_box" in " ".join(command) else log, stderr=log, text=True,

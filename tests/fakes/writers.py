@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from gateway.core.media import AccessUnit
 from gateway.core.model import StreamId
@@ -17,14 +16,6 @@ from tests.fakes.footage import Box, run_of
 ONE = StreamId(1)
 MINUTE = WriterOptions(stagger=False)
 SHORT = WriterOptions(segment_s=4, stagger=False, retry_s=0.001)
-
-
-def until(said: Callable[[], bool]) -> None:
-    """Wait for another thread; the limit is a hang, not a speed."""
-    deadline = time.monotonic() + 60
-    while not said():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
 
 
 def writer_of(box: Box, options: WriterOptions = MINUTE, files: VolumeFiles | None = None) -> VolumeWriter:

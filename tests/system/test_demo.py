@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -21,6 +20,7 @@ from gateway.core.model import is_public_id
 from tests.fakes.demo_box import HERE, DemoBox, demo_box, eventually
 from tests.fakes.exposition import parse
 from tests.fakes.hub_door import sign_in_hub
+from tests.fakes.listening import listeners
 from tests.fakes.media_facts import probe
 
 pytestmark = pytest.mark.system
@@ -281,12 +281,7 @@ def _listening_addresses(pids: set[int]) -> set[str]:
                 continue
             if target.startswith("socket:["):
                 inodes.add(target[8:-1])
-    addresses = set()
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        fields = line.split()
-        if fields[3] == "0A" and fields[9] in inodes:
-            addresses.add(socket.inet_ntoa(bytes.fromhex(fields[1].split(":")[0])[::-1]))
-    return addresses
+    return {item.address for item in listeners() if item.inode in inodes}
 
 
 def test_a_camera_is_seen_and_the_sheet_has_all_of_them(box: DemoBox, tmp_path: Path) -> None:

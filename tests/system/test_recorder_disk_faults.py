@@ -25,7 +25,7 @@ from tests.fakes.footage import START_MS, school_key
 from tests.fakes.lockstep import GOP_MS, GRAIN_MS, STREAMS, HandClock, HeardSlot, slot_on, unit_of
 from tests.fakes.proof import files_of, play
 from tests.fakes.recording import Books, books
-from tests.fakes.writers import until
+from tests.fakes.waiting import wait_until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 
@@ -69,7 +69,7 @@ class Filming:
 
     def until_written(self) -> None:
         """Wait until nothing waits for a disk."""
-        until(lambda: not any(slot.backlog.waiting_bytes for slot in self.slots))
+        wait_until(lambda: not any(slot.backlog.waiting_bytes for slot in self.slots))
 
     async def events(self, name: str) -> list[dict[str, object]]:
         return [event["data"] for event in await self.own.journal.read(0, 100) if event["type"] == f"{name}.v1"]
@@ -109,7 +109,7 @@ async def filming(tmp_path: Path, school: SchoolKey, *paths: Path) -> AsyncItera
 def settled(slot: HeardSlot) -> list[SegmentRow]:
     """Wait until every file of a disk has its row; play all, return the rows."""
     opened, names = slot.require(), [name for name in files_of(slot.options.path) if name.endswith(".seg")]
-    until(lambda: len(list(opened.index.all_rows())) == len(names))
+    wait_until(lambda: len(list(opened.index.all_rows())) == len(names))
     rows = list(opened.index.all_rows())
     assert sorted(row.path for row in rows) == names
     play(opened, rows, decoded=1)
@@ -125,7 +125,7 @@ async def stored(made: Filming) -> list[SegmentRow]:
     def settle() -> None:
         for slot in made.slots:
             if slot.opened is not None:
-                until(lambda: not list(slot.options.path.rglob("*.part")))  # noqa: B023 - called at once
+                wait_until(lambda: not list(slot.options.path.rglob("*.part")))  # noqa: B023 - called at once
                 rows.extend(settled(slot))
 
     await anyio.to_thread.run_sync(settle)
@@ -150,7 +150,7 @@ async def test_errors_at_sync_cost_no_footage_and_are_said(tmp_path: Path, disk:
         made.until_written()
         disk.set(sync_fails=errno.EIO)
         made.film(4)
-        until(lambda: made.slots[0].require().writer.statistics().failing is not None)
+        wait_until(lambda: made.slots[0].require().writer.statistics().failing is not None)
         assert await made.look() == ["failing"]
         assert Raised("volume.failing", "box") in made.conditions()
         disk.set(sync_fails=0)
@@ -158,7 +158,7 @@ async def test_errors_at_sync_cost_no_footage_and_are_said(tmp_path: Path, disk:
         made.until_written()
         made.film(10)
         made.until_written()
-        until(lambda: made.slots[0].require().writer.statistics().failing is None)
+        wait_until(lambda: made.slots[0].require().writer.statistics().failing is None)
         assert await made.look() == ["ok"]
         rows = await stored(made)
         assert [event["state"] for event in await made.events("volume.state")] == ["failing", "ok"]
@@ -175,7 +175,7 @@ async def test_a_slow_disk_costs_nothing(tmp_path: Path, disk: CutDisk, school: 
         made.film(30)
         written = made.slots[0].require().writer.statistics().written_fragments
         assert made.slots[0].backlog.waiting_bytes > 0
-        until(lambda: made.slots[0].require().writer.statistics().written_fragments >= written + 3)
+        wait_until(lambda: made.slots[0].require().writer.statistics().written_fragments >= written + 3)
         disk.set(slow_s=0.0)
         made.until_written()
         rows = await stored(made)
@@ -206,7 +206,7 @@ async def test_what_comes_while_a_disk_takes_nothing_waits_for_it(
         made.until_written()
         disk.set(all_fails=code)
         made.film(60)
-        until(lambda: made.slots[0].require().writer.statistics().stuck)
+        wait_until(lambda: made.slots[0].require().writer.statistics().stuck)
         assert await made.look() == [state]
         assert Raised(condition, "box") in made.conditions()
         assert not made.store.is_stored(STREAMS[0])
@@ -224,7 +224,7 @@ async def test_beyond_the_memory_there_is_a_stated_gap(tmp_path: Path, disk: Cut
         disk.set(all_fails=errno.ENOSPC)
         made.slots[0].backlog._limit_bytes = 40_000
         made.film(120)
-        until(lambda: made.slots[0].require().writer.statistics().stuck)
+        wait_until(lambda: made.slots[0].require().writer.statistics().stuck)
         disk.set(all_fails=0)
         made.until_written()
         rows = await stored(made)
@@ -288,7 +288,7 @@ async def test_a_disk_that_dies_hands_its_streams_to_the_other(
         made.until_written()
         disk.die()
         made.film(12)
-        until(lambda: victim.opened is None or victim.require().writer.statistics().stuck)
+        wait_until(lambda: victim.opened is None or victim.require().writer.statistics().stuck)
         assert await made.look() == ["missing", "ok"]
         disk.unplug()
         made.film(12)
@@ -309,13 +309,13 @@ async def test_a_locked_index_holds_up_no_footage(tmp_path: Path, disk: CutDisk,
             stuck.execute("BEGIN")
             stuck.execute("SELECT count(*) FROM segment").fetchall()
             made.film(30)
-            until(lambda: len(made.slots[0].acknowledged) >= len(STREAMS))
+            wait_until(lambda: len(made.slots[0].acknowledged) >= len(STREAMS))
             stuck.execute("ROLLBACK")
             stuck.execute("BEGIN EXCLUSIVE")
             known = len(made.slots[0].acknowledged)
             made.film(60)
             made.until_written()
-            until(lambda: len(list(disk.mount.rglob("*.seg"))) >= known + 2 * len(STREAMS))
+            wait_until(lambda: len(list(disk.mount.rglob("*.seg"))) >= known + 2 * len(STREAMS))
             stuck.execute("ROLLBACK")
         rows = await stored(made)
         assert footage_ms(rows) == made.filmed_ms * len(STREAMS)
@@ -346,7 +346,7 @@ async def test_an_index_that_breaks_in_use_is_rebuilt(
     """Promise 13: found by itself, made anew from the files while recording goes on, said as an event."""
     async with filming(tmp_path, school, disk.mount) as made:
         made.film(30)
-        until(lambda: len(made.slots[0].acknowledged) >= 2 * len(STREAMS))
+        wait_until(lambda: len(made.slots[0].acknowledged) >= 2 * len(STREAMS))
         index = disk.mount / INDEX_NAME
         if damage == "deleted":
             for name in (INDEX_NAME, f"{INDEX_NAME}-wal", f"{INDEX_NAME}-shm"):
@@ -355,7 +355,7 @@ async def test_an_index_that_breaks_in_use_is_rebuilt(
             _spoil(index, 0 if damage == "overwritten" else 4096)
             if damage == "rotten":  # noticed by the next row, or by whoever reads
                 made.film(30)
-                until(lambda: _is_found_broken(made, index))
+                wait_until(lambda: _is_found_broken(made, index))
         await made.look()
         await made.store.rebuild()
         made.film(10)

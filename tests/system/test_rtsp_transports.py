@@ -34,7 +34,7 @@ from gateway.core.media import AccessUnit, AudioCodec, AudioUnit, CodecConfig
 from gateway.core.model import Login, PublicId, Secret, StreamRole
 from recorder.feed import Feed
 from tests.fakes.encoded import decodes
-from tests.fakes.simulated import until
+from tests.fakes.waiting import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.system]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.access.sessions import TICK_S as BEAT_S
+from gateway.access.opengrants import TICK_S as BEAT_S
 from gateway.core.model import Role
 from gateway.live.ends import End
 from gateway.live.leases import Lease

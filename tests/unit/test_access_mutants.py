@@ -1,6 +1,6 @@
 """The tests of access are worth something: hand-made faults in its source are all found.
 
-Each mutant is one edit of policy, class day, grants or sessions, executed as a module of its own. Policy
+Each mutant is one edit of policy, class day, grants or open grants, executed as a module of its own. Policy
 mutants face the table, the others the running streams; a mutant that passes everything survives.
 """
 
@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from gateway.access import grants, instants, sessions
+from gateway.access import grants, instants, opengrants
 from tests.fakes import access_suite
 from tests.fakes.access_planting import POLICY, Mutant, decide_of, executed
 from tests.fakes.access_world import HANG_S, MAKERS
 from tests.unit import test_access_circumstances as minutes_tests
 from tests.unit import test_access_grants as grant_tests
+from tests.unit import test_access_opengrants as stream_tests
 from tests.unit import test_access_revoking as revoking_tests
-from tests.unit import test_access_sessions as stream_tests
 
 Suite = Callable[[Path], None]
 
@@ -40,7 +40,7 @@ LIFE = [
     Mutant(grants, "store.circumstances.began(grant)", "pass"),
     Mutant(grants, "store.circumstances.ended(grant, store.clock.now_ms())", "pass"),
     Mutant(grants, "write_viewed(conn, grant, now_ms)", "pass"),
-    Mutant(sessions, "self._store.circumstances.listeners.append(self.recheck)", "pass"),
+    Mutant(opengrants, "self._store.circumstances.listeners.append(self.recheck)", "pass"),
     Mutant(grants, "store.write_denied(conn, request.actor, request.need, decision, now_ms)", "pass"),
     Mutant(
         grants,
@@ -53,28 +53,28 @@ LIFE = [
     Mutant(grants, "if old or not decision.allowed or look", "if old or look"),
     Mutant(grants, 'conn.execute("DELETE FROM open_grant WHERE id = ?", (grant.id,))', "pass"),
     Mutant(grants, "if (action in RECORDED) != (", "if False and ("),
-    Mutant(sessions, "await self.cut(list(self._held.values()))\n        for reason in", "for reason in"),
+    Mutant(opengrants, "await self.cut(list(self._held.values()))\n        for reason in", "for reason in"),
     Mutant(
-        sessions,
+        opengrants,
         "def _facts_changed(self, _facts: Facts) -> None:\n        self._changed.set()",
         "def _facts_changed(self, _facts: Facts) -> None:\n        pass",
     ),
-    Mutant(sessions, "await self.cut(due)", "pass"),
-    Mutant(sessions, "was != trusted or", ""),
-    Mutant(sessions, "return None if keep else Reason.POLICY_ERROR", "return None"),
-    Mutant(sessions, "keep = grant.role in STAFF_ROLES and (", "keep = True and ("),
-    Mutant(sessions, "keep = grant.role in STAFF_ROLES and (", "keep = False and ("),
-    Mutant(sessions, "(grant.until_ms is None or now_ms < grant.until_ms)", "True"),
-    Mutant(sessions, "return None if answer.allowed else str(answer.reason)", "return None"),
-    Mutant(sessions, "if grant.role in ONE_SMALL:", "if False:"),
-    Mutant(sessions, "if item.grant.device != device]", "if item.grant.device == device]"),
-    Mutant(sessions, "self._media.renew([item.ticket for item in running])", "self._media.renew([])"),
-    Mutant(sessions, "if held.ended is not None:", "if False:"),
-    Mutant(sessions, "self._unanswered |= dict.fromkeys(ids, reason)", "pass"),
-    Mutant(sessions, "or not answer.allowed or (newer", "or (newer"),
-    Mutant(sessions, "self._fresh_ns = None\n                self._changed.set()", "pass"),
-    Mutant(sessions, "> STALE_AFTER_S * 1e9", "> 1e18"),
-    Mutant(sessions, "if opened is None:  #", "if False:  #"),
+    Mutant(opengrants, "await self.cut(due)", "pass"),
+    Mutant(opengrants, "was != trusted or", ""),
+    Mutant(opengrants, "return None if keep else Reason.POLICY_ERROR", "return None"),
+    Mutant(opengrants, "keep = grant.role in STAFF_ROLES and (", "keep = True and ("),
+    Mutant(opengrants, "keep = grant.role in STAFF_ROLES and (", "keep = False and ("),
+    Mutant(opengrants, "(grant.until_ms is None or now_ms < grant.until_ms)", "True"),
+    Mutant(opengrants, "return None if answer.allowed else str(answer.reason)", "return None"),
+    Mutant(opengrants, "if grant.role in ONE_SMALL:", "if False:"),
+    Mutant(opengrants, "if item.grant.device != device]", "if item.grant.device == device]"),
+    Mutant(opengrants, "self._media.renew([item.ticket for item in running])", "self._media.renew([])"),
+    Mutant(opengrants, "if held.ended is not None:", "if False:"),
+    Mutant(opengrants, "self._unanswered |= dict.fromkeys(ids, reason)", "pass"),
+    Mutant(opengrants, "or not answer.allowed or (newer", "or (newer"),
+    Mutant(opengrants, "self._fresh_ns = None\n                self._changed.set()", "pass"),
+    Mutant(opengrants, "> STALE_AFTER_S * 1e9", "> 1e18"),
+    Mutant(opengrants, "if opened is None:  #", "if False:  #"),
 ]
 """Faults of grants and of the streams' life; each must be found by a test of a running stream."""
 
@@ -113,7 +113,7 @@ def mutated(mutant: Mutant) -> types.ModuleType:
 @contextmanager
 def faulty_life(mutant: Mutant | None) -> Iterator[None]:
     """Let `school()` build with the fault in it, and wait less long for what will not come."""
-    makers = (grants.Grants, sessions.OpenGrants)
+    makers = (grants.Grants, opengrants.OpenGrants)
     if mutant is not None:
         made = mutated(mutant)
         makers = (getattr(made, "Grants", makers[0]), getattr(made, "OpenGrants", makers[1]))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.access.sessions import GUARDIAN_PACE, STAFF_PACE
+from gateway.access.opengrants import GUARDIAN_PACE, STAFF_PACE
 from gateway.core.errors import LiveFull
 from tests.fakes.access_world import school
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from gateway.core.errors import BadInput
 from gateway.core.model import StreamId
-from gateway.core.wire import Peer, Request
+from gateway.core.unixdoor import Peer
+from gateway.core.wire import Request
 from recorder.completeness import Completeness, completeness_of
 from recorder.gaps import Gap, GapCause
 from recorder.schoolday import SchoolHours

@@ -14,7 +14,8 @@ from gateway.access.consent_rules import CaseKind
 from gateway.access.facts import Purpose
 from gateway.core.errors import BadInput, Denied, NotFound
 from gateway.core.model import PublicId, Role, new_public_id
-from gateway.core.wire import Peer, Request
+from gateway.core.unixdoor import Peer
+from gateway.core.wire import Request
 from gateway.roofs.control_consent import ConsentCalls
 from tests.fakes.consent_world import VIEW, ConsentWorld, consent_school
 

@@ -15,16 +15,18 @@ from gateway.access.consent_rules import (
     CaseKind,
     Consequence,
     OnWithdrawal,
+    Said,
     Standing,
     agreed,
     consequence,
+    counting,
     due_ms,
     paper_fate,
     school_day,
 )
 from gateway.access.facts import CalendarDay, Consent, Facts, Purpose, Resolution
 from gateway.access.policy import decide
-from gateway.core.model import Action
+from gateway.core.model import Action, PublicId
 from tests.fakes.school import CAM, CHILD, DAY, MAM, MATE, MOTHER, NOW, OTHER, camera, facts, local
 
 RULES = settings(max_examples=150, deadline=None, derandomize=True)
@@ -40,6 +42,18 @@ def test_no_answer_and_any_no_is_never_consent(found: list[Standing]) -> None:
     expected = len(found) > 0 and not any(not item.given for item in found)
     assert agreed(found) is expected
     assert agreed(list(reversed(found))) is expected
+
+
+@RULES
+@given(
+    st.lists(st.builds(Said, st.sampled_from((None, MOTHER, OTHER)), yes_no)), st.sets(st.sampled_from((MOTHER, OTHER)))
+)
+def test_a_no_counts_while_its_guardian_stands_for_the_child(found: list[Said], guardians: set[PublicId]) -> None:
+    """Nothing else is left out: a yes counts whoever gave it, and the family's no on paper does."""
+    left_out = [item for item in found if not item.given and item.person in {MOTHER, OTHER} - guardians]
+    assert counting(found, guardians) == [item for item in found if item not in left_out]
+    refused = any(not item.given and item.person in {None, *guardians} for item in found)
+    assert agreed(counting(found, guardians)) is (any(item.given for item in found) and not refused)
 
 
 @RULES

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gateway.core.errors import AddressTaken, BadInput, CameraLoginRefused, DaemonUnavailable, VuonError
-from gateway.core.wire import MAX_BLOB_BYTES, MOST_IDLE, ControlClient, ControlServer, Handler, Reply, Request, peer_of
+from gateway.core.wire import MAX_BLOB_BYTES, MOST_IDLE, ControlClient, ControlServer, Handler, Reply, Request
 
 pytestmark = pytest.mark.anyio
 
@@ -192,13 +192,6 @@ async def test_the_socket_is_private_and_gone_after_the_server(tmp_path: Path) -
     async with server(tmp_path / "s"):
         assert (tmp_path / "s").stat().st_mode & 0o007 == 0
     assert not (tmp_path / "s").exists()
-
-
-def test_peer_of_names_this_process() -> None:
-    """SO_PEERCRED of a socket pair is ourselves."""
-    left, right = socket.socketpair(socket.AF_UNIX)
-    with left, right:
-        assert peer_of(left) == (os.getpid(), os.getuid(), os.getgid())
 
 
 async def test_a_restarted_daemon_is_reached_by_the_next_call(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from gateway.core import erasureproof
 from gateway.core.erasureproof import check_proof, sign_proof
 from gateway.core.errors import BadInput, Denied, PassphraseRefused
 from gateway.core.model import PublicId, Secret
-from gateway.core.wire import ControlClient, ControlServer, Peer, Reply, Request
+from gateway.core.unixdoor import Peer
+from gateway.core.wire import ControlClient, ControlServer, Reply, Request
 from gateway.roofs.footage_desk import FootageDesk
 from tests.fakes.access_world import school
 from tests.fakes.clock import NOON_MS

@@ -6,8 +6,6 @@ import asyncio
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -21,16 +19,10 @@ from tests.fakes.hostile_rtsp import HostileRtsp, attacks
 from tests.fakes.hostile_soap import lies
 from tests.fakes.onvif_http import FakeOnvif
 from tests.fakes.third_host import ThirdHost
+from tests.fakes.waiting import wait_until
 from tests.fakes.watched_process import WatchedProcess
 
 THIRD = "127.65.4.99"
-
-
-def until(check: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while not check():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_a_connection_a_datagram_and_a_lost_packet_are_heard() -> None:
@@ -38,14 +30,14 @@ def test_a_connection_a_datagram_and_a_lost_packet_are_heard() -> None:
     with ThirdHost(THIRD) as third, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         with socket.create_connection((THIRD, 8554)) as peer:
             peer.sendall(b"secret")
-        until(lambda: b"secret" in third.data)
+        wait_until(lambda: b"secret" in third.data)
         assert "tcp 8554" in third.heard
         sock.sendto(b"x", (THIRD, 18777))
-        until(lambda: "udp 18777" in third.heard)
+        wait_until(lambda: "udp 18777" in third.heard)
         packets = third.heard.count("packet")
         sock.sendto(b"x", (THIRD, 4444))
         if third.sees_packets:
-            until(lambda: third.heard.count("packet") > packets)
+            wait_until(lambda: third.heard.count("packet") > packets)
 
 
 def test_another_host_is_not_its_business() -> None:
@@ -53,7 +45,7 @@ def test_another_host_is_not_its_business() -> None:
     with ThirdHost(THIRD) as third, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.sendto(b"x", ("127.65.4.98", 4444))
         sock.sendto(b"x", (THIRD, 18778))
-        until(lambda: "udp 18778" in third.heard)
+        wait_until(lambda: "udp 18778" in third.heard)
         assert third.heard.count("packet") <= 1
 
 
@@ -62,7 +54,7 @@ def test_a_web_client_walks_into_the_redirect() -> None:
     with ThirdHost(THIRD) as third, FakeOnvif(auth="open", scripted={"GET": lies(THIRD)["HTTP 307"]}) as camera:
         with pytest.raises(requests.RequestException):
             requests.get(f"http://127.0.0.1:{camera.port}/x", timeout=5)
-        until(lambda: "tcp 80" in third.heard)
+        wait_until(lambda: "tcp 80" in third.heard)
 
 
 @pytest.mark.anyio
@@ -77,7 +69,7 @@ async def test_a_media_player_walks_into_the_redirect() -> None:
         async with camera.running():
             with pytest.raises(av.error.FFmpegError):
                 await asyncio.to_thread(play)
-        until(lambda: "tcp 8554" in third.heard)
+        wait_until(lambda: "tcp 8554" in third.heard)
 
 
 def test_a_missing_or_doubled_picture_is_found() -> None:

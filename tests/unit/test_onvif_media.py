@@ -16,6 +16,7 @@ from drivers.onvif import mediatypes as types
 from drivers.onvif.documents import MEDIA2_WSDL, SHARED, VENDORED_FOLDER
 from drivers.onvif.media1 import Media1
 from drivers.onvif.media2 import Media2
+from drivers.onvif.mediaservice import MediaService
 from drivers.onvif.written import written
 from drivers.simulated.faults import Quirks
 from drivers.simulated.soap import SoapFault
@@ -24,7 +25,7 @@ from gateway.core.media import Codec
 from tests.fakes.asked_bench import asking
 from tests.fakes.simulated_bench import Bench
 
-Service = Callable[[Bench], Media1 | Media2]
+Service = Callable[[Bench], MediaService]
 MASK = types.Mask("vsc0", ((-1.0, 1.0), (0.0, 1.0), (0.0, -0.25)))
 
 
@@ -191,6 +192,31 @@ def test_the_simulated_camera_keeps_media2s_description(operation: str, content:
     element = binding.get(operation).output.body
     with document.settings(strict=True):
         element.parse(etree.fromstring(etree.tostring(answer)), document.types)
+
+
+@pytest.mark.parametrize("service", [Media2, Media1], ids=["media2", "media1"])
+def test_what_both_say_alike_is_read_and_sent_alike(service: type[MediaService]) -> None:
+    """Name, encoding, size, rate, bits, quality and users of an encoder stand in one place in both answers and requests."""
+    answer = (
+        '<Configurations token="e"><Name>Chính</Name><UseCount>2</UseCount><Encoding>h264</Encoding><Resolution>'
+        "<Width>640</Width><Height>360</Height></Resolution><RateControl><FrameRateLimit>12</FrameRateLimit>"
+        "<BitrateLimit>900</BitrateLimit></RateControl><Quality>4</Quality></Configurations><Configurations/>"
+    )
+    sent: list[dict[str, object]] = []
+
+    def ask(operation: str, **parameters: object) -> etree._Element:
+        sent.append(parameters)
+        return etree.fromstring(f"<Response>{answer}</Response>")
+
+    calls = service(ask)
+    (found,) = calls.video_encoders()
+    assert found == types.VideoEncoder("e", "Chính", "H264", 640, 360, 12.0, 900_000, 0, quality=4.0, use_count=2)
+    calls.set_video_encoder(found)
+    wanted = sent[-1]["Configuration"]
+    assert isinstance(wanted, dict)
+    common = ("token", "Name", "UseCount", "Encoding", "Resolution", "Quality")
+    assert [wanted[key] for key in common] == ["e", "Chính", 2, "H264", {"Width": 640, "Height": 360}, 4.0]
+    assert (wanted["RateControl"]["FrameRateLimit"], wanted["RateControl"]["BitrateLimit"]) == (12, 900)
 
 
 def test_a_refusal_is_a_fault() -> None:

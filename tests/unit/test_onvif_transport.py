@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import http.server
 import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
@@ -24,7 +24,8 @@ from gateway.core.errors import (
 )
 from gateway.core.model import Login, Secret
 from tests.fakes.clock import FakeClock
-from tests.fakes.onvif_http import PASSWORD, USER, Answer, FakeOnvif, QuietServer, envelope, raw_server
+from tests.fakes.onvif_http import PASSWORD, USER, Answer, FakeOnvif, envelope, raw_server
+from tests.fakes.webthread import Quiet, WebThread
 
 TINY = Limits(total_s=0.4, reply_bytes=64 << 10, snapshot_bytes=128 << 10)
 
@@ -51,7 +52,7 @@ def third_host() -> Iterator[tuple[int, list[str]]]:
     """A host that must never be spoken to: notes every request it gets."""
     seen: list[str] = []
 
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class Handler(Quiet, BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             seen.append(self.path)
             self.send_response(200)
@@ -60,18 +61,8 @@ def third_host() -> Iterator[tuple[int, list[str]]]:
         def do_GET(self) -> None:
             self.do_POST()
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base's name
-            pass
-
-    server = QuietServer(("127.0.0.2", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield server.server_address[1], seen
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with WebThread(Handler, "127.0.0.2") as web:
+        yield web.port, seen
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "307 Temporary Redirect", "308 Permanent Redirect"])

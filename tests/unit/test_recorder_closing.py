@@ -14,7 +14,8 @@ from recorder.syncer import SyncfsSyncer
 from recorder.writer import VolumeWriter
 from tests.fakes.disks import FaultyDisk, StepClock
 from tests.fakes.footage import Box, plain_unit, plain_units, run_of
-from tests.fakes.writers import MINUTE, ONE, SHORT, offer, until, writer_of
+from tests.fakes.waiting import wait_until
+from tests.fakes.writers import MINUTE, ONE, SHORT, offer, writer_of
 
 
 @pytest.mark.parametrize("ends_first", [True, False])
@@ -28,7 +29,7 @@ def test_stopping_takes_a_few_syncs_however_many_segments_run(tmp_path: Path, en
         for stream in streams:
             offer(writer, plain_units(9), run_of(stream))
         with writer:
-            until(lambda: writer.statistics().written_fragments == 2 * len(streams))
+            wait_until(lambda: writer.statistics().written_fragments == 2 * len(streams))
             disk.log.clear()
             disk.fault = lambda _, name: int(name == "write" and not busy.wait(60))  # the disk is slow
             for number in range(9, 13):
@@ -60,7 +61,7 @@ def test_what_fails_while_all_close_is_closed_by_itself(tmp_path: Path, step: st
         for stream in (1, 2, 3):
             offer(writer, plain_units(5), run_of(stream))
         with writer:
-            until(lambda: writer.statistics().written_fragments == 3)
+            wait_until(lambda: writer.statistics().written_fragments == 3)
             disk.fault = fault
     assert {row.stream for row in box.heard.closed} == {1, 2, 3}
     assert list(tmp_path.rglob("*.part")) == []
@@ -75,13 +76,13 @@ def test_what_was_written_before_the_disk_was_full_is_synced_meanwhile(tmp_path:
         writer = writer_of(box, SHORT)
         offer(writer, plain_units(9), run_of())
         with writer:
-            until(lambda: writer.statistics().written_fragments == 2)
+            wait_until(lambda: writer.statistics().written_fragments == 2)
             disk.fault = lambda call, name: errno.ENOSPC if name == "write" else 0
             syncs = writer.statistics().syncs
             for number in range(9, 20):
                 writer.offer(ONE, plain_unit(number))
-            until(lambda: bool(box.heard.errors))
-            until(lambda: writer.statistics().syncs > syncs)
+            wait_until(lambda: bool(box.heard.errors))
+            wait_until(lambda: writer.statistics().syncs > syncs)
             disk.fault = lambda call, name: 0
 
 
@@ -92,14 +93,14 @@ def test_a_file_that_was_erased_before_it_could_be_closed_is_no_fault_for_ever(t
         assert isinstance(disk, FaultyDisk)
         with writer_of(box, SHORT) as writer:
             offer(writer, plain_units(5), run_of())
-            until(lambda: writer.statistics().written_fragments == 1)
+            wait_until(lambda: writer.statistics().written_fragments == 1)
             disk.fault = lambda _, name: errno.ENOSPC if name == "rename" else 0
             writer.end_run(ONE, "paused")
-            until(lambda: writer.statistics().unfinished_segments == 1)
+            wait_until(lambda: writer.statistics().unfinished_segments == 1)
             for path in tmp_path.rglob("*.part"):
                 path.unlink()
             disk.fault = lambda _, name: 0
-            until(lambda: writer.statistics().unfinished_segments == 0)
-            until(lambda: writer.running() == [])
+            wait_until(lambda: writer.statistics().unfinished_segments == 0)
+            wait_until(lambda: writer.running() == [])
             offer(writer, plain_units(5), run_of(StreamId(2), run=2))
-            until(lambda: writer.statistics().failing is None)
+            wait_until(lambda: writer.statistics().failing is None)

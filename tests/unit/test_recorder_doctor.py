@@ -13,7 +13,8 @@ import pytest
 
 from gateway.core.errors import BadInput, CameraClosed, CameraOverloaded, NotFound
 from gateway.core.model import PublicId, StreamRole
-from gateway.core.wire import Peer, Request
+from gateway.core.unixdoor import Peer
+from gateway.core.wire import Request
 from recorder.checklist import ChecklistBook
 from recorder.feed import Feed
 from recorder.host import Gate

@@ -25,7 +25,7 @@ from recorder.school import SchoolKey
 from recorder.segment import Sealer
 from recorder.writer import VolumeWriter, WriterOptions
 from tests.fakes.footage import START_MS, Box, plain_units, run_of
-from tests.fakes.writers import until
+from tests.fakes.waiting import wait_until
 
 ONE = StreamId(1)
 OPTIONS = WriterOptions(segment_s=4, stagger=False)
@@ -213,7 +213,7 @@ def test_what_a_crash_left_long_ago_is_closed_by_reindexing(tmp_path: Path) -> N
             writer.begin_run(run_of(2, run=4))
             for unit in plain_units(9):
                 writer.offer(StreamId(2), unit)
-            until(lambda: writer.statistics().written_fragments == 2)
+            wait_until(lambda: writer.statistics().written_fragments == 2)
             (running,) = writer.busy()
             report = reindex(box.files, box.index, ring=box.ring, busy=writer.busy)
             assert (report.closed, report.added, report.damaged) == (1, 1, [])

@@ -9,7 +9,8 @@ import pytest
 
 from gateway.core.errors import BadInput, DaemonUnavailable, GrantRefused, NotFound
 from gateway.core.model import Action
-from gateway.core.wire import Peer, Request
+from gateway.core.unixdoor import Peer
+from gateway.core.wire import Request
 from recorder.service_playback import PlaybackService
 from recorder.vision.pipe import Jpeg
 from tests.fakes.footage import START_MS

@@ -21,7 +21,8 @@ from recorder.rows import FLAG_SUSPECT, SegmentRow
 from recorder.writer import VolumeWriter, WriterOptions
 from tests.fakes.disks import FaultyDisk
 from tests.fakes.footage import PLAIN, START_MS, Box, plain_unit, plain_units, run_of
-from tests.fakes.writers import MINUTE, ONE, SHORT, offer, until, writer_of
+from tests.fakes.waiting import wait_until
+from tests.fakes.writers import MINUTE, ONE, SHORT, offer, writer_of
 
 
 def test_a_run_becomes_segments_of_a_minute_with_rows(tmp_path: Path) -> None:
@@ -61,7 +62,7 @@ def test_the_end_of_a_run_closes_its_segment_at_once(tmp_path: Path) -> None:
     with Box(tmp_path) as box, writer_of(box) as writer:
         offer(writer, plain_units(9))
         writer.end_run(ONE, "camera")
-        until(lambda: len(box.heard.closed) == 1)
+        wait_until(lambda: len(box.heard.closed) == 1)
         assert box.heard.closed[0].duration_ms == 4_500
         assert box.heard.closed[0].frames == 9
         assert writer.running() == []
@@ -137,14 +138,14 @@ def test_while_the_disk_is_full_the_newest_stays_in_memory(tmp_path: Path) -> No
         disk.fault = lambda call, name: errno.ENOSPC if name == "write" else 0
         with writer:
             offer(writer, plain_units(12))
-            until(lambda: bool(box.heard.errors))
+            wait_until(lambda: bool(box.heard.errors))
             for number in range(12, 80):
                 writer.offer(ONE, plain_unit(number))
-            until(lambda: bool(box.heard.drops))
+            wait_until(lambda: bool(box.heard.drops))
             assert [type(error) for error in box.heard.errors] == [VolumeFull]
             assert isinstance(writer.statistics().failing, VolumeFull)
             disk.fault = lambda call, name: 0
-            until(lambda: writer.statistics().waiting_bytes == 0)
+            wait_until(lambda: writer.statistics().waiting_bytes == 0)
             assert writer.statistics().failing is None
         stored = sum(row.duration_ms for row in box.heard.closed)
         dropped = sum(to_ms - from_ms for _, from_ms, to_ms, cause in box.heard.drops if cause == "disk")
@@ -272,10 +273,10 @@ def test_a_locked_index_never_holds_up_footage(tmp_path: Path) -> None:
         index.locked.set()
         with writer_of(box, SHORT) as writer:
             offer(writer, plain_units(80))
-            until(lambda: writer.statistics().closed_segments >= 9 and bool(box.heard.errors) and index.tries > 2)
+            wait_until(lambda: writer.statistics().closed_segments >= 9 and bool(box.heard.errors) and index.tries > 2)
             assert box.heard.closed == []
             index.locked.clear()
-            until(lambda: len(box.heard.closed) >= 9)
+            wait_until(lambda: len(box.heard.closed) >= 9)
         assert len(box.heard.errors) == 1
         assert [row.path for row in index.all_rows()] == box.segment_files()
 

@@ -15,7 +15,8 @@ from recorder.syncer import FdatasyncSyncer
 from recorder.writer import VolumeWriter
 from tests.fakes.disks import FaultyDisk, StepClock
 from tests.fakes.footage import PLAIN, START_MS, Box, plain_unit, plain_units, run_of
-from tests.fakes.writers import ONE, SHORT, offer, until, writer_of
+from tests.fakes.waiting import wait_until
+from tests.fakes.writers import ONE, SHORT, offer, writer_of
 
 
 @pytest.mark.parametrize("gop_s", [10, 60])
@@ -26,7 +27,7 @@ def test_a_camera_with_long_gops_is_written_every_two_seconds(tmp_path: Path, go
             writer.begin_run(run_of())
             for number in range(121):  # a minute
                 writer.offer(ONE, plain_unit(number, gop=2 * gop_s))
-            until(lambda: writer.statistics().waiting_bytes == 0)
+            wait_until(lambda: writer.statistics().waiting_bytes == 0)
             (running,) = [*box.heard.closed, *writer.running()] if gop_s == 60 else writer.running()
             assert running.end_ms == START_MS + 60_000
             assert {gop.duration_90k for gop in running.table()} == {180_000}
@@ -111,7 +112,7 @@ def test_a_writer_that_leaves_gives_the_rest_to_the_next(tmp_path: Path) -> None
         first = writer()
         offer(first, plain_units(24))
         with first:
-            until(lambda: first.statistics().stuck)
+            wait_until(lambda: first.statistics().stuck)
             assert first.leave()
         assert box.heard.closed == []
         disk.fault = lambda call, name: 0

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,9 @@ from gateway.core.config import Config, parse_config
 from gateway.core.privileges import keep_from_children
 from gateway.roofs.camera_lan import RETRY_S, CameraLan
 from tests.fakes.clock import FakeClock
+from tests.fakes.waiting import until
 
 pytestmark = pytest.mark.anyio
-HANG_S = 30
 LO = Address("lo", IPv4Interface("127.0.0.1/8"))
 
 
@@ -48,14 +47,6 @@ def lan(text: str, clock: FakeClock, *have: Address) -> CameraLan:
 
 def config(text: str) -> Config:
     return parse_config(text)
-
-
-async def until(check: Callable[[], Any]) -> Any:
-    async with asyncio.timeout(HANG_S):
-        while True:
-            if found := check():
-                return found
-            await asyncio.sleep(0.01)
 
 
 def time_of(box: CameraLan) -> dict[str, Any]:

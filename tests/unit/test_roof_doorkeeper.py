@@ -15,7 +15,7 @@ import pytest
 
 from gateway.roofs.doorkeeper import CROWDED, SLOW, TELL_EVERY_S, DoorLimits, Drops, client_of
 from gateway.roofs.http import HttpServer
-from tests.fakes.simulated import until
+from tests.fakes.waiting import until
 from tests.unit.test_roofs_http import server, today_ms, trusting
 
 pytestmark = pytest.mark.anyio

@@ -16,7 +16,8 @@ from gateway.access.facts import Purpose
 from gateway.access.observing import ObservationRow, Visit
 from gateway.core.errors import NotFound
 from gateway.core.model import PublicId, Role
-from gateway.core.wire import Peer, Request
+from gateway.core.unixdoor import Peer
+from gateway.core.wire import Request
 from gateway.roofs.control_observing import ObservingCalls
 from gateway.roofs.observe_port import phase_of, said_of
 from tests.fakes.school_box import Actor, SchoolBox, school_box

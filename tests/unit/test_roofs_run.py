@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,9 +14,9 @@ from gateway.core.clock import SystemClock
 from gateway.core.errors import DaemonUnavailable
 from gateway.roofs.run import HOPELESS, Child, Children, box_children, daemon_child, last_words
 from tests.fakes.clock import FakeClock
+from tests.fakes.waiting import until
 
 pytestmark = pytest.mark.anyio
-HANG_S = 30
 
 TELL = """
 import os, signal, sys, time
@@ -39,12 +38,6 @@ SHORT = 'print("✘ Cấu hình chưa đúng: x"); print("  → y")'
 
 def script(name: str, code: str, log: Path, *arguments: str, **env: str) -> Child:
     return Child(name, ("-c", code, *(arguments or (name,))), env=env, log_file=log)
-
-
-async def until(true: Callable[[], object]) -> None:
-    async with asyncio.timeout(HANG_S):
-        while not true():  # noqa: ASYNC110 - another process has no event of ours
-            await asyncio.sleep(0.01)
 
 
 def said(log: Path) -> list[list[str]]:

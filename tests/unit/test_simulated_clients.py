@@ -20,7 +20,8 @@ from drivers.simulated.farm import QUICK, Farm
 from drivers.simulated.faults import Look
 from drivers.simulated.pacing import Pace
 from gateway.core.model import StreamRole
-from tests.fakes.simulated import PASSWORD, until
+from tests.fakes.simulated import PASSWORD
+from tests.fakes.waiting import until
 
 pytestmark = pytest.mark.anyio
 

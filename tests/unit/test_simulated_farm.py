@@ -35,8 +35,10 @@ from drivers.simulated.scene import SceneStore
 from gateway.core.errors import BadInput, ConfigError, NotFound
 from gateway.core.media import Codec
 from gateway.core.model import Login, Secret, StreamRole
-from gateway.core.wire import ControlClient, Peer, Reply, Request
-from tests.fakes.simulated import PASSWORD, RtspClient, call, until
+from gateway.core.unixdoor import Peer
+from gateway.core.wire import ControlClient, Reply, Request
+from tests.fakes.simulated import PASSWORD, RtspClient, call
+from tests.fakes.waiting import until
 
 pytestmark = pytest.mark.anyio
 

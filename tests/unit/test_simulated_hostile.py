@@ -22,7 +22,8 @@ from drivers.simulated.wsse import MOST_NONCE_CHARS
 from gateway.core.errors import AddressTaken, CameraBadReply
 from gateway.core.model import Secret
 from tests.fakes.clock import FakeClock
-from tests.fakes.simulated import PASSWORD, WSSE, RtspClient, call, soap_document, until, username_token
+from tests.fakes.simulated import PASSWORD, WSSE, RtspClient, call, soap_document, username_token
+from tests.fakes.waiting import until
 
 pytestmark = pytest.mark.anyio
 

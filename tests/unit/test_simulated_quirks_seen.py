@@ -14,7 +14,7 @@ import pytest
 from drivers.simulated.discovery import Announced, Responder
 from drivers.simulated.faults import Faults, KeepAlive, Quirks
 from drivers.simulated.markup import find, local, parse
-from drivers.simulated.media_service import SNAPSHOT_PATH
+from drivers.simulated.media_parts import SNAPSHOT_PATH
 from gateway.core.errors import BadInput
 from gateway.core.media import Codec
 from gateway.core.model import StreamRole

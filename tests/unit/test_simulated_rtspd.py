@@ -19,7 +19,8 @@ from drivers.simulated.outlet import MOST_WAITING_BYTES, InterleavedOutlet
 from drivers.simulated.rtspd import GARBAGE
 from gateway.core.errors import AddressTaken
 from gateway.core.model import StreamRole
-from tests.fakes.simulated import PASSWORD, RtspAnswer, RtspClient, until
+from tests.fakes.simulated import PASSWORD, RtspAnswer, RtspClient
+from tests.fakes.waiting import until
 
 pytestmark = pytest.mark.anyio
 

@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import replace
-from typing import Any
-
 import pytest
 
-from drivers.simulated.camera import SimulatedCamera
-from drivers.simulated.farm import QUICK, Farm, FarmWorld
-from drivers.simulated.faults import Faults, Quirks
-from drivers.simulated.options import CameraOptions
+from drivers.simulated.faults import Quirks
 from drivers.simulated.soap import SERVICE_PATHS
 from gateway.core.media import Codec
 from gateway.core.model import StreamRole
 from tests.fakes.simulated import (
-    PASSWORD,
-    SoapAnswer,
     username_token,
 )
-from tests.fakes.simulated import call as blocking_call
+from tests.fakes.simulated_client import call, farm
 
 pytestmark = pytest.mark.anyio
-
-PLAIN = replace(QUICK, discovery=False)
-
-
-def farm(quirks: Quirks | None = None) -> Farm:
-    def adjust(camera: CameraOptions) -> CameraOptions:
-        return replace(camera, quirks=quirks or Quirks(), faults=Faults())
-
-    return Farm(1, password=PASSWORD, options=PLAIN, world=FarmWorld(adjust=adjust))
-
-
-async def call(camera: SimulatedCamera, prefix: str, operation: str, content: str = "", **more: Any) -> SoapAnswer:
-    return await asyncio.to_thread(blocking_call, camera, prefix, operation, content, **more)
 
 
 async def test_identity() -> None:

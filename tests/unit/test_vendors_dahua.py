@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -12,16 +12,15 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from drivers.gate import GateState, LoginGate
+from drivers.gate import GateState
 from drivers.vendors import dahua
-from drivers.vendors.http import VendorHttp
-from gateway.core.clock import SystemClock
 from gateway.core.errors import CameraBadReply, CameraError, CameraLoginRefused, CameraUnsupported
 from gateway.core.model import Login, Secret
-from tests.fakes.vendor_http import Answer, Asked, Script, VendorWeb
+from tests.fakes.vendor_http import Answer, Asked, Script, vendor_camera
 
 PASSWORD = "A1b2C3d4E5f6G7h8"
 LOGIN = Login("admin", Secret(PASSWORD))
+camera = partial(vendor_camera, LOGIN)
 KEY = rsa.generate_private_key(65_537, 2048)
 NOTICE: dict[str, Any] = {"NotifyMethod": "1.2"}
 CONFIG = "/cgi-bin/configManager.cgi"
@@ -29,18 +28,6 @@ CONFIG = "/cgi-bin/configManager.cgi"
 
 def answer(told: object, status: int = 200) -> Answer:
     return Answer(status, json.dumps(told).encode() + b"\n\0")
-
-
-@contextmanager
-def camera(
-    answers: dict[str, Script], *, wants_login: bool = False, refuses: bool = False
-) -> Iterator[tuple[VendorWeb, VendorHttp, LoginGate]]:
-    gate = LoginGate(LOGIN)
-    with (
-        VendorWeb(answers, wants_login, refuses) as web,
-        VendorHttp("127.0.0.1", web.port, gate, SystemClock()) as http,
-    ):
-        yield web, http, gate
 
 
 class Device:

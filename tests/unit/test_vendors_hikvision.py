@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import partial
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -13,16 +12,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from drivers import xml as xmltree
-from drivers.gate import GateState, LoginGate
+from drivers.gate import GateState
 from drivers.vendors import hikvision
-from drivers.vendors.http import VendorHttp
-from gateway.core.clock import SystemClock
 from gateway.core.errors import CameraBadReply, CameraError, CameraLoginRefused, CameraUnsupported
 from gateway.core.model import Login, Secret
-from tests.fakes.vendor_http import Answer, Asked, Script, VendorWeb, verdict, xml
+from tests.fakes.vendor_http import Answer, Asked, Script, vendor_camera, verdict, xml
 
 PASSWORD = "A1b2C3d4E5f6G7h8"
 LOGIN = Login("admin", Secret(PASSWORD))
+camera = partial(vendor_camera, LOGIN)
 INACTIVE = xml("<ActivateStatus><Activated>false</Activated></ActivateStatus>")
 OFF = (
     '<Integrate version="2.0" xmlns="http://www.hikvision.com/ver20/XMLSchema">\r\n<CGI>\r\n<enable>false</enable>\r\n'
@@ -30,18 +28,6 @@ OFF = (
     "<ISAPI>\r\n<enable>true</enable>\r\n</ISAPI>\r\n</Integrate>\r\n"
 )
 ON = OFF.replace("<ONVIF>\r\n<enable>false", "<ONVIF>\r\n<enable>true")
-
-
-@contextmanager
-def camera(
-    answers: dict[str, Script], *, wants_login: bool = False, refuses: bool = False
-) -> Iterator[tuple[VendorWeb, VendorHttp, LoginGate]]:
-    gate = LoginGate(LOGIN)
-    with (
-        VendorWeb(answers, wants_login, refuses) as web,
-        VendorHttp("127.0.0.1", web.port, gate, SystemClock()) as http,
-    ):
-        yield web, http, gate
 
 
 @pytest.mark.parametrize(

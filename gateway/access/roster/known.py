@@ -12,6 +12,9 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
+from gateway.access import consent_rows
+from gateway.access.consent_rules import Said, agreed, counting
+from gateway.access.facts import Purpose
 from gateway.access.localtime import moment
 from gateway.access.phones import PHONE
 from gateway.access.roster.cells import class_key, name_key
@@ -45,16 +48,14 @@ class KnownChild:
     class_id: PublicId | None
     """The class of now (or the next one, for a child that starts later); None: not enrolled."""
     kin: tuple[KnownKin, ...] = ()
-    agreed: bool = False
-    """A yes to viewing stands."""
-    refusers: frozenset[PublicId | None] = frozenset()
-    """Whose no to viewing stands; a guardian's counts while they stand for the child, None is the family's on paper."""
+    answers: frozenset[Said] = frozenset()
+    """What was said to viewing and not taken back, also by whoever stands for the child no more."""
     settled: frozenset[PublicId] = frozenset()
     """Classes that go on without this child's consent: the principal settled how."""
 
     def waits(self, guardians: AbstractSet[PublicId], class_id: PublicId | None) -> bool:
         """Say whether a class would show guardians nothing because of this child, with these who stand for it."""
-        return class_id not in self.settled and not (self.agreed and self.refusers.isdisjoint({None, *guardians}))
+        return class_id not in self.settled and not agreed(counting(self.answers, guardians))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,7 @@ def read_known(store: FactStore, conn: sqlite3.Connection, now_ms: int) -> Known
         (now_ms,),
     ):
         places.setdefault(row["child"], PublicId(row["class"]))
-    answers, settled = _answers(conn, now_ms), _settled(conn, now_ms)
+    answers, settled = consent_rows.said(conn, Purpose.VIEW, now_ms), _settled(conn, now_ms)
     children = {
         PublicId(row["id"]): KnownChild(
             PublicId(row["id"]),
@@ -130,8 +131,7 @@ def read_known(store: FactStore, conn: sqlite3.Connection, now_ms: int) -> Known
             opened(store, CHILD_CODE, row["id"], row["code_sealed"]),
             places.get(row["id"]),
             tuple(kin.get(row["id"], ())),
-            (row["id"], True) in answers,
-            frozenset(answers.get((row["id"], False), ())),
+            answers.get(PublicId(row["id"]), frozenset()),
             frozenset(settled.get(row["id"], ())),
         )
         for row in conn.execute("SELECT id, name_sealed, birth_sealed, code_sealed FROM child ORDER BY created_ms, id")
@@ -140,19 +140,6 @@ def read_known(store: FactStore, conn: sqlite3.Connection, now_ms: int) -> Known
         PublicId(row["id"]): row["name"] for row in conn.execute("SELECT id, name FROM class WHERE ended_ms IS NULL")
     }
     return Known(classes, children, people, moment(store.current.zone, now_ms).date)
-
-
-def _answers(conn: sqlite3.Connection, now_ms: int) -> dict[tuple[str, bool], set[PublicId | None]]:
-    """Return who answered about viewing, by child and answer; None is the family on paper."""
-    found: dict[tuple[str, bool], set[PublicId | None]] = {}
-    for row in conn.execute(
-        "SELECT child, given, person FROM consent WHERE purpose = 'view' AND since_ms <= :now"
-        " AND (until_ms IS NULL OR until_ms > :now)",
-        {"now": now_ms},
-    ):
-        person = PublicId(row["person"]) if row["person"] else None
-        found.setdefault((row["child"], bool(row["given"])), set()).add(person)
-    return found
 
 
 def _settled(conn: sqlite3.Connection, now_ms: int) -> dict[str, set[PublicId]]:
