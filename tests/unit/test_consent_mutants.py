@@ -23,6 +23,9 @@ MUTANTS = [
     Mutant(classday, "answers = [item.given for item in rows if item.holds(at_ms)]", "answers = [item.given for item in rows]"),
     Mutant(RULE, "return bool(given) and all(given)", "return all(given)"),
     Mutant(RULE, "return bool(given) and all(given)", "return any(given)"),
+    Mutant(RULE, "if item.given or item.person is None or item.person in guardians]", "if item.given]"),
+    Mutant(RULE, "if item.given or item.person is None or item.person in guardians]", "]"),
+    Mutant(RULE, "if item.given or item.person is None or", "if item.given or"),
     Mutant(RULE, "purpose is Purpose.OBSERVE or agreed(standing)", "agreed(standing)"),
     Mutant(RULE, "return NOTHING if given else Consequence(", "return Consequence("),
     Mutant(RULE, "if purpose is Purpose.RECORD:", "if False:"),
@@ -71,6 +74,10 @@ def check_rules(rule: Any) -> None:
     """What follows from an answer, when it is due, which paper counts."""
     yes, no, others = rule.Standing(MOTHER, True, 0), rule.Standing(MOTHER, False, 0), rule.Standing(OTHER, True, 0)
     assert [rule.agreed(rows) for rows in ([], [yes], [no], [yes, no])] == [False, True, False, False]
+    hers, his, familys, kept = (
+        rule.Said(*item) for item in ((MOTHER, False), (OTHER, False), (None, False), (OTHER, True))
+    )
+    assert rule.counting([hers, his, familys, kept], {MOTHER}) == [hers, familys, kept]
 
     def follows(
         purpose: Purpose, before: list[Any], after: list[Any], mode: str = "pause_class", **more: bool
