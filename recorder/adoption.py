@@ -1,7 +1,8 @@
 """From what was learned of a device to the cameras we store: names, streams, what is ours already.
 
 Owns what is asked and learned (`AdoptOrder`, `Device`) and the pure rules of adoption. Invariants: a recorder's
-channel is named after the recorder and its number unless it is one camera; a stream that is not to be recorded is
+channel is named after the recorder and its number unless it is one camera; no camera gets the name of another unless
+somebody wished for that name; a stream that is not to be recorded is
 not stored; a login counts as untried until RTSP took it too.
 """
 
@@ -17,6 +18,8 @@ from recorder.registry import MAX_NAME, NATIVE, Camera, LoginState, NewCamera
 
 CHANNEL_WORD = "kênh"
 """In the names of a recorder's cameras, which are the school's own and in its language."""
+ROOM = 20
+"""Characters of a name that are kept for a number and a channel."""
 ENGINES = (NATIVE, "pyav", "auto")
 """`auto`: the second one only if ours shows no picture now; what was found is stored and does not change."""
 
@@ -56,6 +59,30 @@ def channel_name(name: str, channel: int) -> str:
     """Return `<name> kênh <n>`, cut to the length of a camera's name; channel 0 is the name alone."""
     end = f" {CHANNEL_WORD} {channel}" if channel else ""
     return name[: MAX_NAME - len(end)].rstrip() + end
+
+
+def own_name(device: Device, known: Sequence[Camera], wished: str, address: str) -> tuple[str, tuple[str, ...]]:
+    """Return the name a device is adopted under, and which of its cameras' names are one of ours already.
+
+    A name that nobody wished for gets a number then, so that two cameras are told apart: "Lớp Lá 1 (2)".
+    """
+    fresh = [item.identity.channel for item in device.cameras if same_camera(known, item.identity) is None]
+    ours = {_alike(camera.name) for camera in known}
+    base = wished or next((item.name for item in device.cameras if item.name), "") or address
+
+    def taken(name: str) -> tuple[str, ...]:
+        return tuple(full for full in (channel_name(name, channel) for channel in fresh) if _alike(full) in ours)
+
+    twins = taken(base)
+    if wished or not twins:
+        return base, twins
+    short = base[: MAX_NAME - ROOM].rstrip()
+    numbered = (f"{short} ({number})" for number in range(2, len(known) + 3))  # one of them is free: ours are fewer
+    return next(name for name in numbered if not taken(name)), twins
+
+
+def _alike(name: str) -> str:
+    return " ".join(name.casefold().split())
 
 
 def to_adopt(

@@ -15,7 +15,7 @@ from typing import TypeAlias
 from gateway.core.errors import BadInput, CameraLoginRefused, CameraUnreachable, CameraUnsupported
 from gateway.core.model import Login, Secret
 from gateway.core.wire import Handler, Reply, Request
-from recorder.adoption import ENGINES, AdoptOrder, Device, adopted_already, to_adopt, to_replace
+from recorder.adoption import ENGINES, AdoptOrder, Device, adopted_already, own_name, to_adopt, to_replace
 from recorder.cameras import Cameras, describe
 from recorder.discovery import FoundCamera
 from recorder.identity import Identity, of_device
@@ -74,7 +74,7 @@ class CameraService:
 
         Without a login the one we gave it before adoption is used.
         """
-        order, name = self._order(request, text_param(request, "address")), text_param(request, "name")
+        order, wished = self._order(request, text_param(request, "address")), text_param(request, "name")
         async with self._adopting:
             known = await self._registry.cameras()
             whole = [camera for camera in of_device(known, self._heard(order)) if not camera.about.identity.channel]
@@ -86,6 +86,7 @@ class CameraService:
                 device = await self._learn(order)
             except CameraLoginRefused as error:
                 raise refused_first(error, order.address, order.login, kept) from error
+            name, taken = own_name(device, known, wished, order.address)
             fresh = to_adopt(
                 device, known, name=name, order=order, mac=self._heard(order).mac, sub_streams=self._sub_streams
             )
@@ -94,7 +95,13 @@ class CameraService:
                 await self._pending.forget(order.address)
         rows = [describe(camera) for camera in cameras]
         already = len(device.cameras) - len(fresh)
-        return Reply({"camera": rows[0], "cameras": rows, "empty": list(device.empty), "already": already})
+        more = {
+            "empty": list(device.empty),
+            "already": already,
+            "taken": list(taken),
+            "numbered": bool(taken) and not wished,
+        }
+        return Reply({"camera": rows[0], "cameras": rows, **more})
 
     async def replace(self, request: Request) -> Reply:
         """Give the device that took a camera's place that camera's name and footage; a recorder's: all channels'."""

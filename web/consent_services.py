@@ -161,7 +161,7 @@ class SheetLine:
     then: bool | None
     """What stands once the sheet counts; of one that does not wait, what stands now."""
     fate: str = "counts"
-    """counts, or why it does not: newer, signer."""
+    """counts, or why it does not: newer, signer, other (from before causes were kept)."""
     signer: str = ""
 
 

@@ -64,6 +64,8 @@ class LedgerLine:
     camera: PublicId | None = None
     span: tuple[int, int] | None = None
     seconds: int | None = None
+    minutes: int | None = None
+    """How long, as precisely as people of a class may know of each other; 0: less than one. `seconds` is None then."""
     reason: str = ""
     """Reason code of a refusal or an end."""
     device: str = ""

@@ -62,6 +62,8 @@ def note_of(line: LedgerLine, words: Words, *, causes: bool = False) -> str:
         parts.append(str(words.text("ledger.span", day=day, start=clocks[0], end=clocks[1])))
     if line.seconds is not None and line.act.startswith(("granted.live", "ended.")):
         parts.append(length(line.seconds, words))
+    if line.minutes is not None and line.act.startswith(("granted.live", "ended.")):
+        parts.append(words.duration(line.minutes * 60_000) if line.minutes else str(words.text("ledger.under_minute")))
     if line.reason and line.reason not in PLAIN_ENDS and words.has(f"reason.{line.reason}"):
         parts.append(words.cause(line.reason) if causes else words.reason(line.reason))
     parts += [str(words.text(f"list.count.{name}", n=count)) for name, count in line.counts]

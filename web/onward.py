@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from urllib.parse import parse_qsl, urlencode
 
+from gateway.core.model import Role
+from web.caller import Caller
+
 MOST_CHARS = 512
 MOST_FIELDS = 32
 NOT_OURS = frozenset('\\#% "<>')
@@ -32,6 +35,16 @@ def onward(address: str) -> str:
         return address_of(path, urlencode(fields))
     except ValueError:  # too many fields, or bytes that are no text: the page itself is still the right one
         return path
+
+
+def home_of(caller: Caller) -> str:
+    """Return the first page of a role."""
+    return {Role.GUARDIAN: "/p/", Role.TEACHER: "/co/", Role.OBSERVER: "/khach/"}.get(caller.role, "/")
+
+
+def way_on(address: str, caller: Caller) -> str:
+    """Return a page of ours to go on to: what is none leads home."""
+    return onward(address) or home_of(caller)
 
 
 def page_of(address: str) -> str:

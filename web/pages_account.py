@@ -1,7 +1,8 @@
 """One's own account: the password, the devices one is signed in on.
 
 Owns `/tai-khoan` and `/mat-khau`. Invariants: works without scripts; a password is in the body of a POST, goes straight
-on and into no page, address or log; whoever must choose one can leave or sign out, nothing else.
+on and into no page, address or log; whoever must choose one can leave or sign out, nothing else; a form that waited for
+them waits on, sealed, and is shown when a password is set.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from gateway.core.errors import BadInput, DaemonUnavailable, LoginBusy, LoginRef
 from gateway.core.model import LEADER_ROLES, PublicId, Role, Secret, is_public_id
 from web.bodies import FormBody, Wanted
 from web.caller import Caller
+from web.carry import MOST_SEALED
 from web.guards import SignedIn
+from web.keptpage import kept_on
 from web.problems import words_of
 from web.render import render
 from web.session import peer_of, services_of, set_session
@@ -40,6 +43,8 @@ class PasswordForm(Wanted):
     current: str = Field("", repr=False, max_length=MAX_CHARS)
     new: str = Field("", repr=False, max_length=MAX_CHARS)
     repeat: str = Field("", repr=False, max_length=MAX_CHARS)
+    giu: str = Field("", repr=False, max_length=MOST_SEALED)
+    """A sealed form that waits for its sender; empty: there is none."""
 
 
 WEAK = {"password_short", "password_long", "password_common", "password_name", "password_changed"}
@@ -87,7 +92,7 @@ async def account_act(
 @router.get("/mat-khau")
 async def password_page(request: Request, caller: Annotated[Caller, Depends(HOLDERS)]) -> Response:
     """Ask for a new password."""
-    return await _password_form(request, caller)
+    return await password_form(request, caller)
 
 
 @router.post("/mat-khau")
@@ -96,31 +101,37 @@ async def choose_password(
     caller: Annotated[Caller, Depends(HOLDERS)],
     form: Annotated[PasswordForm, Depends(FormBody(PasswordForm))],
 ) -> Response:
-    """Set or change the password; other logins end."""
+    """Set or change the password; other logins end. A form that waited goes on afterwards."""
     services = services_of(request)
+    if form.giu and not (form.current or form.new or form.repeat):  # another language
+        return await password_form(request, caller, kept=form.giu)
     current, new, repeated = Secret(form.current), Secret(form.new), Secret(form.repeat)
     if new != repeated:
-        return await _password_form(request, caller, "repeat", 400)
+        return await password_form(request, caller, "repeat", 400, kept=form.giu)
     first = (await services.accounts.facts(caller)).password_ms is None
     try:
         fresh = await services.accounts.choose_password(caller, current, new, peer_of(request))
     except BadInput as error:
         case = str(error.fields.get("case", ""))
-        return await _password_form(request, caller, case if case in WEAK else "password_short", 400)
+        return await password_form(request, caller, case if case in WEAK else "password_short", 400, kept=form.giu)
     except LoginRefused as error:
         if error.fields.get("reason") == "rate":
-            return await _password_form(request, caller, "wait", 429, int(str(error.fields["retry_after_s"])))
-        return await _password_form(request, caller, "current", 403)
+            wait_s = int(str(error.fields["retry_after_s"]))
+            return await password_form(request, caller, "wait", 429, wait_s, kept=form.giu)
+        return await password_form(request, caller, "current", 403, kept=form.giu)
     except (LoginBusy, DaemonUnavailable):
-        return await _password_form(request, caller, "away", 503)
-    response = RedirectResponse("/" if first else "/tai-khoan?xong=mat-khau", 303)
+        return await password_form(request, caller, "away", 503, kept=form.giu)
+    response: Response = RedirectResponse("/" if first else "/tai-khoan?xong=mat-khau", 303)
+    if form.giu:
+        response = kept_on(request, fresh.caller, form.giu)
     set_session(response, fresh, services)
     return response
 
 
-async def _password_form(
-    request: Request, caller: Caller, refused: str = "", status: int = 200, wait_s: int = 0
+async def password_form(
+    request: Request, caller: Caller, refused: str = "", status: int = 200, wait_s: int = 0, kept: str = ""
 ) -> Response:
+    """Return the page on which a password is chosen; `kept` is a sealed form that waits until that is done."""
     account = await services_of(request).accounts.facts(caller)
     response = render(
         request,
@@ -131,7 +142,7 @@ async def _password_form(
         account=account,
         refused=refused,
         wait_s=wait_s,
-        lost=request.query_params.get("mat") == "1",
+        kept=kept,
     )
     if status in {429, 503}:
         response.headers["Retry-After"] = str(wait_s or 2)

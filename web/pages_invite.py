@@ -26,6 +26,7 @@ from web.pages_slip import kind_text
 from web.problems import words_of
 from web.render import render
 from web.session import services_of
+from web.slip_services import EndedDevice
 
 router = APIRouter()
 STAFF_ONLY = SignedIn(STAFF_ROLES)
@@ -34,6 +35,8 @@ INVITERS = SignedIn(STAFF_ROLES, fresh=True)
 LEADERS_ONLY = SignedIn(LEADER_ROLES)
 """Who approves: the teacher hands slips out, so she does not let in too."""
 SLIPS, WAITING = "/phu-huynh/phieu", "/phu-huynh/cho-duyet"
+ENDED = "da-go"
+"""Field of an address that names the device that was just ended."""
 MAX_SLIPS = 200
 MAX_WHY_CHARS = 80
 REFUSALS = ("phone", "person", "guardian")
@@ -44,7 +47,7 @@ PRINT = Form(
     Field("da-kiem-tra", choices=("1",)),
     Field("lop", "id"),
 )
-END_DEVICE = Form(Field("may", "id", required=True), Field("lop", "id"))
+END_DEVICE = Form(Field("may", "id", required=True), Field("lop", "id"), Field("tre", "id"))
 DECISION = Form(Field("duyet", "id"), Field("tu-choi", "id"), Field("loai", choices=REFUSALS), Field("ly-do"))
 
 
@@ -58,8 +61,9 @@ async def slips_page(request: Request, caller: Annotated[Caller, Depends(STAFF_O
     if asked and (chosen is None or chosen[0] != asked):
         raise NotFound("no such class")
     rows = await invites.rows(caller, chosen[0]) if chosen is not None else ()
+    ended = await ended_device(request, caller)
     return await _staff_page(
-        request, caller, words, "invites.html", page="parents", classes=classes, chosen=chosen, rows=rows
+        request, caller, words, "invites.html", page="parents", classes=classes, chosen=chosen, rows=rows, ended=ended
     )
 
 
@@ -95,9 +99,19 @@ def _back(class_id: str) -> str:
 async def end_lost_device(
     request: Request, caller: Annotated[Caller, Depends(STAFF_ONLY)], fields: Annotated[Fields, Depends(END_DEVICE)]
 ) -> Response:
-    """End a lost phone: its streams stop at once."""
-    await services_of(request).slips.end_device(caller, fields.id("may"))
-    return RedirectResponse(_back(fields.get("lop", "")), 303)
+    """End a lost phone: its streams stop at once; the page it was ended on says so."""
+    device, child = fields.id("may"), fields.get("tre", "")
+    await services_of(request).slips.end_device(caller, device)
+    if is_public_id(child):
+        return RedirectResponse(f"/phu-huynh/tre/{child}?{ENDED}={device}", 303)
+    back = _back(fields.get("lop", ""))
+    return RedirectResponse(f"{back}{'&' if '?' in back else '?'}{ENDED}={device}", 303)
+
+
+async def ended_device(request: Request, caller: Caller) -> EndedDevice | None:
+    """Return the device that a page is to say was ended; None where there is none that the caller may know of."""
+    device = request.query_params.get(ENDED, "")
+    return await services_of(request).invites.ended(caller, PublicId(device)) if is_public_id(device) else None
 
 
 @router.get(WAITING)

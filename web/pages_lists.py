@@ -188,4 +188,5 @@ async def year_act(request: Request, caller: Manager, fields: Annotated[Fields, 
             view = await lists.year(caller, targets, day, keep_teachers=keep)
             return _year(request, caller, view, fields, error)
         view = await lists.year(caller, None, "", keep_teachers=False)
-        return _year(request, caller, view, error=error)
+        steps = [{**step, "target": targets.get(step["class"], step["target"])} for step in view["steps"]]
+        return _year(request, caller, {**view, "steps": steps}, fields, error)  # what was typed still stands there

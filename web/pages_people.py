@@ -20,6 +20,7 @@ from gateway.core.model import Action, GuardianKind, ObjectKind, ObjectRef, Publ
 from web.caller import Caller
 from web.forms import Field, Fields, Form
 from web.guards import Right
+from web.pages_invite import ended_device
 from web.problems import words_of
 from web.render import render
 from web.services import KnownCamera, Services
@@ -145,9 +146,12 @@ async def _child(
     people = services_of(request).people
     row, classes = await people.child(caller, child), (await people.overview(caller))["classes"]
     named = [item for item in classes if item["name"]]
+    invites = services_of(request).invites
+    devices = {kin["id"]: await invites.devices(caller, kin["id"]) for kin in row["guardians"]}
     return people_page(
         request, caller, "people_child.html", "parents",
         child=row, classes=named, kinds=list(GuardianKind), error=error, said=said, today=_today(request),
+        devices=devices, ended=await ended_device(request, caller),
     )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from gateway.core.errors import CodeRefused, DaemonUnavailable, LoginBusy, LoginRefused, VuonError
-from gateway.core.model import Role, Secret
+from gateway.core.model import Secret
 from web.bodies import FormBody, JsonBody, Wanted
 from web.caller import Caller
 from web.carry import MOST_CHARS as MOST_CARRIED
@@ -25,8 +25,10 @@ from web.carry import MOST_SEALED, again, carried_of, is_shown
 from web.forms import Field as FormField
 from web.forms import Fields, Form
 from web.guards import ANYBODY, GUARDIAN, SOMEBODY
+from web.keptpage import kept_on
 from web.onward import MOST_CHARS as MOST_WAY
-from web.onward import onward
+from web.onward import home_of, onward, way_on
+from web.pages_account import password_form
 from web.problems import MACHINE_PATHS, RETRY_AFTER_S, here, sign_in_answer, status_of, words_of
 from web.render import render
 from web.session import (
@@ -84,16 +86,6 @@ class Proof(Wanted):
     code: str = Field("", repr=False, max_length=MAX_CODE_CHARS)
 
 
-def home_of(caller: Caller) -> str:
-    """Return the first page of a role."""
-    return {Role.GUARDIAN: "/p/", Role.TEACHER: "/co/", Role.OBSERVER: "/khach/"}.get(caller.role, "/")
-
-
-def way_on(address: str, caller: Caller) -> str:
-    """Return a page of ours to go on to: what is none leads home."""
-    return onward(address) or home_of(caller)
-
-
 @router.get("/vao", dependencies=[Depends(ANYBODY)])
 async def sign_in_page(request: Request) -> Response:
     """Show the form, or the way on for somebody who is signed in."""
@@ -123,7 +115,7 @@ async def sign_in(request: Request, form: Annotated[SignInForm, Depends(FormBody
         return _refused(error, lambda why, status, wait_s: _sign_in_form(request, why, status, wait_s, form.giu))
     if isinstance(done, Halfway):
         return _second_form(request, done.half, kept=form.giu)
-    return _entered(request, done, form.giu)
+    return await _entered(request, done, form.giu)
 
 
 @router.post("/vao/ma", dependencies=[Depends(ANYBODY)])
@@ -140,7 +132,7 @@ async def second_factor(request: Request, form: Annotated[SecondForm, Depends(Fo
         done = await services_of(request).accounts.second(half, Secret(form.code), peer_of(request), mark_of(request))
     except (LoginRefused, LoginBusy, DaemonUnavailable) as error:
         return _refused(error, again)
-    return _entered(request, done, form.giu)
+    return await _entered(request, done, form.giu)
 
 
 @router.get("/xac-nhan")
@@ -176,7 +168,7 @@ async def send_on(
     request: Request, caller: Annotated[Caller, Depends(GUARDIAN)], fields: Annotated[Fields, Depends(KEPT)]
 ) -> Response:
     """Show a guardian the form that waited while their browser signed in again."""
-    return _kept_on(request, caller, fields.get("giu", ""))
+    return kept_on(request, caller, fields.get("giu", ""))
 
 
 @router.get("/api/session/fresh")
@@ -290,15 +282,6 @@ def _confirm_form(
     return _waiting(response, wait_s)
 
 
-def _kept_on(request: Request, caller: Caller, kept: str) -> Response:
-    """Show the form that waited to whoever sent it, with the button that sends it; to anybody else that it is gone."""
-    found = services_of(request).accounts.open_form(caller, kept)
-    fields = again(request, found[0], found[1]) if found is not None else None
-    on = found[0] if found is not None and fields is not None else ""
-    home, template = home_of(caller), "signin_kept.html"
-    return render(request, words_of(request), template, caller=caller, on=on, fields=fields or [], home=home)
-
-
 def _waiting(response: Response, wait_s: int) -> Response:
     if wait_s:
         response.headers["Retry-After"] = str(wait_s)
@@ -317,13 +300,13 @@ def _refused(error: VuonError, page: Callable[[str, int, int], Response]) -> Res
     return page(known.get(reason, "wrong"), 403, 0)
 
 
-def _entered(request: Request, done: Entered, kept: str = "") -> Response:
+async def _entered(request: Request, done: Entered, kept: str = "") -> Response:
+    """Go on with who is signed in; a form that waited does so on the page of a password that must be chosen first."""
     services, caller = services_of(request), done.signed_in.caller
     must = services.accounts.must_set(caller)
-    first = "/mat-khau?mat=1" if kept else "/mat-khau"  # the form that waited is not kept over that page
-    response: Response = RedirectResponse(first if must else home_of(caller), 303)
-    if kept and not must:
-        response = _kept_on(request, caller, kept)
+    response: Response = RedirectResponse("/mat-khau" if must else home_of(caller), 303)
+    if kept:
+        response = await password_form(request, caller, kept=kept) if must else kept_on(request, caller, kept)
     set_session(response, done.signed_in, services)
     if done.mark is not None:
         set_mark(response, done.mark, services)

@@ -127,6 +127,16 @@ class InviteRow:
 
 
 @dataclass(frozen=True, slots=True)
+class EndedDevice:
+    """A guardian's device that was ended."""
+
+    name: str
+    """Whose it was."""
+    label: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class PrintedSlip:
     """A fresh slip for the printer; a lost one tells no family name and no number."""
 
@@ -173,6 +183,12 @@ class InviteDoor(Protocol):
 
     async def rows(self, caller: Caller, class_id: PublicId) -> Sequence[InviteRow]:
         """Return the guardians of a class; NotFound, Denied."""
+
+    async def devices(self, caller: Caller, person: PublicId) -> Sequence[DeviceRow]:
+        """Return a guardian's devices to whoever may end them; none to anybody else."""
+
+    async def ended(self, caller: Caller, device: PublicId) -> EndedDevice | None:
+        """Return a device that has ended to whoever may end such a one; None to anybody else, and for any other."""
 
     async def slips(self, caller: Caller, persons: Sequence[PublicId], *, checked: bool) -> Sequence[PrintedSlip]:
         """Make slips, each replacing an older one; NotFound, Denied. Nothing is made unless all may be."""

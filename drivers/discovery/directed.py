@@ -23,37 +23,39 @@ ROUNDS_S = (0.4, 0.8)
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What a device tells of itself to anyone; "" where it tells nothing."""
+    """What a device tells of itself to anyone; "" where it tells nothing. Only the first two tell it from others."""
 
     endpoint: str
     mac: str
+    name: str = ""
+    hardware: str = ""
 
 
 class _Answers(asyncio.DatagramProtocol):
-    """Keeps the first endpoint reference that comes from one address."""
+    """Keeps the first announcement with an endpoint reference that comes from one address."""
 
     def __init__(self, address: str) -> None:
         self._address = address
-        self.endpoint = asyncio.get_running_loop().create_future()
+        self.first: asyncio.Future[wsd.Announcement] = asyncio.get_running_loop().create_future()
 
     def datagram_received(self, data: bytes, addr: tuple[str | int, ...]) -> None:
-        if addr[0] != self._address or self.endpoint.done():
+        if addr[0] != self._address or self.first.done():
             return
         try:
-            named = [item.endpoint for item in wsd.read(data) if item.endpoint]
+            named = [item for item in wsd.read(data) if item.endpoint]
         except CameraBadReply:
             return  # what cannot be read tells nothing
         if named:
-            self.endpoint.set_result(named[0])
+            self.first.set_result(named[0])
 
     def error_received(self, exc: Exception) -> None:
         """Do nothing: port unreachable is silence."""
 
 
-async def endpoint_at(
+async def told_at(
     address: str, *, rounds_s: tuple[float, ...] = ROUNDS_S, message_id: Callable[[], UUID] = uuid4
-) -> str:
-    """Return the endpoint reference of the device at an IPv4 address; "" if it does not answer."""
+) -> wsd.Announcement | None:
+    """Return what the device at an IPv4 address says of itself; None if it does not answer."""
     sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     sock.setblocking(False)
     try:
@@ -63,21 +65,22 @@ async def endpoint_at(
         )
     except OSError:
         sock.close()
-        return ""
+        return None
     try:
         for wait_s in rounds_s:
             transport.sendto(wsd.probe_message(message_id(), typed=False), (address, wsd.PORT))
-            done, _ = await asyncio.wait([answers.endpoint], timeout=wait_s)
+            done, _ = await asyncio.wait([answers.first], timeout=wait_s)
             if done:
-                return str(answers.endpoint.result())
-        return ""
+                return answers.first.result()
+        return None
     finally:
         transport.close()
-        answers.endpoint.cancel()
+        answers.first.cancel()
         await asyncio.sleep(0)  # asyncio closes the socket in the next turn of the loop
 
 
 async def who_is_at(address: str, *, rounds_s: tuple[float, ...] = ROUNDS_S, table: Path = ARP_TABLE) -> Marks:
     """Return the marks of the device at an address; the probe also makes the kernel learn its MAC."""
-    endpoint = await endpoint_at(address, rounds_s=rounds_s)
-    return Marks(endpoint, mac_of(address, table) or "")
+    told = await told_at(address, rounds_s=rounds_s)
+    mac = mac_of(address, table) or ""
+    return Marks("", mac) if told is None else Marks(told.endpoint, mac, told.name, told.hardware)

@@ -51,7 +51,7 @@ class LineView(Line):
     then: bool | None = None
     """What stands once the sheet counts; of one that does not wait, what stands now."""
     fate: Fate = Fate.COUNTS
-    """Of a sheet that was countersigned, NEWER is all that is kept of why a line did not count."""
+    """Of a sheet that was countersigned, what became of the line then; of any other, what would."""
 
     @property
     def counts(self) -> bool:
@@ -198,9 +198,10 @@ class PaperSheets:
                     mode = self._consents.on_withdrawal
                     consent_cases.take(conn, facts, answer, on_withdrawal=mode, now_ms=now_ms)
                     counted += 1
+                became, why = ("counted", None) if line.counts else ("newer", line.fate)
                 conn.execute(
-                    "UPDATE consent_sheet_line SET became = ? WHERE sheet = ? AND child = ? AND purpose = ?",
-                    ("counted" if line.counts else "newer", sheet, line.child, line.purpose),
+                    "UPDATE consent_sheet_line SET became = ?, why = ? WHERE sheet = ? AND child = ? AND purpose = ?",
+                    (became, why, sheet, line.child, line.purpose),
                 )
             conn.execute(
                 "UPDATE consent_sheet SET signed_by = ?, signed_ms = ? WHERE id = ?",
@@ -269,7 +270,9 @@ def _line(conn: sqlite3.Connection, row: sqlite3.Row, span: tuple[int, int], now
     signer = PublicId(row["person"]) if row["person"] else None
     line = Line(PublicId(row["child"]), Purpose(row["purpose"]), bool(row["given"]), signer)
     found = consent_rows.standing(conn, line.child, line.purpose, now_ms)
-    fate = Fate.COUNTS if row["became"] == "counted" else Fate.NEWER if row["became"] else _fate(line, span, found)
+    fate = Fate.COUNTS if row["became"] == "counted" else _fate(line, span, found)
+    if row["became"] == "newer":
+        fate = Fate(row["why"] or Fate.OTHER)
     now = agreed(found) if found else None
     then = on_paper(line.given, signer, found) if waits and fate is Fate.COUNTS else now
     return LineView(line.child, line.purpose, line.given, signer, now, then, fate)

@@ -151,6 +151,8 @@ class Fate(StrEnum):
     """The family answered later."""
     SIGNER = "signer"
     """A yes of which nobody knows who gave it, beside a guardian's no: it takes back no no of somebody's."""
+    OTHER = "other"
+    """Of a sheet from before causes were kept: another answer of the family stood."""
 
 
 def paper_fate(given: bool, signer: PublicId | None, day: tuple[int, int], standing: Iterable[Standing]) -> Fate:

@@ -49,6 +49,15 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
+class Ended:
+    """A device that has ended: whose it was, what it was called, when (UTC ms)."""
+
+    person: PublicId
+    label: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """How far a browser's device is; `why` are the school's words of a refusal."""
 
@@ -141,6 +150,22 @@ class Devices:
             )
             for row in rows
         )
+
+    async def ended(self, actor: Actor, device: PublicId) -> Ended | None:
+        """Return a guardian's device that has ended, to whoever at the school may end theirs; None for any other."""
+        row = await self._store.db.read(
+            lambda conn: conn.execute(
+                "SELECT person, label, ended_ms FROM device WHERE id = ? AND ended_ms IS NOT NULL", (device,)
+            ).fetchone()
+        )
+        if row is None or not self.may_end(actor, PublicId(row["person"])):
+            return None
+        return Ended(PublicId(row["person"]), row["label"], row["ended_ms"])
+
+    def may_end(self, actor: Actor, person: PublicId) -> bool:
+        """Say whether the actor may end a guardian's devices as the school, without a trace."""
+        store, need = self._store, invite_need(self._store, actor, person)
+        return store.answer(store.current, actor, need, store.clock.now_ms()).allowed
 
     async def end(self, actor: Actor, device: PublicId) -> None:
         """Unbind a device: one's own, or as the school (principal, teacher of the child's class); its streams end.

@@ -98,3 +98,9 @@ def resets_of_passwords(db: UtilsDatabase) -> None:
 def guests_visits(db: UtilsDatabase) -> None:
     """Add why guests come, the teacher's no, and codes and logins that end with a visit."""
     apply_schema(db, files("gateway.access") / "observation.sql")
+
+
+@MIGRATIONS()
+def causes_of_sheet_lines(db: UtilsDatabase) -> None:
+    """Keep why a line of a countersigned sheet did not count."""
+    apply_schema(db, files("gateway.access") / "sheetcauses.sql")

@@ -7,7 +7,6 @@ opens nothing of the daemons'.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -36,6 +35,7 @@ from gateway.cli import (
     retention,
     rooms,
     roster,
+    running,
     signin,
     slips,
     status,
@@ -43,16 +43,9 @@ from gateway.cli import (
     volumes,
     why,
 )
-from gateway.cli.context import ConfigOption, Context, DataOption, guarded
-from gateway.cli.status import DAEMONS
+from gateway.cli.context import guarded
 from gateway.cli.usage import Verb, Verbs
-from gateway.core import log as logs
-from gateway.core.clock import SystemClock
-from gateway.core.daemonize import serve
-from gateway.core.secrets import load_signing_key
-from gateway.core.unixdoor import claim_socket
 from gateway.core.version import __version__
-from gateway.roofs.run import Children, box_children
 
 app = typer.Typer(
     cls=Verbs,
@@ -73,18 +66,6 @@ turn_app = typer.Typer(
 audit_app = typer.Typer(cls=Verbs, help="Nhật ký truy cập · the audit", no_args_is_help=True)
 
 
-def run(config: ConfigOption = None, data: DataOption = None) -> None:
-    """Chạy cả ba dịch vụ trong cửa sổ này · run the three daemons in this terminal (run)."""
-    context = Context(config, data)
-    settings = context.config
-    logs.setup(settings.log.level)
-    for daemon in DAEMONS:  # somebody else's would make ours end and start again for ever
-        claim_socket(settings.paths.socket(daemon))
-    # Made before any child starts, so that none has to wait for the gateway's first run.
-    load_signing_key(settings.paths.grant_key)
-    asyncio.run(serve(Children(box_children(context.config_path), SystemClock())))
-
-
 def version() -> None:
     """Phiên bản · version."""
     typer.echo(__version__)
@@ -92,7 +73,7 @@ def version() -> None:
 
 COMMANDS: tuple[tuple[str, str | None, Callable[..., Any]], ...] = (
     ("demo", None, demo.demo),
-    ("run", None, run),
+    ("run", None, running.run),
     ("tinh-trang", "status", status.status),
     ("tim", "discover", cameras.discover),
     ("kich-hoat", "activate", activate.activate),

@@ -182,7 +182,10 @@ def _place(text: str) -> str:
 def adopt(  # noqa: PLR0913, PLR0917 - one argument for each option
     address: Annotated[str | None, typer.Argument(help="Địa chỉ IP · IP address")] = None,
     user: UserOption = "admin",
-    name: Annotated[str | None, typer.Option(help="Tên camera · its name")] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(help="Tên camera; không có: tên đã đặt trong camera, hoặc hãng và kiểu · its name"),
+    ] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65_535, help="Cổng ONVIF · ONVIF port")] = None,
     rtsp: Annotated[
         str | None,
@@ -258,6 +261,9 @@ async def _adopt(context: Context, params: dict[str, Any], instead_of: str | Non
 
 def _say_the_rest(context: Context, answer: dict[str, Any]) -> None:
     """Tell what was not adopted, and why."""
+    if answer.get("taken"):
+        said = "cli.adopt.numbered" if answer["numbered"] else "cli.adopt.twins"
+        context.say(said, taken=answer["taken"][0], name=answer["cameras"][0]["name"])
     if answer.get("empty"):
         context.say("cli.adopt.empty", channels=", ".join(map(str, answer["empty"])))
     if answer.get("already"):

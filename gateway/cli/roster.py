@@ -6,6 +6,7 @@ turned, and turned only with `--ap-dung`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -112,19 +113,52 @@ def school_year(
     view = context.run(context.ask("gateway", "roster.year", params, timeout_s=WORK_S))
     if apply:
         params["shown"] = view["shown"]
-        view = context.run(context.ask("gateway", "roster.year", params, timeout_s=WORK_S))
-    if as_json:
+        done = context.run(context.ask("gateway", "roster.year", params, timeout_s=WORK_S))
+        if as_json:
+            context.json(done)
+            return
+        _when(context, view, params["consents"])
+        context.say("cli.import.done", act=done["act"])
+    elif as_json:
         context.json(view)
-    elif apply:
-        context.say("cli.import.done", act=view["act"])
     else:
-        for step in view["steps"]:
-            context.say("cli.year.step", name=step["name"], children=step["children"], target=step["target"])
-        if view["new_classes"]:
-            context.say("cli.year.new", names=", ".join(view["new_classes"]))
-        context.say("cli.year.counts", **{key: view["counts"][key] for key in ("moved", "left", "same")})
-        if view["consents"]:
-            context.say("cli.year.consents", n=view["consents"])
+        _year(context, view, params["consents"])
+
+
+def _year(context: Context, view: Mapping[str, Any], consents: str) -> None:
+    """Say what the step would do, what it ends and when; how it is done comes last."""
+    for step in view["steps"]:
+        context.say("cli.year.step", name=step["name"], children=step["children"], target=step["target"])
+    if view["new_classes"]:
+        context.say("cli.year.new", names=", ".join(view["new_classes"]))
+    _when(context, view, consents)
+    context.say("cli.year.counts", **{key: view["counts"][key] for key in ("moved", "left", "same")})
+    if view["consents"]:
+        context.say("cli.year.consents", n=view["consents"])
+
+
+def _when(context: Context, view: Mapping[str, Any], consents: str) -> None:
+    """Say when it takes effect and what guardians lose then, for each answer that is still to be chosen."""
+    closings = view["closings"]
+    day = show.day(closings["keep"]["at_ms"], context.config.site.timezone)
+    context.say("year.at.now" if view["now"] else "year.at.day", day=day)
+    for answer in (consents,) if consents in closings else tuple(closings):
+        if len(closings) > 1:
+            context.say(f"cli.year.if.{answer}")
+        item, words = closings[answer], context.words
+        shut = [
+            words.text("year.shuts.one", name=row["name"], why=words.text(f"year.why.{row['why']}"))
+            for row in item["classes"]
+        ]
+        lines = [words.text("year.shuts", names=", ".join(shut)) if shut else words.text("year.shuts.none")]
+        lines += [words.text("year.blind", n=item["children"])] if item["children"] else []
+        lines.append(
+            words.text("year.logins", people=item["people"], n=item["logins"])
+            if item["people"]
+            else words.text("year.logins.none")
+        )
+        for line in lines:
+            context.line(f"  {line}")
 
 
 def responsible(  # noqa: PLR0913, PLR0917 - each is an option of the command

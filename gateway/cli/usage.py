@@ -23,6 +23,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from gateway.access.roster.cells import plain
 from gateway.cli.context import LANGUAGE_ENV, find_config, told
+from gateway.cli.helping import speak, usage
 from gateway.core.config import load_config
 from gateway.core.errors import BadInput, VuonError
 from gateway.core.i18n import DEFAULT_LANGUAGE, Catalogue, catalogue
@@ -32,13 +33,25 @@ UNUSABLE = 2
 USAGE_ERROR = typing.cast("type[Exception]", typer.BadParameter.__bases__[0])
 """Typer keeps the type of all these errors to itself; contexts and parameters it hands over are `Any` here."""
 PROGRAM = "vuon"
+TYPED = "vuon.typed"
+"""Where a context keeps the words that its command was given."""
 
 
 class Verbs(TyperGroup):
     """A group of commands; what it does not know is answered by name."""
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help in the reader's language."""
+        _speak(self, ctx)
+        super().format_help(ctx, formatter)
+
+    def format_usage(self, ctx: Any, formatter: Any) -> None:
+        """Write how it is typed."""
+        usage(words_of(typed_at(ctx)), ctx, self.collect_usage_pieces(ctx), formatter)
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the words before the verb; none at all shows the help."""
+        ctx.meta[TYPED] = list(args)
         if not args and self.no_args_is_help:
             return super().parse_args(ctx, args)
         typed = list(args)
@@ -57,9 +70,26 @@ class Verbs(TyperGroup):
 class Verb(TyperCommand):
     """A command; what does not fit it is answered by name."""
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Print the help in the reader's language."""
+        _speak(self, ctx)
+        super().format_help(ctx, formatter)
+
+    def format_usage(self, ctx: Any, formatter: Any) -> None:
+        """Write how it is typed."""
+        usage(words_of(typed_at(ctx)), ctx, self.collect_usage_pieces(ctx), formatter)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Do it; whoever breaks off is told so in their language."""
+        try:
+            return super().invoke(ctx)
+        except (typer.Abort, EOFError):
+            speak(words_of(typed_at(ctx)))
+            raise
+
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read options and arguments."""
-        typed = list(args)
+        typed = ctx.meta[TYPED] = list(args)
         ctx.allow_extra_args = True  # refused below, where they are known
         try:
             rest = super().parse_args(ctx, args)
@@ -68,6 +98,18 @@ class Verb(TyperCommand):
         if ctx.args and not ctx.resilient_parsing:
             refuse(typed, _bad(ctx, "usage_extra", " ".join(ctx.args)))
         return rest
+
+
+def typed_at(ctx: Any) -> Sequence[str]:
+    """Return what was typed after the name of the command whose help or end this is."""
+    return typing.cast("Sequence[str]", ctx.meta.get(TYPED, ()))
+
+
+def _speak(command: Any, ctx: Any) -> None:
+    words = words_of(typed_at(ctx))
+    speak(words)
+    if (option := command.get_help_option(ctx)) is not None:
+        option.help = words.text("cli.help.show")
 
 
 def refuse(typed: Sequence[str], error: BadInput, cause: Exception | None = None) -> NoReturn:

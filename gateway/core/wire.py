@@ -33,7 +33,8 @@ MAX_HEAD_BYTES = 1 << 20
 """JSON heads: a journal page of 1,000 events is about 300 kB."""
 MAX_BLOB_BYTES = 32 << 20
 """Binary bodies: the largest is a GOP of a 4K camera."""
-CONNECT_TIMEOUT_S = 2.0
+CONNECT_TIMEOUT_S = 5.0
+"""A starved daemon greets late: that is not one that is away."""
 CALL_TIMEOUT_S = 15.0
 MOST_IDLE = 8
 """Connections a client keeps for later; a burst of calls must not hold descriptors for ever."""

@@ -25,6 +25,7 @@ from gateway.core.config import Config
 from gateway.core.daemonize import DaemonFacts, Health
 from gateway.core.log import fault_sink, get_logger
 from gateway.core.model import PublicId
+from gateway.core.ownaddress import own_names, web_url
 from gateway.core.supervise import Backoff, supervise
 from gateway.core.version import __version__
 from gateway.core.wire import ControlServer
@@ -42,8 +43,8 @@ from gateway.roofs.control_why import WhyCalls
 from gateway.roofs.footage_desk import FootageDesk
 from gateway.roofs.gateway_control import Desk, handlers
 from gateway.roofs.gateway_loops import Checkpoints, JournalCopy, Keeper, Looks
-from gateway.roofs.gateway_start import started, web_url
-from gateway.roofs.http import HttpServer, own_names
+from gateway.roofs.gateway_start import started
+from gateway.roofs.http import HttpServer
 from gateway.roofs.hub_uplink import Signals, uplink_of
 from gateway.roofs.live_port import MediaDoor
 from gateway.roofs.main import run_daemon

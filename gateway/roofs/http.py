@@ -18,7 +18,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import ifaddr
 import uvicorn
 
 from gateway.core.boxca import ensure_tls
@@ -31,13 +30,6 @@ MAX_CONNECTIONS = 2_000
 BACKLOG = 512
 _CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
 """TLS 1.2 without CBC; 1.3 brings its own."""
-
-
-def own_names() -> list[str]:
-    """Return host name and addresses of this machine, for the certificate and the list of hosts."""
-    addresses = [str(ip.ip) for adapter in ifaddr.get_adapters() for ip in adapter.ips if isinstance(ip.ip, str)]
-    host = socket.gethostname().lower()
-    return list(dict.fromkeys([f"{host}.local", host, *addresses]))
 
 
 class HttpServer:

@@ -15,9 +15,10 @@ from gateway.core.config import Config
 from gateway.core.daemonize import DaemonFacts, Health
 from gateway.core.db import Database
 from gateway.core.log import fault_sink, get_logger
+from gateway.core.ownaddress import own_names
 from gateway.core.wire import ControlServer, Handler, Reply, Request
 from gateway.hub.store import MIGRATIONS, HubStore
-from gateway.roofs.http import HttpServer, own_names
+from gateway.roofs.http import HttpServer
 from gateway.roofs.main import run_daemon
 from web.hub_app import create_hub_app
 from web.hub_services import HubServices

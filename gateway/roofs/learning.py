@@ -10,10 +10,12 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from drivers.adopt import Learned, Means
 from drivers.channels import read_channels
 from drivers.discovery.directed import who_is_at
+from drivers.discovery.givenname import given_name
 from drivers.engines import Engine, settle
 from drivers.filmplayer import FILM_HOST
 from drivers.gate import LoginGate
@@ -72,10 +74,12 @@ class Drivers:
             if path is None and await is_up(order.address):
                 raise CameraUnsupported("nothing here speaks ONVIF", case="no_onvif", address=order.address) from error
             raise
-        learned = settled.learned
+        learned, told = settled.learned, Told() if found is None else Told(found.name, found.hardware, found.maker)
         if not learned.about.endpoint:  # adopted by address: the mark by which it is known without a login
-            endpoint = (await who_is_at(order.address)).endpoint
-            learned = replace(learned, about=replace(learned.about, endpoint=endpoint))
+            marks = await who_is_at(order.address)
+            told = told if told.name else Told(marks.name, marks.hardware)
+            learned = replace(learned, about=replace(learned.about, endpoint=marks.endpoint))
+        learned = replace(learned, about=replace(learned.about, name=name_of(learned.about, order.address, told)))
         device = device_of(learned, order, gate.pin)
         cameras = [replace(item, engine=settled.engine.value, engine_why=settled.why) for item in device.cameras]
         return replace(device, cameras=tuple(cameras))
@@ -100,6 +104,20 @@ class Drivers:
             return await driver.serial()
         finally:
             await driver.close()
+
+
+class Told(NamedTuple):
+    """What a device calls itself to anyone."""
+
+    name: str = ""
+    hardware: str = ""
+    maker: str = ""
+
+
+def name_of(about: Learned, address: str, told: Told) -> str:
+    """Return what a camera is called when it becomes ours: by the name somebody gave it, else by maker and model."""
+    known = (about.manufacturer, about.model, about.serial, about.firmware, told.hardware, told.maker, address)
+    return given_name(told.name, *known) or about.name
 
 
 async def is_up(address: str, port: int = DEFAULT_PORT) -> bool:

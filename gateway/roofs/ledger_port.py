@@ -3,8 +3,9 @@
 Owns what a reader learns of others. Invariants: a principal reads every name; families and teachers read, of looks at
 their class, staff, observers and technicians by name and role, the console as the console, and another guardian only as
 "a guardian of the class" (also the other parent of one's own child: separated parents are not told of each other); own
-rows name oneself as "you"; no device of anybody else, no id of a person; the rows of a look of a guardian without a
-name are not told one by one (to the second, by device: that tells whose they are). A page decides before it reads.
+rows name oneself as "you"; how long a look at a class lasted is told in minutes; no device of anybody else, no id of a
+person; the rows of a look of a guardian without a name are not told one by one (to the second, by device: that tells
+whose they are). A page decides before it reads.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ IN_FILE = 20_000
 COUNTED, COUNTS = frozenset({"roster.import", "roster.rollover"}), ("new", "moved", "back", "changed", "left")
 """Acts upon many children, and what they count."""
 ALL = Need(Action.AUDIT, BOX)
+MINUTE_S = 60
 FAMILY = "family"
 """The role of a guardian who is not named."""
 _Told: TypeAlias = Callable[[Line], LedgerLine]
@@ -114,7 +116,8 @@ class LedgerPort:
         need = Need(Action.AUDIT, ObjectRef(ObjectKind.CLASS, class_id))
         await self._store.demand(actor_of(caller), need)
         page = await self._store.db.read(lambda conn: looks_at(conn, class_id, _wanted(wish), most=MOST_LINES))
-        return LedgerPage(_looks(page, lambda line: self._of_class(line, caller, class_id)), page.older)
+        lines = _looks(page, lambda line: self._of_class(line, caller, class_id))
+        return LedgerPage(tuple(in_minutes(line) for line in lines), page.older)
 
     async def own(self, caller: Caller, wish: LedgerWish) -> LedgerPage:
         """Read one's own rows."""
@@ -254,6 +257,12 @@ def _looks(page: Page, told: _Told) -> tuple[LedgerLine, ...]:
             line = replace(line, at_ms=look.at_ms, seconds=look.seconds, parts=parts)
         found.append(line)
     return tuple(found)
+
+
+def in_minutes(line: LedgerLine) -> LedgerLine:
+    """Return a line, and the rows of its look, with lengths in whole minutes; the seconds do not leave this door."""
+    minutes = None if line.seconds is None else 0 if line.seconds < MINUTE_S else (line.seconds + 30) // MINUTE_S
+    return replace(line, seconds=None, minutes=minutes, parts=tuple(in_minutes(part) for part in line.parts))
 
 
 def _wanted(wish: LedgerWish) -> Wanted:

@@ -21,6 +21,7 @@ from gateway.access.roster.journal import Blocker
 from gateway.access.roster.known import read_known
 from gateway.access.roster.plan import Change, Kind
 from gateway.access.roster.rollover import Rollover, RolloverPlan, proposal
+from gateway.access.roster.yearclosing import Closing
 from gateway.access.store import FactStore
 from gateway.core.errors import BadInput
 from gateway.core.model import PublicId
@@ -109,15 +110,23 @@ class RosterLists:
         keep_teachers: bool,
         consents: str = "",
     ) -> dict[str, Any]:
-        """Return what the step into a new school year would do; without targets the usual ones."""
+        """Return what the step into a new school year would do; without targets the usual ones.
+
+        With targets also when that is and what it takes from guardians (`closings`).
+        """
         await self._store.demand(actor, MANAGE)
+        now_ms, again = self._store.clock.now_ms(), _again(consents)
+        known = await self._store.db.read(lambda conn: read_known(self._store, conn, now_ms))
         if targets is None:
-            now_ms = self._store.clock.now_ms()
-            known = await self._store.db.read(lambda conn: read_known(self._store, conn, now_ms))
-            targets = {str(key): value for key, value in proposal(known.classes).items()}
+            usual = proposal(known.classes)
+            return year_view(await self.rollover.look(usual, day=day, keep_teachers=keep_teachers, ask_again=again))
         wanted = {PublicId(key): value for key, value in targets.items()}
-        again = _again(consents)
-        return year_view(await self.rollover.look(wanted, day=day, keep_teachers=keep_teachers, ask_again=again))
+        plan, closings = await self.rollover.rehearse(wanted, day=day, keep_teachers=keep_teachers, ask_again=again)
+        names = known.classes
+        return year_view(plan) | {
+            "now": day is None or day == known.today,
+            "closings": {"again" if asked else "keep": closing_view(item, names) for asked, item in closings.items()},
+        }
 
     async def turn_year(
         self,
@@ -233,6 +242,17 @@ def year_view(plan: RolloverPlan) -> dict[str, Any]:
             {"class": step.class_id, "name": step.name, "target": step.target, "children": len(step.children)}
             for step in plan.steps
         ],
+    }
+
+
+def closing_view(closing: Closing, names: Mapping[PublicId, str]) -> dict[str, Any]:
+    """Return what a roll-over takes from guardians as JSON; `at_ms` is when, UTC."""
+    return {
+        "at_ms": closing.at_ms,
+        "classes": [{"name": names.get(row, ""), "why": why.value} for row, why in closing.classes],
+        "children": closing.children,
+        "people": len(closing.leavers),
+        "logins": closing.logins,
     }
 
 

@@ -30,6 +30,7 @@ from web.inapp import device_label
 from web.slip_services import (
     Bound,
     DeviceRow,
+    EndedDevice,
     Invitation,
     InviteRow,
     KeyProof,
@@ -183,6 +184,17 @@ class InvitePort:
             for row in sorted(found, key=lambda row: row.child)
         ]
         return sorted(rows, key=lambda row: list_order(row.child))
+
+    async def devices(self, caller: Caller, person: PublicId) -> Sequence[DeviceRow]:
+        """Return a guardian's devices to whoever may end them."""
+        if not self._devices.may_end(_actor(caller), person):
+            return ()
+        return [device_row(item) for item in await self._devices.of(person)]
+
+    async def ended(self, caller: Caller, device: PublicId) -> EndedDevice | None:
+        """Return a device that has ended."""
+        found = await self._devices.ended(_actor(caller), device)
+        return None if found is None else EndedDevice(self._names.person(found.person), found.label, found.at_ms)
 
     async def slips(self, caller: Caller, persons: Sequence[PublicId], *, checked: bool) -> Sequence[PrintedSlip]:
         """Make slips for the printer."""

@@ -9,11 +9,12 @@ import asyncio
 import re
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, Page, Response, expect
+from playwright.sync_api import Browser, BrowserContext, Error, Page, Request, Response, expect
 
 from tests.browser.conftest import HANG_MS
 from tests.fakes.demo_box import DemoBox
@@ -78,6 +79,10 @@ class Answer:
         )
 
 
+TEXTS = ("text/html", "application/json", "application/sdp")
+"""Bodies that may hold an id in clear and can be read whole."""
+
+
 @dataclass
 class Visit:
     """One person's browser."""
@@ -86,6 +91,8 @@ class Visit:
     context: BrowserContext
     url: str
     answers: list[Answer] = field(default_factory=list)
+    texts: list[tuple[str, str]] = field(default_factory=list)
+    """Path and body of each text that came whole, read as it came: the browser forgets them when the page goes on."""
     asked: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
@@ -123,6 +130,13 @@ class Visit:
     def _answered(self, response: Response) -> None:
         kind = response.headers.get("content-type", "")
         self.answers.append(Answer(response.url, response.request.method, response.status, kind, response))
+
+    def _finished(self, request: Request) -> None:
+        response = request.response()
+        if response is None or not response.headers.get("content-type", "").startswith(TEXTS):
+            return
+        with suppress(Error):  # the page went on in this very moment, and the body with it
+            self.texts.append((urlsplit(response.url).path, response.text()))
 
     def _console(self, kind: str, text: str) -> None:
         if kind == "error" and "Failed to load resource" not in text:  # a refusal is an answer, not a fault
@@ -163,6 +177,7 @@ class Street:
         visit = Visit(page, context, self.box.ready["web"])
         page.on("request", lambda request: visit.asked.append(request.url))
         page.on("response", visit._answered)
+        page.on("requestfinished", visit._finished)
         page.on("pageerror", lambda error: visit.errors.append(str(error)))
         page.on("console", lambda message: visit._console(message.type, message.text))
         self.visits.append(visit)

@@ -5,10 +5,16 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
+from gateway.core.model import PublicId, Role
 from tests.browser.conftest import Site, shoot
+from tests.fakes.clock import NOON_MS
 from tests.fakes.page_audit import audit
-from tests.fakes.web_people import CHILD
+from tests.fakes.school import pid
+from tests.fakes.web_people import CHILD, GUARDIAN
 from tests.fakes.web_services import PRINCIPAL
+from tests.fakes.web_slips import FakeDevice
+from web.caller import Caller
+from web.slip_services import DeviceRow
 
 pytestmark = pytest.mark.browser
 PAGES = ("/phu-huynh", f"/phu-huynh/tre/{CHILD}", "/lop", "/nhan-su", "/nhap", "/nam-hoc")
@@ -47,3 +53,31 @@ def test_the_principal_finds_a_child_and_opens_it(site: Site) -> None:
     page.get_by_role("button", name="Lưu").first.click()
     expect(page.get_by_role("heading", level=2).first).to_be_visible()
     assert any("child.rename" in call for call in site.box.calls)
+
+
+@pytest.mark.parametrize("language", ["vi", "en"])
+def test_what_a_press_ends_is_said_before_and_after_it(site: Site, language: str) -> None:
+    """The new year: when it takes effect and what closes, on the button too. A lost phone: whose it was, afterwards."""
+    phone, mother = pid("lostphone"), Caller(PublicId(GUARDIAN["id"]), Role.GUARDIAN, GUARDIAN["name"], pid("her"))
+    site.box.slips.devices_of[phone] = FakeDevice(DeviceRow(phone, "Chrome, Android", NOON_MS, True, NOON_MS), mother, "approved")  # fmt: skip
+    now = {"vi": "Chuyển năm học ngay bây giờ", "en": "Begin the new year right now"}[language]
+    ended = {"vi": "Đã gỡ máy “Chrome, Android” của Trần Thị Mai", "en": "Removed “Chrome, Android” of Trần Thị Mai"}
+    for size in ((390, 844), (320, 700), (1440, 900))[: 3 if language == "vi" else 1]:
+        page = site.visit(f"/nam-hoc?lang={language}", PRINCIPAL, size=size)
+        page.get_by_role("button", name={"vi": "Xem trước", "en": "Preview"}[language]).click()
+        page.get_by_role("button", name=now).scroll_into_view_if_needed()
+        expect(page.get_by_role("button", name=now)).to_be_visible()
+        shoot(page, f"year-{size[0]}x{size[1]}-{language}")
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0], size
+        assert audit(page) == [], size
+        page.close()
+    page = site.visit(f"/phu-huynh/tre/{CHILD}?lang={language}", PRINCIPAL, size=(390, 844))
+    button = page.get_by_role("button", name={"vi": "Gỡ máy", "en": "Remove"}[language])
+    assert button.evaluate("button => button.getBoundingClientRect().height") >= 43.5
+    button.scroll_into_view_if_needed()
+    shoot(page, f"child-phone-390x844-{language}")
+    button.click()
+    expect(page.get_by_role("status").filter(has_text=ended[language])).to_be_visible()
+    shoot(page, f"child-ended-390x844-{language}")
+    assert audit(page) == []
+    assert phone not in site.box.slips.devices_of

@@ -18,7 +18,7 @@ FORMS: Mapping[str, tuple[Mapping[str, str], ...]] = {
     "/p/dong-y/rut": ({"be": "{child}", "muc": "view"},),
     "/p/may/ket-thuc": ({"may": "{device}"},),
     "/phu-huynh/phieu": ({"ai": "{guardian}", "lop": "{class}"},),
-    "/phu-huynh/may/ket-thuc": ({"may": "{device}", "lop": "{class}"},),
+    "/phu-huynh/may/ket-thuc": ({"may": "{device}", "lop": "{class}"}, {"may": "{device}", "tre": "{child}"}),
     "/phu-huynh/cho-duyet": ({"duyet": "{device}"}, {"tu-choi": "{device}"}),
     "/phu-huynh": ({"act": "child.add", "class": "{class}", "name": NEW},),
     "/phu-huynh/tre/{child}": (
@@ -57,7 +57,9 @@ FORMS: Mapping[str, tuple[Mapping[str, str], ...]] = {
     "/xoa-du-lieu": ({"ai": "child:{child}", "ten": "ai đó", "ly-do": "left", "ai-yeu-cau": "school"},),
 }
 """By the route's path: forms with `{kind}` where an id stands."""
-ONLY_BACK = frozenset({("/phu-huynh/phieu", "class"), ("/phu-huynh/may/ket-thuc", "class")})
+ONLY_BACK = frozenset(
+    {("/phu-huynh/phieu", "class"), ("/phu-huynh/may/ket-thuc", "class"), ("/phu-huynh/may/ket-thuc", "child")}
+)
 """Ids that say which page to come back to and nothing else: it decides by itself who may see it."""
 FILTERS = frozenset({"/nhat-ky/tep"})
 """Forms that only choose what is shown of all that one may see: what is not there is no line."""

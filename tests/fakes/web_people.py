@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.core.errors import BadInput, NotFound
+from tests.fakes.clock import NOON_MS
 from tests.fakes.school import pid
 from web.caller import Caller
 
@@ -119,7 +120,12 @@ class NoLists:
         steps = [{"class": CLASS, "name": "Mầm 2", "target": (targets or {}).get(CLASS, "Chồi 2"), "children": 27}]
         counts = {"moved": 27, "left": 0, "same": 0, "classes": 1}
         told = {"consents": 25, "asked": consents, "new_classes": ["Chồi 2"]}
-        return {"shown": "f" * 64, "counts": counts, "steps": steps, **told}
+        view = {"shown": "f" * 64, "counts": counts, "steps": steps, **told}
+        if targets is None:
+            return view
+        closing = {"at_ms": NOON_MS, "classes": [{"name": "Mầm 2", "why": "nobody"}], "children": 27}
+        closings = {key: {**closing, "people": 2, "logins": 3} for key in ("keep", "again")}
+        return {**view, "now": not day, "closings": closings}
 
     async def turn_year(
         self,

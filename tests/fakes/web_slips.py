@@ -12,11 +12,13 @@ from gateway.core.bus import Bus
 from gateway.core.clock import Clock
 from gateway.core.errors import BadInput, CodeRefused, NotFound
 from gateway.core.model import PublicId, Role, Secret, new_public_id
+from tests.fakes.clock import NOON_MS
 from web.caller import Caller, Peer, SignedIn
 from web.inapp import device_label
 from web.slip_services import (
     Bound,
     DeviceRow,
+    EndedDevice,
     Invitation,
     InviteRow,
     KeyProof,
@@ -69,6 +71,7 @@ class FakeSlips:
         self.challenges = Challenges(clock.mono_ns)
         self.slips: dict[str, FakeSlip] = {}
         self.devices_of: dict[PublicId, FakeDevice] = {}
+        self.ended: dict[PublicId, EndedDevice] = {}
         self.tokens: dict[str, PublicId] = {}
         self.bus = Bus()
 
@@ -175,6 +178,7 @@ class FakeSlips:
         if item is None or (caller.role is Role.GUARDIAN and item.caller != caller):
             raise NotFound("no such device")
         self._tell(f"end {item.row.label} by {caller.person}")
+        self.ended[device] = EndedDevice(item.caller.name, item.row.label, NOON_MS)
         del self.devices_of[device]
 
     def ties(self, caller: Caller) -> Sequence[Tie]:
@@ -209,6 +213,14 @@ class FakeInvites:
                 InviteRow(person.person, person.name, "Bé An Nhiên", "mother", "09•• ••• 678", state, None, devices)
             )
         return rows
+
+    async def devices(self, caller: Caller, person: PublicId) -> Sequence[DeviceRow]:
+        if caller.role not in {Role.PRINCIPAL, Role.TEACHER}:
+            return ()
+        return [item.row for item in self.door.devices_of.values() if item.caller.person == person]
+
+    async def ended(self, caller: Caller, device: PublicId) -> EndedDevice | None:
+        return self.door.ended.get(device) if caller.role in {Role.PRINCIPAL, Role.TEACHER} else None
 
     async def slips(self, caller: Caller, persons: Sequence[PublicId], *, checked: bool) -> Sequence[PrintedSlip]:
         known = {item.person for item in self._guardians}

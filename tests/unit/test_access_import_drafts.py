@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
@@ -148,3 +149,36 @@ async def test_a_draft_is_applied_once(d: Desk) -> None:
         both.start_soon(press)
     assert sorted(done) == ["applied", "done already"]
     assert len(d.w.rows("SELECT 1 FROM roster_act")) == 1
+
+
+async def test_a_draft_that_is_dropped_while_its_columns_are_corrected_stays_gone(d: Desk) -> None:
+    """The correction waits for the disk; when that is through the draft is gone, and answered like any that is."""
+    w, imports, draft = d.w, d.imports, await d.another()
+    real, waits, goes_on = w.db.write, anyio.Event(), anyio.Event()
+
+    async def write(run: Any) -> Any:
+        waits.set()
+        await goes_on.wait()
+        return await real(run)
+
+    answers: list[type[BaseException]] = []
+
+    async def correct() -> None:
+        try:
+            await imports.map(w.actor, draft, 0, {0: None})
+        except NotFound as error:
+            answers.append(type(error))
+
+    w.db.write = write  # type: ignore[method-assign,assignment]  # a disk that takes its time
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(correct)
+        await waits.wait()
+        imports.drop(w.actor, draft)
+        goes_on.set()
+    w.db.write = real  # type: ignore[method-assign]  # put back
+    assert answers == [NotFound]
+    with pytest.raises(NotFound):
+        await imports.look(w.actor, draft)
+    gone = await imports.became(w.actor, draft)
+    assert isinstance(gone, Gone)
+    assert gone.ending == "dropped"

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gateway.core.errors import BadInput, CameraUnsupported
 from gateway.core.model import CameraId, PublicId, StreamId, StreamRole
-from recorder.adoption import AdoptOrder, Device, channel_name, to_adopt, to_replace
+from recorder.adoption import AdoptOrder, Device, channel_name, own_name, to_adopt, to_replace
 from recorder.registry import MAX_NAME, Camera, LoginState, NewCamera, Stream
 from tests.fakes.recording import new_camera, new_recorder
 
@@ -41,6 +41,34 @@ def test_the_name_given_goes_before_the_learned_one_and_the_address() -> None:
     assert [new.name for new in ready(Device((nameless,)))] == ["10.0.0.1"]
     assert [new.name for new in ready(Device((new_camera(1),)))] == ["Lớp 1"]
     assert [new.name for new in ready(new_recorder(2), name="Nhà A")] == ["Nhà A kênh 1", "Nhà A kênh 2"]
+
+
+def test_a_name_that_is_taken_gets_a_number_unless_somebody_wished_for_it() -> None:
+    """Whatever case it is in; a wish is kept, and told; a recorder's other channels take nobody's name."""
+    ours = replace(adopted(new_camera(1)), about=replace(new_camera(1), name="LỚP  lá 1"))
+    another = replace(new_camera(2), name="Lớp Lá 1")
+    assert own_name(Device((another,)), [], "", "10.0.0.9") == ("Lớp Lá 1", ())
+    assert own_name(Device((another,)), [ours], "", "10.0.0.9") == ("Lớp Lá 1 (2)", ("Lớp Lá 1",))
+    assert own_name(Device((another,)), [ours], "Lớp Lá 1", "10.0.0.9") == ("Lớp Lá 1", ("Lớp Lá 1",))
+    assert own_name(Device((another,)), [ours], "Sân", "10.0.0.9") == ("Sân", ())
+    recorder = new_recorder(3)
+    first = replace(adopted(recorder.cameras[0], 7), about=replace(recorder.cameras[0], name="10.0.0.9 kênh 1"))
+    assert own_name(recorder, [first], "", "10.0.0.9") == ("10.0.0.9", ())
+    other = new_recorder(3, number=2)
+    assert own_name(other, [first], "", "10.0.0.9") == ("10.0.0.9 (2)", ("10.0.0.9 kênh 1",))
+
+
+@given(st.text(alphabet="ab ", min_size=1, max_size=MAX_NAME), st.integers(1, 4), st.integers(0, 3))
+def test_no_two_cameras_are_called_alike_by_themselves(name: str, times: int, channels: int) -> None:
+    """However long the name is, and however often the same device is bought."""
+    known: list[Camera] = []
+    for number in range(1, times + 1):
+        device = new_recorder(channels, number=number) if channels else Device((new_camera(number),))
+        device = Device(tuple(replace(item, name=name) for item in device.cameras))
+        chosen, _ = own_name(device, known, "", "10.0.0.9")
+        known += [adopted(new, 100 * number + at) for at, new in enumerate(ready(device, *known, name=chosen))]
+    names = [" ".join(camera.name.casefold().split()) for camera in known]
+    assert len(set(names)) == len(names) == times * max(1, channels)
 
 
 def test_a_mac_heard_on_the_wire_fills_the_gap() -> None:

@@ -32,6 +32,9 @@ BAD = {
     "sheet": "DSHS", "row": 12, "column": "D", "heading": "Ngày sinh", "value": "31/02/2022", "what": "birth", "other": 0,
 }  # fmt: skip
 ASK = {"key": "0:7", "row": 7, "name": "An", "place": "Lá 1", "choices": [{"id": "c" * 16, "place": "Mầm 1"}]}
+CLOSING = {
+    "at_ms": 1_796_058_000_000, "classes": [{"name": "Mầm 1", "why": "nobody"}], "children": 2, "people": 1, "logins": 3,
+}  # fmt: skip
 STEP = {"class": "l" * 16, "name": "Mầm 1", "target": "Chồi 1", "children": 27}
 NAMED = {
     "id": "r" * 16, "name": "Lê Thị Hằng", "title": "Hiệu trưởng", "decision": "12/QĐ", "decision_day": "2026-08-20",
@@ -52,6 +55,8 @@ GATEWAY: dict[str, Answer] = {
         "counts": COUNTS,
         "steps": [STEP],
         "new_classes": ["Lá 1"],
+        "now": True,
+        "closings": {"keep": CLOSING, "again": CLOSING | {"classes": [], "people": 0}},
     },
     "roster.classes": {
         "classes": [{"id": "l" * 16, "name": "Mầm 1", "children": 27, "teachers": [{"name": "Cô Hoa"}]}]
@@ -182,3 +187,21 @@ def test_lists_are_printed(tmp_path: Path) -> None:
         assert "New classes: Lá 1. They have no camera" in box.vuon("school-year").out
         assert box.vuon("nam-hoc", "--ap-dung", "--lop", "Mầm 1=-").code == 0
         assert [call.get("shown") for call in box.asked("roster.year")] == [None, None, None, "s" * 64]
+
+
+def test_the_new_year_says_when_and_what_ends_before_it_is_done(tmp_path: Path) -> None:
+    """Right now or from a day on, for each answer about consent; with --apply it is said of what was done."""
+    with cli_box(tmp_path, {"gateway": GATEWAY}) as box:
+        looked = box.vuon("school-year").out
+        assert "RIGHT NOW" in looked
+        keep, again = looked.index("If families' consent is kept"), looked.index("If every family is asked again")
+        assert keep < looked.index("NOT open to guardians any more: Mầm 1 (no child") < again
+        assert "of their logins these end: 3" in looked[keep:again]
+        assert "No class that is open to guardians closes" in looked[again:]
+        assert looked.index("RIGHT NOW") < looked.index("Nothing has changed; to do it: --apply")
+        done = box.vuon("school-year", "--apply", "--consents", "keep").out
+        assert ("RIGHT NOW" in done, "If every family" in done) == (True, False)
+    planned = GATEWAY | {"roster.year": {**GATEWAY["roster.year"], "now": False}}  # type: ignore[dict-item]  # a dict
+    with cli_box(tmp_path, {"gateway": planned}) as box:
+        assert "NGAY BÂY GIỜ" not in box.vuon("nam-hoc", VUON_LANG="vi").out
+        assert "Có hiệu lực từ 0 giờ ngày 01/12/2026" in box.vuon("nam-hoc", VUON_LANG="vi").out

@@ -10,6 +10,7 @@ import pytest
 import typer
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
 from gateway.cli import context as ctx
 from gateway.cli.app import COMMANDS, app
@@ -136,3 +137,62 @@ def test_a_slip_of_one_letter_finds_a_verb(verb: str, data: st.DataObject) -> No
 def test_no_word_breaks_the_search(word: str) -> None:
     """Whatever was typed, the answer is a verb or nothing."""
     assert nearest(word, VERBS) in {"", *VERBS}
+
+
+HEADINGS = (
+    "Usage",
+    "Options",
+    "Commands",
+    "Arguments",
+    "[default",
+    "[required",
+    "Show this message",
+    "OPTIONS",
+    "ARGS",
+)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (["--help"], ["Cách dùng: ", "[TÙY CHỌN] LỆNH [THAM SỐ]...", "─ Tùy chọn ─", "─ Lệnh ─", "Xem hướng dẫn này"]),
+        (["khoa"], ["Cách dùng: ", "─ Lệnh ─"]),
+        (["hub", "ghi-danh", "--help"], ["─ Tham số ─", "[bắt buộc]"]),
+        (["demo", "--help"], ["[mặc định: 4]", "─ Tùy chọn ─"]),
+    ],
+)
+def test_help_is_in_the_readers_language(line: list[str], words: list[str]) -> None:
+    """Headings, what is required, what stands if nothing is said; and in English again after that."""
+    said = vuon(*line, VUON_LANG="vi", COLUMNS="120", TERM="dumb")
+    assert all(word in said.out for word in words), said.out
+    assert [word for word in HEADINGS if word in said.out] == []
+    english = vuon(*line, VUON_LANG="en", COLUMNS="120", TERM="dumb").out
+    assert "Usage: " in english
+    assert not any(word in english for word in ("Cách dùng", "Tùy chọn ─", "[mặc định", "[bắt buộc]"))
+
+
+def test_help_is_in_the_language_of_the_box_that_is_named(tmp_path: Path) -> None:
+    """As every other word of the command line."""
+    with cli_box(tmp_path, {}):
+        path = tmp_path / "config.toml"
+        path.write_text(path.read_text(encoding="utf-8").replace("[paths]", 'language = "en"\n[paths]'))
+        assert "Usage: " in vuon("tim", "--data", str(tmp_path), "--help", VUON_LANG="").out
+        assert "Cách dùng: " in vuon("tim", "--help", VUON_LANG="").out
+
+
+def test_whoever_breaks_off_is_told_so_in_their_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The input ends where a yes or a password was asked for."""
+    mine = typer.Typer(cls=Verbs)
+
+    @mine.command("hoi", cls=Verb)
+    def asks() -> None:
+        typer.prompt("?")
+
+    @mine.command("khac", cls=Verb)
+    def other() -> None:
+        raise AssertionError
+
+    for language, words in (("vi", "Đã dừng."), ("en", "Aborted.")):
+        monkeypatch.setenv(ctx.LANGUAGE_ENV, language)
+        done = CliRunner().invoke(mine, ["hoi"], input="")
+        assert (done.exit_code, words in done.stderr) == (1, True), done.output

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gateway.access.consent_paper import Line
 from gateway.access.consent_rules import Fate, Remedy, Standing, on_paper, paper_fate
 from gateway.access.facts import Purpose
+from gateway.access.localtime import moment
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import PublicId, new_public_id
 from tests.fakes.consent_world import VIEW, ConsentWorld, consent_school
@@ -88,9 +89,31 @@ async def test_a_sheet_overtaken_while_it_waits_says_so_and_does_not_count(tmp_p
         assert await c.papers.countersign(c.w.actor, c.w.class_id, waits) == 0
         for sheet in await c.papers.rows(c.w.class_id):
             assert [line.now for line in sheet.lines] == [False]
+        assert [line.fate for sheet in await c.papers.rows(c.w.class_id) for line in sheet.lines if line.given] == [
+            Fate.SIGNER
+        ], "why it did not count is kept"
         assert c.sees(c.w.mother) == "consent.missing"
         mine = [item for item in await c.consents.mine(second.person) if item.purpose is VIEW]
         assert [item.given for item in mine] == [None], "the family's paper is not this guardian's yes"
+
+
+@pytest.mark.anyio
+async def test_why_a_line_did_not_count_is_kept_whatever_is_answered_later(tmp_path: Path) -> None:
+    """As it was when the principal signed: overtaken, or unsigned; of a sheet from before causes only that it did not."""
+    async with consent_school(tmp_path) as c:
+        await c.say(c.mother, c.w.child, given=False)
+        day = c.w.access.store.current.zone
+        old = moment(day, c.w.clock.now_ms()).date - dt.timedelta(days=3)
+        waits = await c.papers.enter(c.teacher, c.w.class_id, old, "7", [Line(c.w.child, VIEW, True, c.w.mother)])
+        await c.papers.countersign(c.w.actor, c.w.class_id, waits)
+        await c.say(c.mother, c.w.child, given=True)
+        (row,) = await c.papers.rows(c.w.class_id)
+        assert [(line.counts, line.fate) for line in row.lines] == [(False, Fate.NEWER)]
+        (line,) = (await c.door.sheets(await c.caller(c.w.actor), c.w.class_id))[0].lines
+        assert line.fate == "newer"
+        await c.w.db.write(lambda conn: conn.execute("UPDATE consent_sheet_line SET why = NULL"))
+        (row,) = await c.papers.rows(c.w.class_id)
+        assert [(line.counts, line.fate) for line in row.lines] == [(False, Fate.OTHER)]
 
 
 @pytest.mark.anyio

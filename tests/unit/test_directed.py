@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from drivers.discovery import wsd
-from drivers.discovery.directed import Marks, endpoint_at, who_is_at
+from drivers.discovery.directed import Marks, told_at, who_is_at
 
 pytestmark = pytest.mark.anyio
 HERE, OTHER = "127.83.0.1", "127.83.0.2"
@@ -57,6 +57,12 @@ async def device(*answers: bytes, silent_rounds: int = 0, speaks_from: str = HER
         await asyncio.sleep(0)  # asyncio closes the sockets in the next turn of the loop
 
 
+async def endpoint_at(address: str, rounds_s: tuple[float, ...]) -> str:
+    """The endpoint reference of whoever answers, "" of nobody."""
+    told = await told_at(address, rounds_s=rounds_s)
+    return "" if told is None else told.endpoint
+
+
 async def test_a_device_is_asked_and_named(tmp_path: Path) -> None:
     """Its endpoint comes by unicast, from whatever port; its MAC from the neighbour table."""
     table = tmp_path / "arp"
@@ -65,6 +71,15 @@ async def test_a_device_is_asked_and_named(tmp_path: Path) -> None:
         assert await who_is_at(HERE, rounds_s=(20.0,), table=table) == Marks("urn:uuid:one", "02:00:00:aa:bb:cc")
     assert len(made.heard) == 1
     assert b"Probe" in made.heard[0]
+
+
+async def test_a_device_says_what_it_is_called() -> None:
+    """Its name and hardware stand in its scopes; they are no marks."""
+    scopes = "onvif://www.onvif.org/name/L%E1%BB%9Bp_L%C3%A1 onvif://www.onvif.org/hardware/DS-2CD"
+    answer = MATCH.format("one").replace("<d:XAddrs>", f"<d:Scopes>{scopes}</d:Scopes><d:XAddrs>")
+    async with device(answer.encode()):
+        marks = await who_is_at(HERE, rounds_s=(20.0,))
+    assert (marks.endpoint, marks.name, marks.hardware) == ("urn:uuid:one", "Lớp Lá", "DS-2CD")
 
 
 async def test_a_slow_device_is_asked_again() -> None:

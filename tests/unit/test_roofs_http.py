@@ -16,7 +16,8 @@ from fastapi import FastAPI
 from starlette.responses import StreamingResponse
 
 from gateway.core.errors import AddressTaken, ConfigError
-from gateway.roofs.http import HttpServer, own_names
+from gateway.core.ownaddress import own_names
+from gateway.roofs.http import HttpServer
 from tests.fakes.clock import NOON_MS
 
 pytestmark = pytest.mark.anyio

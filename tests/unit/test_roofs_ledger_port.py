@@ -17,7 +17,7 @@ from gateway.access.roster.imports import Imports
 from gateway.core.errors import BadInput, Denied, NotFound
 from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Role, new_public_id
 from gateway.roofs.audit_watch import AuditWatch
-from gateway.roofs.ledger_port import LedgerPort
+from gateway.roofs.ledger_port import LedgerPort, in_minutes
 from gateway.roofs.names import Names
 from gateway.roofs.web_ports import RightsPort
 from tests.fakes.access_world import KEY, World, add_class, add_family, school
@@ -135,6 +135,35 @@ async def test_one_look_is_one_line_that_opens_and_the_file_has_every_row(tmp_pa
         filed = (await d.port.export(d.principal, TODAY)).lines
         assert sorted(rows) == sorted(line.seq for line in filed if line.act != "audit.export")
         assert not any(line.parts for line in filed)
+
+
+async def test_people_of_a_class_learn_of_each_others_looks_in_minutes(tmp_path: Path) -> None:
+    """Staff's, another guardian's, one's own alike, in no line and no part to the second; the principal reads all."""
+    async with desk(tmp_path) as d:
+        grant = next(watch.grant for watch in d.w.access.open.watches() if watch.grant.person == d.w.father_of_mate)
+        d.w.clock.tick(4)
+        assert await d.w.access.open.leave(d.w.media.sessions[grant.id], grant.device)
+        for reader in (d.mother, d.father, d.caller(d.teacher, Role.TEACHER)):
+            lines = (await d.port.class_looks(reader, d.w.class_id, TODAY)).lines
+            assert {line.seconds for line in lines} | {part.seconds for line in lines for part in line.parts} == {None}
+            theirs = next(line for line in lines if line.minutes is not None)
+            assert (theirs.act, theirs.minutes, note_of(theirs, Words("vi", "UTC"))) == (
+                "granted.live",
+                0,
+                "dưới 1 phút",
+            )
+        for page in (await d.port.everything(d.principal, TODAY), await d.port.own(d.father, TODAY)):
+            assert 4 in {line.seconds for line in page.lines}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "minutes"), [(None, None), (0, 0), (59, 0), (60, 1), (89, 1), (90, 2), (7_000, 117)]
+)
+def test_a_length_is_rounded_and_its_seconds_are_gone(seconds: int | None, minutes: int | None) -> None:
+    """The line and each row of its look."""
+    part = LedgerLine(1, NOW, "granted.live", "look", "", "self", seconds=seconds)
+    found = in_minutes(replace(part, parts=(part,)))
+    assert [(item.seconds, item.minutes) for item in (found, *found.parts)] == [(None, minutes)] * 2
 
 
 async def test_who_may_not_read_a_ledger_gets_none_of_it(tmp_path: Path) -> None:

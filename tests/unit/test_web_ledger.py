@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import unicodedata
+from dataclasses import replace
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -230,6 +231,9 @@ def test_a_line_in_words() -> None:
     line = LedgerLine(1, T0, "granted.live", "look", "", "family", seconds=4, reason="viewer.left")
     assert who_of(line, VI) == ("Một phụ huynh của lớp", "")
     assert note_of(line, VI) == "4 giây"
+    rounded = [replace(line, seconds=None, minutes=minutes) for minutes in (0, 8, 75)]
+    assert [note_of(item, VI) for item in rounded] == ["dưới 1 phút", "8 phút", "1 giờ 15 phút"]
+    assert note_of(rounded[0], EN) == "under 1 min"
     long = LedgerLine(1, T0, "granted.live", "look", "A", "of_tomorrow", seconds=7_200, reason="class.paused")
     assert note_of(long, VI).startswith("2 giờ · ")
     assert who_of(long, VI) == ("A", "of_tomorrow")

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from gateway.access.audit import Actor
 from gateway.access.policy import decide
 from gateway.core.model import Action, ObjectKind, ObjectRef, Role
 from gateway.roofs.people_port import ListPort, PeoplePort
@@ -207,8 +208,21 @@ async def test_staff_classes_and_the_year(tmp_path: Path) -> None:
         for name, status in (("Một A", 303), ("Hai B", 303), ("Ba C", 400)):
             assert (await d.web.post("/nhan-su", data=named | {"name": name})).status_code == status
         assert "12/QĐ" in (await d.web.get("/nhan-su")).text
+        await w.access.notices.sign(Actor(teacher, "t"))
         look = await d.web.post("/nam-hoc", data={f"class-{w.class_id}": "Chồi 1", "act": "look"})
         assert "2 chuyển lớp" in look.text
+        now = ["Có hiệu lực NGAY BÂY GIỜ", "Mầm 1 (không còn bé nào có phụ huynh)", "Không phụ huynh nào bị đăng xuất"]
+        assert all(words in look.text for words in [*now, ">Chuyển năm học ngay bây giờ</button>"])
+        later = {f"class-{w.class_id}": "Chồi 1", "act": "look", "day": "2026-12-01"}
+        planned = (await d.web.post("/nam-hoc", data=later)).text
+        assert ("NGAY BÂY GIỜ" in planned, "0 giờ ngày 01/12/2026" in planned) == (False, True)
+        assert ">Chuyển năm học từ ngày 01/12/2026</button>" in planned
+        past = await d.web.post("/nam-hoc", data=later | {"day": "2026-01-01"})
+        assert (past.status_code, 'value="Chồi 1"' in past.text, 'value="2026-01-01"' in past.text) == (400, True, True)
+        assert "ngay bây giờ</button>" not in past.text
+        assert "ngay bây giờ</button>" not in (await d.web.get("/nam-hoc")).text, (
+            "nothing to press before it was looked at"
+        )
         shown = re.search(r'name="shown" value="(\w+)"', look.text)
         assert shown is not None
         assert "2 bé đang có đồng ý của gia đình" in look.text

@@ -16,8 +16,7 @@ from tests.fakes.web_accounts import DIGITS, RECOVERY, SECRET
 from tests.fakes.web_client import browser, post
 from tests.fakes.web_services import DEPUTY, INSTALLER, MAM, MOTHER, PRINCIPAL, TEACHER, FakeBox, pid
 from web.agents import agent_name
-from web.onward import onward
-from web.pages_signin import way_on
+from web.onward import onward, way_on
 from web.signin_services import SessionRow
 
 pytestmark = pytest.mark.anyio

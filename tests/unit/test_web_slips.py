@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import Any
 
 import cv2
@@ -342,7 +343,13 @@ async def test_the_principal_approves_refuses_and_ends(box: FakeBox) -> None:
         for data in ({"duyet": first}, {"tu-choi": "x"}, {"duyet": pid("nobody")}):
             assert (await client.post("/phu-huynh/cho-duyet", data=data)).status_code == 404
         ended = await client.post("/phu-huynh/may/ket-thuc", data={"may": first, "lop": CLASS_MAM})
-        assert ended.headers["location"] == f"/phu-huynh/phieu?lop={CLASS_MAM}"
+        assert ended.headers["location"] == f"/phu-huynh/phieu?lop={CLASS_MAM}&da-go={first}"
+        said = (await client.get(ended.headers["location"])).text
+        assert re.search(rf'role="status">.*Đã gỡ máy “[^”]+” của {FATHER.name}', said)
+        plain = (await client.get(f"/phu-huynh/phieu?lop={CLASS_MAM}")).text
+        for never in (pid("nobody"), second, "x", ""):
+            same = (await client.get(f"/phu-huynh/phieu?lop={CLASS_MAM}&da-go={never}")).text
+            assert ("Đã gỡ máy" in same, len(same)) == (False, len(plain)), never
     assert first not in box.slips.devices_of
 
 

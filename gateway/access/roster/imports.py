@@ -125,7 +125,9 @@ class Imports:
 
     async def map(self, actor: Actor, draft_id: PublicId, sheet: int, by_hand: Mapping[int, Field | None]) -> Preview:
         """Correct what the columns of a table hold; kept for the next file with the same headings. NotFound."""
-        draft = self._own(actor, draft_id)
+        self._own(actor, draft_id)
+        await self._store.demand(actor, MANAGE)
+        draft = self._own(actor, draft_id)  # as it is now: dropped or answered meanwhile, maybe
         if not 0 <= sheet < len(draft.sheets):
             raise NotFound("no such table")
         table, heading = draft.sheets[sheet]
@@ -133,9 +135,9 @@ class Imports:
             raise BadInput("no such column", key="column")
         heading = corrected(heading, by_hand)
         sheets = tuple((table, heading) if at == sheet else item for at, item in enumerate(draft.sheets))
-        await self._store.demand(actor, MANAGE)
+        self._put(replace(draft, sheets=sheets))
         await self._keep_shape(heading)
-        return await self._preview(self._put(replace(draft, sheets=sheets)))
+        return await self._preview(self._own(actor, draft_id))
 
     async def answer(self, actor: Actor, draft_id: PublicId, answers: Mapping[str, str]) -> Preview:
         """Say which child a row is; NotFound."""

@@ -23,6 +23,7 @@ from gateway.access.roster.acts import RosterActs
 from gateway.access.roster.cells import class_key, plain
 from gateway.access.roster.journal import Journal
 from gateway.access.roster.known import Known, read_known, require_apart
+from gateway.access.roster.yearclosing import Closing, closing
 from gateway.access.store import FactStore, clean_name
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import PublicId, new_public_id
@@ -145,6 +146,45 @@ class Rollover:
         )
         return await self._store.db.read(lambda conn: self._with_consents(conn, plan, ask_again, now_ms))
 
+    async def rehearse(
+        self,
+        targets: Mapping[PublicId, str],
+        *,
+        day: dt.date | None = None,
+        keep_teachers: bool = False,
+        ask_again: bool | None = None,
+    ) -> tuple[RolloverPlan, Mapping[bool, Closing]]:
+        """Return what would happen, and what it takes from guardians: by whether their families are asked again.
+
+        It is done and taken back within one transaction, so it is told by the very rows it would write; nothing of it
+        is kept or seen by anybody else. NotFound, BadInput. The caller has decided.
+        """
+        store = self._store
+
+        def run(conn: sqlite3.Connection) -> tuple[RolloverPlan, Mapping[bool, Closing]]:
+            now_ms = store.clock.now_ms()
+            at_ms, known = begins(store.current.zone, day, now_ms), read_known(store, conn, now_ms)
+            plan = plan_of(known, targets, day, keep_teachers=keep_teachers)
+            plan = self._with_consents(conn, plan, ask_again, now_ms)
+            answers = (False, True) if plan.consents else (False,)
+            return plan, {again: self._closing(conn, known, plan, again, at_ms, now_ms) for again in answers}
+
+        return await store.db.write(run)
+
+    def _closing(
+        self, conn: sqlite3.Connection, known: Known, plan: RolloverPlan, again: bool, at_ms: int, now_ms: int
+    ) -> Closing:
+        before = self._store.snapshot(conn)
+        conn.execute("SAVEPOINT rehearsal")
+        try:
+            self._do(conn, Journal(conn), known, replace(plan, ask_again=again), at_ms, now_ms)
+            conn.execute("UPDATE access_state SET facts_version = facts_version + 1")  # else they are taken for known
+            found = closing(before, self._store.snapshot(conn), at_ms)
+        finally:
+            conn.execute("ROLLBACK TO rehearsal")
+            conn.execute("RELEASE rehearsal")
+        return replace(found, logins=sum(_logins(conn, person) for person in found.leavers))
+
     def _with_consents(
         self, conn: sqlite3.Connection, plan: RolloverPlan, ask_again: bool | None, now_ms: int
     ) -> RolloverPlan:
@@ -177,13 +217,18 @@ class Rollover:
             if plan.fingerprint() != shown:
                 raise BadInput("the school has changed since this was shown", case="import_moved", key="shown")
             at_ms, journal = begins(store.current.zone, day, now_ms), Journal(conn)
-            self._write(conn, journal, known, plan, at_ms, now_ms)
-            if self._year_end is not None:
-                self._year_end.end(conn, journal, turn_of(plan, at_ms))
+            self._do(conn, journal, known, plan, at_ms, now_ms)
             self._acts.keep(conn, journal, act, "rollover", actor, counts, now_ms)
 
         await store.change(actor, "roster.rollover", CONFIGURE, run, detail={"act": act, **counts})
         return act, counts
+
+    def _do(
+        self, conn: sqlite3.Connection, journal: Journal, known: Known, plan: RolloverPlan, at_ms: int, now_ms: int
+    ) -> None:
+        self._write(conn, journal, known, plan, at_ms, now_ms)
+        if self._year_end is not None:
+            self._year_end.end(conn, journal, turn_of(plan, at_ms))
 
     def _write(
         self, conn: sqlite3.Connection, journal: Journal, known: Known, plan: RolloverPlan, at_ms: int, now_ms: int
@@ -204,6 +249,11 @@ class Rollover:
             ).fetchall()
             for row in rows:
                 journal.update("teaching", row["id"], {"until_ms": max(at_ms, row["since_ms"])})
+
+
+def _logins(conn: sqlite3.Connection, person: PublicId) -> int:
+    sql = "SELECT count(*) FROM login_session WHERE person = ? AND ended_ms IS NULL"
+    return int(conn.execute(sql, (person,)).fetchone()[0])
 
 
 def turn_of(plan: RolloverPlan, at_ms: int) -> Turn:
