@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import types
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 
 from gateway.access import classday, consent_rules
 from gateway.access.facts import CalendarDay, Consent, Purpose, Resolution
-from tests.fakes.access_planting import Mutant, executed
+from tests.fakes.access_planting import Mutant
 from tests.fakes.school import CHILD, MAM, MATE, MOTHER, NOW, OTHER, facts, local
 
 RULE = consent_rules
@@ -123,14 +122,9 @@ CHECKS: dict[Any, Callable[[Any], None]] = {classday: check_facts, RULE: check_r
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: f"{mutant.old[-40:]}->{mutant.new[:25]}")
 def test_faults_of_consent_are_found(mutant: Mutant) -> None:
     """A rule of consent with a fault in it fails its check."""
-    made = planted(mutant)
+    made = mutant.planted()
     with pytest.raises(AssertionError):
         CHECKS[mutant.module](made)
-
-
-def planted(mutant: Mutant) -> types.ModuleType:
-    """The module with the fault in it; the text must be there."""
-    return executed(f"{mutant.module.__name__}_mutant", str(mutant.module.__file__), mutant.source())
 
 
 def test_without_a_fault_nothing_is_found() -> None:
