@@ -35,6 +35,7 @@ from recorder.exportplan import CopyPlan, Disk, decode_plan, encode_plan
 from recorder.exportzip import Archive, Bytes
 from recorder.gaps import gaps_between
 from recorder.holds import Placed
+from recorder.layout import DAY_MS
 from recorder.manifest import MANIFEST_NAME, PAGE_NAME, SIGNATURE_NAME, check_signature, make_manifest
 from recorder.registry import Camera, Registry
 from recorder.rows import SegmentRow
@@ -43,7 +44,6 @@ from recorder.store import Store
 
 log = get_logger("recorder.export")
 T = TypeVar("T")
-DAY_MS = 86_400_000
 KEEP_DAYS = 14
 LOOK_S = 30.0
 MAX_SPAN_MS = 6 * 3_600_000

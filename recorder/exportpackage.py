@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from gateway.core.errors import NotFound, SegmentCorrupt
 from recorder.export import OpenedSegment
 from recorder.exportplan import CopyPlan, Cut, Disks, Lost
-from recorder.exportzip import Bytes, Entry
+from recorder.exportzip import Bytes, Entry, fixed
 from recorder.faststart import Samples, SampleTable, samples_of
 from recorder.files import storage_error
 from recorder.fmp4 import init_segment
@@ -200,7 +200,7 @@ def _sources(
             yield film_name(number, plan.films[number][0]), "film", _Film(head, cuts, disks, step).read
     used = sorted({cut.config for cut, heads in zip(plan.cuts, found.heads, strict=True) if any(heads)})
     for config in used:
-        yield init_name(config), "init", _constant(init_segment(plan.configs[config]))
+        yield init_name(config), "init", fixed(init_segment(plan.configs[config]))
     for cut, heads in zip(plan.cuts, found.heads, strict=True):
         if any(heads):
             yield cut_name(cut), "fragments", _Fragments(cut, heads, disks, step).read
@@ -208,15 +208,11 @@ def _sources(
 
 def entries(plan: CopyPlan, found: Measured, disks: Disks, pages: Sequence[tuple[str, bytes]], top: str) -> list[Entry]:
     """Return the files of the archive: the pages, then the footage as it was measured; `top` is their folder."""
-    listed = [Entry(f"{top}/{name}", len(data), zlib.crc32(data), _constant(data)) for name, data in pages]
+    listed = [Entry(f"{top}/{name}", len(data), zlib.crc32(data), fixed(data)) for name, data in pages]
     sums = {item.name: item for item in found.sums}
     for name, _, read in _sources(plan, found, disks, lambda _: None):
         listed.append(Entry(f"{top}/{name}", sums[name].size_bytes, sums[name].crc32, read))
     return listed
-
-
-def _constant(data: bytes) -> Callable[[int], Iterator[Bytes]]:
-    return lambda skip: iter((memoryview(data)[skip:],))
 
 
 class _Fragments:

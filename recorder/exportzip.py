@@ -74,11 +74,11 @@ class Archive:
         for entry in entries:
             local = _local(entry)
             central.append(_central(entry, at))
-            self._pieces += [(len(local), _fixed(local)), (entry.size_bytes, entry.read)]
+            self._pieces += [(len(local), fixed(local)), (entry.size_bytes, entry.read)]
             at += len(local) + entry.size_bytes
         directory = b"".join(central)
         tail = directory + _end(len(entries), len(directory), at)
-        self._pieces.append((len(tail), _fixed(tail)))
+        self._pieces.append((len(tail), fixed(tail)))
         self.size_bytes = at + len(tail)
 
     def read(self, offset: int, length: int) -> Iterator[Bytes]:
@@ -95,7 +95,8 @@ class Archive:
                 return
 
 
-def _fixed(data: bytes) -> Callable[[int], Iterator[Bytes]]:
+def fixed(data: bytes) -> Callable[[int], Iterator[Bytes]]:
+    """Return how bytes that are there already are read, from any offset on."""
     return lambda skip: iter((memoryview(data)[skip:],))
 
 

@@ -8,12 +8,12 @@ no stream is kept for less than it says: a renamed camera must not cost its foot
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from gateway.core.model import PublicId, StreamId, StreamRole
+from gateway.core.typed import tidy
 from recorder.registry import Camera
 from recorder.retention import Rule
 
@@ -74,11 +74,6 @@ class Resolved(NamedTuple):
     unknown: tuple[Unknown, ...]
 
 
-def same_name(text: str) -> str:
-    """Return what two writings of a name have in common."""
-    return " ".join(unicodedata.normalize("NFC", text).split()).casefold()
-
-
 def usual(days: int, *, max_bytes: int = 0, event_days: int = 0) -> RuleBook:
     """Return a book of defaults only."""
     return RuleBook(Keep(days, 0, event_days, max_bytes))
@@ -88,18 +83,18 @@ def resolve(
     book: RuleBook, cameras: Sequence[Camera], groups: Sequence[Group], *, removed: Sequence[Camera] = ()
 ) -> Resolved:
     """Return the rules of all streams of `cameras`; a rule may also name a camera that was `removed`."""
-    known = {same_name(camera.name): {camera.public_id} for camera in removed}
+    known = {tidy(camera.name): {camera.public_id} for camera in removed}
     for camera in cameras:
-        known.setdefault(same_name(camera.name), set()).add(camera.public_id)
-    known |= {same_name(camera.public_id): {camera.public_id} for camera in (*cameras, *removed)}
+        known.setdefault(tidy(camera.name), set()).add(camera.public_id)
+    known |= {tidy(camera.public_id): {camera.public_id} for camera in (*cameras, *removed)}
     classes: dict[str, set[PublicId]] = {}
     for group in groups:
-        for name in (same_name(group.name), same_name(group.id)):
+        for name in (tidy(group.name), tidy(group.id)):
             classes.setdefault(name, set()).update(group.cameras)
     unknown = tuple(
         dict.fromkeys(
-            [Unknown("camera", name) for rule in book.rules for name in rule.cameras if same_name(name) not in known]
-            + [Unknown("class", name) for rule in book.rules for name in rule.classes if same_name(name) not in classes]
+            [Unknown("camera", name) for rule in book.rules for name in rule.cameras if tidy(name) not in known]
+            + [Unknown("class", name) for rule in book.rules for name in rule.classes if tidy(name) not in classes]
         )
     )
     doubtful = [
@@ -109,7 +104,7 @@ def resolve(
     ]
 
     def named(camera: Camera, names: Iterable[str], meaning: Mapping[str, set[PublicId]]) -> bool:
-        return any(camera.public_id in meaning.get(same_name(name), ()) for name in names)
+        return any(camera.public_id in meaning.get(tidy(name), ()) for name in names)
 
     rules: dict[StreamId, Rule] = {}
     for camera in cameras:

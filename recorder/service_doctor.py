@@ -22,12 +22,12 @@ from recorder.cameras import Cameras
 from recorder.checklist import Checklist, ChecklistBook, View, likeness
 from recorder.gaps import GapCause, gaps_between
 from recorder.host import Gate
+from recorder.layout import DAY_MS
 from recorder.meter import MeterFacts
 from recorder.params import camera_param, text_param
 from recorder.registry import Camera, StreamSpec
 from recorder.vision.client import Sight, VisionClient
 
-DAY_MS = 86_400_000
 HOUR_NS = 3_600_000_000_000
 DOORS = (21, 23, 2323, 8000, 9527, 34567, 37777)
 """FTP, telnet (2323 too), and the makers' own protocols: Hikvision, Xiongmai (two), Dahua."""

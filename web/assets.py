@@ -15,6 +15,8 @@ from functools import lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
+from starlette.responses import Response
+
 from gateway.core.errors import NotFound
 
 TYPES = {
@@ -83,3 +85,12 @@ def load_assets() -> Assets:
         packed = gzip.compress(body, 9, mtime=0) if media_type.startswith(("text/", "image/svg")) else None
         table[path] = Asset(media_type, body, packed if packed and len(packed) < len(body) else None)
     return Assets(table)
+
+
+def asset_response(accepted: str, version: str, path: str) -> Response:
+    """Return one file of this version, for ever; packed where the browser takes that (`Accept-Encoding`)."""
+    asset = load_assets().get(version, path)
+    headers = {"Cache-Control": FOR_EVER, "Vary": "Accept-Encoding"}
+    if asset.packed is not None and "gzip" in accepted:
+        return Response(asset.packed, media_type=asset.media_type, headers=headers | {"Content-Encoding": "gzip"})
+    return Response(asset.body, media_type=asset.media_type, headers=headers)

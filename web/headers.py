@@ -65,6 +65,17 @@ def bare(_request: Request, status: int, code: str) -> Response:
     return JSONResponse({"error": {"code": code}}, status)
 
 
+def with_headers(send: Send, *, secure: bool) -> Send:
+    """Return a `send` that adds the headers to every answer."""
+
+    async def reply(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            add_headers(MutableHeaders(raw=message.setdefault("headers", [])), secure=secure)
+        await send(message)
+
+    return reply
+
+
 class Shield:
     """ASGI layer around the whole app; websockets are refused (there are none)."""
 
@@ -81,7 +92,7 @@ class Shield:
             return
         if scope["type"] != "http":
             raise RuntimeError("only HTTP is served")
-        reply = self._with_headers(send)
+        reply = with_headers(send, secure=self._secure)
         refusal = self._refusal(scope)
         if refusal is not None:
             status, code = refusal
@@ -118,14 +129,6 @@ class Shield:
         if origin is None or (origin == "null" and site == "same-origin"):  # `null`: a form under no-referrer
             return site is not None
         return origin == f"{'https' if self._secure else 'http'}://{headers.get('host', '')}"
-
-    def _with_headers(self, send: Send) -> Send:
-        async def reply(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                add_headers(MutableHeaders(raw=message.setdefault("headers", [])), secure=self._secure)
-            await send(message)
-
-        return reply
 
 
 def _may_be_player(scope: Scope, headers: Headers) -> bool:

@@ -10,17 +10,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter, Depends, FastAPI
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.core.errors import CodeRefused, HubBusy, HubRefused, VuonError
 from web import api_hub, hub_pages
-from web.assets import FOR_EVER, load_assets
+from web.assets import asset_response
 from web.guards import SignInNeededError
-from web.headers import Shield, add_headers
+from web.headers import Shield, with_headers
 from web.hub_guards import ANYBODY
 from web.hub_services import HubServices, hub_services
 from web.i18n import Words, language_of
@@ -32,11 +31,7 @@ _STATUS = {HubRefused: 401, CodeRefused: 403, HubBusy: 429}
 
 async def static_file(version: str, path: str, request: Request) -> Response:
     """Return one file of this version, for ever."""
-    asset = load_assets().get(version, path)
-    headers = {"Cache-Control": FOR_EVER, "Vary": "Accept-Encoding"}
-    if asset.packed is not None and "gzip" in request.headers.get("accept-encoding", ""):
-        return Response(asset.packed, media_type=asset.media_type, headers=headers | {"Content-Encoding": "gzip"})
-    return Response(asset.body, media_type=asset.media_type, headers=headers)
+    return asset_response(request.headers.get("accept-encoding", ""), version, path)
 
 
 def create_hub_app(services: HubServices) -> FastAPI:
@@ -100,14 +95,8 @@ class _Doors:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request through its door; a box's has no cookie, no origin and no need of either."""
-
-        async def reply(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                add_headers(MutableHeaders(raw=message.setdefault("headers", [])), secure=self._secure)
-            await send(message)
-
         if scope["type"] == "http" and scope["path"].startswith(BOX_PATHS):
-            await self._app(scope, receive, reply)
+            await self._app(scope, receive, with_headers(send, secure=self._secure))
             return
         door: Callable[[Scope, Receive, Send], Awaitable[None]] = self._shield
         await door(scope, receive, send)

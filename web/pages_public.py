@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from gateway.core.model import Role
-from web.assets import FOR_EVER, load_assets
+from web.assets import asset_response, load_assets
 from web.caller import Caller
 from web.guards import ANYBODY, SOMEBODY
 from web.problems import words_of
@@ -37,11 +37,7 @@ async def still_here(_caller: Annotated[Caller, Depends(SOMEBODY)]) -> Response:
 @router.get("/static/{version}/{path:path}", dependencies=[Depends(ANYBODY)])
 async def static_file(request: Request, version: str, path: str) -> Response:
     """Return one file of this version, for ever."""
-    asset = load_assets().get(version, path)
-    headers = {"Cache-Control": FOR_EVER, "Vary": "Accept-Encoding"}
-    if asset.packed is not None and "gzip" in request.headers.get("accept-encoding", ""):
-        return Response(asset.packed, media_type=asset.media_type, headers=headers | {"Content-Encoding": "gzip"})
-    return Response(asset.body, media_type=asset.media_type, headers=headers)
+    return asset_response(request.headers.get("accept-encoding", ""), version, path)
 
 
 @router.get("/manifest.webmanifest", dependencies=[Depends(ANYBODY)])

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import sqlite3
-import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -26,6 +25,7 @@ from gateway.access.roster.acts import forget_all
 from gateway.access.store import FactStore, Fresh, require
 from gateway.core.errors import BadInput, Denied
 from gateway.core.model import PublicId, Role
+from gateway.core.typed import tidy
 
 KINDS = ("person", "child")
 STAYS = ("granted", "ended", "denied", "consent.", "export.", "hold.", "audit.", "box.")
@@ -109,7 +109,7 @@ class Erasures:
             plan = self._plan(conn, kind, subject)
             if plan.erased_ms is not None:
                 raise BadInput("this was erased already", case="erase_again", key="subject")
-            if _plain(typed) != _plain(plan.name):
+            if tidy(typed) != tidy(plan.name):
                 raise BadInput("the name was typed differently", case="erase_name", key="typed")
             self._refuse_last(conn, kind, subject)
             going = [seq for seq, goes in _rows_about(conn, subject).items() if goes]
@@ -200,7 +200,3 @@ def _end_rights(conn: sqlite3.Connection, kind: str, subject: PublicId, now_ms: 
             conn.execute(f"DELETE FROM {table} WHERE {column} = ?", (subject,))  # noqa: S608 - ours
         end_with_person(conn, subject, now_ms)
         conn.execute("DELETE FROM device_key WHERE device IN (SELECT id FROM device WHERE person = ?)", (subject,))
-
-
-def _plain(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", text).split()).casefold()

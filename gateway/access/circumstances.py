@@ -15,11 +15,12 @@ from typing import TypeAlias
 
 from gateway.access.ask import Asking
 from gateway.access.facts import Span
+from gateway.access.localtime import MS_PER_DAY
 from gateway.core.model import Action, Grant, PublicId, Role
 
 OnSite: TypeAlias = Callable[[str], bool]
 """Says whether an address is of the school's own network."""
-KEEP_MS = 3 * 86_400_000
+KEEP_MS = 3 * MS_PER_DAY
 MOST = 5_000
 
 

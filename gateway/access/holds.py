@@ -11,11 +11,11 @@ import sqlite3
 from dataclasses import dataclass
 
 from gateway.access.audit import Actor
+from gateway.access.localtime import MS_PER_DAY
 from gateway.access.store import FactStore, Need, require
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, new_public_id
 
-DAY_MS = 86_400_000
 DAYS = 30
 """How long a hold lasts unless somebody says otherwise."""
 MOST_DAYS = 366
@@ -56,7 +56,7 @@ def until(now_ms: int, days: int) -> int:
     """Return when a hold of so many days ends; BadInput outside 1 to 366."""
     if not 1 <= days <= MOST_DAYS:
         raise BadInput(f"a hold lasts 1 to {MOST_DAYS} days", key="days", case="hold_days", limit=MOST_DAYS)
-    return now_ms + days * DAY_MS
+    return now_ms + days * MS_PER_DAY
 
 
 def insert_hold(  # noqa: PLR0913, PLR0917 - one value for each column

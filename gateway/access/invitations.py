@@ -26,6 +26,7 @@ from gateway.access.devicekeys import Challenges, Proof, Purpose, proves, read_p
 from gateway.access.invitees import TRIES, classes_of, invite_need, ties_of
 from gateway.access.labels import clean_label
 from gateway.access.limits import RateLimit, network_of
+from gateway.access.localtime import MS_PER_DAY
 from gateway.access.login import Logins, SignedIn
 from gateway.access.phones import Phones, fits, phone_of
 from gateway.access.reasons import Reason
@@ -40,7 +41,6 @@ SECRET_BYTES = 16
 SECRET_CHARS = 26
 CODE_CHARS = 12
 DEVICES = 2
-_DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ class Invitations:
     ) -> None:
         self._store, self._logins = store, logins
         self.challenges = challenges or Challenges(store.clock.mono_ns)
-        self._lifetime_ms = days * _DAY_MS
+        self._lifetime_ms = days * MS_PER_DAY
         self._random = random_bytes
         self.phones = Phones(store)
         self._limit = RateLimit(store.clock.mono_ns, burst=10, every_s=6)

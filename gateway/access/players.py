@@ -21,6 +21,7 @@ from gateway.access import audit
 from gateway.access.audit import Actor
 from gateway.access.facts import Facts
 from gateway.access.grants import Alive
+from gateway.access.localtime import MS_PER_DAY
 from gateway.access.reasons import Reason
 from gateway.access.store import FactStore, Need, clean_name
 from gateway.core.errors import BadInput, NotFound
@@ -30,7 +31,6 @@ TOKEN_BYTES = 32
 MOST_DAYS = 400
 MOST_TOKENS = 50
 """Of all persons together, living ones: a school has a few screens."""
-DAY_MS = 86_400_000
 _LABEL = "player_token.label"
 
 
@@ -107,7 +107,7 @@ class Players:
             raise BadInput(f"there are {MOST_TOKENS} tokens", case="player_many", key="person", most=MOST_TOKENS)
         token = base64.urlsafe_b64encode(self._random(TOKEN_BYTES)).decode("ascii").rstrip("=")
         now_ms = store.clock.now_ms()
-        player = Player(new_public_id(self._random), person, who.role, text, now_ms, now_ms + days * DAY_MS)
+        player = Player(new_public_id(self._random), person, who.role, text, now_ms, now_ms + days * MS_PER_DAY)
 
         def run(conn: sqlite3.Connection) -> None:
             conn.execute(

@@ -32,10 +32,11 @@ from gateway.access.facts import (
     Thing,
     Window,
 )
+from gateway.access.localtime import MS_PER_DAY
 from gateway.access.noticerules import load_notices
 from gateway.core.model import GuardianKind, ObjectKind, PublicId, Role
 
-KEEP_MS = 3 * 86_400_000
+KEEP_MS = 3 * MS_PER_DAY
 """Pauses of today are counted; three days cover any zone and a clock that was set back a little."""
 
 

@@ -7,11 +7,11 @@ matches neither; an id always matches its one row.
 from __future__ import annotations
 
 import difflib
-import unicodedata
 from collections.abc import Sequence
 
 from gateway.core.errors import BadInput
 from gateway.core.model import PublicId
+from gateway.core.typed import tidy
 
 CASES = {"child": "child_name"}
 """What is told under another case than its own name: `child` is a process."""
@@ -45,8 +45,3 @@ def _known(wanted: str, names: Sequence[str]) -> str:
     by_tidy = {tidy(name): name for name in known}
     near = difflib.get_close_matches(wanted, by_tidy, MOST_NAMES, 0.5)
     return ", ".join([*(by_tidy[item] for item in near), "…"])
-
-
-def tidy(name: str) -> str:
-    """Return a name as it is compared: composed accents (Unicode NFC), single spaces, no case."""
-    return " ".join(unicodedata.normalize("NFC", name).split()).casefold()

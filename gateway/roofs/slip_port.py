@@ -23,6 +23,7 @@ from gateway.access.phones import masked
 from gateway.access.store import FactStore
 from gateway.core.bus import Bus
 from gateway.core.model import PublicId, Secret
+from gateway.roofs.actors import actor_of
 from gateway.roofs.names import Names, list_order
 from gateway.roofs.web_ports import FACTS_TOPIC
 from web.caller import Caller, Peer, SignedIn
@@ -124,7 +125,7 @@ class SlipPort:
 
     async def end_device(self, caller: Caller, device: PublicId) -> None:
         """End one."""
-        await self._devices.end(Actor(caller.person, caller.device), device)
+        await self._devices.end(actor_of(caller), device)
 
     def ties(self, caller: Caller) -> Sequence[Tie]:
         """Return for whom the caller stands."""
@@ -154,7 +155,7 @@ class InvitePort:
 
     def classes(self, caller: Caller) -> Sequence[tuple[PublicId, str]]:
         """Return the classes to invite for."""
-        actor = _actor(caller)
+        actor = actor_of(caller)
         mine = [
             (row.id, row.name)
             for row in self._names.classes.values()
@@ -165,11 +166,11 @@ class InvitePort:
     def may_approve(self, caller: Caller) -> bool:
         """Say whether the caller approves."""
         store = self._store
-        return store.answer(store.current, _actor(caller), LOOK, store.clock.now_ms()).allowed
+        return store.answer(store.current, actor_of(caller), LOOK, store.clock.now_ms()).allowed
 
     async def rows(self, caller: Caller, class_id: PublicId) -> Sequence[InviteRow]:
         """Return the guardians of a class, a family together, in the order of a class list."""
-        found = await self._invitees.of_class(_actor(caller), class_id)
+        found = await self._invitees.of_class(actor_of(caller), class_id)
         rows = [
             InviteRow(
                 row.person,
@@ -187,18 +188,18 @@ class InvitePort:
 
     async def devices(self, caller: Caller, person: PublicId) -> Sequence[DeviceRow]:
         """Return a guardian's devices to whoever may end them."""
-        if not self._devices.may_end(_actor(caller), person):
+        if not self._devices.may_end(actor_of(caller), person):
             return ()
         return [device_row(item) for item in await self._devices.of(person)]
 
     async def ended(self, caller: Caller, device: PublicId) -> EndedDevice | None:
         """Return a device that has ended."""
-        found = await self._devices.ended(_actor(caller), device)
+        found = await self._devices.ended(actor_of(caller), device)
         return None if found is None else EndedDevice(self._names.person(found.person), found.label, found.at_ms)
 
     async def slips(self, caller: Caller, persons: Sequence[PublicId], *, checked: bool) -> Sequence[PrintedSlip]:
         """Make slips for the printer."""
-        return await self.printed(_actor(caller), persons, checked=checked)
+        return await self.printed(actor_of(caller), persons, checked=checked)
 
     async def printed(self, actor: Actor, persons: Sequence[PublicId], *, checked: bool) -> list[PrintedSlip]:
         """Do it for whoever acts: all of them or, without the right to one, none."""
@@ -237,7 +238,7 @@ class InvitePort:
                 row.own_devices,
                 tuple(PresentGuardian(self._names.person(item.person), item.kind, item.devices) for item in row.others),
             )
-            for row in await self._approvals.waiting(_actor(caller))
+            for row in await self._approvals.waiting(actor_of(caller))
         ]
 
     async def waiting_count(self) -> int:
@@ -246,11 +247,11 @@ class InvitePort:
 
     async def approve(self, caller: Caller, device: PublicId) -> None:
         """Let a device in."""
-        await self._approvals.approve(_actor(caller), device)
+        await self._approvals.approve(actor_of(caller), device)
 
     async def refuse(self, caller: Caller, device: PublicId, why: str) -> None:
         """Turn it away."""
-        await self._approvals.refuse(_actor(caller), device, why)
+        await self._approvals.refuse(actor_of(caller), device, why)
 
 
 def device_row(item: Device, here: PublicId | None = None) -> DeviceRow:
@@ -263,7 +264,3 @@ def tie_row(tie: Guardian, names: Names) -> Tie:
     child = names.children.get(tie.child)
     row = names.classes.get(child.class_id) if child is not None and child.class_id is not None else None
     return Tie(names.child(tie.child), row.name if row is not None else "", tie.kind)
-
-
-def _actor(caller: Caller) -> Actor:
-    return Actor(caller.person, caller.device)

@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Page, expect
 from recorder.exportjob import page as page_bytes
 from recorder.manifest import MANIFEST_NAME, PAGE_NAME, SIGNATURE_NAME, fingerprint, sign_manifest
 from tests.browser.conftest import HANG_MS, shoot
-from tests.fakes.copies import KEY, disk, finished, over_a_gap, planned, unpack
+from tests.fakes.copies import KEY, copy_over_a_gap, disk, finished, over_a_gap, planned, unpack
 from tests.fakes.footage import START_MS
 
 pytestmark = pytest.mark.browser
@@ -27,9 +27,7 @@ MARK = fingerprint(KEY.public_key().public_bytes_raw())
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy over a gap and nine segments of three runs."""
-    root = tmp_path_factory.mktemp("copy")
-    with disk(root) as box:
-        return unpack(finished(box, planned(box, over_a_gap(box))), root)
+    return copy_over_a_gap(tmp_path_factory.mktemp("copy"))
 
 
 @pytest.fixture

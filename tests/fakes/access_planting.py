@@ -52,6 +52,10 @@ class Mutant(NamedTuple):
         assert self.old in source, f"{self.module.__name__} no longer says {self.old!r}"
         return source.replace(self.old, self.new, 1)
 
+    def planted(self) -> types.ModuleType:
+        """The module with the fault in it, executed beside the real one."""
+        return executed(f"{self.module.__name__}_mutant", str(self.module.__file__), self.source())
+
 
 def executed(name: str, path: str, source: str) -> types.ModuleType:
     """Execute a source as a module of that name; it stays in `sys.modules`, where dataclasses look it up."""

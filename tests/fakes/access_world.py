@@ -287,6 +287,10 @@ class World:
         """Read the database beside the program."""
         return self.db.read_sync(lambda conn: conn.execute(sql, args).fetchall())
 
+    def bodies(self) -> list[dict[str, Any]]:
+        """What the audit says, in its order."""
+        return [json.loads(row["body"]) for row in self.rows("SELECT body FROM audit_body ORDER BY seq")]
+
 
 def access_on(db: Database, clock: FakeClock, media: FakeMedia, faults: list[Any], events: list[Event]) -> Access:
     """Build what tests run; faults and events are remembered."""

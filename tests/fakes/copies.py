@@ -102,3 +102,9 @@ def unpack(archive: Archive, into: Path) -> Path:
 def over_a_gap(box: Box) -> list[SegmentRow]:
     """Six segments of three runs: 6 s, 6 s right after it with a corrected clock, 7 s of nothing, 6 s."""
     return record(box, [(1, 0, 0), (2, 6_000, 86_400_000), (3, 19_000, 0)], frames=90)
+
+
+def copy_over_a_gap(root: Path) -> Path:
+    """Return a finished folder over a gap and nine segments of three runs, unpacked below `root`."""
+    with disk(root) as box:
+        return unpack(finished(box, planned(box, over_a_gap(box))), root)

@@ -89,3 +89,11 @@ def plain_text_of(folder: Path, secrets: list[bytes]) -> list[str]:
         except FileNotFoundError:
             continue
     raise AssertionError(f"files in {folder} never stand still")
+
+
+def taken_ms(data: bytes) -> list[int]:
+    """Decode an init segment and what follows it; returns when each picture was taken, UTC ms."""
+    with av.open(io.BytesIO(data), "r") as container:
+        base = container.streams.video[0].time_base
+        assert base is not None
+        return [round(float((picture.pts or 0) * base) * 1000) for picture in container.decode(video=0)]

@@ -20,6 +20,7 @@ from recorder.keys import KeyRing
 from tests.fakes.box_door import BoxDoor, ask, until
 from tests.fakes.demo_box import DemoBox, demo_box
 from tests.fakes.footage import school_key
+from tests.fakes.frames import taken_ms
 from tests.fakes.seeded import write
 
 pytestmark = [pytest.mark.system, pytest.mark.anyio]
@@ -95,14 +96,6 @@ async def fetch(door: BoxDoor, where: str, url: str, gop: list[int]) -> bytes:
     return reply.content
 
 
-def decoded(data: bytes) -> list[int]:
-    """Decode an init segment and what follows it; returns when each picture was taken, UTC ms."""
-    with av.open(io.BytesIO(data), "r") as container:
-        base = container.streams.video[0].time_base
-        assert base is not None
-        return [round(float((picture.pts or 0) * base) * 1000) for picture in container.decode(video=0)]
-
-
 async def test_two_minutes_ago_plays_across_a_gap(seeded: Seeded) -> None:
     """Every GOP by its own range; the pictures' times are the index's, with the hole between them."""
     at_ms = seeded.at_ms
@@ -116,7 +109,7 @@ async def test_two_minutes_ago_plays_across_a_gap(seeded: Seeded) -> None:
             for gop in segment["gops"]:
                 data += await fetch(door, where, segment["url"], gop)
                 starts.append(gop[0])
-    times = decoded(data)
+    times = taken_ms(data)
     assert (starts[0], starts[-1]) == (at_ms - 300_000, at_ms - 102_000)
     assert [time for time in times if time in set(starts)] == starts
     assert [(a, b) for a, b in pairwise(times) if b - a > 300] == [(at_ms - 240_200, at_ms - 200_000)]
@@ -133,7 +126,7 @@ async def test_yesterday_is_decrypted_on_the_way_out(seeded: Seeded) -> None:
             whole = await door.get(f"{where}/{segment['url']}")
             assert (init.headers["content-type"], whole.status_code) == (config["mime"], 200)
             assert len(whole.content) == segment["size_bytes"] == int(whole.headers["content-length"])
-            assert decoded(init.content + whole.content) == [from_ms + number * 200 for number in range(300)]
+            assert taken_ms(init.content + whole.content) == [from_ms + number * 200 for number in range(300)]
             assert whole.headers["cache-control"] == "no-store"
 
 
@@ -153,7 +146,7 @@ async def test_the_newest_seconds_play_while_they_are_recorded(seeded: Seeded) -
         assert told["newest_ms"] >= gop[0] + gop[1] - 1
         config = next(item for item in told["configs"] if item["config"] == last["config"])
         init = (await door.get(f"{where}/{config['url']}")).content
-        times = decoded(init + await fetch(door, where, last["url"], gop))
+        times = taken_ms(init + await fetch(door, where, last["url"], gop))
         assert gop[0] <= times[0] <= gop[0] + 1
         reply = await door.get(f"{where}/{last['url']}", headers={"range": "bytes=0-9"})
         assert reply.headers["content-range"] == "bytes 0-9/*"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ast
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,15 +12,11 @@ from gateway.access.denials import MAX_OPEN, UNSEEN, Denials
 from gateway.access.reasons import Reason
 from gateway.core.errors import BadInput, Denied, NotFound
 from gateway.core.model import Action, Decision, ObjectKind, ObjectRef, StreamRole, new_public_id
-from tests.fakes.access_world import World, grant_of, school
+from tests.fakes.access_world import grant_of, school
 from tests.fakes.school import NOW, pid
 
 pytestmark = pytest.mark.anyio
 ROOT = Path(__file__).parents[2]
-
-
-def bodies(w: World) -> list[dict[str, Any]]:
-    return [json.loads(row["body"]) for row in w.rows("SELECT body FROM audit_body ORDER BY seq")]
 
 
 def constructors(path: Path) -> list[int]:
@@ -55,7 +49,7 @@ async def test_a_grant_says_what_was_decided(tmp_path: Path) -> None:
         assert (decision.allowed, grant.until_ms) == (True, decision.until_ms)
         assert (grant.streams, grant.lease_ms) == (frozenset({StreamRole.SUB}), 5_000)
         assert grant.facts_version == w.access.store.current.version
-        row = bodies(w)[-1]
+        row = w.bodies()[-1]
         assert (row["what"], row["grant"], row["classes"]) == ("granted", grant.id, [w.class_id])
         assert w.rows("SELECT max(seq) AS seq FROM audit")[0]["seq"] == grant.audit_seq
         assert w.events[-1].type == "access.granted.v1"
@@ -102,29 +96,29 @@ async def test_a_window_that_just_opened_hides_what_was_before(tmp_path: Path) -
 async def test_refusals_are_written_once_a_minute_and_counted(tmp_path: Path) -> None:
     """A client that hammers writes one row at once and one with the count; afterwards it starts anew."""
     async with school(tmp_path) as w:
-        before = len(bodies(w))
+        before = len(w.bodies())
         for _ in range(50):
             decision, grant = await w.access.grants.issue(
                 w.mother, w.phone, Action.PLAYBACK, w.camera, from_ms=0, to_ms=1
             )
             assert (grant, decision.reason) == (None, Reason.ROLE)
-        assert [row["what"] for row in bodies(w)[before:]] == ["denied"]
+        assert [row["what"] for row in w.bodies()[before:]] == ["denied"]
         w.clock.tick(61)
         await w.access.store.write_repeats()
-        last = bodies(w)[-1]
+        last = w.bodies()[-1]
         assert (last["what"], last["times"], last["object"]) == ("denied.repeats", 49, w.camera)
         await w.access.grants.issue(w.mother, w.phone, Action.PLAYBACK, w.camera, from_ms=0, to_ms=1)
-        assert bodies(w)[-1]["what"] == "denied"
+        assert w.bodies()[-1]["what"] == "denied"
 
 
 async def test_guessing_ids_is_one_refusal(tmp_path: Path) -> None:
     """A hundred unknown cameras are one row, not a hundred."""
     async with school(tmp_path) as w:
-        before = len(bodies(w))
+        before = len(w.bodies())
         for _ in range(100):
             decision, _ = await w.access.grants.issue(w.mother, w.phone, Action.LIVE, new_public_id())
             assert decision == Decision(False, Reason.NOT_FOUND)
-        assert len(bodies(w)) == before + 1
+        assert len(w.bodies()) == before + 1
 
 
 def test_counts_of_refusals_are_bounded() -> None:
@@ -146,9 +140,9 @@ def test_counts_of_refusals_are_bounded() -> None:
 async def test_stills_of_a_minute_are_one_look(tmp_path: Path) -> None:
     """A page that fetches a still every few seconds writes one row a minute, and is decided each time."""
     async with school(tmp_path) as w:
-        before, actor = len(bodies(w)), Actor(w.mother, w.phone)
+        before, actor = len(w.bodies()), Actor(w.mother, w.phone)
         tickets = [grant_of(await w.access.ticket(actor, Action.SNAPSHOT, w.camera))["id"] for _ in range(10)]
-        assert (len(set(tickets)), len(bodies(w))) == (1, before + 1)
+        assert (len(set(tickets)), len(w.bodies())) == (1, before + 1)
         w.clock.tick(61)
         assert grant_of(await w.access.ticket(actor, Action.SNAPSHOT, w.camera))["id"] not in tickets
         await w.access.sharing.pause(w.actor, w.class_id)

@@ -7,7 +7,6 @@ mutants face the table, the others the running streams; a mutant that passes eve
 from __future__ import annotations
 
 import asyncio
-import types
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -17,7 +16,7 @@ import pytest
 
 from gateway.access import grants, instants, opengrants
 from tests.fakes import access_suite
-from tests.fakes.access_planting import POLICY, Mutant, decide_of, executed
+from tests.fakes.access_planting import POLICY, Mutant, decide_of
 from tests.fakes.access_world import HANG_S, MAKERS
 from tests.unit import test_access_circumstances as minutes_tests
 from tests.unit import test_access_grants as grant_tests
@@ -105,17 +104,12 @@ LIFE_TESTS: list[Callable[[Path], Awaitable[None]]] = [
 ]
 
 
-def mutated(mutant: Mutant) -> types.ModuleType:
-    """Execute the module's source with the fault in it, beside the real module."""
-    return executed(f"{mutant.module.__name__}_mutant", str(mutant.module.__file__), mutant.source())
-
-
 @contextmanager
 def faulty_life(mutant: Mutant | None) -> Iterator[None]:
     """Let `school()` build with the fault in it, and wait less long for what will not come."""
     makers = (grants.Grants, opengrants.OpenGrants)
     if mutant is not None:
-        made = mutated(mutant)
+        made = mutant.planted()
         makers = (getattr(made, "Grants", makers[0]), getattr(made, "OpenGrants", makers[1]))
     makers_token, hang_token = MAKERS.set(makers), HANG_S.set(2.0 if mutant else 20.0)
     try:

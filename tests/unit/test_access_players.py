@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from gateway.access.audit import CONSOLE, Actor
-from gateway.access.players import DAY_MS, MOST_TOKENS, Players, token_hash
+from gateway.access.localtime import MS_PER_DAY
+from gateway.access.players import MOST_TOKENS, Players, token_hash
 from gateway.access.reasons import Reason
 from gateway.core.errors import BadInput, Denied, NotFound
 from gateway.core.model import Action, PublicId, Role, new_public_id
@@ -28,7 +29,7 @@ async def test_a_token_is_shown_once_and_kept_as_a_hash(tmp_path: Path) -> None:
         assert row["token_hash"] == token_hash(token.reveal())
         assert token.reveal() not in str(tuple(row))
         assert "TV" not in str(tuple(row))
-        assert row["expires_ms"] == player.expires_ms == w.clock.now_ms() + 3 * DAY_MS
+        assert row["expires_ms"] == player.expires_ms == w.clock.now_ms() + 3 * MS_PER_DAY
         told = (w.rows("SELECT body FROM audit_body ORDER BY seq DESC LIMIT 1"))[0]["body"]
         assert '"player.create"' in told.replace(" ", "")
         assert player.id in told

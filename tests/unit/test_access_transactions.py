@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import sqlite3
 import tempfile
@@ -33,7 +32,7 @@ from gateway.access.store import FactStore
 from gateway.core.events import Event
 from gateway.core.secrets import SealKey
 from tests.fakes.access_mutations import MUTATIONS, THE_TEACHERS, Mutation, dump
-from tests.fakes.access_world import KEY, World, school
+from tests.fakes.access_world import KEY, school
 from tests.unit.test_access_store import normal
 
 pytestmark = pytest.mark.anyio
@@ -44,10 +43,6 @@ EACH = pytest.mark.parametrize(
 
 class OutboxFull(RuntimeError):
     """What the outbox raises when the disk does."""
-
-
-def bodies(w: World) -> list[dict[str, object]]:
-    return [json.loads(row["body"]) for row in w.rows("SELECT body FROM audit_body ORDER BY seq")]
 
 
 def test_the_table_has_every_change() -> None:
@@ -93,11 +88,11 @@ async def test_a_change_is_one_step(mutation: Mutation, tmp_path: Path) -> None:
     async with school(tmp_path) as w:
         await mutation.before(w, w.actor)
         store, heard = w.access.store, list[int]()
-        before, rows, events = store.current.version, len(bodies(w)), len(w.events)
+        before, rows, events = store.current.version, len(w.bodies()), len(w.events)
         store.listeners.append(lambda facts: heard.append(facts.version))
         await mutation.act(w, w.actor)
         assert (store.current.version, heard) == (before + 1, [before + 1])
-        (row,) = bodies(w)[rows:]
+        (row,) = w.bodies()[rows:]
         assert (row["what"], row["person"], row["device"]) == (mutation.code, w.principal, w.actor.device)
         changed = [event for event in w.events[events:] if event.type == "access.changed.v1"]
         assert [(event.data["what"], event.data["version"]) for event in changed] == [(mutation.code, before + 1)]
@@ -147,12 +142,12 @@ async def test_a_caller_that_goes_away_does_not_hide_a_change(tmp_path: Path) ->
 async def test_changes_at_the_same_time_queue_up(tmp_path: Path) -> None:
     """Ten changes begun together are ten versions, in one order that audit and events agree on."""
     async with school(tmp_path) as w:
-        before, rows = w.access.store.current.version, len(bodies(w))
+        before, rows = w.access.store.current.version, len(w.bodies())
         await asyncio.gather(*(w.access.classes.add(w.actor, f"Lớp {number}") for number in range(10)))
         assert w.access.store.current.version == before + 10
         versions = [event.data["version"] for event in w.events if event.type == "access.changed.v1"]
         assert versions[-10:] == list(range(before + 1, before + 11))
-        told = [row["class"] for row in bodies(w)[rows:]]
+        told = [row["class"] for row in w.bodies()[rows:]]
         assert len(set(told)) == 10
         assert set(told) <= w.access.store.current.classes
 
@@ -172,7 +167,7 @@ def test_any_order_of_changes_keeps_the_books(steps: list[tuple[Mutation, bool, 
     async def run(folder: Path) -> None:
         async with school(folder) as w:
             store, good = w.access.store, w.access.store.emit
-            start, rows = store.current.version, len(bodies(w))
+            start, rows = store.current.version, len(w.bodies())
             done: list[str] = []
             for mutation, fails, seconds in steps:
                 w.clock.tick(seconds)
@@ -189,7 +184,7 @@ def test_any_order_of_changes_keeps_the_books(steps: list[tuple[Mutation, bool, 
                     done.append(mutation.code)
                 store.emit = good
                 assert store.current.version == start + len(done)
-            assert [row["what"] for row in bodies(w)[rows:] if row["what"] not in ("ended", "granted")] == done
+            assert [row["what"] for row in w.bodies()[rows:] if row["what"] not in ("ended", "granted")] == done
             again = FactStore(w.db, w.clock, zone=store.current.zone, seal=SealKey(bytes(32)))
             assert normal(await again.load()).items() >= {"version": start + len(done)}.items()
             verdict = await w.db.read(lambda conn: audit.verify(conn, KEY.public_key()))
@@ -205,7 +200,7 @@ async def test_times_of_rows_are_the_moment_of_the_change(tmp_path: Path) -> Non
         w.clock.tick(61)
         await w.access.children.leave(w.actor, w.mate, at_once=True)
         now_ms = w.clock.now_ms()
-        assert bodies(w)[-1]["at_ms"] == now_ms
+        assert w.bodies()[-1]["at_ms"] == now_ms
         assert w.rows("SELECT until_ms FROM enrolment WHERE child = ?", w.mate)[0][0] == now_ms
 
 
@@ -213,4 +208,4 @@ async def test_the_console_is_written_down_as_such(tmp_path: Path) -> None:
     """Whoever holds the box's socket acts without a person, and the audit says console."""
     async with school(tmp_path) as w:
         await w.access.sharing.stop_all(Actor(None, "console"))
-        assert (bodies(w)[-1]["person"], bodies(w)[-1]["device"]) == (None, "console")
+        assert (w.bodies()[-1]["person"], w.bodies()[-1]["device"]) == (None, "console")

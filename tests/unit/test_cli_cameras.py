@@ -15,7 +15,8 @@ from gateway.cli.cameras import describe, state_of
 from gateway.cli.context import Context
 from gateway.core.errors import BadInput, CameraUnreachable, NotPermitted
 from gateway.core.model import PublicId
-from gateway.roofs.lookup import only, tidy
+from gateway.core.typed import tidy
+from gateway.roofs.lookup import only
 from tests.fakes.cli_box import Answer, cli_box, columns_of
 
 STREAMS = [

@@ -11,7 +11,7 @@ from gateway.core.errors import BadInput
 from recorder.manifest import MANIFEST_NAME, SIGNATURE_NAME, fingerprint
 from tests.fakes.cli_box import cli_box, vuon
 from tests.fakes.clock import NOON_MS
-from tests.fakes.copies import KEY, disk, finished, over_a_gap, planned, unpack
+from tests.fakes.copies import KEY, copy_over_a_gap
 
 A, HOLD = "a" * 16, "h" * 16
 CAMERAS: dict[str, Any] = {"cameras": [{"id": A, "name": "Mầm 1"}]}
@@ -24,9 +24,7 @@ MARK = fingerprint(KEY.public_key().public_bytes_raw())
 
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("copy")
-    with disk(root) as box:
-        return unpack(finished(box, planned(box, over_a_gap(box))), root)
+    return copy_over_a_gap(tmp_path_factory.mktemp("copy"))
 
 
 def test_a_whole_copy_is_called_whole_without_any_box(copy: Path, tmp_path: Path) -> None:

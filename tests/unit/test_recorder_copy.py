@@ -29,6 +29,7 @@ from tests.fakes.copies import (
     ASKED,
     KEY,
     archive_of,
+    copy_over_a_gap,
     disk,
     disk_of,
     facts,
@@ -244,9 +245,7 @@ def test_it_stops_at_the_record_where_it_is_told_to(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished folder; tests change it and put it back."""
-    root = tmp_path_factory.mktemp("copy")
-    with disk(root) as box:
-        return unpack(finished(box, planned(box, over_a_gap(box))), root)
+    return copy_over_a_gap(tmp_path_factory.mktemp("copy"))
 
 
 def test_any_flipped_byte_of_any_file_is_named(copy: Path) -> None:

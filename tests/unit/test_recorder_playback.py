@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -10,7 +9,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import av
 import pytest
 
 from gateway.core.errors import BadInput, CameraClosed, GrantRefused, NotFound
@@ -19,6 +17,7 @@ from recorder.layout import HOUR_MS
 from recorder.rows import SegmentRow
 from recorder.service_playback import LONGEST_MS
 from tests.fakes.footage import START_MS
+from tests.fakes.frames import taken_ms
 from tests.fakes.recorder_box import RecorderBox, adopt, recorded, recorder_box
 from tests.fakes.seeded import seed_slot
 
@@ -59,13 +58,6 @@ class Player:
         return data
 
 
-def times(data: bytes) -> list[int]:
-    with av.open(io.BytesIO(data), "r") as container:
-        base = container.streams.video[0].time_base
-        assert base is not None
-        return [round(float((picture.pts or 0) * base) * 1000) for picture in container.decode(video=0)]
-
-
 @asynccontextmanager
 async def seeded(root: Path) -> AsyncIterator[tuple[RecorderBox, str]]:
     """A camera of two streams with ten minutes of main, then a hole of a minute, then ten under another clock."""
@@ -93,7 +85,7 @@ async def test_a_span_plays_across_runs_offsets_and_a_hole(tmp_path: Path) -> No
         ]
         assert (told["unreadable"], len(told["configs"])) == (0, 1)
         starts = [gop[0] for segment in told["segments"] for gop in segment["gops"]]
-        seen = times(await player.everything())
+        seen = taken_ms(await player.everything())
         assert [at_ms for at_ms in seen if at_ms in set(starts)] == starts
         assert [b - a for a, b in pairwise(seen) if b - a != 200] == [MINUTE_MS + 200]
 
@@ -171,7 +163,7 @@ async def test_a_whole_segment_at_the_edge_of_a_grant_is_refused(tmp_path: Path)
             await player.media(segment["segment"])
         first, last = segment["gops"][0], segment["gops"][-1]
         whole = await player.media(segment["segment"], first[2], last[2] + last[3] - first[2])
-        assert times(await player.init(segment["config"]) + whole)[0] == START_MS + 30_000
+        assert taken_ms(await player.init(segment["config"]) + whole)[0] == START_MS + 30_000
 
 
 async def test_an_init_segment_is_of_a_configuration_in_the_granted_time(tmp_path: Path) -> None:

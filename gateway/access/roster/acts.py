@@ -14,13 +14,14 @@ from dataclasses import dataclass
 
 from gateway.access.audit import Actor
 from gateway.access.classes import CONFIGURE
+from gateway.access.localtime import MS_PER_DAY
 from gateway.access.people import MANAGE
 from gateway.access.roster.journal import Blocker, Journal, undo
 from gateway.access.store import FactStore
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import PublicId
 
-UNDO_MS = 7 * 86_400_000
+UNDO_MS = 7 * MS_PER_DAY
 MAX_SHOWN = 20
 _INVERSE = "roster_act.inverse"
 _ROWS = "SELECT id, kind, by, at_ms, counts, undone_ms, inverse_sealed IS NOT NULL AS kept FROM roster_act"
