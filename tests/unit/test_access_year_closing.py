@@ -160,7 +160,7 @@ async def test_a_look_keeps_the_writer_for_the_rows_only(tmp_path: Path, monkeyp
             return call
 
         monkeypatch.setattr(store, "unseal", noted("unseal", store.unseal))
-        monkeypatch.setattr(rollover, "closing", noted("closing", rollover.closing))
+        monkeypatch.setattr(rollover, "closing", noted("closing", closing))
         await rehearsed(w, {w.class_id: "Chồi 1"})
         assert set(threads) == {"unseal", "closing"}
         assert not any(writer in found for found in threads.values())

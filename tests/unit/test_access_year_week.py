@@ -46,7 +46,11 @@ KINDS = (BlockKind.LESSON, BlockKind.LESSON, BlockKind.OUTDOORS, BlockKind.NAP)
 
 def rooms(rng: random.Random, class_id: PublicId, faults: float) -> dict[str, list[Any]]:
     """A class's day, teacher and rules."""
-    odd, teacher = lambda: rng.random() < faults, pid(f"t{class_id[:8]}")
+
+    def odd() -> bool:
+        return rng.random() < faults
+
+    teacher = pid(f"t{class_id[:8]}")
     days = rng.choice([SCHOOL_WEEK, frozenset({1, 5})])
     first = rng.choice(HOURS)
     windows = [] if odd() else [Window(class_id, days, first * 60, min(first + rng.randint(1, 5), 17) * 60)]
@@ -55,7 +59,12 @@ def rooms(rng: random.Random, class_id: PublicId, faults: float) -> dict[str, li
         for at in HOURS
         if rng.random() < 0.25
     ]
-    narrow = rng.choice([{"on_site_only": True}, {"daily_minutes": rng.choice([0, 30])}, {"adaptation_days": 14}])
+    narrowings: list[dict[str, Any]] = [
+        {"on_site_only": True},
+        {"daily_minutes": rng.choice([0, 30])},
+        {"adaptation_days": 14},
+    ]
+    narrow = rng.choice(narrowings)
     return {
         "windows": windows,
         "blocks": [] if odd() else blocks,
@@ -87,6 +96,7 @@ def generated(seed: int) -> Facts:
         if rng.random() < faults * 3:
             rows["resolutions"].append(Resolution(child=child, class_id=class_id))
     gone = frozenset(CAMERAS[:1]) if rng.random() < faults else frozenset()
+    fields: dict[str, Any] = {name: tuple(found) for name, found in rows.items()}
     return Facts(
         version=1,
         zone=ZONE,
@@ -95,7 +105,7 @@ def generated(seed: int) -> Facts:
         cameras=frozenset(CAMERAS) - gone,
         classes=frozenset(CLASSES),
         children=frozenset(children),
-        **{name: tuple(found) for name, found in rows.items()},
+        **fields,
     )
 
 
@@ -113,7 +123,7 @@ def at_any_hour(school: Facts, who: PublicId, shown: PublicId) -> bool:
 
 def seen_in_a_week(
     school: Facts, sees: Callable[[Facts, PublicId, PublicId], bool]
-) -> tuple[set[PublicId], set[PublicId]]:
+) -> tuple[set[PublicId], frozenset[PublicId]]:
     """Ask the policy, at the school, for every guardian and every camera of the child's class: classes, children."""
     classes, children = set[PublicId](), set[PublicId]()
     places = {row.child: row.class_id for row in school.enrolments}
@@ -122,7 +132,7 @@ def seen_in_a_week(
             if sees(school, tie.person, shown):
                 classes.add(places[tie.child])
                 children.add(tie.child)
-    return classes, children
+    return classes, frozenset(children)
 
 
 def opened(found: Week) -> set[PublicId]:

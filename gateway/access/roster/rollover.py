@@ -153,13 +153,11 @@ class Rollover:
         """Return what would happen; NotFound, BadInput. The caller has decided."""
         now_ms = self._store.clock.now_ms()
         begins(self._store.current.zone, day, now_ms)
-        plan = plan_of(
-            await self._store.db.read(lambda conn: read_known(self._store, conn, now_ms)),
-            targets,
-            day,
-            keep_teachers=keep_teachers,
-        )
-        return await self._store.db.read(lambda conn: self._with_consents(conn, plan, ask_again, now_ms))
+
+        def run(conn: sqlite3.Connection) -> RolloverPlan:
+            return self._planned(conn, targets, day, keep_teachers, ask_again, now_ms)[1]
+
+        return await self._store.db.read(run)
 
     async def rehearse(
         self,
@@ -172,19 +170,22 @@ class Rollover:
         """Return what would happen and what it takes from guardians.
 
         It is done and taken back within one transaction, so it is told by the very rows it would write; nothing of it
-        is kept or seen by anybody else. Names are opened before and facts compared after it: others write meanwhile.
+        is kept or seen by anybody else. Planned before and compared after that: others wait to write meanwhile.
         NotFound, BadInput. The caller has decided.
         """
         store = self._store
         read_ms = store.clock.now_ms()
-        version, early = await store.db.read(lambda conn: (facts_version(conn), read_known(store, conn, read_ms)))
+        begins(store.current.zone, day, read_ms)
+
+        def planned(conn: sqlite3.Connection, now_ms: int) -> tuple[Known, RolloverPlan]:
+            return self._planned(conn, targets, day, keep_teachers, ask_again, now_ms)
+
+        version, early = await store.db.read(lambda conn: (facts_version(conn), planned(conn, read_ms)))
 
         def run(conn: sqlite3.Connection) -> tuple[RolloverPlan, Facts, Mapping[bool, Facts], int]:
             now_ms = store.clock.now_ms()
-            known = early if facts_version(conn) == version else read_known(store, conn, now_ms)
             at_ms = begins(store.current.zone, day, now_ms)
-            plan = plan_of(known, targets, day, keep_teachers=keep_teachers)
-            plan = self._with_consents(conn, plan, ask_again, now_ms)
+            known, plan = early if facts_version(conn) == version else planned(conn, now_ms)
             answers = (False, True) if plan.consents else (False,)
             after = {again: self._rehearsed(conn, known, plan, again, at_ms, now_ms) for again in answers}
             return plan, store.snapshot(conn), after, at_ms
@@ -213,13 +214,21 @@ class Rollover:
                 conn.execute("ROLLBACK TO rehearsal")
                 conn.execute("RELEASE rehearsal")
 
-    def _with_consents(
-        self, conn: sqlite3.Connection, plan: RolloverPlan, ask_again: bool | None, now_ms: int
-    ) -> RolloverPlan:
+    def _planned(
+        self,
+        conn: sqlite3.Connection,
+        targets: Mapping[PublicId, str],
+        day: dt.date | None,
+        keep_teachers: bool,
+        ask_again: bool | None,
+        now_ms: int,
+    ) -> tuple[Known, RolloverPlan]:
+        known = read_known(self._store, conn, now_ms)
+        plan = plan_of(known, targets, day, keep_teachers=keep_teachers)
         here = [child for step in plan.steps if step.target != LEAVES for child in step.children]
         at_ms = begins(self._store.current.zone, plan.day, now_ms)
         count = self._year_end.agreed(conn, here, at_ms) if self._year_end is not None else 0
-        return replace(plan, consents=count, ask_again=ask_again if count else None)
+        return known, replace(plan, consents=count, ask_again=ask_again if count else None)
 
     async def apply(
         self,
@@ -239,9 +248,7 @@ class Rollover:
         counts = looked.counts()
 
         def run(conn: sqlite3.Connection, now_ms: int) -> None:
-            known = read_known(store, conn, now_ms)
-            plan = plan_of(known, targets, day, keep_teachers=keep_teachers)
-            plan = self._with_consents(conn, plan, ask_again, now_ms)
+            known, plan = self._planned(conn, targets, day, keep_teachers, ask_again, now_ms)
             at_ms, journal, before = begins(store.current.zone, day, now_ms), Journal(conn), store.snapshot(conn)
             self._do(conn, journal, known, plan, at_ms, now_ms)
             if plan.fingerprint(closing(before, store.unfinished(conn), at_ms)) not in shown.split("."):
