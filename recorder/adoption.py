@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from gateway.core.errors import BadInput, CameraUnsupported
 from gateway.core.model import Login, StreamRole
@@ -61,7 +62,23 @@ def channel_name(name: str, channel: int) -> str:
     return name[: MAX_NAME - len(end)].rstrip() + end
 
 
-def own_name(device: Device, known: Sequence[Camera], wished: str, address: str) -> tuple[str, tuple[str, ...]]:
+def with_mac(device: Device, mac: str) -> Device:
+    """Return a device with the MAC that was heard on the wire where it tells none itself.
+
+    Whatever asks what is ours already asks with it: a recorder may be known by nothing else.
+    """
+    filled = (replace(item, identity=replace(item.identity, mac=item.identity.mac or mac)) for item in device.cameras)
+    return replace(device, cameras=tuple(filled))
+
+
+class Twin(NamedTuple):
+    """A name that a camera of ours has, which one of a device's cameras would have had, and what that is called."""
+
+    taken: str
+    name: str
+
+
+def own_name(device: Device, known: Sequence[Camera], wished: str, address: str) -> tuple[str, tuple[Twin, ...]]:
     """Return the name a device is adopted under, and which of its cameras' names are one of ours already.
 
     A name that nobody wished for gets a number then, so that two cameras are told apart: "Lớp Lá 1 (2)".
@@ -70,15 +87,15 @@ def own_name(device: Device, known: Sequence[Camera], wished: str, address: str)
     ours = {_alike(camera.name) for camera in known}
     base = wished or next((item.name for item in device.cameras if item.name), "") or address
 
-    def taken(name: str) -> tuple[str, ...]:
-        return tuple(full for full in (channel_name(name, channel) for channel in fresh) if _alike(full) in ours)
+    def taken(name: str) -> list[int]:
+        return [channel for channel in fresh if _alike(channel_name(name, channel)) in ours]
 
-    twins = taken(base)
-    if wished or not twins:
-        return base, twins
-    short = base[: MAX_NAME - ROOM].rstrip()
-    numbered = (f"{short} ({number})" for number in range(2, len(known) + 3))  # one of them is free: ours are fewer
-    return next(name for name in numbered if not taken(name)), twins
+    name = base
+    if not wished and taken(base):
+        short = base[: MAX_NAME - ROOM].rstrip()
+        numbered = (f"{short} ({number})" for number in range(2, len(known) + 3))  # one of them is free: ours are fewer
+        name = next(item for item in numbered if not taken(item))
+    return name, tuple(Twin(channel_name(base, channel), channel_name(name, channel)) for channel in taken(base))
 
 
 def _alike(name: str) -> str:
@@ -86,7 +103,7 @@ def _alike(name: str) -> str:
 
 
 def to_adopt(
-    device: Device, known: Sequence[Camera], *, name: str, order: AdoptOrder, mac: str, sub_streams: bool
+    device: Device, known: Sequence[Camera], *, name: str, order: AdoptOrder, sub_streams: bool
 ) -> tuple[NewCamera, ...]:
     """Return the cameras to store, those that are ours already left out.
 
@@ -95,7 +112,7 @@ def to_adopt(
         CameraUnsupported: a camera offers no stream, or there is no camera.
 
     """
-    found = [_made_ready(new, name, order.address, mac, sub_streams=sub_streams) for new in device.cameras]
+    found = [_made_ready(new, name, order.address, sub_streams=sub_streams) for new in device.cameras]
     ours = [same_camera(known, new.identity) for new in found]
     fresh = tuple(new for new, camera in zip(found, ours, strict=True) if camera is None)
     if not found:
@@ -117,17 +134,15 @@ def adopted_already(camera: Camera) -> BadInput:
     )
 
 
-def _made_ready(new: NewCamera, name: str, address: str, mac: str, *, sub_streams: bool) -> NewCamera:
+def _made_ready(new: NewCamera, name: str, address: str, *, sub_streams: bool) -> NewCamera:
     wanted = tuple(spec for spec in new.streams if sub_streams or spec.role is StreamRole.MAIN)
     if not wanted:
         raise CameraUnsupported("the camera offers no stream", address=address)
-    identity = replace(new.identity, mac=new.identity.mac or mac)
     base = name or new.name or address
     return replace(
         new,
-        name=channel_name(base, identity.channel),
+        name=channel_name(base, new.identity.channel),
         streams=wanted,
-        identity=identity,
         login_state=LoginState.UNTRIED,
     )
 

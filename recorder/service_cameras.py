@@ -15,7 +15,7 @@ from typing import TypeAlias
 from gateway.core.errors import BadInput, CameraLoginRefused, CameraUnreachable, CameraUnsupported
 from gateway.core.model import Login, Secret
 from gateway.core.wire import Handler, Reply, Request
-from recorder.adoption import ENGINES, AdoptOrder, Device, adopted_already, own_name, to_adopt, to_replace
+from recorder.adoption import ENGINES, AdoptOrder, Device, adopted_already, own_name, to_adopt, to_replace, with_mac
 from recorder.cameras import Cameras, describe
 from recorder.discovery import FoundCamera
 from recorder.identity import Identity, of_device
@@ -83,13 +83,11 @@ class CameraService:
             kept = await self._pending.find(order.address)
             order = replace(order, login=order.login or kept)
             try:
-                device = await self._learn(order)
+                device = with_mac(await self._learn(order), self._heard(order).mac)
             except CameraLoginRefused as error:
                 raise refused_first(error, order.address, order.login, kept) from error
             name, taken = own_name(device, known, wished, order.address)
-            fresh = to_adopt(
-                device, known, name=name, order=order, mac=self._heard(order).mac, sub_streams=self._sub_streams
-            )
+            fresh = to_adopt(device, known, name=name, order=order, sub_streams=self._sub_streams)
             cameras = [(await self._cameras.add(await self._registry.add(new))).camera for new in fresh]
             if order.login is kept:  # another login: what is kept belongs to another camera that was at this address
                 await self._pending.forget(order.address)
@@ -98,7 +96,7 @@ class CameraService:
         more = {
             "empty": list(device.empty),
             "already": already,
-            "taken": list(taken),
+            "taken": [twin._asdict() for twin in taken],
             "numbered": bool(taken) and not wished,
         }
         return Reply({"camera": rows[0], "cameras": rows, **more})
@@ -111,10 +109,8 @@ class CameraService:
             known = await self._registry.cameras()
             old = of_device(known, camera.about.identity) or (camera,)
             others = [item for item in known if item not in old]
-            device = await self._learn_in_place(order, camera, old)
-            fresh = to_adopt(
-                device, others, name=camera.name, order=order, mac=self._heard(order).mac, sub_streams=self._sub_streams
-            )
+            device = with_mac(await self._learn_in_place(order, camera, old), self._heard(order).mac)
+            fresh = to_adopt(device, others, name=camera.name, order=order, sub_streams=self._sub_streams)
             pairs = to_replace(old, fresh)
             done = [await self._cameras.replace(item.public_id, new) for item, new in pairs]
         rows = [describe(item) for item in done]

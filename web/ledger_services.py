@@ -66,6 +66,8 @@ class LedgerLine:
     seconds: int | None = None
     minutes: int | None = None
     """How long, as precisely as people of a class may know of each other; 0: less than one. `seconds` is None then."""
+    to_the_minute: bool = False
+    """`at_ms` is cut to the minute: two rows of a look would tell its seconds otherwise."""
     reason: str = ""
     """Reason code of a refusal or an end."""
     device: str = ""

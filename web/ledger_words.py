@@ -92,7 +92,7 @@ def view_of(
     who, role = who_of(line, words)
     return {
         "seq": line.seq,
-        "time": when.strftime("%H:%M:%S") if when else "–",
+        "time": when.strftime("%H:%M" if line.to_the_minute else "%H:%M:%S") if when else "–",
         "day": when.strftime("%d/%m/%Y") if when and dated else "",
         "who": who,
         "role": role,

@@ -2,7 +2,7 @@
 
 Owns `/tai-khoan` and `/mat-khau`. Invariants: works without scripts; a password is in the body of a POST, goes straight
 on and into no page, address or log; whoever must choose one can leave or sign out, nothing else; a form that waited for
-them waits on, sealed, and is shown when a password is set.
+them waits on, sealed, and is shown when a password is set, also where that takes another code.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from gateway.core.errors import BadInput, DaemonUnavailable, LoginBusy, LoginRefused, NotFound
+from gateway.core.errors import BadInput, DaemonUnavailable, Denied, LoginBusy, LoginRefused, NotFound
 from gateway.core.model import LEADER_ROLES, PublicId, Role, Secret, is_public_id
 from web.bodies import FormBody, Wanted
 from web.caller import Caller
@@ -119,6 +119,10 @@ async def choose_password(
             wait_s = int(str(error.fields["retry_after_s"]))
             return await password_form(request, caller, "wait", 429, wait_s, kept=form.giu)
         return await password_form(request, caller, "current", 403, kept=form.giu)
+    except Denied as error:  # a first password long after the code: nobody has one yet to confirm who they are with
+        if error.fields.get("reason") != "login.stale":
+            raise
+        return await password_form(request, caller, "stale", 403, kept=form.giu)
     except (LoginBusy, DaemonUnavailable):
         return await password_form(request, caller, "away", 503, kept=form.giu)
     response: Response = RedirectResponse("/" if first else "/tai-khoan?xong=mat-khau", 303)

@@ -188,7 +188,7 @@ class InviteDoor(Protocol):
         """Return a guardian's devices to whoever may end them; none to anybody else."""
 
     async def ended(self, caller: Caller, device: PublicId) -> EndedDevice | None:
-        """Return a device that has ended to whoever may end such a one; None to anybody else, and for any other."""
+        """Return a device that has just ended to whoever may end such a one; else, and for any other, None."""
 
     async def slips(self, caller: Caller, persons: Sequence[PublicId], *, checked: bool) -> Sequence[PrintedSlip]:
         """Make slips, each replacing an older one; NotFound, Denied. Nothing is made unless all may be."""

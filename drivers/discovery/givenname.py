@@ -16,14 +16,16 @@ USUAL = frozenset((
     "recorder", "device", "onvif", "nvt", "video", "server", "encoder", "stream", "main", "sub", "channel",
     "channels", "ch", "kenh", "kênh", "h264", "h265", "hd", "fhd", "uhd", "mp", "poe", "wifi", "wireless", "indoor",
     "outdoor", "series", "unknown", "default", "none", "null", "name", "noname", "my", "new", "the", "hostname",
-    "localhost", "local", "system", "linux",
+    "localhost", "local", "system", "linux", "ipnc", "transmitter", "storage", "display", "cctv", "surveillance", "h",
+    "security",
 ))  # fmt: skip
 """Words that programs and makers call cameras by."""
 _WORD = re.compile(r"[^\W_]+")
 _NUMBER = re.compile(r"\d+|(?=.*\d)[0-9a-f]{6,}")
 """A count, or what looks like a serial or hardware number."""
 MIN_PART = 3
-"""Characters of a word that is looked for inside a model's name."""
+"""Characters of a word that is looked for inside another: "Chip" is no channel (ch) of an ip camera."""
+_PARTS = frozenset(word for word in USUAL if len(word) >= MIN_PART)
 
 
 def given_name(told: str, *known: str) -> str:
@@ -46,9 +48,21 @@ def given_name(told: str, *known: str) -> str:
 
 
 def _explained(word: str, marks: list[str]) -> bool:
-    if _NUMBER.fullmatch(word) or vendor_in(word):
+    if _NUMBER.fullmatch(word) or vendor_in(word) or _is_usual(word):
         return True
     return len(word) >= MIN_PART and any(word in mark or mark in word for mark in marks)
+
+
+def _is_usual(word: str) -> bool:
+    """Say whether a word is usual ones written as one, with or without a count: NetworkVideoTransmitter, CH01."""
+    stem = word.rstrip("0123456789")
+    if len(stem) > 1 and stem in USUAL:  # a room may be called H1
+        return True
+    ends = {0}  # where such parts may end; a set, because "camera" is "cam" too
+    for end in range(1, len(word) + 1):
+        if any(word[start:end] in _PARTS or word[start:end].isdecimal() for start in ends):
+            ends.add(end)
+    return len(word) in ends
 
 
 def _words(text: str) -> list[str]:

@@ -29,6 +29,8 @@ from gateway.core.errors import CodeRefused, NotFound
 from gateway.core.model import Action, ObjectKind, ObjectRef, PublicId, Secret, is_public_id, new_public_id
 
 HANDOVER_S = 600
+TOLD_S = 600
+"""How long a page says that a device has just ended; the same address opened later says nothing."""
 MAX_HANDOVERS = 500
 """Open ones; the oldest is forgotten, its owner taps once more."""
 WAITING, APPROVED, REFUSED = "waiting", "approved", "refused"
@@ -50,7 +52,7 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A device that has ended: whose it was, what it was called, when (UTC ms)."""
+    """A device that has just ended: whose it was, what it was called, when (UTC ms)."""
 
     person: PublicId
     label: str
@@ -151,14 +153,17 @@ class Devices:
             for row in rows
         )
 
-    async def ended(self, actor: Actor, device: PublicId) -> Ended | None:
-        """Return a guardian's device that has ended, to whoever at the school may end theirs; None for any other."""
+    async def just_ended(self, actor: Actor, device: PublicId) -> Ended | None:
+        """Return a guardian's device that has just ended, to whoever at the school may end theirs; else None."""
         row = await self._store.db.read(
             lambda conn: conn.execute(
                 "SELECT person, label, ended_ms FROM device WHERE id = ? AND ended_ms IS NOT NULL", (device,)
             ).fetchone()
         )
         if row is None or not self.may_end(actor, PublicId(row["person"])):
+            return None
+        age_ms = self._store.clock.now_ms() - row["ended_ms"]
+        if not 0 <= age_ms < TOLD_S * 1000:
             return None
         return Ended(PublicId(row["person"]), row["label"], row["ended_ms"])
 

@@ -261,9 +261,8 @@ async def _adopt(context: Context, params: dict[str, Any], instead_of: str | Non
 
 def _say_the_rest(context: Context, answer: dict[str, Any]) -> None:
     """Tell what was not adopted, and why."""
-    if answer.get("taken"):
-        said = "cli.adopt.numbered" if answer["numbered"] else "cli.adopt.twins"
-        context.say(said, taken=answer["taken"][0], name=answer["cameras"][0]["name"])
+    for twin in answer.get("taken", ()):
+        context.say("cli.adopt.numbered" if answer["numbered"] else "cli.adopt.twins", **twin)
     if answer.get("empty"):
         context.say("cli.adopt.empty", channels=", ".join(map(str, answer["empty"])))
     if answer.get("already"):

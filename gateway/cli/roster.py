@@ -1,7 +1,7 @@
 """`vuon lop`, `tre`, `nam-hoc`, `phu-trach`: classes, children and the school year at the box.
 
 Owns these commands; the gateway decides and writes the audit row. Invariant: the year is looked at before it is
-turned, and turned only with `--ap-dung`.
+turned, and turned only with `--ap-dung`; what it will do is said before it is done, and whoever is there agrees to it.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli import show
+from gateway.cli.asking import agrees
 from gateway.cli.context import ConfigOption, Context, DataOption, JsonOption
 from gateway.cli.importing import WORK_S, pair
+from gateway.cli.searching import is_a_terminal
 
 _CONSENTS = {"giu": "keep", "hoi-lai": "again"}
 
@@ -111,27 +113,36 @@ def school_year(
     params: dict[str, Any] = {"targets": dict(pair(item) for item in target or []), "day": day, "keep_teachers": keep}
     params["consents"] = _CONSENTS.get(consents, consents)
     view = context.run(context.ask("gateway", "roster.year", params, timeout_s=WORK_S))
-    if apply:
-        params["shown"] = view["shown"]
-        done = context.run(context.ask("gateway", "roster.year", params, timeout_s=WORK_S))
-        if as_json:
-            context.json(done)
-            return
-        _when(context, view, params["consents"])
-        context.say("cli.import.done", act=done["act"])
-    elif as_json:
+    if not apply and as_json:
         context.json(view)
-    else:
+        return
+    if not as_json:
         _year(context, view, params["consents"])
+    if not apply:
+        _how(context, view)
+        return
+    if not as_json and is_a_terminal() and not agrees(context, "cli.year.ask"):
+        context.say("cli.year.left")
+        return
+    params["shown"] = view["shown"]
+    done = context.run(context.ask("gateway", "roster.year", params, timeout_s=WORK_S))
+    if as_json:
+        context.json(done)
+    else:
+        context.say("cli.year.done", act=done["act"])
 
 
 def _year(context: Context, view: Mapping[str, Any], consents: str) -> None:
-    """Say what the step would do, what it ends and when; how it is done comes last."""
+    """Say what the step would do, what it ends and when."""
     for step in view["steps"]:
         context.say("cli.year.step", name=step["name"], children=step["children"], target=step["target"])
     if view["new_classes"]:
         context.say("cli.year.new", names=", ".join(view["new_classes"]))
     _when(context, view, consents)
+
+
+def _how(context: Context, view: Mapping[str, Any]) -> None:
+    """Say how many it concerns, and how it is done."""
     context.say("cli.year.counts", **{key: view["counts"][key] for key in ("moved", "left", "same")})
     if view["consents"]:
         context.say("cli.year.consents", n=view["consents"])
@@ -142,8 +153,9 @@ def _when(context: Context, view: Mapping[str, Any], consents: str) -> None:
     closings = view["closings"]
     day = show.day(closings["keep"]["at_ms"], context.config.site.timezone)
     context.say("year.at.now" if view["now"] else "year.at.day", day=day)
-    for answer in (consents,) if consents in closings else tuple(closings):
-        if len(closings) > 1:
+    answers = (consents,) if consents in closings else tuple(closings)
+    for answer in answers:
+        if len(answers) > 1:  # else there is no if any more
             context.say(f"cli.year.if.{answer}")
         item, words = closings[answer], context.words
         shut = [

@@ -2,7 +2,7 @@
 
 Owns the command and these words. Invariants: what nobody reads at a terminal gets not one line more than before; it is
 said that a box is not set up only where that is known (it has no database yet, or the gateway says so); the commands
-that are named are for this very box.
+that are named are for this very box; a box that runs is not stopped by what it could not say.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -24,11 +24,13 @@ from gateway.core import log as logs
 from gateway.core.clock import SystemClock
 from gateway.core.daemonize import serve
 from gateway.core.errors import VuonError
-from gateway.core.ownaddress import addresses_of, own_names
+from gateway.core.ownaddress import addresses_of, names_of
 from gateway.core.secrets import load_signing_key
+from gateway.core.supervise import FaultSink, contained
 from gateway.core.unixdoor import claim_socket
 from gateway.roofs.run import Children, box_children
 
+log = logs.get_logger("run")
 AGAIN_S = 0.5
 """How often a gateway that does not answer yet is asked."""
 
@@ -46,10 +48,11 @@ def run(config: ConfigOption = None, data: DataOption = None) -> None:
     if not sys.stdout.isatty():
         asyncio.run(serve(children))
         return
-    told = Told(context, own_names(), options_of(context.config_path))
+    told = Told(context, names_of(settings.web.names), options_of(context.config_path))
     told.opening(new=not settings.paths.database("gateway").exists())
     people = partial(context.ask, "gateway", "people.list", {})
-    asyncio.run(serve(beside(children, partial(told.when_ready, people, anyio.sleep))))
+    words = partial(told.when_ready, people, anyio.sleep)
+    asyncio.run(serve(beside(children, words, on_fault=logs.fault_sink(log))))
 
 
 class Told:
@@ -102,10 +105,15 @@ def options_of(config_path: Path) -> str:
 
 @asynccontextmanager
 async def beside(
-    body: AbstractAsyncContextManager[object], work: Callable[[], Coroutine[Any, Any, None]]
+    body: AbstractAsyncContextManager[object], work: Callable[[], Awaitable[None]], *, on_fault: FaultSink
 ) -> AsyncIterator[object]:
-    """Enter `body`, with work beside it that ends when `body` is left."""
+    """Enter `body`, with work beside it that ends when `body` is left; a failure of the work is no end of `body`."""
+
+    async def words() -> None:
+        async with contained("words", on_fault):  # the terminal may be gone, the recording is not
+            await work()
+
     async with body as running, anyio.create_task_group() as tasks:
-        tasks.start_soon(work)
+        tasks.start_soon(words)
         yield running
         tasks.cancel_scope.cancel()

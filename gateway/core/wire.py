@@ -34,7 +34,7 @@ MAX_HEAD_BYTES = 1 << 20
 MAX_BLOB_BYTES = 32 << 20
 """Binary bodies: the largest is a GOP of a 4K camera."""
 CONNECT_TIMEOUT_S = 5.0
-"""A starved daemon greets late: that is not one that is away."""
+"""A starved daemon greets late: that is not one that is away. What must be quicker is bounded by its caller."""
 CALL_TIMEOUT_S = 15.0
 MOST_IDLE = 8
 """Connections a client keeps for later; a burst of calls must not hold descriptors for ever."""

@@ -124,7 +124,10 @@ class Session:
 
     def renew(self, grant: Grant) -> None:
         """Take a newly issued ticket of the same grant; GrantRefused if it is for something else."""
-        self.lease.renew(grant, self.stream.role, mono_ns=self._clock.mono_ns())
+        mono_ns, viewer = self._clock.mono_ns(), self.viewer
+        self.lease.renew(grant, self.stream.role, mono_ns=mono_ns)
+        if viewer is not None and mono_ns >= viewer.not_after_ns:  # pictures were refused: only a key frame helps
+            self.stream.want_key()
         self._bound()
         self.follow()  # what it names no longer must not be on its way
 

@@ -112,8 +112,8 @@ class LiveStream:
         if frame.is_key:
             self._welcome(frame)
             self._too_old = any(frame.received_mono_ns < viewer.not_before_ns for viewer in self.viewers)
-        if (self._expected or self._too_old) and self.keys.wanted(self.clock.mono_ns()):
-            self.ask_key()
+        if self._expected or self._too_old:
+            self.want_key()
         if self.line is None or self.uplink is None:
             self.send(frame, self.viewers, now_ms=self.clock.now_ms())
             self._note_lateness(frame, self.viewers)
@@ -125,6 +125,11 @@ class LiveStream:
         self._note_lateness(frame, inside)
         if outside:
             self.line.put(frame, outside, self.history.gop_bps())
+
+    def want_key(self) -> None:
+        """Ask the camera for a key frame, since a viewer waits for one, unless one is coming or was asked for."""
+        if self.keys.wanted(self.clock.mono_ns()):
+            self.ask_key()
 
     def _note_lateness(self, frame: Frame, viewers: list[Viewer]) -> None:
         if viewers and not self.is_transcoded:

@@ -25,7 +25,7 @@ from gateway.core.config import Config
 from gateway.core.daemonize import DaemonFacts, Health
 from gateway.core.log import fault_sink, get_logger
 from gateway.core.model import PublicId
-from gateway.core.ownaddress import own_names, web_url
+from gateway.core.ownaddress import names_of, web_url
 from gateway.core.supervise import Backoff, supervise
 from gateway.core.version import __version__
 from gateway.core.wire import ControlServer
@@ -99,7 +99,7 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
             tasks.start_soon(
                 keep, "uplink", await uplink_of(stack, config.upstream, ground.key, clock, ground.db, signals), BACKOFF
             )
-        names = [*config.web.names] or own_names()
+        names = names_of(config.web.names)
         footage = FootageDesk(Acts(ground.store), ground.recorder, ground.key)
         own, url = partial(status_of, ground, facts, opened, signals), web_url(config, names)
         printer = InvitePort(ground.store, parts.slips, parts.devices, parts.logins, parts.names, url)

@@ -15,7 +15,7 @@ from gateway.core.config import Config
 from gateway.core.daemonize import DaemonFacts, Health
 from gateway.core.db import Database
 from gateway.core.log import fault_sink, get_logger
-from gateway.core.ownaddress import own_names
+from gateway.core.ownaddress import names_of
 from gateway.core.wire import ControlServer, Handler, Reply, Request
 from gateway.hub.store import MIGRATIONS, HubStore
 from gateway.roofs.http import HttpServer
@@ -50,7 +50,7 @@ async def build(config: Config, clock: Clock) -> AsyncIterator[Health]:
     async with contextlib.AsyncExitStack() as stack:
         db = await stack.enter_async_context(Database(config.paths.database("hub"), [MIGRATIONS]))
         store = HubStore(db, clock)
-        names = [*config.hub.names] or own_names()
+        names = names_of(config.hub.names)
         services = HubServices(
             store=store,
             clock=clock,

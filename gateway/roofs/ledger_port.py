@@ -3,9 +3,9 @@
 Owns what a reader learns of others. Invariants: a principal reads every name; families and teachers read, of looks at
 their class, staff, observers and technicians by name and role, the console as the console, and another guardian only as
 "a guardian of the class" (also the other parent of one's own child: separated parents are not told of each other); own
-rows name oneself as "you"; how long a look at a class lasted is told in minutes; no device of anybody else, no id of a
-person; the rows of a look of a guardian without a name are not told one by one (to the second, by device: that tells
-whose they are). A page decides before it reads.
+rows name oneself as "you"; when a look at a class was and how long it lasted is told in minutes; no device of anybody
+else, no id of a person; the rows of a look of a guardian without a name are not told one by one (joined by a
+device, they tell whose they are). A page decides before it reads.
 """
 
 from __future__ import annotations
@@ -260,9 +260,14 @@ def _looks(page: Page, told: _Told) -> tuple[LedgerLine, ...]:
 
 
 def in_minutes(line: LedgerLine) -> LedgerLine:
-    """Return a line, and the rows of its look, with lengths in whole minutes; the seconds do not leave this door."""
+    """Return a line, and the rows of its look, with times and lengths in whole minutes, in the order they had.
+
+    The seconds do not leave this door: not as a length, and not as the distance of a beginning and an end.
+    """
     minutes = None if line.seconds is None else 0 if line.seconds < MINUTE_S else (line.seconds + 30) // MINUTE_S
-    return replace(line, seconds=None, minutes=minutes, parts=tuple(in_minutes(part) for part in line.parts))
+    at_ms = None if line.at_ms is None else line.at_ms - line.at_ms % (MINUTE_S * 1000)
+    parts = tuple(in_minutes(part) for part in line.parts)
+    return replace(line, at_ms=at_ms, to_the_minute=True, seconds=None, minutes=minutes, parts=parts)
 
 
 def _wanted(wish: LedgerWish) -> Wanted:

@@ -193,8 +193,8 @@ class InvitePort:
         return [device_row(item) for item in await self._devices.of(person)]
 
     async def ended(self, caller: Caller, device: PublicId) -> EndedDevice | None:
-        """Return a device that has ended."""
-        found = await self._devices.ended(actor_of(caller), device)
+        """Return a device that has just ended."""
+        found = await self._devices.just_ended(actor_of(caller), device)
         return None if found is None else EndedDevice(self._names.person(found.person), found.label, found.at_ms)
 
     async def slips(self, caller: Caller, persons: Sequence[PublicId], *, checked: bool) -> Sequence[PrintedSlip]:

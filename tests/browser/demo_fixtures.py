@@ -9,7 +9,6 @@ import asyncio
 import re
 import threading
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -93,6 +92,8 @@ class Visit:
     answers: list[Answer] = field(default_factory=list)
     texts: list[tuple[str, str]] = field(default_factory=list)
     """Path and body of each text that came whole, read as it came: the browser forgets them when the page goes on."""
+    unread: list[str] = field(default_factory=list)
+    """Paths of texts that were gone before they could be read: whoever looks for something in `texts` asks them again."""
     asked: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
@@ -135,8 +136,11 @@ class Visit:
         response = request.response()
         if response is None or not response.headers.get("content-type", "").startswith(TEXTS):
             return
-        with suppress(Error):  # the page went on in this very moment, and the body with it
-            self.texts.append((urlsplit(response.url).path, response.text()))
+        path = urlsplit(response.url).path
+        try:
+            self.texts.append((path, response.text()))
+        except Error:  # the page went on in this very moment, and the body with it
+            self.unread.append(path)
 
     def _console(self, kind: str, text: str) -> None:
         if kind == "error" and "Failed to load resource" not in text:  # a refusal is an answer, not a fault

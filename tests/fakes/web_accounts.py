@@ -133,6 +133,8 @@ class FakeAccounts:
         found = self.of(caller.person) or self.add(caller, "moi")
         if found.password and found.password != current.reveal():
             raise LoginRefused("no", reason="login.unknown")
+        if not found.password and self.stale(caller):
+            raise Denied("long after the code", reason="login.stale")
         found.password = clean_password(new.reveal(), names=("Trường Mầm non Hoa Sen", caller.name))
         self.must.discard(caller.person)
         return self._signed_in(caller)

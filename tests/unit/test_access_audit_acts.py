@@ -39,6 +39,7 @@ FILLED = {"key.{}": KEY_ACTS, "export.{}": ("failed", "cancelled", "expired")}
 ASKS_OR_WRITES = {"change", "append", "carry_out", "demand", "_end", "_write_ends", "write", "_issue", "_relay", "end"}
 ASKS_OR_WRITES |= {"_name", "set_password", "enrol", "_write"}  # of accounts and sign-in: each writes its row
 ASKS_OR_WRITES |= {"pause", "resume", "explain"}  # of `Pauses`, which writes
+ASKS_OR_WRITES |= {"may_end"}  # of `Devices`: asks the policy what a page is to say; its no is as if there was nothing
 QUIET = {"signin.py:begin_second", "waiting.py:waits_of"}
 """The one only draws a secret for one's own session, in memory: nothing is switched on before `finish_second`. The other
 counts what waits, each kind for whoever the policy would let decide it, on every page: no row for that."""

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.access.audit import CONSOLE, Actor
 from gateway.access.devicekeys import Purpose
-from gateway.access.devices import HANDOVER_S, Ended
+from gateway.access.devices import HANDOVER_S, TOLD_S, Ended
 from gateway.access.login import GUARDIAN_AGES, PROOF_S, Logins
 from gateway.access.reasons import Reason
 from gateway.core.errors import CodeRefused, NotFound
@@ -89,14 +89,18 @@ async def test_a_teacher_ends_a_device_of_her_class_only(tmp_path: Path) -> None
         with pytest.raises(NotFound):
             await w.access.devices.end(Actor(teacher, "x"), phone.id)
         await w.access.people.teach(w.actor, teacher, w.class_id)
-        assert await w.access.devices.ended(Actor(teacher, "x"), phone.id) is None
+        assert await w.access.devices.just_ended(Actor(teacher, "x"), phone.id) is None
         await w.access.devices.end(Actor(teacher, "x"), phone.id)
-        said = await w.access.devices.ended(Actor(teacher, "x"), phone.id)
+        said = await w.access.devices.just_ended(Actor(teacher, "x"), phone.id)
         assert said == Ended(w.mother, phone.label, w.clock.now_ms())
         other = Actor(await w.access.people.add(w.actor, Role.TEACHER, "Cô Lan"), "y")
         for stranger in (other, Actor(w.father_of_mate, "")):
-            assert await w.access.devices.ended(stranger, phone.id) is None
+            assert await w.access.devices.just_ended(stranger, phone.id) is None
             assert not w.access.devices.may_end(stranger, w.mother)
+        for tick_s, is_told in ((TOLD_S - 1, True), (1, False), (7 * 86_400, False)):
+            w.clock.tick(tick_s)
+            later = await w.access.devices.just_ended(w.actor, phone.id)
+            assert later == (said if is_told else None), "an address opened again later does not say it as if now"
         assert w.access.logins.alive(w.phone, w.mother) == Reason.SESSION_ENDED
 
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from gateway.core.errors import BadInput, CameraUnsupported
 from gateway.core.model import CameraId, PublicId, StreamId, StreamRole
-from recorder.adoption import AdoptOrder, Device, channel_name, own_name, to_adopt, to_replace
+from recorder.adoption import AdoptOrder, Device, Twin, channel_name, own_name, to_adopt, to_replace, with_mac
+from recorder.identity import Identity
 from recorder.registry import MAX_NAME, Camera, LoginState, NewCamera, Stream
 from tests.fakes.recording import new_camera, new_recorder
 
@@ -24,7 +25,7 @@ def adopted(new: NewCamera, number: int = 1) -> Camera:
 
 
 def ready(device: Device, *known: Camera, name: str = "", mac: str = "", subs: bool = True) -> tuple[NewCamera, ...]:
-    return to_adopt(device, known, name=name, order=ORDER, mac=mac, sub_streams=subs)
+    return to_adopt(with_mac(device, mac), known, name=name, order=ORDER, sub_streams=subs)
 
 
 @given(st.text(min_size=1, max_size=120), st.integers(0, 256))
@@ -48,14 +49,37 @@ def test_a_name_that_is_taken_gets_a_number_unless_somebody_wished_for_it() -> N
     ours = replace(adopted(new_camera(1)), about=replace(new_camera(1), name="LỚP  lá 1"))
     another = replace(new_camera(2), name="Lớp Lá 1")
     assert own_name(Device((another,)), [], "", "10.0.0.9") == ("Lớp Lá 1", ())
-    assert own_name(Device((another,)), [ours], "", "10.0.0.9") == ("Lớp Lá 1 (2)", ("Lớp Lá 1",))
-    assert own_name(Device((another,)), [ours], "Lớp Lá 1", "10.0.0.9") == ("Lớp Lá 1", ("Lớp Lá 1",))
+    numbered, alike = Twin("Lớp Lá 1", "Lớp Lá 1 (2)"), Twin("Lớp Lá 1", "Lớp Lá 1")
+    assert own_name(Device((another,)), [ours], "", "10.0.0.9") == ("Lớp Lá 1 (2)", (numbered,))
+    assert own_name(Device((another,)), [ours], "Lớp Lá 1", "10.0.0.9") == ("Lớp Lá 1", (alike,))
     assert own_name(Device((another,)), [ours], "Sân", "10.0.0.9") == ("Sân", ())
     recorder = new_recorder(3)
     first = replace(adopted(recorder.cameras[0], 7), about=replace(recorder.cameras[0], name="10.0.0.9 kênh 1"))
     assert own_name(recorder, [first], "", "10.0.0.9") == ("10.0.0.9", ())
     other = new_recorder(3, number=2)
-    assert own_name(other, [first], "", "10.0.0.9") == ("10.0.0.9 (2)", ("10.0.0.9 kênh 1",))
+    assert own_name(other, [first], "", "10.0.0.9") == (
+        "10.0.0.9 (2)",
+        (Twin("10.0.0.9 kênh 1", "10.0.0.9 (2) kênh 1"),),
+    )
+
+
+def test_each_name_that_is_taken_goes_with_the_camera_that_would_have_had_it() -> None:
+    """Of a recorder's channels that is not always the first; those that are ours take no part."""
+    third = replace(adopted(new_camera(7)), about=replace(new_camera(7), name="NVR kênh 3"))
+    recorder = Device(tuple(replace(item, name="NVR") for item in new_recorder(4, number=2).cameras))
+    assert own_name(recorder, [third], "", "10.0.0.9") == ("NVR (2)", (Twin("NVR kênh 3", "NVR (2) kênh 3"),))
+    assert own_name(recorder, [third], "NVR", "10.0.0.9")[1] == (Twin("NVR kênh 3", "NVR kênh 3"),)
+
+
+def test_a_recorder_that_is_known_by_its_mac_alone_takes_no_name_from_itself() -> None:
+    """It tells no mark, the MAC was heard on the wire: the second channel is named as the first was."""
+    silent = [
+        replace(item, name="NVR", identity=Identity(channel=n)) for n, item in enumerate(new_recorder(2).cameras, 1)
+    ]
+    first, both = (with_mac(Device(tuple(silent[:count])), "02:aa:00:00:00:01") for count in (1, 2))
+    ours = [adopted(new) for new in ready(first, name=own_name(first, [], "", "10.0.0.1")[0])]
+    name, twins = own_name(both, ours, "", "10.0.0.1")
+    assert (name, twins, [new.name for new in ready(both, *ours, name=name)]) == ("NVR", (), ["NVR kênh 2"])
 
 
 @given(st.text(alphabet="ab ", min_size=1, max_size=MAX_NAME), st.integers(1, 4), st.integers(0, 3))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from gateway.cli import roster
+from gateway.core.errors import BadInput
 from tests.fakes.cli_box import Answer, cli_box
 
 COUNTS = {"new": 2, "moved": 1, "back": 0, "changed": 3, "left": 0, "same": 4}
@@ -190,7 +193,7 @@ def test_lists_are_printed(tmp_path: Path) -> None:
 
 
 def test_the_new_year_says_when_and_what_ends_before_it_is_done(tmp_path: Path) -> None:
-    """Right now or from a day on, for each answer about consent; with --apply it is said of what was done."""
+    """Right now or from a day on, for each answer about consent that is still open."""
     with cli_box(tmp_path, {"gateway": GATEWAY}) as box:
         looked = box.vuon("school-year").out
         assert "RIGHT NOW" in looked
@@ -199,9 +202,42 @@ def test_the_new_year_says_when_and_what_ends_before_it_is_done(tmp_path: Path) 
         assert "of their logins these end: 3" in looked[keep:again]
         assert "No class that is open to guardians closes" in looked[again:]
         assert looked.index("RIGHT NOW") < looked.index("Nothing has changed; to do it: --apply")
-        done = box.vuon("school-year", "--apply", "--consents", "keep").out
-        assert ("RIGHT NOW" in done, "If every family" in done) == (True, False)
     planned = GATEWAY | {"roster.year": {**GATEWAY["roster.year"], "now": False}}  # type: ignore[dict-item]  # a dict
     with cli_box(tmp_path, {"gateway": planned}) as box:
         assert "NGAY BÂY GIỜ" not in box.vuon("nam-hoc", VUON_LANG="vi").out
         assert "Có hiệu lực từ 0 giờ ngày 01/12/2026" in box.vuon("nam-hoc", VUON_LANG="vi").out
+
+
+@pytest.mark.parametrize("consents", ["giu", "hoi-lai"])
+def test_what_the_new_year_will_do_is_said_before_it_is_done(tmp_path: Path, consents: str) -> None:
+    """Nothing of the future after the act, no if about an answer that was given; a refused one is not told as done."""
+    arguments = ("nam-hoc", "--ap-dung", "--dong-y", consents)
+    with cli_box(tmp_path, {"gateway": GATEWAY}) as box:
+        lines = box.vuon(*arguments, VUON_LANG="vi").out.splitlines()
+    now = next(n for n, line in enumerate(lines) if "NGAY BÂY GIỜ" in line)
+    assert (lines[now + 1].startswith("  "), any("--dong-y" in line for line in lines)) == (True, False)
+    assert lines[-1].startswith("✔"), lines
+    assert "NGAY BÂY GIỜ" not in lines[-1]
+
+    def changed(params: Mapping[str, Any]) -> dict[str, Any]:
+        if "shown" in params:
+            raise BadInput("the school has changed", case="import_moved", key="shown")
+        return GATEWAY["roster.year"]  # type: ignore[return-value]  # a dict
+
+    with cli_box(tmp_path, {"gateway": GATEWAY | {"roster.year": changed}}) as box:
+        refused = box.vuon(*arguments, VUON_LANG="vi")
+    assert (refused.code, "NGAY BÂY GIỜ" in refused.out, "✔" in refused.out) == (1, True, False)
+
+
+@pytest.mark.parametrize(("typed", "calls"), [("c\n", 2), ("\n", 1)])
+def test_whoever_is_at_the_terminal_agrees_to_the_new_year(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str, calls: int
+) -> None:
+    """After reading what it does; a no leaves all as it was and says so. A program is not asked."""
+    monkeypatch.setattr(roster, "is_a_terminal", lambda: True)
+    with cli_box(tmp_path, {"gateway": GATEWAY}) as box:
+        said = box.vuon("school-year", "--apply", "--consents", "keep", typed=typed)
+        assert (said.code, len(box.asked("roster.year"))) == (0, calls)
+        assert ("RIGHT NOW" in said.out, "Step the whole school" in said.err) == (True, True)
+        assert ("Nothing was done" in said.out, "✔" in said.out) == (calls == 1, calls == 2)
+        assert box.vuon("school-year", "--apply", "--consents", "keep", "--json").json() == GATEWAY["roster.year"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.discovery.givenname import USUAL, given_name
+from drivers.discovery.givenname import MIN_PART, USUAL, given_name
 
 HIK = ("HIKVISION", "DS-2CD2143G2-I", "DS-2CD2143G2-I20200101AAWRE12345678", "V5.7.3")
 DAHUA = ("Dahua", "IPC-HDW1431S", "4J0A1B2PAZ00001", "2.800.0000000.16.R")
@@ -16,7 +16,20 @@ MAKERS = (HIK, DAHUA, TAPO)
 
 @pytest.mark.parametrize("known", MAKERS)
 @pytest.mark.parametrize(
-    "told", ["Lớp Lá 1", "Cổng", "Camera sân chơi", "HIKVISION Lớp Mầm 2", "Phòng A1", "bep", "IPC hành lang"]
+    "told",
+    [
+        "Lớp Lá 1",
+        "Cổng",
+        "Camera sân chơi",
+        "HIKVISION Lớp Mầm 2",
+        "Phòng A1",
+        "bep",
+        "IPC hành lang",
+        "Chip",
+        "Lớp Chip",
+        "H1",
+        "Mimi",
+    ],
 )
 def test_a_name_that_somebody_gave_is_taken_whole(told: str, known: tuple[str, ...]) -> None:
     """Also with the maker's word or a number beside it, and without marks."""
@@ -41,6 +54,15 @@ def test_a_name_that_somebody_gave_is_taken_whole(told: str, known: tuple[str, .
         ("4419b6a1c0de", TAPO),
         ("44:19:b6:a1:c0:de", TAPO),
         ("192.168.1.64", HIK),
+        ("NetworkVideoTransmitter", HIK),
+        ("Network_Video-Display", HIK),
+        ("IPNC", HIK),
+        ("H.264 DVR", HIK),
+        ("Camera01", HIK),
+        ("IPCamera-2", HIK),
+        ("CH01", HIK),
+        ("networkcameras3", HIK),
+        ("camerasystem", HIK),
         ("1", HIK),
         ("", HIK),
         (" - ", HIK),
@@ -55,6 +77,13 @@ def test_maker_model_and_numbers_are_no_given_name(told: str, known: tuple[str, 
 def test_nothing_a_factory_writes_is_a_given_name(known: tuple[str, ...], usual: list[str], number: int) -> None:
     """Any mixture of maker, model, usual words and a count."""
     assert given_name(" ".join([known[0], *usual, known[1], str(number)]), *known) == ""
+
+
+@given(st.lists(st.sampled_from(sorted(word for word in USUAL if len(word) >= MIN_PART)), min_size=1, max_size=5))
+def test_usual_words_written_as_one_are_no_given_name(words: list[str]) -> None:
+    """With capitals as programs write them, and with a count."""
+    told = "".join(word.capitalize() for word in words)
+    assert [given_name(name, *HIK) for name in (told, f"{told}12", told.upper())] == ["", "", ""]
 
 
 @given(

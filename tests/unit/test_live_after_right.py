@@ -134,6 +134,31 @@ def test_a_renewal_moves_the_end_for_the_sender_too(tmp_path: Path) -> None:
     play_sessions(tmp_path, scenario)
 
 
+def test_a_renewal_after_the_end_asks_the_camera_for_a_key_frame(tmp_path: Path) -> None:
+    """Pictures were refused, so the viewer waits for a key frame: with long groups it would see a still; asked once."""
+
+    async def scenario(scene: Sessions) -> None:
+        grant = make_grant(scene.clock, lease_ms=LEASE_MS)
+        connection, stream, _ = await scene.watching_by(grant)
+        asked: list[int] = []
+        stream.ask_key = lambda: asked.append(scene.clock.mono_ns())
+        scene.clock.tick(LEASE_MS / 1000 - 0.001)
+        assert scene.sessions.renew(grant)
+        assert asked == [], "renewed in time nobody waits"
+        scene.clock.tick(LEASE_MS / 1000)
+        scene.picture(stream)
+        assert scene.sessions.renew(grant)
+        assert asked == [scene.clock.mono_ns()]
+        count = len(connection.sink.packets())
+        scene.picture(stream)
+        assert len(connection.sink.packets()) == count
+        scene.picture(stream, key=True)
+        assert len(connection.sink.packets()) > count
+        assert len(asked) == 1
+
+    play_sessions(tmp_path, scenario)
+
+
 @given(
     lease_ms=st.integers(1, 60_000),
     until_in_ms=st.none() | st.integers(0, 60_000),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.access.audit import CONSOLE, Actor
 from gateway.access.audit_erase import Erasures
@@ -21,14 +24,18 @@ from gateway.roofs.ledger_port import LedgerPort, in_minutes
 from gateway.roofs.names import Names
 from gateway.roofs.web_ports import RightsPort
 from tests.fakes.access_world import KEY, World, add_class, add_family, school
+from tests.fakes.clock import FakeClock
 from tests.fakes.school import NOW
 from tests.fakes.school_lists import pupils, smas
+from tests.fakes.web_client import browser
+from tests.fakes.web_services import CLASS_MAM, MOTHER, PRINCIPAL, TEACHER, FakeBox
 from web.caller import Caller
 from web.i18n import Words
-from web.ledger_services import LedgerLine, LedgerWish
+from web.ledger_services import LedgerLine, LedgerPage, LedgerWish, Named
 from web.ledger_words import about_of, note_of
 
 pytestmark = pytest.mark.anyio
+SPAN = re.compile(r"\d\d:\d\d:\d\d–\d\d:\d\d:\d\d")
 TODAY = LedgerWish(from_ms=NOW - 9 * 3_600_000, to_ms=NOW + 15 * 3_600_000)
 
 
@@ -164,6 +171,51 @@ def test_a_length_is_rounded_and_its_seconds_are_gone(seconds: int | None, minut
     part = LedgerLine(1, NOW, "granted.live", "look", "", "self", seconds=seconds)
     found = in_minutes(replace(part, parts=(part,)))
     assert [(item.seconds, item.minutes) for item in (found, *found.parts)] == [(None, minutes)] * 2
+
+
+@given(st.lists(st.integers(0, 2**42), min_size=1, max_size=5).map(sorted))
+def test_times_are_cut_to_the_minute_and_keep_their_order(times: list[int]) -> None:
+    """The line and each row of its look; a row without a time has none afterwards either."""
+    rows = [LedgerLine(seq, at_ms, "granted.live", "look", "", "self") for seq, at_ms in enumerate(times)]
+    found = in_minutes(replace(rows[0], parts=(*rows, replace(rows[0], at_ms=None))))
+    assert [part.at_ms for part in found.parts] == [*(at_ms // 60_000 * 60_000 for at_ms in times), None]
+    assert [part.seq for part in found.parts[:-1]] == [*range(len(times))]
+    assert all(item.to_the_minute for item in (found, *found.parts))
+
+
+async def test_no_page_of_a_class_tells_a_look_of_somebody_named_to_the_second(tmp_path: Path) -> None:
+    """A still, live pictures of 8:13 and their end: the page has minutes only; the principal's has the seconds."""
+    async with desk(tmp_path) as d:
+        w = d.w
+        before = next(watch.grant for watch in w.access.open.watches() if watch.grant.person == w.mother)
+        assert await w.access.open.leave(w.media.sessions[before.id], w.phone)
+        w.clock.tick(309)
+        await w.access.grants.issue(w.mother, w.phone, Action.SNAPSHOT, w.camera)
+        w.clock.tick(2)
+        grant = await w.look()
+        w.clock.tick(493)
+        assert await w.access.open.leave(w.media.sessions[grant], w.phone)
+        teacher = d.caller(d.teacher, Role.TEACHER)
+        mothers = await rendered(MOTHER, "/p/nhat-ky", await d.port.class_looks(d.mother, w.class_id, TODAY))
+        teachers = await rendered(TEACHER, "/nhat-ky", await d.port.class_looks(teacher, w.class_id, TODAY))
+        principals = await rendered(PRINCIPAL, "/nhat-ky", await d.port.everything(d.principal, TODAY))
+        for page in (mothers, teachers):
+            assert "8 phút" in page
+            assert "09:05" in page
+            times = re.findall(r"\d\d:\d\d:\d\d| \d+ giây", SPAN.sub("", page))
+            assert times == [], "only the recorded time that staff asked for is to the second"
+        assert "<details" in mothers, "one's own look opens, and its rows are cut too"
+        assert "8 phút 13 giây" in principals
+        assert "09:05:09" in principals
+
+
+async def rendered(reader: Caller, path: str, read: LedgerPage) -> str:
+    """Return the page on which a reader sees these lines."""
+    box = FakeBox(FakeClock(NOW))
+    box.ledger.known[reader.person] = [Named(CLASS_MAM, "Mầm 1")]
+    box.ledger.lines = list(read.lines)
+    async with browser(box, reader) as client:
+        return (await client.get(path)).text
 
 
 async def test_who_may_not_read_a_ledger_gets_none_of_it(tmp_path: Path) -> None:

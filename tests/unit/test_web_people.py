@@ -215,7 +215,11 @@ async def test_staff_classes_and_the_year(tmp_path: Path) -> None:
         await w.access.notices.sign(Actor(teacher, "t"))
         look = await d.web.post("/nam-hoc", data={f"class-{w.class_id}": "Chồi 1", "act": "look"})
         assert "2 chuyển lớp" in look.text
-        now = ["Có hiệu lực NGAY BÂY GIỜ", "Mầm 1 (không còn bé nào có phụ huynh)", "Không phụ huynh nào bị đăng xuất"]
+        now = [
+            "Có hiệu lực NGAY BÂY GIỜ",
+            "Mầm 1 (không còn bé nào có người giám hộ trong danh sách)",
+            "Không phụ huynh nào bị đăng xuất",
+        ]
         assert all(words in look.text for words in [*now, ">Chuyển năm học ngay bây giờ</button>"])
         later = {f"class-{w.class_id}": "Chồi 1", "act": "look", "day": "2026-12-01"}
         planned = (await d.web.post("/nam-hoc", data=later)).text
