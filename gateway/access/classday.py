@@ -67,7 +67,10 @@ def unanswered(facts: Facts, class_id: PublicId, at_ms: int) -> Reason | None:
 
 def out_of_hours(facts: Facts, class_id: PublicId, at_ms: int) -> Reason | None:
     """Hide on closed days and outside the class's viewing windows; no windows, no viewing."""
-    weekday, minute = _weekday(facts, at_ms)
+    return _by_hours(facts, class_id, *_weekday(facts, at_ms))
+
+
+def _by_hours(facts: Facts, class_id: PublicId, weekday: int | None, minute: int) -> Reason | None:
     if weekday is None:
         return Reason.CALENDAR_CLOSED
     windows = facts.index.windows_of_class.get(class_id, ())
@@ -78,7 +81,10 @@ def out_of_hours(facts: Facts, class_id: PublicId, at_ms: int) -> Reason | None:
 
 def off_plan(facts: Facts, class_id: PublicId, at_ms: int) -> Reason | None:
     """Hide unless a visible block runs and no hidden one does."""
-    weekday, minute = _weekday(facts, at_ms)
+    return _by_plan(facts, class_id, *_weekday(facts, at_ms))
+
+
+def _by_plan(facts: Facts, class_id: PublicId, weekday: int | None, minute: int) -> Reason | None:
     running = [row for row in facts.index.blocks_of_class.get(class_id, ()) if _runs(row, weekday, minute)]
     for row in running:
         if row.kind in NEVER_VISIBLE or not row.guardian_visible:
@@ -119,6 +125,26 @@ def why_hidden(facts: Facts, classes: Collection[PublicId], at_ms: int) -> Reaso
             memo.clear()
         memo[class_id, step, now] = reason
         return reason
+
+
+def why_never(facts: Facts, classes: Collection[PublicId], at_ms: int) -> Reason | None:
+    """Return why no minute of a week shows guardians all of the classes, by what holds at an instant; None if one does.
+
+    Pauses and the calendar's special days pass, so they have no say.
+    """
+    index = facts.index
+    lasting = (rule(facts, class_id, at_ms) for rule in (unanswered, unsigned) for class_id in classes)
+    if (reason := next(filter(None, lasting), None)) is not None:
+        return reason
+    if not all(index.windows_of_class.get(class_id) for class_id in classes):
+        return Reason.WINDOW_NONE
+    for weekday in range(7):  # nothing changes between the minutes at which a window or block begins or ends
+        edges = {minute for class_id in classes for minute in index.minutes_of_class[class_id][weekday]}
+        for minute in edges:
+            here = ((name, weekday, minute) for name in classes)
+            if not any(_by_hours(facts, *at) or _by_plan(facts, *at) for at in here):
+                return None
+    return Reason.PLAN_NONE
 
 
 def _runs(row: Window | Block, weekday: int | None, minute: int) -> bool:

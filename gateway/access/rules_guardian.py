@@ -68,7 +68,7 @@ def _tie(ask: Ask, at_ms: int) -> Tie | None:
     ties, key = ask.facts.index.ties, (ask.person.id, ask.obj.kind, ask.obj.id)
     tie = ties.get(key)
     if tie is None or not tie.since_ms <= at_ms < tie.until_ms:
-        tie = _tied(ask, at_ms)
+        tie = tied(ask, at_ms)
         if tie is not None:
             if len(ties) >= MOST_TIES:
                 ties.clear()
@@ -76,7 +76,8 @@ def _tie(ask: Ask, at_ms: int) -> Tie | None:
     return tie
 
 
-def _tied(ask: Ask, at_ms: int) -> Tie | None:
+def tied(ask: Ask, at_ms: int) -> Tie | None:
+    """Work out the tie that holds at an instant, if any."""
     index = ask.facts.index
     classes = frozenset(classes_shown(ask, at_ms))
     here = {
@@ -112,15 +113,22 @@ def _sharing(ask: Ask, tie: Tie, at_ms: int) -> Answer:
         return no(Reason.SHARING_STOPPED)
     if not facts.accepted:
         return no(Reason.NOT_ACCEPTED)
-    if not tie.agreed:
-        return no(Reason.CONSENT_MISSING)
-    if tie.rules:
-        if not all(newcomers.may_see(facts, row, tie.agreed, at_ms) for row in tie.rules):
-            return no(Reason.ADAPTATION_OVER)
-        if not ask.asking.on_site and any(row.on_site_only for row in tie.rules):
-            return no(Reason.ON_SITE_ONLY)
+    if (reason := kept_out(ask, tie, at_ms)) is not None:
+        return no(reason)
     if (reason := classday.why_hidden(facts, tie.classes, at_ms)) is not None:
         return no(reason)
     if tie.most_ms is not None and quota.is_spent(ask, tie.most_ms, at_ms):
         return no(Reason.QUOTA_SPENT)
     return Answer(True, Reason.GUARDIAN)
+
+
+def kept_out(ask: Ask, tie: Tie, at_ms: int) -> Reason | None:
+    """Return what keeps this guardian out whatever the class does: the own family's answer, the classes' rules."""
+    if not tie.agreed:
+        return Reason.CONSENT_MISSING
+    if tie.rules:
+        if not all(newcomers.may_see(ask.facts, row, tie.agreed, at_ms) for row in tie.rules):
+            return Reason.ADAPTATION_OVER
+        if not ask.asking.on_site and any(row.on_site_only for row in tie.rules):
+            return Reason.ON_SITE_ONLY
+    return None

@@ -198,6 +198,10 @@ class FactStore:
         facts = self.current
         return facts if facts_version(conn) == facts.version else self._read(conn)
 
+    def unfinished(self, conn: sqlite3.Connection) -> Facts:
+        """Return the facts as the running transaction has left them so far, before they have a version."""
+        return self._read(conn)
+
     async def write_repeats(self) -> int:
         """Write the counted refusals whose minute is over; returns how many rows that took."""
         self.denials.expire(self.clock.mono_ns())

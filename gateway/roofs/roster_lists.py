@@ -112,7 +112,7 @@ class RosterLists:
     ) -> dict[str, Any]:
         """Return what the step into a new school year would do; without targets the usual ones.
 
-        With targets also when that is and what it takes from guardians (`closings`).
+        With targets also when that is, what it takes from guardians (`closings`) and the name of all this (`shown`).
         """
         await self._store.demand(actor, MANAGE)
         now_ms, again = self._store.clock.now_ms(), _again(consents)
@@ -121,11 +121,12 @@ class RosterLists:
             usual = proposal(known.classes)
             return year_view(await self.rollover.look(usual, day=day, keep_teachers=keep_teachers, ask_again=again))
         wanted = {PublicId(key): value for key, value in targets.items()}
-        plan, closings = await self.rollover.rehearse(wanted, day=day, keep_teachers=keep_teachers, ask_again=again)
-        names = known.classes
-        return year_view(plan) | {
+        found = await self.rollover.rehearse(wanted, day=day, keep_teachers=keep_teachers, ask_again=again)
+        closings, names = found.closings.items(), known.classes
+        return year_view(found.plan) | {
+            "shown": found.shown(),
             "now": day is None or day == known.today,
-            "closings": {"again" if asked else "keep": closing_view(item, names) for asked, item in closings.items()},
+            "closings": {"again" if asked else "keep": closing_view(item, names) for asked, item in closings},
         }
 
     async def turn_year(
@@ -233,7 +234,6 @@ def act_view(act: Act) -> dict[str, Any]:
 def year_view(plan: RolloverPlan) -> dict[str, Any]:
     """Return a roll-over as JSON."""
     return {
-        "shown": plan.fingerprint(),
         "counts": plan.counts(),
         "new_classes": list(plan.new_classes),
         "consents": plan.consents,

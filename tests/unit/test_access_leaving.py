@@ -118,7 +118,7 @@ async def test_the_year_turns_in_one_act_and_back(tmp_path: Path) -> None:
         assert turn_of(plan, later) == Turn(
             frozenset({w.child, w.mate}), frozenset(), frozenset({big.child}), later, ask_again=False
         )
-        act, counts = await year.apply(w.actor, targets, plan.fingerprint())
+        act, counts = await year.apply(w.actor, targets, (await year.rehearse(targets)).shown())
         assert counts["moved"] == 2
         assert (enrolled(w, big.child, later), enrolled(w, big.child, later - 1)) == ([], [leavers])
         assert enrolled(w, w.child, later - 1) == [w.class_id]  # the past stays true
@@ -135,7 +135,7 @@ async def test_a_turned_year_is_undone_by_whoever_may_turn_it(tmp_path: Path) ->
         a = w.access
         acts = RosterActs(a.store)
         year, targets = Rollover(a.store, acts), {w.class_id: "Chồi 1"}
-        act, _ = await year.apply(w.actor, targets, (await year.look(targets)).fingerprint())
+        act, _ = await year.apply(w.actor, targets, (await year.rehearse(targets)).shown())
         vice = Actor(await a.people.add(w.actor, Role.VICE_PRINCIPAL, "Cô Phó"))
         with pytest.raises(Denied):
             await acts.undo(vice, act)
@@ -147,7 +147,7 @@ async def test_an_erased_box_undoes_no_list(tmp_path: Path) -> None:
     async with school(tmp_path) as w:
         acts = RosterActs(w.access.store)
         year, targets = Rollover(w.access.store, acts), {w.class_id: "Chồi 1"}
-        act, _ = await year.apply(w.actor, targets, (await year.look(targets)).fingerprint())
+        act, _ = await year.apply(w.actor, targets, (await year.rehearse(targets)).shown())
         await Acts(w.access.store).wipe_names("erasure")
         with pytest.raises(BadInput) as refused:
             await acts.undo(w.actor, act)
@@ -158,16 +158,16 @@ async def test_the_year_is_the_principals_and_as_it_was_shown(tmp_path: Path) ->
     """Another plan than the shown one is refused; a class left out too; a vice-principal may look only."""
     async with school(tmp_path) as w:
         year = Rollover(w.access.store, RosterActs(w.access.store))
-        plan = await year.look({w.class_id: STAYS}, keep_teachers=True)
+        shown = (await year.rehearse({w.class_id: STAYS}, keep_teachers=True)).shown()
         with pytest.raises(BadInput):
-            await year.apply(w.actor, {w.class_id: "Chồi 1"}, plan.fingerprint(), keep_teachers=True)
+            await year.apply(w.actor, {w.class_id: "Chồi 1"}, shown, keep_teachers=True)
         with pytest.raises(BadInput):
             await year.look({})
         with pytest.raises(NotFound):
             await year.look({w.class_id: STAYS, pid("nowhere"): STAYS})
         vice = Actor(await w.access.people.add(w.actor, Role.VICE_PRINCIPAL, "Cô Phó"), "device")
         with pytest.raises(Denied):
-            await year.apply(vice, {w.class_id: STAYS}, plan.fingerprint(), keep_teachers=True)
+            await year.apply(vice, {w.class_id: STAYS}, shown, keep_teachers=True)
 
 
 def test_the_usual_steps_are_proposed() -> None:

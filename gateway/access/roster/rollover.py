@@ -19,11 +19,13 @@ from typing import Protocol
 from gateway.access.audit import Actor
 from gateway.access.classes import CONFIGURE
 from gateway.access.enrolment import Rows, begins, leave, move
+from gateway.access.facts import Facts
 from gateway.access.roster.acts import RosterActs
 from gateway.access.roster.cells import class_key, plain
 from gateway.access.roster.journal import Journal
 from gateway.access.roster.known import Known, read_known, require_apart
 from gateway.access.roster.yearclosing import Closing, closing
+from gateway.access.rows import facts_version
 from gateway.access.store import FactStore, clean_name
 from gateway.core.errors import BadInput, NotFound
 from gateway.core.model import PublicId, new_public_id
@@ -86,9 +88,22 @@ class RolloverPlan:
         again = self.consents if self.ask_again else 0
         return {"moved": moved, "left": left, "same": stay, "classes": len(self.new_classes), "asked_again": again}
 
-    def fingerprint(self) -> str:
-        """Name this plan: the same children and steps give the same one, whatever is answered beside it."""
-        return hashlib.sha256(repr(replace(self, ask_again=None)).encode()).hexdigest()
+    def fingerprint(self, closes: Closing) -> str:
+        """Name this plan with its answer and what it takes from guardians; logins come and go, they are not in it."""
+        return hashlib.sha256(repr((self, closes.classes, closes.children)).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What would happen, and what it takes from guardians: by whether their families are asked again."""
+
+    plan: RolloverPlan
+    closings: Mapping[bool, Closing]
+
+    def shown(self) -> str:
+        """Name all that a page or console shows of it: each answer that may be given beside, by its own fingerprint."""
+        answers = {again if self.plan.consents else None: closes for again, closes in self.closings.items()}
+        return ".".join(replace(self.plan, ask_again=again).fingerprint(answers[again]) for again in answers)
 
 
 def proposal(names: Mapping[PublicId, str]) -> dict[PublicId, str]:
@@ -138,13 +153,11 @@ class Rollover:
         """Return what would happen; NotFound, BadInput. The caller has decided."""
         now_ms = self._store.clock.now_ms()
         begins(self._store.current.zone, day, now_ms)
-        plan = plan_of(
-            await self._store.db.read(lambda conn: read_known(self._store, conn, now_ms)),
-            targets,
-            day,
-            keep_teachers=keep_teachers,
-        )
-        return await self._store.db.read(lambda conn: self._with_consents(conn, plan, ask_again, now_ms))
+
+        def run(conn: sqlite3.Connection) -> RolloverPlan:
+            return self._planned(conn, targets, day, keep_teachers, ask_again, now_ms)[1]
+
+        return await self._store.db.read(run)
 
     async def rehearse(
         self,
@@ -153,45 +166,69 @@ class Rollover:
         day: dt.date | None = None,
         keep_teachers: bool = False,
         ask_again: bool | None = None,
-    ) -> tuple[RolloverPlan, Mapping[bool, Closing]]:
-        """Return what would happen, and what it takes from guardians: by whether their families are asked again.
+    ) -> Rehearsal:
+        """Return what would happen and what it takes from guardians.
 
         It is done and taken back within one transaction, so it is told by the very rows it would write; nothing of it
-        is kept or seen by anybody else. NotFound, BadInput. The caller has decided.
+        is kept or seen by anybody else. Planned before and compared after that: others wait to write meanwhile.
+        NotFound, BadInput. The caller has decided.
         """
         store = self._store
+        read_ms = store.clock.now_ms()
+        begins(store.current.zone, day, read_ms)
 
-        def run(conn: sqlite3.Connection) -> tuple[RolloverPlan, Mapping[bool, Closing]]:
+        def planned(conn: sqlite3.Connection, now_ms: int) -> tuple[Known, RolloverPlan]:
+            return self._planned(conn, targets, day, keep_teachers, ask_again, now_ms)
+
+        version, early = await store.db.read(lambda conn: (facts_version(conn), planned(conn, read_ms)))
+
+        def run(conn: sqlite3.Connection) -> tuple[RolloverPlan, Facts, Mapping[bool, Facts], int]:
             now_ms = store.clock.now_ms()
-            at_ms, known = begins(store.current.zone, day, now_ms), read_known(store, conn, now_ms)
-            plan = plan_of(known, targets, day, keep_teachers=keep_teachers)
-            plan = self._with_consents(conn, plan, ask_again, now_ms)
+            at_ms = begins(store.current.zone, day, now_ms)
+            known, plan = early if facts_version(conn) == version else planned(conn, now_ms)
             answers = (False, True) if plan.consents else (False,)
-            return plan, {again: self._closing(conn, known, plan, again, at_ms, now_ms) for again in answers}
+            after = {again: self._rehearsed(conn, known, plan, again, at_ms, now_ms) for again in answers}
+            return plan, store.snapshot(conn), after, at_ms
 
-        return await store.db.write(run)
+        plan, before, after, at_ms = await store.db.write(run)
 
-    def _closing(
+        def compare(conn: sqlite3.Connection) -> Mapping[bool, Closing]:
+            closings = {again: closing(before, facts, at_ms) for again, facts in after.items()}
+            return {
+                again: replace(found, logins=sum(_logins(conn, person) for person in found.leavers))
+                for again, found in closings.items()
+            }
+
+        return Rehearsal(plan, await store.db.read(compare))
+
+    def _rehearsed(
         self, conn: sqlite3.Connection, known: Known, plan: RolloverPlan, again: bool, at_ms: int, now_ms: int
-    ) -> Closing:
-        before = self._store.snapshot(conn)
+    ) -> Facts:
+        """Return the facts after the step, which is taken back."""
         conn.execute("SAVEPOINT rehearsal")
         try:
             self._do(conn, Journal(conn), known, replace(plan, ask_again=again), at_ms, now_ms)
-            conn.execute("UPDATE access_state SET facts_version = facts_version + 1")  # else they are taken for known
-            found = closing(before, self._store.snapshot(conn), at_ms)
+            return self._store.unfinished(conn)
         finally:
-            conn.execute("ROLLBACK TO rehearsal")
-            conn.execute("RELEASE rehearsal")
-        return replace(found, logins=sum(_logins(conn, person) for person in found.leavers))
+            if conn.in_transaction:  # a full disk makes SQLite roll all of it back by itself
+                conn.execute("ROLLBACK TO rehearsal")
+                conn.execute("RELEASE rehearsal")
 
-    def _with_consents(
-        self, conn: sqlite3.Connection, plan: RolloverPlan, ask_again: bool | None, now_ms: int
-    ) -> RolloverPlan:
+    def _planned(
+        self,
+        conn: sqlite3.Connection,
+        targets: Mapping[PublicId, str],
+        day: dt.date | None,
+        keep_teachers: bool,
+        ask_again: bool | None,
+        now_ms: int,
+    ) -> tuple[Known, RolloverPlan]:
+        known = read_known(self._store, conn, now_ms)
+        plan = plan_of(known, targets, day, keep_teachers=keep_teachers)
         here = [child for step in plan.steps if step.target != LEAVES for child in step.children]
         at_ms = begins(self._store.current.zone, plan.day, now_ms)
         count = self._year_end.agreed(conn, here, at_ms) if self._year_end is not None else 0
-        return replace(plan, consents=count, ask_again=ask_again if count else None)
+        return known, replace(plan, consents=count, ask_again=ask_again if count else None)
 
     async def apply(
         self,
@@ -203,7 +240,7 @@ class Rollover:
         keep_teachers: bool = False,
         ask_again: bool | None = None,
     ) -> tuple[PublicId, Mapping[str, int]]:
-        """Do what was shown (its fingerprint); returns the act and its counts. Denied, NotFound, BadInput."""
+        """Do what was shown (`Rehearsal.shown`); returns the act and its counts. Denied, NotFound, BadInput."""
         store, act = self._store, new_public_id()
         looked = await self.look(targets, day=day, keep_teachers=keep_teachers, ask_again=ask_again)
         if looked.consents and ask_again is None:
@@ -211,13 +248,11 @@ class Rollover:
         counts = looked.counts()
 
         def run(conn: sqlite3.Connection, now_ms: int) -> None:
-            known = read_known(store, conn, now_ms)
-            plan = plan_of(known, targets, day, keep_teachers=keep_teachers)
-            plan = self._with_consents(conn, plan, ask_again, now_ms)
-            if plan.fingerprint() != shown:
-                raise BadInput("the school has changed since this was shown", case="import_moved", key="shown")
-            at_ms, journal = begins(store.current.zone, day, now_ms), Journal(conn)
+            known, plan = self._planned(conn, targets, day, keep_teachers, ask_again, now_ms)
+            at_ms, journal, before = begins(store.current.zone, day, now_ms), Journal(conn), store.snapshot(conn)
             self._do(conn, journal, known, plan, at_ms, now_ms)
+            if plan.fingerprint(closing(before, store.unfinished(conn), at_ms)) not in shown.split("."):
+                raise BadInput("the school has changed since this was shown", case="import_moved", key="shown")
             self._acts.keep(conn, journal, act, "rollover", actor, counts, now_ms)
 
         await store.change(actor, "roster.rollover", CONFIGURE, run, detail={"act": act, **counts})
