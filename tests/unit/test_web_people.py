@@ -69,7 +69,7 @@ async def test_a_file_is_uploaded_looked_at_applied_and_undone(tmp_path: Path) -
         sent = await d.web.post("/nhap", files={"file": ("ds.xlsx", sector(pupils(30)))})
         page = (await d.web.get(sent.headers["location"])).text
         assert "30 mới" in page
-        shown = re.search(r'name="shown" value="(\w+)"', page)
+        shown = re.search(r'name="shown" value="([\w.]+)"', page)
         assert shown is not None
         form = {"act": "apply", "shown": shown[1]}
         refused = await d.web.post(sent.headers["location"], data=form)
@@ -106,7 +106,7 @@ async def test_a_preview_says_which_classes_guardians_will_not_see(tmp_path: Pat
         assert f"{name} (3 bé)" in page
         assert page.count(f"<b>{name}</b>") == 1, "one class, one line"
         assert f"<b>Lớp {name}</b>" not in page
-        shown = re.search(r'name="shown" value="(\w+)"', page)
+        shown = re.search(r'name="shown" value="([\w.]+)"', page)
         assert shown is not None
         camera = ObjectRef(ObjectKind.CAMERA, d.world.camera)
 
@@ -135,7 +135,7 @@ async def test_a_draft_applied_in_another_tab_says_so_and_leads_on(tmp_path: Pat
         sent = await d.web.post("/nhap", files={"file": ("ds.xlsx", smas(pupils(2)))})
         address = sent.headers["location"]
         page = (await d.web.get(address)).text
-        shown = re.search(r'name="shown" value="(\w+)"', page)
+        shown = re.search(r'name="shown" value="([\w.]+)"', page)
         assert shown is not None
         form = {"act": "apply", "shown": shown[1], "absent": "keep"}
         assert (await d.web.post(address, data=form)).status_code == 303
@@ -157,7 +157,7 @@ async def test_what_stands_in_the_way_is_named(tmp_path: Path) -> None:
     async with desk(tmp_path) as d:
         sent = await d.web.post("/nhap", files={"file": ("ds.xlsx", smas(pupils(2)))})
         page = (await d.web.get(sent.headers["location"])).text
-        shown = re.search(r'name="shown" value="(\w+)"', page)
+        shown = re.search(r'name="shown" value="([\w.]+)"', page)
         assert shown is not None
         await d.web.post(sent.headers["location"], data={"act": "apply", "shown": shown[1]})
         child = d.world.rows("SELECT id FROM child WHERE birth_sealed IS NOT NULL")[0]["id"]
@@ -231,7 +231,7 @@ async def test_staff_classes_and_the_year(tmp_path: Path) -> None:
         assert "ngay bây giờ</button>" not in (await d.web.get("/nam-hoc")).text, (
             "nothing to press before it was looked at"
         )
-        shown = re.search(r'name="shown" value="(\w+)"', look.text)
+        shown = re.search(r'name="shown" value="([\w.]+)"', look.text)
         assert shown is not None
         assert "2 bé đang có đồng ý của gia đình" in look.text
         go = {f"class-{w.class_id}": "Chồi 1", "act": "apply", "shown": shown[1]}
