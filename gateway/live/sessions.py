@@ -91,6 +91,10 @@ class Sessions:
                 for session in list(self._by_id.values()):
                     self._forget(session, End.STOPPING)
                     closing.start_soon(self._end_and_bury, session, End.STOPPING)
+            async with anyio.create_task_group() as closing:
+                # Of sessions that ended this very moment: a task that has not begun would be cancelled below unseen.
+                for carrier in list(self._carriers.values()):
+                    closing.start_soon(self._close_left, carrier)
         self._tasks.cancel_scope.cancel()
         return await self._tasks.__aexit__(kind, error, trace)
 
@@ -350,6 +354,10 @@ class Sessions:
             await session.left.wait()  # somebody else may be ending it: until then its connection is in use
             await self._seat()
             await self._close_unused(session.carrier)
+
+    async def _close_left(self, carrier: Carrier) -> None:
+        async with contained("live.close", self._on_fault):
+            await self._close_unused(carrier)
 
     async def _close_unused(self, carrier: Carrier) -> None:
         if await carrier.bury():

@@ -373,3 +373,15 @@ def test_stopping_tells_everybody_and_leaves_no_connection(tmp_path: Path) -> No
     assert scene.connections.log.count(f"say {message(End.STOPPING)}") == 3
     assert scene.connections.log.count("shut") == 3
     assert scene.sessions.dropped() == {"stranger": 3}
+
+
+def test_a_viewer_that_leaves_as_the_daemon_stops_leaves_no_connection(tmp_path: Path) -> None:
+    """The task that closes it has not begun when the exit cancels all tasks: the exit closes it itself, once."""
+
+    async def scenario(scene: Scene) -> None:
+        connection, _, _ = await scene.watching()
+        connection.vanish()
+
+    scene = play(tmp_path, scenario)
+    assert scene.connections.log.count("shut") == 1
+    assert scene.sessions.ended == {End.GONE: 1}

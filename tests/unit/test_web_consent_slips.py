@@ -157,7 +157,10 @@ async def test_a_second_tap_on_a_sheet_says_what_became_of_it(box: FakeBox, case
 
 
 async def test_each_line_of_a_sheet_says_what_stands(box: FakeBox) -> None:
-    """Before the countersignature what would stand, after it what stands now: never a yes where the class waits."""
+    """Before the countersignature what would stand, after it what stands now and why a line did not count.
+
+    Never a yes where the class waits; of sheets from before causes were kept it is said that another answer stood.
+    """
     rows = [
         SheetLine("Bé Số1", "view", True, False, False, "signer"),
         SheetLine("Bé Số2", "view", True, False, False),
@@ -165,11 +168,14 @@ async def test_each_line_of_a_sheet_says_what_stands(box: FakeBox) -> None:
     ]
     sheet = Sheet(pid("sheet"), "2026-09-01", "7", "Cô Hoa", box.clock.now_ms(), "waits", rows)
     async with browser(box, PRINCIPAL) as client:
-        for state, says in (
-            ("waits", ["không ghi ai ký đồng ý", "Vẫn là Không", "Chưa trả lời"]),
-            ("counts", ["câu trả lời khác", "Hiện giờ:", "Hiện giờ:"]),
+        for state, fate, says in (
+            ("waits", "signer", ["không ghi ai ký đồng ý", "Vẫn là Không", "Chưa trả lời"]),
+            ("counts", "signer", ["không ghi ai ký đồng ý", "Hiện giờ:", "Hiện giờ:"]),
+            ("counts", "newer", ["đã trả lời sau phiếu này", "Hiện giờ:", "Hiện giờ:"]),
+            ("counts", "other", ["câu trả lời khác", "Hiện giờ:", "Hiện giờ:"]),
         ):
-            box.consents.papers[CLASS_MAM] = [replace(sheet, state=state)]
+            lines_now = [replace(rows[0], fate=fate), *rows[1:]]
+            box.consents.papers[CLASS_MAM] = [replace(sheet, state=state, lines=lines_now)]
             page = (await client.get(f"/dong-y/lop/{CLASS_MAM}")).text
             lines = page.partition('<ul class="diff">')[2].partition("</ul>")[0].split("<li>")[1:]
             assert [word in line for word, line in zip(says, lines, strict=True)] == [True, True, True]
