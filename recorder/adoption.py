@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from gateway.core.errors import BadInput, CameraUnsupported
 from gateway.core.model import Login, StreamRole
+from gateway.core.typed import tidy
 from recorder.identity import same_camera, same_channel
 from recorder.registry import MAX_NAME, NATIVE, Camera, LoginState, NewCamera
 
@@ -84,11 +85,11 @@ def own_name(device: Device, known: Sequence[Camera], wished: str, address: str)
     A name that nobody wished for gets a number then, so that two cameras are told apart: "Lớp Lá 1 (2)".
     """
     fresh = [item.identity.channel for item in device.cameras if same_camera(known, item.identity) is None]
-    ours = {_alike(camera.name) for camera in known}
+    ours = {tidy(camera.name) for camera in known}
     base = wished or next((item.name for item in device.cameras if item.name), "") or address
 
     def taken(name: str) -> list[int]:
-        return [channel for channel in fresh if _alike(channel_name(name, channel)) in ours]
+        return [channel for channel in fresh if tidy(channel_name(name, channel)) in ours]
 
     name = base
     if not wished and taken(base):
@@ -96,10 +97,6 @@ def own_name(device: Device, known: Sequence[Camera], wished: str, address: str)
         numbered = (f"{short} ({number})" for number in range(2, len(known) + 3))  # one of them is free: ours are fewer
         name = next(item for item in numbered if not taken(item))
     return name, tuple(Twin(channel_name(base, channel), channel_name(name, channel)) for channel in taken(base))
-
-
-def _alike(name: str) -> str:
-    return " ".join(name.casefold().split())
 
 
 def to_adopt(

@@ -5,10 +5,9 @@ Owns that vocabulary. Pure. Invariant: a word that means nothing here is refused
 
 from __future__ import annotations
 
-import unicodedata
-
 from gateway.core.errors import BadInput
 from gateway.core.model import GuardianKind as Kind
+from gateway.core.typed import tidy
 
 _WORDS = {
     "mẹ": Kind.MOTHER, "me": Kind.MOTHER, "má": Kind.MOTHER, "mother": Kind.MOTHER, "mum": Kind.MOTHER,
@@ -31,7 +30,7 @@ _OF_SIDE = {"nội", "ngoại", "noi", "ngoai"}
 
 def kind_of(text: str) -> Kind:
     """Return the kind that a code or a word names, in any case; BadInput for a word that is none."""
-    word = unicodedata.normalize("NFC", " ".join(text.split())).casefold()
+    word = tidy(text)
     if word in set(Kind):
         return Kind(word)
     first, _, side = word.partition(" ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import replace
 from pathlib import Path
 
@@ -55,6 +56,16 @@ async def test_a_second_device_of_one_name_is_told_apart(tmp_path: Path) -> None
         wished = await adopt(box, third, name="lớp lá 1")
         assert (wished["camera"]["name"], wished["numbered"]) == ("lớp lá 1", False)
         assert wished["taken"] == [{"taken": "lớp lá 1", "name": "lớp lá 1"}]
+
+
+@pytest.mark.anyio
+async def test_a_name_is_taken_however_its_accents_are_written(tmp_path: Path) -> None:
+    """Cameras write composed or decomposed letters: to whoever reads or types the name, both are one."""
+    decomposed = unicodedata.normalize("NFD", "Lớp Lá 1")
+    async with recorder(tmp_path) as box:
+        await adopt(box, Device((replace(new_camera(1), name="Lớp Lá 1"),)))
+        second = await adopt(box, Device((replace(new_camera(2), name=decomposed),)))
+        assert (second["camera"]["name"], second["numbered"]) == (f"{decomposed} (2)", True)
 
 
 @pytest.mark.anyio
